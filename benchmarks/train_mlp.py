@@ -1,0 +1,261 @@
+"""nnrun's whole training loop against torch, and against its own bare compiled loop, on this machine's CPU.
+
+    pip install -e ".[bench]"
+    NNRUN_DATA_DIR=... python benchmarks/train_mlp.py [--rounds 5] [--rows big,small,seeds,overhead]
+
+Every row is timed interleaved in one process, and reported as the median of the ratios, pair by pair: more
+than 1 means that nnrun is faster.  Compilation is left out on both sides.  Both sides
+train with dropout and Adam in float32, log the loss and accuracy of every 50 steps, and evaluate the held-out
+part after every epoch; nnrun also writes its metrics file, its checkpoints and its summary.
+
+The rival is torch in its best configuration here: fused Adam, one thread or two, eager or compiled, whichever
+is fastest in a first pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from nnrun import driver, session
+from nnrun.report import live
+from nnrun.training import programs
+
+
+class Work(NamedTuple):
+    """One row of the table."""
+
+    data: str
+    widths: list[int]
+    batch: int
+    epochs: int
+    seeds: int
+
+
+WORKS = {
+    "big": Work("mnist", [512, 512], 128, 2, 1),
+    "small": Work("digits", [128], 64, 500, 1),
+    "seeds": Work("digits", [128], 64, 100, 10),
+}
+TARGETS = {"big": 1.8, "small": 6.0, "seeds": 10.0}
+
+
+def prepare(work: Work, folder: Path) -> session.Prepared:
+    """The work as an nnrun experiment."""
+    spec = folder / "work.yaml"
+    spec.write_text(
+        f"data: {{name: {work.data}, batch_size: {work.batch}}}\n"
+        f"model: {{name: mlp, hidden: {work.widths}, dropout: 0.5}}\n"
+        "optimizer: {name: adam, learning_rate: 1e-3}\n"
+        f"train: {{duration: {work.epochs} epochs, seeds: {work.seeds}}}\n"
+    )
+    return session.prepare(spec)
+
+
+def time_nnrun(prepared: session.Prepared, folder: Path, shown: Console | None = None) -> float:
+    """Seconds from the end of compiling to the finished run folder."""
+    run_dir = session.create(prepared, None, folder)
+    began = 0.0
+    with live.watching(shown or Console(quiet=True), quiet=shown is None) as watch:
+        for progress in driver.train(prepared, run_dir, print):
+            if progress.phase == "ready":
+                began = time.perf_counter()
+            if shown:
+                watch(_shown(progress))
+    return time.perf_counter() - began
+
+
+def _shown(progress: driver.Progress) -> live.Shown:
+    metrics = progress.lanes[0].latest if progress.lanes else {}
+    plan = progress.plan
+    epochs = plan.steps / plan.steps_per_epoch
+    return live.Shown(
+        "bench",
+        progress.phase,
+        progress.step,
+        plan.steps,
+        progress.step / plan.steps_per_epoch,
+        epochs,
+        "",
+        metrics,
+        "",
+    )
+
+
+def time_bare(prepared: session.Prepared) -> Callable[[], float]:
+    """The compiled loop and the same evaluations, alone: no logging, no files, no display."""
+    compiled = programs.compile_programs(prepared.experiment)
+
+    def run() -> float:
+        plan = prepared.experiment.plan
+        state, step = compiled.initial(), 0
+        began = time.perf_counter()
+        while step < plan.steps:
+            left = plan.steps_per_epoch - step % plan.steps_per_epoch
+            count = min(compiled.capacity, left)
+            state, log = compiled.advance(state, step, count)
+            log.block_until_ready()
+            step += count
+            if step % plan.steps_per_epoch == 0:
+                compiled.evaluate(state, "val")
+        return time.perf_counter() - began
+
+    return run
+
+
+class Torch:
+    """The same work in torch."""
+
+    def __init__(self, prepared: session.Prepared, work: Work, threads: int, compiled: bool) -> None:
+        self.work, self.threads, self.compiled = work, threads, compiled
+        data = prepared.experiment.dataset
+
+        def part(examples: object) -> tuple[torch.Tensor, torch.Tensor]:
+            x, y = examples  # type: ignore[misc]
+            flat = (x.reshape(len(x), -1).astype(np.float32) - data.shift) / data.scale
+            return torch.from_numpy(np.ascontiguousarray(flat, np.float32)), torch.from_numpy(
+                y.astype(np.int64)
+            )
+
+        self.train, self.val = part(data.train), part(data.val)
+        self.step_function: dict[int, Callable] = {}
+
+    def __str__(self) -> str:
+        return f"{'compiled' if self.compiled else 'eager'}, {self.threads} thread{'s' * (self.threads > 1)}"
+
+    def build(self) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+        widths = [self.train[0].shape[1], *self.work.widths]
+        layers: list[torch.nn.Module] = []
+        for a, b in itertools.pairwise(widths):
+            layers += [torch.nn.Linear(a, b), torch.nn.ReLU(), torch.nn.Dropout(0.5)]
+        net = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], 10))
+        return net, torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+
+    def __call__(self, epochs: int | None = None) -> float:
+        """Seconds for the epochs of the work, after a warm-up that compiles."""
+        torch.set_num_threads(self.threads)
+        total = 0.0
+        for seed in range(self.work.seeds):
+            torch.manual_seed(seed)
+            net, optimizer = self.build()
+            forward = torch.compile(net) if self.compiled else net
+            if self.compiled:
+                self._epoch(forward, optimizer, limit=3)
+            began = time.perf_counter()
+            for _ in range(epochs or self.work.epochs):
+                self._epoch(forward, optimizer)
+                self._evaluate(net)
+            total += time.perf_counter() - began
+        return total
+
+    def _epoch(self, net: torch.nn.Module, optimizer: torch.optim.Optimizer, limit: int = 10**9) -> None:
+        net.train()
+        (x, y), size = self.train, self.work.batch
+        order = torch.randperm(len(x))
+        full = len(x) // size * size if self.compiled else len(x)  # a short batch would compile again
+        losses, hits = [], []
+        for i, first in enumerate(range(0, full, size)):
+            rows = order[first : first + size]
+            outputs = net(x[rows])
+            loss = torch.nn.functional.cross_entropy(outputs, y[rows])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+            hits.append((outputs.argmax(1) == y[rows]).float().mean())
+            if len(losses) == 50:
+                torch.stack(losses).mean().item(), torch.stack(hits).mean().item()
+                losses, hits = [], []
+            if i + 1 >= limit:
+                return
+
+    @torch.no_grad()
+    def _evaluate(self, net: torch.nn.Module) -> None:
+        net.eval()
+        outputs = net(self.val[0])
+        torch.nn.functional.cross_entropy(outputs, self.val[1]).item()
+        (outputs.argmax(1) == self.val[1]).float().mean().item()
+
+
+def best_rival(prepared: session.Prepared, work: Work) -> Torch:
+    """The fastest configuration of torch on this machine."""
+    rivals = [Torch(prepared, work._replace(seeds=1), t, c) for t in (1, 2) for c in (False, True)]
+    short = max(1, work.epochs // 5)
+    seconds = {rival: min(rival(short), rival(short)) for rival in rivals}
+    for rival, spent in seconds.items():
+        print(f"    torch {rival}: {spent / short * 1e3:.0f} ms an epoch")
+    best = min(seconds, key=seconds.__getitem__)
+    return Torch(prepared, work, best.threads, best.compiled)
+
+
+def compare(name: str, a: Callable[[], float], b: Callable[[], float], rounds: int) -> float:
+    """Median of b / a over interleaved pairs."""
+    a(), b()
+    pairs = [(a(), b()) for _ in range(rounds)]
+    ratios = sorted(second / first for first, second in pairs)
+    ms = [statistics.median(pair[i] for pair in pairs) * 1e3 for i in (0, 1)]
+    print(f"    {name}: {ms[0]:.0f} ms against {ms[1]:.0f} ms")
+    return statistics.median(ratios)
+
+
+def rows(chosen: list[str], rounds: int, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """The rows of the table: name, ratio, target."""
+    for name in chosen:
+        if name == "overhead":
+            prepared = prepare(WORKS["big"]._replace(epochs=4), folder)
+            every = prepared.experiment._replace(
+                plan=prepared.experiment.plan._replace(
+                    checkpoint_every=prepared.experiment.plan.steps_per_epoch
+                )
+            )
+            prepared = prepared._replace(experiment=every)
+            with Path("/dev/null").open("w") as sink:
+                shown = Console(file=sink, force_terminal=True, width=100)
+                ratio = compare(
+                    name, time_bare(prepared), partial(time_nnrun, prepared, folder, shown), rounds
+                )
+            yield (
+                "logging, a checkpoint each epoch and the live display: share of the bare loop's time",
+                ratio - 1,
+                "≤ 0.03",
+            )
+            continue
+        work = WORKS[name]
+        prepared = prepare(work, folder)
+        rival = best_rival(prepared, work)
+        ratio = compare(
+            f"nnrun against torch ({rival})", partial(time_nnrun, prepared, folder), rival, rounds
+        )
+        sizes = "-".join(map(str, [{"mnist": 784, "digits": 64}[work.data], *work.widths, 10]))
+        label = (
+            f"{'ten seeds of ' if work.seeds > 1 else ''}MLP {sizes}, batch {work.batch}: times torch's speed"
+        )
+        yield label, ratio, f"≥ {TARGETS[name]}"
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", default="big,small,seeds,overhead")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for label, ratio, target in rows(arguments.rows.split(","), arguments.rounds, Path(folder)):
+            print(f"{ratio:6.2f}  target {target}  {label}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The same from Python, for notebooks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnrun import driver, evaluation, session
+from nnrun.record import metrics, run
+from nnrun.report.summary import read_summary
+from nnrun.types import Tree
+
+__all__ = ["Result", "evaluate", "resume", "train"]
+
+
+class Result(NamedTuple):
+    """A finished run, or a finished group of seeds."""
+
+    run_dir: Path
+    status: str  # done or diverged
+    summary: dict[str, Any]  # as summary.json
+    metrics: dict[str, tuple[np.ndarray, np.ndarray]]  # name -> steps (n,) and values (n,); {} for a group
+    params: Tree  # nested dicts of arrays after the last good step; {} for a group, or where there is none
+    runs: list[Result]  # of a group, one for each seed
+
+
+def train(
+    spec: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    run_dir: str | Path | None = None,
+    runs_root: str | Path = "runs",
+) -> Result:
+    """Trains what a spec file describes, as `nnrun train` does, and returns when it is done.
+
+    overrides   as on the command line: ["optimizer.learning_rate=3e-4", "train.seeds=5"]
+    run_dir     the exact run folder, which must not exist or be empty
+    runs_root   else the folder in which a new run folder is made
+    Raises the errors of nnrun.errors.
+    """
+    prepared = session.prepare(Path(spec), overrides)
+    folder = session.create(prepared, Path(run_dir) if run_dir else None, Path(runs_root))
+    return _drain(prepared, folder)
+
+
+def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
+    """Goes on with an interrupted run, as `nnrun resume` does; a finished run is returned as it is.
+
+    exact   refuse, with RunError, if versions, device, data or code have changed
+    Raises the errors of nnrun.errors.
+    """
+    folder = run.resolve(str(run_dir))
+    if run.status(folder) == "done":
+        return _result(folder)
+    return _drain(session.reopen(folder, warnings.warn, exact), folder)
+
+
+def evaluate(run_dir: str | Path, split: str = "test", checkpoint: str | int = "best") -> dict[str, Any]:
+    """Metrics of a run on a part of its data, as `nnrun evaluate --json` prints them.
+
+    split        train, val or test
+    checkpoint   last, best (by validation), or a step that has one
+    Raises the errors of nnrun.errors.
+    """
+    return evaluation.evaluate_run(run.resolve(str(run_dir)), split, str(checkpoint), warnings.warn)
+
+
+def _drain(prepared: session.Prepared, folder: Path) -> Result:
+    for _ in driver.train(prepared, folder, warnings.warn):
+        pass
+    return _result(folder)
+
+
+def _result(folder: Path) -> Result:
+    members = run.members(folder)
+    return Result(
+        run_dir=folder,
+        status=run.status(folder),
+        summary=read_summary(folder),
+        metrics={} if members else metrics.columns(metrics.read(folder / "metrics.jsonl")),
+        params={} if members else _params(folder),
+        runs=[_result(member) for member in members],
+    )
+
+
+def _params(folder: Path) -> Tree:
+    if not (folder / "checkpoints").is_dir():  # diverged before the first
+        return {}
+    content = evaluation.load_checkpoint(folder, "last", warnings.warn)
+    tree: dict[str, Any] = {}
+    for name, array in content.arrays.items():
+        if name.startswith("params/"):
+            *parents, last = name.split("/")[1:]
+            node = tree
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            node[last] = array
+    return tree

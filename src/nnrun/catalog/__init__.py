@@ -1,0 +1,33 @@
+"""From the names in a spec to functions with checked options: the folder is the registry."""
+
+from nnrun.catalog.blocks import (
+    KINDS,
+    SUPPLIED,
+    Spec,
+    bind,
+    check_names,
+    details,
+    entries,
+    find,
+    names,
+    parameters,
+    summary,
+    user_files,
+    user_names,
+)
+
+__all__ = [
+    "KINDS",
+    "SUPPLIED",
+    "Spec",
+    "bind",
+    "check_names",
+    "details",
+    "entries",
+    "find",
+    "names",
+    "parameters",
+    "summary",
+    "user_files",
+    "user_names",
+]

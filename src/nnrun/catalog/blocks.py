@@ -1,0 +1,228 @@
+"""The catalogue: the folder is the registry, a function's signature is the schema of its YAML block.
+
+`model: {name: mlp, hidden: [128]}` is the function `mlp` in `nnrun/model/mlp.py`; `name: mine:net` is the
+function `net` of the file `mine.py` beside the spec (that runs the user's code).
+
+Wrong names are found in the source text of the catalogue (`listing`), which needs no jax; a function is
+imported when the values of its options are checked.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path as FileSystemPath
+from typing import Any, NamedTuple, get_args, get_origin
+
+from pydantic import BaseModel
+
+from nnrun import spec
+from nnrun.catalog import bound, user_code
+from nnrun.catalog.bound import Bound
+from nnrun.catalog.listing import KINDS, SUPPLIED, details, entries, names, parameters, summary
+from nnrun.errors import SpecError, one_line
+from nnrun.spec import schema
+from nnrun.spec.problem import Path, Place, Problem, place_of, refusal
+
+__all__ = [
+    "KINDS",
+    "SUPPLIED",
+    "Spec",
+    "bind",
+    "check_names",
+    "details",
+    "entries",
+    "find",
+    "names",
+    "parameters",
+    "summary",
+    "user_files",
+    "user_names",
+]
+
+
+class Spec(NamedTuple):
+    """A checked spec: functions with their options, and the sections."""
+
+    name: str
+    data: Bound
+    model: Bound
+    loss: Bound
+    optimizer: Bound
+    schedule: Bound
+    train: spec.Train
+    checkpoint: spec.Checkpoint
+    document: spec.Document
+
+    def fail(self, path: Path, message: str) -> SpecError:
+        """The error for a mistake that shows only when the parts meet, at the place of `path`."""
+        return SpecError(str(Problem(place_of(path, self.document.places), path, message)))
+
+
+def find(kind: str, name: str, folder: FileSystemPath | None = None) -> Callable:
+    """The function behind a name; `module:function` is the user's own, beside the spec or in a package.
+
+    Raises LookupError with what to write instead.
+    """
+    if user_code.is_user_name(name):
+        return user_code.find(name, folder or FileSystemPath.cwd())
+    if name not in names(kind):
+        raise LookupError(_no_such(kind, name))
+    return getattr(importlib.import_module(f"nnrun.{kind}.{name}"), name)
+
+
+def user_names(spec: Spec) -> set[str]:
+    """The names `module:function` in a spec, those of inner blocks included."""
+    blocks = [one for key in spec.document.blocks for one in bound.walk(getattr(spec, key))]
+    return {one.name for one in blocks if user_code.is_user_name(one.name)}
+
+
+def user_files(spec: Spec) -> list[FileSystemPath]:
+    """The files beside the spec that hold the user's own functions of this spec, each once, sorted."""
+    files = {user_code.module_file(name, spec.document.folder) for name in user_names(spec)}
+    return sorted(file for file in files if file is not None)
+
+
+def check_names(document: spec.Document) -> None:
+    """Raises SpecError with all problems that can be seen without importing an entry, hence without jax."""
+    found = list(document.problems)
+    for key, block in document.blocks.items():
+        found += _check_names(key, block, (key,), document.places)
+    _stop(found, document)
+
+
+def bind(document: spec.Document) -> Spec:
+    """Checks every block against the signature that it names.
+
+    Raises SpecError with all problems found: first those of `check_names`, then the values of the options.
+    """
+    check_names(document)
+    found: list[Problem] = []
+    bound_blocks = {key: _bind(key, block, (key,), document, found) for key, block in document.blocks.items()}
+    _stop(found, document)
+    blocks = {key: block for key, block in bound_blocks.items() if block is not None}
+    return Spec(
+        name=document.name,
+        data=blocks["data"],
+        model=blocks["model"],
+        loss=blocks["loss"],
+        optimizer=blocks["optimizer"],
+        schedule=blocks["schedule"],
+        train=document.sections["train"],
+        checkpoint=document.sections["checkpoint"],
+        document=document,
+    )
+
+
+def _stop(found: list[Problem], document: spec.Document) -> None:
+    if found:
+        raise refusal(found, document.places)
+
+
+def _no_such(kind: str, name: str) -> str:
+    return f"there is no {kind} {schema.shown(name, 40)}; {schema.nearest(name, names(kind))}"
+
+
+def _check_names(kind: str, block: Any, path: Path, places: dict[Path, Place]) -> list[Problem]:
+    """What is wrong with a block, and the blocks inside it, as far as names go."""
+    if isinstance(block, str):
+        block = {"name": block}
+    if not isinstance(block, dict):
+        message = f"got {schema.shown(block)}; write a block such as {{name: ...}}, see `nnrun list {kind}`"
+        return [Problem(place_of(path, places), path, message)]
+    name = block.get("name")
+    if isinstance(name, str) and user_code.is_user_name(name):
+        return []  # the user's own code is looked at when it is imported
+    if not isinstance(name, str) or name not in names(kind):
+        where = (*path, "name")
+        if isinstance(name, str):
+            message = _no_such(kind, name)
+        else:
+            what = f"got {schema.shown(name)}" if "name" in block else "missing"
+            message = f"{what}; {schema.nearest('', names(kind))}"
+        return [Problem(place_of(where, places), where, message)]
+    return _check_keys(kind, block, path, places)
+
+
+def _check_keys(kind: str, block: dict[str, Any], path: Path, places: dict[Path, Place]) -> list[Problem]:
+    name = block["name"]
+    common = schema.keys(spec.COMMON[kind]) if kind in spec.COMMON and len(path) == 1 else ()
+    known = [*parameters(kind, name), *common]
+    found: list[Problem] = []
+    for key in block:
+        if key in SUPPLIED.get(kind, ()):
+            found.append(Problem(place_of((*path, key), places), (*path, key), "nnrun sets this; remove it"))
+        elif key not in ("name", *known):
+            message = f"unknown key; {schema.nearest(key, known)}"
+            found.append(Problem(place_of((*path, key), places), (*path, key), message))
+    for key, inner in entries(kind, name).items():
+        value = block.get(key)
+        for i, item in enumerate(value) if isinstance(value, list) else ():
+            found += _check_names(inner, item, (*path, key, i), places)
+    return found
+
+
+def _bind(kind: str, block: Any, path: Path, document: spec.Document, found: list[Problem]) -> Bound | None:
+    """The block bound to its function, or None with the reasons appended to `found`."""
+    places = document.places
+    wrong = _check_names(kind, block, path, places)  # news only for blocks inside the user's own
+    if wrong:
+        found += wrong
+        return None
+    block = {"name": block} if isinstance(block, str) else block
+    try:
+        function, model = _resolve(kind, block["name"], document.folder)
+    except LookupError as error:
+        found.append(Problem(place_of((*path, "name"), places), (*path, "name"), str(error.args[0])))
+        return None
+    own = {key: value for key, value in block.items() if key != "name"}
+    common: dict[str, Any] = {}
+    if len(path) == 1 and kind in spec.COMMON:
+        shared = set(schema.keys(spec.COMMON[kind])) - set(schema.keys(model))
+        written = {key: own.pop(key) for key in shared & set(own)}
+        common_values, wrong = schema.check(spec.COMMON[kind], written, path, places)
+        common = schema.values(common_values) if common_values else {}
+    checked, problems = schema.check(model, own, path, places)
+    found += wrong + problems
+    if checked is None or wrong:
+        return None
+    options = {
+        key: _arrived(value, key, function, path, document, found)
+        for key, value in schema.values(checked).items()
+    }
+    return Bound(kind, block["name"], function, options, common)
+
+
+def _resolve(kind: str, name: str, folder: FileSystemPath) -> tuple[Callable, type[BaseModel]]:
+    """The function behind a name and the model of its options; LookupError with what to write instead."""
+    function = find(kind, name, folder)
+    try:
+        return function, schema.options_model(function, SUPPLIED.get(kind, frozenset()))
+    except Exception as error:
+        if not user_code.is_user_name(name):
+            raise
+        reason = str(error).partition("\n")[0]  # pydantic goes on with advice to programmers
+        raise LookupError(
+            f"{one_line(name, 60)} cannot be used: {one_line(reason, 160)}; mend its signature"
+        ) from error
+
+
+def _arrived(
+    value: Any, key: str, function: Callable, path: Path, document: spec.Document, found: list[Problem]
+) -> Any:
+    """An option as the function receives it: blocks bound, paths absolute."""
+    hint = bound.hints(function)[key]
+    entry = bound.entry_kind(hint)
+    if value is None:
+        return None
+    if bound.is_file_path(hint):
+        return str(document.folder / value)
+    if entry is None:
+        return value
+    if isinstance(value, list) and _holds_list(hint):
+        return [_bind(entry, item, (*path, key, i), document, found) for i, item in enumerate(value)]
+    return _bind(entry, value, (*path, key), document, found)
+
+
+def _holds_list(hint: Any) -> bool:
+    return get_origin(hint) is list or any(_holds_list(part) for part in get_args(hint))

@@ -1,0 +1,152 @@
+"""A catalogue function with its options, and calling it with knobs.
+
+A knob is a float option: inside a compiled program it is a traced scalar, so that one program serves every
+value of it (a learning rate, a dropout rate).  An option that is exactly 0 stays a plain 0: what it switches
+is then absent from the program.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+
+from nnrun.duration import Clock, Duration
+from nnrun.options import EntryMark, FilePathMark, is_off
+
+__all__ = [
+    "Bound",
+    "WrongResultError",
+    "call",
+    "entry_kind",
+    "hints",
+    "is_file_path",
+    "knobs",
+    "plain",
+    "walk",
+]
+
+
+class Bound(NamedTuple):
+    """A catalogue function and the options of one block, checked."""
+
+    kind: str
+    name: str
+    function: Callable
+    options: dict[str, Any]  # numbers, text, lists, Durations, Bounds and lists of Bounds
+    common: dict[str, Any]  # keys that every block of the kind has
+
+
+def hints(function: Callable) -> dict[str, Any]:
+    """The annotations of a function's parameters, with their marks."""
+    return get_type_hints(function, include_extras=True)
+
+
+def _parts(hint: Any) -> list[Any]:
+    """The hint and all that it is made of, marks included."""
+    inner = [get_args(hint)[0], *hint.__metadata__] if get_origin(hint) is Annotated else list(get_args(hint))
+    return [hint, *(part for item in inner for part in _parts(item))]
+
+
+def entry_kind(hint: Any) -> str | None:
+    """The kind of catalogue block that an option holds (alone or in a list), or None."""
+    return next((part.kind for part in _parts(hint) if isinstance(part, EntryMark)), None)
+
+
+def is_file_path(hint: Any) -> bool:
+    """Whether an option is a path relative to the spec's folder."""
+    return any(isinstance(part, FilePathMark) for part in _parts(hint))
+
+
+def _is_knob(hint: Any, value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and not is_off(value) and get_origin(hint) is not list and float in _parts(hint)
+
+
+def knobs(bound: Bound) -> dict[str, Any]:
+    """The knobs of a block and of the blocks inside it: {option: number or nested knobs}."""
+    types = hints(bound.function)
+    found: dict[str, Any] = {}
+    for key, value in bound.options.items():
+        if isinstance(value, Bound):
+            found[key] = knobs(value)
+        elif isinstance(value, list) and value and isinstance(value[0], Bound):
+            found[key] = [knobs(item) for item in value]
+        elif isinstance(value, (int, float)) and _is_knob(types[key], value):
+            found[key] = float(value)
+    if bound.kind == "optimizer":  # the common keys of data and schedule are structure
+        found |= {k: v for k, v in bound.common.items() if isinstance(v, float) and not is_off(v)}
+    return found
+
+
+class WrongResultError(TypeError):
+    """A catalogue function (the user's own) returned something else than its kind promises."""
+
+    def __init__(self, bound: Bound, result: object) -> None:
+        self.kind = bound.kind
+        needed = _RESULTS[bound.kind][1]
+        super().__init__(f"{bound.name} returned {type(result).__name__}; it must return {needed}")
+
+
+_RESULTS: dict[str, tuple[tuple[str, ...], str]] = {  # attributes that a result of the kind has, and its name
+    "data": (("train", "test", "classes"), "a Source (nnrun.types.Source)"),
+    "model": (("init", "apply"), "a Layer (nnrun.types.Layer)"),
+    "layer": (("init", "apply"), "a Layer (nnrun.types.Layer)"),
+    "loss": (("value", "terms", "metrics"), "a Loss (nnrun.types.Loss)"),
+    "optimizer": (("init",), "an optax transform or a Method (nnrun.types.Method)"),
+    "schedule": (("__call__",), "a function step -> factor"),
+}
+
+
+def call(bound: Bound, knobs: dict[str, Any], clock: Clock, **supplied: Any) -> Any:
+    """Calls the function: knobs in place of its float options, durations in steps, inner blocks called first.
+
+    supplied   what nnrun fills in; passed on where the function asks for it and the spec did not answer
+    Raises WrongResultError.
+    """
+    options: dict[str, Any] = {}
+    for key, value in bound.options.items():
+        if isinstance(value, Bound):
+            options[key] = call(value, knobs[key], clock, **supplied)
+        elif isinstance(value, list) and value and isinstance(value[0], Bound):
+            options[key] = [
+                call(item, knob, clock, **supplied) for item, knob in zip(value, knobs[key], strict=True)
+            ]
+        elif isinstance(value, Duration):
+            options[key] = value.steps(clock)
+        else:
+            options[key] = knobs.get(key, value)
+    wanted = inspect.signature(bound.function).parameters
+    filled = {key: value for key, value in supplied.items() if key in wanted and key not in options}
+    result = bound.function(**options, **filled)
+    if not _is_result(bound.kind, result):
+        raise WrongResultError(bound, result)
+    return result
+
+
+def _is_result(kind: str, result: object) -> bool:
+    attributes, _ = _RESULTS.get(kind, ((), ""))
+    return all(hasattr(result, name) for name in attributes)
+
+
+def walk(bound: Bound) -> Iterator[Bound]:
+    """The block and all blocks inside it."""
+    yield bound
+    for value in bound.options.values():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, Bound):
+                yield from walk(item)
+
+
+def plain(bound: Bound) -> dict[str, Any]:
+    """The block as YAML data, every default filled in."""
+    block = {"name": bound.name, **bound.options, **bound.common}
+    return {key: _plain(value) for key, value in block.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Bound):
+        return plain(value)
+    if isinstance(value, Duration):
+        return str(value)
+    return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,83 @@
+"""What the folders of the catalogue hold, read from the source text: nothing is imported, so no jax."""
+
+from __future__ import annotations
+
+import ast
+from functools import lru_cache
+from pathlib import Path
+
+__all__ = ["KINDS", "SUPPLIED", "details", "entries", "names", "parameters", "summary"]
+
+KINDS = ("data", "model", "layer", "loss", "optimizer", "schedule")
+SUPPLIED = {  # parameters that build fills in; a spec must not name them
+    "model": frozenset({"outputs"}),  # numbers that the model puts out per example
+    "loss": frozenset({"target_scale"}),  # units of the target per standardised unit
+    "schedule": frozenset({"total"}),  # steps of the whole run
+}
+_ROOT = Path(__file__).parents[1]
+
+
+def names(kind: str) -> list[str]:
+    """The names of a kind: the files of its folder, sorted."""
+    return sorted(path.stem for path in (_ROOT / kind).glob("*.py") if not path.stem.startswith("_"))
+
+
+def summary(kind: str, name: str) -> str:
+    """The first line of an entry's docstring."""
+    return (ast.get_docstring(_source(kind, name)) or "").partition("\n")[0]
+
+
+def details(kind: str, name: str) -> str:
+    """An entry as its source has it: the options with types and defaults, then the whole docstring."""
+    source = _source(kind, name)
+    arguments = source.args.args + source.args.kwonlyargs
+    defaults = [None] * (len(source.args.args) - len(source.args.defaults)) + list(source.args.defaults)
+    rows = [
+        f"  {one.arg}: {ast.unparse(one.annotation) if one.annotation else 'Any'}"
+        + (f" = {ast.unparse(default)}" if default is not None else "")
+        for one, default in zip(arguments, [*defaults, *source.args.kw_defaults], strict=True)
+        if one.arg not in SUPPLIED.get(kind, ())
+    ]
+    return "\n".join([f"{kind}: {name}", *rows, "", ast.get_docstring(source) or ""])
+
+
+def parameters(kind: str, name: str) -> list[str]:
+    """The names of an entry's options, without those that nnrun supplies."""
+    return [one.arg for one in _arguments(kind, name) if one.arg not in SUPPLIED.get(kind, ())]
+
+
+def entries(kind: str, name: str) -> dict[str, str]:
+    """The options of an entry that hold catalogue blocks themselves: {option: kind of those blocks}."""
+    aliases = {
+        target.id: node.value
+        for node in _module(kind, name).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    found: dict[str, str] = {}
+    for argument in _arguments(kind, name):
+        nodes = list(ast.walk(argument.annotation)) if argument.annotation else []
+        named = [aliases[node.id] for node in nodes if isinstance(node, ast.Name) and node.id in aliases]
+        for node in [*nodes, *(inner for alias in named for inner in ast.walk(alias))]:
+            match node:
+                case ast.Call(func=ast.Name(id="Entry"), args=[ast.Constant(value=str(inner))]):
+                    found[argument.arg] = inner
+    return found
+
+
+def _arguments(kind: str, name: str) -> list[ast.arg]:
+    arguments = _source(kind, name).args
+    return arguments.args + arguments.kwonlyargs
+
+
+def _source(kind: str, name: str) -> ast.FunctionDef:
+    for node in _module(kind, name).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+    raise LookupError(f"nnrun/{kind}/{name}.py has no function {name}")
+
+
+@lru_cache(None)
+def _module(kind: str, name: str) -> ast.Module:
+    return ast.parse((_ROOT / kind / f"{name}.py").read_text(encoding="utf-8"))

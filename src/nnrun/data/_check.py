@@ -1,0 +1,99 @@
+"""What every data set must satisfy before anything is trained on it."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+
+from nnrun.errors import DataError, one_line
+from nnrun.options import Standardize
+from nnrun.types import Examples, Source
+
+__all__ = ["check"]
+
+
+def check(source: Source, place: str) -> Source:
+    """`source`, if it can be trained on; `place` (a file, or the name of a set) begins the message if not.
+
+    Inputs are (n, *shape) uint8 or finite float32 with at least one axis beside n, targets (n,) int32 labels
+    in 0 ... k - 1 for the k ≥ 2 class names, or (n,) finite float32 where there are none.  Training needs two
+    examples and two classes; a test part has the shape and type of the training part.  Else DataError.
+    """
+    where = one_line(place)
+    if source.standardize not in get_args(Standardize):
+        raise DataError(
+            f"{where}: standardize is '{one_line(source.standardize)}'; it is feature, image or none"
+        )
+    _check_part(source.train, source.classes, f"{where}: training part", at_least=2)
+    if source.classes and (len(source.classes) < 2 or len(set(source.classes)) < len(source.classes)):
+        found = (
+            "every target is the same" if len(source.classes) == 1 else f"{len(source.classes)} class names"
+        )
+        raise DataError(f"{where}: {found}; there must be at least two classes, all different")
+    if source.classes and (source.train.y == source.train.y[0]).all():
+        raise DataError(
+            f"{where}: every example is of class {int(source.train.y[0])}; two classes are needed"
+        )
+    if source.test is not None:
+        _check_part(source.test, source.classes, f"{where}: test part", at_least=1)
+        _check_alike(source.train, source.test, where)
+    return source
+
+
+def _check_part(part: Examples, classes: tuple[str, ...], where: str, at_least: int) -> None:
+    x, y = part
+    if x.ndim < 2 or 0 in x.shape[1:]:
+        raise DataError(
+            f"{where}: inputs of shape {x.shape}; needed: (examples, ...) with at least one input"
+        )
+    if y.ndim != 1:
+        raise DataError(f"{where}: targets of shape {y.shape}; needed: one number for each example")
+    if len(x) != len(y):
+        raise DataError(f"{where}: {len(x)} inputs but {len(y)} targets; there must be as many")
+    if len(x) < at_least:
+        raise DataError(f"{where}: {len(x)} examples; at least {at_least} are needed")
+    if x.dtype not in (np.uint8, np.float32):
+        raise DataError(f"{where}: inputs of type {x.dtype}; needed: uint8 or float32")
+    if x.dtype == np.float32:
+        _check_finite(x, f"{where}: inputs")
+    if not classes:
+        if y.dtype != np.float32:
+            raise DataError(f"{where}: targets of type {y.dtype} without class names; needed: float32")
+        _check_finite(y, f"{where}: targets")
+    else:
+        _check_labels(y, len(classes), where)
+
+
+def _check_finite(values: np.ndarray, where: str) -> None:
+    bad = ~np.isfinite(values)
+    if bad.any():
+        first = np.unravel_index(int(bad.argmax()), values.shape)
+        raise DataError(
+            f"{where}: {int(bad.sum())} values are NaN or infinite, the first at index "
+            f"{tuple(map(int, first))}; remove or replace them"
+        )
+
+
+def _check_labels(y: np.ndarray, classes: int, where: str) -> None:
+    if y.dtype != np.int32:
+        raise DataError(f"{where}: labels of type {y.dtype}; needed: int32")
+    bad = (y < 0) | (y >= classes)
+    if bad.any():
+        first = int(bad.argmax())
+        raise DataError(
+            f"{where}: {int(bad.sum())} labels out of range, the first {int(y[first])} at index {first}; "
+            f"labels of {classes} classes are 0 to {classes - 1}"
+        )
+
+
+def _check_alike(train: Examples, test: Examples, where: str) -> None:
+    for name, ours, theirs in (
+        ("shape", train.x.shape[1:], test.x.shape[1:]),
+        ("type", train.x.dtype, test.x.dtype),
+    ):
+        if ours != theirs:
+            raise DataError(
+                f"{where}: an input of the training part has {name} {ours}, of the test part {theirs}; "
+                "they must agree"
+            )

@@ -1,0 +1,109 @@
+"""Downloading a published file, once, into the user's cache."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from nnrun.errors import DataError, MachineError, one_line
+
+__all__ = ["Download", "download"]
+
+_TIMEOUT = 30.0  # seconds without an answer or a byte
+_OUR_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
+
+class Download(NamedTuple):
+    """A published file."""
+
+    folder: str  # where in the cache it goes
+    file: str  # its name, there and at the mirrors
+    mirrors: tuple[str, ...]  # URLs of folders, tried in order
+    md5: str  # as published; guards the transfer, what is inside is verified by whoever reads it
+    limit: int  # bytes; a mirror that sends more is given up
+
+
+def download(wanted: Download) -> Path:
+    """The path of `wanted` in the cache, downloaded if it is not there whole.
+
+    pooch writes a temporary file and renames it when its digest is right, so an interruption leaves nothing.
+    Raises DataError, naming the place to put the file by hand, if no mirror delivers it, and MachineError if
+    the cache cannot be written.
+    """
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")  # the progress line says it
+    folder = Path(pooch.os_cache("nnrun")) / wanted.folder
+    failures = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for mirror in wanted.mirrors:
+            try:
+                return _retrieve(mirror, wanted, folder)
+            except (OSError, ValueError) as error:  # no network, no such file; wrong digest, too long
+                if isinstance(error, OSError) and error.errno in _OUR_MACHINE:
+                    raise
+                failures.append(f"{mirror}: {_reason(error)}")
+    except OSError as error:
+        raise MachineError(
+            f"{one_line(folder)}: cannot be written: {error.strerror or one_line(error)}; "
+            f"put {wanted.file} into $NNRUN_DATA_DIR/{wanted.folder}"
+        ) from error
+    raise DataError(
+        f"{wanted.file}: cannot be downloaded ({'; '.join(failures)}); connect to the network, or put "
+        f"the file into {one_line(folder)} or into $NNRUN_DATA_DIR/{wanted.folder}"
+    )
+
+
+def _retrieve(mirror: str, wanted: Download, folder: Path) -> Path:
+    """The file from this mirror, or from the cache if it is there whole."""
+    import pooch
+
+    # any object with pooch's four names is a progress bar to it; its annotations say bool
+    http = cast("Any", pooch.HTTPDownloader)
+    downloader = http(progressbar=_Progress(wanted), chunk_size=1 << 16, timeout=_TIMEOUT)
+    return Path(
+        pooch.retrieve(
+            url=mirror + wanted.file,
+            known_hash=f"md5:{wanted.md5}",
+            fname=wanted.file,
+            path=folder,
+            downloader=downloader,
+        )
+    )
+
+
+def _reason(error: Exception) -> str:
+    """A short reason: messages of HTTP libraries hold several layers of object names."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return f"HTTP {status}"
+    return type(error).__name__ if isinstance(error, OSError) else one_line(error, 120)
+
+
+class _Progress:
+    """What pooch takes for a progress bar: one line on a terminal, and the limit on bytes."""
+
+    def __init__(self, wanted: Download) -> None:
+        self._wanted = wanted
+        self._done = 0
+        self._shown = -1
+        self.total = 0  # set by pooch, from the length that the server states; 0: it does not
+
+    def update(self, count: int) -> None:
+        self._done += count
+        if self._done > self._wanted.limit:
+            raise ValueError(f"sends more than {self._wanted.limit} bytes")
+        percent = min(100, 100 * self._done // self.total) if self.total > 0 else 0
+        if percent != self._shown and sys.stderr.isatty():
+            self._shown = percent
+            print(f"\r{self._wanted.file}: {percent:3d}%", end="", file=sys.stderr, flush=True)
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None:
+        if self._shown >= 0:
+            print(file=sys.stderr)

@@ -1,0 +1,116 @@
+"""From a source to parts ready for training: split, standardisation, digest.
+
+A pure function of the content and the seed.  Permutations come from the raw stream of the Philox
+generator, which NumPy keeps stable between versions; it does not keep the methods of `Generator` stable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnrun.data._check import check
+from nnrun.data._moments import moments
+from nnrun.errors import DataError
+from nnrun.types import Dataset, Examples, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["prepare"]
+
+
+def prepare(source: Source, *, validation: float, test: float, split_seed: int) -> Dataset:
+    """`source` split in three, with the statistics for standardisation and a digest of the content.
+
+    validation  [0, 1) this fraction of what the source trains on is held out; 0: no validation part
+    test        (0, 1) likewise for testing; not used where the source has a test part of its own
+    split_seed  0 ... 2**64 - 1; the test part depends on it and on `test` only, not on `validation`
+
+    Labels are split class by class (each part has its share of every class, to within one example), and
+    every part keeps the order of the source.  Shift and scale come from the training part only.  Raises
+    DataError if the source is not sound (`check`) or a part would be empty.
+    """
+    train, val, own_test = _split(check(source, "data"), validation, test, split_seed)
+    shift, scale = moments(train.x, source.standardize)
+    target_shift, target_scale = (0.0, 1.0) if source.classes else map(float, moments(train.y, "image"))
+    return Dataset(
+        train=train,
+        val=val,
+        test=own_test,
+        shift=shift,
+        scale=scale,
+        target_shift=target_shift,
+        target_scale=target_scale,
+        classes=source.classes,
+        digest=_digest((train, val, own_test)),
+    )
+
+
+def _split(source: Source, validation: float, test: float, seed: int) -> tuple[Examples, Examples, Examples]:
+    total = len(source.train.y)
+    labels = source.train.y if source.classes else np.zeros(total, np.int32)
+    rows = _permutation(total, seed)
+    sizes = {"test": 0 if source.test is not None else round(total * test), "val": round(total * validation)}
+    _check_sizes(total, sizes["test"], sizes["val"], validation > 0, source.test is not None)
+    test_rows, rows = _take(rows, labels, sizes["test"])
+    val_rows, train_rows = _take(rows, labels, sizes["val"])
+    return (
+        _select(source.train, train_rows),
+        _select(source.train, val_rows),
+        source.test or _select(source.train, test_rows),
+    )
+
+
+def _check_sizes(total: int, test: int, val: int, needs_val: bool, has_test: bool) -> None:
+    train = total - test - val
+    if train >= 1 and (val or not needs_val) and (test or has_test):
+        return
+    raise DataError(
+        f"data: {total} examples would be split into {max(train, 0)} for training, {val} for validation and "
+        f"{'the test part of the source' if has_test else f'{test} for testing'}; "
+        "change data.validation and data.test so that no part is empty, or use more examples"
+    )
+
+
+def _permutation(count: int, seed: int) -> np.ndarray:
+    """0 ... count - 1 in the order of `count` random 64-bit numbers; Philox is keyed by the seed."""
+    return np.random.Philox(key=seed).random_raw(count).argsort(kind="stable")
+
+
+def _take(rows: np.ndarray, labels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(size,) of `rows` with every class in proportion, and the others; the largest remainders round up.
+
+    A class rounds up last where that would leave it no example.
+    """
+    classes = labels[rows]
+    counts = np.bincount(classes)
+    quota = counts * (size / len(rows))
+    share = np.floor(quota).astype(np.int64)
+    upwards = np.lexsort((share - quota, share + 1 >= counts))[: size - share.sum()]
+    share[upwards] += 1
+    by_class = classes.argsort(kind="stable")
+    rank = np.empty_like(by_class)  # of each row within its class
+    rank[by_class] = np.arange(len(rows)) - np.repeat(counts.cumsum() - counts, counts)
+    taken = rank < share[classes]
+    return rows[taken], rows[~taken]
+
+
+def _select(examples: Examples, rows: np.ndarray) -> Examples:
+    """These rows, in the order of the source; no copy if it is all of them."""
+    if len(rows) == len(examples.y):
+        return examples
+    rows = np.sort(rows)
+    return Examples(examples.x[rows], examples.y[rows])
+
+
+def _digest(parts: Iterable[Examples]) -> str:
+    """SHA-256 over type, shape and bytes of every array."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for array in part:
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

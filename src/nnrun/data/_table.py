@@ -1,0 +1,150 @@
+"""Reading a table of text cells from a CSV file, strictly, with the place of every cell."""
+
+from __future__ import annotations
+
+import csv
+import io
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from nnrun.data._files import open_file
+from nnrun.errors import DataError, one_line
+
+__all__ = ["Column", "Table", "number", "read_table"]
+
+MAX_CSV_BYTES = 256 << 20  # as Python strings this takes several GiB; larger tables belong in an .npz
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+class Column(NamedTuple):
+    """One column, and where its cells are."""
+
+    name: str
+    cells: tuple[str, ...]  # without surrounding blanks
+    lines: tuple[int, ...]  # in the file, counted from 1
+    place: str  # the file
+    position: int  # in the file, counted from 1
+
+    def refuse(self, row: int, problem: str) -> NoReturn:
+        """Raise DataError for the cell of `row` (counted from 0), naming FILE:ROW:COLUMN."""
+        place = f"{self.place}:{self.lines[row]}:{self.position}"
+        shown = one_line(self.cells[row], 40)
+        raise DataError(f"{place}: column '{one_line(self.name, 40)}': '{shown}' {problem}")
+
+    def numbers(self) -> np.ndarray:
+        """(n,) float32, or DataError at the first cell that is not a finite number."""
+        values = [number(cell) for cell in self.cells]
+        for row, value in enumerate(values):
+            if value is None:
+                self.refuse(row, "is not a number; correct it, or list the column under data.categorical")
+            if not abs(value) <= _FLOAT32_MAX:
+                self.refuse(row, "is not a finite float32 number; correct or remove the row")
+        return np.array(values, np.float32)
+
+    def check_filled(self) -> None:
+        """Raise DataError at the first empty cell."""
+        if "" in self.cells:
+            self.refuse(self.cells.index(""), "is empty; fill it in or remove the row")
+
+
+class Table(NamedTuple):
+    """The columns of a file, in its order."""
+
+    place: str
+    columns: dict[str, Column]
+
+    def column(self, name: str, option: str) -> Column:
+        """The column `name`, which the spec's `option` asks for; DataError with the nearest name."""
+        if name in self.columns:
+            return self.columns[name]
+        near = get_close_matches(name, self.columns, n=1)
+        hint = (
+            f"did you mean '{one_line(near[0], 40)}'?"
+            if near
+            else f"there are {one_line(', '.join(self.columns), 120)}"
+        )
+        raise DataError(f"{self.place}:1: data.{option}: there is no column '{one_line(name, 40)}'; {hint}")
+
+
+def number(cell: str) -> float | None:
+    """The number in `cell`, perhaps infinite or NaN; None: it is not one.  1_000 is Python, not a number."""
+    try:
+        return None if "_" in cell or not cell.isascii() else float(cell)
+    except ValueError:
+        return None
+
+
+def read_table(path: str, delimiter: str) -> Table:
+    """The CSV file `path`: UTF-8, a header of distinct names, and rows as long as it.
+
+    Blank lines are skipped.  Raises DataError naming FILE:ROW:COLUMN of the first mistake.
+    """
+    place = one_line(path)
+    reader = csv.reader(io.StringIO(_text(path, place), newline=""), delimiter=delimiter, strict=True)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise DataError(
+            f"{place}:{reader.line_num}: is not CSV: {one_line(error)}; correct the quotes"
+        ) from error
+    if len(rows) < 2:
+        raise DataError(f"{place}: holds {len(rows)} rows; needed: a header and at least one row of data")
+    header = _header(rows[0], place)
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) != len(header):
+            raise DataError(
+                f"{place}:{line}:{min(len(row), len(header)) + 1}: the row has {len(row)} cells, the header "
+                f"{len(header)}; check data.delimiter ({delimiter!r}), or correct the row"
+            )
+    numbers = tuple(lines[1:])
+    columns = zip(*rows[1:], strict=True)
+    return Table(
+        place,
+        {
+            name: Column(name, tuple(map(str.strip, cells)), numbers, place, index)
+            for index, (name, cells) in enumerate(zip(header, columns, strict=True), start=1)
+        },
+    )
+
+
+def _text(path: str, place: str) -> str:
+    """The content of the file, if it is text; a byte-order mark is dropped."""
+    with open_file(Path(path), MAX_CSV_BYTES) as (stream, _):
+        content = stream.read(MAX_CSV_BYTES + 1)
+    if not content:
+        raise DataError(f"{place}: is empty; needed: a header and rows of data")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        offset = error.start
+        problem = f"byte {content[offset]:#04x} is not UTF-8; save the file as UTF-8"
+    else:
+        if "\0" not in text:
+            return text
+        offset = content.index(b"\0")
+        problem = "there is a NUL; this is not a text file"
+    line = content.count(b"\n", 0, offset) + 1
+    column = offset - content.rfind(b"\n", 0, offset)  # a byte: cells cannot be told apart yet
+    raise DataError(f"{place}:{line}:{column}: {problem}")
+
+
+def _header(cells: list[str], place: str) -> list[str]:
+    """The names of the columns."""
+    names = [cell.strip() for cell in cells]
+    for index, name in enumerate(names):
+        if not name:
+            raise DataError(f"{place}:1:{index + 1}: the column has no name; the first row must hold names")
+        if name in names[:index]:
+            raise DataError(
+                f"{place}:1:{index + 1}: column '{one_line(name, 40)}' occurs twice (also column "
+                f"{names.index(name) + 1}); rename one"
+            )
+    return names

@@ -1,0 +1,142 @@
+"""Tables in CSV files."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from nnrun.data._check import check
+from nnrun.data._table import Column, Table, number, read_table
+from nnrun.errors import DataError, one_line
+from nnrun.options import FilePath, Standardize
+from nnrun.types import Examples, Source
+
+__all__ = ["csv"]
+
+_MANY = 20  # distinct whole numbers in a target: up to so many are taken for classes
+_MAX_CATEGORIES = 1000
+
+
+def csv(
+    path: FilePath,
+    target: str,
+    features: list[str] | None = None,
+    categorical: list[str] | None = None,
+    task: Literal["auto", "classification", "regression"] = "auto",
+    delimiter: Literal[",", ";", "\t", "|", " "] = ",",
+    test_path: FilePath | None = None,
+    standardize: Standardize = "feature",
+) -> Source:
+    """A table in a CSV file with a header: any columns as inputs, one as the target.
+
+    path         UTF-8, at most 256 MiB, no empty cells in the columns used
+    target       the column to predict
+    features     the columns to predict it from; default: all others
+    categorical  features that are names, not numbers: one input of 0 or 1 for each name, names sorted
+    task         "auto": a target of numbers, with fractions or more than 20 different ones, is regression
+    delimiter    what separates the cells of a row
+    test_path    a table with the test part and the same columns; default: a test part is cut from `path`
+    standardize  "feature": each input its own mean and deviation
+
+    Class names are sorted, as numbers if they all are.  Raises DataError naming FILE:ROW:COLUMN.
+    """
+    table = read_table(path, delimiter)
+    names = _features(table, target, features, categorical or [])
+    goal = table.column(target, "target")
+    regression = task == "regression" or (task == "auto" and _is_regression(goal))
+    classes = () if regression else _classes(goal)
+    groups = {name: _categories(table.columns[name]) for name in categorical or []}
+
+    def examples(part: Table) -> Examples:
+        columns = [part.column(name, "features") for name in names]
+        y = part.column(target, "target")
+        blocks = [_one_hot(c, groups[c.name]) if c.name in groups else c.numbers()[:, None] for c in columns]
+        return Examples(np.hstack(blocks), y.numbers() if regression else _codes(_labels(y), classes, y))
+
+    train = examples(table)
+    test = None if test_path is None else examples(read_table(test_path, delimiter))
+    return check(
+        Source(train, test, classes, standardize), path if test_path is None else f"{path} with {test_path}"
+    )
+
+
+def _features(table: Table, target: str, features: list[str] | None, categorical: list[str]) -> list[str]:
+    """The names of the input columns, in order; DataError for one that is missing, double or the target."""
+    table.column(target, "target")
+    names = [name for name in table.columns if name != target] if features is None else features
+    for name in names:
+        table.column(name, "features")
+    for name in categorical:
+        table.column(name, "categorical")
+        if name not in names:
+            raise DataError(
+                f"{table.place}: data.categorical: '{one_line(name, 40)}' is not one of the features"
+            )
+    if target in names or len(set(names)) < len(names) or not names:
+        raise DataError(
+            f"{table.place}: data.features: needed: at least one column, each once, without the target "
+            f"'{one_line(target, 40)}'"
+        )
+    return names
+
+
+def _is_regression(goal: Column) -> bool:
+    """Whether the target's values are quantities rather than names of classes."""
+    goal.check_filled()
+    values = [number(cell) for cell in goal.cells]
+    distinct = len(set(goal.cells))
+    if None in values:
+        numeric = len(values) - values.count(None)
+        if (
+            numeric and distinct > _MANY
+        ):  # hundreds of classes, most of them numbers: more likely a typing error
+            goal.refuse(values.index(None), "is not a number; correct it, or set data.task: classification")
+        return False
+    whole = goal.numbers() == np.floor(goal.numbers())
+    return not whole.all() or distinct > _MANY
+
+
+def _labels(goal: Column) -> list[str]:
+    """The class of each row; numbers written differently (1, 1.0, 01) are one class."""
+    goal.check_filled()
+    values = [value for value in map(number, goal.cells) if value is not None]
+    if len(values) < len(goal.cells):
+        return list(goal.cells)
+    goal.numbers()  # NaN and infinity are not classes
+    return [str(int(value)) if value.is_integer() else repr(value) for value in values]
+
+
+def _classes(goal: Column) -> tuple[str, ...]:
+    names = set(_labels(goal))
+    if all(number(name) is not None for name in names):
+        return tuple(sorted(names, key=float))
+    return tuple(sorted(names))
+
+
+def _categories(column: Column) -> tuple[str, ...]:
+    column.check_filled()
+    names = tuple(sorted(set(column.cells)))
+    if len(names) > _MAX_CATEGORIES:
+        raise DataError(
+            f"{column.place}: data.categorical: column '{one_line(column.name, 40)}' has {len(names)} "
+            f"different names, at most {_MAX_CATEGORIES} are encoded; leave the column out of data.features"
+        )
+    return names
+
+
+def _one_hot(column: Column, categories: tuple[str, ...]) -> np.ndarray:
+    """(n, k) float32: 1 at the column's category."""
+    codes = _codes(list(column.cells), categories, column)
+    return np.eye(len(categories), dtype=np.float32)[codes]
+
+
+def _codes(names: list[str], known: tuple[str, ...], column: Column) -> np.ndarray:
+    """(n,) int32: the position of each name in `known`; DataError for one that the training part lacks."""
+    code = {name: index for index, name in enumerate(known)}
+    for row, name in enumerate(names):
+        if name not in code:
+            column.refuse(
+                row, f"does not occur in the training part; it has {one_line(', '.join(known), 80)}"
+            )
+    return np.array([code[name] for name in names], np.int32)

@@ -1,0 +1,97 @@
+"""NumPy archives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nnrun.data._check import check
+from nnrun.data._npy import open_npz, read_member
+from nnrun.errors import DataError, one_line
+from nnrun.options import FilePath, Standardize
+from nnrun.types import Examples, Source
+
+__all__ = ["npz"]
+
+
+def npz(
+    path: FilePath,
+    test_path: FilePath | None = None,
+    x: str = "x",
+    y: str = "y",
+    standardize: Standardize = "feature",
+) -> Source:
+    """Two arrays of an .npz file: inputs, and labels (integers) or regression targets (floats).
+
+    path         the archive; nothing in it is ever unpickled
+    test_path    an archive with the test part; default: a test part is cut from `path`
+    x            name of the inputs, (n, ...); images are (n, height, width, channels)
+    y            name of the targets, (n,): integers 0 ... k - 1, each of them present, or floats
+    standardize  "feature": each input its own mean and deviation; "image" is better for images
+
+    Inputs of type uint8 stay so, all others become float32.  Raises DataError naming file and array.
+    """
+    train = _read(Path(path), x, y)
+    labels = train.y.dtype == np.int32
+    classes = (
+        tuple(map(str, range(_count(train.y, f"{one_line(path)}: array '{one_line(y)}'")))) if labels else ()
+    )
+    test = None if test_path is None else _read(Path(test_path), x, y)
+    if test is not None and test.y.dtype != train.y.dtype:
+        raise DataError(
+            f"{one_line(test_path)}: array '{one_line(y)}': read as {test.y.dtype}, in {one_line(path)} as "
+            f"{train.y.dtype}; save both as integers (labels) or both as floats (regression)"
+        )
+    place = path if test_path is None else f"{path} with {test_path}"
+    return check(Source(train, test, classes, standardize), place)
+
+
+def _read(path: Path, x: str, y: str) -> Examples:
+    with open_npz(path) as archive:
+        inputs, targets = read_member(archive, x, path), read_member(archive, y, path)
+    if inputs.dtype == np.uint8:
+        inputs = np.ascontiguousarray(inputs)
+    else:
+        inputs = _float32(inputs, f"{one_line(path)}: array '{one_line(x)}'")
+    place = f"{one_line(path)}: array '{one_line(y)}'"
+    if targets.ndim == 2 and targets.shape[1] == 1:  # a column, as many tools write it
+        targets = targets[:, 0]
+    return Examples(inputs, _float32(targets, place) if targets.dtype.kind == "f" else _int32(targets, place))
+
+
+def _float32(values: np.ndarray, place: str) -> np.ndarray:
+    """`values` in float32, if all of them are finite there."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = np.ascontiguousarray(values, dtype=np.float32)
+    bad = ~np.isfinite(converted)
+    if bad.any():
+        first = tuple(map(int, np.unravel_index(int(bad.argmax()), bad.shape)))
+        raise DataError(
+            f"{place}: {int(bad.sum())} values are NaN, infinite or beyond float32, the first at index "
+            f"{first} ({values[first]}); remove or replace them"
+        )
+    return converted
+
+
+def _int32(labels: np.ndarray, place: str) -> np.ndarray:
+    """`labels` in int32, if they fit."""
+    limit = np.iinfo(np.int32).max
+    if labels.size and (labels.min() < 0 or labels.max() > limit):
+        raise DataError(
+            f"{place}: labels from {labels.min()} to {labels.max()}; labels are 0, 1, 2, "
+            "...; for regression save floats"
+        )
+    return np.ascontiguousarray(labels, dtype=np.int32)
+
+
+def _count(labels: np.ndarray, place: str) -> int:
+    """How many classes there are, each with an example."""
+    present = np.unique(labels)
+    if len(present) and present[-1] != len(present) - 1:
+        missing = int(np.flatnonzero(present != np.arange(len(present)))[0])
+        raise DataError(
+            f"{place}: no example has label {missing}, though {int(present[-1])} occurs; labels must be 0 to "
+            "k - 1 without gaps (for regression save floats)"
+        )
+    return len(present)

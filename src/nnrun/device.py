@@ -1,0 +1,76 @@
+"""Which device, which compile cache: what must be settled before jax does its first work."""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from pathlib import Path
+
+from nnrun.errors import MachineError, one_line
+
+__all__ = ["demand_determinism", "prepare"]
+
+_PLATFORMS = ("cpu", "gpu", "tpu")
+_EXTRAS = {"gpu": "cuda", "tpu": "tpu"}
+_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+
+
+def prepare(device: str = "auto", deterministic: bool = False) -> None:
+    """Chooses the device and switches the compile cache on.
+
+    device         auto (the best there is), cpu, gpu, tpu
+    deterministic  only deterministic GPU kernels; takes effect if jax has not started a GPU yet
+    Raises MachineError where there is no such device.
+    """
+    if deterministic:
+        demand_determinism()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's notes are not for users
+    import jax
+
+    if device in _PLATFORMS:
+        jax.config.update("jax_platforms", device)
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        if device == "auto":
+            raise MachineError(f"jax starts on no device: {one_line(error, 160)}") from None
+        install = "" if device == "cpu" else f" (for one, install nnrun[{_EXTRAS[device]}])"
+        raise MachineError(
+            f"--device {device}: there is none here{install}; write --device auto or cpu"
+        ) from None
+    folder = _cache_folder()
+    if folder is not None and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        # A damaged entry is compiled anew; that is no news.
+        warnings.filterwarnings(
+            "ignore", message="Error (reading|writing) persistent compilation cache entry"
+        )
+
+
+def demand_determinism() -> None:
+    """Only deterministic GPU kernels from here on; takes effect if jax has not started a GPU yet."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if _DETERMINISTIC not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_DETERMINISTIC}".strip()
+
+
+def _cache_folder() -> Path | None:
+    """The folder of compiled programs, the user's alone, for what is loaded from it is run.
+
+    None where it cannot be had, or others could write to it.
+    """
+    from nnrun.record import provenance
+
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    # Programs are compiled for one processor: a home folder may be shared by several.
+    folder = Path(base) / "nnrun" / f"programs-{provenance.cpu()['flags'] or 'any'}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    mine = found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+    return folder if mine else None

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import lax
+
+from nnrun.options import Fraction, Positive
+from nnrun.types import Layer
+
+__all__ = ["batch_norm"]
+
+
+def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
+    """Batch normalisation: each channel to mean 0 and variance 1, then times scale plus bias.
+
+    training     y = scale · (x − μ) / √(σ² + eps) + bias, μ and σ² of this batch (σ² divided by n);
+                 stats ← momentum · stats + (1 − momentum) · (μ, σ²)
+    evaluation   the same with the stored statistics
+    Examples of weight 0 (padding of a short batch) do not enter μ and σ².
+
+    momentum   share of the stored statistics that a step keeps, in [0, 1)
+    eps        keeps the division finite
+    Shapes: x (n, ..., c) -> y; `scale`, `bias` and the statistics `mean`, `var` are (c,).
+    Source: Ioffe & Szegedy 2015, "Batch normalization".  torch.nn calls 1 − momentum its momentum, and stores
+    σ² divided by n − 1.
+    """
+
+    def init(key, x_shape):
+        del key
+        c = x_shape[-1]
+        return (
+            {"scale": jnp.ones(c), "bias": jnp.zeros(c)},
+            {"mean": jnp.zeros(c), "var": jnp.ones(c)},
+            x_shape,
+        )
+
+    def apply(params, stats, x, key, weight):
+        del key
+        axes = tuple(range(x.ndim - 1))
+        if weight is None:
+            mean, var = stats["mean"], stats["var"]
+        else:
+            w = weight.reshape(-1, *(1,) * (x.ndim - 1)).astype(x.dtype)
+            count = w.sum() * (x.size // (x.shape[0] * x.shape[-1]))
+            mean = (w * x).sum(axes) / count
+            var = (w * jnp.square(x - _wide(mean, x))).sum(axes) / count
+            kept = lax.stop_gradient({"mean": mean, "var": var})
+            stats = {name: momentum * stats[name] + (1 - momentum) * kept[name] for name in stats}
+        factor = params["scale"] * lax.rsqrt(var + eps)
+        return (x - _wide(mean, x)) * _wide(factor, x) + _wide(params["bias"], x), stats
+
+    return Layer(init, apply)
+
+
+def _wide(a, x):
+    """a (c,) with the axes of x in front."""
+    return a.reshape(*(1,) * (x.ndim - 1), -1)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from nnrun.options import Fraction, is_off
+from nnrun.types import Loss
+
+__all__ = ["cross_entropy"]
+
+
+def cross_entropy(label_smoothing: Fraction = 0.0) -> Loss:
+    """Cross-entropy of the softmax, for classification with integer labels.
+
+    L = −Σₖ qₖ log softmax(z)ₖ,  qₖ = (1 − s)·[k = label] + s / classes
+
+    label_smoothing   s in [0, 1): how much of the target is spread over all classes (Szegedy et al. 2016)
+    Metrics: loss, accuracy.
+    Shapes: outputs z (n, classes), targets (n,) int -> (n,).
+    """
+
+    def value(outputs, targets):
+        log_p = jax.nn.log_softmax(outputs)
+        hit = jnp.take_along_axis(log_p, targets[:, None], axis=1)[:, 0]
+        if is_off(label_smoothing):
+            return -hit  # not plus 0 · mean: a class ruled out by a logit of −∞ would make that NaN
+        return -(1 - label_smoothing) * hit - label_smoothing * log_p.mean(1)
+
+    def terms(outputs, targets):
+        correct = outputs.argmax(1).astype(targets.dtype) == targets
+        return {"loss": value(outputs, targets), "accuracy": correct.astype(outputs.dtype)}
+
+    return Loss(value, terms, dict, judge="accuracy", rising=("accuracy",), classifies=True)

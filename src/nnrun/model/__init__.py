@@ -1,0 +1,1 @@
+"""Models: one file each, the function of the same name returns a `Layer` with `outputs` outputs."""

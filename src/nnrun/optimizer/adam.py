@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import jax.numpy as jnp
+import optax
+
+from nnrun.optimizer._elementwise import elementwise
+from nnrun.options import Fraction, Positive, Rate
+
+__all__ = ["adam"]
+
+
+def adam(
+    learning_rate: Rate = 1e-3, b1: Fraction = 0.9, b2: Fraction = 0.999, eps: Positive = 1e-8
+) -> optax.GradientTransformation:
+    """Adam: momentum, each coordinate scaled by its own recent gradients.
+
+    m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²,  x ← x − α m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ)
+
+    learning_rate   α ≥ 0
+    b1, b2          β₁, β₂ in [0, 1): decay of the first and second moment
+    eps             ε > 0: outside the root, as in the paper
+    Source: Kingma & Ba 2015, Algorithm 1.
+    """
+
+    def rule(g, t, m, v):
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2
+        m_hat, v_hat = m / (1 - b1**t), v / (1 - b2**t)
+        return -learning_rate * m_hat / (jnp.sqrt(v_hat) + eps), {"m": m, "v": v}
+
+    return elementwise(rule, m=0.0, v=0.0)

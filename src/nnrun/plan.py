@@ -1,0 +1,97 @@
+"""When things happen in a run: durations and metrics of a spec, settled against the data and the loss."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from nnrun.catalog import Spec
+from nnrun.duration import Clock, Duration
+from nnrun.spec.schema import nearest
+from nnrun.types import Dataset, Loss, Plan
+
+__all__ = ["make_plan", "metric_names"]
+
+
+def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
+    """The plan of a run.  Raises SpecError where a duration, batch size or metric does not fit the data."""
+    _check_loss(spec, loss)
+    examples = len(dataset.train.y)
+    batch = spec.data.common["batch_size"]
+    batch = examples if batch == "full" else batch
+    if batch > examples:
+        message = (
+            f"got {batch}, but there are {examples} training examples; write at most {examples}, or full"
+        )
+        raise spec.fail(("data", "batch_size"), message)
+    per_epoch = -(-examples // batch)
+    steps = spec.train.duration.steps(Clock(batch, per_epoch, 0))
+    if not 1 <= steps < 2**31:
+        raise spec.fail(("train", "duration"), f"{steps} steps; write at least 1 step and fewer than 2^31")
+    clock = Clock(batch, per_epoch, steps)
+    warmup = spec.schedule.common["warmup"].steps(clock)
+    if warmup > steps:
+        raise spec.fail(
+            ("schedule", "warmup"), f"{warmup} steps, longer than the run ({steps}); write a shorter one"
+        )
+    every, early = spec.checkpoint.every, spec.train.early_stopping
+    judge = _metric(spec, dataset, loss, spec.checkpoint.best, ("checkpoint", "best"))
+    wanted = early and _metric(
+        spec, dataset, loss, early.metric or judge, ("train", "early_stopping", "metric")
+    )
+    if early and wanted is None:
+        raise spec.fail(("train", "early_stopping"), "needs a validation part; write data.validation: 0.1")
+    return Plan(
+        seeds=tuple(range(spec.train.seed, spec.train.seed + spec.train.seeds)),
+        steps=steps,
+        steps_per_epoch=per_epoch,
+        batch_size=batch,
+        log_every=_at_least_one(spec, ("train", "log_every"), spec.train.log_every, clock),
+        evaluate_every=_at_least_one(spec, ("train", "evaluate_every"), spec.train.evaluate_every, clock),
+        checkpoint_every=0
+        if every.seconds is not None
+        else _at_least_one(spec, ("checkpoint", "every"), every, clock),
+        checkpoint_seconds=every.seconds,
+        keep=spec.checkpoint.keep,
+        judge=judge,
+        patience=0
+        if early is None
+        else _at_least_one(spec, ("train", "early_stopping", "patience"), early.patience, clock),
+        patience_metric=wanted,
+        min_delta=0.0 if early is None else early.min_delta,
+        rising=tuple(f"val/{name}" for name in loss.rising),
+    )
+
+
+def _at_least_one(spec: Spec, path: tuple[str, ...], duration: Duration, clock: Clock) -> int:
+    steps = duration.steps(clock)
+    if steps < 1:
+        raise spec.fail(path, f"got {duration}; write at least 1 step")
+    return steps
+
+
+def _metric(spec: Spec, dataset: Dataset, loss: Loss, name: str | None, path: tuple[str, ...]) -> str | None:
+    """A validation metric by name, or the loss's own choice; None where nothing is held out."""
+    if not len(dataset.val.y):
+        if name is None:
+            return None
+        raise spec.fail(path, f"{name} needs a validation part; write data.validation: 0.1")
+    known = [f"val/{metric}" for metric in metric_names(loss)]
+    name = name or f"val/{loss.judge}"
+    if name not in known:
+        raise spec.fail(path, f"there is no metric {name!r}; {nearest(name, known)}")
+    return name
+
+
+def _check_loss(spec: Spec, loss: Loss) -> None:
+    names = metric_names(loss)
+    for name in {"loss", loss.judge} - set(names):
+        message = f"{spec.loss.name} reports {', '.join(names)}; its terms and metrics need {name!r} too"
+        raise spec.fail(("loss",), message)
+
+
+def metric_names(loss: Loss) -> list[str]:
+    """The metrics that a loss reports."""
+    outputs = jnp.zeros((1, 2))
+    targets = jnp.zeros(1, jnp.int32 if loss.classifies else outputs.dtype)
+    return sorted(loss.metrics(dict.fromkeys(jax.eval_shape(loss.terms, outputs, targets), 0.0)))

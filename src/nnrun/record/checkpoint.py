@@ -1,0 +1,152 @@
+"""Checkpoints: folders `step_00000123` of arrays and a manifest that notices any changed bit.
+
+A folder is written under another name and renamed when complete, so what is named `step_N` was once whole.
+The manifest holds the SHA-256 of the arrays' file and of itself; loading compares both before it parses.
+The order of checkpoints is the order of their steps, never of clocks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnrun.errors import RunError, one_line
+from nnrun.record import fsio
+from nnrun.record.pack import ARRAYS, MANIFEST, Checkpoint, NewerFormat, dtype, pack, unpack, unseal
+
+__all__ = ["Checkpoint", "check_structure", "load", "load_latest", "prune", "save", "steps"]
+
+_NAME = re.compile(r"step_([0-9]{8,})")
+
+
+def save(
+    folder: Path,
+    step: int,
+    arrays: Mapping[str, np.ndarray],
+    progress: Mapping[str, Any],
+    metrics_offset: int,
+) -> Path:
+    """Writes a checkpoint and returns its folder; when this returns, it survives a crash.
+
+    folder          where the checkpoints of the run are; it must exist
+    step            steps done, ≥ 0
+    arrays          path -> array
+    progress        what else a resumed run needs, as JSON; no clock times: equal states are equal files
+    metrics_offset  bytes of metrics.jsonl that belong to this state; they must have been synced
+
+    A good checkpoint of the same content is left alone; any other of this step is replaced.
+    Raises DivergedError if an array holds NaN or infinity, MachineError, and ValueError or TypeError if
+    `arrays` or `progress` cannot be stored.
+    """
+    files = pack(step, arrays, progress, metrics_offset)
+    path = folder / f"step_{step:08d}"
+    if path.exists():
+        if _holds(path, files):
+            fsio.sync_folder(folder)  # the process that wrote it may have died before it did this
+            return path
+        fsio.remove_folder(path)
+    fsio.write_folder(path, files)
+    return path
+
+
+def load(path: Path) -> Checkpoint:
+    """Reads the checkpoint in the folder `path`.
+
+    Raises RunError naming the file and what differs if anything is damaged or missing or the format is
+    newer than this program's; MachineError.
+    """
+    files = {name: fsio.read_file(path / name) for name in (MANIFEST, ARRAYS)}
+    found = unpack(files, path)
+    name = _NAME.fullmatch(path.name)
+    if name and int(name[1]) != found.step:
+        raise RunError(f"{one_line(path)}: holds step {found.step}; this folder was renamed, name it back")
+    return found
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps that have a checkpoint, good or not, in rising order; [] if there is no such folder."""
+    if not folder.is_dir():
+        return []
+    names = (_NAME.fullmatch(child.name) for child in folder.iterdir())
+    return sorted(int(name[1]) for name in names if name)
+
+
+def load_latest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+    """The newest good checkpoint, None if there are no checkpoints.
+
+    Each damaged one on the way is told to `warn` in one line.
+    Raises RunError if all are damaged, or the newest undamaged one has a newer format; MachineError.
+    """
+    found = steps(folder)
+    for step in reversed(found):
+        try:
+            return load(folder / f"step_{step:08d}")
+        except NewerFormat:
+            raise  # it is not damaged: an older one in its place would throw away work
+        except RunError as error:
+            warn(f"{error}; skipped this checkpoint")
+    if found:
+        raise RunError(
+            f"{one_line(folder)}: none of {len(found)} checkpoints is good; restore one or start a new run"
+        )
+    return None
+
+
+def prune(folder: Path, keep: int, protect: Collection[int] = ()) -> None:
+    """Removes old checkpoints and leftovers of crashes; keeps the newest `keep`, at least 2, and `protect`.
+
+    A checkpoint that is visibly damaged does not count as kept, and is removed only if it is older than
+    those that are.  Raises MachineError.
+    """
+    whole = [step for step in steps(folder) if _looks_whole(folder / f"step_{step:08d}")]
+    kept = whole[-max(keep, 2) :]
+    for step in steps(folder):
+        if kept and step < kept[0] and step not in protect:
+            fsio.remove_folder(folder / f"step_{step:08d}")
+    for child in folder.iterdir():
+        if child.name.startswith(fsio.TEMPORARY) and child.is_dir():
+            fsio.remove_folder(child)
+
+
+def check_structure(
+    arrays: Mapping[str, np.ndarray], expected: Mapping[str, tuple[tuple[int, ...], Any]], place: str
+) -> None:
+    """Checks that a checkpoint's arrays are those of a model: path -> (shape, dtype).
+
+    Raises RunError naming `place`, the first leaf that differs and both forms of it.
+    """
+    wanted = {path: _form(shape, kind) for path, (shape, kind) in expected.items()}
+    found = {path: _form(array.shape, array.dtype) for path, array in arrays.items()}
+    for path in (*wanted, *found):
+        has, needs = found.get(path, "absent"), wanted.get(path, "absent")
+        if has != needs:
+            raise RunError(
+                f"{place}: {one_line(path)} is {has} in the checkpoint and {needs} in the model; "
+                "use the spec that the run was trained with"
+            )
+
+
+def _form(shape: tuple[int, ...], kind: Any) -> str:
+    return f"{dtype(kind).name} {list(shape)}"
+
+
+def _holds(path: Path, files: Mapping[str, bytes]) -> bool:
+    try:
+        return all(fsio.read_file(path / name) == content for name, content in files.items())
+    except RunError:
+        return False
+
+
+def _looks_whole(path: Path) -> bool:
+    """Whether manifest and sizes agree: found out without reading the arrays."""
+    try:
+        manifest = unseal(fsio.read_file(path / MANIFEST), path / MANIFEST)
+        return (path / ARRAYS).stat().st_size == manifest["files"][ARRAYS]["size"]
+    except NewerFormat:
+        return True
+    except (RunError, OSError, KeyError, TypeError):
+        return False

@@ -1,0 +1,132 @@
+"""What a run was made with, for run.json, and what of it has changed when the run is resumed.
+
+Only what can change the bits of a result is compared: not the time, the host's name or the command line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nnrun.errors import one_line
+
+__all__ = ["collect", "cpu", "differences"]
+
+_PACKAGES = ("nnrun", "jax", "jaxlib", "numpy", "optax")
+_VARIABLES = ("XLA_FLAGS", "JAX_", "NNRUN_")
+_IGNORED = ("argv", "git", "hostname", "started")
+_ABSENT = "absent"
+_DIGESTS = {"data_digest": "the data have", "spec_hash": "resolved.yaml has"}
+
+
+def collect(device: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of run.json; it never fails: what cannot be found out is None.
+
+    device  how the accelerator describes itself, as JSON
+    extra   further top-level entries, as JSON: the digest of the data, the hash of the spec; each is compared
+    """
+    return {
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu(),
+        "device": dict(device),
+        "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith(_VARIABLES)},
+        "git": _git(),
+        "argv": list(sys.argv),
+        "hostname": platform.node(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        **extra,
+    }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """One short line for each difference that may change the bits of a result, sorted by what differs."""
+    before, after = dict(_flat(old)), dict(_flat(new))
+    return [
+        _change(name, before, after)
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name) and _matters(name)
+    ]
+
+
+def _change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """What differs: contents that are known by their digest have changed, other values were and are."""
+    if name.startswith("code."):
+        return f"{one_line(name.removeprefix('code.'), 120)} has changed"
+    if name in _DIGESTS:
+        return f"{_DIGESTS[name]} changed"
+    return f"{one_line(name, 60)}: was {_shown(before, name)}, is {_shown(after, name)}"
+
+
+def _matters(name: str) -> bool:
+    if name.split(".")[0] in _IGNORED:
+        return False
+    # Where files lie changes nothing; what they hold is compared by digest.
+    return not name.startswith("environment.NNRUN_") and not name.endswith("_DIR")
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif value is not None:  # unknown is like absent
+            yield f"{prefix}{name}", value
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    return one_line(values.get(name, _ABSENT), 60)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def cpu() -> dict[str, str | int | None]:
+    """The processor's name, a hash of its feature flags and its cores: results depend on all three."""
+    model, flags = platform.processor() or None, None
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                model = value.strip()
+            elif name.strip() in ("flags", "Features"):
+                sorted_flags = " ".join(sorted(value.split()))
+                flags = hashlib.sha256(sorted_flags.encode()).hexdigest()[:16]
+            if not name.strip():
+                break  # the first processor speaks for all
+    return {"model": model, "flags": flags, "cores": _cores()}
+
+
+def _cores() -> int | None:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit and whether tracked files differ from it, of the repository around the current directory."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=2,
+            check=True,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        ).stdout.decode(errors="replace")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    commit, _, dirty = answer.strip().partition("-")
+    return {"commit": commit, "dirty": bool(dirty)}

@@ -1,0 +1,21 @@
+"""The catalogue as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["table"]
+
+
+def table(kinds: Mapping[str, Mapping[str, str]]) -> Table:
+    """{kind: {name: summary}} as rows: kind, name, summary."""
+    found = Table(box=None, show_header=False, pad_edge=False)
+    for style in ("dim", "bold", ""):
+        found.add_column(style=style)
+    for kind, entries in kinds.items():
+        for i, (name, summary) in enumerate(entries.items()):
+            found.add_row(Text("" if i else kind), Text(name), Text(summary))
+    return found

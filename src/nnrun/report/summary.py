@@ -1,0 +1,62 @@
+"""A run's summary.json, and what it says in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nnrun.record import run
+
+__all__ = ["finished", "headline", "number", "read_summary", "result_line", "seeds_line", "some_of"]
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The summary.json of a run or group, {} while there is none.  Raises RunError if it is damaged."""
+    file = folder / "summary.json"
+    return run.read_json(file) if file.exists() else {}
+
+
+def finished(summary: Mapping[str, Any]) -> int:
+    """How many runs of a group did not diverge: the mean is over these."""
+    return sum(one["status"] == "done" for one in summary["runs"])
+
+
+def seeds_line(done: int, seeds: int) -> str:
+    """What the numbers of a group are.
+
+    done    how many of its runs, of which there are `seeds`, did not diverge
+    """
+    if not done:
+        return f"all {seeds} seeds diverged"
+    return f"mean ± 95% interval of {some_of(done, seeds)} seeds"
+
+
+def some_of(done: int, seeds: int) -> str:
+    """`5`, or `3 of 5`."""
+    return str(seeds) if done == seeds else f"{done} of {seeds}"
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """A run or group that has ended, in one line."""
+    if "mean" in summary:
+        numbers = result_line(summary["mean"].get("best", {}), summary["ci95"].get("best", {}))
+        return f"{summary['status']}: {numbers}  ({seeds_line(finished(summary), len(summary['runs']))})"
+    numbers = result_line(summary.get("metrics", {}).get("best", {}), {})
+    best = summary.get("best")
+    chosen = f"  (at step {best['step']}, the best by {best['metric']})" if best else ""
+    return f"{summary.get('status')} after {summary.get('steps')} steps: {numbers}{chosen}"
+
+
+def result_line(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:
+    """Test metrics (validation metrics where there are none), ± the half width of an interval."""
+    chosen = {name: value for name, value in metrics.items() if name.startswith("test/")} or {
+        name: value for name, value in metrics.items() if name.startswith("val/")
+    }
+    half = {name: f" ± {intervals[name]:.2g}" for name in chosen if intervals.get(name) is not None}
+    return "  ".join(f"{name} {number(value)}{half.get(name, '')}" for name, value in chosen.items())
+
+
+def number(value: Any) -> str:
+    """Four digits of a number; what is no number (a written NaN) as it is."""
+    return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)

@@ -1,0 +1,72 @@
+"""`key.path=value` arguments of the command line, applied to the plain data of a spec."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from nnrun.spec import schema, yaml12
+from nnrun.spec.problem import Path, Place, Problem
+
+__all__ = ["apply"]
+
+_KEY = re.compile(r"\w+(\.\w+){0,19}", re.ASCII)
+_WRITE = "write key.path=value, such as optimizer.learning_rate=3e-4"
+
+
+def apply(value: dict, text: str, places: dict[Path, Place], blocks: Collection[str]) -> list[Problem]:
+    """Sets one `key=value` in `value` and `places`; numbers in the key count the entries of a list from 0.
+
+    value    changed in place; blocks on the way that were not written are made
+    blocks   the top-level keys that hold catalogue blocks, where `adam` is short for `{name: adam}`
+    Returns the problems; what has a problem may be half done.
+    """
+    place = Place(text)
+    key, equals, written = text.partition("=")
+    if not equals or not _KEY.fullmatch(key):
+        return [Problem(place, (), f"not an override; {_WRITE}")]
+    parent: Any = value
+    path: Path = ()
+    *parents, last = key.split(".")
+    for part in parents:
+        path, problem = _step(parent, path, part)
+        if problem is None:
+            parent, problem = _inside(parent, path, blocks)
+        if problem:
+            return [Problem(place, path, problem)]
+        places.setdefault(path, place)
+    path, problem = _step(parent, path, last)
+    if problem:
+        return [Problem(place, path, problem)]
+    tree = yaml12.parse(written, text, argument=True) if written.strip() else yaml12.Tree(None, {}, [])
+    parent[path[-1]] = tree.value
+    for inner in [one for one in places if one[: len(path)] == path]:
+        del places[inner]
+    places.update({path + inner: place for inner in [(), *tree.places]})
+    return [Problem(place, path + problem.path, problem.message) for problem in tree.problems]
+
+
+def _step(parent: Any, path: Path, part: str) -> tuple[Path, str | None]:
+    """The path of the entry `part` of `parent`, and what is wrong if a list has no such entry."""
+    if isinstance(parent, dict):
+        return (*path, part), None
+    if part.isdigit() and int(part) < len(parent):
+        return (*path, int(part)), None
+    entries = f"0 to {len(parent) - 1}" if len(parent) else "none"
+    return (*path, part), f"the list has no such entry; its entries are: {entries}"
+
+
+def _inside(parent: Any, path: Path, blocks: Collection[str]) -> tuple[Any, str | None]:
+    """The block or list at the end of `path`, and what is wrong if a plain value stands there."""
+    key = path[-1]
+    child = parent.get(key) if isinstance(parent, dict) else parent[key]
+    is_block = path[0] in blocks and (len(path) == 1 or isinstance(key, int))
+    if isinstance(child, str) and is_block:
+        child = {"name": child}
+    elif child is None:
+        child = {}
+    if not isinstance(child, dict | list):
+        return child, f"is {schema.shown(child, 40)}, with no keys inside; write a shorter key"
+    parent[key] = child
+    return child, None

@@ -1,0 +1,200 @@
+"""Signatures as schemas: strict pydantic models from functions, and their errors in our words."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, TypeVar, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from nnrun.errors import one_line
+from nnrun.spec import docstring, scalar
+from nnrun.spec.problem import Path, Place, Problem, place_of
+
+__all__ = ["STRICT", "check", "keys", "nearest", "options_model", "shown", "values"]
+
+STRICT = ConfigDict(
+    strict=True,
+    extra="forbid",
+    allow_inf_nan=False,
+    validate_default=True,
+    frozen=True,
+    arbitrary_types_allowed=True,
+)
+Model = TypeVar("Model", bound=BaseModel)
+_CONSTRAINTS = {
+    "greater_than": ">",
+    "greater_than_equal": "≥",
+    "less_than": "<",
+    "less_than_equal": "≤",
+}
+
+
+def options_model(function: Callable, supplied: Collection[str]) -> type[BaseModel]:
+    """A strict model of the options of a catalogue function, each with its line of the docstring.
+
+    supplied   parameters that nnrun fills in itself, which a spec must not name
+    Raises TypeError where a parameter has no annotation: without a type nothing can be checked.
+    """
+    title = getattr(function, "__name__", type(function).__name__)
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters
+    about = docstring.arguments(function.__doc__, parameters)
+    fields: dict[str, Any] = {}
+    for name, parameter in parameters.items():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise TypeError(f"{title}({name}): options of a spec are passed by name; write plain parameters")
+        if name == "name":
+            raise TypeError(f"{title}(name): a spec finds the function by this key; use another word")
+        if name in supplied:
+            continue
+        if name not in hints:
+            raise TypeError(f"{title}({name}) has no type; annotate it as in `{name}: float`")
+        default = ... if parameter.default is parameter.empty else parameter.default
+        # A prefix, because an option may have the name of an attribute of BaseModel, such as `copy`.
+        fields[f"option_{name}"] = (hints[name], Field(default, alias=name, description=about.get(name)))
+    return create_model(title, __config__=STRICT, **fields)
+
+
+def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a model by the keys that a spec writes."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def check(
+    model: type[Model], block: Any, prefix: Path, places: dict[Path, Place]
+) -> tuple[Model | None, list[Problem]]:
+    """The block at `prefix` as an instance of the model, or a problem for each value that is wrong."""
+    try:
+        return model.model_validate(block), []
+    except ValidationError as error:
+        found: dict[Path, list[Any]] = {}
+        for item in error.errors(include_url=False):
+            found.setdefault(_written(item, block, model), []).append(item)
+    return None, [
+        Problem(place_of(prefix + inner, places), prefix + inner, _explain(items, inner, model, block))
+        for inner, items in found.items()
+    ]
+
+
+def values(checked: BaseModel) -> dict[str, Any]:
+    """The values of a model's instance by the keys that a spec writes."""
+    return {field.alias or name: getattr(checked, name) for name, field in type(checked).model_fields.items()}
+
+
+_ALIASES = {  # what other tools call it
+    "lr": "learning_rate", "epochs": "duration", "steps": "duration", "rho": "momentum", "inputs": "features",
+    "bs": "batch_size", "wd": "weight_decay", "layers": "hidden", "units": "hidden", "label": "target",
+}  # fmt: skip
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """`did you mean X?` for a misspelt name, or the known names."""
+    known = sorted(known)
+    text = str(name)[:64]
+    by_case = {key.lower(): key for key in known}
+    close = difflib.get_close_matches(text.lower().replace("-", "_"), by_case, n=1, cutoff=0.6)
+    meant = _ALIASES.get(text.lower(), close[0] if close else "")
+    if meant in by_case:
+        return f"did you mean {by_case[meant]}?"
+    return f"write one of: {', '.join(known)}" if known else "remove it"
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A value as it could be written in a spec, on one line of at most `limit` characters."""
+    return one_line(json.dumps(value, ensure_ascii=False, default=str), limit)
+
+
+def _written(item: Any, block: Any, model: type[BaseModel]) -> Path:
+    """The keys of an error's location that a spec contains: pydantic adds the types of unions to them."""
+    names: dict[Any, str] = {name: field.alias or name for name, field in model.model_fields.items()}
+    path: list[str | int] = []
+    last = len(item["loc"]) - 1
+    for i, key in enumerate(item["loc"]):
+        if (isinstance(block, dict) and key in block) or (isinstance(block, list) and isinstance(key, int)):
+            path.append(key)
+            block = block[key]
+        elif (i == 0 or (i == last and item["type"] == "missing")) and isinstance(block, dict):
+            path.append(names.get(key, str(key)))  # not written: missing, or the default is wrong
+            block = None
+    return tuple(path)
+
+
+def _explain(items: list[Any], path: Path, model: type[BaseModel], block: Any) -> str:
+    """What is wrong with one value; several items are the alternatives of a union."""
+    first = items[0]
+    match first["type"]:
+        case "extra_forbidden":
+            return f"unknown key; {nearest(path[-1], keys(_inner(model, path[:-1])))}"
+        case "missing":
+            about = keys(_inner(model, path[:-1]))[str(path[-1])].description
+            return f"missing; add `{path[-1]}: ...`" + (f" ({one_line(about, 120)})" if about else "")
+    is_default = bool(path) and isinstance(block, dict) and path[0] not in block
+    got = f"{'the default is' if is_default else 'got'} {shown(first['input'])}"
+    field = keys(model).get(str(path[0])) if len(path) == 1 else None
+    if first["type"] == "value_error":
+        reason = one_line(first["ctx"]["error"])
+        about = f"; needed: {field.description}" if field and field.description and "; " not in reason else ""
+        return f"{got}: {reason}{about}"
+    wanted = dict.fromkeys(_remedy(item, field) for item in items)
+    return f"{got}; write {' or '.join(wanted)}"
+
+
+def _remedy(item: Any, field: FieldInfo | None) -> str:
+    kind, context, value = item["type"], item.get("ctx", {}), item["input"]
+    if kind in _CONSTRAINTS:
+        return _interval(field) or f"a value {_CONSTRAINTS[kind]} {next(iter(context.values()))}"
+    match kind:
+        case "literal_error":
+            return str(context["expected"])
+        case "too_short":
+            return f"a list of at least {context['min_length']}"
+        case "list_type":
+            return f"a list: [{shown(value, 40)}]" if not isinstance(value, dict) else "a list in [ ]"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return "a block of keys"
+        case "int_type" | "int_from_float":
+            integral = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+            return str(int(value)) if integral else "a whole number" + _unquoted(value)
+        case "float_type":
+            return "a number" + _unquoted(value)
+        case "bool_type":
+            return "true or false" + _unquoted(value)
+        case "string_type":
+            return f"text in quotes: '{shown(value, 40)}'" if _is_scalar(value) else "text"
+    return f"what fits: {one_line(item['msg'], 120).lower()}"
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, bool | int | float)
+
+
+def _unquoted(value: Any) -> str:
+    """A hint for a number or bool that was written in quotes."""
+    try:
+        is_quoted = isinstance(value, str) and _is_scalar(scalar.value(value))
+    except ValueError:
+        is_quoted = False
+    return " without quotes" if is_quoted else ""
+
+
+def _interval(field: FieldInfo | None) -> str | None:
+    """`a value in [0, 1)` where the type has both ends."""
+    marks: Sequence[Any] = field.metadata if field else ()
+    low = [f"[{m.ge}" for m in marks if isinstance(m, Ge)] + [f"({m.gt}" for m in marks if isinstance(m, Gt)]
+    high = [f"{m.le}]" for m in marks if isinstance(m, Le)] + [f"{m.lt})" for m in marks if isinstance(m, Lt)]
+    return f"a value in {low[0]}, {high[0]}" if low and high else None
+
+
+def _inner(model: type[BaseModel], inside: Path) -> type[BaseModel]:
+    """The model, or the sub-model that the path leads to."""
+    for key in inside:
+        field = keys(model).get(str(key))
+        types = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        model = next((t for t in types if isinstance(t, type) and issubclass(t, BaseModel)), model)
+    return model

@@ -1,0 +1,81 @@
+"""A run as a sequence of chunks, one always under way while the one before is looked at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnrun.training.shards import Compiled
+from nnrun.types import Plan
+
+__all__ = ["Chunk", "chunks"]
+
+_SECONDS = 0.25  # how long a signal or a display waits at most, about
+
+
+class Chunk(NamedTuple):
+    """Some steps that have been done."""
+
+    state: Any  # opaque: what Programs or Shards made
+    step: int  # steps done at its end
+    rows: np.ndarray  # (lanes, steps of the chunk, names) what was logged
+    metrics: list[dict[str, float]] | None  # of each lane on the validation part, where an evaluation is due
+
+
+class _Begun(NamedTuple):
+    """Some steps that the device may still be working on."""
+
+    state: Any
+    step: int
+    steps: int
+    log: Any
+    sums: Any
+
+
+def chunks(compiled: Compiled, state: Any, step: int) -> Iterator[Chunk]:
+    """Trains from a state after `step` steps to the end of the plan.
+
+    The next chunk begins before this one is yielded, so the device does not wait for what the caller does with
+    it; a caller that stops early wastes at most that.  Where chunks end depends on the machine's speed, and no
+    bit of the result depends on where they end.
+    """
+    count, last = 1, time.monotonic()
+    ahead = _begin(compiled, state, step, count)
+    while ahead is not None:
+        now, ahead = ahead, _begin(compiled, ahead.state, ahead.step, count)
+        rows = compiled.rows(now.log, now.steps)
+        metrics = _metrics(compiled, now)
+        spent, last = time.monotonic() - last, time.monotonic()
+        count = max(1, min(8 * count, int(now.steps * _SECONDS / spent)))
+        yield Chunk(now.state, now.step, rows, metrics)
+
+
+def _begin(compiled: Compiled, state: Any, step: int, count: int) -> _Begun | None:
+    """Sends off the next chunk, and the evaluation at its end if one is due; None at the end of the run."""
+    plan = compiled.experiment.plan
+    if step >= plan.steps:
+        return None
+    count = min(count, compiled.capacity, _edge(plan, step) - step)
+    state, log = compiled.advance(state, step, count)
+    due = _evaluates(plan, step + count) and plan.judge is not None
+    return _Begun(state, step + count, count, log, compiled.measure(state, "val") if due else None)
+
+
+def _metrics(compiled: Compiled, now: _Begun) -> list[dict[str, float]] | None:
+    if now.sums is not None:
+        return compiled.metrics(now.sums, "val")
+    plan = compiled.experiment.plan
+    return [{} for _ in plan.seeds] if _evaluates(plan, now.step) else None  # nothing was held out
+
+
+def _evaluates(plan: Plan, step: int) -> bool:
+    return step % plan.evaluate_every == 0 or step == plan.steps
+
+
+def _edge(plan: Plan, step: int) -> int:
+    """The next step at which something happens outside the compiled loop."""
+    every = [plan.evaluate_every, *([plan.checkpoint_every] if plan.checkpoint_every else [])]
+    return min(plan.steps, *(step - step % e + e for e in every))

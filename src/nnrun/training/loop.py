@@ -1,0 +1,83 @@
+"""Many steps in one compiled program.
+
+A chunk is a loop over at most `capacity` steps with a *dynamic* number of turns: one program serves every
+chunk of a run, so where chunks begin and end changes no bit of the result, and resuming is exact.  Logs leave
+the device once a chunk; there is no host traffic inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from nnrun.training.order import PADDING
+from nnrun.training.step import make_step
+from nnrun.types import Batch, Experiment, Plan, State
+
+__all__ = ["Program", "capacity", "compile_chunk"]
+
+
+class Program(NamedTuple):
+    """A compiled chunk.
+
+    names    of the columns of the log
+    advance  (state, x, y, positions, first, count) -> state, log
+             positions (lanes..., capacity, batch_size) int32, log (lanes..., capacity, names)
+             first, count () int32: steps done before, steps to do; the same for all lanes
+             Rows from count on are not run.  The state is not donated: a chunk is many steps, so the copy
+             costs nothing, and the next chunk can begin while the state of this one is looked at.
+    """
+
+    names: tuple[str, ...]
+    advance: Callable[..., tuple[State, Array]]
+
+
+def capacity(batch_size: int, lanes: int) -> int:
+    """Most steps in a chunk: enough that the way back to the host costs nothing, 16 MB of positions at most."""
+    return int(np.clip(4_000_000 // (batch_size * lanes), 1, 512))
+
+
+def compile_chunk(experiment: Experiment, state: State, x: Array, y: Array, lanes: int | None) -> Program:
+    """Compiles the loop over steps for one run (lanes None) or a population with a leading axis of lanes."""
+    step, plan = make_step(experiment), experiment.plan
+    names: list[str] = []
+
+    def advance(
+        state: State, x: Array, y: Array, positions: Array, first: Array, count: Array
+    ) -> tuple[State, Array]:
+        def batch(i: Array) -> Batch:
+            rows = positions[i]
+            found = jnp.maximum(rows, 0)
+            return Batch(x[found], y[found], (rows != PADDING).astype(float), _closing(plan, first + i + 1))
+
+        shapes = jax.eval_shape(lambda: step(state, batch(jnp.int32(0)))[1])
+        names[:] = sorted(shapes)
+
+        def body(i: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
+            state, rows = carry
+            state, log = step(state, batch(i))
+            row = jnp.stack([log[name].astype(rows.dtype) for name in names])
+            return state, lax.dynamic_update_index_in_dim(rows, row, i, 0)
+
+        rows = jnp.zeros((positions.shape[0], len(names)))
+        return lax.fori_loop(0, count, body, (state, rows))
+
+    function: Any = advance
+    if lanes is not None:
+        function = jax.vmap(advance, in_axes=(0, None, None, 0, None, None))
+    length = capacity(plan.batch_size, lanes or 1)
+    leading = () if lanes is None else (lanes,)
+    like = jax.ShapeDtypeStruct((*leading, length, plan.batch_size), jnp.int32)
+    count = jax.ShapeDtypeStruct((), jnp.int32)
+    compiled = jax.jit(function).lower(state, x, y, like, count, count).compile()
+    return Program(tuple(names), compiled)
+
+
+def _closing(plan: Plan, done: Array) -> Array:
+    """Whether a line of metrics ends after so many steps."""
+    return (done % plan.log_every == 0) | (done % plan.evaluate_every == 0) | (done == plan.steps)

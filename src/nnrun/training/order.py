@@ -1,0 +1,43 @@
+"""The order in which a run sees its examples: a pure function of (seed, epoch)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+__all__ = ["PADDING", "positions"]
+
+PADDING = -1  # fills up the last batch of an epoch
+
+
+def positions(seed: int, examples: int, batch_size: int, first: int, count: int) -> np.ndarray:
+    """Which examples the steps first, first + 1, ... train on.
+
+    Every epoch visits every example once, in a new order; its last batch may be short.
+    Returns int32 (count, batch_size), `PADDING` where a short batch has no example.
+    """
+    per_epoch = -(-examples // batch_size)
+    steps = np.arange(first, first + count)
+    rows = [
+        _epoch(seed, int(epoch), examples, batch_size)
+        for epoch in range(first // per_epoch, -(-(first + count) // per_epoch))
+    ]
+    return (
+        np.concatenate(rows)[steps - (first // per_epoch) * per_epoch]
+        if count
+        else np.empty((0, batch_size), np.int32)
+    )
+
+
+@lru_cache(maxsize=64)
+def _epoch(seed: int, epoch: int, examples: int, batch_size: int) -> np.ndarray:
+    """All batches of one epoch, (steps, batch_size).
+
+    NumPy promises the raw stream of a bit generator for ever, but not what its Generator methods make of it;
+    so the permutation is the order of raw 64-bit words.
+    """
+    words = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(examples)
+    order = np.argsort(words, kind="stable").astype(np.int32)
+    short = -examples % batch_size
+    return np.concatenate([order, np.full(short, PADDING, np.int32)]).reshape(-1, batch_size)

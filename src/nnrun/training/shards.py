@@ -1,0 +1,150 @@
+"""A population in equal parts that are trained side by side, one thread for each processor core.
+
+The matrices of one small net do not keep two cores busy, and stacking ten nets hardly helps: XLA's CPU backend
+runs a small batched product on one core.  Two halves in two threads take 0.6 times the time of the whole.  On
+other devices a population is one program.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nnrun.training.programs import Programs, compile_programs
+from nnrun.types import Experiment, State
+
+__all__ = ["Compiled", "Shards", "compile_shards"]
+
+Held = list["Future[tuple[State, Any]]"]  # the state of each part, and what was logged on the way to it
+
+
+class Compiled(Protocol):
+    """What the driver of a run needs; Programs and Shards provide it.  A state is opaque to the driver."""
+
+    @property
+    def experiment(self) -> Experiment: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def capacity(self) -> int: ...
+    def initial(self) -> Any: ...
+    def advance(self, state: Any, first: int, count: int) -> tuple[Any, Any]: ...
+    def rows(self, log: Any, count: int) -> np.ndarray: ...
+    def measure(self, state: Any, split: str) -> Any: ...
+    def metrics(self, sums: Any, split: str) -> list[dict[str, float]]: ...
+    def evaluate(self, state: Any, split: str) -> list[dict[str, float]]: ...
+    def unpack(self, state: Any) -> list[dict[str, np.ndarray]]: ...
+    def pack(self, lanes: list[dict[str, np.ndarray]]) -> Any: ...
+
+
+class Shards(NamedTuple):
+    """The interface of Programs over several of them; the last part may hold copies of the last lane."""
+
+    experiment: Experiment
+    parts: list[Programs]  # the same compiled programs, for other seeds
+    workers: list[ThreadPoolExecutor]  # one thread each, so that what is sent to a part is done in order
+    double: bool  # float64; jax keeps this setting for each thread
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the logged numbers."""
+        return self.parts[0].names
+
+    @property
+    def capacity(self) -> int:
+        """Most steps that one call of `advance` can do."""
+        return self.parts[0].capacity
+
+    def initial(self) -> Held:
+        """The state before the first step."""
+        return [self._send(i, lambda part=part: (part.initial(), None)) for i, part in enumerate(self.parts)]
+
+    def advance(self, state: Held, first: int, count: int) -> tuple[Held, Held]:
+        """Begins to train steps first .. first + count − 1; returns at once, `rows` waits for the log."""
+
+        def train(i: int) -> tuple[State, Any]:
+            return jax.block_until_ready(self.parts[i].advance(state[i].result()[0], first, count))
+
+        done = [self._send(i, train, i) for i in range(len(self.parts))]
+        return done, done
+
+    def rows(self, log: Held, count: int) -> np.ndarray:
+        """The logged numbers of a chunk, (lanes, count, names) float64."""
+        found = [part.rows(held.result()[1], count) for part, held in zip(self.parts, log, strict=True)]
+        return np.concatenate(found)[: self._lanes]
+
+    def measure(self, state: Held, split: str) -> list[Future]:
+        """Begins to evaluate the validation or test part; returns at once, `metrics` waits."""
+
+        def evaluate(i: int) -> Any:
+            return jax.block_until_ready(self.parts[i].measure(state[i].result()[0], split))
+
+        return [self._send(i, evaluate, i) for i in range(len(self.parts))]
+
+    def metrics(self, sums: list[Future], split: str) -> list[dict[str, float]]:
+        """The metrics of each lane from what `measure` returned."""
+        found = (part.metrics(one.result(), split) for part, one in zip(self.parts, sums, strict=True))
+        return list(chain.from_iterable(found))[: self._lanes]
+
+    def evaluate(self, state: Held, split: str) -> list[dict[str, float]]:
+        """Metrics of each lane on the validation or test part."""
+        return self.metrics(self.measure(state, split), split)
+
+    def unpack(self, state: Held) -> list[dict[str, np.ndarray]]:
+        """The arrays of each lane, copied to the host."""
+        found = (part.unpack(held.result()[0]) for part, held in zip(self.parts, state, strict=True))
+        return list(chain.from_iterable(found))[: self._lanes]
+
+    def pack(self, lanes: list[dict[str, np.ndarray]]) -> Held:
+        """The state from the arrays of the lanes."""
+        size = len(self.parts[0].experiment.plan.seeds)
+        lanes = [*lanes, *[lanes[-1]] * (-len(lanes) % size)]
+        shares = [lanes[i : i + size] for i in range(0, len(lanes), size)]
+        return [
+            self._send(i, lambda part=part, own=own: (part.pack(own), None))
+            for i, (part, own) in enumerate(zip(self.parts, shares, strict=True))
+        ]
+
+    @property
+    def _lanes(self) -> int:
+        return len(self.experiment.plan.seeds)
+
+    def _send(self, part: int, work: Callable[..., Any], *arguments: Any) -> Future:
+        def run() -> Any:
+            with jax.enable_x64(self.double):
+                return work(*arguments)
+
+        return self.workers[part].submit(run)
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def compile_shards(experiment: Experiment, cores: int | None = None) -> Compiled:
+    """Compiles a run or population; on a CPU a population is divided over the cores.
+
+    cores   how many parts at most; all cores of the machine by default
+    """
+    seeds = experiment.plan.seeds
+    wanted = min(len(seeds), cores or _cores())
+    if wanted == 1 or jax.default_backend() != "cpu":
+        return compile_programs(experiment)
+    size = -(-len(seeds) // wanted)
+    seeds = (*seeds, *[seeds[-1]] * (-len(seeds) % size))
+    shares = [
+        experiment._replace(plan=experiment.plan._replace(seeds=seeds[i : i + size]))
+        for i in range(0, len(seeds), size)
+    ]
+    first = compile_programs(shares[0])
+    parts = [first._replace(experiment=share) for share in shares]
+    double = bool(jnp.zeros(()).dtype == jnp.float64)
+    return Shards(experiment, parts, [ThreadPoolExecutor(1) for _ in parts], double)

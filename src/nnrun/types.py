@@ -1,0 +1,175 @@
+"""The types that travel through nnrun, and the conventions that hold everywhere.  No logic.
+
+Conventions
+    Shapes are written behind arrays: x (n, h, w, c) is a batch of n images, channels last.
+    An *update* is added to the parameters: params ← params + update.
+    A shape without a batch axis is the shape of one example.
+    A `key` of None means no noise; a `weight` of None means stored batch-norm statistics.  These are two
+    facts: Monte-Carlo dropout wants noise with stored statistics.
+    Names of parameters are paths: params/hidden_1/kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax import Array
+
+__all__ = [
+    "Batch",
+    "Dataset",
+    "Evaluation",
+    "Examples",
+    "Experiment",
+    "Layer",
+    "Loss",
+    "Method",
+    "Plan",
+    "Source",
+    "State",
+    "Tree",
+]
+
+Tree = Any  # nested dicts, lists and tuples of arrays
+
+
+class Layer(NamedTuple):
+    """A function with parameters.  A model is a Layer.
+
+    init   (key, x_shape) -> params, stats, y_shape         shapes of one example, without the batch axis
+    apply  (params, stats, x, key, weight) -> y, stats      x (n, *x_shape) -> y (n, *y_shape)
+
+    stats holds what is remembered but not trained (batch-norm statistics).
+    key     one key for this layer's noise at this step; None: no noise.
+    weight  (n,) 1 for an example, 0 for padding of a short batch, in training; None: use stored statistics.
+    """
+
+    init: Callable[..., tuple[Tree, Tree, tuple[int, ...]]]
+    apply: Callable[..., tuple[Array, Tree]]
+
+
+class Loss(NamedTuple):
+    """What is minimised, and what is reported beside it; everything is per example and averaged outside.
+
+    value    (outputs, targets) -> (n,)                     the loss of each example
+    terms    (outputs, targets) -> {name: (n,)}             what the metrics are averages of
+    metrics  {name: mean over a split} -> {name: float}     on the host, in float64
+    judge       the metric that picks the best step unless the spec names another
+    rising      the metrics of which more is better
+    classifies  whether targets are labels (outputs: one per class) or numbers (one output)
+    """
+
+    value: Callable[[Array, Array], Array]
+    terms: Callable[[Array, Array], dict[str, Array]]
+    metrics: Callable[[Mapping[str, float]], dict[str, float]]
+    judge: str
+    rising: tuple[str, ...]
+    classifies: bool
+
+
+class Evaluation(NamedTuple):
+    """The evaluation of the objective that a Method's step reports."""
+
+    value: Array  # ()
+    aux: Tree
+    gradient: Tree
+
+
+class Method(NamedTuple):
+    """An optimizer that decides which evaluations of the objective to make.
+
+    init  (objective, params) -> memory                     objective(params) -> (value, aux); None here so far
+    step  (objective, params, memory) -> params, memory, Evaluation
+    """
+
+    init: Callable[..., Tree]
+    step: Callable[..., tuple[Tree, Tree, Evaluation]]
+
+
+class State(NamedTuple):
+    """All that changes while a run trains, and nothing else: a checkpoint is a State."""
+
+    step: Array  # () int32: steps done
+    params: Tree
+    stats: Tree
+    memory: Tree
+    key: Array  # () the run's key; never rebound: noise of step t comes from fold_in(key, t)
+    knobs: Tree  # float options that may vary inside one compiled program
+
+
+class Batch(NamedTuple):
+    """The examples of one step."""
+
+    x: Array  # (n, *shape) as stored
+    y: Array  # (n,) int32 labels or (n,) float targets
+    weight: Array  # (n,) 1 for an example, 0 for padding
+    closing: Array | bool = True  # () whether a line of metrics ends here, so that norms are wanted
+
+
+class Examples(NamedTuple):
+    """Inputs and targets of a part of the data, on the host."""
+
+    x: np.ndarray  # (n, *shape) uint8 or float32, as stored
+    y: np.ndarray  # (n,) int32 labels, or (n,) float32 targets
+
+
+class Source(NamedTuple):
+    """What a data loader returns: the files' content, not yet split."""
+
+    train: Examples
+    test: Examples | None  # None: the source has no test part of its own, one is cut from train
+    classes: tuple[str, ...]  # class names by label; () for regression
+    standardize: str  # "feature": each input its own mean and deviation; "image": one for all; "none"
+
+
+class Dataset(NamedTuple):
+    """Data ready for training.  Inputs stay as stored; the program computes (x - shift) / scale."""
+
+    train: Examples
+    val: Examples
+    test: Examples
+    shift: np.ndarray  # () or (*shape) float32, from the training part only
+    scale: np.ndarray  # like shift, > 0
+    target_shift: (
+        float  # regression targets are trained as (y - target_shift) / target_scale; 0 and 1 for labels
+    )
+    target_scale: float
+    classes: tuple[str, ...]
+    digest: str  # SHA-256 of the content of all parts, in order
+
+
+class Plan(NamedTuple):
+    """When things happen, in steps.  Every edge is a multiple counted from step 0, so resuming keeps them."""
+
+    seeds: tuple[int, ...]  # one run each
+    steps: int  # the run ends here
+    steps_per_epoch: int
+    batch_size: int
+    log_every: int
+    evaluate_every: int
+    checkpoint_every: int  # 0: by the clock only
+    checkpoint_seconds: float | None
+    keep: int  # checkpoints
+    judge: str | None  # validation metric that picks the best step; None: no validation part
+    patience: int  # steps without an improvement after which a run stops; 0: never
+    patience_metric: str | None
+    min_delta: float
+    rising: tuple[str, ...]  # metrics of which more is better, as val/accuracy
+
+
+class Experiment(NamedTuple):
+    """Everything that a program needs, as functions and arrays.  The spec is gone.
+
+    The first three are called inside the trace with the knobs in force, so one compiled program serves
+    every value of a knob.
+    """
+
+    model: Callable[[Tree], Layer]  # knobs -> Layer
+    loss: Callable[[Tree], Loss]  # knobs -> Loss
+    method: Callable[[Tree, Array], Method]  # knobs, step -> Method
+    rate: Callable[[Tree, Array], Array]  # knobs, step -> learning rate in force
+    knobs: Tree
+    dataset: Dataset
+    plan: Plan

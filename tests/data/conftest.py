@@ -1,0 +1,62 @@
+"""Small files in the formats of the loaders, and where the real ones are."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def idx_bytes() -> Callable[[np.ndarray], bytes]:
+    """Array of uint8 -> the bytes of its IDX file."""
+
+    def encode(array: np.ndarray) -> bytes:
+        return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+    return encode
+
+
+@pytest.fixture
+def small_set(idx_bytes: Callable[[np.ndarray], bytes]) -> dict[str, bytes]:
+    """The four files of an MNIST-like set of 40 + 20 images of 3x2 pixels, decompressed."""
+    rng = np.random.default_rng(0)
+    content = {}
+    for part, count in (("train", 40), ("t10k", 20)):
+        content[f"{part}-images-idx3-ubyte"] = idx_bytes(rng.integers(0, 256, (count, 3, 2)).astype(np.uint8))
+        content[f"{part}-labels-idx1-ubyte"] = idx_bytes((np.arange(count) % 10).astype(np.uint8))
+    return content
+
+
+@pytest.fixture
+def write_set(tmp_path: Path) -> Callable[..., Path]:
+    """Write {name: content} into a new folder, gzip or plain -> the folder."""
+
+    def write(content: dict[str, bytes], folder: str = "set", level: int | None = 9) -> Path:
+        target = tmp_path / folder
+        target.mkdir(parents=True)
+        for name, data in content.items():
+            if level is None:
+                (target / name).write_bytes(data)
+            else:
+                (target / f"{name}.gz").write_bytes(gzip.compress(data, level))
+        return target
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The folder with the real MNIST files; the test is skipped where there is none."""
+    tops = [Path(top) for top in (os.environ.get("NNRUN_DATA_DIR"), ROOT / "../shared/data") if top]
+    for folder in (place for top in tops for place in (top / "mnist", top)):
+        if (folder / "train-images-idx3-ubyte.gz").exists():
+            return folder.resolve()
+    pytest.skip("the MNIST files are not here; set NNRUN_DATA_DIR to the folder that holds mnist/")

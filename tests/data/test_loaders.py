@@ -1,0 +1,87 @@
+"""Every loader in the folder, found by listing it: interface, content, determinism."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import numpy as np
+import pytest
+
+import nnrun.data
+from nnrun.data._check import check
+from nnrun.data._prepare import prepare
+from nnrun.options import Standardize
+from nnrun.types import Source
+
+NAMES = [m.name for m in pkgutil.iter_modules(nnrun.data.__path__) if not m.name.startswith("_")]
+
+
+def find(name: str) -> Callable[..., Source]:
+    return getattr(importlib.import_module(f"nnrun.data.{name}"), name)
+
+
+@pytest.fixture
+def options(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any]]:
+    """Name of a loader -> options with which it runs here, without a network."""
+
+    def choose(name: str) -> dict[str, Any]:
+        if name == "csv":
+            path = tmp_path / "t.csv"
+            path.write_text("a,kind\n" + "".join(f"{i},{'pqr'[i % 3]}\n" for i in range(30)))
+            return {"path": str(path), "target": "kind"}
+        if name == "npz":
+            np.savez(tmp_path / "t.npz", x=np.arange(60.0).reshape(30, 2), y=np.arange(30) % 3)
+            return {"path": str(tmp_path / "t.npz")}
+        if name == "mnist":
+            return {"root": str(request.getfixturevalue("mnist_folder"))}
+        if name == "fashion_mnist":
+            pytest.skip("the Fashion-MNIST files are not here; its reading is tested in test_mnist.py")
+        return {}
+
+    return choose
+
+
+def test_the_folder_holds_loaders():
+    assert {"digits", "mnist", "csv", "npz"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_signature_is_a_schema(name: str):
+    loader = find(name)
+    parameters = inspect.signature(loader).parameters
+    hints = get_type_hints(loader, include_extras=True)
+    assert hints["return"] is Source
+    assert set(parameters) < set(hints)
+    assert all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters.values())
+    assert hints["standardize"] == Standardize
+    assert parameters["standardize"].default in get_args(Standardize)
+    assert not {"name", "batch_size", "validation", "test", "split_seed"} & set(parameters)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_line_says_what_it_is(name: str):
+    lines = (find(name).__doc__ or "").splitlines()
+    assert 20 <= len(lines[0]) <= 90
+    assert lines[0].endswith(".")
+    for option in inspect.signature(find(name)).parameters:
+        assert any(line.split()[:1] == [option] for line in lines), f"{option} is not documented"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_loads_the_same_every_time_and_can_be_split(name: str, options):
+    loader, given = find(name), options(name)
+    first, second = loader(**given), loader(**given, standardize="none")
+    assert check(first, name) is first
+    assert second.standardize == "none"
+    assert first.standardize == inspect.signature(loader).parameters["standardize"].default
+    one, two = (prepare(source, validation=0.2, test=0.2, split_seed=1) for source in (first, second))
+    assert one.digest == two.digest
+    scaled = (one.train.x[:500] - one.shift) / one.scale
+    assert np.isfinite(scaled).all()
+    if one.train.x.ndim == 2:
+        np.testing.assert_allclose((((one.train.x - one.shift) / one.scale).mean(axis=0)), 0, atol=1e-4)

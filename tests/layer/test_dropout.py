@@ -1,0 +1,89 @@
+"""Dropout: what is dropped, how often, and that nothing else happens."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nnrun.layer._compose import serial
+from nnrun.layer.dropout import dropout
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+KEY = jax.random.key(5)
+X = jnp.asarray(np.random.default_rng(0).normal(size=(50, 40)) + 3, jnp.float32)
+RATES = [0.1, 0.5, 0.9, 1e-5, 0.999]
+
+
+@jax.jit
+def masked(key, rate, x):
+    """Dropout as a program that serves every rate."""
+    return dropout(rate).apply({}, {}, x, key, None)[0]
+
+
+def test_rate_0_is_the_identity_bit_for_bit():
+    plain, _ = dropout(0.0).apply({}, {}, X, KEY, jnp.ones(50))
+    assert plain is X  # not in the program at all
+    np.testing.assert_array_equal(masked(KEY, jnp.float32(0), X), X)
+
+
+def test_without_a_key_nothing_is_dropped():
+    assert dropout(0.5).apply({}, {}, X, None, jnp.ones(50))[0] is X
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_traced_rate_is_the_rate(rate):
+    static = jax.jit(lambda key, x: dropout(rate).apply({}, {}, x, key, None)[0])(KEY, X)
+    np.testing.assert_array_equal(masked(KEY, jnp.float32(rate), X), static)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_kept_units_are_scaled_by_the_exact_keep_probability(rate):
+    keep = 1 - round(65536 * rate) / 65536
+    assert abs(keep - (1 - rate)) <= 0.5 / 65536 + 1e-12
+    y = np.asarray(masked(KEY, jnp.float32(rate), X))
+    kept = y != 0
+    np.testing.assert_allclose(y[kept], np.asarray(X)[kept] / keep, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_expectation_is_the_input(rate):
+    draws = 400
+    keys = jax.random.split(KEY, draws)
+    mean = jax.jit(jax.vmap(masked, (0, None, None)))(keys, jnp.float32(rate), X).mean(0)
+    deviation = np.sqrt(rate / (1 - rate) / draws)  # of mean / x
+    z = (np.asarray(mean / X) - 1) / deviation
+    assert np.abs(z).max() < 5.5  # 2,000 units
+    assert abs(z.mean()) * np.sqrt(z.size) < 5
+    assert 0.9 < z.std() < 1.1
+
+
+def test_masks_differ_by_key_step_and_layer_and_agree_otherwise():
+    net = serial([("first", dropout(0.5)), ("second", dropout(0.5))])
+    ones = jnp.ones((50, 40))
+    run = jax.jit(lambda key: masked(key, jnp.float32(0.5), ones) != 0)
+    masks = [run(KEY), run(jax.random.key(6)), *(run(jax.random.fold_in(KEY, step)) for step in range(4))]
+    masks.append(net.apply({}, {}, ones, KEY, None)[0] == 4)  # kept by both: a quarter
+    for i, one in enumerate(masks[:-1]):
+        for other in masks[i + 1 : -1]:
+            agreement = float((one == other).mean())
+            assert abs(agreement - 0.5) < 5 * 0.5 / np.sqrt(2000)
+    assert abs(float(masks[-1].mean()) - 0.25) < 5 * np.sqrt(0.1875 / 2000)
+    np.testing.assert_array_equal(run(KEY), masks[0])
+
+
+def test_rows_of_a_mask_differ():
+    mask = np.asarray(masked(KEY, jnp.float32(0.5), jnp.ones((64, 64))) != 0)
+    agreement = (mask[:, None] == mask[None]).mean(2)[np.triu_indices(64, 1)]
+    assert np.abs(agreement - 0.5).max() < 5.5 * 0.5 / 8
+
+
+def test_a_dropped_unit_gets_no_gradient_even_where_it_is_infinite():
+    x = X.at[0].set(jnp.inf)
+    y, gradient = jax.value_and_grad(lambda x: jnp.where(jnp.isfinite(x), masked(KEY, 0.5, x), 0).sum())(x)
+    dropped = np.asarray(masked(KEY, 0.5, X)) == 0
+    assert np.isfinite(y)
+    assert not np.asarray(gradient)[dropped].any()
+    assert not np.asarray(masked(KEY, 0.5, x))[0][dropped[0]].any()

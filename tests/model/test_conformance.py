@@ -1,0 +1,130 @@
+"""What every model keeps to, as it is and with each of its switches on.  Fed by the folder."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nnrun import catalog
+from nnrun.catalog import bound
+
+pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+
+NAMES = catalog.names("model")
+SHAPES = [(12, 10, 1), (7,)]
+OUTPUTS = 4
+KEY = jax.random.key(1)
+RATE = 0.3
+
+
+def floats(name: str) -> list[str]:
+    """The float options, such as dropout."""
+    function = catalog.find("model", name)
+    hints = bound.hints(function)
+    return [
+        option for option in inspect.signature(function).parameters if bound._is_knob(hints[option], RATE)
+    ]
+
+
+def switches(name: str) -> list[dict[str, Any]]:
+    """The defaults; every bool turned; every float set."""
+    options = inspect.signature(catalog.find("model", name)).parameters.values()
+    turned = [{option.name: not option.default} for option in options if isinstance(option.default, bool)]
+    return [{}, *turned, *({option: RATE} for option in floats(name))]
+
+
+def inputs(model) -> list[jax.Array]:
+    """Three examples of each of SHAPES that the model accepts."""
+    found = []
+    for shape in SHAPES:
+        try:
+            jax.eval_shape(lambda shape=shape: model.init(KEY, shape)[:2])
+        except ValueError:
+            continue
+        found.append(jnp.asarray(np.random.default_rng(0).normal(size=(3, *shape))))
+    assert found, f"the model accepts none of the shapes {SHAPES}"
+    return found
+
+
+def start(model, x) -> tuple[Any, Any]:
+    """params and stats of the shapes that init gives, drawn by numpy: no program to compile."""
+    params, stats = jax.eval_shape(lambda: model.init(KEY, x.shape[1:])[:2])
+    rng = np.random.default_rng(2)
+    params = jax.tree.map(lambda a: jnp.asarray(0.5 * rng.normal(size=a.shape), a.dtype), params)
+    return params, jax.tree.map(lambda a: jnp.asarray(rng.random(a.shape) + 0.5, a.dtype), stats)
+
+
+def test_init_says_the_shape_that_apply_gives(make):
+    for name in NAMES:
+        model = make("model", name, outputs=OUTPUTS)
+        for x in inputs(model):
+            said = []
+            params, stats = jax.eval_shape(lambda x=x, m=model, s=said: _noted(m.init(KEY, x.shape[1:]), s))
+            y, _ = jax.eval_shape(model.apply, params, stats, x, KEY, None)
+            assert said == [(OUTPUTS,)]
+            assert y.shape == (3, OUTPUTS)
+
+
+def _noted(result: tuple, said: list) -> tuple:
+    """The arrays of init's result; its shape, which is no array, goes to `said`."""
+    said.append(result[2])
+    return result[:2]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [pytest.param(name, on, id="-".join([name, *on])) for name in NAMES for on in switches(name)],
+)
+def test_every_parameter_is_trained(make, name, options):
+    """Shapes are right, and no gradient vanishes, as that of a bias before batch norm would."""
+    model = make("model", name, outputs=OUTPUTS, **options)
+    for x in inputs(model):
+        params, stats = start(model, x)
+
+        def total(params, x=x, stats=stats):
+            y, new = model.apply(params, stats, x, KEY, jnp.ones(3))
+            return jnp.sin(y + jnp.arange(OUTPUTS, dtype=y.dtype)[None]).sum(), (y, new)
+
+        (_, (y, new)), gradients = jax.jit(jax.value_and_grad(total, has_aux=True))(params)
+        assert (y.shape, y.dtype) == ((3, OUTPUTS), "float64")
+        assert jax.tree.structure(new) == jax.tree.structure(stats)
+        for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
+            assert np.isfinite(gradient).all()
+            assert np.abs(gradient).max() > 1e-9, jax.tree_util.keystr(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_evaluation_has_no_noise_and_examples_do_not_see_each_other(make, name):
+    model = make("model", name, outputs=OUTPUTS, **dict.fromkeys(floats(name), RATE))
+    x = inputs(model)[0]
+
+    params, stats = start(model, x)
+    y, alone = (jax.jit(model.apply)(params, stats, part, None, None)[0] for part in (x, x[:1]))
+    np.testing.assert_allclose(alone, y[:1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if floats(name)])
+def test_traced_rates_are_the_static_ones(make, name):
+    rates, plain = dict.fromkeys(floats(name), RATE), make("model", name, outputs=OUTPUTS)
+    x = inputs(plain)[-1]  # vectors where they are accepted: small programs
+    params, stats = start(plain, x)
+
+    def run(rates):
+        model = make("model", name, outputs=OUTPUTS, **rates)
+        return model.apply(params, stats, x, KEY, jnp.ones(3))[0]
+
+    np.testing.assert_allclose(jax.jit(run)(rates), jax.jit(lambda: run(rates))(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstring_says_what_it_is_and_names_every_option(name):
+    text = catalog.find("model", name).__doc__
+    assert 0 < len(catalog.summary("model", name)) <= 90
+    missing = [opt for opt in catalog.parameters("model", name) if not re.search(rf"\b{opt}\b", text)]
+    assert not missing, f"{name}: the docstring says nothing about {missing}"

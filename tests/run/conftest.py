@@ -1,0 +1,135 @@
+"""Runs through the real command line, and the pieces that tests of crashes share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from nnrun.record import checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Finished(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a command: a compile cache that the session shares, no settings from outside."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "XLA_"))}
+    return {**kept, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")), "PYTHONWARNINGS": "error"}
+
+
+@pytest.fixture
+def nnrun(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Finished]:
+    """nnrun(*arguments): runs the command in an empty folder of its own."""
+
+    def run(*arguments: object, folder: Path = tmp_path, seconds: float = 120, **settings: str) -> Finished:
+        done = subprocess.run(
+            [sys.executable, "-m", "nnrun", *map(str, arguments)],
+            cwd=folder,
+            env={**environment, **settings},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def warm(environment: dict[str, str]) -> Iterator[Callable[..., Finished]]:
+    """warm(*arguments, folder=..., NAME="value"): like `nnrun`, without the seconds of imports."""
+    command = [sys.executable, str(Path(__file__).with_name("warm.py"))]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin and process.stdout
+        stdin, stdout = process.stdin, process.stdout
+
+        def run(*arguments: object, folder: Path, **settings: str) -> Finished:
+            with tempfile.TemporaryDirectory() as place:
+                files = [f"{place}/out", f"{place}/err"]
+                stdin.write(json.dumps([list(map(str, arguments)), str(folder), settings, *files]) + "\n")
+                stdin.flush()
+                code = int(stdout.readline())
+                return Finished(code, *(Path(file).read_text() for file in files))
+
+        yield run
+
+
+SPECS = {
+    "mlp": """
+data: {name: digits, batch_size: 64}
+model: {name: mlp, hidden: [16], dropout: 0.3}
+optimizer: {name: adam, learning_rate: 1e-3}
+train: {duration: 12 epochs, log_every: 7 steps}
+checkpoint: {every: 11 steps, keep: 2}
+""",
+    "lenet": """
+data: {name: digits, batch_size: 64}
+model: {name: lenet, filters: [4, 6], kernel: 3, hidden: [16], batch_norm: true, dropout: 0.2}
+optimizer: {name: momentum, learning_rate: 0.05, weight_decay: 1e-3, clip_norm: 1}
+schedule: {name: cosine, warmup: 10%}
+train: {duration: 4 epochs, log_every: 7 steps, early_stopping: {patience: 40 epochs}}
+checkpoint: {every: 1 epoch, keep: 2}
+""",
+    "population": """
+data: {name: digits, batch_size: 64}
+model: {name: mlp, hidden: [16], dropout: 0.3}
+optimizer: {name: adam, learning_rate: 1e-3}
+train: {duration: 8 epochs, seeds: 3, log_every: 7 steps, early_stopping: {patience: 3 epochs, min_delta: 0.02}}
+checkpoint: {every: 11 steps, keep: 2}
+""",
+}
+
+
+@pytest.fixture(params=sorted(SPECS))
+def spec(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A spec of each kind of run in turn, as a file."""
+    path = tmp_path / f"{request.param}.yaml"
+    path.write_text(SPECS[request.param])
+    return path
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """What must be equal to the last byte: the metrics and the last checkpoint of every run in the folder."""
+    found = {}
+    for metrics in sorted(folder.rglob("metrics.jsonl")):
+        name = metrics.parent.relative_to(folder).as_posix()
+        found[f"{name}/metrics"] = metrics.read_bytes()
+        last = checkpoint.steps(metrics.parent / "checkpoints")[-1]
+        for file in sorted((metrics.parent / "checkpoints" / f"step_{last:08d}").iterdir()):
+            found[f"{name}/{file.name}"] = file.read_bytes()
+        found[f"{name}/summary"] = (metrics.parent / "summary.json").read_bytes()
+    return found
+
+
+@pytest.fixture(scope="session")
+def same() -> Callable[[Path, Path], None]:
+    """same(a, b): asserts that two finished run folders hold the same bytes."""
+
+    def check(a: Path, b: Path) -> None:
+        one, other = content(a), content(b)
+        assert one.keys() == other.keys()
+        assert [name for name in one if one[name] != other[name]] == []
+
+    return check

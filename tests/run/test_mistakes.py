@@ -1,0 +1,110 @@
+"""Mistakes on the command line: an exit code of their own, one line that says what to do, nothing on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SPEC = """
+data: {name: iris}
+model: {name: linear}
+optimizer: {name: sgd, learning_rate: 0.1}
+train: {duration: 3 steps}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a spec, and with runs as far as their names matter."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "spec.yaml").write_text(SPEC)
+    for name in ("solo", "stopped", "pair", "pair/seed_0"):
+        (folder / "runs" / name).mkdir(parents=True)
+        (folder / "runs" / name / "state.json").write_text('{"status": "interrupted", "step": 3}')
+        (folder / "runs" / name / "resolved.yaml").write_text(SPEC)
+        (folder / "runs" / name / "run.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def command(warm: Callable[..., Any], place: Path) -> Callable[..., Any]:
+    """command(*arguments): runs nnrun in `place`."""
+    return lambda *arguments: warm(*arguments, folder=place)
+
+
+def state_of_disk(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_ino) for path in folder.rglob("*")}
+
+
+MISTAKES: dict[str, tuple[list[str], int, list[str]]] = {
+    "unknown command": (["trian"], 2, ["'trian'", "'train'"]),
+    "no command like it": (["xyzzy"], 2, ["'xyzzy'", "`nnrun --help`"]),
+    "unknown option": (["train", "spec.yaml", "--quite"], 2, ["train: ", "--quite", "--quiet"]),
+    "missing argument": (["train"], 2, ["train: ", "SPEC", "`nnrun train --help`"]),
+    "option without value": (["train", "spec.yaml", "--run-dir"], 2, ["--run-dir"]),
+    "unknown kind": (["list", "optimzer"], 2, ["'optimzer'", "optimizer"]),
+    "unknown device": (["train", "spec.yaml", "--device", "abacus"], 2, ["--device", "'abacus'", "cpu"]),
+    "no such device": (
+        ["train", "spec.yaml", "--device", "tpu"],
+        6,
+        ["--device tpu: ", "--device auto or cpu"],
+    ),
+    "unknown run": (["show", "sollo"], 4, ["sollo: no such run", "solo"]),
+    "ambiguous run": (["show", "s"], 4, ["s: 2 runs begin so (solo, stopped)"]),
+    "a folder that is no run": (["resume", "runs"], 4, ["runs: not a run folder"]),
+    "unknown split": (["evaluate", "solo", "--split", "tset"], 2, ["'tset'", "test"]),
+    "run folder in use": (["train", "spec.yaml", "--run-dir", "runs/solo"], 4, ["runs/solo: already exists"]),
+    "run folder is a file": (
+        ["train", "spec.yaml", "--run-dir", "spec.yaml"],
+        4,
+        ["spec.yaml: already exists"],
+    ),
+    "root below a file": (["train", "spec.yaml", "--runs-root", "spec.yaml/runs"], 6, ["spec.yaml/runs: "]),
+    "a member alone": (["resume", "pair/seed_0"], 4, ["train together; write nnrun resume runs/pair"]),
+    "no checkpoint yet": (
+        ["evaluate", "solo"],
+        4,
+        ["runs/solo: has no checkpoint yet; `nnrun resume runs/solo`"],
+    ),
+    "no such root": (["ls", "absent"], 4, ["absent: no such folder"]),
+    "init elsewhere": (["init", "absent/spec.yaml"], 2, ["absent: no such folder"]),
+    "control characters": (["show", "\x1b[31mred"], 4, ["\\x1b[31mred: no such run"]),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_told_in_one_line(case: str, command: Callable[..., Any], place: Path) -> None:
+    arguments, code, expected = MISTAKES[case]
+    before = state_of_disk(place)
+    done = command(*arguments)
+    assert done.code == code
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("nnrun: ")
+    assert done.err.rstrip("\n").isprintable()
+    for part in expected:
+        assert part in done.err
+    assert state_of_disk(place) == before
+
+
+def test_no_gpu_is_one_line(command: Callable[..., Any]) -> None:
+    if Path("/dev/nvidia0").exists():
+        pytest.skip("this machine has a GPU")
+    done = command("train", "spec.yaml", "--device", "gpu", "--run-dir", "gpu")
+    assert (done.code, done.err.count("\n")) == (6, 1)
+    assert done.err.startswith("nnrun: --device gpu: ")
+
+
+def test_a_run_without_its_spec_is_a_bad_run(command: Callable[..., Any], place: Path) -> None:
+    broken = place / "broken" / "run"
+    broken.mkdir(parents=True)
+    (broken / "state.json").write_text('{"status": "interrupted", "step": 3}')
+    done = command("resume", "broken/run")
+    assert (done.code, done.err.count("\n")) == (4, 1)
+    assert "broken/run/resolved.yaml: missing" in done.err
+    (broken / "state.json").write_text("{")
+    listed = json.loads(command("ls", "broken", "--json").out)
+    assert [row["status"] for row in listed] == ["damaged"]

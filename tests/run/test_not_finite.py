@@ -1,0 +1,86 @@
+"""Numbers that are not finite where nobody looks at first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnrun import driver, session
+from nnrun.errors import DivergedError
+from nnrun.lane import Lane
+from nnrun.record import checkpoint, run
+from nnrun.types import Plan
+
+SPEC = """
+data: {name: npz, path: data.npz, standardize: none, batch_size: 16}
+model: {name: linear}
+optimizer: {name: adam, learning_rate: 1e-3}
+train: {duration: 3 epochs}
+checkpoint: {every: 2 steps}
+"""
+
+
+def write(folder: Path, x: np.ndarray) -> Path:
+    labels = np.arange(len(x)) % 2
+    np.savez(folder / "data.npz", x=x.astype(np.float32), y=labels)
+    (folder / "spec.yaml").write_text(SPEC)
+    return folder / "spec.yaml"
+
+
+def train(spec: Path) -> Path:
+    prepared = session.prepare(spec)
+    folder = session.create(prepared, spec.parent / "run", spec.parent)
+    for _ in driver.train(prepared, folder, lambda message: None):
+        pass
+    return folder
+
+
+def test_moments_that_overflow_while_the_loss_is_finite_are_a_divergence(tmp_path: Path) -> None:
+    """g² is infinite in float32 for inputs of 1e21: Adam stands still and the loss stays finite."""
+    x = np.random.default_rng(0).normal(size=(80, 3)) * 1e21
+    with pytest.raises(DivergedError, match="step 2"):
+        train(write(tmp_path, x))
+    assert run.read_state(tmp_path / "run")["status"] == "diverged"
+
+
+def plan(**changes: Any) -> Plan:
+    base = Plan((0,), 100, 10, 4, 5, 10, 10, None, 2, "val/accuracy", 0, None, 0.0, ("val/accuracy",))
+    return base._replace(**changes)
+
+
+@pytest.fixture
+def lane(tmp_path: Path) -> Lane:
+    return Lane(tmp_path, plan(), ("train/loss", "learning_rate"), dict)
+
+
+def test_a_loss_that_is_not_finite_wins_no_tie_and_breaks_no_checkpoint(lane: Lane) -> None:
+    state = {"params/w": np.zeros(2, np.float32)}
+    rows = np.ones((1, 10, 2))[0]
+    assert lane.advance(rows, {"val/accuracy": 0.5, "val/loss": float("inf")})
+    lane.hold_best(state)
+    lane.save(state)
+    assert not lane.advance(rows, {"val/accuracy": 0.5, "val/loss": float("nan")})
+    assert lane.advance(rows, {"val/accuracy": 0.5, "val/loss": 3.0})
+    lane.hold_best(state)
+    assert not lane.advance(rows, {"val/accuracy": 0.5, "val/loss": 3.5})
+    lane.save(state)
+    assert checkpoint.load_latest(lane.folder / "checkpoints", print).progress["best"] == [30, 0.5, 3.0]
+    lane.close()
+
+
+def test_best_steps_do_not_displace_regular_checkpoints(lane: Lane) -> None:
+    """keep: 2, and each regular save is preceded by a new best: both regular steps must stay."""
+    state = {"params/w": np.zeros(2, np.float32)}
+    for i in range(1, 5):
+        lane.advance(np.ones((9, 2)), {"val/accuracy": i / 10, "val/loss": 1.0})
+        lane.hold_best(state)
+        lane.advance(np.ones((1, 2)), None)
+        lane.save(state)
+        lane.prune()
+    kept = checkpoint.steps(lane.folder / "checkpoints")
+    assert {30, 40} <= set(kept)
+    assert 39 in kept
+    lane.close()

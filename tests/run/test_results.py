@@ -1,0 +1,29 @@
+"""The results that the headers of the configs promise, through the real command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs"
+
+
+def test_five_seeds_of_the_digits(nnrun: Callable[..., Any]) -> None:
+    done = nnrun("train", CONFIGS / "digits.yaml", "train.seeds=5", "--json")
+    assert done.json["mean"]["best"]["test/accuracy"] >= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("config", "least"), [("mnist_mlp", 0.983), ("mnist_lenet", 0.99)])
+def test_mnist(config: str, least: float, nnrun: Callable[..., Any]) -> None:
+    """Minutes each."""
+    data = Path(os.environ.get("NNRUN_DATA_DIR") or ROOT / "../shared/data").resolve()
+    if not (data / "mnist").is_dir():
+        pytest.skip("the MNIST files are not here; set NNRUN_DATA_DIR to the folder that holds mnist/")
+    done = nnrun("train", CONFIGS / f"{config}.yaml", "--json", NNRUN_DATA_DIR=str(data), seconds=600)
+    assert done.json["metrics"]["best"]["test/accuracy"] >= least

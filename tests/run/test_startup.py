@@ -1,0 +1,67 @@
+"""What needs no arrays imports none of the libraries that are slow to import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SLOW = {"jax", "jaxlib", "optax", "sklearn", "scipy", "matplotlib", "numpy", "pooch", "safetensors"}
+SPECS = {
+    "not_yaml.yaml": "data: {name: digits\nmodel: [\n",
+    "unknown_key.yaml": "data: {name: digits}\nmodel: {name: linear}\noptimiser: {name: sgd}\n",
+    "unknown_name.yaml": "data: digits\nmodel: mpl\noptimizer: sgd\ntrain: {duration: 1 epoch}\n",
+}
+COMMANDS = [
+    ["--help"],
+    ["--version"],
+    ["train", "--help"],
+    ["list"],
+    ["list", "optimizer", "--json"],
+    ["ls"],
+    ["init"],
+    ["show", "absent"],
+    ["trian"],
+    ["train", "absent.yaml"],
+    *(["train", name] for name in SPECS),
+    ["train", "unknown_key.yaml", "train.seed=x", "--device", "abacus"],
+]
+
+
+def imported(report: str) -> set[str]:
+    """The top-level packages in what `python -X importtime` writes."""
+    names = (
+        line.rpartition("|")[2].strip() for line in report.splitlines() if line.startswith("import time:")
+    )
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_nothing_slow_is_imported(command: list[str], tmp_path: Path, environment: dict[str, str]) -> None:
+    for name, text in SPECS.items():
+        (tmp_path / name).write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "nnrun", *command],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    found = imported(done.stderr)
+    assert {"nnrun", "typer"} <= found, "the report is not what this test takes it for"
+    reads_runs = command[0] in ("ls", "show")  # they look at checkpoints and metrics
+    assert found & (SLOW - {"numpy", "safetensors"} if reads_runs else SLOW) == set()
+    assert done.returncode in (0, 2, 4)
+    assert "Traceback" not in done.stderr
+
+
+def test_one_entry_is_shown_in_full(warm, tmp_path) -> None:
+    """Its options with their types and defaults, and the equations, from the source text."""
+    done = warm("list", "optimizer", "adam", folder=tmp_path)
+    assert done.code == 0
+    assert "  b1: Fraction = 0.9\n" in done.out
+    assert "Kingma & Ba 2015" in done.out
+    assert "did you mean adam?" in warm("list", "optimizer", "adm", folder=tmp_path).err

@@ -1,0 +1,42 @@
+"""Commands without the wait for their imports: a process that has imported nnrun forks a child for each.
+
+A child is what `python -m nnrun` is, but for the imports: its own process, files in place of a terminal, the
+exit code of the operating system.  See the fixture `warm`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+
+def run_command(arguments: list[str], folder: str, settings: dict[str, str], out: str, err: str) -> None:
+    """In the child; it never returns."""
+    from nnrun import cli, signals
+
+    os.chdir(folder)
+    os.environ |= settings
+    for descriptor, name in ((0, os.devnull), (1, out), (2, err)):
+        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), descriptor)
+    signals.install()
+    sys.argv = ["nnrun", *arguments]
+    cli.main()
+
+
+def serve() -> None:
+    """One command for each line of stdin, its exit code for each on stdout."""
+    import optax  # noqa: F401 - the children find these imported
+    import sklearn.datasets  # noqa: F401
+
+    from nnrun import api, build, cli, device  # noqa: F401
+
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            run_command(*json.loads(line))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    serve()

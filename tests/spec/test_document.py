@@ -1,0 +1,251 @@
+"""A spec file with overrides: what is read, where it was written, and only a SpecError ever comes out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nnrun import catalog, spec
+from nnrun.duration import Duration
+from nnrun.errors import SpecError
+from nnrun.spec import yaml12
+from nnrun.spec.problem import Place, Problem, refusal
+
+VALID = """\
+data: {name: digits, batch_size: 64}
+model:
+  name: sequential
+  layers: [flatten, {name: dense, units: 8}, relu]
+optimizer: adam
+train: {duration: 2 epochs}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to_file(text: str | bytes, name: str = "my spec!.yaml") -> Path:
+        file = tmp_path / name
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return file
+
+    return to_file
+
+
+def test_a_document_is_plain_data_with_defaults(write):
+    file = write(VALID)
+    document = spec.read(file)
+    assert document.problems == []
+    assert document.name == "my-spec-"
+    assert document.folder == file.parent
+    assert document.text == VALID
+    assert document.blocks["optimizer"] == {"name": "adam"}
+    assert document.blocks["loss"] == {"name": "cross_entropy"}
+    assert document.blocks["schedule"] == {"name": "constant"}
+    assert document.places[("model", "layers", 1, "units")] == Place(str(file), 4, 35)
+    train = document.sections["train"]
+    assert (train.duration, train.seed, train.seeds) == (Duration(2, "epochs"), 0, 1)
+    assert train.log_every == Duration(50, "steps")
+    assert document.sections["checkpoint"].every.seconds == 30
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [("a", "a"), (".hidden", "hidden"), ("é b", "--b"), ("x" * 60, "x" * 40), ("...", "run")],
+)
+def test_a_run_is_named_after_its_file(write, stem, name):
+    assert spec.read(write(VALID, f"{stem}.yaml")).name == name
+
+
+def test_a_folder_without_a_path_is_the_current_one(write, monkeypatch):
+    file = write(VALID, "x.yaml")
+    monkeypatch.chdir(file.parent)
+    assert spec.read(Path("x.yaml")).folder == file.parent
+
+
+@pytest.mark.parametrize(
+    ("argument", "path", "value"),
+    [
+        ("optimizer.learning_rate=3e-4", ("optimizer",), {"name": "adam", "learning_rate": 3e-4}),
+        ("optimizer=sgd", ("optimizer",), {"name": "sgd"}),
+        ("optimizer={name: sgd, learning_rate: 1}", ("optimizer",), {"name": "sgd", "learning_rate": 1}),
+        ("loss.label_smoothing=0.1", ("loss",), {"label_smoothing": 0.1}),
+        ("data.batch_size=full", ("data",), {"name": "digits", "batch_size": "full"}),
+        ("model.layers.1.units=16", ("model", "layers", 1), {"name": "dense", "units": 16}),
+        ("model.layers.0=gelu", ("model", "layers", 0), "gelu"),
+        ("model.layers.2.rate=0.5", ("model", "layers", 2), {"name": "relu", "rate": 0.5}),
+        ("model.layers=[tanh]", ("model", "layers"), ["tanh"]),
+        ("model.path=a=b c", ("model", "path"), "a=b c"),
+        ("model.text='3'", ("model", "text"), "3"),
+        ("model.none=", ("model", "none"), None),
+        ("model.deep.er=[1, {a: 2}]", ("model", "deep"), {"er": [1, {"a": 2}]}),
+    ],
+)
+def test_an_override_sets_one_value(write, argument, path, value):
+    document = spec.read(write(VALID + "loss:\n"), [argument])
+    found: Any = document.blocks
+    for key in path:
+        found = found[key]
+    assert found == value
+
+
+def test_overrides_reach_the_sections_and_the_name(write):
+    arguments = [
+        "train.seed=7",
+        "train.early_stopping.patience=3 epochs",
+        "checkpoint.keep=5",
+        "name=b",
+        "train.seed=8",
+    ]
+    document = spec.read(write(VALID + "checkpoint:\n"), arguments)
+    assert document.problems == []
+    assert document.name == "b"
+    assert document.sections["train"].seed == 8
+    assert document.sections["train"].early_stopping.patience == Duration(3, "epochs")
+    assert document.sections["checkpoint"].keep == 5
+
+
+def test_a_mistake_is_placed_where_it_was_written(write):
+    """A block that an argument replaces leaves no places of the file behind."""
+    file = write(VALID.replace("adam", "{name: adam, b1: 0.5}"))
+    with pytest.raises(
+        SpecError, match=r"^argument optimizer=\{name: sgd, b1: 0\.5\}: optimizer\.b1: unknown key"
+    ):
+        catalog.bind(spec.read(file, ["optimizer={name: sgd, b1: 0.5}"]))
+    with pytest.raises(SpecError, match=r":5:25: optimizer\.b1: unknown key; write one of: clip_norm"):
+        catalog.bind(spec.read(file, ["optimizer.name=sgd"]))
+
+
+def test_a_file_that_is_not_there_has_a_neighbour(write):
+    file = write(VALID, "digits.yaml")
+    with pytest.raises(SpecError, match=r"digit\.yaml: no such file; did you mean .*digits\.yaml\?"):
+        spec.read(file.with_name("digit.yaml"))
+
+
+@pytest.mark.parametrize("name", ["a\x00b.yaml", "x" * 5000, "no/such/folder.yaml", "file.yaml/inner.yaml"])
+def test_impossible_paths_are_refused_in_one_line(write, name):
+    folder = write(VALID, "file.yaml").parent
+    with pytest.raises(SpecError) as caught:
+        spec.read(folder / name)
+    assert str(caught.value).isprintable()
+    assert "; " in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device here")
+def test_an_endless_file_is_refused():
+    with pytest.raises(SpecError, match="larger than 1 MiB"):
+        catalog.bind(spec.read(Path("/dev/zero")))
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(write):
+    file = write(VALID)
+    file.chmod(0)
+    with pytest.raises(SpecError, match="permission denied; check the path"):
+        spec.read(file)
+
+
+def test_a_refusal_has_at_most_six_lines_in_the_order_of_the_file():
+    problems = [
+        Problem(Place("f", line, 1), (f"k{line}",), "wrong; mend it") for line in (9, 3, 5, 1, 7, 8, 2)
+    ]
+    assert str(refusal(problems[:6], {})).split("\n") == [
+        f"f:{n}:1: k{n}: wrong; mend it" for n in (1, 3, 5, 7, 8, 9)
+    ]
+    assert str(refusal(problems, {})).split("\n") == [
+        *(f"f:{n}:1: k{n}: wrong; mend it" for n in (1, 2, 3, 5, 7)),
+        "... and 2 more",
+    ]
+
+
+def test_one_mistake_is_told_once(write):
+    """What could not be read is not also of the wrong type, and does not also lack keys."""
+    text = VALID.replace("{duration: 2 epochs}", ".nan") + "checkpoint: {keep: 010}\n"
+    with pytest.raises(SpecError) as caught:
+        catalog.bind(spec.read(write(text)))
+    assert [line.split(": ")[1] for line in caught.value.problems] == ["train", "checkpoint.keep"]
+
+
+KEYS = st.sampled_from(
+    [
+        "name",
+        "data",
+        "model",
+        "layers",
+        "optimizer",
+        "train",
+        "seed",
+        "duration",
+        "units",
+        "early_stopping",
+        "x.y",
+    ]
+) | st.text(max_size=8)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(
+        ["digits", "adam", "mlp", "sequential", "5%", "3 epochs", "full", "a:b", "os:path", "on"]
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=8,
+)
+FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def _survives(file: Path, text: str | bytes, overrides: tuple[str, ...] = ()) -> None:
+    file.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
+    try:
+        catalog.bind(spec.read(file, overrides))
+    except SpecError as error:
+        lines = str(error).split("\n")
+        assert 1 <= len(lines) <= 6
+        assert all(line.isprintable() and len(line) < 700 for line in lines)
+
+
+@FUZZ
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_spec_or_refused(tmp_path, data):
+    _survives(tmp_path / "s.yaml", data)
+
+
+@FUZZ
+@given(st.dictionaries(KEYS, VALUES, max_size=6))
+def test_any_tree_is_a_spec_or_refused(tmp_path, value):
+    _survives(tmp_path / "s.yaml", yaml12.dump(value))
+
+
+@FUZZ
+@given(st.data())
+def test_any_change_of_a_spec_is_a_spec_or_refused(tmp_path, data):
+    """Some characters replaced, removed, doubled or put in."""
+    text = VALID
+    for _ in range(data.draw(st.integers(1, 4))):
+        begin = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(begin, min(len(text), begin + 6)))
+        text = text[:begin] + data.draw(st.text(max_size=4) | st.just(text[begin:end] * 2)) + text[end:]
+    _survives(tmp_path / "s.yaml", text)
+
+
+@FUZZ
+@given(
+    st.sampled_from(
+        ["model.layers", "model.layers.1.units", "train", "optimizer", "data.batch_size", "name", "loss"]
+    ),
+    VALUES,
+)
+def test_any_value_in_its_place_is_a_spec_or_refused(tmp_path, key, value):
+    _survives(tmp_path / "s.yaml", VALID, (f"{key}={yaml12.dump([value])[2:].rstrip()}",))
+
+
+@FUZZ
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_any_argument_is_an_override_or_refused(tmp_path, key, value):
+    _survives(tmp_path / "s.yaml", VALID, (f"{key}={value}", key, f"train.{key}={value}"))

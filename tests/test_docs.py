@@ -1,0 +1,142 @@
+"""What the documents show is run, and what there is to document is documented."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from nnrun import catalog, cli, spec
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def installs(block: str) -> bool:
+    return "pip install" in block
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A checkout as the README's reader has it, with a `nnrun` on the path."""
+    place = tmp_path_factory.mktemp("reader")
+    shutil.copytree(ROOT / "configs", place / "configs")
+    script = place / "bin" / "nnrun"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m nnrun "$@"\n')
+    script.chmod(0o755)
+    return place
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(folder / "c"),
+    }
+    return subprocess.run(
+        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=200
+    )
+
+
+def test_every_command_of_the_readme_runs(folder: Path) -> None:
+    lines = [
+        line for block in blocks(README, "sh") if not installs(block) for line in block.splitlines() if line
+    ]
+    assert len(lines) >= 10
+    for line in lines:
+        newest = max((folder / "runs").glob("digits-*"), default=None) if (folder / "runs").exists() else None
+        done = run(line.replace("RUN", newest.name if newest else "RUN"), folder)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+def test_the_python_of_the_readme_runs(folder: Path) -> None:
+    [code] = blocks(README, "python")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"runs/wine\S* 0\.9\d+|runs/wine\S* 1\.0", done.stdout)
+
+
+def test_the_spec_of_the_readme_is_the_config() -> None:
+    [shown] = blocks(README, "yaml")
+    config = (ROOT / "configs" / "digits.yaml").read_text()
+    assert shown == "".join(line for line in config.splitlines(True) if not line.startswith("#"))
+
+
+def test_the_users_own_code_of_the_docs_trains(folder: Path) -> None:
+    text = (ROOT / "docs" / "your_own_code.md").read_text()
+    [code] = blocks(text, "python")
+    whole, model = blocks(text, "yaml")
+    (folder / "my_parts.py").write_text(code)
+    (folder / "my_spec.yaml").write_text(whole)
+    assert run("nnrun train my_spec.yaml --quiet", folder).returncode == 0
+    (folder / "my_layers.yaml").write_text(re.sub(r"model: .*\n", model, whole))
+    assert run("nnrun train my_layers.yaml --quiet", folder).returncode == 0
+
+
+def test_every_config_has_its_command_and_is_valid() -> None:
+    configs = sorted((ROOT / "configs").glob("*.yaml"))
+    assert configs
+    for path in configs:
+        catalog.check_names(spec.read(path))
+        header = path.read_text().partition("\nname:")[0]
+        assert f"nnrun train configs/{path.name}" in header
+        assert "Measured" in header
+
+
+def test_every_command_and_option_is_documented() -> None:
+    group = typer.main.get_command(cli.app)
+    commands = group.commands  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        assert f"`nnrun {name}" in COMMANDS
+        for parameter in command.params:
+            for option in parameter.opts:
+                assert not option.startswith("--") or f"`{option}" in COMMANDS, f"{name} {option}"
+    for parameter in group.params:
+        assert any(f"`{option}" in COMMANDS or f"{option}`" in COMMANDS for option in parameter.opts), (
+            parameter.opts
+        )
+
+
+def test_every_key_is_documented() -> None:
+    keys = [f"{s}.{key}" for s, model in spec.SECTIONS.items() for key in model.model_fields]
+    keys += [f"{kind}.{key}" for kind, model in spec.COMMON.items() for key in model.model_fields]
+    keys = [key for key in keys if key != "train.early_stopping"]
+    keys += [f"train.early_stopping.{key}" for key in spec.EarlyStopping.model_fields]
+    assert [key for key in keys if f"| `{key}` |" not in COMMANDS] == []
+
+
+def test_documents_point_to_what_exists() -> None:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert target.startswith("http") or (document.parent / target).exists(), (
+                f"{document.name}: {target}"
+            )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_install_commands_of_the_readme(index: int, tmp_path: Path) -> None:
+    """In a fresh checkout and a fresh environment; the second one passes the tests there."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / "nnrun")], check=True)
+    commands = [block for block in blocks(README, "sh") if installs(block)]
+    prepare = "" if index == 0 else "python3 -m venv .venv && "
+    done = subprocess.run(
+        prepare + commands[index], shell=True, cwd=tmp_path / "nnrun", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -1,0 +1,107 @@
+"""Imports go one way: every arrow that src/nnrun may contain is listed here."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "nnrun"
+LEAVES = {"errors", "types", "options", "duration"}
+CATALOGUE = {"data", "layer", "loss", "optimizer", "schedule"}
+
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "types": set(),
+    "duration": set(),
+    "options": {"duration"},
+    "spec": LEAVES - {"types"} | {"spec"},
+    "catalog": LEAVES - {"types"} | {"catalog", "spec"},
+    **{folder: LEAVES | {folder} for folder in CATALOGUE},
+    "model": LEAVES | {"model", "layer"},
+    "training": LEAVES | {"training"},
+    "record": {"errors", "record"},
+    "report": {"errors", "record", "report"},
+    "plan": LEAVES | {"catalog", "spec"},
+    "fit": {"catalog", "errors", "training", "types"},
+    "build": LEAVES | {"catalog", "data", "fit", "optimizer", "plan", "schedule", "training"},
+    "signals": set(),
+    "device": {"errors", "record"},
+    "lane": LEAVES | {"record"},
+    "restore": {"errors", "record", "lane"},
+    "results": {"record", "report", "lane"},
+    "session": {*LEAVES, "build", "catalog", "device", "record", "signals", "spec"},
+    "driver": {*LEAVES, "record", "lane", "restore", "results", "session", "signals", "training"},
+    "evaluation": {*LEAVES, "record", "lane", "results", "session", "training"},
+    "api": {"driver", "evaluation", "session", "record", "report", "types"},
+    "console": {"errors", "driver", "session", "report"},
+    "cli": {
+        "", "console", "errors", "catalog", "device", "evaluation", "record", "report", "session", "spec",
+    },
+    "__init__": {"api"},
+    "__main__": {"signals", "cli"},
+}  # fmt: skip
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def top(module: str) -> str:
+    """nnrun.record.run -> record, nnrun -> ''"""
+    return [*module.split("."), ""][1]
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """The top-level parts of nnrun that a file imports, at module level or inside functions."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {top(alias.name) for alias in node.names if alias.name.split(".")[0] == "nnrun"}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "nnrun":
+            if node.module == "nnrun":
+                known = {path.stem for path in SOURCE.iterdir()}
+                found |= {alias.name if alias.name in known else "" for alias in node.names}
+            else:
+                found.add(top(node.module))
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))
+def test_imports_only_what_lies_below(file: Path) -> None:
+    part = file.relative_to(SOURCE).parts[0].removesuffix(".py")
+    assert imported(ast.parse(file.read_text())) <= ALLOWED[part]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))
+def test_files_and_functions_fit_on_a_screen(file: Path) -> None:
+    text = file.read_text()
+    assert text.count("\n") <= 250
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert (node.end_lineno or 0) - node.lineno < 60, node.name
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))
+def test_all_is_what_is_public(file: Path) -> None:
+    """`__all__` lists every public function and class of a module, and nothing that is not there."""
+    tree = ast.parse(file.read_text())
+    listed = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "__all__" for t in node.targets)
+    ]
+    if not listed or file in (SOURCE / "__init__.py", SOURCE / "cli.py"):
+        return  # the façade has a test of its own, and commands are public through the command line
+    defined = {
+        n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name[0] != "_"
+    }
+    assigned = {
+        t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
+    }
+    imported_names = {
+        (alias.asname or alias.name)
+        for n in ast.walk(tree)
+        if isinstance(n, (ast.ImportFrom, ast.Import))
+        for alias in n.names
+    }
+    assert defined <= set(listed[0])
+    assert set(listed[0]) <= defined | assigned | imported_names
