@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nnrun"
 LEAVES = {"errors", "types", "options", "duration"}
-CATALOGUE = {"data", "layer", "loss", "optimizer", "schedule"}
+CATALOGUE = {"data", "layer", "loss", "penalty", "optimizer", "schedule", "average"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -24,8 +24,9 @@ ALLOWED: dict[str, set[str]] = {
     "record": {"errors", "record"},
     "report": {"errors", "record", "report"},
     "plan": LEAVES | {"catalog", "spec"},
-    "fit": {"catalog", "errors", "training", "types"},
-    "build": LEAVES | {"catalog", "data", "fit", "optimizer", "plan", "schedule", "training"},
+    "method": LEAVES | {"catalog", "optimizer"},
+    "fit": LEAVES | {"catalog", "method", "optimizer", "spec", "training"},
+    "build": LEAVES | {"catalog", "data", "fit", "method", "plan", "schedule", "training"},
     "signals": set(),
     "device": {"errors", "record"},
     "lane": LEAVES | {"record"},

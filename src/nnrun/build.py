@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,12 +12,11 @@ from nnrun import catalog
 from nnrun.catalog import Spec, bound
 from nnrun.data._prepare import prepare
 from nnrun.duration import Clock, Duration
-from nnrun.fit import check_memory, check_model, check_step
-from nnrun.optimizer._common import with_common
-from nnrun.optimizer._first_order import first_order
-from nnrun.plan import make_plan
+from nnrun.fit import check_durations, check_memory, check_method, check_model, check_step, checked
+from nnrun.method import learning_rate, make_method
+from nnrun.plan import average_names, make_plan, validation_metric
 from nnrun.schedule._warmup import warmed_up
-from nnrun.types import Dataset, Experiment, Loss, Method, Tree
+from nnrun.types import Average, Dataset, Experiment, Loss, Plan, Reactive, Tree
 
 __all__ = ["build", "resolved"]
 
@@ -51,22 +51,36 @@ def _build(spec: Spec) -> Experiment:
         )
     plan = make_plan(spec, dataset, loss)
     clock = Clock(plan.batch_size, plan.steps_per_epoch, plan.steps)
-    blocks = {key: getattr(spec, key) for key in ("model", "loss", "optimizer", "schedule")}
+    check_durations(spec, clock)
     outputs = len(dataset.classes) or 1
 
-    def rate(knobs: Tree, step: jax.Array) -> jax.Array:
-        return jnp.asarray(_learning_rate(spec, knobs) * _factor(spec, knobs, clock)(step), float)
+    def factor(knobs: Tree, reaction: Tree, step: jax.Array) -> jax.Array:
+        return _schedule(spec, knobs, clock).factor(reaction, step)
+
+    def rate(knobs: Tree, reaction: Tree, step: jax.Array) -> jax.Array | None:
+        base = learning_rate(spec.optimizer, knobs["optimizer"])
+        return None if base is None else jnp.asarray(base * factor(knobs, reaction, step), float)
 
     experiment = Experiment(
         model=lambda knobs: bound.call(spec.model, knobs["model"], clock, outputs=outputs),
         loss=lambda knobs: _loss(spec, dataset, knobs["loss"]),
-        method=lambda knobs, step: _method(spec, knobs, rate(knobs, step), clock),
+        penalty=lambda knobs: _penalty(spec, knobs["penalty"], clock),
+        schedule=lambda knobs: _schedule(spec, knobs, clock),
+        method=lambda knobs, reaction, step: make_method(
+            spec.optimizer, knobs["optimizer"], factor(knobs, reaction, step), clock
+        ),
         rate=rate,
-        knobs={key: bound.knobs(block) for key, block in blocks.items()},
+        averages=lambda knobs: _averages(spec, knobs["average"], clock),
+        knobs={
+            **{key: bound.knobs(getattr(spec, key)) for key in ("model", "loss", "optimizer", "schedule")},
+            **{key: [bound.knobs(one) for one in getattr(spec, key)] for key in ("penalty", "average")},
+        },
         dataset=dataset,
         plan=plan,
     )
+    experiment = experiment._replace(plan=_with_reaction(spec, experiment, loss))
     check_model(spec, experiment, outputs)
+    check_method(spec, experiment)
     if catalog.user_names(spec):  # ours have tests of their own; tracing takes a moment
         check_step(experiment)
     check_memory(experiment)
@@ -88,6 +102,7 @@ def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
         **{
             key: bound.plain(getattr(spec, key)) for key in ("data", "model", "loss", "optimizer", "schedule")
         },
+        **{key: [bound.plain(one) for one in getattr(spec, key)] for key in ("penalty", "average")},
         "train": train,
         "checkpoint": {**section(spec.checkpoint), "best": plan.judge},
     }
@@ -97,27 +112,38 @@ def _loss(spec: Spec, dataset: Dataset, knobs: Tree) -> Loss:
     return bound.call(spec.loss, knobs, _NO_CLOCK, target_scale=dataset.target_scale)
 
 
-def _learning_rate(spec: Spec, knobs: Tree) -> Any:
-    """The optimizer's own rate: a knob, or a number that is off (0), or absent (no such option)."""
-    return knobs["optimizer"].get("learning_rate", spec.optimizer.options.get("learning_rate", 0.0))
+def _with_reaction(spec: Spec, experiment: Experiment, loss: Loss) -> Plan:
+    """The plan with the metric that the schedule reacts to."""
+    path = ("schedule", "metric")
+    checked(spec, ("average",), lambda: experiment.averages(experiment.knobs))
+    schedule = checked(spec, ("schedule",), lambda: experiment.schedule(experiment.knobs))
+    if schedule.react is None:
+        return experiment.plan
+    name = validation_metric(spec, experiment.dataset, loss, schedule.metric or experiment.plan.judge, path)
+    if name is None:
+        message = f"{spec.schedule.name} needs a validation part; write data.validation: 0.1"
+        raise spec.fail(("schedule",), message)
+    return experiment.plan._replace(reacts_to=name)
 
 
-def _factor(spec: Spec, knobs: Tree, clock: Clock) -> Any:
+def _penalty(spec: Spec, knobs: list[Tree], clock: Clock) -> Callable[[Tree], jax.Array]:
+    """The sum of all penalties."""
+    parts = [bound.call(block, knob, clock) for block, knob in zip(spec.penalty, knobs, strict=True)]
+    return lambda params: sum((part(params) for part in parts), jnp.zeros(()))
+
+
+def _averages(spec: Spec, knobs: list[Tree], clock: Clock) -> dict[str, Average]:
+    blocks = zip(average_names(spec), spec.average, knobs, strict=True)
+    return {name: bound.call(block, knob, clock) for name, block, knob in blocks}
+
+
+def _schedule(spec: Spec, knobs: Tree, clock: Clock) -> Reactive:
+    """The schedule of a spec behind its warm-up; one that has a fixed course remembers nothing."""
     warmup = spec.schedule.common["warmup"].steps(clock)
-    total = max(1, clock.total - warmup)
-    return warmed_up(bound.call(spec.schedule, knobs["schedule"], clock, total=total), warmup)
-
-
-def _method(spec: Spec, knobs: Tree, rate: jax.Array, clock: Clock) -> Method:
-    own = dict(knobs["optimizer"])
-    if "learning_rate" in spec.optimizer.options:
-        own["learning_rate"] = rate
-    optimizer = bound.call(spec.optimizer, own, clock)
-    if isinstance(optimizer, Method):
-        if common := {k for k, v in spec.optimizer.common.items() if v}:
-            key = min(common)
-            message = f"{spec.optimizer.name} makes its own steps, which {key} cannot change; leave it out"
-            raise spec.fail(("optimizer", key), message)
-        return optimizer
-    common = {key: own.get(key, value) for key, value in spec.optimizer.common.items()}
-    return first_order(with_common(optimizer, rate, **common))
+    made = bound.call(spec.schedule, knobs["schedule"], clock, total=max(1, clock.total - warmup))
+    if isinstance(made, Reactive):
+        return made._replace(
+            factor=lambda memory, step: warmed_up(lambda s: made.factor(memory, s), warmup)(step)
+        )
+    fixed = warmed_up(made, warmup)
+    return Reactive(lambda: (), lambda memory, step: fixed(step))

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from nnrun import results, session
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.lane import WINDOW
 from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.training import evaluate, flat, programs
+from nnrun.training.averages import compile_averages
 from nnrun.types import Experiment
 
 __all__ = ["SPLITS", "evaluate_run", "load_checkpoint"]
@@ -95,11 +98,13 @@ def _measure(
     one = programs.one_like(experiment)
     size, x, y = programs.held([part])
     evaluator = evaluate.compile_evaluator(experiment, one, x, y, size, lanes=None)
+    train = jax.device_put(tuple(experiment.dataset.train)) if one.average else (x, y)
+    averages = compile_averages(experiment, one, *train, lanes=None)
     measured = []
     for content in found:
         arrays = {name: array for name, array in content.arrays.items() if name != WINDOW}
         checkpoint.check_structure(arrays, flat.shapes(one), str(folder))
         state = flat.unflatten(arrays, one)
-        sums = evaluator.run(state, x, y, 0, len(part.y))
+        sums = programs.measured(evaluator, averages, state, x, y, (0, len(part.y)))
         measured += programs.to_metrics(experiment, evaluator, sums, len(part.y), split)
     return measured

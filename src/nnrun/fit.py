@@ -2,20 +2,128 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nnrun.catalog import Spec
-from nnrun.errors import MachineError
+from nnrun.catalog.bound import Bound
+from nnrun.duration import Clock, Duration
+from nnrun.errors import MachineError, one_line
+from nnrun.method import MisfitError
+from nnrun.optimizer._paths import name_of
+from nnrun.spec.schema import nearest
 from nnrun.training.programs import one_like
 from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment
 
-__all__ = ["check_memory", "check_model", "check_step"]
+__all__ = ["check_durations", "check_memory", "check_method", "check_model", "check_step", "checked"]
+
+Result = TypeVar("Result")
+
+
+def checked(spec: Spec, path: tuple[str | int, ...], function: Callable[[], Result]) -> Result:
+    """function(), a ValueError in it as the SpecError for the block at `path`."""
+    try:
+        return function()
+    except MisfitError as error:
+        raise spec.fail(error.path, str(error)) from None
+    except ValueError as error:
+        raise spec.fail(path, str(error).strip().partition("\n")[0]) from error
+
+
+def check_durations(spec: Spec, clock: Clock) -> None:
+    """Refuses schedules and averages that would begin after the end of the run."""
+    rest = clock.total - spec.schedule.common["warmup"].steps(clock)
+    averages = zip(spec.document.lists["average"], spec.average, strict=True)
+    blocks = [(path, block, clock.total) for (path, _), block in averages]
+    for path, block, most in [(("schedule",), spec.schedule, rest), *blocks]:
+        for key, value in block.options.items():
+            if isinstance(value, Duration) and value.steps(clock) > most:
+                what = f"{value} is {value.steps(clock)} steps, and the run has {most}"
+                after = " after the warm-up" if most < clock.total else ""
+                raise spec.fail(
+                    (*path, key), f"{what}{after}; write a shorter one or a longer train.duration"
+                )
+
+
+def check_method(spec: Spec, experiment: Experiment) -> None:
+    """Refuses an optimizer that cannot work with this model, these batches or this schedule."""
+    state = checked(spec, ("optimizer",), lambda: one_like(experiment))
+    names = [name_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(state.params)]
+    _check_patterns(spec, spec.optimizer, names, ("optimizer",))
+    if any(jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in jax.tree.leaves(state.memory)):
+        message = (
+            f"{spec.optimizer.name} remembers a random key, which a checkpoint cannot hold; write another one"
+        )
+        raise spec.fail(("optimizer", "name"), message)
+    step = jnp.zeros((), jnp.int32)
+    reaction = experiment.schedule(experiment.knobs).init()
+    if experiment.rate(experiment.knobs, reaction, step) is None:
+        _check_no_schedule(spec)
+    if not experiment.method(experiment.knobs, reaction, step).exact:
+        return
+    name, plan = spec.optimizer.name, experiment.plan
+    watch = "to watch it fail, optimizer.allow_noise: true"
+    if plan.steps_per_epoch > 1:
+        size, all_of_them = plan.batch_size, len(experiment.dataset.train.y)
+        message = (
+            f"{name} learns the curvature by comparing gradients from step to step, and batches of {size} of "
+            f"{all_of_them} examples change the function under it; write data.batch_size: full, or {watch}"
+        )
+        raise spec.fail(("optimizer", "name"), message)
+    if _is_noisy(experiment):
+        message = (
+            f"{name} learns the curvature by comparing gradients from step to step, and the noise of "
+            f"{spec.model.name} (dropout and the like) changes the function under it; switch it off, or {watch}"
+        )
+        raise spec.fail(("optimizer", "name"), message)
+
+
+def _check_no_schedule(spec: Spec) -> None:
+    for key, idle in (
+        ("name", spec.schedule.name == "constant"),
+        ("warmup", spec.schedule.common["warmup"].amount == 0),
+    ):
+        if not idle:
+            message = f"{spec.optimizer.name} has no learning rate that a schedule could change; leave it out"
+            raise spec.fail(("schedule", key), message)
+
+
+def _check_patterns(spec: Spec, block: Bound, names: list[str], path: tuple[str, ...]) -> None:
+    """Every pattern of a parameter's name must fit one, or it is misspelt."""
+    for key in ("decay_only", "rates"):
+        for pattern in block.common.get(key) or ():
+            if not any(fnmatchcase(name, pattern) for name in names):
+                message = f"no parameter fits {one_line(repr(pattern), 60)}; {nearest(pattern, names)}"
+                raise spec.fail((*path, key), message)
+    if block.common.get("decay_only") and not block.common.get("weight_decay"):
+        raise spec.fail((*path, "decay_only"), "nothing decays; add weight_decay: 0.01 or leave it out")
+    for key, inner in block.options.items():
+        if isinstance(inner, Bound):
+            _check_patterns(spec, inner, names, (*path, key))
+
+
+def _is_noisy(experiment: Experiment) -> bool:
+    """Whether the outputs of the model in training depend on the step's key."""
+    x = experiment.dataset.train.x
+
+    def outputs(key: jax.Array) -> jax.Array:
+        model = experiment.model(experiment.knobs)
+        params, stats, _ = model.init(jax.random.key(0), x.shape[1:])
+        return model.apply(params, stats, jnp.zeros((2, *x.shape[1:])), key, jnp.ones(2))[0]
+
+    jaxpr = jax.make_jaxpr(outputs)(jax.random.key(0)).jaxpr
+    needed = {id(var) for var in jaxpr.outvars}
+    for equation in reversed(jaxpr.eqns):
+        if any(id(var) in needed for var in equation.outvars):
+            needed |= {id(var) for var in equation.invars}
+    return id(jaxpr.invars[0]) in needed
 
 
 def check_model(spec: Spec, experiment: Experiment, outputs: int) -> None:

@@ -29,7 +29,9 @@ __all__ = [
     "EntryMark",
     "FilePath",
     "FilePathMark",
+    "FixedMark",
     "Fraction",
+    "Patterns",
     "Positive",
     "Probability",
     "Rate",
@@ -65,6 +67,10 @@ class StepsMark(NamedTuple):
         return {"anyOf": [{"type": "string", "pattern": duration.PATTERN}, {"const": 0}], "description": text}
 
 
+class FixedMark(NamedTuple):
+    """Marks a float option that is no knob: the program is compiled for its value."""
+
+
 class FilePathMark(NamedTuple):
     """Marks a str option that YAML writes relative to the spec's folder."""
 
@@ -89,6 +95,7 @@ Fraction = Annotated[float, Ge(0), Lt(1)]  # momentum, dropout rate: [0, 1)
 Probability = Annotated[float, Ge(0), Le(1)]  # [0, 1]
 Count = Annotated[int, Ge(1)]  # units, window sizes: 1, 2, ...
 Widths = Annotated[list[Count], MinLen(1)]  # units of successive layers
+Patterns = Annotated[list[Annotated[str, MinLen(1)]], MinLen(1)]  # of paths of parameters: hidden_*/kernel
 Steps = Annotated[int, StepsMark()]
 FilePath = Annotated[str, FilePathMark()]
 Standardize = Literal["feature", "image", "none"]

@@ -10,7 +10,7 @@ from nnrun.duration import Clock, Duration
 from nnrun.spec.schema import nearest
 from nnrun.types import Dataset, Loss, Plan
 
-__all__ = ["make_plan", "metric_names"]
+__all__ = ["average_names", "make_plan", "metric_names", "validation_metric"]
 
 
 def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
@@ -35,8 +35,8 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
             ("schedule", "warmup"), f"{warmup} steps, longer than the run ({steps}); write a shorter one"
         )
     every, early = spec.checkpoint.every, spec.train.early_stopping
-    judge = _metric(spec, dataset, loss, spec.checkpoint.best, ("checkpoint", "best"))
-    wanted = early and _metric(
+    judge = validation_metric(spec, dataset, loss, spec.checkpoint.best, ("checkpoint", "best"))
+    wanted = early and validation_metric(
         spec, dataset, loss, early.metric or judge, ("train", "early_stopping", "metric")
     )
     if early and wanted is None:
@@ -59,8 +59,28 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
         else _at_least_one(spec, ("train", "early_stopping", "patience"), early.patience, clock),
         patience_metric=wanted,
         min_delta=0.0 if early is None else early.min_delta,
-        rising=tuple(f"val/{name}" for name in loss.rising),
+        rising=tuple(f"{prefix}/{name}" for prefix in _prefixes(spec) for name in loss.rising),
+        reacts_to=None,
+        accumulate=_accumulate(spec, batch),
     )
+
+
+def average_names(spec: Spec) -> list[str]:
+    """The name of each average in metrics and checkpoints; the second `ema` is ema_2."""
+    names = [block.name.replace(":", ".") for block in spec.average]
+    counts = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    return [name if n == 1 else f"{name}_{n}" for name, n in zip(names, counts, strict=True)]
+
+
+def _prefixes(spec: Spec) -> list[str]:
+    return ["val", *(f"val/{name}" for name in average_names(spec))]
+
+
+def _accumulate(spec: Spec, batch: int) -> int:
+    if spec.train.accumulate > batch:
+        message = f"got {spec.train.accumulate}, but a batch has {batch} examples; write at most {batch}"
+        raise spec.fail(("train", "accumulate"), message)
+    return spec.train.accumulate
 
 
 def _at_least_one(spec: Spec, path: tuple[str, ...], duration: Duration, clock: Clock) -> int:
@@ -70,13 +90,15 @@ def _at_least_one(spec: Spec, path: tuple[str, ...], duration: Duration, clock: 
     return steps
 
 
-def _metric(spec: Spec, dataset: Dataset, loss: Loss, name: str | None, path: tuple[str, ...]) -> str | None:
-    """A validation metric by name, or the loss's own choice; None where nothing is held out."""
+def validation_metric(
+    spec: Spec, dataset: Dataset, loss: Loss, name: str | None, path: tuple[str, ...]
+) -> str | None:
+    """A validation metric by name, or the loss's own choice; None where nothing is held out.  Raises SpecError."""
     if not len(dataset.val.y):
         if name is None:
             return None
         raise spec.fail(path, f"{name} needs a validation part; write data.validation: 0.1")
-    known = [f"val/{metric}" for metric in metric_names(loss)]
+    known = [f"{prefix}/{metric}" for prefix in _prefixes(spec) for metric in metric_names(loss)]
     name = name or f"val/{loss.judge}"
     if name not in known:
         raise spec.fail(path, f"there is no metric {name!r}; {nearest(name, known)}")

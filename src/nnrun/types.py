@@ -18,6 +18,7 @@ import numpy as np
 from jax import Array
 
 __all__ = [
+    "Average",
     "Batch",
     "Dataset",
     "Evaluation",
@@ -26,7 +27,9 @@ __all__ = [
     "Layer",
     "Loss",
     "Method",
+    "Objective",
     "Plan",
+    "Reactive",
     "Source",
     "State",
     "Tree",
@@ -77,15 +80,65 @@ class Evaluation(NamedTuple):
     gradient: Tree
 
 
+class Objective(NamedTuple):
+    """What a step minimises, as a function of the parameters alone: the batch and the noise are settled.
+
+    It is called like a function, objective(params) -> value, aux, and is differentiable any number of times in
+    reverse mode (convolutions have no forward mode).  value = value_of(outputs_of(params)) + penalty_of(params).
+    """
+
+    whole: Callable[[Tree], tuple[Array, Tree]]  # params -> value (), aux
+    gradient: Callable[[Tree], tuple[tuple[Array, Tree], Tree]]  # params -> (value, aux), gradient
+    outputs_of: Callable[[Tree], Array]  # params -> outputs (n, ...)
+    value_of: Callable[[Array], Array]  # outputs -> (), convex for the losses of the catalogue
+    penalty_of: Callable[[Tree], Array]  # params -> ()
+
+    def __call__(self, params: Tree) -> tuple[Array, Tree]:
+        return self.whole(params)
+
+
 class Method(NamedTuple):
     """An optimizer that decides which evaluations of the objective to make.
 
-    init  (objective, params) -> memory                     objective(params) -> (value, aux); None here so far
+    init  (objective, params) -> memory                     objective(params) -> (value, aux); for shapes only
     step  (objective, params, memory) -> params, memory, Evaluation
+    exact whether it needs the same objective at every step: the full batch, without noise
+
+    init may ask jax.eval_shape(objective, params) what an evaluation looks like, but must not use its values.
     """
 
     init: Callable[..., Tree]
     step: Callable[..., tuple[Tree, Tree, Evaluation]]
+    exact: bool = False
+
+
+class Reactive(NamedTuple):
+    """A schedule that reacts to what evaluations find.
+
+    init    () -> memory
+    factor  (memory, step) -> () in [0, 1]
+    react   (memory, value) -> memory                       value (): of the metric, less is better
+            None: it does not, its course is fixed
+    metric  whose value it wants; None: the one that judges the run
+    """
+
+    init: Callable[[], Tree]
+    factor: Callable[[Tree, Array], Array]
+    react: Callable[[Tree, Array], Tree] | None = None
+    metric: str | None = None
+
+
+class Average(NamedTuple):
+    """A running average of the parameters, evaluated beside them.
+
+    init    (params) -> memory
+    update  (memory, params, step) -> memory                step: how many steps were done, 1, 2, ...
+    value   (memory, params) -> params                      the average, with the structure of params
+    """
+
+    init: Callable[[Tree], Tree]
+    update: Callable[[Tree, Tree, Array], Tree]
+    value: Callable[[Tree, Tree], Tree]
 
 
 class State(NamedTuple):
@@ -95,6 +148,8 @@ class State(NamedTuple):
     params: Tree
     stats: Tree
     memory: Tree
+    reaction: Tree  # what a Reactive schedule remembers
+    average: Tree  # {name: memory} of each Average
     key: Array  # () the run's key; never rebound: noise of step t comes from fold_in(key, t)
     knobs: Tree  # float options that may vary inside one compiled program
 
@@ -157,19 +212,26 @@ class Plan(NamedTuple):
     patience_metric: str | None
     min_delta: float
     rising: tuple[str, ...]  # metrics of which more is better, as val/accuracy
+    reacts_to: str | None  # validation metric that a Reactive schedule waits for; None: it has a fixed course
+    accumulate: int  # parts of a batch, one after another
 
 
 class Experiment(NamedTuple):
     """Everything that a program needs, as functions and arrays.  The spec is gone.
 
-    The first three are called inside the trace with the knobs in force, so one compiled program serves
+    The functions are called inside the trace with the knobs in force, so one compiled program serves
     every value of a knob.
     """
 
     model: Callable[[Tree], Layer]  # knobs -> Layer
     loss: Callable[[Tree], Loss]  # knobs -> Loss
-    method: Callable[[Tree, Array], Method]  # knobs, step -> Method
-    rate: Callable[[Tree, Array], Array]  # knobs, step -> learning rate in force
+    penalty: Callable[[Tree], Callable[[Tree], Array]]  # knobs -> params -> ()
+    schedule: Callable[[Tree], Reactive]  # knobs -> Reactive
+    method: Callable[[Tree, Tree, Array], Method]  # knobs, reaction, step -> Method
+    rate: Callable[
+        [Tree, Tree, Array], Array | None
+    ]  # knobs, reaction, step -> learning rate, if there is one
+    averages: Callable[[Tree], dict[str, Average]]  # knobs -> {name: Average}
     knobs: Tree
     dataset: Dataset
     plan: Plan

@@ -50,6 +50,8 @@ class Spec(NamedTuple):
     loss: Bound
     optimizer: Bound
     schedule: Bound
+    penalty: list[Bound]
+    average: list[Bound]
     train: spec.Train
     checkpoint: spec.Checkpoint
     document: spec.Document
@@ -73,7 +75,8 @@ def find(kind: str, name: str, folder: FileSystemPath | None = None) -> Callable
 
 def user_names(spec: Spec) -> set[str]:
     """The names `module:function` in a spec, those of inner blocks included."""
-    blocks = [one for key in spec.document.blocks for one in bound.walk(getattr(spec, key))]
+    outer = [getattr(spec, key) for key in spec.document.blocks] + spec.penalty + spec.average
+    blocks = [one for block in outer for one in bound.walk(block)]
     return {one.name for one in blocks if user_code.is_user_name(one.name)}
 
 
@@ -88,6 +91,9 @@ def check_names(document: spec.Document) -> None:
     found = list(document.problems)
     for key, block in document.blocks.items():
         found += _check_names(key, block, (key,), document.places)
+    for key, blocks in document.lists.items():
+        for path, block in blocks:
+            found += _check_names(key, block, path, document.places)
     _stop(found, document)
 
 
@@ -99,6 +105,10 @@ def bind(document: spec.Document) -> Spec:
     check_names(document)
     found: list[Problem] = []
     bound_blocks = {key: _bind(key, block, (key,), document, found) for key, block in document.blocks.items()}
+    lists = {
+        key: [_bind(key, block, path, document, found) for path, block in several]
+        for key, several in document.lists.items()
+    }
     _stop(found, document)
     blocks = {key: block for key, block in bound_blocks.items() if block is not None}
     return Spec(
@@ -108,6 +118,8 @@ def bind(document: spec.Document) -> Spec:
         loss=blocks["loss"],
         optimizer=blocks["optimizer"],
         schedule=blocks["schedule"],
+        penalty=[block for block in lists["penalty"] if block is not None],
+        average=[block for block in lists["average"] if block is not None],
         train=document.sections["train"],
         checkpoint=document.sections["checkpoint"],
         document=document,
@@ -146,7 +158,7 @@ def _check_names(kind: str, block: Any, path: Path, places: dict[Path, Place]) -
 
 def _check_keys(kind: str, block: dict[str, Any], path: Path, places: dict[Path, Place]) -> list[Problem]:
     name = block["name"]
-    common = schema.keys(spec.COMMON[kind]) if kind in spec.COMMON and len(path) == 1 else ()
+    common = schema.keys(spec.COMMON[kind]) if _has_common(kind, path) else ()
     known = [*parameters(kind, name), *common]
     found: list[Problem] = []
     for key in block:
@@ -157,9 +169,17 @@ def _check_keys(kind: str, block: dict[str, Any], path: Path, places: dict[Path,
             found.append(Problem(place_of((*path, key), places), (*path, key), message))
     for key, inner in entries(kind, name).items():
         value = block.get(key)
-        for i, item in enumerate(value) if isinstance(value, list) else ():
-            found += _check_names(inner, item, (*path, key, i), places)
+        if isinstance(value, list):
+            for i, item in enumerate(value):
+                found += _check_names(inner, item, (*path, key, i), places)
+        elif value is not None:
+            found += _check_names(inner, value, (*path, key), places)
     return found
+
+
+def _has_common(kind: str, path: Path) -> bool:
+    """Whether a block takes the common keys of its kind: those of the data and schedule are about the run."""
+    return kind in spec.COMMON and (len(path) == 1 or kind == "optimizer")
 
 
 def _bind(kind: str, block: Any, path: Path, document: spec.Document, found: list[Problem]) -> Bound | None:
@@ -177,11 +197,12 @@ def _bind(kind: str, block: Any, path: Path, document: spec.Document, found: lis
         return None
     own = {key: value for key, value in block.items() if key != "name"}
     common: dict[str, Any] = {}
-    if len(path) == 1 and kind in spec.COMMON:
+    if _has_common(kind, path):
         shared = set(schema.keys(spec.COMMON[kind])) - set(schema.keys(model))
         written = {key: own.pop(key) for key in shared & set(own)}
         common_values, wrong = schema.check(spec.COMMON[kind], written, path, places)
-        common = schema.values(common_values) if common_values else {}
+        values = schema.values(common_values) if common_values else {}
+        common = {key: value for key, value in values.items() if key in shared}
     checked, problems = schema.check(model, own, path, places)
     found += wrong + problems
     if checked is None or wrong:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from nnrun.duration import Clock, Duration
-from nnrun.options import EntryMark, FilePathMark, is_off
+from nnrun.options import EntryMark, FilePathMark, FixedMark, is_off
 
 __all__ = [
     "Bound",
@@ -60,7 +60,14 @@ def is_file_path(hint: Any) -> bool:
 
 def _is_knob(hint: Any, value: Any) -> bool:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and not is_off(value) and get_origin(hint) is not list and float in _parts(hint)
+    may_vary = not any(isinstance(part, FixedMark) for part in _parts(hint))
+    return (
+        is_number
+        and may_vary
+        and not is_off(value)
+        and get_origin(hint) is not list
+        and float in _parts(hint)
+    )
 
 
 def knobs(bound: Bound) -> dict[str, Any]:
@@ -88,13 +95,16 @@ class WrongResultError(TypeError):
         super().__init__(f"{bound.name} returned {type(result).__name__}; it must return {needed}")
 
 
-_RESULTS: dict[str, tuple[tuple[str, ...], str]] = {  # attributes that a result of the kind has, and its name
-    "data": (("train", "test", "classes"), "a Source (nnrun.types.Source)"),
-    "model": (("init", "apply"), "a Layer (nnrun.types.Layer)"),
-    "layer": (("init", "apply"), "a Layer (nnrun.types.Layer)"),
-    "loss": (("value", "terms", "metrics"), "a Loss (nnrun.types.Loss)"),
-    "optimizer": (("init",), "an optax transform or a Method (nnrun.types.Method)"),
-    "schedule": (("__call__",), "a function step -> factor"),
+_TRANSFORM = "an optax transform or a Method (nnrun.types.Method)"
+_RESULTS: dict[str, tuple[list[tuple[str, ...]], str]] = {  # attributes that results have, and their name
+    "data": ([("train", "test", "classes")], "a Source (nnrun.types.Source)"),
+    "model": ([("init", "apply")], "a Layer (nnrun.types.Layer)"),
+    "layer": ([("init", "apply")], "a Layer (nnrun.types.Layer)"),
+    "loss": ([("value", "terms", "metrics")], "a Loss (nnrun.types.Loss)"),
+    "penalty": ([("__call__",)], "a function params -> number"),
+    "optimizer": ([("init", "update"), ("init", "step")], _TRANSFORM),
+    "schedule": ([("__call__",), ("init", "factor", "react")], "a function step -> factor"),
+    "average": ([("init", "update", "value")], "an Average (nnrun.types.Average)"),
 }
 
 
@@ -125,8 +135,8 @@ def call(bound: Bound, knobs: dict[str, Any], clock: Clock, **supplied: Any) -> 
 
 
 def _is_result(kind: str, result: object) -> bool:
-    attributes, _ = _RESULTS.get(kind, ((), ""))
-    return all(hasattr(result, name) for name in attributes)
+    alternatives, _ = _RESULTS.get(kind, ([()], ""))
+    return any(all(hasattr(result, name) for name in attributes) for attributes in alternatives)
 
 
 def walk(bound: Bound) -> Iterator[Bound]:

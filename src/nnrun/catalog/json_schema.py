@@ -26,6 +26,8 @@ _ABOUT = {
     "data": "what is learned from",
     "model": "the network",
     "loss": "what is minimised, and what is reported beside it",
+    "penalty": "what is added to the loss for the parameters themselves",
+    "average": "running averages of the parameters, evaluated beside them",
     "optimizer": "how a step follows from the gradient",
     "schedule": "how the learning rate changes over the run: a factor in [0, 1]",
 }
@@ -36,7 +38,7 @@ def json_schema() -> _Json:
     definitions: _Json = {}
     for kind in listing.KINDS:
         definitions[kind] = _kind(kind, spec.COMMON.get(kind))
-    for kind in _nested() & set(spec.COMMON):  # blocks inside other blocks do not have the common keys
+    for kind in (_nested() & set(spec.COMMON)) - {"optimizer"}:  # inside others without the common keys
         definitions[f"inner_{kind}"] = _kind(kind, None)
     properties: _Json = {
         "name": {
@@ -47,6 +49,10 @@ def json_schema() -> _Json:
     for kind, default in spec.BLOCKS.items():
         properties[kind] = {"$ref": f"#/$defs/{kind}", "description": _ABOUT.get(kind, kind)}
         properties[kind] |= {"default": default} if default else {}
+    for kind in spec.LISTS:
+        one = {"$ref": f"#/$defs/{kind}"}
+        several = [one, {"type": "array", "items": one}, {"type": "null"}]
+        properties[kind] = {"anyOf": several, "description": _ABOUT.get(kind, kind)}
     for section, model in spec.SECTIONS.items():
         own = _model(model, definitions)
         properties[section] = own if own.get("required") else {"anyOf": [own, {"type": "null"}]}
@@ -133,7 +139,7 @@ def _with_references(value: Any) -> Any:
         return value
     kind = value.get(_ENTRY)
     if kind:
-        return {"$ref": f"{_DEFS}{'inner_' if kind in spec.COMMON else ''}{kind}"}
+        return {"$ref": f"{_DEFS}{'inner_' if kind in spec.COMMON and kind != 'optimizer' else ''}{kind}"}
     return {key: _with_references(item) for key, item in value.items()}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["KINDS", "SUPPLIED", "details", "entries", "names", "parameters", "summary"]
 
-KINDS = ("data", "model", "layer", "loss", "optimizer", "schedule")
+KINDS = ("data", "model", "layer", "loss", "penalty", "optimizer", "schedule", "average")
 SUPPLIED = {  # parameters that build fills in; a spec must not name them
     "model": frozenset({"outputs"}),  # numbers that the model puts out per example
     "loss": frozenset({"target_scale"}),  # units of the target per standardised unit
@@ -61,7 +61,7 @@ def entries(kind: str, name: str) -> dict[str, str]:
         named = [aliases[node.id] for node in nodes if isinstance(node, ast.Name) and node.id in aliases]
         for node in [*nodes, *(inner for alias in named for inner in ast.walk(alias))]:
             match node:
-                case ast.Call(func=ast.Name(id="Entry"), args=[ast.Constant(value=str(inner))]):
+                case ast.Call(func=ast.Name(id="Entry" | "EntryMark"), args=[ast.Constant(value=str(inner))]):
                     found[argument.arg] = inner
     return found
 

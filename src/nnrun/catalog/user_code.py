@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+from nnrun.catalog.from_optax import from_optax
 from nnrun.errors import one_line
 from nnrun.spec.schema import nearest
 
@@ -43,6 +44,8 @@ def find(name: str, folder: Path) -> Callable:
         raise LookupError(f"{one_line(name, 60)!r} is not the name of a function; {_WRITE}")
     module = _imported(module_name, folder)
     function = getattr(module, function_name, None)
+    if module_name.partition(".")[0] == "optax" and callable(function):
+        return from_optax(function)
     if not callable(function):
         own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise LookupError(f"{module_name} has no function {function_name}; {nearest(function_name, own)}")

@@ -15,7 +15,7 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
     training     y = scale · (x − μ) / √(σ² + eps) + bias, μ and σ² of this batch (σ² divided by n);
                  stats ← momentum · stats + (1 − momentum) · (μ, σ²)
     evaluation   the same with the stored statistics
-    Examples of weight 0 (padding of a short batch) do not enter μ and σ².
+    Examples of weight 0 (padding of a short batch) do not enter μ and σ²; a batch of padding leaves stats.
 
     momentum   share of the stored statistics that a step keeps, in [0, 1)
     eps        keeps the division finite
@@ -40,11 +40,13 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
             mean, var = stats["mean"], stats["var"]
         else:
             w = weight.reshape(-1, *(1,) * (x.ndim - 1)).astype(x.dtype)
-            count = w.sum() * (x.size // (x.shape[0] * x.shape[-1]))
+            found = w.sum()
+            count = jnp.maximum(found, 1) * (x.size // (x.shape[0] * x.shape[-1]))
             mean = (w * x).sum(axes) / count
             var = (w * jnp.square(x - _wide(mean, x))).sum(axes) / count
             kept = lax.stop_gradient({"mean": mean, "var": var})
-            stats = {name: momentum * stats[name] + (1 - momentum) * kept[name] for name in stats}
+            seen = {name: momentum * stats[name] + (1 - momentum) * kept[name] for name in stats}
+            stats = {name: jnp.where(found > 0, seen[name], stats[name]) for name in stats}
         factor = params["scale"] * lax.rsqrt(var + eps)
         return (x - _wide(mean, x)) * _wide(factor, x) + _wide(params["bias"], x), stats
 

@@ -1,7 +1,8 @@
-"""What every optimizer block can have: a bound on the gradient's norm, decoupled weight decay."""
+"""What every optimizer block can have: bounds on the gradient, decoupled weight decay, rates by group."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,43 +10,51 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from nnrun.optimizer import _clip
+from nnrun.optimizer._paths import first_match, map_with_name, name_of
 from nnrun.options import is_off
 from nnrun.types import Tree
 
-__all__ = ["clip_by_global_norm", "decays", "decoupled_weight_decay", "with_common"]
+__all__ = ["decays", "decoupled_weight_decay", "group_rates", "with_common"]
+
+_CLIPS: dict[str, Callable[..., optax.GradientTransformation]] = {  # in the order in which they act
+    "clip_value": _clip.clip_by_value,
+    "clip_array": _clip.clip_by_array_norm,
+    "clip_norm": _clip.clip_by_global_norm,
+    "clip_adaptive": _clip.clip_adaptively,
+}
 
 
 def with_common(
     transform: optax.GradientTransformation,
     learning_rate: Array | float,
-    clip_norm: Array | float | None = None,
+    *,
     weight_decay: Array | float = 0.0,
+    decay_only: Sequence[str] | None = None,
+    rates: Mapping[str, float] | None = None,
+    **clips: Array | float | None,
 ) -> optax.GradientTransformation:
-    """The transform between clipping and weight decay; each is left out where its option is off."""
-    before = [] if clip_norm is None else [clip_by_global_norm(clip_norm)]
-    after = [] if is_off(weight_decay) else [decoupled_weight_decay(learning_rate, weight_decay)]
+    """Clipping, then the transform, then weight decay, then the groups' rates; what is off is left out.
+
+    clips   clip_value, clip_array, clip_norm, clip_adaptive
+    """
+    before = [_CLIPS[key](clips[key]) for key in _CLIPS if clips.get(key) is not None]
+    after = []
+    if not is_off(weight_decay):
+        after.append(decoupled_weight_decay(learning_rate, weight_decay, decay_only))
+    if rates:
+        after.append(group_rates(rates))
     return optax.chain(*before, transform, *after) if before or after else transform
 
 
-def clip_by_global_norm(limit: Array | float) -> optax.GradientTransformation:
-    """g ← g · min(1, limit / ‖g‖), ‖g‖ the Euclidean norm of the whole gradient (Pascanu et al. 2013)."""
-
-    def update(updates, state, params=None):
-        del params
-        norm = optax.tree.norm(updates)
-        factor = jnp.where(norm > limit, limit / norm, 1.0)
-        return jax.tree.map(lambda g: g * factor.astype(g.dtype), updates), state
-
-    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
-
-
 def decoupled_weight_decay(
-    learning_rate: Array | float, decay: Array | float
+    learning_rate: Array | float, decay: Array | float, only: Sequence[str] | None = None
 ) -> optax.GradientTransformation:
     """update ← update − learning_rate · decay · w for weights w.
 
+    only   patterns of the names of the parameters that decay; None: all but biases and the scales of
+           normalisation layers
     Source: Loshchilov & Hutter 2019, scaled by the learning rate as in torch's AdamW.
-    Biases and the scales of normalisation layers are left alone.
     """
 
     def update(updates, state, params=None):
@@ -53,7 +62,8 @@ def decoupled_weight_decay(
             raise ValueError("weight decay needs the parameters; call update(updates, state, params)")
 
         def one(path: Any, u: Array, w: Array) -> Array:
-            return u - jnp.asarray(learning_rate * decay, u.dtype) * w if decays(path, w) else u
+            wanted = decays(path, w) if only is None else first_match(name_of(path), only)
+            return u - jnp.asarray(learning_rate * decay, u.dtype) * w if wanted else u
 
         return jax.tree_util.tree_map_with_path(one, updates, params), state
 
@@ -64,3 +74,21 @@ def decays(path: Any, w: Tree) -> bool:
     """Whether weight decay acts on a parameter: by its name where it has one, else by its axes."""
     name = getattr(path[-1], "key", None) if path else None
     return w.ndim > 1 if name is None else name not in ("bias", "scale")
+
+
+def group_rates(rates: Mapping[str, float]) -> optax.GradientTransformation:
+    """update ← update · factor, the factor of the first pattern that fits the parameter's name, else 1.
+
+    Every update is proportional to the learning rate, so this is a learning rate for each group; 0 freezes it.
+    """
+
+    def update(updates, state, params=None):
+        del params
+
+        def one(name: str, u: Array) -> Array:
+            pattern = first_match(name, list(rates))
+            return u if pattern is None else u * jnp.asarray(rates[pattern], u.dtype)
+
+        return map_with_name(one, updates), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)

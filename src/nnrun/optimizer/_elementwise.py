@@ -12,7 +12,7 @@ from jax import Array
 
 from nnrun.types import Tree
 
-__all__ = ["ElementwiseState", "elementwise"]
+__all__ = ["ElementwiseState", "Single", "elementwise", "rounded_once"]
 
 
 class ElementwiseState(NamedTuple):
@@ -22,8 +22,14 @@ class ElementwiseState(NamedTuple):
     memory: dict[str, Tree]
 
 
+class Single(NamedTuple):
+    """Where a memory starts that is one number for a whole array, instead of one for each component."""
+
+    value: float
+
+
 def elementwise(
-    rule: Callable[..., tuple[Array, dict[str, Array]]], **start: float
+    rule: Callable[..., tuple[Array, dict[str, Array]]], **start: float | Single
 ) -> optax.GradientTransformationExtraArgs:
     """An optimizer from its rule on one array.
 
@@ -35,11 +41,13 @@ def elementwise(
     """
 
     def init(params):
-        def full(value):
-            return jax.tree.map(lambda p: jnp.full(p.shape, value, _working_dtype(p)), params)
+        def full(first: float | Single) -> Tree:
+            if isinstance(first, Single):
+                return jax.tree.map(lambda p: jnp.full((), first.value, p.dtype), params)
+            return jax.tree.map(lambda p: jnp.full(p.shape, first, p.dtype), params)
 
         return ElementwiseState(
-            jnp.zeros((), jnp.int32), {name: full(value) for name, value in start.items()}
+            jnp.zeros((), jnp.int32), {name: full(first) for name, first in start.items()}
         )
 
     def update(updates, state, params=None, **extra):
@@ -47,9 +55,8 @@ def elementwise(
         t = state.t + 1
 
         def one(g, *memory):
-            wide = g.astype(_working_dtype(g))
-            change, new = rule(wide, t.astype(wide.dtype), **dict(zip(start, memory, strict=True)))
-            return (change.astype(g.dtype), *(new[name] for name in start))
+            change, new = rule(g, t.astype(g.dtype), **dict(zip(start, memory, strict=True)))
+            return (change, *(new[name] for name in start))
 
         gradients, structure = jax.tree.flatten(updates)
         memories = [structure.flatten_up_to(state.memory[name]) for name in start]
@@ -60,9 +67,20 @@ def elementwise(
         ]
         return columns[0], ElementwiseState(t, dict(zip(start, columns[1:], strict=True)))
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return rounded_once(optax.GradientTransformationExtraArgs(init, update))
 
 
-def _working_dtype(a: Array) -> jnp.dtype:
+def rounded_once(transform: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """The transform, computing in float32 at least: its update is rounded once, at the end."""
+    transform = optax.with_extra_args_support(transform)
+
+    def update(updates, state, params=None, **extra):
+        change, state = transform.update(_widened(updates), state, _widened(params), **extra)
+        return jax.tree.map(lambda u, g: u.astype(g.dtype), change, updates), state
+
+    return optax.GradientTransformationExtraArgs(lambda params: transform.init(_widened(params)), update)
+
+
+def _widened(tree: Tree) -> Tree:
     # Not jnp.promote_types, which refuses to mix dtypes where promotion is strict.
-    return a.dtype if jnp.finfo(a.dtype).bits >= 32 else jnp.dtype(jnp.float32)
+    return jax.tree.map(lambda a: a if jnp.finfo(a.dtype).bits >= 32 else a.astype(jnp.float32), tree)

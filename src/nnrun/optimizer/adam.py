@@ -16,9 +16,14 @@ def adam(
 
     m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²,  x ← x − α m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ)
 
+    m and v start at 0, and m̂ and v̂ correct for that; after some 1 / (1 − β₂) steps it no longer matters.
+
     learning_rate   α ≥ 0
     b1, b2          β₁, β₂ in [0, 1): decay of the first and second moment
     eps             ε > 0: outside the root, as in the paper
+    State: 8 bytes a parameter (m, v).
+    Lecture: RMSProp with momentum, a good default in most cases.
+    optax and torch: the same.  The lecture's code has ε = 1e-7.
     Source: Kingma & Ba 2015, Algorithm 1.
     """
 

@@ -12,6 +12,9 @@ def sgd(learning_rate: Rate = 0.01) -> optax.GradientTransformation:
     """SGD: a step down the gradient, x ← x − αg.
 
     learning_rate   α ≥ 0
+    State: 0 bytes a parameter.
+    Lecture: jitters along steep directions and creeps along flat ones.
+    optax and torch: the same.
     Source: Robbins & Monro 1951.
     """
 

@@ -1,4 +1,4 @@
-"""The spec file and its overrides: plain data with places, and the sections that are not in the catalogue.
+"""The spec file and its overrides: plain data with places.
 
 read(path, overrides) -> Document        never raises for what is written in the file
 catalog.bind(document) -> Spec           raises SpecError with all problems at once
@@ -10,111 +10,15 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path as FileSystemPath
-from typing import Annotated, Any, Literal, NamedTuple
-
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, Field
+from typing import Any, NamedTuple
 
 from nnrun.errors import SpecError, one_line
-from nnrun.options import Positive, Rate, StepsMark
 from nnrun.spec import override, schema, yaml12
 from nnrun.spec.problem import Path, Place, Problem, place_of
+from nnrun.spec.sections import COMMON, SECTIONS
 
-__all__ = [
-    "BLOCKS",
-    "COMMON",
-    "SECTIONS",
-    "Checkpoint",
-    "DataCommon",
-    "Document",
-    "EarlyStopping",
-    "OptimizerCommon",
-    "ScheduleCommon",
-    "Train",
-    "read",
-]
+__all__ = ["BLOCKS", "LISTS", "Document", "read"]
 
-_TIMES = ("seconds", "minutes")
-_AMOUNTS = ("steps", "epochs", "examples")
-
-
-class _Section(BaseModel):
-    model_config = schema.STRICT
-
-
-class EarlyStopping(_Section):
-    """Stop when a validation metric has not improved for a while."""
-
-    metric: str | None = Field(
-        None, description="val/loss, val/accuracy, ...; null: what checkpoint.best judges by"
-    )
-    patience: Annotated[Any, StepsMark()] = Field("10 epochs", description="how long without an improvement")
-    min_delta: Annotated[float, Ge(0)] = Field(0.0, description="a smaller change is no improvement")
-
-
-class Train(_Section):
-    """How long, from which seed, and what is looked at on the way."""
-
-    duration: Annotated[Any, StepsMark(_AMOUNTS)] = Field(description="length of the run, such as 30 epochs")
-    seed: Annotated[int, Ge(0), Lt(2**31)] = Field(0, description="initial weights, data order and noise")
-    seeds: Annotated[int, Ge(1), Le(1024)] = Field(
-        1, description="train seed, seed+1, ... at once in one program"
-    )
-    log_every: Annotated[Any, StepsMark()] = Field("50 steps", description="one line in metrics.jsonl each")
-    evaluate_every: Annotated[Any, StepsMark()] = Field(
-        "1 epoch", description="metrics on the validation part"
-    )
-    early_stopping: EarlyStopping | None = Field(None, description="stop when validation stops improving")
-    precision: Literal["float32", "float64"] = Field("float32", description="of parameters and arithmetic")
-    deterministic: bool = Field(False, description="on a GPU, only deterministic kernels (slower)")
-
-
-class Checkpoint(_Section):
-    """When the state of a run is written to disk."""
-
-    every: Annotated[Any, StepsMark((*_AMOUNTS, "%", *_TIMES))] = Field(
-        "30 seconds", description="time or training"
-    )
-    keep: Annotated[int, Ge(2)] = Field(
-        3, description="how many of the newest are kept; the best comes on top"
-    )
-    best: str | None = Field(
-        None, description="validation metric that picks the best; null: the loss's own choice"
-    )
-
-
-class DataCommon(_Section):
-    """Keys that every data block has."""
-
-    batch_size: Annotated[int, Ge(1)] | Literal["full"] = Field(64, description="examples per step")
-    validation: Annotated[float, Ge(0), Lt(1)] = Field(0.1, description="fraction of the examples held out")
-    test: Annotated[float, Gt(0), Lt(1)] = Field(
-        0.2, description="fraction held out for testing where there is no test part"
-    )
-    split_seed: Annotated[int, Ge(0), Lt(2**63)] = Field(0, description="which examples are held out")
-
-
-class OptimizerCommon(_Section):
-    """Keys that every optimizer block has."""
-
-    clip_norm: Positive | None = Field(None, description="scale gradients down to this global norm")
-    weight_decay: Rate = Field(0.0, description="decoupled decay of weights, not of biases and norm scales")
-
-
-class ScheduleCommon(_Section):
-    """Keys that every schedule block has."""
-
-    warmup: Annotated[Any, StepsMark()] = Field(
-        0, description="linear rise from 0 before the schedule begins"
-    )
-
-
-SECTIONS = {"train": Train, "checkpoint": Checkpoint}
-COMMON = {
-    "data": DataCommon,
-    "optimizer": OptimizerCommon,
-    "schedule": ScheduleCommon,
-}
 BLOCKS = {  # key -> what stands there when it is left out; None: it must be written
     "data": None,
     "model": None,
@@ -122,6 +26,7 @@ BLOCKS = {  # key -> what stands there when it is left out; None: it must be wri
     "optimizer": None,
     "schedule": "constant",
 }
+LISTS = ("penalty", "average")  # keys that hold any number of blocks; one alone needs no list
 _NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,40}")
 
 
@@ -130,6 +35,7 @@ class Document(NamedTuple):
 
     name: str
     blocks: dict[str, dict[str, Any]]
+    lists: dict[str, list[tuple[Path, Any]]]  # the blocks of each key in LISTS, with where they stand
     sections: dict[str, Any]
     places: dict[Path, Place]
     problems: list[Problem]
@@ -148,15 +54,16 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
     if not isinstance(value, dict):
         message = f"got {schema.shown(value)}; write keys such as `model: {{name: mlp, hidden: [128]}}`"
         problems = problems or [Problem(Place(str(path), 1, 1), (), message)]
-        return Document("", {}, {}, places, problems, path.parent.absolute(), "")
+        return Document("", {}, {}, {}, places, problems, path.parent.absolute(), "")
     for text in overrides:
-        problems += override.apply(value, text, places, BLOCKS)
+        problems += override.apply(value, text, places, [*BLOCKS, *LISTS])
     sections, bad_sections = _sections(value, places)
     blocks, bad_blocks = _blocks(value, places)
     name, bad_name = _name(value, path, places)
     problems += bad_sections + bad_blocks + bad_name + _unknown(value, places)
     text = data.decode("utf-8", "replace")
-    return Document(name, blocks, sections, places, problems, path.parent.absolute(), text)
+    lists = {key: _list(key, value.get(key)) for key in LISTS}
+    return Document(name, blocks, lists, sections, places, problems, path.parent.absolute(), text)
 
 
 def _content(path: FileSystemPath) -> bytes:
@@ -184,7 +91,7 @@ def _other_file(path: FileSystemPath) -> str:
 
 
 def _unknown(value: dict, places: dict[Path, Place]) -> list[Problem]:
-    known = ["name", *BLOCKS, *SECTIONS]
+    known = ["name", *BLOCKS, *LISTS, *SECTIONS]
     return [
         Problem(place_of((key,), places), (key,), f"unknown key; {_known(key, known)}")
         for key in value
@@ -234,3 +141,11 @@ def _blocks(value: dict, places: dict[Path, Place]) -> tuple[dict[str, dict[str,
         message = f"{what}; write `{key}: {{name: ...}}`, see `nnrun list {key}` for the names"
         found.append(Problem(place_of((key,), places), (key,), message))
     return blocks, found
+
+
+def _list(key: str, value: Any) -> list[tuple[Path, Any]]:
+    if value is None:
+        return []
+    return (
+        [((key, i), block) for i, block in enumerate(value)] if isinstance(value, list) else [((key,), value)]
+    )

@@ -45,7 +45,8 @@ def chunks(compiled: Compiled, state: Any, step: int) -> Iterator[Chunk]:
     count, last = 1, time.monotonic()
     ahead = _begin(compiled, state, step, count)
     while ahead is not None:
-        now, ahead = ahead, _begin(compiled, ahead.state, ahead.step, count)
+        now = _reacted(compiled, ahead)
+        ahead = _begin(compiled, now.state, now.step, count)
         rows = compiled.rows(now.log, now.steps)
         metrics = _metrics(compiled, now)
         spent, last = time.monotonic() - last, time.monotonic()
@@ -62,6 +63,12 @@ def _begin(compiled: Compiled, state: Any, step: int, count: int) -> _Begun | No
     state, log = compiled.advance(state, step, count)
     due = _evaluates(plan, step + count) and plan.judge is not None
     return _Begun(state, step + count, count, log, compiled.measure(state, "val") if due else None)
+
+
+def _reacted(compiled: Compiled, now: _Begun) -> _Begun:
+    """With a schedule that reacts to an evaluation, the next chunk has to wait for it."""
+    metrics = _metrics(compiled, now) if compiled.experiment.plan.reacts_to else None
+    return now._replace(state=compiled.reacted(now.state, metrics)) if metrics else now
 
 
 def _metrics(compiled: Compiled, now: _Begun) -> list[dict[str, float]] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -11,13 +12,16 @@ import numpy as np
 from jax import Array
 
 from nnrun.training import flat
+from nnrun.training.averages import compile_averages
 from nnrun.training.evaluate import Evaluator, batch_for, compile_evaluator, padded
 from nnrun.training.loop import Program, capacity, compile_chunk
 from nnrun.training.order import positions
 from nnrun.training.step import initial_state
 from nnrun.types import Examples, Experiment, State
 
-__all__ = ["Programs", "compile_programs", "held", "one_like", "to_metrics"]
+Sums = dict[str, Array]  # of an evaluation: of the state under "", of each average under its name
+
+__all__ = ["Programs", "Sums", "compile_programs", "held", "measured", "one_like", "to_metrics"]
 
 
 class Programs(NamedTuple):
@@ -27,6 +31,8 @@ class Programs(NamedTuple):
     lanes: int | None
     shapes: State  # the state as shapes
     start: Callable[..., State]  # seeds -> the state before the first step
+    react: Callable[..., State]  # state, metric -> state
+    averages: Callable[[State], dict[str, State]]
     chunk: Program
     evaluator: Evaluator
     x: Array  # training data as stored
@@ -64,6 +70,15 @@ class Programs(NamedTuple):
         seeds = np.array(self.experiment.plan.seeds, np.uint32)
         return self.start(seeds if self.lanes else seeds[0])
 
+    def reacted(self, state: State, metrics: list[dict[str, float]]) -> State:
+        """The state after its schedule has seen what an evaluation found in each lane."""
+        plan = self.experiment.plan
+        if plan.reacts_to is None:
+            return state
+        sign = -1.0 if plan.reacts_to in plan.rising else 1.0
+        values = np.array([sign * one[plan.reacts_to] for one in metrics], np.result_type(jnp.zeros(())))
+        return self.react(state, values if self.lanes else values[0])
+
     def unpack(self, state: State) -> list[dict[str, np.ndarray]]:
         """The arrays of each lane, copied to the host."""
         arrays = flat.flatten(state)
@@ -73,13 +88,12 @@ class Programs(NamedTuple):
         """The state of a run or population from the arrays of its lanes."""
         return flat.unflatten(flat.stack(lanes) if self.lanes else lanes[0], self.shapes)
 
-    def measure(self, state: State, split: str) -> Array:
+    def measure(self, state: State, split: str) -> Sums:
         """Begins to evaluate the validation or test part; returns at once, `metrics` waits."""
-        start, stop = self._range(split)
-        return self.evaluator.run(state, self.held_x, self.held_y, start, stop)
+        return measured(self.evaluator, self.averages, state, self.held_x, self.held_y, self._range(split))
 
-    def metrics(self, sums: Array, split: str) -> list[dict[str, float]]:
-        """The metrics of each lane from what `measure` returned, as val/name or test/name."""
+    def metrics(self, sums: Sums, split: str) -> list[dict[str, float]]:
+        """The metrics of each lane from what `measure` returned, as val/name, test/name or val/average/name."""
         start, stop = self._range(split)
         return to_metrics(self.experiment, self.evaluator, sums, stop - start, split)
 
@@ -93,14 +107,33 @@ class Programs(NamedTuple):
         return (0, middle) if split == "val" else (middle, middle + len(dataset.test.y))
 
 
+def measured(
+    evaluator: Evaluator,
+    averages: Callable[[State], dict[str, State]],
+    state: State,
+    x: Array,
+    y: Array,
+    bounds: tuple[int, int],
+) -> Sums:
+    """Begins to evaluate a state and its averages on a range of padded data."""
+    states = {"": state, **averages(state)}
+    return {name: evaluator.run(one, x, y, *bounds) for name, one in states.items()}
+
+
 def to_metrics(
-    experiment: Experiment, evaluator: Evaluator, sums: Array, examples: int, split: str
+    experiment: Experiment, evaluator: Evaluator, sums: Sums, examples: int, split: str
 ) -> list[dict[str, float]]:
-    """Metrics of each lane from an evaluator's sums over so many examples, named split/name."""
-    means = np.atleast_2d(evaluator.means(sums, examples))
+    """Metrics of each lane from sums over so many examples, named split/name or split/average/name."""
     metrics_of = experiment.loss(experiment.knobs).metrics
-    found = (metrics_of(dict(zip(evaluator.names, row.tolist(), strict=True))) for row in means)
-    return [{f"{split}/{name}": value for name, value in metrics.items()} for metrics in found]
+    lanes: list[dict[str, float]] = []
+    for average, found in sums.items():
+        prefix = f"{split}/{average}/" if average else f"{split}/"
+        means = np.atleast_2d(evaluator.means(found, examples))
+        lanes = lanes or [{} for _ in means]
+        for lane, row in zip(lanes, means, strict=True):
+            metrics = metrics_of(dict(zip(evaluator.names, row.tolist(), strict=True)))
+            lane.update({prefix + name: value for name, value in metrics.items()})
+    return lanes
 
 
 def compile_programs(experiment: Experiment) -> Programs:
@@ -119,7 +152,15 @@ def compile_programs(experiment: Experiment) -> Programs:
     shapes = jax.eval_shape(jax.vmap(one) if lanes else one, seeds)
     chunk = compile_chunk(experiment, shapes, x, y, lanes)
     evaluator = compile_evaluator(experiment, shapes, held_x, held_y, size, lanes)
-    return Programs(experiment, lanes, shapes, start, chunk, evaluator, x, y, held_x, held_y)
+    averages = compile_averages(experiment, shapes, x, y, lanes)
+    react = jax.jit(jax.vmap(partial(_react, experiment)) if lanes else partial(_react, experiment))
+    return Programs(experiment, lanes, shapes, start, react, averages, chunk, evaluator, x, y, held_x, held_y)
+
+
+def _react(experiment: Experiment, state: State, metric: Array) -> State:
+    """The state after the schedule has seen a metric, of which less is better."""
+    react = experiment.schedule(state.knobs).react
+    return state if react is None else state._replace(reaction=react(state.reaction, metric))
 
 
 def held(parts: list[Examples]) -> tuple[int, Array, Array]:

@@ -40,6 +40,7 @@ class Compiled(Protocol):
     def measure(self, state: Any, split: str) -> Any: ...
     def metrics(self, sums: Any, split: str) -> list[dict[str, float]]: ...
     def evaluate(self, state: Any, split: str) -> list[dict[str, float]]: ...
+    def reacted(self, state: Any, metrics: list[dict[str, float]]) -> Any: ...
     def unpack(self, state: Any) -> list[dict[str, np.ndarray]]: ...
     def pack(self, lanes: list[dict[str, np.ndarray]]) -> Any: ...
 
@@ -97,6 +98,15 @@ class Shards(NamedTuple):
         """Metrics of each lane on the validation or test part."""
         return self.metrics(self.measure(state, split), split)
 
+    def reacted(self, state: Held, metrics: list[dict[str, float]]) -> Held:
+        """The state after its schedule has seen what an evaluation found in each lane."""
+
+        def react(i: int, own: list[dict[str, float]]) -> tuple[State, Any]:
+            held, log = state[i].result()
+            return self.parts[i].reacted(held, own), log
+
+        return [self._send(i, react, i, own) for i, own in enumerate(self._shares(metrics))]
+
     def unpack(self, state: Held) -> list[dict[str, np.ndarray]]:
         """The arrays of each lane, copied to the host."""
         found = (part.unpack(held.result()[0]) for part, held in zip(self.parts, state, strict=True))
@@ -104,13 +114,16 @@ class Shards(NamedTuple):
 
     def pack(self, lanes: list[dict[str, np.ndarray]]) -> Held:
         """The state from the arrays of the lanes."""
-        size = len(self.parts[0].experiment.plan.seeds)
-        lanes = [*lanes, *[lanes[-1]] * (-len(lanes) % size)]
-        shares = [lanes[i : i + size] for i in range(0, len(lanes), size)]
         return [
             self._send(i, lambda part=part, own=own: (part.pack(own), None))
-            for i, (part, own) in enumerate(zip(self.parts, shares, strict=True))
+            for i, (part, own) in enumerate(zip(self.parts, self._shares(lanes), strict=True))
         ]
+
+    def _shares(self, lanes: list[Any]) -> list[list[Any]]:
+        """What belongs to each part, of one thing for each lane."""
+        size = len(self.parts[0].experiment.plan.seeds)
+        lanes = [*lanes, *[lanes[-1]] * (-len(lanes) % size)]
+        return [lanes[i : i + size] for i in range(0, len(lanes), size)]
 
     @property
     def _lanes(self) -> int:

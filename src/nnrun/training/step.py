@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from nnrun.types import Batch, Experiment, State, Tree
+from nnrun.training.objective import Setting, make_objective
+from nnrun.types import Batch, Experiment, Objective, State, Tree
 
 __all__ = ["initial_state", "make_step", "normalise"]
 
@@ -25,9 +26,11 @@ def initial_state(experiment: Experiment, key: Array, knobs: Tree) -> State:
     model = experiment.model(knobs)
     params, stats, _ = model.init(jax.random.fold_in(key, 0), experiment.dataset.train.x.shape[1:])
     step = jnp.zeros((), jnp.int32)
-    # Every Method so far begins from the shapes of the parameters, so there is no batch to evaluate here.
-    memory = experiment.method(knobs, step).init(None, params)
-    return State(step, params, stats, memory, key, knobs)
+    reaction = experiment.schedule(knobs).init()
+    method = experiment.method(knobs, reaction, step)
+    memory = method.init(_objective(experiment, knobs, stats, _any_batch(experiment), key), params)
+    average = {name: one.init(params) for name, one in experiment.averages(knobs).items()}
+    return State(step, params, stats, memory, reaction, average, key, knobs)
 
 
 def make_step(experiment: Experiment) -> Callable[[State, Batch], tuple[State, Log]]:
@@ -35,25 +38,43 @@ def make_step(experiment: Experiment) -> Callable[[State, Batch], tuple[State, L
 
     def step(state: State, batch: Batch) -> tuple[State, Log]:
         knobs = state.knobs
-        model, loss = experiment.model(knobs), experiment.loss(knobs)
-        x, y = normalise(experiment, batch)
         noise = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.step)
-        examples = batch.weight.sum()
-
-        def objective(params):
-            outputs, stats = model.apply(params, state.stats, x, noise, batch.weight)
-            value = (batch.weight * loss.value(outputs, y)).sum() / examples
-            return value, (stats, loss.terms(outputs, y))
-
-        method = experiment.method(knobs, state.step)
+        objective = _objective(experiment, knobs, state.stats, batch, noise)
+        method = experiment.method(knobs, state.reaction, state.step)
         params, memory, evaluation = method.step(objective, state.params, state.memory)
-        stats, terms = evaluation.aux
-        log = {f"train/{name}": (batch.weight * term).sum() / examples for name, term in terms.items()}
-        log["learning_rate"] = experiment.rate(knobs, state.step)
+        stats, means = evaluation.aux
+        log = {f"train/{name}": mean for name, mean in means.items()}
+        rate = experiment.rate(knobs, state.reaction, state.step)
+        log |= {} if rate is None else {"learning_rate": rate}
+        if knobs["penalty"]:
+            log["penalty"] = experiment.penalty(knobs)(state.params)
         log |= _norms(batch.closing, evaluation.gradient, state.params, params)
-        return State(state.step + 1, params, stats, memory, state.key, knobs), log
+        done = state.step + 1
+        averages = experiment.averages(knobs)
+        average = {name: one.update(state.average[name], params, done) for name, one in averages.items()}
+        return State(done, params, stats, memory, state.reaction, average, state.key, knobs), log
 
     return step
+
+
+def _objective(experiment: Experiment, knobs: Tree, stats: Tree, batch: Batch, noise: Array) -> Objective:
+    x, y = normalise(experiment, batch)
+    setting = Setting(
+        experiment.model(knobs),
+        experiment.loss(knobs),
+        experiment.penalty(knobs),
+        stats,
+        Batch(x, y, batch.weight),
+        noise,
+    )
+    return make_objective(setting, experiment.plan.accumulate)
+
+
+def _any_batch(experiment: Experiment) -> Batch:
+    """A batch of the right shapes, from which a Method learns what an evaluation looks like."""
+    train, size = experiment.dataset.train, experiment.plan.batch_size
+    x, y = (jnp.zeros((size, *part.shape[1:]), part.dtype) for part in train)
+    return Batch(x, y, jnp.ones(size))
 
 
 def normalise(experiment: Experiment, batch: Batch) -> tuple[Array, Array]:
@@ -69,15 +90,19 @@ def normalise(experiment: Experiment, batch: Batch) -> tuple[Array, Array]:
 
 
 def _norms(wanted: Array | bool, gradient: Tree, before: Tree, after: Tree) -> Log:
-    """‖gradient‖, and ‖update‖ / ‖parameters‖, which is about 1e-3 in a healthy run (cs231n); 0 if not wanted.
+    """‖gradient‖, ‖update‖, and ‖update‖ / ‖parameters‖, about 1e-3 in a healthy run (cs231n); 0 if not wanted.
 
     On a CPU they would take a tenth of a small net's step.
     """
 
     def measured() -> Log:
-        update = jax.tree.map(jnp.subtract, after, before)
+        change = optax.tree.norm(jax.tree.map(jnp.subtract, after, before))
         size = jnp.maximum(optax.tree.norm(before), float(jnp.finfo(jnp.float32).tiny))
-        return {"grad/norm": optax.tree.norm(gradient), "update/ratio": optax.tree.norm(update) / size}
+        return {
+            "grad/norm": optax.tree.norm(gradient),
+            "update/norm": change,
+            "update/ratio": change / size,
+        }
 
     absent = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(measured))
     return lax.cond(wanted, measured, lambda: absent)

@@ -1,0 +1,137 @@
+"""What a step minimises: the mean loss of a batch plus the penalties, in one piece or in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from nnrun.types import Batch, Layer, Loss, Objective, Tree
+
+__all__ = ["Setting", "make_objective"]
+
+
+class Setting(NamedTuple):
+    """All that an objective depends on beside the parameters."""
+
+    model: Layer
+    loss: Loss
+    penalty: Callable[[Tree], Array]
+    stats: Tree
+    batch: Batch  # with inputs and targets as the model and the loss want them
+    noise: Array | None  # a key
+
+
+def make_objective(setting: Setting, parts: int = 1) -> Objective:
+    """The objective params -> value, (stats, means); means {name: ()} are the loss's terms averaged.
+
+    parts   how many pieces the batch is cut into, which are evaluated one after another.  With k pieces the
+            activations of a k-th of the batch are in memory.  The value is the same but for what looks at the
+            batch as a whole: batch norm sees the pieces one by one, and so does noise.
+            `gradient` sums the gradients of the pieces; differentiating the objective evaluates each twice.
+    """
+    if parts == 1:
+        return _whole(setting)
+    return _in_parts(setting, parts)
+
+
+def _piece(setting: Setting, examples: Array) -> Callable[..., tuple[Array, tuple[Tree, Tree]]]:
+    """(params, stats, batch, noise) -> the batch's share of the mean loss over `examples`, (stats, means)."""
+
+    def piece(params, stats, batch, noise):
+        outputs, stats = setting.model.apply(params, stats, batch.x, noise, batch.weight)
+        value = (batch.weight * setting.loss.value(outputs, batch.y)).sum() / examples
+        terms = setting.loss.terms(outputs, batch.y)
+        return value, (stats, {name: (batch.weight * term).sum() / examples for name, term in terms.items()})
+
+    return piece
+
+
+def _whole(setting: Setting) -> Objective:
+    batch = setting.batch
+    examples = batch.weight.sum()
+    piece = _piece(setting, examples)
+
+    def whole(params):
+        value, aux = piece(params, setting.stats, batch, setting.noise)
+        return value + setting.penalty(params), aux
+
+    def outputs_of(params):
+        return setting.model.apply(params, setting.stats, batch.x, setting.noise, batch.weight)[0]
+
+    def value_of(outputs):
+        return (batch.weight * setting.loss.value(outputs, batch.y)).sum() / examples
+
+    gradient = jax.value_and_grad(whole, has_aux=True)
+    return Objective(whole, gradient, outputs_of, value_of, setting.penalty)
+
+
+def _in_parts(setting: Setting, parts: int) -> Objective:
+    examples = setting.batch.weight.sum()
+    piece = _piece(setting, examples)
+    x, y, weight = (_cut(a, parts) for a in (setting.batch.x, setting.batch.y, setting.batch.weight))
+    numbers = jnp.arange(parts, dtype=jnp.uint32)
+    rows = (numbers, x, y, weight)
+
+    def noise(i):
+        return None if setting.noise is None else jax.random.fold_in(setting.noise, i)
+
+    def whole(params):
+        @jax.checkpoint
+        def evaluate(stats, row):
+            value, (stats, means) = piece(params, stats, Batch(*row[1:]), noise(row[0]))
+            return (value, means), stats
+
+        (value, means), stats = _sum_over(evaluate, setting.stats, rows)
+        return value + setting.penalty(params), (stats, means)
+
+    def gradient(params):
+        def evaluate(stats, row):
+            found = jax.value_and_grad(piece, has_aux=True)(params, stats, Batch(*row[1:]), noise(row[0]))
+            (value, (stats, means)), slope = found
+            return (value, means, slope), stats
+
+        (value, means, slope), stats = _sum_over(evaluate, setting.stats, rows)
+        extra, pull = jax.value_and_grad(setting.penalty)(params)
+        return (value + extra, (stats, means)), jax.tree.map(jnp.add, slope, pull)
+
+    def outputs_of(params):
+        @jax.checkpoint
+        def outputs(row):
+            i, x, _, weight = row
+            return setting.model.apply(params, setting.stats, x, noise(i), weight)[0]
+
+        found = lax.map(outputs, rows)
+        return found.reshape(-1, *found.shape[2:])
+
+    def value_of(outputs):
+        return (weight.reshape(-1) * setting.loss.value(outputs, y.reshape(-1))).sum() / examples
+
+    return Objective(whole, gradient, outputs_of, value_of, setting.penalty)
+
+
+def _sum_over(
+    evaluate: Callable[[Tree, Tree], tuple[Tree, Tree]], stats: Tree, rows: Tree
+) -> tuple[Tree, Tree]:
+    """The sum of evaluate(stats, row) -> found, stats over all rows; each row goes on with the stats before it."""
+
+    def add(carry, row):
+        total, stats = carry
+        found, stats = evaluate(stats, row)
+        return (jax.tree.map(jnp.add, total, found), stats), None
+
+    shapes = jax.eval_shape(evaluate, stats, jax.tree.map(lambda a: a[0], rows))[0]
+    zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+    return lax.scan(add, (zero, stats), rows)[0]
+
+
+def _cut(a: Array, parts: int) -> Array:
+    """a (n, ...) -> (parts, ⌈n / parts⌉, ...), every parts-th row to a piece, zeros where rows are missing.
+
+    Rows are dealt in turn, so that the padding at the end of a short batch is spread over the pieces.
+    """
+    filled = jnp.pad(a, [(0, -a.shape[0] % parts), *[(0, 0)] * (a.ndim - 1)])
+    return filled.reshape(-1, parts, *a.shape[1:]).swapaxes(0, 1)
