@@ -30,7 +30,10 @@ BY_ANNOTATION = [
     (options.Fraction, 0.25),
     (options.Probability, 0.75),
 ]
-BY_KIND = {"layer": [("flatten", {}), ("dense", {"units": 3}), ("tanh", {})]}
+BY_KIND = {
+    "layer": [("flatten", {}), ("dense", {"units": 3}), ("tanh", {})],
+    "optimizer": [("momentum", {"learning_rate": 0.01})],
+}
 
 
 @pytest.fixture
@@ -76,7 +79,8 @@ def _value(where: str, option: str, hint: Any) -> Any:
             return value
     inner = bound.entry_kind(hint)
     if inner in BY_KIND:
-        return [catalog.find(inner, name)(**given) for name, given in BY_KIND[inner]]
+        made = [catalog.find(inner, name)(**given) for name, given in BY_KIND[inner]]
+        return made if bound.holds_list(hint) else made[0]
     raise pytest.fail.Exception(
         f"{where} needs the option {option!r}: {hint}; add a value to BY_NAME or BY_ANNOTATION in {__file__}"
     )

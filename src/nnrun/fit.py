@@ -57,7 +57,7 @@ def check_method(spec: Spec, experiment: Experiment) -> None:
     state = checked(spec, ("optimizer",), lambda: one_like(experiment))
     names = [name_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(state.params)]
     _check_patterns(spec, spec.optimizer, names, ("optimizer",))
-    if any(jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in jax.tree.leaves(state.memory)):
+    if any(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in jax.tree.leaves(state.memory)):
         message = (
             f"{spec.optimizer.name} remembers a random key, which a checkpoint cannot hold; write another one"
         )
@@ -97,12 +97,13 @@ def _check_no_schedule(spec: Spec) -> None:
 
 def _check_patterns(spec: Spec, block: Bound, names: list[str], path: tuple[str, ...]) -> None:
     """Every pattern of a parameter's name must fit one, or it is misspelt."""
+    written = {**block.common, **block.options}
     for key in ("decay_only", "rates"):
-        for pattern in block.common.get(key) or ():
+        for pattern in written.get(key) or ():
             if not any(fnmatchcase(name, pattern) for name in names):
                 message = f"no parameter fits {one_line(repr(pattern), 60)}; {nearest(pattern, names)}"
                 raise spec.fail((*path, key), message)
-    if block.common.get("decay_only") and not block.common.get("weight_decay"):
+    if written.get("decay_only") and not written.get("weight_decay"):
         raise spec.fail((*path, "decay_only"), "nothing decays; add weight_decay: 0.01 or leave it out")
     for key, inner in block.options.items():
         if isinstance(inner, Bound):

@@ -8,34 +8,111 @@ import numpy as np
 import optax
 import pytest
 from jax import lax
+from optax.contrib import MuonDimensionNumbers
 
-from nnrun.optimizer._common import clip_by_global_norm, decoupled_weight_decay, with_common
+from nnrun.optimizer._clip import clip_by_global_norm
+from nnrun.optimizer._common import decoupled_weight_decay, with_common
 from nnrun.optimizer._first_order import first_order
+from nnrun.optimizer.adadelta import adadelta
+from nnrun.optimizer.adagrad import adagrad
 from nnrun.optimizer.adam import adam
+from nnrun.optimizer.adamax import adamax
+from nnrun.optimizer.adamw import adamw
+from nnrun.optimizer.amsgrad import amsgrad
+from nnrun.optimizer.lion import lion
 from nnrun.optimizer.momentum import momentum
+from nnrun.optimizer.muon import muon
+from nnrun.optimizer.nadam import nadam
+from nnrun.optimizer.nesterov import nesterov
+from nnrun.optimizer.rmsprop import rmsprop
 from nnrun.optimizer.sgd import sgd
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 STEPS = 200
+
+
+def weights(params):
+    """True for what decays."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key not in ("bias", "scale"), params)
+
+
+def matrices(params):
+    """How optax's Muon is to read our arrays: the last axis of a kernel is its outputs."""
+    numbers = lambda p: MuonDimensionNumbers(tuple(range(p.ndim - 1)), p.ndim - 1) if p.ndim > 1 else None  # noqa: E731
+    return jax.tree.map(numbers, params)
+
+
+# Ours and theirs as functions of the learning rate, with the settings that make the definitions coincide.
 PAIRS = {
-    "sgd": (sgd(0.03), optax.sgd(0.03)),
-    "momentum": (momentum(0.03, 0.8), optax.sgd(0.03, momentum=0.8)),
-    "adam": (adam(0.01, 0.85, 0.99, 1e-6), optax.adam(0.01, 0.85, 0.99, 1e-6)),
-    "adam, defaults": (adam(), optax.adam(1e-3)),
+    "sgd": (sgd, optax.sgd),
+    "momentum": (lambda a: momentum(a, 0.8), lambda a: optax.sgd(a, momentum=0.8)),
+    "nesterov": (lambda a: nesterov(a, 0.8), lambda a: optax.sgd(a, momentum=0.8, nesterov=True)),
+    # optax starts at 0.1 and has ε inside the root, with no choice about the second
+    "adagrad": (lambda a: adagrad(a, initial_accumulator=0.1, eps_in_root=True), optax.adagrad),
+    "adagrad from 0": (lambda a: adagrad(a, 1e-6, eps_in_root=True), lambda a: optax.adagrad(a, 0.0, 1e-6)),
+    # optax has ε inside the root unless told otherwise
+    "rmsprop": (lambda a: rmsprop(a, 0.8, 1e-6), lambda a: optax.rmsprop(a, 0.8, 1e-6, eps_in_sqrt=False)),
+    "rmsprop, root": (lambda a: rmsprop(a, eps=1e-8, eps_in_root=True), optax.rmsprop),
+    "rmsprop, centered": (
+        lambda a: rmsprop(a, eps=1e-6, centered=True),
+        lambda a: optax.rmsprop(a, eps=1e-6, centered=True, eps_in_sqrt=False),
+    ),
+    "rmsprop, momentum": (  # optax's velocity holds the rate, so the rate must not change
+        lambda a: rmsprop(a, eps=1e-6, momentum=0.8),
+        lambda a: optax.rmsprop(a, eps=1e-6, momentum=0.8, eps_in_sqrt=False),
+    ),
+    "adadelta": (lambda a: adadelta(a, 0.8, 1e-5), lambda a: optax.adadelta(a, 0.8, 1e-5)),
+    "adam": (lambda a: adam(a, 0.85, 0.99, 1e-6), lambda a: optax.adam(a, 0.85, 0.99, 1e-6)),
+    "adam, defaults": (adam, optax.adam),
+    "adamax": (lambda a: adamax(a, 0.85, 0.99, 1e-6), lambda a: optax.adamax(a, 0.85, 0.99, 1e-6)),
+    # optax's momentum is b1 from the first step on
+    "nadam": (lambda a: nadam(a, 0.85, 0.99, 1e-6, 1e6), lambda a: optax.nadam(a, 0.85, 0.99, 1e-6)),
+    # the maximum is taken before or after the correction: no difference while gradients grow
+    "amsgrad": (lambda a: amsgrad(a, 0.85, 0.99, 1e-6), lambda a: optax.amsgrad(a, 0.85, 0.99, 1e-6)),
+    # optax decays everything unless there is a mask
+    "adamw": (
+        lambda a: adamw(a, 0.85, 0.99, 1e-6, 0.1),
+        lambda a: optax.adamw(a, 0.85, 0.99, 1e-6, weight_decay=0.1, mask=weights),
+    ),
+    "lion": (lambda a: lion(a, 0.85, 0.95), lambda a: optax.lion(a, 0.85, 0.95, weight_decay=0.0)),
+    # with nesterov, optax corrects momentum and gradient each for itself; its ε is added to ‖u‖ as well
+    "muon": (
+        lambda a: muon(a, 0.9, False, adam_factor=1.0, b1=0.85, b2=0.99, eps=1e-20),
+        lambda a: optax.contrib.muon(
+            a,
+            beta=0.9,
+            eps=1e-20,
+            nesterov=False,
+            adam_b1=0.85,
+            adam_b2=0.99,
+            muon_weight_dimension_numbers=matrices,
+        ),
+    ),
 }
+CONSTANT_ONLY = {"rmsprop, momentum"}
+GROWING_ONLY = {"amsgrad"}
 
 
 def tree(seed: int):
     rng = np.random.default_rng(seed)
     draw = lambda *shape: jnp.asarray(rng.normal(size=shape), float)  # noqa: E731
     layer = lambda: {"kernel": draw(3, 4), "bias": draw(4)}  # noqa: E731
-    return {"hidden_1": layer(), "norm": {"scale": draw(4), "bias": draw(4)}, "head": {"dense": layer()}}
+    return {
+        "hidden_1": layer(),
+        "flatten": {},
+        "norm": {"scale": draw(4)},
+        "head": {"conv": {"kernel": draw(2, 2, 2, 3)}},
+        "temperature": draw(),
+    }
 
 
-def stacked():
+def stacked(growing: bool = False):
     """Random gradients of very different sizes, one tree a step."""
-    trees = [jax.tree.map(lambda g, i=i: g * 10.0 ** (i % 5 - 2), tree(100 + i)) for i in range(STEPS)]
+    size = lambda i: 1.02**i if growing else 10.0 ** (i % 5 - 2)  # noqa: E731
+    trees = [
+        jax.tree.map(lambda g, i=i: g * size(i), tree(100 + (0 if growing else i))) for i in range(STEPS)
+    ]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
@@ -50,29 +127,62 @@ def final(transform, params, gradients):
     return lax.scan(step, (params, transform.init(params)), gradients)[0][0]
 
 
+def final_of_ours(make, rates, decay, params, gradients):
+    """The same with the rate of each step and with weight decay."""
+
+    def step(carry, now):
+        params, state = carry
+        rate, gradient = now
+        transform = optax.with_extra_args_support(make(rate))
+        update, state = transform.update(gradient, state, params)
+        decayed = decoupled_weight_decay(rate, decay).update(update, optax.EmptyState(), params)[0]
+        return (optax.apply_updates(params, decayed), state), None
+
+    return lax.scan(step, (params, make(rates[0]).init(params)), (rates, gradients))[0][0]
+
+
+def final_of_theirs(make, rates, decay, params, gradients):
+    decayed = optax.add_decayed_weights(lambda i: -rates[i] * decay, mask=weights)
+    return final(optax.chain(make(lambda i: rates[i]), decayed), params, gradients)
+
+
 def check(ours, theirs, tolerance):
     params, gradients = tree(0), stacked()
     found = jax.jit(lambda p, g: final(ours, p, g))(params, gradients)
     with jax.numpy_dtype_promotion("standard"):  # optax's bias correction mixes dtypes
         wanted = jax.jit(lambda p, g: final(theirs, p, g))(params, gradients)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance), found, wanted)
+    close(found, wanted, tolerance)
     return found
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+def close(found, wanted, tolerance):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance), found, wanted)
+
+
 @pytest.mark.parametrize("name", PAIRS)
-def test_200_steps(name, precision):
-    with jax.enable_x64(precision == "float64"):
-        check(*PAIRS[name], 1e-12 if precision == "float64" else 2e-5)
+def test_200_steps_with_schedule_and_weight_decay(float64, name):
+    """In float64 and in float32, the latter against optax in float64 on the same numbers."""
+    ours, theirs = PAIRS[name]
+    single = jax.tree.map(lambda a: a.astype(jnp.float32), (tree(0), stacked(name in GROWING_ONLY)))
+    double = jax.tree.map(lambda a: a.astype(jnp.float64), single)
+    run = jax.jit(lambda *a: final_of_ours(ours, *a))
+    reference = jax.jit(lambda *a: final_of_theirs(theirs, *a))
+    falling = 0.01 * (1 - np.arange(STEPS, dtype=np.float32) / STEPS)
+    for rates, decay in [(np.full(STEPS, 0.01, np.float32), 0.0), (falling, 0.25)]:
+        if decay and name in CONSTANT_ONLY:
+            continue
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes in its corrections
+            wanted = reference(jnp.asarray(rates, float), decay, *double)
+        close(run(jnp.asarray(rates, float), decay, *double), wanted, 1e-11)
+        close(run(jnp.asarray(rates), np.float32(decay), *single), wanted, 2e-5)
 
 
-def test_adamw_decays_kernels_alone(float64):
+def test_weight_decay_leaves_biases_and_scales_alone(float64):
     ours = with_common(adam(0.01), 0.01, weight_decay=0.1)
-    kernels = lambda params: jax.tree_util.tree_map_with_path(lambda p, _: p[-1].key == "kernel", params)  # noqa: E731
-    decayed = check(ours, optax.adamw(0.01, weight_decay=0.1, mask=kernels), 1e-12)
+    decayed = check(ours, optax.adamw(0.01, weight_decay=0.1, mask=weights), 1e-12)
     plain = jax.jit(lambda p, g: final(adam(0.01), p, g))(tree(0), stacked())
     np.testing.assert_array_equal(decayed["norm"]["scale"], plain["norm"]["scale"])
-    np.testing.assert_array_equal(decayed["head"]["dense"]["bias"], plain["head"]["dense"]["bias"])
+    np.testing.assert_array_equal(decayed["hidden_1"]["bias"], plain["hidden_1"]["bias"])
     assert (decayed["hidden_1"]["kernel"] != plain["hidden_1"]["kernel"]).all()
 
 

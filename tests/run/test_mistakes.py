@@ -74,6 +74,88 @@ MISTAKES: dict[str, tuple[list[str], int, list[str]]] = {
     "init elsewhere": (["init", "absent/spec.yaml"], 2, ["absent: no such folder"]),
     "control characters": (["show", "\x1b[31mred"], 4, ["\\x1b[31mred: no such run"]),
 }
+# Overrides of the spec above, divided by " ; ", and parts of the line that is told.
+OPTIMIZING: dict[str, tuple[str, list[str]]] = {
+    "a rate below zero": (
+        "optimizer.learning_rate=-0.1", ["optimizer.learning_rate: got -0.1; write a value ≥ 0"],
+    ),
+    "b2 of one": ("optimizer={name: adam, b2: 1}", ["optimizer.b2: got 1; write a value in [0, 1)"]),
+    "a schedule longer than the run": (
+        "schedule={name: step_decay, every: 5 steps}",
+        ["schedule.every: 5 steps is 5 steps, and the run has 3; write a shorter one"],
+    ),
+    "a decay that does not fit behind the warm-up": (
+        "schedule={name: warmup_stable_decay, decay: 2 steps, warmup: 2 steps}",
+        ["schedule.decay: 2 steps is 2 steps, and the run has 1 after the warm-up"],
+    ),
+    "a schedule of 0 steps": (
+        "schedule={name: exponential, every: 0}", ["schedule: every: got 0; write at least 1 step"],
+    ),
+    "an average that begins after the end": (
+        "average=[ema, {name: polyak, start: 9 steps}]", ["average.1.start: 9 steps is 9 steps"],
+    ),
+    "a plateau without validation": (
+        "schedule=reduce_on_plateau ; data.validation=0",
+        ["schedule: reduce_on_plateau needs a validation part; write data.validation: 0.1"],
+    ),
+    "a plateau of no metric": (
+        "schedule={name: reduce_on_plateau, metric: val/los}",
+        ["schedule.metric: there is no metric 'val/los'; did you mean val/loss?"],
+    ),
+    "L-BFGS with mini-batches": (
+        "optimizer=lbfgs ; data.batch_size=16",
+        ["optimizer.name: lbfgs ", "batches of 16 of 1", "data.batch_size: full", "allow_noise: true"],
+    ),
+    "L-BFGS with dropout": (
+        "optimizer=lbfgs ; data.batch_size=full ; model={name: mlp, hidden: [4], dropout: 0.2}",
+        ["optimizer.name: lbfgs ", "the noise of mlp", "switch it off", "allow_noise: true"],
+    ),
+    "a Hessian that is too large": (
+        "optimizer=newton ; data.batch_size=full ; model={name: mlp, hidden: [4000]}",
+        ["optimizer: ", "GiB", "newton_cg"],
+    ),
+    "a schedule for what has no rate": (
+        "optimizer=lbfgs ; data.batch_size=full ; schedule=cosine",
+        ["schedule.name: lbfgs has no learning rate that a schedule could change; leave it out"],
+    ),
+    "clipping a step that is not ours": (
+        "optimizer={name: lbfgs, clip_norm: 1} ; data.batch_size=full",
+        ["optimizer.clip_norm: lbfgs makes its own steps, which clip_norm cannot change; leave it out"],
+    ),
+    "clipping around SAM": (
+        "optimizer={name: sam, inner: sgd, clip_norm: 1}",
+        ["optimizer.clip_norm: sam makes its own steps", "write it inside inner"],
+    ),
+    "lookahead around L-BFGS": (
+        "optimizer={name: lookahead, inner: lbfgs}", ["optimizer.inner.name: lbfgs makes its own steps"],
+    ),
+    "a wrong option inside": (
+        "optimizer={name: sam, inner: {name: momentum, momentun: 0.5}}",
+        ["optimizer.inner.momentun: unknown key; did you mean momentum?"],
+    ),
+    "a pattern that fits nothing": (
+        "optimizer.rates={kernle: 0.1}", ["optimizer.rates: no parameter fits 'kernle'", "kernel"],
+    ),
+    "patterns without decay": (
+        "optimizer.decay_only=[*/kernel]", ["optimizer.decay_only: nothing decays; add weight_decay"],
+    ),
+    "more parts than examples": (
+        "train.accumulate=65", ["train.accumulate: got 65, but a batch has 64 examples; write at most 64"],
+    ),
+    "no optimizer of optax": (
+        "optimizer={name: optax:adamm, learning_rate: 1}", ["optimizer.name: optax has no function adamm", "adam"],
+    ),
+    "a part of an optimizer": (
+        "optimizer={name: optax:scale_by_adam}", ["optax.scale_by_adam has no learning_rate"],
+    ),
+    "an option that optax does not have": (
+        "optimizer={name: optax:adam, learning_rate: 0.1, b3: 0.5}", ["optimizer.b3: unknown key"],
+    ),
+}  # fmt: skip
+MISTAKES |= {
+    name: (["train", "spec.yaml", *overrides.split(" ; ")], 2, expected)
+    for name, (overrides, expected) in OPTIMIZING.items()
+}
 
 
 @pytest.mark.parametrize("case", MISTAKES)

@@ -12,6 +12,7 @@ import pytest
 
 from nnrun import catalog
 from nnrun.catalog import bound
+from nnrun.types import Reactive
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -30,10 +31,15 @@ def precision(request):
         yield request.param
 
 
+def course(made):
+    """The factor of a schedule as a function of the step; of one that reacts, while it has seen nothing."""
+    return (lambda step: made.factor(made.init(), step)) if isinstance(made, Reactive) else made
+
+
 @pytest.fixture
 def factor(make, name, precision):
     del precision
-    return make("schedule", name)
+    return course(make("schedule", name))
 
 
 def test_is_a_factor_over_the_run_and_beyond(factor, precision):
@@ -61,13 +67,14 @@ def test_traced_options_are_the_static_ones(make, name, precision):
     floats = [key for key in given if bound._is_knob(bound.hints(function)[key], 0.5)]
     knobs = dict.fromkeys(floats, 0.3)
     steps = jnp.arange(TOTAL)
-    static = jax.vmap(make("schedule", name, **knobs))(steps)
-    traced = jax.jit(lambda k: jax.vmap(make("schedule", name, **k))(steps))(knobs)
+    static = jax.vmap(course(make("schedule", name, **knobs)))(steps)
+    traced = jax.jit(lambda k: jax.vmap(course(make("schedule", name, **k)))(steps))(knobs)
     np.testing.assert_allclose(traced, static, rtol=1e-6 if precision == "float32" else 1e-13)
 
 
 def test_docstring_says_what_it_is_and_names_every_option(name):
     text = catalog.find("schedule", name).__doc__
+    assert "Source: " in text
     assert 0 < len(catalog.summary("schedule", name)) <= 90
     missing = [opt for opt in catalog.parameters("schedule", name) if not re.search(rf"\b{opt}\b", text)]
     assert not missing, f"{name}: the docstring says nothing about {missing}"

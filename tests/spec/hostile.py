@@ -505,7 +505,9 @@ _ARGUMENTS = [
         "options of the old name",
         VALID,
         ("optimizer.b1=0.5", "optimizer.name=sgd"),
-        ("argument optimizer.b1=0.5: optimizer.b1: unknown key; write one of: clip_adaptive, clip_array, clip_norm",),
+        (
+            "argument optimizer.b1=0.5: optimizer.b1: unknown key; write one of: clip_adaptive, clip_array, clip_norm",
+        ),
     ),
 ]
 

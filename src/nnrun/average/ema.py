@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from nnrun.options import Fraction
 from nnrun.types import Average
@@ -10,7 +11,7 @@ __all__ = ["ema"]
 
 
 def ema(decay: Fraction = 0.999, warmup: bool = False) -> Average:
-    """EMA: an exponential moving average of the parameters, over about the last 1 / (1 − decay) steps.
+    """EMA: an exponential moving average of the parameters, over about 1 / (1 − decay) steps.
 
     m ← d·m + (1 − d)·x,  w ← d·w + (1 − d),  average = m / w,  from m = 0 and w = 0
 
@@ -31,11 +32,18 @@ def ema(decay: Fraction = 0.999, warmup: bool = False) -> Average:
         if warmup:
             t = jnp.asarray(step, float)
             d = jnp.minimum(d, t / (t + 9))
-        mean = lambda m, x: (d * m + (1 - d) * x).astype(x.dtype)  # noqa: E731
-        return {"sum": jax.tree.map(mean, memory["sum"], params), "weight": d * memory["weight"] + (1 - d)}
+
+        def blend(m: Array, x: Array) -> Array:
+            return d.astype(x.dtype) * m + (1 - d).astype(x.dtype) * x
+
+        return {"sum": jax.tree.map(blend, memory["sum"], params), "weight": d * memory["weight"] + (1 - d)}
 
     def value(memory, params):
         weight = memory["weight"]
-        return jax.tree.map(lambda m, x: jnp.where(weight > 0, m / weight, x), memory["sum"], params)
+
+        def corrected(m: Array, x: Array) -> Array:
+            return jnp.where(weight > 0, m / weight.astype(x.dtype), x)
+
+        return jax.tree.map(corrected, memory["sum"], params)
 
     return Average(init, update, value)

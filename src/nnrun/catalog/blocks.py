@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path as FileSystemPath
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -240,10 +240,8 @@ def _arrived(
         return str(document.folder / value)
     if entry is None:
         return value
-    if isinstance(value, list) and _holds_list(hint):
+    if isinstance(value, list) and bound.holds_list(hint):
         return [_bind(entry, item, (*path, key, i), document, found) for i, item in enumerate(value)]
     return _bind(entry, value, (*path, key), document, found)
 
 
-def _holds_list(hint: Any) -> bool:
-    return get_origin(hint) is list or any(_holds_list(part) for part in get_args(hint))

@@ -20,6 +20,7 @@ __all__ = [
     "call",
     "entry_kind",
     "hints",
+    "holds_list",
     "is_file_path",
     "knobs",
     "plain",
@@ -51,6 +52,11 @@ def _parts(hint: Any) -> list[Any]:
 def entry_kind(hint: Any) -> str | None:
     """The kind of catalogue block that an option holds (alone or in a list), or None."""
     return next((part.kind for part in _parts(hint) if isinstance(part, EntryMark)), None)
+
+
+def holds_list(hint: Any) -> bool:
+    """Whether an option is a list."""
+    return get_origin(hint) is list or any(holds_list(part) for part in get_args(hint))
 
 
 def is_file_path(hint: Any) -> bool:

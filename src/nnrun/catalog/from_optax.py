@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 from nnrun.options import FixedMark, Rate
 
@@ -53,7 +53,7 @@ def _hint(parameter: inspect.Parameter) -> Any:
     """The type of an option, None for one that YAML cannot write."""
     default, written = parameter.default, str(parameter.annotation)
     if "learning_rate" in parameter.name:
-        return Rate | None if default is None else Rate
+        return Optional[Rate] if default is None else Rate
     if isinstance(default, bool):
         return bool
     if isinstance(default, int) and "float" not in written:
@@ -61,7 +61,7 @@ def _hint(parameter: inspect.Parameter) -> Any:
     if isinstance(default, (int, float)):
         return _Fixed
     if default is None and "float" in written and "Callable" not in written:
-        return _Fixed | None
+        return Optional[_Fixed]
     if default is parameter.empty and written in ("float", "int", "<class 'float'>", "<class 'int'>"):
         return int if "int" in written else _Fixed
     return None

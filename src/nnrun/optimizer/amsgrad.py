@@ -12,7 +12,7 @@ __all__ = ["amsgrad"]
 def amsgrad(
     learning_rate: Rate = 1e-3, b1: Fraction = 0.9, b2: Fraction = 0.999, eps: Positive = 1e-8
 ) -> optax.GradientTransformation:
-    """AMSGrad: Adam whose second moment never falls, so that rare large gradients are not forgotten.
+    """AMSGrad: Adam with a second moment that never falls, so rare large gradients still count.
 
     m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²,  w ← max(w, v)
     x ← x − α m̂ / (√ŵ + ε),  m̂ = m / (1 − β₁ᵗ), ŵ = w / (1 − β₂ᵗ)

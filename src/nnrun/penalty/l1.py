@@ -22,6 +22,7 @@ def l1(strength: Rate = 1e-5) -> Callable[[Tree], Array]:
     """
 
     def penalty(params):
-        return strength * sum((jnp.abs(w).sum() for w in weights(params)), jnp.zeros(()))
+        # w · sign(w) is |w| with the derivative 0 at 0, where jnp.abs has 1: a weight at 0 stays there.
+        return strength * sum(((w * jnp.sign(w)).sum() for w in weights(params)), jnp.zeros(()))
 
     return penalty

@@ -13,7 +13,7 @@ __all__ = ["l2"]
 
 
 def l2(strength: Rate = 1e-4) -> Callable[[Tree], Array]:
-    """L2: half the squared norm of the weights, which pulls each towards 0 in proportion to its size.
+    """L2: half the squared norm of the weights, which pulls each towards 0.
 
     strength · ½ Σ w², so its gradient is strength · w: for SGD the same as weight decay, for Adam not, because
     the gradient is then divided by its own size (see `weight_decay` of an optimizer).

@@ -17,5 +17,7 @@ def warmup(steps: Steps) -> Callable[[Array], Array]:
     The key `warmup` does the same before any other schedule: {name: cosine, warmup: 5%}.
 
     steps   duration of the rise
+    Use: with large batches, and where the first steps of an optimizer overshoot.
+    Source: Goyal et al. 2017, "Accurate, large minibatch SGD".
     """
     return warmed_up(constant(), steps)

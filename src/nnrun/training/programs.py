@@ -76,7 +76,7 @@ class Programs(NamedTuple):
         if plan.reacts_to is None:
             return state
         sign = -1.0 if plan.reacts_to in plan.rising else 1.0
-        values = np.array([sign * one[plan.reacts_to] for one in metrics], np.result_type(jnp.zeros(())))
+        values = np.array([sign * one[plan.reacts_to] for one in metrics], jnp.zeros(()).dtype)
         return self.react(state, values if self.lanes else values[0])
 
     def unpack(self, state: State) -> list[dict[str, np.ndarray]]:
