@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nnrun"
 LEAVES = {"errors", "types", "options", "duration"}
-CATALOGUE = {"data", "layer", "loss", "penalty", "optimizer", "schedule", "average"}
+CATALOGUE = {"data", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": LEAVES | {"training"},
     "record": {"errors", "record"},
     "report": {"errors", "record", "report"},
+    "race": LEAVES | {"catalog", "method", "race", "record", "training"},
     "plan": LEAVES | {"catalog", "spec"},
     "method": LEAVES | {"catalog", "optimizer"},
     "fit": LEAVES | {"catalog", "method", "optimizer", "spec", "training"},
@@ -36,10 +37,12 @@ ALLOWED: dict[str, set[str]] = {
     "driver": {*LEAVES, "record", "lane", "restore", "results", "session", "signals", "training"},
     "evaluation": {*LEAVES, "record", "lane", "results", "session", "training"},
     "api": {"driver", "evaluation", "session", "record", "report", "types"},
-    "console": {"errors", "driver", "session", "report"},
-    "cli": {
-        "", "console", "errors", "catalog", "device", "evaluation", "record", "report", "session", "spec",
+    "console": {"errors", "driver", "session", "signals", "report"},
+    "commands": {
+        "", "catalog", "commands", "console", "device", "errors", "evaluation", "race", "record", "report",
+        "session", "signals", "spec", "types",
     },
+    "cli": {"commands", "console"},
     "__init__": {"api"},
     "__main__": {"signals", "cli"},
 }  # fmt: skip

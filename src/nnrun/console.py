@@ -10,19 +10,20 @@ import os
 import shlex
 import sys
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console
 
-from nnrun.errors import DivergedError, MachineError, NnrunError, one_line
+from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError, one_line
 
 if TYPE_CHECKING:
     from nnrun import driver, session
     from nnrun.report.live import Shown
 
-__all__ = ["explain", "leave", "open_streams", "print_json", "report", "show", "warn", "watch"]
+__all__ = ["counting", "explain", "leave", "open_streams", "print_json", "report", "show", "warn", "watch"]
 
 _MOST_LINES = 6
 _CLOSED = "stdout is closed; send it to a terminal or a file (of a run, the results are in its folder)"
@@ -137,6 +138,30 @@ def watch(prepared: session.Prepared, folder: Path, quiet: bool, as_json: bool) 
             report(folder, as_json)
         raise
     report(folder, as_json)
+
+
+@contextlib.contextmanager
+def counting(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[], None]]:
+    """Yields a function to call after each piece of work; on a terminal a bar shows them.
+
+    The function raises Interrupted once a signal has arrived.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from nnrun import signals
+
+    display = _Display()
+    columns = TextColumn(what), BarColumn(), MofNCompleteColumn()
+    disable = quiet or not display.isatty()
+    with Progress(*columns, console=Console(file=display), transient=True, disable=disable) as progress:  # type: ignore[arg-type]
+        task = progress.add_task(what, total=total)
+
+        def tick() -> None:
+            progress.advance(task)
+            if signals.pending():
+                raise Interrupted(signals.pending(), f"interrupted while {what}; nothing was written")
+
+        yield tick
 
 
 class _Display:

@@ -32,6 +32,7 @@ __all__ = [
     "Reactive",
     "Source",
     "State",
+    "Surface",
     "Tree",
 ]
 
@@ -139,6 +140,25 @@ class Average(NamedTuple):
     init: Callable[[Tree], Tree]
     update: Callable[[Tree, Tree, Array], Tree]
     value: Callable[[Tree, Tree], Tree]
+
+
+class Surface(NamedTuple):
+    """A function of two numbers that optimizers race over.
+
+    value   x (2,) -> ()
+    start   where every path begins
+    window  ((left, right), (bottom, top)): what a picture shows
+    goal    the value at which the race is won
+    floor   the least value in the window, from which logarithmic pictures measure
+    noise   standard deviation of what is added to each component of a gradient; 0: none
+    """
+
+    value: Callable[[Array], Array]
+    start: tuple[float, float]
+    window: tuple[tuple[float, float], tuple[float, float]]
+    goal: float
+    floor: float
+    noise: float
 
 
 class State(NamedTuple):

@@ -50,7 +50,6 @@ PAIRS = {
     "nesterov": (lambda a: nesterov(a, 0.8), lambda a: optax.sgd(a, momentum=0.8, nesterov=True)),
     # optax starts at 0.1 and has ε inside the root, with no choice about the second
     "adagrad": (lambda a: adagrad(a, initial_accumulator=0.1, eps_in_root=True), optax.adagrad),
-    "adagrad from 0": (lambda a: adagrad(a, 1e-6, eps_in_root=True), lambda a: optax.adagrad(a, 0.0, 1e-6)),
     # optax has ε inside the root unless told otherwise
     "rmsprop": (lambda a: rmsprop(a, 0.8, 1e-6), lambda a: optax.rmsprop(a, 0.8, 1e-6, eps_in_sqrt=False)),
     "rmsprop, root": (lambda a: rmsprop(a, eps=1e-8, eps_in_root=True), optax.rmsprop),
@@ -64,7 +63,6 @@ PAIRS = {
     ),
     "adadelta": (lambda a: adadelta(a, 0.8, 1e-5), lambda a: optax.adadelta(a, 0.8, 1e-5)),
     "adam": (lambda a: adam(a, 0.85, 0.99, 1e-6), lambda a: optax.adam(a, 0.85, 0.99, 1e-6)),
-    "adam, defaults": (adam, optax.adam),
     "adamax": (lambda a: adamax(a, 0.85, 0.99, 1e-6), lambda a: optax.adamax(a, 0.85, 0.99, 1e-6)),
     # optax's momentum is b1 from the first step on
     "nadam": (lambda a: nadam(a, 0.85, 0.99, 1e-6, 1e6), lambda a: optax.nadam(a, 0.85, 0.99, 1e-6)),
@@ -94,26 +92,31 @@ CONSTANT_ONLY = {"rmsprop, momentum"}
 GROWING_ONLY = {"amsgrad"}
 
 
-def tree(seed: int):
+def tree(seed: int, *axes: int):
+    """Random parameters, or gradients with axes in front."""
     rng = np.random.default_rng(seed)
-    draw = lambda *shape: jnp.asarray(rng.normal(size=shape), float)  # noqa: E731
-    layer = lambda: {"kernel": draw(3, 4), "bias": draw(4)}  # noqa: E731
+    draw = lambda *shape: rng.normal(size=(*axes, *shape))  # noqa: E731
     return {
-        "hidden_1": layer(),
+        "hidden_1": {"kernel": draw(3, 4), "bias": draw(4)},
         "flatten": {},
-        "norm": {"scale": draw(4)},
         "head": {"conv": {"kernel": draw(2, 2, 2, 3)}},
         "temperature": draw(),
     }
 
 
 def stacked(growing: bool = False):
-    """Random gradients of very different sizes, one tree a step."""
-    size = lambda i: 1.02**i if growing else 10.0 ** (i % 5 - 2)  # noqa: E731
-    trees = [
-        jax.tree.map(lambda g, i=i: g * size(i), tree(100 + (0 if growing else i))) for i in range(STEPS)
-    ]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+    """Random gradients of very different sizes, one a step, or one that grows."""
+    steps = np.arange(STEPS)
+    sizes = 1.02**steps if growing else 10.0 ** (steps % 5 - 2)
+
+    def sized(g):
+        return sizes.reshape(-1, *(1,) * (g.ndim - 1)) * (g[:1] if growing else g)
+
+    return jax.tree.map(lambda g: jnp.asarray(sized(g), float), tree(1, STEPS))
+
+
+def start():
+    return jax.tree.map(lambda a: jnp.asarray(a, float), tree(0))
 
 
 def final(transform, params, gradients):
@@ -147,7 +150,7 @@ def final_of_theirs(make, rates, decay, params, gradients):
 
 
 def check(ours, theirs, tolerance):
-    params, gradients = tree(0), stacked()
+    params, gradients = start(), stacked()
     found = jax.jit(lambda p, g: final(ours, p, g))(params, gradients)
     with jax.numpy_dtype_promotion("standard"):  # optax's bias correction mixes dtypes
         wanted = jax.jit(lambda p, g: final(theirs, p, g))(params, gradients)
@@ -163,7 +166,7 @@ def close(found, wanted, tolerance):
 def test_200_steps_with_schedule_and_weight_decay(float64, name):
     """In float64 and in float32, the latter against optax in float64 on the same numbers."""
     ours, theirs = PAIRS[name]
-    single = jax.tree.map(lambda a: a.astype(jnp.float32), (tree(0), stacked(name in GROWING_ONLY)))
+    single = jax.tree.map(lambda a: a.astype(jnp.float32), (start(), stacked(name in GROWING_ONLY)))
     double = jax.tree.map(lambda a: a.astype(jnp.float64), single)
     run = jax.jit(lambda *a: final_of_ours(ours, *a))
     reference = jax.jit(lambda *a: final_of_theirs(theirs, *a))
@@ -180,16 +183,17 @@ def test_200_steps_with_schedule_and_weight_decay(float64, name):
 def test_weight_decay_leaves_biases_and_scales_alone(float64):
     ours = with_common(adam(0.01), 0.01, weight_decay=0.1)
     decayed = check(ours, optax.adamw(0.01, weight_decay=0.1, mask=weights), 1e-12)
-    plain = jax.jit(lambda p, g: final(adam(0.01), p, g))(tree(0), stacked())
-    np.testing.assert_array_equal(decayed["norm"]["scale"], plain["norm"]["scale"])
+    plain = jax.jit(lambda p, g: final(adam(0.01), p, g))(start(), stacked())
     np.testing.assert_array_equal(decayed["hidden_1"]["bias"], plain["hidden_1"]["bias"])
     assert (decayed["hidden_1"]["kernel"] != plain["hidden_1"]["kernel"]).all()
 
 
-@pytest.mark.parametrize("limit", [1e-3, 1.0, 50.0, 1e6])
-def test_clipping(float64, limit):
-    ours = with_common(momentum(0.03), 0.03, clip_norm=limit)
-    check(ours, optax.chain(optax.clip_by_global_norm(limit), optax.sgd(0.03, momentum=0.9)), 1e-12)
+def test_clipping(float64):
+    ours = lambda limit: with_common(momentum(0.03), 0.03, clip_norm=limit)  # noqa: E731
+    theirs = lambda limit: optax.chain(optax.clip_by_global_norm(limit), optax.sgd(0.03, momentum=0.9))  # noqa: E731
+    found, wanted = (jax.jit(lambda limit, t=t: final(t(limit), start(), stacked())) for t in (ours, theirs))
+    for limit in (1e-3, 1.0, 50.0, 1e6):
+        close(found(limit), wanted(limit), 1e-12)
 
 
 @pytest.mark.parametrize(("make", "steps"), [
@@ -246,14 +250,14 @@ def test_what_is_off_is_absent():
     assert with_common(plain, 0.1, clip_norm=None, weight_decay=0.0) is plain
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.3])
-def test_traced_decay_and_clipping_are_the_static_ones(float64, decay):
+def test_traced_decay_and_clipping_are_the_static_ones(float64):
     def run(limit, decay, rate):
-        return final(with_common(sgd(rate), rate, clip_norm=limit, weight_decay=decay), tree(0), stacked())
+        return final(with_common(sgd(rate), rate, clip_norm=limit, weight_decay=decay), start(), stacked())
 
-    found = jax.jit(run)(2.0, decay, 0.05)
-    wanted = jax.jit(lambda: run(2.0, decay, 0.05))()
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), found, wanted)
+    traced = jax.jit(run)
+    for decay in (0.0, 0.3):
+        static = jax.jit(lambda decay=decay: run(2.0, decay, 0.05))
+        close(traced(2.0, decay, 0.05), static(), 1e-12)
 
 
 def test_clipping_leaves_zero_and_small_gradients_untouched_and_shows_nan():

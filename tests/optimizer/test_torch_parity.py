@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -170,7 +171,7 @@ def small_case() -> tuple[Arrays, list[Arrays], np.ndarray, float]:
 def long_case(precision: str) -> tuple[Arrays, list[Arrays], np.ndarray, float]:
     """200 steps on random arrays with gradients of very different sizes, a falling rate and weight decay."""
     rng = np.random.default_rng(0)
-    shapes = {"kernel": (3, 4), "conv_kernel": (2, 2, 2, 3), "bias": (4,), "temperature": ()}
+    shapes = {"kernel": (2, 3, 4), "bias": (4,), "temperature": ()}
     draw = lambda size: {k: np.array(size * rng.normal(size=s), precision) for k, s in shapes.items()}  # noqa: E731
     params, gradients = draw(1.0), [draw(10.0 ** (i % 5 - 2)) for i in range(200)]
     return params, gradients, (0.01 * (1 - np.arange(200) / 200)).astype(precision), 0.25
@@ -260,7 +261,9 @@ def in_a_row(params: Arrays) -> np.ndarray:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_five_steps_are_those_of_the_table(name):
-    np.testing.assert_allclose(in_a_row(our_steps(SETTINGS[name], *small_case())), TABLE[name], rtol=1e-11)
+    with jax.disable_jit():  # less work than compiling for five steps
+        found = our_steps(SETTINGS[name], *small_case())
+    np.testing.assert_allclose(in_a_row(found), TABLE[name], rtol=1e-11)
 
 
 @pytest.mark.parametrize("name", SETTINGS)

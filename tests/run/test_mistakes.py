@@ -137,7 +137,7 @@ OPTIMIZING: dict[str, tuple[str, list[str]]] = {
         "optimizer.rates={kernle: 0.1}", ["optimizer.rates: no parameter fits 'kernle'", "kernel"],
     ),
     "patterns without decay": (
-        "optimizer.decay_only=[*/kernel]", ["optimizer.decay_only: nothing decays; add weight_decay"],
+        "optimizer.decay_only=['*/kernel']", ["optimizer.decay_only: nothing decays; add weight_decay"],
     ),
     "more parts than examples": (
         "train.accumulate=65", ["train.accumulate: got 65, but a batch has 64 examples; write at most 64"],

@@ -29,6 +29,7 @@ __all__ = [
     "SUPPLIED",
     "Spec",
     "bind",
+    "bind_one",
     "check_names",
     "details",
     "entries",
@@ -124,6 +125,19 @@ def bind(document: spec.Document) -> Spec:
         checkpoint=document.sections["checkpoint"],
         document=document,
     )
+
+
+def bind_one(kind: str, text: str, folder: FileSystemPath) -> Bound:
+    """One block from text as in a spec: `adam` or `{name: adam, learning_rate: 0.1}`.  Raises SpecError."""
+    tree = spec.parse(text, text, argument=True)
+    document = spec.Document("", {}, {}, {}, tree.places, list(tree.problems), folder, text)
+    _stop(document.problems, document)
+    found: list[Problem] = []
+    block = _bind(kind, tree.value, (kind,), document, found)
+    _stop(found, document)
+    if block is None:
+        raise SpecError(f"{one_line(text, 60)}: not a block; write a name or {{name: ...}}")
+    return block
 
 
 def _stop(found: list[Problem], document: spec.Document) -> None:
@@ -243,5 +257,3 @@ def _arrived(
     if isinstance(value, list) and bound.holds_list(hint):
         return [_bind(entry, item, (*path, key, i), document, found) for i, item in enumerate(value)]
     return _bind(entry, value, (*path, key), document, found)
-
-

@@ -110,6 +110,7 @@ _RESULTS: dict[str, tuple[list[tuple[str, ...]], str]] = {  # attributes that re
     "penalty": ([("__call__",)], "a function params -> number"),
     "optimizer": ([("init", "update"), ("init", "step")], _TRANSFORM),
     "schedule": ([("__call__",), ("init", "factor", "react")], "a function step -> factor"),
+    "surface": ([("value", "window", "goal")], "a Surface (nnrun.types.Surface)"),
     "average": ([("init", "update", "value")], "an Average (nnrun.types.Average)"),
 }
 

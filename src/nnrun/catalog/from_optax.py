@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
+
+from annotated_types import Ge
 
 from nnrun.options import FixedMark, Rate
 
 __all__ = ["from_optax"]
 
-_Fixed = Annotated[float, FixedMark()]  # optax may look at the value, which a knob does not show
+# optax may look at the value, which a knob does not show
+_Fixed = Annotated[float, FixedMark()]
+_OptionalFixed = Annotated[float | None, FixedMark()]
+_OptionalRate = Annotated[float | None, Ge(0)]
 
 
 def from_optax(function: Callable) -> Callable:
@@ -53,7 +58,7 @@ def _hint(parameter: inspect.Parameter) -> Any:
     """The type of an option, None for one that YAML cannot write."""
     default, written = parameter.default, str(parameter.annotation)
     if "learning_rate" in parameter.name:
-        return Optional[Rate] if default is None else Rate
+        return _OptionalRate if default is None else Rate
     if isinstance(default, bool):
         return bool
     if isinstance(default, int) and "float" not in written:
@@ -61,7 +66,7 @@ def _hint(parameter: inspect.Parameter) -> Any:
     if isinstance(default, (int, float)):
         return _Fixed
     if default is None and "float" in written and "Callable" not in written:
-        return Optional[_Fixed]
+        return _OptionalFixed
     if default is parameter.empty and written in ("float", "int", "<class 'float'>", "<class 'int'>"):
         return int if "int" in written else _Fixed
     return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["KINDS", "SUPPLIED", "details", "entries", "names", "parameters", "summary"]
 
-KINDS = ("data", "model", "layer", "loss", "penalty", "optimizer", "schedule", "average")
+KINDS = ("data", "model", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface")
 SUPPLIED = {  # parameters that build fills in; a spec must not name them
     "model": frozenset({"outputs"}),  # numbers that the model puts out per example
     "loss": frozenset({"target_scale"}),  # units of the target per standardised unit

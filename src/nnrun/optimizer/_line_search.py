@@ -130,8 +130,8 @@ def _next(before: Trial, low: Trial, high: Trial) -> Array:
     """The next trial: in the middle of the interval, or beyond its low end as long as it has no other."""
     width = high.alpha - low.alpha
     ends = jnp.sort(jnp.stack([low.alpha + 0.1 * width, high.alpha - 0.1 * width]))
-    minimum = _cubic(low, high)
-    inside = jnp.clip(jnp.where(jnp.isfinite(minimum), minimum, low.alpha + width / 2), ends[0], ends[1])
+    minimum = _cubic(low, high)  # NaN where φ is infinite at the other end, which is then far too far
+    inside = jnp.clip(jnp.where(jnp.isfinite(minimum), minimum, low.alpha), ends[0], ends[1])
     last = low.alpha - before.alpha
     minimum = _cubic(before, low)
     ahead = jnp.where(minimum > low.alpha, minimum, jnp.inf)

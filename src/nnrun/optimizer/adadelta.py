@@ -18,7 +18,7 @@ def adadelta(
 
     learning_rate   α ≥ 0: 1 in the paper, which has none
     rho             ρ in [0, 1): s and d look back about 1 / (1 − ρ) steps
-    eps             ε > 0, inside both roots: the first steps are about √ε long, and have to grow from there
+    eps             ε > 0, inside both roots: the first steps are a few √ε long, and have to grow from there
     State: 8 bytes a parameter (s, d).
     Use: when there is no time to search for a learning rate; it starts slowly.
     optax and torch: the same.  The paper's experiments have ρ = 0.95.

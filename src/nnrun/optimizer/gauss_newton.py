@@ -30,8 +30,24 @@ class Memory(NamedTuple):
 def gauss_newton(damping: Positive = 1e-3, max_cg: Count = 100, allow_noise: bool = False) -> Method:
     """Gauss-Newton: Newton's step with a curvature that is never negative; full batch only.
 
-    (JᵀH J + P + λI) p = −∇f,  x ← x + p if f falls
+    (G + λI) p = −∇f,  G = JᵀHJ + P,  x ← x + p if f falls
 
+    J is the derivative of the model's outputs, H the Hessian of the loss at the outputs, P that of the penalties.
+    The curvature of the model itself is left out, so that G ≥ 0 for a convex loss; for squared errors this is the
+    method of Gauss, with λ that of Levenberg and Marquardt.  Conjugate gradients solve it from products Gv, until
+    ‖residual‖ < min(½, √‖∇f‖)‖∇f‖.  The gain ρ, the decrease over that which the parabola predicted, says how
+    far to trust it:
+
+    ρ > 0: λ ← λ max(⅓, 1 − (2ρ − 1)³), ν ← 2;  else x stays, λ ← λν, ν ← 2ν
+
+    An objective that is a plain function, without outputs, has G = ∇²f instead.
+
+    damping       λ > 0 at the first step
+    max_cg        products a step, 1, 2, ...
+    allow_noise   whether to accept mini-batches and noise, to watch it fail: the gain is then that on one batch
+    State: 4 bytes a parameter (the gradient).
+    Use: least squares and other losses that are convex in the outputs; where it works it needs the fewest steps.
+    Source: Levenberg 1944; Marquardt 1963; Nielsen 1999 (the rule for λ); Schraudolph 2002 (losses but squares).
     """
 
     def init(objective, params):

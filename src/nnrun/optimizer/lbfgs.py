@@ -20,7 +20,7 @@ class Pairs(NamedTuple):
     Y: Array  # (m, n) yₖ = ∇fₖ₊₁ − ∇fₖ
     rho: Array  # (m,) ρₖ = 1 / sₖᵀyₖ
     gamma: Array  # () γ = sᵀy / yᵀy of the newest
-    count: Array  # () int32: pairs stored so far; the newest is in row (count − 1) mod m
+    stored: Array  # () int32: how many so far; the newest is in row (stored − 1) mod m
 
 
 class Memory(NamedTuple):
@@ -69,7 +69,7 @@ def lbfgs(
         past = start(space, memory.past, forget=allow_noise)
         pairs, g = memory.pairs, past.evaluation.gradient
         p = -two_loop(pairs, g)
-        known = (pairs.count > 0) & (p @ g < 0)
+        known = (pairs.stored > 0) & (p @ g < 0)
         p = jnp.where(known, p, -g)
         alpha = jnp.where(known, 1, jnp.minimum(1, 1 / jnp.linalg.norm(g)))
         stuck = (memory.failures > 1) & (not allow_noise)
@@ -88,17 +88,17 @@ def lbfgs(
 
 def two_loop(pairs: Pairs, q: Array) -> Array:
     """Hq for q (n,): Algorithm 7.4, with H⁰ = γI.  A missing pair has ρ = 0 and changes nothing."""
-    S, Y, rho, gamma, count = pairs
+    S, Y, rho, gamma, stored = pairs
     m = len(rho)
 
     def back(j, carry):  # from the newest pair to the oldest
         q, alpha = carry
-        i = (count - 1 - j) % m
+        i = (stored - 1 - j) % m
         alpha = alpha.at[i].set(rho[i] * (S[i] @ q))
         return q - alpha[i] * Y[i], alpha
 
     def forth(j, r):  # from the oldest to the newest
-        i = (count + j) % m
+        i = (stored + j) % m
         beta = rho[i] * (Y[i] @ r)
         return r + (alpha[i] - beta) * S[i]
 
@@ -110,15 +110,15 @@ def _with(pairs: Pairs, s: Array, y: Array) -> Pairs:
     """The pairs with a new one in place of the oldest, if its curvature is positive beyond rounding."""
     sy, yy = s @ y, y @ y
     good = (sy > float(jnp.finfo(s.dtype).eps) * yy) & jnp.isfinite(yy)
-    i = pairs.count % len(pairs.rho)
+    i = pairs.stored % len(pairs.rho)
 
     def put(rows: Array, new: Array) -> Array:  # one row is written: the ring is not copied
         return rows.at[i].set(jnp.where(good, new, rows[i]))
 
     S, Y, rho = put(pairs.S, s), put(pairs.Y, y), put(pairs.rho, 1 / sy)
-    return Pairs(S, Y, rho, jnp.where(good, sy / yy, pairs.gamma), pairs.count + good.astype(jnp.int32))
+    return Pairs(S, Y, rho, jnp.where(good, sy / yy, pairs.gamma), pairs.stored + good.astype(jnp.int32))
 
 
 def _without(pairs: Pairs, forget: Array) -> Pairs:
     """No pairs, where they are to be forgotten."""
-    return pairs._replace(rho=jnp.where(forget, 0, pairs.rho), count=jnp.where(forget, 0, pairs.count))
+    return pairs._replace(rho=jnp.where(forget, 0, pairs.rho), stored=jnp.where(forget, 0, pairs.stored))

@@ -14,7 +14,7 @@ from nnrun.optimizer.adam import adam
 from nnrun.options import Count, Fraction, Patterns, Positive, Rate
 from nnrun.types import Tree
 
-__all__ = ["muon"]
+__all__ = ["muon", "orthogonalised"]
 
 # Jordan's coefficients, which lift small singular values fastest and let all end near 1, but not at 1.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
@@ -32,7 +32,7 @@ def muon(
     eps: Positive = 1e-8,
     adam_only: Patterns | None = None,
 ) -> optax.GradientTransformation:
-    """Muon: momentum of each matrix, turned into the nearest orthogonal matrix.
+    """Muon: the momentum of each matrix, made nearly orthogonal.
 
     Matrices     m ← μm + (1 − μ)g,  u = μm + (1 − μ)g (without nesterov: m),
                  x ← x − α √max(1, outputs / inputs) O,  O ≈ UVᵀ for u = UΣVᵀ

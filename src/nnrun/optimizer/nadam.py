@@ -16,7 +16,7 @@ def nadam(
     eps: Positive = 1e-8,
     momentum_decay: Rate = 4e-3,
 ) -> optax.GradientTransformation:
-    """Nadam: Adam with Nesterov momentum, whose momentum grows in the first thousand steps.
+    """Nadam: Adam with Nesterov momentum, which grows slowly from half its size.
 
     μₜ = β₁(1 − ½ · 0.96^(ψt)),  m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²
     m̂ = μₜ₊₁ m / (1 − μ₁⋯μₜ₊₁) + (1 − μₜ) g / (1 − μ₁⋯μₜ),  v̂ = v / (1 − β₂ᵗ),  x ← x − α m̂ / (√v̂ + ε)
@@ -24,7 +24,8 @@ def nadam(
     learning_rate    α ≥ 0
     b1, b2           β₁, β₂ in [0, 1): decay of the first and second moment
     eps              ε > 0: outside the root
-    momentum_decay   ψ ≥ 0: how fast μ grows from β₁/2 to β₁; from 1e6 on it is β₁ at once
+    momentum_decay   ψ ≥ 0: how fast μ grows from β₁/2 to β₁, with 4e-3 to 0.9 β₁ in 10 000 steps; with 1e6 it is
+                     β₁ at once
     State: 8 bytes a parameter (m, v); the product of the μ is one number for each array.
     Use: in place of Adam, when its first steps overshoot and one more option is no burden.
     torch: the same.  optax has no ψ, its μ is β₁ from the start: momentum_decay = 1e6.  Dozat has μₜ in the

@@ -14,7 +14,25 @@ _ROWS = 32  # rows of the Hessian that are computed at once: their activations a
 
 
 def newton(damping: Rate = 0.0, max_parameters: Count = 4096, allow_noise: bool = False) -> Method:
-    """Newton's method."""
+    """Newton's method with the exact Hessian, for small problems; full batch only.
+
+    x ← x − (∇²f + λI)⁻¹ ∇f
+
+    The minimum of the parabola that has the value, slope and curvature of f at x.  There is no learning rate: the
+    curvature says how far the minimum is, and near a minimum the correct digits double at every step.  It goes
+    to where the slope vanishes, be it a saddle or a maximum, and it may go up: start near the minimum, or take
+    `newton_cg`, which searches along its step.  Where the Hessian is singular (the softmax's, without a penalty)
+    the step is not finite or not sensible; λ > 0 helps.
+
+    damping          λ ≥ 0
+    max_parameters   the most parameters for which the Hessian is formed, 1, 2, ...
+    allow_noise      whether to accept mini-batches and noise, to watch it fail: the step goes all the way to the
+                     minimum of one batch
+    State: the last gradient; within a step the Hessian and its factors, 8 bytes a pair of parameters in float32.
+    Lecture: no learning rate, but a net of a million parameters has a Hessian of 10¹² entries.
+    Raises ValueError, with the memory needed, if there are more than max_parameters parameters.
+    Source: Nocedal & Wright 2006, equation 3.30.
+    """
 
     def init(objective, params):
         space = flat(objective, params)
@@ -32,3 +50,12 @@ def newton(damping: Rate = 0.0, max_parameters: Count = 4096, allow_noise: bool 
         return space.unravel(x), past.then(evaluation, 1), space.reported(evaluation)
 
     return Method(init, step, exact=not allow_noise)
+
+
+def _check_size(n: int, limit: int, itemsize: int) -> None:
+    if n > limit:
+        memory = 2 * n**2 * itemsize / 2**30
+        raise ValueError(
+            f"the Hessian of {n:,} parameters and its factors need {memory:,.3g} GiB, and max_parameters is "
+            f"{limit:,}; use newton_cg or lbfgs, which do not form it"
+        )

@@ -62,8 +62,10 @@ def newton_cg(
             jnp.minimum(0.5, jnp.sqrt(size)) * size,
             jnp.where(failures > 0, 0, max_cg),
         )
-        p = jnp.where(solution.p @ g < 0, solution.p, -g)
-        found = line_search(space, p, past.evaluation, 1.0, Wolfe(limit=max_line_search), failures > 1)
+        known = solution.p @ g < 0
+        p = jnp.where(known, solution.p, -g)
+        alpha = jnp.where(known, 1, jnp.minimum(1, 1 / size))
+        found = line_search(space, p, past.evaluation, alpha, Wolfe(limit=max_line_search), failures > 1)
         failures = jnp.where(found.alpha > 0, 0, failures + 1)
         past = past.then(found.evaluation, found.evaluations)
         memory = Memory(past, memory.products + solution.products, failures)

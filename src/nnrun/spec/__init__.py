@@ -11,6 +11,7 @@ from nnrun.spec.sections import (
     ScheduleCommon,
     Train,
 )
+from nnrun.spec.yaml12 import parse
 
 __all__ = [
     "BLOCKS",
@@ -24,5 +25,6 @@ __all__ = [
     "OptimizerCommon",
     "ScheduleCommon",
     "Train",
+    "parse",
     "read",
 ]

@@ -1,0 +1,93 @@
+"""The application that the commands belong to, and the options that several of them have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnrun import __version__, console
+from nnrun.errors import RunError, SpecError, one_line
+
+__all__ = [
+    "Device",
+    "Exact",
+    "Json",
+    "Quiet",
+    "Root",
+    "RunName",
+    "app",
+    "options",
+    "prepare_device",
+    "resolved",
+    "settle",
+]
+
+app = typer.Typer(
+    name="nnrun",
+    help="Train neural networks from a YAML file: hand-written optimizers, exact resume, honest statistics.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, gpu or tpu.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or the beginning of its name.")]
+Root = Annotated[Path, typer.Option("--runs-root", help="The folder that run folders lie in.")]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="Refuse if versions, device, data or code have changed.")
+]
+
+
+def _version(value: bool) -> None:
+    if value:
+        console.show(f"nnrun {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Train neural networks from a YAML file: hand-written optimizers, exact resume, honest statistics."""
+    del version, debug
+
+
+def resolved(folder: Path) -> Path:
+    """The spec that a run was made from."""
+    file = folder / "resolved.yaml"
+    if not file.is_file():
+        raise RunError(f"{one_line(file)}: missing; restore it or start a new run")
+    return file
+
+
+def prepare_device(device: str, spec: Path, overrides: list[str]) -> None:
+    """Settles the device; the spec is read before that, so that mistakes in it are told without jax."""
+    _check_device(device)
+    from nnrun import catalog
+    from nnrun import spec as spec_module
+
+    document = spec_module.read(spec, overrides)
+    catalog.check_names(document)
+    from nnrun import device as device_module
+
+    device_module.prepare(device, document.sections["train"].deterministic)
+
+
+def settle(device: str) -> None:
+    """Settles the device for what has no spec."""
+    _check_device(device)
+    from nnrun import device as device_module
+
+    device_module.prepare(device)
+
+
+def _check_device(device: str) -> None:
+    if device not in ("auto", "cpu", "gpu", "tpu"):
+        raise SpecError(f"--device: got {one_line(device, 40)!r}; write auto, cpu, gpu or tpu")

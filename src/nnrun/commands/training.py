@@ -1,0 +1,91 @@
+"""train, resume, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnrun import console
+from nnrun.commands._app import Device, Exact, Json, Quiet, Root, RunName, app, prepare_device, resolved
+
+__all__ = ["evaluate", "resume", "train"]
+
+
+@app.command()
+def train(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML file; `nnrun init` writes one.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Changes: optimizer.learning_rate=3e-4"),
+    ] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option("--run-dir", help="The exact run folder; new or empty.")
+    ] = None,
+    runs_root: Root = Path("runs"),
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train what a spec describes, in a new run folder."""
+    prepare_device(device, spec, overrides or [])
+    from nnrun import session
+
+    prepared = session.prepare(spec, overrides or [])
+    folder = session.create(prepared, run_dir, runs_root)
+    console.watch(prepared, folder, quiet, as_json)
+
+
+@app.command()
+def resume(
+    run_name: RunName,
+    runs_root: Root = Path("runs"),
+    device: Device = "auto",
+    exact: Exact = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with an interrupted run, bit for bit; nothing to do if it is done."""
+    from nnrun.record import run
+
+    folder = run.resolve(run_name, runs_root)
+    if run.status(folder) == "done":
+        if not as_json:
+            console.show(f"{folder} is done; nothing to do")
+        return console.report(folder, as_json)
+    run.check_free(folder)  # at once, before anything slow
+    prepare_device(device, resolved(folder), [])
+    from nnrun import session
+
+    return console.watch(session.reopen(folder, console.warn, exact), folder, quiet, as_json)
+
+
+@app.command()
+def evaluate(
+    run_name: RunName,
+    split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="last, best, or a step.")] = "best",
+    runs_root: Root = Path("runs"),
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Metrics of a run on a part of its data."""
+    from nnrun.record import run
+
+    folder = run.resolve(run_name, runs_root)
+    prepare_device(device, resolved(folder), [])
+    from nnrun import evaluation
+    from nnrun.report import summary, table
+
+    found = evaluation.evaluate_run(folder, split, checkpoint, console.warn)
+    if as_json:
+        return console.print_json(found)
+    if "runs" in found:
+        seeds = len(found["runs"])
+        head = f"{found['run_dir']}  {summary.seeds_line(seeds, seeds)}"
+        return console.show(
+            head, table.metric_table({checkpoint: found["mean"]}, {checkpoint: found["ci95"]})
+        )
+    head = f"{found['run_dir']}  step {found['step']}"
+    return console.show(head, table.metric_table({checkpoint: found["metrics"]}))

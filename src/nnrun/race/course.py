@@ -1,0 +1,90 @@
+"""The path of a method over a surface, at the learning rate that suits it best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from nnrun.types import Method, Surface
+
+__all__ = ["RATES", "Path", "run", "settled"]
+
+RATES = np.logspace(-5, 1, 49)  # eight to a decade
+_OUT = 1e3  # a path that leaves the window by this many of its widths has diverged
+
+
+class Path(NamedTuple):
+    """Where a method went."""
+
+    label: str
+    learning_rate: float | None  # None: it has none
+    points: np.ndarray  # (steps + 1, 2) from the start on; NaN after it has diverged
+    values: np.ndarray  # (steps + 1,) of the surface there, without noise
+    steps: int | None  # after which it stayed at the goal; None: it did not
+
+
+def run(
+    surface: Surface,
+    label: str,
+    make: Callable[[Array], Method],
+    rates: np.ndarray | None,
+    steps: int,
+    seed: int,
+) -> Path:
+    """Races one method.
+
+    make    learning rate -> Method
+    rates   those to try, at once in one program; None: the method has none, or only one
+    Of several rates whose paths stay in the window, the one that is at the goal for good first wins, or else the
+    lowest over the last tenth; where every path leaves the window, of all of them.
+    """
+    tried = np.ones(1) if rates is None else rates
+    points, values = jax.jit(jax.vmap(lambda rate: _trace(surface, make(rate), steps, seed)))(tried)
+    points, values = np.asarray(points), np.asarray(values)
+    points = np.where(np.isfinite(values)[..., None], points, np.nan)
+    best = min(range(len(values)), key=lambda i: _rank(surface, points[i], values[i]))
+    reached = settled(values[best], surface.goal)
+    rate = None if rates is None else float(tried[best])
+    return Path(label, rate, points[best], values[best], reached)
+
+
+def _trace(surface: Surface, method: Method, steps: int, seed: int) -> tuple[Array, Array]:
+    """Points (steps + 1, 2) and true values (steps + 1,) of a path."""
+    key, start = jax.random.key(seed), jnp.asarray(surface.start, float)
+    (left, right), (bottom, top) = surface.window
+    middle = jnp.array([left + right, bottom + top]) / 2
+    reach = _OUT * max(right - left, top - bottom)
+
+    def objective(t: Array) -> Callable[[Array], tuple[Array, Any]]:
+        error = surface.noise * jax.random.normal(jax.random.fold_in(key, t), (2,))
+        return lambda x: (surface.value(x) + (error * x).sum(), ())
+
+    def step(carry: tuple[Array, Any], t: Array) -> tuple[tuple[Array, Any], Array]:
+        x, memory, _ = method.step(objective(t), *carry)
+        x = jnp.where(jnp.abs(x - middle).max() < reach, x, jnp.nan)
+        return (x, memory), x
+
+    memory = method.init(objective(jnp.int32(0)), start)
+    _, path = lax.scan(step, (start, memory), jnp.arange(steps, dtype=jnp.int32))
+    points = jnp.concatenate([start[None], path])
+    return points, jax.vmap(surface.value)(points)
+
+
+def _rank(surface: Surface, points: np.ndarray, values: np.ndarray) -> tuple[bool, float, float]:
+    low, high = np.array(surface.window).T
+    inside = bool(((points >= low) & (points <= high)).all())
+    reached = settled(values, surface.goal)
+    end = float(np.mean(values[-max(1, len(values) // 10) :]))
+    return (not inside, np.inf if reached is None else reached, end if np.isfinite(end) else np.inf)
+
+
+def settled(values: np.ndarray, goal: float) -> int | None:
+    """The first step from which on the values stay at or below the goal; None: there is none."""
+    above = np.flatnonzero(~(values <= goal))
+    first = int(above[-1]) + 1 if len(above) else 0
+    return first if first < len(values) else None

@@ -1,0 +1,196 @@
+"""The picture of a race: contours with the paths on the left, the curves of the values on the right."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import BoundaryNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
+from scipy.ndimage import zoom
+
+from nnrun.race.course import Path
+from nnrun.types import Surface
+
+__all__ = ["GRID", "draw"]
+
+GRID = 240  # points of a contour map on each axis
+
+_COLOURS = (  # Okabe & Ito 2008: told apart by colour-blind readers too
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442",
+)  # fmt: skip
+_STYLES = ("-", "--", ":")
+_FRAMES = 90
+_PER_SECOND = 15
+_REST = 2500  # milliseconds that a GIF stays at its end
+_STILL_DPI, _MOVING_DPI = 110, 80
+_LEAST = 1e-8  # of the range of values: what a logarithmic picture shows as 0
+_PAGE = """<!doctype html><html lang=en><meta charset=utf-8><title>nnrun race: TITLE</title>
+<body style="font:14px sans-serif;margin:1em auto;max-width:820px">
+<img id=picture alt="the paths of the optimizers over TITLE, and their values" style="width:100%">
+<p><button id=play>pause</button> <input id=at type=range min=0 value=0 style="width:80%" aria-label=step></p>
+<script>
+const frames = FRAMES, picture = document.getElementById("picture"), at = document.getElementById("at"),
+      play = document.getElementById("play");
+let playing = true;
+at.max = frames.length - 1;
+const show = () => { picture.src = frames[at.value]; };
+at.oninput = () => { playing = false; play.textContent = "play"; show(); };
+play.onclick = () => { playing = !playing; play.textContent = playing ? "pause" : "play"; };
+setInterval(() => { if (playing) { at.value = (+at.value + 1) % frames.length; show(); } }, SPEED);
+show();
+</script></body></html>
+"""
+
+
+def draw(
+    surface: Surface,
+    paths: Sequence[Path],
+    title: str,
+    suffix: str,
+    tick: Callable[[], None] = lambda: None,
+    grid: int = GRID,
+    marks: Mapping[str, tuple[float, float]] | None = None,
+) -> bytes:
+    """The content of a PNG, or of a GIF or HTML page that plays, by the suffix of its file.
+
+    grid   points of the contour map on each axis where the surface is evaluated; between them it is smooth
+    marks   points of the surface to show, by name
+    tick   called for every frame, for a progress display; what it raises ends the drawing
+    """
+    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        still = suffix == ".png"
+        figure = Figure(figsize=(10, 4.6), dpi=_STILL_DPI if still else _MOVING_DPI, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        lowest = min(float(np.nanmin(path.values)) for path in paths)
+        surface = surface._replace(floor=min(surface.floor, lowest))  # that of a plane is only estimated
+        show, moving = _plot(figure, surface, paths, title, grid)
+        for name, point in (marks or {}).items():
+            figure.axes[0].plot(*point, "k^", ms=5)
+            figure.axes[0].annotate(name, point, textcoords="offset points", xytext=(5, 5), fontsize=8)
+        last = len(paths[0].values) - 1
+        if still:
+            show(last)
+            tick()
+            content = io.BytesIO()
+            figure.savefig(content, format="png")
+            return content.getvalue()
+        steps = np.unique(np.linspace(0, last, _FRAMES).round().astype(int)).tolist()
+        frames = list(_frames(canvas, show, moving, steps, tick))
+    return _page(frames, title) if suffix == ".html" else _gif(frames)
+
+
+def _frames(
+    canvas: FigureCanvasAgg, show: Callable[[int], None], moving: list[Line2D], steps: list[int], tick: Any
+) -> Iterator[Image.Image]:
+    """A picture for each of the steps; what does not move is drawn once."""
+    canvas.draw()
+    behind = canvas.copy_from_bbox(canvas.figure.bbox)
+    for step in steps:
+        show(step)
+        canvas.restore_region(behind)
+        for line in moving:
+            line.axes.draw_artist(line)  # type: ignore[union-attr]
+        yield Image.fromarray(np.asarray(canvas.buffer_rgba()).copy()).convert("RGB")
+        tick()
+
+
+def _gif(frames: list[Image.Image]) -> bytes:
+    """A GIF that plays for ever and rests at its end; one palette for all frames, so that nothing flickers."""
+    palette = frames[-1].quantize(255, dither=Image.Dither.NONE)
+    fewer = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    content = io.BytesIO()
+    times = [*[1000 // _PER_SECOND] * (len(fewer) - 1), _REST]
+    fewer[0].save(
+        content, "GIF", save_all=True, append_images=fewer[1:], duration=times, loop=0, optimize=False
+    )
+    return content.getvalue()
+
+
+def _page(frames: list[Image.Image], title: str) -> bytes:
+    """An HTML page that holds the frames, plays them, and lets one drag through them."""
+    pictures = []
+    for frame in frames:
+        content = io.BytesIO()
+        frame.quantize(255, dither=Image.Dither.NONE).save(content, "PNG")
+        pictures.append("data:image/png;base64," + base64.b64encode(content.getvalue()).decode())
+    text = _PAGE.replace("TITLE", html.escape(title)).replace("SPEED", str(1000 // _PER_SECOND))
+    return text.replace("FRAMES", json.dumps(pictures)).encode()
+
+
+def _plot(
+    figure: Figure, surface: Surface, paths: Sequence[Path], title: str, grid: int
+) -> tuple[Callable[[int], None], list[Line2D]]:
+    """Draws everything that stays; returns the function that shows the first steps of the paths, and its lines."""
+    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
+    figure.suptitle(title)
+    _contours(left, surface, grid)
+    scale = _scale(surface, paths)
+    lines = []
+    for i, path in enumerate(paths):
+        look = {"color": _COLOURS[i % len(_COLOURS)], "linestyle": _STYLES[i // len(_COLOURS) % len(_STYLES)]}
+        (trail,) = left.plot([], [], lw=1.6, **look)
+        (head,) = left.plot([], [], "o", ms=6, color=look["color"], mec="white", mew=0.8)
+        (curve,) = right.plot([], [], lw=1.6, label=_label(path), **look)
+        lines.append((trail, head, curve))
+    right.set(xlabel="step", ylabel="value above the least", yscale="log", xlim=(0, len(paths[0].values) - 1))
+    heights = np.concatenate([path.values for path in paths]) - surface.floor
+    top = max(float(np.nanmax(np.where(heights < 1e3 * heights[0], heights, np.nan))), scale)
+    right.set_ylim(scale, 2 * top)
+    right.axhline(max(surface.goal - surface.floor, scale), color="0.6", lw=0.8, ls="--")
+    right.legend(loc="upper right", fontsize=8, framealpha=0.85)
+
+    def show(step: int) -> None:
+        for path, (trail, head, curve) in zip(paths, lines, strict=True):
+            trail.set_data(path.points[: step + 1, 0], path.points[: step + 1, 1])
+            head.set_data(path.points[step : step + 1, 0], path.points[step : step + 1, 1])
+            curve.set_data(np.arange(step + 1), np.maximum(path.values[: step + 1] - surface.floor, scale))
+
+    return show, [line for three in lines for line in three]
+
+
+def _label(path: Path) -> str:
+    rate = "" if path.learning_rate is None else f"  rate {path.learning_rate:.2g}"
+    return f"{path.label[:40]}{rate}"
+
+
+def _scale(surface: Surface, paths: Sequence[Path]) -> float:
+    """The least height above the floor that the curves show."""
+    start = max(float(path.values[0]) for path in paths) - surface.floor
+    return max(start, 1e-12) * _LEAST
+
+
+def _contours(axes: Any, surface: Surface, grid: int) -> None:
+    (left, right), (bottom, top) = surface.window
+    xs, ys = np.linspace(left, right, grid), np.linspace(bottom, top, grid)
+    points = jnp.asarray(np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2), float)
+    found = np.asarray(jax.jit(lambda p: jax.lax.map(surface.value, p, batch_size=64))(points))
+    heights = zoom(found.reshape(grid, grid), GRID / grid) - surface.floor
+    xs, ys = np.linspace(left, right, GRID), np.linspace(bottom, top, GRID)
+    low = max(float(np.quantile(heights, 0.002)), 1e-6 * float(heights.max()))
+    levels = np.geomspace(low, float(heights.max()), 22)
+    shown = np.maximum(heights, low)
+    extent = (left, right, bottom, top)
+    axes.imshow(
+        shown,
+        norm=BoundaryNorm(levels, 256),
+        cmap="Blues",
+        alpha=0.55,
+        extent=extent,
+        origin="lower",
+        aspect="auto",
+    )
+    axes.contour(xs, ys, shown, levels, colors="0.55", linewidths=0.4)
+    axes.plot(*surface.start, "k+", ms=9)
+    axes.set(xlim=(left, right), ylim=(bottom, top))
