@@ -176,21 +176,14 @@ def _contours(axes: Any, surface: Surface, grid: int) -> None:
     xs, ys = np.linspace(left, right, grid), np.linspace(bottom, top, grid)
     points = jnp.asarray(np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2), float)
     found = np.asarray(jax.jit(lambda p: jax.lax.map(surface.value, p, batch_size=64))(points))
-    heights = zoom(found.reshape(grid, grid), GRID / grid) - surface.floor
+    heights = np.asarray(zoom(found.reshape(grid, grid), GRID / grid)) - surface.floor
     xs, ys = np.linspace(left, right, GRID), np.linspace(bottom, top, GRID)
     low = max(float(np.quantile(heights, 0.002)), 1e-6 * float(heights.max()))
     levels = np.geomspace(low, float(heights.max()), 22)
     shown = np.maximum(heights, low)
     extent = (left, right, bottom, top)
-    axes.imshow(
-        shown,
-        norm=BoundaryNorm(levels, 256),
-        cmap="Blues",
-        alpha=0.55,
-        extent=extent,
-        origin="lower",
-        aspect="auto",
-    )
+    look = {"norm": BoundaryNorm(levels.tolist(), 256), "cmap": "Blues", "alpha": 0.55}
+    axes.imshow(shown, extent=extent, origin="lower", aspect="auto", **look)
     axes.contour(xs, ys, shown, levels, colors="0.55", linewidths=0.4)
     axes.plot(*surface.start, "k+", ms=9)
     axes.set(xlim=(left, right), ylim=(bottom, top))

@@ -19,6 +19,7 @@ def beale() -> Surface:
 
     def value(x: Array) -> Array:
         a, b = x[0], x[1]
-        return sum(jnp.square(c - a + a * b**i) for i, c in ((1, 1.5), (2, 2.25), (3, 2.625)))
+        residuals = [1.5 - a + a * b, 2.25 - a + a * b**2, 2.625 - a + a * b**3]
+        return jnp.square(jnp.stack(residuals)).sum()
 
     return Surface(value, (1.0, 1.5), ((-0.5, 4.2), (-1.2, 1.8)), goal=1e-3, floor=0.0, noise=0.0)
