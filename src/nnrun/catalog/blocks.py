@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from nnrun import spec
 from nnrun.catalog import bound, user_code
 from nnrun.catalog.bound import Bound
-from nnrun.catalog.listing import KINDS, SUPPLIED, details, entries, names, parameters, summary
+from nnrun.catalog.listing import KINDS, SUPPLIED, details, entries, names, parameters, required, summary
 from nnrun.errors import SpecError, one_line
 from nnrun.spec import schema
 from nnrun.spec.problem import Path, Place, Problem, place_of, refusal
@@ -36,6 +36,7 @@ __all__ = [
     "find",
     "names",
     "parameters",
+    "required",
     "summary",
     "user_files",
     "user_names",

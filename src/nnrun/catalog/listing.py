@@ -6,7 +6,7 @@ import ast
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["KINDS", "SUPPLIED", "details", "entries", "names", "parameters", "summary"]
+__all__ = ["KINDS", "SUPPLIED", "details", "entries", "names", "parameters", "required", "summary"]
 
 KINDS = ("data", "model", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface")
 SUPPLIED = {  # parameters that build fills in; a spec must not name them
@@ -44,6 +44,18 @@ def details(kind: str, name: str) -> str:
 def parameters(kind: str, name: str) -> list[str]:
     """The names of an entry's options, without those that nnrun supplies."""
     return [one.arg for one in _arguments(kind, name) if one.arg not in SUPPLIED.get(kind, ())]
+
+
+def required(kind: str, name: str) -> list[str]:
+    """The names of the options of an entry that have no default."""
+    arguments = _source(kind, name).args
+    positional = arguments.args[: len(arguments.args) - len(arguments.defaults)]
+    alone = [
+        one
+        for one, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if default is None
+    ]
+    return [one.arg for one in [*positional, *alone] if one.arg not in SUPPLIED.get(kind, ())]
 
 
 def entries(kind: str, name: str) -> dict[str, str]:

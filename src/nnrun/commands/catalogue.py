@@ -10,28 +10,37 @@ import typer
 from nnrun import console
 from nnrun.commands._app import Json, app
 from nnrun.errors import SpecError, one_line
+from nnrun.spec import COMMON, schema
+from nnrun.spec.schema import nearest
 
-__all__ = ["init", "list_", "schema"]
+__all__ = ["init", "list_", "schema_"]
+
+_COLUMNS = 64  # of a plot
 
 
 @app.command("list")
 def list_(
-    kind: Annotated[
-        str | None, typer.Argument(metavar="KIND", help="data, model, layer, loss, optimizer or schedule.")
-    ] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="KIND", help="data, model, optimizer, ...")] = None,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One entry, with its options.")] = None,
+    plot: Annotated[
+        bool,
+        typer.Option("--plot", help="Draw a schedule; NAME may be a block: '{name: cosine, warmup: 10%}'."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List what a spec can name: data sets, models, layers, losses, optimizers, schedules; or one, in full."""
     from nnrun import catalog
-    from nnrun.spec import schema
 
     if kind and kind not in (known := catalog.KINDS):
-        raise SpecError(f"list: there is no kind {one_line(kind, 60)!r}; {schema.nearest(kind, known)}")
+        raise SpecError(f"list: there is no kind {one_line(kind, 60)!r}; {nearest(kind, known)}")
+    if plot:
+        return console.show(_plot(kind, name))
     if kind and name:
         if name not in (known := catalog.names(kind)):
-            raise SpecError(f"list: there is no {kind} {one_line(name, 60)!r}; {schema.nearest(name, known)}")
-        return console.show(catalog.details(kind, name))
+            raise SpecError(f"list: there is no {kind} {one_line(name, 60)!r}; {nearest(name, known)}")
+        common = schema.keys(COMMON[kind]) if kind in COMMON else ()
+        shared = [f"\nEvery block of this kind has also: {', '.join(common)}"] if common else []
+        return console.show(catalog.details(kind, name), *shared)
     kinds = [kind] if kind else list(catalog.KINDS)
     found = {k: {name: catalog.summary(k, name) for name in catalog.names(k)} for k in kinds}
     if as_json:
@@ -41,8 +50,24 @@ def list_(
     return console.show(catalogue.table(found))
 
 
-@app.command()
-def schema() -> None:
+def _plot(kind: str | None, name: str | None) -> str:
+    """A schedule over a run, as text."""
+    if kind != "schedule" or not name:
+        raise SpecError("list: --plot draws a schedule; write `nnrun list schedule cosine --plot`")
+    from nnrun import catalog, course
+    from nnrun.duration import Clock
+    from nnrun.report import plot
+
+    text = name
+    if name in catalog.names("schedule"):  # what must be written, so that there is something to see
+        needed = [key for key in ("every", "period", "decay") if key in catalog.required("schedule", name)]
+        text = "{" + ", ".join([f"name: {name}", *(f"{key}: 25%" for key in needed)]) + "}"
+    values = course.factors(text, Path.cwd(), Clock(1, 100, 1000), _COLUMNS)
+    return f"{text}\n{plot.curve(values.tolist(), ('start of the run', 'end'))}"
+
+
+@app.command("schema")
+def schema_() -> None:
     """Print the JSON Schema of a spec, for editors."""
     from nnrun.catalog import json_schema
 

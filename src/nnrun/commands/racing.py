@@ -12,7 +12,8 @@ from nnrun.commands._app import Device, Json, Quiet, Root, app, prepare_device, 
 from nnrun.errors import SpecError, one_line
 
 if TYPE_CHECKING:
-    from nnrun.types import Surface
+    from nnrun.race.course import Path as Course
+    from nnrun.race.ground import Ground
 
 __all__ = ["race"]
 
@@ -53,35 +54,48 @@ def race(
 
         folder = run.resolve(run_name, runs_root)
         prepare_device(device, resolved(folder), [])
-        title, ground, marks = _plane(folder, checkpoints)
+        from nnrun.race import ground
+
+        place = ground.of_run(folder, checkpoints, console.warn)
     else:
-        from nnrun.race import entrants
-
         settle(device)
-        title, marks = surface, {}
-        ground = entrants.surface(surface, Path.cwd())
-    from nnrun import signals
-    from nnrun.race import course, entrants, report
+        from nnrun.race import ground
 
-    rates = course.RATES[::3] if run_name else course.RATES  # a step of a network takes its time
-    racers = [entrants.entrant(text, Path.cwd(), steps, rates) for text in optimizers or entrants.LECTURE]
-    paths = []
-    with signals.deferred(), console.counting("racing", len(racers), quiet or as_json) as tick:
-        for one in racers:
-            paths.append(course.run(ground, one.label, one.make, one.rates, steps, seed))
-            tick()
-    if output:
-        from nnrun.race import draw
-        from nnrun.record import fsio
+        place = ground.of_surface(surface, Path.cwd())
+    from nnrun import session, signals
 
-        with console.counting("drawing", None, quiet or as_json) as tick:
-            grid = 33 if run_name else draw.GRID
-            content = draw.draw(ground, paths, title, output.suffix, tick, grid, marks)
-        fsio.write_file(output, content)
+    with signals.deferred(), session.precision(place.precision):
+        paths = _paths(place, optimizers or [], steps, seed, quiet or as_json)
+        if output:
+            _draw(place, paths, output, quiet or as_json)
+    from nnrun.race import report
+
     if as_json:
-        return console.print_json(report.record(title, ground, paths, output))
-    console.show(report.table(title, ground, paths))
+        return console.print_json(report.record(place.title, place.surface, paths, output))
+    console.show(report.table(place.title, place.surface, paths))
     return console.show(f"picture: {one_line(output)}") if output else None
+
+
+def _paths(place: Ground, optimizers: list[str], steps: int, seed: int, quiet: bool) -> list[Course]:
+    from nnrun.race import course, entrants
+
+    known = optimizers or entrants.LECTURE
+    racers = [entrants.entrant(text, Path.cwd(), steps, place.rates) for text in known]
+    paths = []
+    with console.counting("racing", len(racers), quiet) as tick:
+        for one in racers:
+            paths.append(course.run(place.surface, one.label, one.make, one.rates, steps, seed))
+            tick()
+    return paths
+
+
+def _draw(place: Ground, paths: list[Course], output: Path, quiet: bool) -> None:
+    from nnrun.race import draw
+    from nnrun.record import fsio
+
+    with console.counting("drawing", None, quiet) as tick:
+        content = draw.draw(place.surface, paths, place.title, output.suffix, tick, place.grid, place.marks)
+    fsio.write_file(output, content)
 
 
 def _check_output(output: Path | None) -> None:
@@ -100,21 +114,3 @@ def _check_surface(surface: str, run_name: str | None, checkpoints: str | None) 
         raise SpecError("--run: the run gives the surface; leave --surface out")
     if checkpoints and not run_name:
         raise SpecError("--checkpoints: of which run? write --run RUN")
-
-
-def _plane(folder: Path, checkpoints: str | None) -> tuple[str, Surface, dict[str, tuple[float, float]]]:
-    """The plane of a run: what it is called, its surface, and where the checkpoints lie on it."""
-    from nnrun import session
-    from nnrun.race import plane
-
-    wanted = None
-    if checkpoints:
-        if not all(part.strip().isdecimal() for part in checkpoints.split(",")):
-            raise SpecError(
-                f"--checkpoints: got {one_line(checkpoints, 60)!r}; write three steps: 10,200,400"
-            )
-        wanted = [int(part) for part in checkpoints.split(",")]
-    steps = plane.pick(folder, wanted)
-    found = plane.plane(session.rebuild(folder, console.warn).experiment, folder, steps)
-    marks = {f"step {step}": tuple(point) for step, point in zip(steps, found.points.tolist(), strict=True)}
-    return f"{folder.name}, steps {', '.join(map(str, steps))}", found.surface, marks

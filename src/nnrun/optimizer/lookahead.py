@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from nnrun.optimizer._elementwise import rounded_once
 from nnrun.options import Count, EntryMark, Probability
 
 __all__ = ["lookahead"]
@@ -48,4 +49,4 @@ def lookahead(inner: Inner, every: Count = 5, alpha: Probability = 0.5) -> optax
         change = jax.tree.map(lambda s, x, u: jnp.where(due, s - x, u), slow, params, fast)
         return change, {"inner": memory, "slow": slow, "t": t}
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return rounded_once(optax.GradientTransformationExtraArgs(init, update))

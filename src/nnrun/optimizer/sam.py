@@ -16,7 +16,7 @@ Inner = Annotated[Any, EntryMark("optimizer")]
 
 
 def sam(inner: Inner, radius: Positive = 0.05) -> Method:
-    """SAM: follows the gradient at the worst point near by, towards minima with flat surroundings.
+    """SAM: follows the gradient at the worst point near by, towards flat minima.
 
     g = ∇f(x),  e = ρ g / ‖g‖,  x ← the step of `inner` for the gradient ∇f(x + e)
 

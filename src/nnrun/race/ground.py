@@ -1,0 +1,56 @@
+"""Where a race takes place: a surface of the catalogue, or the plane through three checkpoints of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nnrun import session
+from nnrun.errors import SpecError, one_line
+from nnrun.race import entrants, plane
+from nnrun.race.course import RATES
+from nnrun.types import Surface
+
+__all__ = ["Ground", "of_run", "of_surface"]
+
+
+class Ground(NamedTuple):
+    """A surface and how finely it can be looked at."""
+
+    title: str
+    surface: Surface
+    marks: dict[str, tuple[float, float]]  # points of it, by name
+    precision: str  # float32 or float64
+    rates: np.ndarray  # that are tried
+    grid: int  # points of a contour map on each axis
+
+
+def of_surface(text: str, folder: Path) -> Ground:
+    """The ground of `beale`, or of a block with options.  Raises SpecError."""
+    return Ground(text, entrants.surface(text, folder), {}, "float64", RATES, 240)
+
+
+def of_run(folder: Path, checkpoints: str | None, warn: Callable[[str], None]) -> Ground:
+    """The plane of a run; an evaluation of a network takes its time, so fewer rates and points are tried.
+
+    checkpoints   three steps as text, `10,200,400`; None: the first, the middle and the last
+    Raises SpecError, RunError, DataError.
+    """
+    steps = plane.pick(folder, None if checkpoints is None else _steps(checkpoints))
+    prepared = session.rebuild(folder, warn)
+    precision = prepared.spec.train.precision
+    with session.precision(precision):
+        found = plane.plane(prepared.experiment, folder, steps)
+    marks = {f"step {step}": (x, y) for step, (x, y) in zip(steps, found.points.tolist(), strict=True)}
+    title = f"{folder.name}, steps {', '.join(map(str, steps))}"
+    return Ground(title, found.surface, marks, precision, RATES[::3], 33)
+
+
+def _steps(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise SpecError(f"--checkpoints: got {one_line(text, 60)!r}; write three steps: 10,200,400")
+    return [int(part) for part in parts]
