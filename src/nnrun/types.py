@@ -18,23 +18,9 @@ import numpy as np
 from jax import Array
 
 __all__ = [
-    "Average",
-    "Batch",
-    "Dataset",
-    "Evaluation",
-    "Examples",
-    "Experiment",
-    "Layer",
-    "Loss",
-    "Method",
-    "Objective",
-    "Plan",
-    "Reactive",
-    "Source",
-    "State",
-    "Surface",
-    "Tree",
-]
+    "Average", "Batch", "Dataset", "Evaluation", "Examples", "Experiment", "Layer", "Loss", "Method",
+    "Objective", "Plan", "Reactive", "Source", "State", "Surface", "Tree",
+]  # fmt: skip
 
 Tree = Any  # nested dicts, lists and tuples of arrays
 

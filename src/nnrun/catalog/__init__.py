@@ -3,7 +3,6 @@
 from nnrun.catalog.blocks import (
     KINDS,
     SUPPLIED,
-    Spec,
     bind,
     bind_one,
     check_names,
@@ -14,9 +13,8 @@ from nnrun.catalog.blocks import (
     parameters,
     required,
     summary,
-    user_files,
-    user_names,
 )
+from nnrun.catalog.checked import Spec, user_files, user_names
 
 __all__ = [
     "KINDS",

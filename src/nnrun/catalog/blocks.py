@@ -12,13 +12,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path as FileSystemPath
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel
 
 from nnrun import spec
 from nnrun.catalog import bound, user_code
 from nnrun.catalog.bound import Bound
+from nnrun.catalog.checked import Spec
 from nnrun.catalog.listing import KINDS, SUPPLIED, details, entries, names, parameters, required, summary
 from nnrun.errors import SpecError, one_line
 from nnrun.spec import schema
@@ -27,7 +28,6 @@ from nnrun.spec.problem import Path, Place, Problem, place_of, refusal
 __all__ = [
     "KINDS",
     "SUPPLIED",
-    "Spec",
     "bind",
     "bind_one",
     "check_names",
@@ -38,29 +38,7 @@ __all__ = [
     "parameters",
     "required",
     "summary",
-    "user_files",
-    "user_names",
 ]
-
-
-class Spec(NamedTuple):
-    """A checked spec: functions with their options, and the sections."""
-
-    name: str
-    data: Bound
-    model: Bound
-    loss: Bound
-    optimizer: Bound
-    schedule: Bound
-    penalty: list[Bound]
-    average: list[Bound]
-    train: spec.Train
-    checkpoint: spec.Checkpoint
-    document: spec.Document
-
-    def fail(self, path: Path, message: str) -> SpecError:
-        """The error for a mistake that shows only when the parts meet, at the place of `path`."""
-        return SpecError(str(Problem(place_of(path, self.document.places), path, message)))
 
 
 def find(kind: str, name: str, folder: FileSystemPath | None = None) -> Callable:
@@ -73,19 +51,6 @@ def find(kind: str, name: str, folder: FileSystemPath | None = None) -> Callable
     if name not in names(kind):
         raise LookupError(_no_such(kind, name))
     return getattr(importlib.import_module(f"nnrun.{kind}.{name}"), name)
-
-
-def user_names(spec: Spec) -> set[str]:
-    """The names `module:function` in a spec, those of inner blocks included."""
-    outer = [getattr(spec, key) for key in spec.document.blocks] + spec.penalty + spec.average
-    blocks = [one for block in outer for one in bound.walk(block)]
-    return {one.name for one in blocks if user_code.is_user_name(one.name)}
-
-
-def user_files(spec: Spec) -> list[FileSystemPath]:
-    """The files beside the spec that hold the user's own functions of this spec, each once, sorted."""
-    files = {user_code.module_file(name, spec.document.folder) for name in user_names(spec)}
-    return sorted(file for file in files if file is not None)
 
 
 def check_names(document: spec.Document) -> None:

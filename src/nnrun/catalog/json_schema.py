@@ -36,7 +36,7 @@ _ABOUT = {
 def json_schema() -> _Json:
     """The schema of a whole spec, JSON Schema draft 2020-12.  Imports every entry of the catalogue."""
     definitions: _Json = {}
-    for kind in (kind for kind in listing.KINDS if kind != "surface"):  # of races, not of specs
+    for kind in listing.SPEC_KINDS:
         definitions[kind] = _kind(kind, spec.COMMON.get(kind))
     for kind in (_nested() & set(spec.COMMON)) - {"optimizer"}:  # inside others without the common keys
         definitions[f"inner_{kind}"] = _kind(kind, None)
@@ -70,7 +70,7 @@ def json_schema() -> _Json:
 
 def _nested() -> set[str]:
     """The kinds of which there are blocks inside other blocks."""
-    entries = [listing.entries(kind, name) for kind in listing.KINDS for name in listing.names(kind)]
+    entries = [listing.entries(kind, name) for kind in listing.SPEC_KINDS for name in listing.names(kind)]
     return {kind for inner in entries for kind in inner.values()}
 
 
@@ -128,7 +128,7 @@ class _Generator(GenerateJsonSchema):
     def generate_inner(self, schema: Any) -> _Json:
         found = super().generate_inner(schema)
         kind = str(found.get("$ref", "")).removeprefix(_DEFS)
-        return {_ENTRY: kind} if kind in listing.KINDS else found
+        return {_ENTRY: kind} if kind in listing.SPEC_KINDS else found
 
 
 def _with_references(value: Any) -> Any:

@@ -1,0 +1,47 @@
+"""A spec that has been checked: functions with their options, and the sections."""
+
+from __future__ import annotations
+
+from pathlib import Path as FileSystemPath
+from typing import NamedTuple
+
+from nnrun import spec
+from nnrun.catalog import bound, user_code
+from nnrun.catalog.bound import Bound
+from nnrun.errors import SpecError
+from nnrun.spec.problem import Path, Problem, place_of
+
+__all__ = ["Spec", "user_files", "user_names"]
+
+
+class Spec(NamedTuple):
+    """A checked spec: functions with their options, and the sections."""
+
+    name: str
+    data: Bound
+    model: Bound
+    loss: Bound
+    optimizer: Bound
+    schedule: Bound
+    penalty: list[Bound]
+    average: list[Bound]
+    train: spec.Train
+    checkpoint: spec.Checkpoint
+    document: spec.Document
+
+    def fail(self, path: Path, message: str) -> SpecError:
+        """The error for a mistake that shows only when the parts meet, at the place of `path`."""
+        return SpecError(str(Problem(place_of(path, self.document.places), path, message)))
+
+
+def user_names(spec: Spec) -> set[str]:
+    """The names `module:function` in a spec, those of inner blocks included."""
+    outer = [getattr(spec, key) for key in spec.document.blocks] + spec.penalty + spec.average
+    blocks = [one for block in outer for one in bound.walk(block)]
+    return {one.name for one in blocks if user_code.is_user_name(one.name)}
+
+
+def user_files(spec: Spec) -> list[FileSystemPath]:
+    """The files beside the spec that hold the user's own functions of this spec, each once, sorted."""
+    files = {user_code.module_file(name, spec.document.folder) for name in user_names(spec)}
+    return sorted(file for file in files if file is not None)
