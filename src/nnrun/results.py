@@ -79,7 +79,7 @@ def divergence(lanes: Sequence[Lane]) -> str:
     kept = f"; the best state before, of step {max(saved)}, is kept" if saved else ""
     losses = [lane.latest.get("train/loss", 0.0) for lane in lanes]
     what = "the parameters or moments" if all(map(math.isfinite, losses)) else "the loss"
-    return (
-        f"{what} became infinite or NaN at step {step}{kept}; "
-        "try a smaller optimizer.learning_rate, schedule.warmup=5% or optimizer.clip_norm=1"
-    )
+    remedy = "try a smaller optimizer.learning_rate, schedule.warmup=5% or optimizer.clip_norm=1"
+    if "learning_rate" not in lanes[0].columns:
+        remedy = "it has no learning rate to make smaller; try another one, such as lbfgs"
+    return f"{what} became infinite or NaN at step {step}{kept}; {remedy}"

@@ -179,11 +179,12 @@ def show_view(folder: Path) -> Group:
 
 def _curves(folder: Path) -> list[Text]:
     columns = metrics.columns(metrics.read(folder / "metrics.jsonl"))
+    names = sorted(name for name in columns if name.startswith(("train/", "val/")))
+    width = max(map(len, names), default=0) + 1
     rows = []
-    for name in sorted(columns):
-        if name.startswith(("train/", "val/")):
-            values = columns[name][1].tolist()
-            rows.append(Text.assemble(f"{name:15}", (sparkline(values), "green"), f" {number(values[-1])}"))
+    for name in names:
+        values = columns[name][1].tolist()
+        rows.append(Text.assemble(f"{name:{width}}", (sparkline(values), "green"), f" {number(values[-1])}"))
     return rows
 
 
