@@ -36,6 +36,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 EPOCH = 422  # steps: 54,000 examples of MNIST in batches of 128
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe & Ito 2008
+_LOOK = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+}
 _WIDTH = 900  # pixels
 _DPI = 100
 
@@ -73,10 +81,9 @@ def picture(name: str, says: str) -> str:
 
 def figure(panels: int, height: float = 3.8, **options: Any) -> tuple[Figure, np.ndarray]:
     """A figure with panels side by side, (panels,) axes."""
-    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        made = Figure(figsize=(_WIDTH / _DPI, height), dpi=_DPI, layout="constrained")
-        axes = made.subplots(1, panels, squeeze=False, **options)[0]
-    return made, axes
+    mpl.rcParams.update(_LOOK)
+    made = Figure(figsize=(_WIDTH / _DPI, height), dpi=_DPI, layout="constrained")
+    return made, made.subplots(1, panels, squeeze=False, **options)[0]
 
 
 def band(axes: Any, x: np.ndarray, values: np.ndarray, label: str, colour: str, style: str = "-") -> None:

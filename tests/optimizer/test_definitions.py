@@ -86,6 +86,14 @@ def test_adagrad_dies_away_and_rmsprop_does_not():
     np.testing.assert_allclose(updates(rmsprop(0.1), steady), -0.1 / np.sqrt(1 - 0.9**t), rtol=1e-6)
 
 
+def test_adam_without_bias_correction_on_paper():
+    """Gradients 1 and 1: m = 0.1, 0.19 and v = 0.001, 0.001999; corrected, both steps are the rate."""
+    ones = np.ones((2, 1))
+    raw = updates(adam(0.5, eps=1e-12, bias_correction=False), ones)
+    np.testing.assert_allclose(raw, [[-0.5 * 0.1 / 0.001**0.5], [-0.5 * 0.19 / 0.001999**0.5]], rtol=1e-9)
+    np.testing.assert_allclose(updates(adam(0.5, eps=1e-12), ones), [[-0.5], [-0.5]], rtol=1e-9)
+
+
 def test_adagrad_of_optax_starts_at_a_tenth():
     found = updates(adagrad(0.5), [[0.3], [0.4]])
     np.testing.assert_allclose(found, [[-0.5], [-0.5 * 0.4 / 0.5]], rtol=1e-6)

@@ -1,4 +1,7 @@
-"""Products with second derivatives, in reverse mode alone, and conjugate gradients on them."""
+"""Products with second derivatives, in reverse mode alone, and conjugate gradients on them.
+
+Names: Nocedal & Wright 2006, chapter 7.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,6 @@ class Solution(NamedTuple):
     """Where conjugate gradients end."""
 
     p: Array  # (n,)
-    negative: Array  # () whether a direction of no or negative curvature ended them
     products: Array  # () int32: how many were made
 
 
@@ -54,26 +56,29 @@ def gauss_newton_product(objective: Objective, params: Tree, space: Flat) -> Pro
     return product
 
 
-def conjugate_gradients(product: Product, g: Array, tolerance: Array, limit: Array | int) -> Solution:
-    """Minimises gᵀp + ½ pᵀBp from p = 0 until ‖Bp + g‖ < tolerance, at most `limit` products.
+def conjugate_gradients(product: Product, g: Array, limit: Array | int) -> Solution:
+    """Minimises gᵀp + ½ pᵀBp from p = 0, at most `limit` products: the inner loop of Algorithm 7.1.
 
-    Nocedal & Wright 2006, the inner loop of Algorithm 7.1: it ends where dᵀBd ≤ 0, with p so far.
+    It ends where the residual r = Bp + g is small, ‖r‖ < min(½, √‖g‖)‖g‖, so that far from the minimum no work is
+    wasted and near it the steps are Newton's; and at a direction d with dᵀBd ≤ 0, with p so far, which may be 0.
     """
+    size = jnp.linalg.norm(g)
+    tolerance = jnp.minimum(0.5, jnp.sqrt(size)) * size
 
     def body(carry):
-        z, r, d, rr, _, j = carry
+        p, r, d, rr, _, j = carry
         Bd = product(d)
         curvature = d @ Bd
-        negative = ~(curvature > 0)
-        alpha = jnp.where(negative, 0, rr / curvature)
-        z, r = z + alpha * d, r + jnp.where(negative, 0, alpha * Bd)
-        new = r @ r
-        return z, r, new / rr * d - r, new, negative, j + 1
+        convex = curvature > 0
+        alpha = jnp.where(convex, rr / curvature, 0)
+        p, r = p + alpha * d, r + jnp.where(convex, alpha * Bd, 0)
+        beta = (r @ r) / rr
+        return p, r, beta * d - r, r @ r, convex, j + 1
 
     def goes_on(carry):
-        _, _, _, rr, negative, j = carry
-        return (rr > 0) & (jnp.sqrt(rr) >= tolerance) & ~negative & (j < limit)
+        _, _, _, rr, convex, j = carry
+        return convex & (rr > 0) & (jnp.sqrt(rr) >= tolerance) & (j < limit)
 
-    start = (jnp.zeros_like(g), g, -g, g @ g, jnp.array(False), jnp.zeros((), jnp.int32))
-    z, _, _, _, negative, j = lax.while_loop(goes_on, body, start)
-    return Solution(z, negative, j)
+    start = (jnp.zeros_like(g), g, -g, g @ g, jnp.array(True), jnp.zeros((), jnp.int32))
+    p, _, _, _, _, j = lax.while_loop(goes_on, body, start)
+    return Solution(p, j)

@@ -12,7 +12,7 @@ from jax import Array, lax
 from nnrun.optimizer._flat import Flat
 from nnrun.types import Evaluation, Tree
 
-__all__ = ["Found", "Wolfe", "line_search"]
+__all__ = ["Found", "Search", "Trial", "Wolfe", "line_search"]
 
 
 class Wolfe(NamedTuple):
@@ -43,7 +43,7 @@ class Trial(NamedTuple):
 class Search(NamedTuple):
     """The state between two trials."""
 
-    low: Trial  # the lowest trial that decreases f enough; α = 0 at first
+    low: Trial  # the lowest of the trials that decrease f enough; α = 0 at first
     high: Trial  # the other end of an interval that holds good step lengths; α = ∞ until a trial was too long
     alpha: Array  # () the next trial
     found: Found  # at `low`
@@ -105,10 +105,8 @@ def _conditions(zero: Trial, wolfe: Wolfe) -> Callable[[Trial], tuple[Array, Arr
 
     def conditions(trial: Trial) -> tuple[Array, Array]:
         armijo = trial.phi <= zero.phi + c1 * trial.alpha * zero.dphi
-        equal = trial.phi <= zero.phi + rounding
-        return armijo | (equal & (trial.dphi <= (2 * c1 - 1) * zero.dphi)), jnp.abs(
-            trial.dphi
-        ) <= -c2 * zero.dphi
+        approximate = (trial.phi <= zero.phi + rounding) & (trial.dphi <= (2 * c1 - 1) * zero.dphi)
+        return armijo | approximate, jnp.abs(trial.dphi) <= -c2 * zero.dphi
 
     return conditions
 

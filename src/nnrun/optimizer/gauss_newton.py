@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -9,9 +10,9 @@ from jax import Array
 from nnrun.optimizer._flat import Flat, Past, flat, nothing_yet, start
 from nnrun.optimizer._krylov import Product, conjugate_gradients, gauss_newton_product, hessian_product
 from nnrun.options import Count, Positive
-from nnrun.types import Evaluation, Method, Objective
+from nnrun.types import Evaluation, Method, Objective, Tree
 
-__all__ = ["gauss_newton"]
+__all__ = ["Damping", "Memory", "gauss_newton"]
 
 
 class Damping(NamedTuple):
@@ -46,7 +47,7 @@ def gauss_newton(damping: Positive = 1e-3, max_cg: Count = 100, allow_noise: boo
     max_cg        products a step, 1, 2, ...
     allow_noise   whether to accept mini-batches and noise, to watch it fail: the gain is then that on one batch
     State: 4 bytes a parameter (the gradient).
-    Use: least squares and other losses that are convex in the outputs; where it works it needs the fewest steps.
+    Use: least squares and other losses that are convex in the outputs; the fewest steps where they end near 0.
     Source: Levenberg 1944; Marquardt 1963; Nielsen 1999 (the rule for λ); Schraudolph 2002 (losses but squares).
     """
 
@@ -59,48 +60,43 @@ def gauss_newton(damping: Positive = 1e-3, max_cg: Count = 100, allow_noise: boo
         space = flat(objective, params)
         past = start(space, memory.past, forget=allow_noise)
         before, lam = past.evaluation, memory.damping.strength
-        g = before.gradient
-        product = _curvature(objective, params, space)
-        size = jnp.linalg.norm(g)
-        solution = conjugate_gradients(
-            lambda v: product(v) + lam * v, g, jnp.minimum(0.5, jnp.sqrt(size)) * size, max_cg
-        )
-        p = solution.p
-        x = space.x + p
-        after = space.evaluate(x)
-        gain, accepted = _gain(before, after, (lam * p - g) @ p / 2)
+        product, g = _curvature(objective, params, space), before.gradient
+        p, products = conjugate_gradients(lambda v: product(v) + lam * v, g, max_cg)
+        after = space.evaluate(space.x + p)
+        predicted = (lam * p - g) @ p / 2  # −(gᵀp + ½ pᵀGp): conjugate gradients end with a residual ⟂ p
+        rho, accepted = _gain(before, after, predicted)
         x, evaluation = jax.tree.map(
-            lambda new, old: jnp.where(accepted, new, old), (x, after), (space.x, before)
+            lambda new, old: jnp.where(accepted, new, old), (space.x + p, after), (space.x, before)
         )
-        memory = Memory(
-            past.then(evaluation, 1),
-            memory.products + solution.products,
-            _adapted(memory.damping, gain, accepted),
-        )
+        damping = _adapted(memory.damping, rho, accepted)
+        memory = Memory(past.then(evaluation, 1), memory.products + products, damping)
         return space.unravel(x), memory, space.reported(evaluation)
 
     return Method(init, step, exact=not allow_noise)
 
 
-def _curvature(objective, params, space: Flat) -> Product:
+def _curvature(objective: Objective | Callable, params: Tree, space: Flat) -> Product:
     if isinstance(objective, Objective):
         return gauss_newton_product(objective, params, space)
     return hessian_product(lambda params: objective(params)[0], params, space)
 
 
 def _gain(before: Evaluation, after: Evaluation, predicted: Array) -> tuple[Array, Array]:
-    """ρ, the decrease over the predicted one, and whether the step is accepted."""
-    eps = float(jnp.finfo(before.value.dtype).eps)
-    rounding = 4 * eps * jnp.abs(before.value)
+    """ρ, and whether the step is accepted.
+
+    A decrease that rounding would hide cannot be measured: then the gradient must have become smaller.
+    """
+    rounding = 4 * float(jnp.finfo(before.value.dtype).eps) * jnp.abs(before.value)
     fell = before.value - after.value
-    flatter = jnp.linalg.norm(after.gradient) < jnp.linalg.norm(before.gradient)
-    blind = predicted <= rounding
-    gain = jnp.where(blind, jnp.where((fell >= -rounding) & flatter, 1, -1), fell / predicted)
-    return gain, (gain > 0) & jnp.isfinite(after.gradient).all()
+    smaller = jnp.linalg.norm(after.gradient) < jnp.linalg.norm(before.gradient)
+    hidden = jnp.where((fell >= -rounding) & smaller, 1, -1)
+    rho = jnp.where(predicted > rounding, fell / predicted, hidden)
+    return rho, (rho > 0) & jnp.isfinite(after.gradient).all()
 
 
-def _adapted(damping: Damping, gain: Array, accepted: Array) -> Damping:
+def _adapted(damping: Damping, rho: Array, accepted: Array) -> Damping:
     lam, nu = damping
     eps = float(jnp.finfo(lam.dtype).eps)
-    lam = jnp.where(accepted, lam * jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3), lam * nu)
-    return Damping(jnp.clip(lam, eps**2, 1 / eps**2), jnp.where(accepted, 2, jnp.minimum(2 * nu, 1 / eps)))
+    lam = jnp.where(accepted, lam * jnp.maximum(1 / 3, 1 - (2 * rho - 1) ** 3), lam * nu)
+    nu = jnp.where(accepted, 2, 2 * nu)
+    return Damping(jnp.clip(lam, eps**2, 1 / eps), jnp.minimum(nu, 1 / eps))

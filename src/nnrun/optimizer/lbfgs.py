@@ -7,10 +7,10 @@ from jax import Array, lax
 
 from nnrun.optimizer._flat import Past, flat, nothing_yet, start
 from nnrun.optimizer._line_search import Wolfe, line_search
-from nnrun.options import Count, Fraction, Positive
+from nnrun.options import Count, Fraction
 from nnrun.types import Method
 
-__all__ = ["lbfgs"]
+__all__ = ["Memory", "Pairs", "lbfgs", "two_loop"]
 
 
 class Pairs(NamedTuple):
@@ -32,7 +32,7 @@ class Memory(NamedTuple):
 def lbfgs(
     history: Count = 10,
     max_line_search: Count = 20,
-    c1: Positive = 1e-4,
+    c1: Fraction = 1e-4,
     c2: Fraction = 0.9,
     allow_noise: bool = False,
 ) -> Method:

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 from jax import lax
 
-from nnrun.optimizer._flat import flat, nothing_yet, start
+from nnrun.optimizer._flat import Past, flat, nothing_yet, start
 from nnrun.optimizer._krylov import hessian_product
 from nnrun.options import Count, Rate
 from nnrun.types import Method
 
-__all__ = ["newton"]
+__all__ = ["Memory", "newton"]
 
 _ROWS = 32  # rows of the Hessian that are computed at once: their activations are in memory together
+
+
+class Memory(NamedTuple):
+    past: Past
 
 
 def newton(damping: Rate = 0.0, max_parameters: Count = 4096, allow_noise: bool = False) -> Method:
@@ -31,23 +37,23 @@ def newton(damping: Rate = 0.0, max_parameters: Count = 4096, allow_noise: bool 
     State: the last gradient; within a step the Hessian and its factors, 8 bytes a pair of parameters in float32.
     Lecture: no learning rate, but a net of a million parameters has a Hessian of 10¹² entries.
     Raises ValueError, with the memory needed, if there are more than max_parameters parameters.
-    Source: Nocedal & Wright 2006, equation 3.30.
+    Source: Nocedal & Wright 2006, section 3.3.
     """
 
     def init(objective, params):
         space = flat(objective, params)
         _check_size(space.x.size, max_parameters, space.x.dtype.itemsize)
-        return nothing_yet(space)
+        return Memory(nothing_yet(space))
 
-    def step(objective, params, past):
+    def step(objective, params, memory):
         space = flat(objective, params)
-        past = start(space, past, forget=allow_noise)
+        past = start(space, memory.past, forget=allow_noise)
         product = hessian_product(lambda params: objective(params)[0], params, space)
         unit = jnp.eye(space.x.size, dtype=space.x.dtype)
         H = lax.map(product, unit, batch_size=_ROWS) + jnp.asarray(damping, unit.dtype) * unit
         x = space.x - jnp.linalg.solve(H, past.evaluation.gradient)
         evaluation = space.evaluate(x)
-        return space.unravel(x), past.then(evaluation, 1), space.reported(evaluation)
+        return space.unravel(x), Memory(past.then(evaluation, 1)), space.reported(evaluation)
 
     return Method(init, step, exact=not allow_noise)
 

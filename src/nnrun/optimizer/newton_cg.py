@@ -11,7 +11,7 @@ from nnrun.optimizer._line_search import Wolfe, line_search
 from nnrun.options import Count, Rate
 from nnrun.types import Method
 
-__all__ = ["newton_cg"]
+__all__ = ["Memory", "newton_cg"]
 
 
 class Memory(NamedTuple):
@@ -31,9 +31,10 @@ def newton_cg(
     Conjugate gradients solve (∇²f + λI) p = −∇f until ‖residual‖ < min(½, √‖∇f‖)‖∇f‖,  x ← x + αp
 
     A product ∇²f v costs about two gradients and needs no matrix: it is one more pass backwards through the
-    gradient, which is linearized once a step.  Where a direction d with dᵀ∇²f d ≤ 0 turns up, p is what has been
-    found so far, or −∇f if that is nothing: it goes down always, so saddles do not attract as they do `newton`.
-    α satisfies the strong Wolfe conditions (c₁ = 1e-4, c₂ = 0.9), and α = 1 is tried first.
+    gradient, which is linearized once a step.  Where a direction d with dᵀ(∇²f + λI) d ≤ 0 turns up, p is what
+    has been found so far, or −∇f if that is nothing.  So p always goes down, and no saddle attracts, as it does
+    in `newton`.  α satisfies the strong Wolfe conditions (c₁ = 1e-4, c₂ = 0.9); α = 1 is tried first.  Where no
+    α goes down, −∇f is next; where that does not either, the parameters are at a minimum to rounding and stay.
 
     damping           λ ≥ 0: shortens the step where the curvature is small
     max_cg            products a step, 1, 2, ...
@@ -55,16 +56,12 @@ def newton_cg(
         g = past.evaluation.gradient
         failures = jnp.where(allow_noise, 0, memory.failures)
         product = hessian_product(lambda params: objective(params)[0], params, space)
-        size = jnp.linalg.norm(g)
         solution = conjugate_gradients(
-            lambda v: product(v) + jnp.asarray(damping, v.dtype) * v,
-            g,
-            jnp.minimum(0.5, jnp.sqrt(size)) * size,
-            jnp.where(failures > 0, 0, max_cg),
+            lambda v: product(v) + jnp.asarray(damping, v.dtype) * v, g, jnp.where(failures > 0, 0, max_cg)
         )
         known = solution.p @ g < 0
         p = jnp.where(known, solution.p, -g)
-        alpha = jnp.where(known, 1, jnp.minimum(1, 1 / size))
+        alpha = jnp.where(known, 1, jnp.minimum(1, 1 / jnp.linalg.norm(g)))
         found = line_search(space, p, past.evaluation, alpha, Wolfe(limit=max_line_search), failures > 1)
         failures = jnp.where(found.alpha > 0, 0, failures + 1)
         past = past.then(found.evaluation, found.evaluations)
