@@ -80,10 +80,10 @@ def _build(spec: Spec) -> Experiment:
     )
     experiment = experiment._replace(plan=_with_reaction(spec, experiment, loss))
     check_model(spec, experiment, outputs)
-    check_method(spec, experiment)
+    like = check_method(spec, experiment)
     if catalog.user_names(spec):  # ours have tests of their own; tracing takes a moment
-        check_step(experiment)
-    check_memory(experiment)
+        check_step(experiment, like)
+    check_memory(experiment, like)
     return experiment
 
 

@@ -20,7 +20,7 @@ from nnrun.optimizer._paths import name_of
 from nnrun.spec.schema import nearest
 from nnrun.training.programs import one_like
 from nnrun.training.step import make_step
-from nnrun.types import Batch, Experiment
+from nnrun.types import Batch, Experiment, State
 
 __all__ = ["check_durations", "check_memory", "check_method", "check_model", "check_step", "checked"]
 
@@ -52,8 +52,11 @@ def check_durations(spec: Spec, clock: Clock) -> None:
                 )
 
 
-def check_method(spec: Spec, experiment: Experiment) -> None:
-    """Refuses an optimizer that cannot work with this model, these batches or this schedule."""
+def check_method(spec: Spec, experiment: Experiment) -> State:
+    """Refuses an optimizer that cannot work with this model, these batches or this schedule.
+
+    Returns the state before the first step as shapes, which takes a moment to find.
+    """
     state = checked(spec, ("optimizer",), lambda: one_like(experiment))
     names = [name_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(state.params)]
     _check_patterns(spec, spec.optimizer, names, ("optimizer",))
@@ -66,8 +69,13 @@ def check_method(spec: Spec, experiment: Experiment) -> None:
     reaction = experiment.schedule(experiment.knobs).init()
     if experiment.rate(experiment.knobs, reaction, step) is None:
         _check_no_schedule(spec)
-    if not experiment.method(experiment.knobs, reaction, step).exact:
-        return
+    if experiment.method(experiment.knobs, reaction, step).exact:
+        _check_exact(spec, experiment)
+    return state
+
+
+def _check_exact(spec: Spec, experiment: Experiment) -> None:
+    """Refuses mini-batches and noise."""
     name, plan = spec.optimizer.name, experiment.plan
     watch = "to watch it fail, optimizer.allow_noise: true"
     if plan.steps_per_epoch > 1:
@@ -149,9 +157,9 @@ def check_model(spec: Spec, experiment: Experiment, outputs: int) -> None:
         raise spec.fail(("model",), f"{message}; end with {outputs} outputs")
 
 
-def check_memory(experiment: Experiment) -> None:
+def check_memory(experiment: Experiment, like: State) -> None:
     """Refuses what cannot fit: the data once, and per run the state before and after a chunk, and gradients."""
-    leaves = jax.tree.leaves(one_like(experiment)._replace(key=None))
+    leaves = jax.tree.leaves(like._replace(key=None))
     state = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
     parts = experiment.dataset.train, experiment.dataset.val, experiment.dataset.test
     data = sum(part.x.nbytes + part.y.nbytes for part in parts)
@@ -165,13 +173,13 @@ def check_memory(experiment: Experiment) -> None:
         )
 
 
-def check_step(experiment: Experiment) -> None:
+def check_step(experiment: Experiment, like: State) -> None:
     """Traces a whole step, so that an optimizer or loss of the user's that fails does so before anything exists."""
     plan, train = experiment.plan, experiment.dataset.train
     x, y = (jax.ShapeDtypeStruct((plan.batch_size, *part.shape[1:]), part.dtype) for part in train)
     weight = jax.ShapeDtypeStruct((plan.batch_size,), jnp.zeros(()).dtype)
     batch: Any = (x, y, weight)
-    jax.eval_shape(make_step(experiment), one_like(experiment), Batch(*batch))
+    jax.eval_shape(make_step(experiment), like, Batch(*batch))
 
 
 def _available_memory() -> int | None:

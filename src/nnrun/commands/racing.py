@@ -73,7 +73,7 @@ def race(
     if as_json:
         return console.print_json(report.record(place.title, place.surface, paths, output))
     console.show(report.table(place.title, place.surface, paths))
-    return console.show(f"picture: {one_line(output)}") if output else None
+    return console.show(f"picture: {one_line(output)}" if output else "-o race.gif draws it")
 
 
 def _paths(place: Ground, optimizers: list[str], steps: int, seed: int, quiet: bool) -> list[Course]:

@@ -105,7 +105,8 @@ def _conditions(zero: Trial, wolfe: Wolfe) -> Callable[[Trial], tuple[Array, Arr
 
     def conditions(trial: Trial) -> tuple[Array, Array]:
         armijo = trial.phi <= zero.phi + c1 * trial.alpha * zero.dphi
-        approximate = (trial.phi <= zero.phi + rounding) & (trial.dphi <= (2 * c1 - 1) * zero.dphi)
+        same = jnp.abs(trial.phi - zero.phi) <= rounding
+        approximate = same & (trial.dphi <= (2 * c1 - 1) * zero.dphi)
         return armijo | approximate, jnp.abs(trial.dphi) <= -c2 * zero.dphi
 
     return conditions
