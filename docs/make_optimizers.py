@@ -1,6 +1,6 @@
 """Measures and draws everything in docs/optimizers.md, and writes it into the marked blocks there.
 
-    python docs/make_optimizers.py                        all of it, in about seven minutes on two CPU cores
+    python docs/make_optimizers.py                        all of it, in about ten minutes on two CPU cores
     python docs/make_optimizers.py --only mnist           one section
 
 MNIST is read from NNRUN_DATA_DIR, or downloaded where that is unset.  The seconds behind the ratios of times

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from optimizers_parts import COLOURS, EPOCH, band, curve, figure, picture, plus_minus, save, table, train
+from optimizers_parts import (
+    COLOURS,
+    EPOCH,
+    band,
+    curve,
+    figure,
+    picture,
+    plain_ticks,
+    plus_minus,
+    save,
+    table,
+    train,
+)
 
 from nnrun.report.statistics import mean_and_interval
 
@@ -16,7 +28,7 @@ _GRIDS = {
     "sgd": (0.05, 0.1, 0.2, 0.5),
     "momentum": (0.01, 0.02, 0.05, 0.1),
     "nesterov": (0.01, 0.02, 0.05, 0.1),
-    "adagrad": (0.005, 0.01, 0.02, 0.05, 0.1),
+    "adagrad": (0.005, 0.01, 0.02, 0.05),
     "rmsprop": (0.0005, 0.001, 0.002, 0.005),
     "adam": (0.001, 0.002, 0.005, 0.01),
 }
@@ -42,6 +54,8 @@ def mnist() -> str:
         rows.append([name, shown, *cells, plus_minus(accuracy, ".2f", 100)])
     panels[0].set(xlabel="epoch", ylabel="training loss", yscale="log", xlim=(0, 1), ylim=(0.1, 1))
     panels[1].set(xlabel="epoch", yscale="log", xlim=(0, 5))
+    for panel in panels:
+        plain_ticks(panel, 0.05, 0.1, 0.2, 0.5)
     panels[0].legend()
     save(made, "mnist.png")
     head = ["optimizer", "rate, and those tried", *(f"loss {time}" for time in _TIMES), "test accuracy, %"]

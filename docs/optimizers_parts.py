@@ -25,6 +25,7 @@ __all__ = [
     "curve",
     "figure",
     "picture",
+    "plain_ticks",
     "plus_minus",
     "save",
     "shrunk",
@@ -36,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 EPOCH = 422  # steps: 54,000 examples of MNIST in batches of 128
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe & Ito 2008
-_LOOK = {
+_LOOK: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -91,6 +92,12 @@ def band(axes: Any, x: np.ndarray, values: np.ndarray, label: str, colour: str, 
     means, halves = np.array([mean_and_interval(column.tolist()) for column in values.T]).T
     axes.plot(x, means, style, lw=1.5, color=colour, label=label)
     axes.fill_between(x, np.maximum(means - halves, 1e-9), means + halves, color=colour, alpha=0.2, lw=0)
+
+
+def plain_ticks(axes: Any, *ticks: float) -> None:
+    """Marks a logarithmic y axis at these values, written as they are."""
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
 
 
 def save(made: Figure, name: str) -> None:

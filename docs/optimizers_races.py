@@ -41,7 +41,9 @@ def momentum() -> str:
     """SGD and three momenta, each at its best rate."""
     paths = _race("momentum.png", "long_valley", 300)
     head = ["optimizer", "best rate", "steps to the goal", "furthest beyond the minimum", "value at the end"]
-    shown = picture("momentum.png", "With momentum the path swings, but runs along the valley and beyond its end")
+    shown = picture(
+        "momentum.png", "With momentum the path swings, but runs along the valley and beyond its end"
+    )
     return f"{shown}\n\n{table(head, [_row(path) for path in paths])}"
 
 

@@ -6,7 +6,19 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from optimizers_parts import COLOURS, EPOCH, band, curve, figure, picture, plus_minus, save, table, train
+from optimizers_parts import (
+    COLOURS,
+    EPOCH,
+    band,
+    curve,
+    figure,
+    picture,
+    plain_ticks,
+    plus_minus,
+    save,
+    table,
+    train,
+)
 
 from nnrun import course
 from nnrun.duration import Clock
@@ -42,9 +54,12 @@ def dying_rate() -> str:
         fell = [np.mean(one[-20:]) / np.mean(one[:20]) for one in update]
         slack = [np.mean(one[-20:]) / np.mean(one[:20]) for one in gradient]
         ends = [plus_minus(loss[:, -20:].mean(1), ".4f")]
-        rows.append([name, plus_minus(slope, ".2f"), plus_minus(fell, ".2f"), plus_minus(slack, ".2f"), *ends])
+        rows.append(
+            [name, plus_minus(slope, ".2f"), plus_minus(fell, ".2f"), plus_minus(slack, ".2f"), *ends]
+        )
     for panel, name in ((left, "‖update‖"), (right, "training loss")):
         panel.set(xscale="log", yscale="log", xlabel="epoch", ylabel=name)
+        plain_ticks(panel, 0.1, 0.2, 0.5, 1)
     left.legend()
     save(made, "dying_rate.png")
     head = ["optimizer", "p in ‖update‖ ∝ stepᵖ", "‖update‖, last epoch / first"]
@@ -57,7 +72,9 @@ def _binned(x: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means over ever longer stretches of x (n,) and values (runs, n), for a logarithmic axis."""
     edges = np.unique(np.geomspace(1, len(x) + 1, 16).round().astype(int)) - 1
     parts = [slice(a, b) for a, b in pairwise(edges.tolist())]
-    return np.array([x[part].mean() for part in parts]), np.stack([values[:, part].mean(1) for part in parts], 1)
+    return np.array([x[part].mean() for part in parts]), np.stack(
+        [values[:, part].mean(1) for part in parts], 1
+    )
 
 
 def bias_correction() -> str:
@@ -85,7 +102,9 @@ def bias_correction() -> str:
     sizes.legend()
     save(made, "bias_correction.png")
     head = ["rate", "‖update‖ of step 1", "of step 10", "highest loss", f"loss, last 20 of {_FIRST} steps"]
-    shown = picture("bias_correction.png", "Adam's first steps and their loss, with and without bias correction")
+    shown = picture(
+        "bias_correction.png", "Adam's first steps and their loss, with and without bias correction"
+    )
     return f"{shown}\n\n{table(head, rows)}"
 
 
@@ -100,16 +119,17 @@ def decay() -> str:
         optimizer = "optimizer={name: momentum, learning_rate: 0.1}"
         runs = train(_CONFIG, optimizer, f"schedule={block}", _SEEDS)
         steps, loss = curve(runs, "train/loss")
-        epochs, smooth = (steps[9::10] - 105) / EPOCH, loss[:, : len(steps) // 10 * 10].reshape(5, -1, 10).mean(2)
+        epochs, smooth = (
+            (steps[9::10] - 105) / EPOCH,
+            loss[:, : len(steps) // 10 * 10].reshape(5, -1, 10).mean(2),
+        )
         band(right, epochs, smooth, name, colour)
         accuracy = [run.summary["metrics"]["last"]["test/accuracy"] for run in runs]
         ends = [plus_minus(loss[:, -20:].mean(1), ".4f"), plus_minus(accuracy, ".2f", 100)]
         rows.append([f"`{block}`", f"{factors[-1]:.2g}", *ends])
     left.set(xlabel="epoch", ylabel="factor of the learning rate", ylim=(0, 1.05))
     right.set(yscale="log", xlabel="epoch", ylabel="training loss, mean of half an epoch")
-    ticks = (0.02, 0.05, 0.1, 0.2, 0.3)
-    right.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    right.minorticks_off()
+    plain_ticks(right, 0.02, 0.05, 0.1, 0.2)
     left.legend()
     save(made, "decay.png")
     head = ["schedule", "factor at the end", "training loss, last epoch", "test accuracy, %"]

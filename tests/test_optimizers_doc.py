@@ -20,7 +20,13 @@ DOCS = ROOT / "docs"
 TEXT = (DOCS / "optimizers.md").read_text(encoding="utf-8")
 PICTURES = DOCS / "pictures"
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
-NOT_MEASURED = ("cs231n 2016", "cs231n.github.io/neural-networks-3/", "lecture 6", "95% interval", "batches of 128")
+NOT_MEASURED = (
+    "cs231n 2016",
+    "cs231n.github.io/neural-networks-3/",
+    "lecture 6",
+    "95% interval",
+    "batches of 128",
+)
 
 
 @pytest.fixture(scope="module")

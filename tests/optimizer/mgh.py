@@ -89,20 +89,6 @@ def brown_dennis(x):
     return (x[0] + t * x[1] - jnp.exp(t)) ** 2 + (x[2] + x[3] * jnp.sin(t) - jnp.cos(t)) ** 2
 
 
-def biggs_exp6(x):
-    t = counted(13) / 10
-    y = jnp.exp(-t) - 5 * jnp.exp(-10 * t) + 3 * jnp.exp(-4 * t)
-    return x[2] * jnp.exp(-t * x[0]) - x[3] * jnp.exp(-t * x[1]) + x[5] * jnp.exp(-t * x[4]) - y
-
-
-def watson(x):
-    t = (counted(29) / 29)[:, None]
-    j = counted(len(x))[None]
-    slope = ((j[:, 1:] - 1) * x[None, 1:] * t ** (j[:, 1:] - 2)).sum(1)
-    first = slope - (x[None] * t ** (j - 1)).sum(1) ** 2 - 1
-    return jnp.concatenate([first, jnp.stack([x[0], x[1] - x[0] ** 2 - 1])])
-
-
 def penalty_1(x):
     return jnp.concatenate([1e-5**0.5 * (x - 1), (x @ x - 0.25)[None]])
 
@@ -121,15 +107,6 @@ def discrete_boundary_value(x):
     t = counted(n) / (n + 1)
     wide = jnp.pad(x, 1)
     return 2 * x - wide[:-2] - wide[2:] + (x + t + 1) ** 3 / (2 * (n + 1) ** 2)
-
-
-def discrete_integral_equation(x):
-    n = len(x)
-    t = counted(n) / (n + 1)
-    cube = (x + t + 1) ** 3
-    below = jnp.tril(jnp.ones((n, n)))
-    sums = (1 - t) * (below @ (t * cube)) + t * ((1 - below) @ ((1 - t) * cube))
-    return x + sums / (2 * (n + 1))
 
 
 def broyden_tridiagonal(x):
@@ -164,13 +141,10 @@ PROBLEMS = {
     "14 Wood": Problem(wood, (-3, -1, -3, -1), (0,)),
     "15 Kowalik-Osborne": Problem(kowalik_osborne, (0.25, 0.39, 0.415, 0.39), (3.07505e-4, 1.02734e-3)),
     "16 Brown-Dennis": Problem(brown_dennis, (25, 5, -5, -1), (85822.2,)),
-    "18 Biggs EXP6": Problem(biggs_exp6, (1, 2, 1, 1, 1, 1), (0, 5.65565e-3)),
-    "20 Watson": Problem(watson, (0,) * 6, (2.28767e-3,)),
     "23 penalty 1": Problem(penalty_1, tuple(ramp(10)), (7.08765e-5,)),
     "25 variably dimensioned": Problem(variably_dimensioned, tuple(1 - ramp(10) / 10), (0,)),
     "27 Brown, almost linear": Problem(brown_almost_linear, (0.5,) * 10, (0, 1)),
     "28 discrete boundary value": Problem(discrete_boundary_value, SAG, (0,)),
-    "29 discrete integral equation": Problem(discrete_integral_equation, SAG, (0,)),
     "30 Broyden, tridiagonal": Problem(broyden_tridiagonal, (-1,) * 10, (0,)),
     "31 Broyden, banded": Problem(broyden_banded, (-1,) * 10, (0,)),
 }  # fmt: skip

@@ -38,7 +38,7 @@ def _problems() -> dict[str, Any]:
 PROBLEMS = _problems()
 METHODS: dict[str, Method] = {"lbfgs": lbfgs(), "newton_cg": newton_cg(), "gauss_newton": gauss_newton()}
 SIZE = max(len(problem.start) for problem in PROBLEMS.values())
-RESIDUALS, STEPS, FLAT = 32, 1000, 1e-8
+RESIDUALS, STEPS, FLAT = 20, 1000, 1e-8
 
 
 def padded(a: Any, size: int) -> Array:

@@ -126,16 +126,16 @@ def _narrow(search: Search, trial: Trial, better: Array) -> tuple[Trial, Trial]:
 
 
 def _next(before: Trial, low: Trial, high: Trial) -> Array:
-    """The next trial: in the middle of the interval, or beyond its low end as long as it has no other."""
-    width = high.alpha - low.alpha
-    ends = jnp.sort(jnp.stack([low.alpha + 0.1 * width, high.alpha - 0.1 * width]))
-    minimum = _cubic(low, high)  # NaN where φ is infinite at the other end, which is then far too far
-    inside = jnp.clip(jnp.where(jnp.isfinite(minimum), minimum, low.alpha), ends[0], ends[1])
-    last = low.alpha - before.alpha
-    minimum = _cubic(before, low)
-    ahead = jnp.where(minimum > low.alpha, minimum, jnp.inf)
-    beyond = jnp.clip(ahead, low.alpha + 1.1 * last, low.alpha + 4 * last)
-    return jnp.where(jnp.isfinite(high.alpha), inside, beyond)
+    """The next trial: the cubic's minimum, kept well inside the interval, or beyond its low end if it has no other."""
+    bracketed = jnp.isfinite(high.alpha)
+    span = jnp.where(bracketed, high.alpha - low.alpha, low.alpha - before.alpha)
+    near = low.alpha + jnp.where(bracketed, 0.1, 1.1) * span
+    far = low.alpha + jnp.where(bracketed, 0.9, 4.0) * span
+    minimum = _cubic(_choose(bracketed, high, before), low)
+    # Without a minimum: near, as φ is infinite at the high end; or far, as φ falls and falls.
+    usable = jnp.isfinite(minimum) & (bracketed | (minimum > low.alpha))
+    trial = jnp.where(usable, minimum, jnp.where(bracketed, near, far))
+    return jnp.clip(trial, jnp.minimum(near, far), jnp.maximum(near, far))
 
 
 def _cubic(a: Trial, b: Trial) -> Array:
