@@ -70,7 +70,9 @@ def test_every_option_is_described(kind, name):
 def test_a_block_is_bound_to_its_function(tmp_path):
     checked = bind(write(tmp_path), "optimizer.learning_rate=1", "schedule={name: cosine, warmup: 5%}")
     assert checked.optimizer.function is catalog.find("optimizer", "adam")
-    assert checked.optimizer.options == {"learning_rate": 1.0, "b1": 0.9, "b2": 0.999, "eps": 1e-8}
+    assert checked.optimizer.options == {
+        "learning_rate": 1.0, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "bias_correction": True,
+    }  # fmt: skip
     off = dict.fromkeys(["clip_value", "clip_array", "clip_norm", "clip_adaptive", "decay_only", "rates"])
     assert checked.optimizer.common == {**off, "weight_decay": 0.0}
     assert str(checked.schedule.common["warmup"]) == "5%"

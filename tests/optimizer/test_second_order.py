@@ -104,8 +104,8 @@ def digits(examples: int, hidden: int, strength: float) -> tuple[Objective, Tree
     return objective_of(outputs_of, value_of, penalty_of), layers
 
 
-def scipys(objective: Objective, params: Tree) -> tuple[Any, Any]:
-    """What scipy's L-BFGS-B finds where max |g| is below 1e-8, and below 1e-5."""
+def scipys(objective: Objective, params: Tree, slope: float = 1e-5) -> Any:
+    """What scipy's L-BFGS-B finds where the largest entry of the gradient is below `slope`."""
     x, unravel = ravel_pytree(params)
 
     @jax.jit
@@ -113,10 +113,8 @@ def scipys(objective: Objective, params: Tree) -> tuple[Any, Any]:
         (value, _), gradient = objective.gradient(unravel(x))
         return value, ravel_pytree(gradient)[0]
 
-    options = {"ftol": 0, "maxiter": 5000, "maxfun": 10_000}
-    minimize = partial(scipy.optimize.minimize, function, x, jac=True, method="L-BFGS-B")
-    fine, rough = (minimize(options={**options, "gtol": slope}) for slope in (1e-8, 1e-5))
-    return fine, rough
+    options = {"ftol": 0, "gtol": slope, "maxiter": 5000, "maxfun": 10_000}
+    return scipy.optimize.minimize(function, x, jac=True, method="L-BFGS-B", options=options)
 
 
 @pytest.fixture(scope="module")
@@ -233,19 +231,19 @@ def test_newton_refuses_a_hessian_that_is_too_large():
 
 
 @pytest.fixture(scope="module")
-def regression() -> tuple[Objective, Tree, tuple[Any, Any]]:
+def regression() -> tuple[Objective, Tree, Any, Any]:
     """Logistic regression with a penalty, and its only minimum; from zero, near enough for Newton's whole step."""
     with jax.enable_x64(True):
         objective, params = digits(100, 0, 1e-2)
         params = jax.tree.map(jnp.zeros_like, params)
-        return objective, params, scipys(objective, params)
+        return objective, params, scipys(objective, params, 1e-8), scipys(objective, params)
 
 
 @pytest.mark.parametrize(
     ("name", "steps"), [("newton", 10), ("newton_cg", 10), ("gauss_newton", 12), ("lbfgs", 150)]
 )
 def test_logistic_regression_has_the_minimum_that_scipy_finds(name, steps, regression):
-    objective, params, (wanted, rough) = regression
+    objective, params, wanted, rough = regression
     _, course = run(METHODS[name](), objective, params, steps)
     assert course.reported.value[-1] == pytest.approx(wanted.fun, rel=1e-9)
     last = jax.tree.map(lambda a: a[-1], course.params)
@@ -254,7 +252,7 @@ def test_logistic_regression_has_the_minimum_that_scipy_finds(name, steps, regre
 
 
 @pytest.fixture(scope="module")
-def net() -> tuple[Objective, Tree, tuple[Any, Any]]:
+def net() -> tuple[Objective, Tree, Any]:
     """A net, and one of its minima; each method ends in another, and chance decides how soon."""
     with jax.enable_x64(True):
         objective, params = digits(100, 12, 1e-4)
@@ -263,11 +261,11 @@ def net() -> tuple[Objective, Tree, tuple[Any, Any]]:
 
 @pytest.mark.parametrize(("name", "steps"), [("newton_cg", 50), ("gauss_newton", 250), ("lbfgs", 250)])
 def test_a_net_reaches_a_minimum_about_as_good_as_scipys_in_less_than_twice_the_evaluations(name, steps, net):
-    objective, params, (wanted, rough) = net
+    objective, params, wanted = net
     _, course = run(METHODS[name](), objective, params, steps)
     reached = course.until(1e-4)
     assert reached.reported.value[-1] <= 1.05 * wanted.fun
-    assert reached.evaluations[-1] < 2 * rough.nfev
+    assert reached.evaluations[-1] < 2 * wanted.nfev
 
 
 @pytest.mark.parametrize("name", ["newton", "gauss_newton"])  # one for each kind of product
@@ -327,7 +325,7 @@ def test_where_there_is_no_minimum_to_find_all_stays_finite_and_nothing_rises(na
     assert together[1].evaluations[flat, -1] == (31 if name == "gauss_newton" else 1)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ROBUST)
 def test_in_float32_the_minimum_is_reached_and_kept_while_other_members_move(name):
     """One member starts at the minimum, and nothing moves it."""
     with jax.enable_x64(False):

@@ -75,7 +75,7 @@ def test_the_json_of_a_run(place: Path) -> None:
     assert found["run_dir"] == "runs/solo"
     assert (found["status"], found["steps"], found["epochs"]) == ("done", 60, 3.0)
     names = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy"}
-    names |= {"learning_rate", "grad/norm", "update/ratio"}
+    names |= {"learning_rate", "grad/norm", "update/norm", "update/ratio"}
     for state in ("last", "best"):
         assert set(found["metrics"][state]) == names
         assert all(math.isfinite(value) for value in found["metrics"][state].values())

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nnrun.training import flat, programs
-from nnrun.types import Experiment
+from nnrun.training.order import positions
+from nnrun.training.step import initial_state, make_step
+from nnrun.types import Batch, Experiment, State
 
-STEPS = 15
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+STEPS = 8
 OPTIMIZERS = {
     "adam": {
         "learning_rate": [1e-3, 3e-3, 1e-2], "b1": [0.5, 0.9, 0.95], "b2": [0.9, 0.99, 0.999],
@@ -29,22 +33,46 @@ def double() -> Iterator[None]:
         yield
 
 
+def start(made: Experiment) -> State:
+    knobs = jax.tree.map(lambda value: jnp.asarray(value, float), made.knobs)
+    return initial_state(made, jax.random.key(made.plan.seeds[0]), knobs)
+
+
+def batches(made: Experiment) -> Batch:
+    """The first batches of a run, with a leading axis of steps."""
+    train, plan = made.dataset.train, made.plan
+    rows = positions(plan.seeds[0], len(train.y), plan.batch_size, 0, STEPS)
+    ones = jnp.ones(rows.shape)
+    return Batch(jnp.asarray(train.x[rows]), jnp.asarray(train.y[rows]), ones, jnp.full(STEPS, False))
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_each_lane_is_the_solo_run(name: str, experiment: Callable[..., Experiment]) -> None:
     spread = OPTIMIZERS[name]
 
-    def block(i: int) -> str:
-        return f"optimizer={{name: {name}, {', '.join(f'{key}: {values[i]}' for key, values in spread.items())}}}"
+    def build(i: int) -> Experiment:
+        block = ", ".join([f"name: {name}", *(f"{key}: {values[i]}" for key, values in spread.items())])
+        return experiment(
+            "mlp", "model={name: mlp, hidden: [8]}", f"optimizer={{{block}}}", f"train.seed={5 + i}"
+        )
 
-    more = ("model={name: mlp, hidden: [8]}", "average={name: ema, decay: 0.9}")
-    group = programs.compile_programs(experiment("mlp", block(0), *more, "train.seed=5", "train.seeds=3"))
-    state = group.initial()
-    knobs = {**state.knobs, "optimizer": {key: jnp.asarray(values) for key, values in spread.items()}}
-    state, _ = group.advance(state._replace(knobs=knobs), 0, STEPS)
-    lanes = group.unpack(state)
+    made = [build(i) for i in range(3)]
+    step = make_step(made[0])  # all of what the three differ in is in their states
+    assert all(set(one.knobs["optimizer"]) == set(spread) for one in made)
+
+    def run(state: State, several: Batch) -> Any:
+        return jax.lax.scan(step, state, several)[0]
+
+    stack = lambda *trees: jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)  # noqa: E731
+    starts, given = [start(one) for one in made], [batches(one) for one in made]
+    together = jax.jit(jax.vmap(run))(stack(*starts), stack(*given))
+    alone = jax.jit(run)
     for i in range(3):
-        alone = programs.compile_programs(experiment("mlp", block(i), *more, f"train.seed={5 + i}"))
-        wanted = flat.flatten(alone.advance(alone.initial(), 0, STEPS)[0])
-        assert lanes[i].keys() == wanted.keys()
-        for path, array in wanted.items():
-            np.testing.assert_allclose(lanes[i][path], array, rtol=1e-9, atol=1e-10, err_msg=path)
+        wanted = alone(starts[i], given[i])
+        own = jax.tree.map(lambda leaf, i=i: leaf[i], together._replace(key=None))
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10),
+            own._asdict(),
+            wanted._replace(key=None)._asdict(),
+        )
+    assert alone._cache_size() == 1
