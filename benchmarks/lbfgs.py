@@ -3,14 +3,15 @@
     pip install -e ".[bench]"
     python benchmarks/lbfgs.py [--rounds 5] [--starts 5] [--history 10] [--l2 1e-4]
 
-The work: all 1,797 digits, cross-entropy plus λ/2 Σw², from the same start to ‖∇f‖₂ ≤ 1e-4.  Logistic regression starts at zero; the net, 64-64-10 with tanh, at
-several draws of its weights, because each start leads every method to a minimum of its own.
+The work: all 1,797 digits, cross-entropy plus λ/2 Σw², from the same start to ‖∇f‖₂ ≤ 1e-4.  Logistic regression
+starts at zero; the net, 64-64-10 with tanh, at several draws of its weights, because each start leads every method
+to a minimum of its own.
 
 All remember ten pairs and compute the function in float32.  nnrun and optax run as one compiled loop; scipy has
 vectors in float64 and calls the same compiled function as they do; torch is eager, with strong_wolfe, on as many
 threads as are faster.  scipy and torch test another norm, so they are stopped at their first evaluation with
-‖∇f‖₂ ≤ 1e-4, be it of a point that they would accept or not.  Compilation is left out.  The four are timed in turn, round by round; a ratio is the median
-over rounds and starts, and more than 1 means that nnrun is faster.
+‖∇f‖₂ ≤ 1e-4, be it of a point that they would accept or not.  Compilation is left out.  The four are timed in turn,
+round by round; a ratio is the median over rounds and starts, and more than 1 means that nnrun is faster.
 """
 
 from __future__ import annotations

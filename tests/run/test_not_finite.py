@@ -47,7 +47,9 @@ def test_moments_that_overflow_while_the_loss_is_finite_are_a_divergence(tmp_pat
 
 
 def plan(**changes: Any) -> Plan:
-    base = Plan((0,), 100, 10, 4, 5, 10, 10, None, 2, "val/accuracy", 0, None, 0.0, ("val/accuracy",), None, 1)
+    base = Plan(
+        (0,), 100, 10, 4, 5, 10, 10, None, 2, "val/accuracy", 0, None, 0.0, ("val/accuracy",), None, 1
+    )
     return base._replace(**changes)
 
 

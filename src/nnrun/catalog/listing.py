@@ -6,7 +6,17 @@ import ast
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["KINDS", "SPEC_KINDS", "SUPPLIED", "details", "entries", "names", "parameters", "required", "summary"]
+__all__ = [
+    "KINDS",
+    "SPEC_KINDS",
+    "SUPPLIED",
+    "details",
+    "entries",
+    "names",
+    "parameters",
+    "required",
+    "summary",
+]
 
 KINDS = ("data", "model", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface")
 SPEC_KINDS = tuple(kind for kind in KINDS if kind != "surface")  # surfaces are for races
