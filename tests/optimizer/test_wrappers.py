@@ -154,6 +154,14 @@ def test_sam_is_that_of_optax():
     close(found, x, 1e-9)
 
 
+@pytest.mark.parametrize("wrap", [sam, lambda inner: first_order(lookahead(inner))])
+def test_what_is_inside_may_ask_for_the_value(wrap):
+    with jax.numpy_dtype_promotion("standard"):
+        (x, _), evaluations = run(wrap(optax.polyak_sgd()), 20)
+    assert evaluations.value[-1] < evaluations.value[0]
+    assert np.isfinite(x).all()
+
+
 def test_sam_reports_the_point_where_the_step_began():
     (_, _), evaluations = run(sam(sgd(1e-4)), 2)
     np.testing.assert_allclose(evaluations.aux["seen"][0], [-1.2, 1.0])

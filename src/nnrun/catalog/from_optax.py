@@ -67,6 +67,8 @@ def _hint(parameter: inspect.Parameter) -> Any:
         return _Fixed
     if default is None and "float" in written and "Callable" not in written:
         return _OptionalFixed
-    if default is parameter.empty and written in ("float", "int", "<class 'float'>", "<class 'int'>"):
-        return int if "int" in written else _Fixed
+    if default is parameter.empty and written in ("int", "<class 'int'>"):
+        return int
+    if default is parameter.empty and ("float" in written or "ArrayLike" in written):
+        return _Fixed
     return None

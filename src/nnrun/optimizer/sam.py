@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from nnrun.optimizer._evaluate import evaluate
+from nnrun.optimizer._first_order import updated
 from nnrun.options import EntryMark, Positive
 from nnrun.types import Method
 
@@ -37,7 +38,7 @@ def sam(inner: Inner, radius: Positive = 0.05) -> Method:
         norm = optax.tree.norm(evaluation.gradient)
         scale = radius / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny)
         worst = jax.tree.map(lambda x, g: x + scale.astype(x.dtype) * g, params, evaluation.gradient)
-        update, memory = inner.update(evaluate(objective, worst).gradient, memory, params)
+        update, memory = updated(inner, objective, evaluate(objective, worst), memory, params)
         return optax.apply_updates(params, update), memory, evaluation
 
     return Method(init, step)

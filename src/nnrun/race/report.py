@@ -17,12 +17,8 @@ __all__ = ["record", "table"]
 
 def table(title: str, surface: Surface, paths: Sequence[Path]) -> Table:
     """One row for each optimizer: its learning rate, the steps to the goal, the value at the end."""
-    found = Table(
-        title=f"{title}: steps to a value of {surface.goal:.3g}",
-        box=None,
-        pad_edge=False,
-        title_justify="left",
-    )
+    head = f"{title}: steps after which the value stays at {surface.goal:.3g} or below"
+    found = Table(title=head, box=None, pad_edge=False, title_justify="left")
     found.add_column("optimizer")
     for name in ("learning rate", "steps", "value at the end"):
         found.add_column(name, justify="right")
