@@ -11,7 +11,7 @@ import pytest
 from nnrun.training import flat, programs, shards
 from nnrun.training.chunks import chunks
 from nnrun.training.programs import Programs
-from nnrun.types import Experiment
+from nnrun.types import Examples, Experiment
 
 AVERAGES = "average=[{name: ema, decay: 0.8}, {name: swa, start: 4 steps, every: 3 steps}, ema]"
 
@@ -60,6 +60,19 @@ def test_batch_statistics_are_measured_for_the_average(trained: tuple[Programs, 
     far = np.abs(np.asarray(raw["var"]) / entering.var(0) - 1).mean()
     near = np.abs(np.asarray(stats["var"]) / entering.var(0) - 1).mean()
     assert near < far / 3  # after ten steps the collected ones are still mostly their start
+
+
+def test_data_sorted_by_class_make_no_difference_to_that(experiment: Callable[..., Experiment]) -> None:
+    made = experiment("mlp", "average={name: ema, decay: 0.8}")
+    order = np.argsort(made.dataset.train.y, kind="stable")
+    data = made.dataset._replace(train=Examples(*(part[order] for part in made.dataset.train)))
+    compiled = programs.compile_programs(made._replace(dataset=data))
+    state = compiled.averages(compiled.advance(compiled.initial(), 0, 10)[0])["ema"]
+    x = ((data.train.x - data.shift) / data.scale).reshape(len(data.train.y), -1).astype(float)
+    entering = x @ np.asarray(state.params["hidden_1"]["kernel"])
+    stats = next(one for one in jax.tree.leaves(state.stats, is_leaf=lambda s: "mean" in s))
+    np.testing.assert_allclose(stats["mean"], entering.mean(0), atol=0.08 * entering.std())
+    np.testing.assert_allclose(stats["var"], entering.var(0), rtol=0.2)
 
 
 def test_they_are_evaluated_under_their_own_names(trained: tuple[Programs, list]) -> None:

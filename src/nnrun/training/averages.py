@@ -50,15 +50,16 @@ def compile_averages(
 def _refreshed(experiment: Experiment, state: State, params: Tree, x: Array, y: Array) -> Tree:
     """Batch-norm statistics measured for other parameters than those they were collected with.
 
-    They are what training without noise would collect on successive batches of the training data.
+    They are what training without noise would collect on batches spread over the training data.
     """
     if not jax.tree.leaves(state.stats):
         return state.stats
     model, examples = experiment.model(state.knobs), x.shape[0]
     size = min(max(experiment.plan.batch_size, 64), _LARGEST, examples)
+    apart = examples // size  # rows of a batch lie all over the data, which may be sorted by class
 
     def pass_over(i: Array, stats: Tree) -> Tree:
-        rows = (i * size + jnp.arange(size, dtype=jnp.int32)) % examples
+        rows = (i + apart * jnp.arange(size, dtype=jnp.int32)) % examples
         inputs, _ = normalise(experiment, Batch(x[rows], y[rows], jnp.ones(size)))
         return model.apply(params, stats, inputs, None, jnp.ones(size))[1]
 
