@@ -106,7 +106,7 @@ def _check_no_schedule(spec: Spec) -> None:
 def _check_patterns(spec: Spec, block: Bound, names: list[str], path: tuple[str, ...]) -> None:
     """Every pattern of a parameter's name must fit one, or it is misspelt."""
     written = {**block.common, **block.options}
-    for key in ("decay_only", "rates"):
+    for key in ("adam_only", "decay_only", "rates"):
         for pattern in written.get(key) or ():
             if not any(fnmatchcase(name, pattern) for name in names):
                 message = f"no parameter fits {one_line(repr(pattern), 60)}; {nearest(pattern, names)}"

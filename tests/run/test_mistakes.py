@@ -136,6 +136,9 @@ OPTIMIZING: dict[str, tuple[str, list[str]]] = {
     "a pattern that fits nothing": (
         "optimizer.rates={kernle: 0.1}", ["optimizer.rates: no parameter fits 'kernle'", "kernel"],
     ),
+    "a pattern of muon that fits nothing": (
+        "optimizer={name: muon, adam_only: [zzz]}", ["optimizer.adam_only: no parameter fits 'zzz'"],
+    ),
     "patterns without decay": (
         "optimizer.decay_only=['*/kernel']", ["optimizer.decay_only: nothing decays; add weight_decay"],
     ),

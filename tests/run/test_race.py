@@ -150,6 +150,7 @@ MISTAKES = {
         ["got 1,2,3", "7, 14, 21, 28, 35, 42"],
     ),
     "no numbers": (["--run", "small", "--checkpoints", "a"], ["got 'a'; write three steps: 10,200,400"]),
+    "a Hessian that is too large": (["{name: newton, max_parameters: 1}"], ["GiB", "use newton_cg or lbfgs"]),
     "a schedule": (["{name: adam, schedule: cosine}"], ["optimizer.schedule: unknown key"]),
 }
 

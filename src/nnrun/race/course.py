@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from nnrun.errors import SpecError, one_line
 from nnrun.types import Method, Surface
 
 __all__ = ["RATES", "Path", "run", "settled"]
@@ -40,11 +41,14 @@ def run(
 
     make    learning rate -> Method
     rates   those to try, at once in one program; None: the method has none, or only one
-    Of several rates whose paths stay in the window, the one that is at the goal for good first wins, or else the
+    Raises SpecError for a method that refuses.  Of several rates whose paths stay in the window, the one that is at the goal for good first wins, or else the
     lowest over the last tenth; where every path leaves the window, of all of them.
     """
     tried = np.ones(1) if rates is None else rates
-    points, values = jax.jit(jax.vmap(lambda rate: _trace(surface, make(rate), steps, seed)))(tried)
+    try:
+        points, values = jax.jit(jax.vmap(lambda rate: _trace(surface, make(rate), steps, seed)))(tried)
+    except ValueError as error:
+        raise SpecError(f"{one_line(label, 60)}: {one_line(error, 200)}") from error
     points, values = np.asarray(points), np.asarray(values)
     points = np.where(np.isfinite(values)[..., None], points, np.nan)
     best = min(range(len(values)), key=lambda i: _rank(surface, points[i], values[i]))
