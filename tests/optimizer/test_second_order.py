@@ -38,9 +38,9 @@ class Course(NamedTuple):
     evaluations: Array
 
     def until(self, slope: float) -> Course:
-        """All up to the first gradient below this norm."""
-        squares = [np.square(g).reshape(len(g), -1).sum(1) for g in jax.tree.leaves(self.reported.gradient)]
-        small = np.sqrt(sum(squares)) < slope
+        """All up to the first gradient whose largest entry is below `slope`."""
+        largest = [np.abs(g).reshape(len(g), -1).max(1) for g in jax.tree.leaves(self.reported.gradient)]
+        small = np.max(largest, axis=0) < slope
         assert small.any()
         return jax.tree.map(lambda a: np.asarray(a)[: small.argmax() + 1], self)
 
@@ -81,14 +81,13 @@ ROSENBROCK = objective_of(rosenbrock, lambda r: r @ r)
 START = np.array([-1.2, 1.0])
 
 
-def digits(examples: int, hidden: int, strength: float) -> tuple[Objective, Tree]:
-    """Softmax regression on scikit-learn's digits, 4x4, with a hidden layer or without; and a point to start from."""
+def digits(examples: int, pixels: int, hidden: int, strength: float) -> tuple[Objective, Tree]:
+    """Softmax regression on scikit-learn's digits, with a hidden layer or without; and a point to start from."""
     images, labels = load_digits(return_X_y=True)
-    small = images.reshape(-1, 4, 2, 4, 2).mean((2, 4)).reshape(-1, 16) / 16
-    x, y = jnp.asarray(small[:examples]), jnp.asarray(np.eye(10)[labels[:examples]])
+    x, y = jnp.asarray(images[:examples, :pixels] / 16), jnp.asarray(np.eye(10)[labels[:examples]])
     rng = np.random.default_rng(0)
     layer = lambda a, b: {"w": jnp.asarray(rng.normal(size=(a, b)) / a**0.5), "b": jnp.zeros(b)}  # noqa: E731
-    layers = [layer(16, hidden), layer(hidden, 10)] if hidden else [layer(16, 10)]
+    layers = [layer(pixels, hidden), layer(hidden, 10)] if hidden else [layer(pixels, 10)]
 
     def outputs_of(params):
         z = x
@@ -121,7 +120,7 @@ def scipys(objective: Objective, params: Tree, slope: float = 1e-5) -> Any:
 @pytest.fixture(scope="module")
 def problem() -> tuple[Objective, Tree]:
     with jax.enable_x64(True):
-        return digits(12, 3, 1e-2)
+        return digits(12, 64, 3, 1e-2)
 
 
 def test_products_are_those_of_the_matrices(problem):
@@ -233,9 +232,9 @@ def test_newton_refuses_a_hessian_that_is_too_large():
 
 @pytest.fixture(scope="module")
 def regression() -> tuple[Objective, Tree, Any, Any]:
-    """Logistic regression with a penalty, and its only minimum; from zero, near enough for Newton's whole step."""
+    """Logistic regression on half of each image, and its only minimum; from zero, near enough for Newton's step."""
     with jax.enable_x64(True):
-        objective, params = digits(100, 0, 1e-2)
+        objective, params = digits(100, 32, 0, 1e-2)
         params = jax.tree.map(jnp.zeros_like, params)
         return objective, params, scipys(objective, params, 1e-8), scipys(objective, params)
 
@@ -256,7 +255,7 @@ def test_logistic_regression_has_the_minimum_that_scipy_finds(name, steps, regre
 def net() -> tuple[Objective, Tree, Any]:
     """A net, and one of its minima; each method ends in another, and chance decides how soon."""
     with jax.enable_x64(True):
-        objective, params = digits(100, 12, 1e-4)
+        objective, params = digits(100, 64, 12, 1e-4)
         return objective, params, scipys(objective, params)
 
 
@@ -264,7 +263,7 @@ def net() -> tuple[Objective, Tree, Any]:
 def test_a_net_reaches_a_minimum_about_as_good_as_scipys_in_less_than_twice_the_evaluations(name, steps, net):
     objective, params, wanted = net
     _, course = run(METHODS[name](), objective, params, steps)
-    reached = course.until(1e-4)
+    reached = course.until(1e-5)
     assert reached.reported.value[-1] <= 1.05 * wanted.fun
     assert reached.evaluations[-1] < 2 * wanted.nfev
 

@@ -41,8 +41,9 @@ def run(
 
     make    learning rate -> Method
     rates   those to try, at once in one program; None: the method has none, or only one
-    Raises SpecError for a method that refuses.  Of several rates whose paths stay in the window, the one that is at the goal for good first wins, or else the
+    Of several rates whose paths stay in the window, the one that is at the goal for good first wins, or else the
     lowest over the last tenth; where every path leaves the window, of all of them.
+    Raises SpecError for a method that refuses.
     """
     tried = np.ones(1) if rates is None else rates
     try:
