@@ -1,0 +1,147 @@
+"""Layer, group and batch norm against Flax and torch, values and gradients."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nnrun.layer.batch_norm import batch_norm
+from nnrun.layer.group_norm import group_norm
+from nnrun.layer.layer_norm import layer_norm
+
+pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+
+KEY = jax.random.key(0)
+SHAPES = {"vectors": (5, 6), "sequences": (3, 4, 6), "images": (2, 4, 5, 6)}
+PARTS = [(True, True), (True, False), (False, True), (False, False)]  # scale, bias
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def parameters(scale, bias):
+    names = [name for name, there in (("scale", scale), ("bias", bias)) if there]
+    return {name: jnp.asarray(normal(6, seed=len(name))) for name in names}
+
+
+def with_gradients(apply, params, x):
+    """y, and the gradients of Σ y · weighing by params and x."""
+
+    def value(params, x):
+        y = apply(params, x)
+        return (y * weighing(y.shape)).sum(), y
+
+    (_, y), gradients = jax.jit(jax.value_and_grad(value, argnums=(0, 1), has_aux=True))(params, x)
+    return y, gradients
+
+
+def weighing(shape):
+    return jnp.asarray(normal(*shape, seed=9))
+
+
+@pytest.mark.parametrize(("scale", "bias"), PARTS)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("groups", [None, 1, 2, 3, 6])
+def test_is_that_of_flax(near, flax_rules, groups, shape, scale, bias):
+    x = jnp.asarray(normal(*shape, seed=1) * 3 + 1)
+    params = parameters(scale, bias)
+    common = {"epsilon": 1e-3, "use_scale": scale, "use_bias": bias, "use_fast_variance": False,
+              "dtype": jnp.float64, "param_dtype": jnp.float64}  # fmt: skip
+    if groups is None:
+        layer, module = layer_norm(1e-3, scale, bias), nn.LayerNorm(**common)
+    else:
+        layer, module = group_norm(groups, 1e-3, scale, bias), nn.GroupNorm(groups, **common)
+    assert jax.tree.map(jnp.shape, layer.init(KEY, shape[1:])[0]) == jax.tree.map(jnp.shape, params)
+    found = with_gradients(lambda p, x: layer.apply(p, {}, x, KEY, None)[0], params, x)
+    with flax_rules():
+        wanted = with_gradients(lambda p, x: module.apply({"params": p}, x), params, x)
+    near(found, wanted)
+
+
+def torch_of(module, params, x, torch):
+    """y and the gradients of the same sum, from torch, whose channels come second."""
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor(np.asarray(params["scale"])))
+        module.bias.copy_(torch.tensor(np.asarray(params["bias"])))
+    first = torch.tensor(np.moveaxis(np.asarray(x), -1, 1), requires_grad=True)
+    y = module(first)
+    (y * torch.tensor(np.moveaxis(np.asarray(weighing(x.shape)), -1, 1))).sum().backward()
+    back = lambda a: np.moveaxis(a.detach().numpy(), 1, -1)  # noqa: E731
+    gradients = {"scale": module.weight.grad.numpy(), "bias": module.bias.grad.numpy()}
+    return back(y), (gradients, back(first.grad))
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_group_norm_is_that_of_torch(near, shape, groups):
+    torch = pytest.importorskip("torch")
+    x, params = jnp.asarray(normal(*shape, seed=2)), parameters(True, True)
+    module = torch.nn.GroupNorm(groups, 6, eps=1e-5, dtype=torch.float64)
+    found = with_gradients(lambda p, x: group_norm(groups).apply(p, {}, x, None, None)[0], params, x)
+    near(found, torch_of(module, params, x, torch))
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (3, 4, 6)], ids=["vectors", "sequences"])
+def test_layer_norm_is_that_of_torch(near, shape):
+    torch = pytest.importorskip("torch")
+    x, params = normal(*shape, seed=2), parameters(True, True)
+    module = torch.nn.LayerNorm(6, eps=1e-5, dtype=torch.float64)
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor(np.asarray(params["scale"])))
+        module.bias.copy_(torch.tensor(np.asarray(params["bias"])))
+    there = torch.tensor(x, requires_grad=True)
+    y = module(there)
+    (y * torch.tensor(np.asarray(weighing(shape)))).sum().backward()
+    gradients = {"scale": module.weight.grad.numpy(), "bias": module.bias.grad.numpy()}
+    found = with_gradients(lambda p, x: layer_norm().apply(p, {}, x, None, None)[0], params, jnp.asarray(x))
+    near(found, (y.detach().numpy(), (gradients, there.grad.numpy())))
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (4, 5, 2, 6)], ids=["vectors", "images"])
+def test_batch_norm_is_that_of_torch_but_for_its_variance(near, shape):
+    """torch stores σ² · n / (n − 1), and its momentum is what a step adds: 1 − ours."""
+    torch = pytest.importorskip("torch")
+    x, params = jnp.asarray(normal(*shape, seed=2)), parameters(True, True)
+    kind = torch.nn.BatchNorm1d if len(shape) == 2 else torch.nn.BatchNorm2d
+    module = kind(6, eps=1e-5, momentum=0.3, dtype=torch.float64)
+    layer = batch_norm(momentum=0.7)
+    _, stats, _ = layer.init(KEY, shape[1:])
+    weight = jnp.ones(shape[0])
+    found = with_gradients(lambda p, x: layer.apply(p, stats, x, None, weight)[0], params, x)
+    near(found, torch_of(module, params, x, torch))
+    n = x.size // 6
+    seen = layer.apply(params, stats, x, None, weight)[1]
+    near(seen["mean"], module.running_mean.numpy())
+    near((seen["var"] - 0.7) * n / (n - 1) + 0.7, module.running_var.numpy())
+    module.eval()
+    stored = {
+        "mean": jnp.asarray(module.running_mean.numpy()),
+        "var": jnp.asarray(module.running_var.numpy()),
+    }
+    module.zero_grad()
+    found = with_gradients(lambda p, x: layer.apply(p, stored, x, None, None)[0], params, x)
+    near(found, torch_of(module, params, x, torch))
+
+
+def test_each_place_of_an_image_has_mean_0_and_variance_1_and_so_has_each_group():
+    x = jnp.asarray(normal(2, 4, 5, 6, seed=3) * 7 + 100)
+    for layer, axes in ((layer_norm(1e-12), (3,)), (group_norm(1, 1e-12), (1, 2, 3))):
+        y = layer.apply(layer.init(KEY, x.shape[1:])[0], {}, x, None, None)[0]
+        np.testing.assert_allclose(y.mean(axes), 0, atol=1e-12)
+        np.testing.assert_allclose(y.var(axes), 1, rtol=1e-10)
+    grouped = group_norm(2, 1e-12)
+    y = grouped.apply(grouped.init(KEY, x.shape[1:])[0], {}, x, None, None)[0]
+    for channels in (y[..., :3], y[..., 3:]):  # groups lie side by side
+        np.testing.assert_allclose(channels.mean((1, 2, 3)), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("groups", "channels", "write"), [(4, 6, 3), (7, 6, 6), (32, 48, 24), (2, 5, 1)])
+def test_groups_that_do_not_divide_the_channels_are_refused(groups, channels, write):
+    with pytest.raises(
+        ValueError, match=f"groups: {groups} does not divide {channels} channels; write {write}$"
+    ):
+        group_norm(groups).init(KEY, (8, 8, channels))
