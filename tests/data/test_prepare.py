@@ -115,6 +115,50 @@ def test_a_rare_class_stays_in_the_training_part():
         assert 2 in dataset.train.y
 
 
+@pytest.mark.parametrize("examples", [4, 61, 129, 130])
+def test_a_part_of_the_training_part_keeps_every_class_in_proportion(examples: int):
+    whole, part = (
+        prepare(numbered(LABELS), validation=0.1, test=0.25, split_seed=3, examples=n)
+        for n in (None, examples)
+    )
+    assert rows(part)[1:] == rows(whole)[1:]
+    assert len(part.train.y) == examples
+    assert set(rows(part)[0]) <= set(rows(whole)[0])
+    assert (np.diff(part.train.x[:, 0]) > 0).all()
+    np.testing.assert_array_equal(part.train.y, LABELS[part.train.x[:, 0].astype(int)])
+    counts = np.bincount(part.train.y, minlength=4)
+    assert (counts > 0).all()
+    assert (abs(counts - np.bincount(whole.train.y) * examples / 130) <= 1).all()
+    np.testing.assert_allclose(part.shift, part.train.x.mean(axis=0, dtype=np.float64), rtol=1e-6)
+
+
+def test_which_examples_are_trained_on_is_a_function_of_the_seed():
+    def taken(seed: int) -> set[float]:
+        return set(rows(prepare(numbered(TARGETS), validation=0, test=0.5, split_seed=seed, examples=20))[0])
+
+    assert taken(1) == taken(1)
+    assert taken(1) != taken(2)
+
+
+def test_a_rare_class_is_kept_among_few_examples():
+    y = np.array([0] * 60 + [1] * 60 + [2] * 2, np.int32)
+    for seed in range(10):
+        dataset = prepare(numbered(y), validation=0, test=0.2, split_seed=seed, examples=6)
+        assert set(dataset.train.y.tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        (131, r"131 are wanted, the training part holds 130; write at most 130"),
+        (3, "3 are too few; .* least 4"),
+    ],
+)
+def test_examples_that_cannot_be_had_are_refused(examples: int, message: str):
+    with pytest.raises(DataError, match=f"data.examples: {message}"):
+        prepare(numbered(LABELS), validation=0.1, test=0.25, split_seed=3, examples=examples)
+
+
 def test_a_test_part_of_its_own_is_kept_whole():
     own = Examples(np.full((5, 1), 1e6, np.float32), np.zeros(5, np.int32))
     dataset = prepare(numbered(LABELS, own), validation=0.1, test=0.9, split_seed=0)

@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 __all__ = ["prepare"]
 
 
-def prepare(source: Source, *, validation: float, test: float, split_seed: int) -> Dataset:
+def prepare(
+    source: Source, *, validation: float, test: float, split_seed: int, examples: int | None = None
+) -> Dataset:
     """`source` split in three, with the statistics for standardisation and a digest of the content.
 
     validation  [0, 1) this fraction of what the source trains on is held out; 0: no validation part
     test        (0, 1) likewise for testing; not used where the source has a test part of its own
     split_seed  0 ... 2**64 - 1; the test part depends on it and on `test` only, not on `validation`
 
+    examples    train on this many of the training part only, chosen by split_seed; None: on all of them
+
     Labels are split class by class (each part has its share of every class, to within one example), and
     every part keeps the order of the source.  Shift and scale come from the training part only.  Raises
-    DataError if the source is not sound (`check`) or a part would be empty.
+    DataError if the source is not sound (`check`), a part would be empty, or `examples` cannot be had.
     """
-    train, val, own_test = _split(check(source, "data"), validation, test, split_seed)
+    train, val, own_test = _split(check(source, "data"), validation, test, split_seed, examples)
     shift, scale = moments(train.x, source.standardize)
     target_shift, target_scale = (0.0, 1.0) if source.classes else map(float, moments(train.y, "image"))
     return Dataset(
@@ -49,7 +53,9 @@ def prepare(source: Source, *, validation: float, test: float, split_seed: int) 
     )
 
 
-def _split(source: Source, validation: float, test: float, seed: int) -> tuple[Examples, Examples, Examples]:
+def _split(
+    source: Source, validation: float, test: float, seed: int, examples: int | None
+) -> tuple[Examples, Examples, Examples]:
     total = len(source.train.y)
     labels = source.train.y if source.classes else np.zeros(total, np.int32)
     rows = _permutation(total, seed)
@@ -57,6 +63,9 @@ def _split(source: Source, validation: float, test: float, seed: int) -> tuple[E
     _check_sizes(total, sizes["test"], sizes["val"], validation > 0, source.test is not None)
     test_rows, rows = _take(rows, labels, sizes["test"])
     val_rows, train_rows = _take(rows, labels, sizes["val"])
+    if examples is not None:
+        _check_examples(examples, len(train_rows), max(2, len(source.classes)))
+        _, train_rows = _take(train_rows, labels, len(train_rows) - examples)
     return (
         _select(source.train, train_rows),
         _select(source.train, val_rows),
@@ -73,6 +82,16 @@ def _check_sizes(total: int, test: int, val: int, needs_val: bool, has_test: boo
         f"{'the test part of the source' if has_test else f'{test} for testing'}; "
         "change data.validation and data.test so that no part is empty, or use more examples"
     )
+
+
+def _check_examples(wanted: int, there: int, least: int) -> None:
+    if wanted > there:
+        raise DataError(
+            f"data.examples: {wanted} are wanted, the training part holds {there}; write at most {there}, or "
+            "leave it out to train on all of them"
+        )
+    if wanted < least:
+        raise DataError(f"data.examples: {wanted} are too few; write at least {least}")
 
 
 def _permutation(count: int, seed: int) -> np.ndarray:
