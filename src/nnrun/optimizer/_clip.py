@@ -11,7 +11,7 @@ from jax import Array
 
 from nnrun.types import Tree
 
-__all__ = ["clip_adaptively", "clip_by_array_norm", "clip_by_global_norm", "clip_by_value"]
+__all__ = ["clip_adaptively", "clip_by_array_norm", "clip_by_global_norm", "clip_by_value", "unit_norm"]
 
 _SMALLEST = 1e-3  # norm that a unit's weights are taken to have at least, so that it can leave 0
 
@@ -51,7 +51,7 @@ def clip_adaptively(limit: Array | float) -> optax.GradientTransformation:
         if params is None:
             raise ValueError("clip_adaptive needs the parameters; call update(updates, state, params)")
         return jax.tree.map(
-            lambda a, w: _shrunk(a, _unit_norm(a), limit * jnp.maximum(_unit_norm(w), _SMALLEST)), g, params
+            lambda a, w: _shrunk(a, unit_norm(a), limit * jnp.maximum(unit_norm(w), _SMALLEST)), g, params
         )
 
     return _stateless(clip)
@@ -75,6 +75,7 @@ def _shrunk(a: Array, norm: Array, limit: Array | float) -> Array:
     return a * jnp.where(norm > limit, limit / norm, jnp.ones_like(norm))
 
 
-def _unit_norm(a: Array) -> Array:
+def unit_norm(a: Array) -> Array:
+    """The norm of each unit's part of an array: (1, ..., units), an index of the last axis each; () of a vector."""
     axes = tuple(range(a.ndim - 1)) if a.ndim > 1 else None
     return jnp.sqrt(jnp.square(a).sum(axes, keepdims=a.ndim > 1))

@@ -1,4 +1,4 @@
-"""What every optimizer block can have: bounds on the gradient, decoupled weight decay, rates by group."""
+"""What every optimizer block can have: bounds on gradient and weights, decoupled weight decay, rates by group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnrun.optimizer._paths import first_match, map_with_name, name_of
 from nnrun.options import is_off
 from nnrun.types import Tree
 
-__all__ = ["decays", "decoupled_weight_decay", "group_rates", "with_common"]
+__all__ = ["decays", "decoupled_weight_decay", "group_rates", "keep_max_norm", "with_common"]
 
 _CLIPS: dict[str, Callable[..., optax.GradientTransformation]] = {  # in the order in which they act
     "clip_value": _clip.clip_by_value,
@@ -32,9 +32,10 @@ def with_common(
     weight_decay: Array | float = 0.0,
     decay_only: Sequence[str] | None = None,
     rates: Mapping[str, float] | None = None,
+    max_norm: Array | float | None = None,
     **clips: Array | float | None,
 ) -> optax.GradientTransformation:
-    """Clipping, then the transform, then weight decay, then the groups' rates; what is off is left out.
+    """Clipping, the transform, weight decay, the groups' rates, max norm, in this order; what is off is left out.
 
     clips   clip_value, clip_array, clip_norm, clip_adaptive
     """
@@ -44,6 +45,8 @@ def with_common(
         after.append(decoupled_weight_decay(learning_rate, weight_decay, decay_only))
     if rates:
         after.append(group_rates(rates))
+    if max_norm is not None:
+        after.append(keep_max_norm(max_norm, rates))
     return optax.chain(*before, transform, *after) if before or after else transform
 
 
@@ -90,5 +93,34 @@ def group_rates(rates: Mapping[str, float]) -> optax.GradientTransformation:
             return u if pattern is None else u * jnp.asarray(rates[pattern], u.dtype)
 
         return map_with_name(one, updates), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def keep_max_norm(
+    limit: Array | float, rates: Mapping[str, float] | None = None
+) -> optax.GradientTransformation:
+    """After the step, w ← w · min(1, limit / ‖w‖) for each unit, w the weights that lead to it.
+
+    A unit is an index of the last axis; a vector or scalar is one unit.  Biases and the scales of normalisation
+    layers are free, and so is what a group's rate of 0 freezes.
+    Source: Srivastava et al. 2014, "Dropout", section 5.1 (limits of 3 to 4).
+    """
+    rates = rates or {}
+
+    def update(updates, state, params=None):
+        if params is None:
+            raise ValueError("max_norm needs the parameters; call update(updates, state, params)")
+
+        def one(path: Any, u: Array, w: Array) -> Array:
+            pattern = first_match(name_of(path), list(rates))
+            if not decays(path, w) or (pattern is not None and is_off(rates[pattern])):
+                return u
+            moved = w + u
+            norm = _clip.unit_norm(moved)
+            most = jnp.asarray(limit, norm.dtype)
+            return jnp.where(norm > most, moved * (most / jnp.maximum(norm, most)) - w, u)
+
+        return jax.tree_util.tree_map_with_path(one, updates, params), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)

@@ -110,6 +110,9 @@ class ScheduleCommon(_Section):
 
     warmup: Annotated[Any, StepsMark()] = Field(
         0, description="linear rise from 0 before the schedule begins"
+    max_norm: Positive | None = Field(
+        None, description="after each step, scale the weights that lead to a unit down to this norm"
+    )
     )
 
 
