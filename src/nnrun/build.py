@@ -39,7 +39,11 @@ def _build(spec: Spec) -> Experiment:
     source = bound.call(spec.data, {}, _NO_CLOCK)
     common = spec.data.common
     dataset = prepare(
-        source, validation=common["validation"], test=common["test"], split_seed=common["split_seed"]
+        source,
+        validation=common["validation"],
+        test=common["test"],
+        split_seed=common["split_seed"],
+        examples=common["examples"],
     )
     loss = _loss(spec, dataset, bound.knobs(spec.loss))
     if loss.classifies != bool(dataset.classes):

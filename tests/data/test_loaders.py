@@ -16,6 +16,7 @@ import nnrun.data
 from nnrun.data._check import check
 from nnrun.data._prepare import prepare
 from nnrun.options import Standardize
+from nnrun.spec.sections import DataCommon
 from nnrun.types import Source
 
 NAMES = [m.name for m in pkgutil.iter_modules(nnrun.data.__path__) if not m.name.startswith("_")]
@@ -60,7 +61,7 @@ def test_the_signature_is_a_schema(name: str):
     assert all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters.values())
     assert hints["standardize"] == Standardize
     assert parameters["standardize"].default in get_args(Standardize)
-    assert not {"name", "batch_size", "validation", "test", "split_seed"} & set(parameters)
+    assert not {"name", *DataCommon.model_fields} & set(parameters)
 
 
 @pytest.mark.parametrize("name", NAMES)
