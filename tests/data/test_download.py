@@ -57,14 +57,16 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "nnrun" / "set"
 
 
-def wanted(*mirrors: str) -> Download:
-    return Download("set", "file.gz", mirrors, hashlib.md5(CONTENT).hexdigest(), limit=len(CONTENT) + 100_000)
+def wanted(*mirrors: str, kind: str = "sha256") -> Download:
+    digest = f"{kind}:{hashlib.new(kind, CONTENT).hexdigest()}"
+    return Download("set", "file.gz", mirrors, digest, limit=len(CONTENT) + 100_000)
 
 
-def test_once_into_the_cache(server, cache: Path):
+@pytest.mark.parametrize("kind", ["sha256", "md5"])
+def test_once_into_the_cache(server, cache: Path, kind: str):
     url, asked = server
     for _ in range(2):
-        path = download(wanted(f"{url}/good/"))
+        path = download(wanted(f"{url}/good/", kind=kind))
         assert path == cache / "file.gz"
         assert path.read_bytes() == CONTENT
     assert asked == ["/good/file.gz"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from nnrun.data._progress import ProgressLine
 from nnrun.errors import DataError, MachineError, one_line
 
 __all__ = ["Download", "download"]
@@ -21,7 +21,9 @@ class Download(NamedTuple):
     folder: str  # where in the cache it goes
     file: str  # its name, there and at the mirrors
     mirrors: tuple[str, ...]  # URLs of folders, tried in order
-    md5: str  # as published; guards the transfer, what is inside is verified by whoever reads it
+    digest: (
+        str  # sha256:... or md5:... as published; guards the transfer, the content is the reader's to verify
+    )
     limit: int  # bytes; a mirror that sends more is given up
 
 
@@ -67,7 +69,7 @@ def _retrieve(mirror: str, wanted: Download, folder: Path) -> Path:
     return Path(
         pooch.retrieve(
             url=mirror + wanted.file,
-            known_hash=f"md5:{wanted.md5}",
+            known_hash=wanted.digest,
             fname=wanted.file,
             path=folder,
             downloader=downloader,
@@ -87,23 +89,19 @@ class _Progress:
     """What pooch takes for a progress bar: one line on a terminal, and the limit on bytes."""
 
     def __init__(self, wanted: Download) -> None:
-        self._wanted = wanted
+        self._limit = wanted.limit
+        self._line = ProgressLine(wanted.file)
         self._done = 0
-        self._shown = -1
         self.total = 0  # set by pooch, from the length that the server states; 0: it does not
 
     def update(self, count: int) -> None:
         self._done += count
-        if self._done > self._wanted.limit:
-            raise ValueError(f"sends more than {self._wanted.limit} bytes")
-        percent = min(100, 100 * self._done // self.total) if self.total > 0 else 0
-        if percent != self._shown and sys.stderr.isatty():
-            self._shown = percent
-            print(f"\r{self._wanted.file}: {percent:3d}%", end="", file=sys.stderr, flush=True)
+        if self._done > self._limit:
+            raise ValueError(f"sends more than {self._limit} bytes")
+        self._line.show(self._done, self.total)
 
     def reset(self) -> None:
         self._done = 0
 
     def close(self) -> None:
-        if self._shown >= 0:
-            print(file=sys.stderr)
+        self._line.close()

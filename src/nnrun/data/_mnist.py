@@ -45,7 +45,7 @@ def load(published: Published, root: str | None, standardize: str) -> Source:
     arrays = []
     for file, sha256, md5 in zip(FILES, published.sha256, published.md5, strict=True):
         path = _find(published.name, file, root) or download(
-            Download(published.name, f"{file}.gz", published.mirrors, md5, _LIMIT)
+            Download(published.name, f"{file}.gz", published.mirrors, f"md5:{md5}", _LIMIT)
         )
         idx = read_idx(path, axes=3 if "images" in file else 1)
         if idx.sha256 != sha256:
