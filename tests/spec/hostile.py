@@ -216,7 +216,7 @@ _KEYS = [
     ),
     _layers("layer is a number", "3", ":3:", "model.layers.0: got 3; write a block such as"),
     _valid_but("capital letters", "adam", "Adam", 'there is no optimizer "Adam"; did you mean adam?'),
-    _valid_but("private module", "mlp", "_activations", 'there is no model "_activations"'),
+    _valid_but("private module", "mlp", "_residual", 'there is no model "_residual"'),
     _valid_but("path as name", "mlp", "../layer/dense", 'there is no model "../layer/dense"; write one of'),
     _valid_but("name missing", "name: mlp, ", "", ":3:1: model.name: missing; write one of: "),
     _valid_but("name is a number", "name: mlp", "name: 3", ":3:9: model.name: got 3; write one of: "),

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+from nnrun.layer._activations import Activation, activation_layer
 from nnrun.layer._compose import serial
 from nnrun.layer.batch_norm import batch_norm as batch_norm_layer
 from nnrun.layer.conv import conv
 from nnrun.layer.max_pool import max_pool
-from nnrun.model._activations import Activation, activation_layer
 from nnrun.model.mlp import mlp
 from nnrun.options import Count, Fraction, Widths
 from nnrun.types import Layer

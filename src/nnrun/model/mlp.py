@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from typing import Literal
+
+from nnrun.layer._activations import Activation
 from nnrun.layer._compose import serial
 from nnrun.layer._initializers import Initializer
-from nnrun.layer.batch_norm import batch_norm as batch_norm_layer
 from nnrun.layer.dense import dense
 from nnrun.layer.dropout import dropout as dropout_layer
 from nnrun.layer.flatten import flatten
-from nnrun.model._activations import Activation, activation_layer
-from nnrun.options import Fraction, Widths, is_off
+from nnrun.model._head import HeadNoise, Inference, hidden_layers
+from nnrun.options import Count, Fraction, Widths, is_off
 from nnrun.types import Layer
 
 __all__ = ["mlp"]
@@ -20,22 +22,32 @@ def mlp(
     batch_norm: bool = False,
     dropout: Fraction = 0.0,
     input_dropout: Fraction = 0.0,
+    dropout_scaling: Literal["training", "test"] = "training",
+    dropconnect: Fraction = 0.0,
+    dropconnect_mask: Literal["batch", "example"] = "batch",
+    dropconnect_inference: Inference = "mean",
+    dropconnect_samples: Count = 1000,
     init: Initializer = "he_normal",
 ) -> Layer:
     """Multi-layer perceptron: dense hidden layers, each with an activation and dropout.
 
-    hidden         units of the hidden layers, such as [512, 512]
-    activation     relu, tanh or gelu
-    batch_norm     normalise before each activation (the dense layer then has no bias)
-    dropout        rate on hidden layers, in [0, 1)
-    input_dropout  rate on the inputs, in [0, 1)
-    init           distribution of the weights
+    hidden                 units of the hidden layers, such as [512, 512]
+    activation             relu, tanh or gelu
+    batch_norm             normalise before each activation (the dense layer then has no bias)
+    dropout                rate on hidden layers, in [0, 1)
+    input_dropout          rate on the inputs, in [0, 1)
+    dropout_scaling        training (inverted) or test, see `nnrun list layer dropout`
+    dropconnect            rate on weights and biases of hidden layers, in [0, 1)
+    dropconnect_mask       one mask a batch, or one for each example
+    dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`
+    dropconnect_samples    of gaussian
+    init                   distribution of the weights
     """
+    noise = HeadNoise(
+        dropout, dropout_scaling, dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples
+    )
     layers = [("flatten", flatten())]
-    layers += [] if is_off(input_dropout) else [("input_dropout", dropout_layer(input_dropout))]
-    for i, units in enumerate(hidden, start=1):
-        layers += [(f"hidden_{i}", dense(units, bias=not batch_norm, init=init))]
-        layers += [(f"norm_{i}", batch_norm_layer())] if batch_norm else []
-        layers += [(f"activation_{i}", activation_layer(activation))]
-        layers += [] if is_off(dropout) else [(f"dropout_{i}", dropout_layer(dropout))]
+    if not is_off(input_dropout):
+        layers += [("input_dropout", dropout_layer(input_dropout, dropout_scaling))]
+    layers += hidden_layers(hidden, activation, batch_norm, noise, init)
     return serial([*layers, ("output", dense(outputs, init="lecun_normal"))])

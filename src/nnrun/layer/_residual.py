@@ -1,0 +1,97 @@
+"""Residual blocks, and stochastic depth: a block that is skipped at random in training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Gt, Le
+from jax import Array, lax
+
+from nnrun.layer._noise import drop_mask, keep_probability
+from nnrun.types import Layer, Tree
+
+__all__ = ["DepthMask", "DepthRule", "Survival", "residual_block", "survivals"]
+
+Survival = Annotated[float, Gt(0), Le(1)]  # probability that a block is not skipped: (0, 1]
+DepthMask = Literal["batch", "example"]
+DepthRule = Literal["linear", "uniform"]
+
+
+def survivals(p_last: Any, blocks: int, rule: DepthRule) -> list[Any]:
+    """The survival probability of each block, Huang et al. 2016, equation 4; None: no block is skipped.
+
+    linear    p_l = 1 − l/L · (1 − p_last), l = 1 ... L: early blocks, on which all others build, stay more often
+    uniform   p_l = p_last
+    """
+    if p_last is None:
+        return [None] * blocks
+    if rule == "uniform":
+        return [p_last] * blocks
+    return [1 - (1 - p_last) * (block / blocks) for block in range(1, blocks + 1)]
+
+
+def residual_block(
+    branch: Layer, shortcut: Layer | None = None, survival: Any = None, mask: DepthMask = "batch"
+) -> Layer:
+    """y = s(x) + b · f(x) in training, y = s(x) + p · f(x) without noise; b ~ Bernoulli(p).
+
+    branch    f
+    shortcut  s, the identity by default
+    survival  p; None: f is always there
+    mask      batch: one b for the step, and where it is 0 f is not computed, nor its gradient, and its batch-norm
+              statistics stay; example: one b for each example, f is computed for all
+    Under vmap (a population of several seeds) a branch that is skipped in one lane runs for all.
+    """
+
+    def init(key, x_shape):
+        params, stats, y_shape = branch.init(jax.random.fold_in(key, 0), x_shape)
+        own, own_stats, s_shape = ({}, {}, tuple(x_shape))
+        if shortcut is not None:
+            own, own_stats, s_shape = shortcut.init(jax.random.fold_in(key, 1), x_shape)
+        if tuple(y_shape) != tuple(s_shape):
+            raise ValueError(
+                f"a residual block adds shape {y_shape} to {s_shape}; keep shape and channels equal"
+            )
+        return _named(params, own), _named(stats, own_stats), y_shape
+
+    def apply(params, stats, x, key, weight):
+        def f(x, key):
+            return branch.apply(params.get("branch", {}), stats.get("branch", {}), x, key, weight)
+
+        beside, own_stats = x, {}
+        if shortcut is not None:
+            own_key = None if key is None else jax.random.fold_in(key, 1)
+            own = params.get("shortcut", {}), stats.get("shortcut", {})
+            beside, own_stats = shortcut.apply(*own, x, own_key, weight)
+        through = None if key is None else jax.random.fold_in(key, 0)
+        kept = None
+        if survival is not None and key is not None:
+            kept = _drawn(jax.random.fold_in(key, 2), survival, x, mask)
+        if kept is not None and mask == "batch":
+            y, new = lax.cond(kept.reshape(()), lambda: f(x, through), lambda: _skipped(f, x, through, stats))
+        else:
+            y, new = f(x, through)
+            y = y if kept is None else jnp.where(kept.reshape(-1, *(1,) * (y.ndim - 1)), y, 0)
+        if survival is not None and key is None:
+            y = y * keep_probability(1 - survival).astype(y.dtype)
+        return beside + y, _named(new, own_stats)
+
+    return Layer(init, apply)
+
+
+def _drawn(key: Array, survival: Any, x: Array, mask: DepthMask) -> Array:
+    """b: bool (1,) or (n,)."""
+    return drop_mask(key, (1 if mask == "batch" else x.shape[0],), 1 - survival)[0]
+
+
+def _skipped(f: Any, x: Array, key: Array, stats: Tree) -> tuple[Array, Tree]:
+    y, _ = jax.eval_shape(f, x, key)
+    return jnp.zeros(y.shape, y.dtype), stats.get("branch", {})
+
+
+def _named(branch: Tree, shortcut: Tree) -> Tree:
+    """Both under their names, as far as they hold arrays."""
+    both = {"branch": branch, "shortcut": shortcut}
+    return {name: tree for name, tree in both.items() if jax.tree.leaves(tree)}
