@@ -1,0 +1,188 @@
+"""Decoded images on disk, mapped into memory: decoded once, checked whenever they are read.
+
+    CACHE/nnrun/images-KEY/      mode 0700; KEY is of the folders and of what images are made into
+        manifest.json            what was decoded, and SHA-256 and shape of each file of pixels
+        pixels-0 pixels-1        training and test images (n, h, w, c), bytes and nothing else
+        lock                     held by whoever writes
+
+The manifest is renamed into place when the pixels are on the disk, so a crash leaves no manifest or a true one.
+What it was decoded from is the list of all files with size and times; where that has changed, or a digest does
+not fit, all is decoded anew.  No process writes to a file of pixels after that, so a map never changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import math
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+
+from nnrun.data._image_batches import batches, first_shape
+from nnrun.data._image_tree import Part
+from nnrun.data._images import Form
+from nnrun.data._pixel_file import Pixels, digest, map_pixels, sync_folder, write_pixels
+from nnrun.data._progress import ProgressLine
+from nnrun.errors import MachineError, one_line
+
+__all__ = ["pixels"]
+
+_FORMAT = 1
+_MANIFEST = "manifest.json"
+_LOCK = "lock"
+_MOST_MANIFEST = 1 << 16  # bytes
+_REMEDY = "free space there, or set XDG_CACHE_HOME to a folder on a disk that can be written"
+
+
+def pixels(parts: Sequence[Part], form: Form) -> list[np.ndarray]:
+    """The images of each part, (n, h, w, c) uint8 mapped read-only from the user's cache, decoded where needed.
+
+    All images have one shape.  Raises DataError for an image that cannot be used, MachineError if the cache
+    cannot be written or an image not be read.
+    """
+    folder = _folder(parts, form)
+    source = _digest_of_files(parts)
+    with _blame(folder):
+        _make(folder)
+        found = _open(folder, source)
+        if found is not None:
+            return found
+        with _locked(folder):
+            found = _open(folder, source)  # another process may have been at it
+            return found if found is not None else _write(folder, source, parts, form)
+
+
+def _folder(parts: Sequence[Part], form: Form) -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    key = hashlib.sha256(repr(form).encode())
+    for part in parts:
+        key.update(b"\0" + os.fsencode(os.path.realpath(part.folder)))
+    return Path(base) / "nnrun" / f"images-{key.hexdigest()[:32]}"
+
+
+def _digest_of_files(parts: Sequence[Part]) -> str:
+    """Of everything that the pixels depend on but what is in the name of the folder."""
+    made = hashlib.sha256(f"{_FORMAT} {PIL.__version__}".encode())
+    for part in parts:
+        made.update(b"\0\0")
+        for file in part.files:
+            made.update(os.fsencode(file.path) + f"\0{file.label} {file.size} ".encode())
+            made.update(f"{file.modified} {file.changed}\0".encode())
+    return made.hexdigest()
+
+
+def _make(folder: Path) -> None:
+    """Makes the folder, the user's alone: what others could write to is not trusted."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise MachineError(f"{one_line(folder)}: others could write to this cache of images; remove it")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Waits for other writers; the system lets go of the lock when a process ends, however it ends."""
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(folder: Path, source: str) -> list[np.ndarray] | None:
+    """The arrays if they are there, whole, and made from these files."""
+    try:
+        with (folder / _MANIFEST).open("rb") as stream:
+            manifest = json.loads(stream.read(_MOST_MANIFEST))
+        if manifest["source"] != source:
+            return None
+        files = [Pixels(f["name"], tuple(map(int, f["shape"])), f["sha256"]) for f in manifest["pixels"]]
+        arrays = [map_pixels(folder, file) for file in files]
+        whole = all(digest(array) == file.sha256 for array, file in zip(arrays, files, strict=True))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # missing or damaged, which decoding mends; a disk that fails will say so then
+    return arrays if whole else None
+
+
+def _write(folder: Path, source: str, parts: Sequence[Part], form: Form) -> list[np.ndarray]:
+    """Decodes everything; nothing but the lock is left behind where that fails."""
+    _clear(folder)
+    first = parts[0]
+    shape = first_shape(first, form)
+    total = sum(len(part.files) for part in parts)
+    _check_space(folder, total * math.prod(shape))
+    named = str(first.folder / first.files[0].path)
+    line = ProgressLine(f"decoding {total} images")
+    files, done = [], 0
+    try:
+        for index, part in enumerate(parts):
+            with contextlib.closing(batches(part, form, shape, named)) as made:
+                counted = _counted(made, line, done, total)
+                file = write_pixels(folder / f"pixels-{index}", (len(part.files), *shape), counted)
+            files.append(file)
+            done += len(part.files)
+        arrays = [map_pixels(folder, file) for file in files]
+        content = {"images": one_line(first.folder), "source": source, "pixels": [f._asdict() for f in files]}
+        _write_manifest(folder, content)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            _clear(folder)
+        raise
+    finally:
+        line.close()
+    return arrays
+
+
+def _counted(made: Iterator[np.ndarray], line: ProgressLine, done: int, total: int) -> Iterator[np.ndarray]:
+    for batch in made:
+        yield batch
+        done += len(batch)
+        line.show(done, total)
+
+
+def _write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    temporary = folder / f".tmp_{_MANIFEST}"
+    with temporary.open("xb") as stream:
+        stream.write(json.dumps(content, indent=2).encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+    sync_folder(folder)  # the pixels are there before the manifest that says so
+    temporary.rename(folder / _MANIFEST)
+    sync_folder(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Removes all files but the lock, the manifest first."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.name != _MANIFEST):
+        if path.name != _LOCK:
+            path.unlink()
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise MachineError(
+            f"{one_line(folder)}: the decoded images need {needed / 2**30:.1f} GiB here, {free / 2**30:.1f} are "
+            f"free; {_REMEDY}, or choose a smaller data.size"
+        )
+
+
+@contextlib.contextmanager
+def _blame(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MachineError(
+            f"{one_line(folder)}: the cache of decoded images cannot be written: "
+            f"{error.strerror or one_line(error)}; {_REMEDY}"
+        ) from error

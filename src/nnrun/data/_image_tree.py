@@ -1,0 +1,127 @@
+"""The files of an image folder: one folder for each class, hidden files left out, nothing outside the tree."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from nnrun.errors import DataError, MachineError, one_line
+
+__all__ = ["ImageFile", "Part", "scan", "subfolders"]
+
+_DEEPEST = 16  # folders below the folder of a class
+
+
+class ImageFile(NamedTuple):
+    """A file, and what tells that it has changed."""
+
+    path: str  # relative to the folder of the part
+    label: int
+    size: int
+    modified: int  # nanoseconds
+    changed: int  # nanoseconds; unlike the time before, it cannot be set
+
+
+class Part(NamedTuple):
+    """The training or the test images."""
+
+    folder: Path
+    classes: tuple[str, ...]  # the names of the folders, sorted as text
+    files: list[ImageFile]  # class by class, sorted by path within a class
+
+
+def scan(folder: Path, inside: Path) -> Part:
+    """The images of `folder`, whose folders are the classes; links may not lead out of `inside`.
+
+    Raises DataError if there is no class, one without images, or something that is neither a file nor a folder;
+    MachineError if the machine cannot list it.
+    """
+    names = subfolders(folder)
+    if not names:
+        raise DataError(
+            f"{one_line(folder)}: holds no folders; put the images of each class into a folder of its own there"
+        )
+    real = os.path.realpath(inside)
+    files: list[ImageFile] = []
+    for label, name in enumerate(names):
+        place = folder / name
+        if not name.isprintable():  # also what is not Unicode
+            raise DataError(f"{one_line(place)}: this name of a class cannot be printed; rename the folder")
+        _refuse_link(place, real)
+        found = _walk(folder, name, real)
+        if not found:
+            raise DataError(f"{one_line(place)}: this class has no images; add some, or remove the folder")
+        files += [_describe(path, label, found[path]) for path in sorted(found)]
+    return Part(folder, tuple(names), files)
+
+
+def subfolders(folder: Path) -> list[str]:
+    """The names of the folders in `folder` that are not hidden, sorted as text.  Errors as in `scan`."""
+    return sorted(entry.name for entry in _entries(folder) if _is_folder(entry))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except FileNotFoundError:
+        raise DataError(f"{one_line(folder)}: there is no such folder; check the path") from None
+    except NotADirectoryError:
+        raise DataError(f"{one_line(folder)}: is not a folder; name one that holds class folders") from None
+    except OSError as error:
+        raise MachineError(f"{one_line(folder)}: cannot be listed: {error.strerror}") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round in a circle
+        return False
+
+
+def _walk(top: Path, name: str, real: str, depth: int = 0) -> dict[str, os.DirEntry[str]]:
+    """All files below `top`/`name`, by their paths relative to `top`."""
+    if depth > _DEEPEST:
+        raise DataError(
+            f"{one_line(top / name)}: lies more than {_DEEPEST} folders below its class; flatten it"
+        )
+    found = {}
+    for entry in _entries(top / name):
+        path = f"{name}/{entry.name}"
+        if entry.is_symlink():
+            _refuse_link(top / path, real)
+        if entry.is_dir(follow_symlinks=False):
+            found |= _walk(top, path, real, depth + 1)
+        else:
+            found[path] = entry
+    return found
+
+
+def _refuse_link(path: Path, real: str) -> None:
+    """Refuses a link to a folder, which might lead round in a circle, or out of the tree."""
+    if not path.is_symlink():
+        return
+    target = os.path.realpath(path)
+    if not target.startswith(real + os.sep):
+        raise DataError(
+            f"{one_line(path)}: is a link that leads out of {one_line(real)}, to {one_line(target)}; "
+            "put a copy in its place"
+        )
+    if path.is_dir():
+        raise DataError(f"{one_line(path)}: is a link to a folder, which is not followed; put a copy there")
+
+
+def _describe(path: str, label: int, entry: os.DirEntry[str]) -> ImageFile:
+    try:
+        found = entry.stat()
+    except FileNotFoundError:
+        raise DataError(
+            f"{one_line(entry.path)}: leads to no file; remove it, or put the file there"
+        ) from None
+    except OSError as error:
+        raise MachineError(f"{one_line(entry.path)}: cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(f"{one_line(entry.path)}: is not a regular file; remove it")
+    return ImageFile(path, label, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -1,0 +1,170 @@
+"""Reading one JPEG or PNG image without trusting it.
+
+What kind of file it is is decided by its content.  Whatever pillow's decoders raise is a DataError that names
+the file; so is an image that cannot become 8-bit grey or RGB without a choice that changes what it shows.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from nnrun.data._files import open_file
+from nnrun.errors import DataError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["MOST_PIXELS", "Channels", "Form", "Resize", "decode", "only_errors"]
+
+MOST_PIXELS = 1 << 26  # 67 million: larger than what cameras take, smaller than what pillow warns about
+_MOST_BYTES = 256 << 20  # of a file
+_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n"}
+_PNG_DEPTH = 24  # where a PNG says how many bits a channel has
+_ORIENTATION = 0x0112  # the EXIF tag
+_UPRIGHT = {  # what a camera noted, and what puts it right
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+Channels = Literal["rgb", "grey"]
+Resize = Literal["crop", "pad", "stretch"]
+
+
+class Form(NamedTuple):
+    """What images are made into."""
+
+    channels: Channels
+    size: tuple[int, int] | None  # height, width; None: as they are
+    resize: Resize
+
+
+class _Refused(ValueError):
+    """Why an image that can be decoded is not taken, and the remedy."""
+
+
+@contextmanager
+def only_errors() -> Iterator[None]:
+    """Inside, pillow warns of nothing: of an image too large it raises, of damaged EXIF data it is silent.
+
+    For the thread that starts the ones that decode: Python's filters of warnings belong to the whole process.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def decode(path: Path, form: Form) -> np.ndarray:
+    """The image in the file `path` as (h, w, c) uint8, c 3 or 1, turned upright where a camera noted how.
+
+    Raises DataError if it is not a whole JPEG or PNG image of at most MOST_PIXELS, or has transparent pixels,
+    16 bits a channel or CMYK colours; MachineError if the machine cannot read it.
+    """
+    with open_file(path, _MOST_BYTES) as (stream, _):
+        data = stream.read()
+    kind = next((kind for kind, magic in _MAGIC.items() if data.startswith(magic)), None)
+    if kind is None:
+        what = f"starts with {data[:8].hex(' ')}" if data else "is empty"
+        raise DataError(
+            f"{one_line(path)}: {what}, not a JPEG or PNG image; convert it, or take it out of the folder"
+        )
+    try:
+        return _pixels(data, kind, form)
+    except _Refused as refused:
+        raise DataError(f"{one_line(path)}: {refused}") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise DataError(f"{one_line(path)}: has more than {MOST_PIXELS} pixels; make it smaller") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # pillow's decoders raise whatever their parsers met
+        raise DataError(
+            f"{one_line(path)}: damaged or truncated {kind} image ({one_line(error, 120) or type(error).__name__}); "
+            "get it again, or take it out of the folder"
+        ) from error
+
+
+def _pixels(data: bytes, kind: str, form: Form) -> np.ndarray:
+    if kind == "PNG":
+        _check_png(data)
+    with _open(data, kind) as image:
+        turn = _UPRIGHT.get(_orientation(image))
+        if form.size and kind == "JPEG":  # decoded at 1/2, 1/4 or 1/8 where that is still twice as large
+            longest = 2 * max(form.size)
+            image.draft(None, (longest, longest))
+        plain = _plain(image)
+    if turn is not None:
+        plain = plain.transpose(turn)
+    plain = plain.convert("RGB" if form.channels == "rgb" else "L")
+    if form.size:
+        plain = _resized(plain, *form.size, form.resize)
+    pixels = np.asarray(plain)
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _open(data: bytes, kind: str) -> Image.Image:
+    """The image, its header read and its pixels not yet."""
+    image = Image.open(io.BytesIO(data), formats=(kind,))
+    if image.width * image.height > MOST_PIXELS:
+        _refuse(f"has {image.width}x{image.height} pixels, at most {MOST_PIXELS} are read; make it smaller")
+    return image
+
+
+def _check_png(data: bytes) -> None:
+    """Checks every checksum of a PNG, which pillow does not when it decodes, and that it is one 8-bit image."""
+    with _open(data, "PNG") as image:
+        if getattr(image, "is_animated", False):
+            _refuse("is an animation; save one frame of it")
+        if data[_PNG_DEPTH] > 8:
+            _refuse("has 16 bits a channel; save it with 8")
+        image.verify()
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the camera was held, 1: upright; EXIF data that cannot be read say nothing."""
+    if "exif" not in image.info:
+        return 1
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # it is a parser's answer to arbitrary bytes, and the pixels do not depend on it
+        return 1
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The image in mode L or RGB, if it can be so without loss of meaning."""
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema()[0] != 255:
+            _refuse("has transparent pixels, whose colour nobody knows; save it on a background")
+        return image.convert("RGB")
+    if image.mode in ("1", "P"):
+        return image.convert("L" if image.mode == "1" else "RGB")
+    if image.mode not in ("L", "RGB"):
+        _refuse(f"has colours in {image.mode}; save it in RGB or grey with 8 bits a channel")
+    image.load()
+    return image
+
+
+def _resized(image: Image.Image, height: int, width: int, how: Resize) -> Image.Image:
+    """(h, w) from any size: bicubic, and averaged over what a smaller pixel covers."""
+    bicubic = Image.Resampling.BICUBIC
+    if how == "crop":
+        return ImageOps.fit(image, (width, height), bicubic)
+    if how == "pad":
+        return ImageOps.pad(image, (width, height), bicubic)
+    return image.resize((width, height), bicubic)
+
+
+def _refuse(why: str) -> NoReturn:
+    raise _Refused(why)

@@ -1,0 +1,66 @@
+"""A file of pixels: the bytes of an array and nothing else, described by a manifest beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Pixels", "digest", "map_pixels", "sync_folder", "write_pixels"]
+
+_CHUNK = 1 << 20
+
+
+class Pixels(NamedTuple):
+    """A file of pixels."""
+
+    name: str
+    shape: tuple[int, ...]
+    sha256: str  # of the shape and the bytes
+
+
+def write_pixels(path: Path, shape: tuple[int, ...], made: Iterator[np.ndarray]) -> Pixels:
+    """Writes and syncs a file of pixels, through the file system: a full disk kills who writes through a map."""
+    digest = _begin(shape)
+    with path.open("xb") as stream:
+        for batch in made:
+            digest.update(batch.data)
+            stream.write(batch.data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return Pixels(path.name, shape, digest.hexdigest())
+
+
+def map_pixels(folder: Path, file: Pixels) -> np.ndarray:
+    """The file as an array.  Raises ValueError unless its size is that of the shape."""
+    path = folder / Path(file.name).name
+    if path.stat().st_size != math.prod(file.shape) or min(file.shape) < 1 or len(file.shape) != 4:
+        raise ValueError("not of this shape")
+    return np.memmap(path, np.uint8, "r", shape=file.shape)
+
+
+def digest(array: np.ndarray) -> str:
+    """SHA-256 of shape and bytes."""
+    made = _begin(array.shape)
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, _CHUNK):
+        made.update(flat[start : start + _CHUNK].data)
+    return made.hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Brings the names in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _begin(shape: tuple[int, ...]) -> hashlib._Hash:
+    return hashlib.sha256(str(tuple(map(int, shape))).encode())

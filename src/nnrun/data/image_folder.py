@@ -1,0 +1,103 @@
+"""Images in folders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Len
+
+from nnrun.data._check import check
+from nnrun.data._image_cache import pixels
+from nnrun.data._image_tree import Part, scan, subfolders
+from nnrun.data._images import MOST_PIXELS, Channels, Form, Resize
+from nnrun.errors import DataError, one_line
+from nnrun.options import Count, FilePath, Standardize
+from nnrun.types import Examples, Source
+
+__all__ = ["image_folder"]
+
+_TESTS = ("test", "val")  # what published sets call the folder that is not for training
+
+
+def image_folder(
+    path: FilePath | None = None,
+    test_path: FilePath | None = None,
+    size: Annotated[list[Count], Len(2, 2)] | None = None,
+    resize: Resize = "crop",
+    channels: Channels = "rgb",
+    standardize: Standardize = "image",
+) -> Source:
+    """JPEG and PNG images, a folder for each class: path/cat/1.jpg, or path/train/cat/1.jpg.
+
+    path         holds the class folders, or train/ and test/ (or val/) that do; default: $NNRUN_DATA_DIR
+    test_path    holds the class folders of the test part; default: path/test or path/val where path/train is,
+                 else a test part is cut from the images
+    size         [height, width] that all images are brought to; default: all must have one size already
+    resize       "crop": scaled until both sides are covered, the middle cut out; "pad": scaled until it fits,
+                 black around it; "stretch": each side on its own; bicubic, averaging when it makes smaller
+    channels     "rgb", of which grey images have three equal ones, or "grey"
+    standardize  "image": one mean and deviation for all pixels
+
+    Inputs are (n, height, width, 3 or 1) uint8.  Class names are those of the folders, sorted as text; images
+    are sorted by path in each.  Whatever its name, each file in a class folder must be a JPEG or PNG image of
+    8 bits a channel, grey, RGB, with a palette, or with an alpha channel that is opaque; files beside the class
+    folders and hidden ones do not count.  A photo is turned as its camera noted.  Decoded once into
+    nnrun/images-... of the user's cache folder ($XDG_CACHE_HOME, ~/.cache), mapped into memory from there, and
+    decoded anew where an image, its name or its time has changed.
+    Raises DataError naming the file or folder; MachineError if one cannot be read or the cache not be written.
+    """
+    top, train, test = _places(path, test_path)
+    if size and size[0] * size[1] > MOST_PIXELS:
+        raise DataError(
+            f"data.size: {size[0]}x{size[1]} is more than {MOST_PIXELS} pixels; write a smaller size"
+        )
+    parts = [scan(train, top)]
+    classes = parts[0].classes
+    if len(classes) == 1:
+        raise DataError(
+            f"{one_line(train)}: holds one class only, {classes[0]}; add a folder for another one"
+        )
+    if test is not None:
+        parts.append(_relabelled(scan(test, top if test_path is None else test), parts[0]))
+    arrays = pixels(parts, Form(channels, (size[0], size[1]) if size else None, resize))
+    examples = [
+        Examples(x, np.array([file.label for file in part.files], np.int32))
+        for x, part in zip(arrays, parts, strict=True)
+    ]
+    source = Source(examples[0], examples[1] if test is not None else None, classes, standardize)
+    return check(source, str(train))
+
+
+def _places(path: str | None, test_path: str | None) -> tuple[Path, Path, Path | None]:
+    """The folder that everything lies in, and those of the training and the test classes."""
+    given = path or os.environ.get("NNRUN_DATA_DIR")
+    if not given:
+        raise DataError(
+            "data.path: which folder holds the images? write data.path: FOLDER, or set NNRUN_DATA_DIR to it"
+        )
+    top, test = Path(given), None if test_path is None else Path(test_path)
+    names = subfolders(top)
+    if "train" not in names or not set(names) <= {"train", *_TESTS} or not subfolders(top / "train"):
+        return top, top, test
+    tests = [top / name for name in _TESTS if name in names]
+    if test is None and len(tests) > 1:
+        raise DataError(
+            f"{one_line(top)}: holds train/, test/ and val/, and validation examples are cut from train/; write "
+            f"data.path: {one_line(top / 'train')} and data.test_path: {one_line(tests[0])} to leave val/ out"
+        )
+    return top, top / "train", test or (tests[0] if tests else None)
+
+
+def _relabelled(test: Part, train: Part) -> Part:
+    """The test part with the labels of the training part's classes."""
+    label = {name: index for index, name in enumerate(train.classes)}
+    for name in test.classes:
+        if name not in label:
+            raise DataError(
+                f"{one_line(test.folder / name)}: there is no such class in {one_line(train.folder)}, which has "
+                f"{one_line(', '.join(train.classes), 80)}; rename or remove the folder"
+            )
+    return test._replace(files=[file._replace(label=label[test.classes[file.label]]) for file in test.files])
