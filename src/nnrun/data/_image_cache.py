@@ -53,11 +53,11 @@ def pixels(parts: Sequence[Part], form: Form) -> list[np.ndarray]:
     source = _digest_of_files(parts)
     with _blame(folder):
         _make(folder)
-        found = _open(folder, source)
+        found = _open(folder, source, parts)
         if found is not None:
             return found
         with _locked(folder):
-            found = _open(folder, source)  # another process may have been at it
+            found = _open(folder, source, parts)  # another process may have been at it
             return found if found is not None else _write(folder, source, parts, form)
 
 
@@ -99,7 +99,7 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open(folder: Path, source: str) -> list[np.ndarray] | None:
+def _open(folder: Path, source: str, parts: Sequence[Part]) -> list[np.ndarray] | None:
     """The arrays if they are there, whole, and made from these files."""
     try:
         with (folder / _MANIFEST).open("rb") as stream:
@@ -107,9 +107,11 @@ def _open(folder: Path, source: str) -> list[np.ndarray] | None:
         if manifest["source"] != source:
             return None
         files = [Pixels(f["name"], tuple(map(int, f["shape"])), f["sha256"]) for f in manifest["pixels"]]
+        if [file.shape[0] for file in files] != [len(part.files) for part in parts]:
+            return None
         arrays = [map_pixels(folder, file) for file in files]
         whole = all(digest(array) == file.sha256 for array, file in zip(arrays, files, strict=True))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None  # missing or damaged, which decoding mends; a disk that fails will say so then
     return arrays if whole else None
 
