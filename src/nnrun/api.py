@@ -59,14 +59,18 @@ def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
     return _drain(session.reopen(folder, warnings.warn, exact), folder)
 
 
-def evaluate(run_dir: str | Path, split: str = "test", checkpoint: str | int = "best") -> dict[str, Any]:
+def evaluate(
+    run_dir: str | Path, split: str = "test", checkpoint: str | int = "best", *, samples: int = 0
+) -> dict[str, Any]:
     """Metrics of a run on a part of its data, as `nnrun evaluate --json` prints them.
 
     split        train, val or test
     checkpoint   last, best (by validation), or a step that has one
+    samples      predictions averaged over so many draws of the noise (Monte-Carlo dropout); 0: without noise
     Raises the errors of nnrun.errors.
     """
-    return evaluation.evaluate_run(run.resolve(str(run_dir)), split, str(checkpoint), warnings.warn)
+    folder = run.resolve(str(run_dir))
+    return evaluation.evaluate_run(folder, split, str(checkpoint), warnings.warn, samples)
 
 
 def _drain(prepared: session.Prepared, folder: Path) -> Result:

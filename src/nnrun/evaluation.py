@@ -15,37 +15,47 @@ from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.training import evaluate, flat, programs
 from nnrun.training.averages import compile_averages
+from nnrun.training.sampled import is_noisy, sampled, settled
 from nnrun.types import Experiment
 
 __all__ = ["SPLITS", "evaluate_run", "load_checkpoint"]
 
 SPLITS = ("train", "val", "test")
+_MOST_SAMPLES = 10_000
 Warn = Callable[[str], None]
 
 
-def evaluate_run(folder: Path, split: str, which: str, warn: Warn) -> dict[str, Any]:
+def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int = 0) -> dict[str, Any]:
     """Metrics of a run, or of every run of a group with mean and 95% interval.
 
     split  train, val or test
     which  last, best (by validation), or the number of a step that has a checkpoint
+    samples  0: without noise; else metrics of the mean prediction over so many draws of the noise
     Runs of a group that diverged are left out, as in its summary.  Raises SpecError, RunError, DataError.
     """
     if split not in SPLITS:
         raise SpecError(f"--split: got {one_line(split, 40)!r}; write one of {', '.join(SPLITS)}")
+    if not 0 <= samples <= _MOST_SAMPLES:
+        raise SpecError(
+            f"--samples: got {one_line(samples, 40)}; write 1 to {_MOST_SAMPLES}, or 0 for no noise"
+        )
     members = _good_members(folder, warn)
     found = {path: load_checkpoint(path, which, warn) for path in members or [folder]}
     prepared = session.rebuild(members[0] if members else folder, warn)
     with session.precision(prepared.spec.train.precision):
-        measured = _measure(prepared.experiment, list(found.values()), split, folder)
+        if samples and not is_noisy(prepared.experiment, training=False):
+            warn(f"--samples {samples}: {prepared.spec.model.name} has no noise, so all samples are equal")
+        measured = _measure(prepared.experiment, list(found.values()), split, folder, samples)
     each = [
         {"run_dir": str(path), "step": one.step, "metrics": metrics}
         for (path, one), metrics in zip(found.items(), measured, strict=True)
     ]
+    asked = {"split": split, "checkpoint": which, **({"samples": samples} if samples else {})}
     if not members:
-        return {**each[0], "split": split, "checkpoint": which}
+        return {**each[0], **asked}
     averages = results.average([{which: one["metrics"]} for one in each], sections=(which,))
     flat_averages = {name: section.get(which, {}) for name, section in averages.items()}
-    return {"run_dir": str(folder), "split": split, "checkpoint": which, "runs": each, **flat_averages}
+    return {"run_dir": str(folder), **asked, "runs": each, **flat_averages}
 
 
 def _good_members(folder: Path, warn: Warn) -> list[Path]:
@@ -89,7 +99,7 @@ def _no_step(folder: Path, which: str, steps: list[int]) -> Checkpoint:
 
 
 def _measure(
-    experiment: Experiment, found: list[Checkpoint], split: str, folder: Path
+    experiment: Experiment, found: list[Checkpoint], split: str, folder: Path, samples: int
 ) -> list[dict[str, float]]:
     """One run after the other: the program is compiled once, and memory does not grow with the group."""
     part = getattr(experiment.dataset, split)
@@ -97,7 +107,8 @@ def _measure(
         raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
     one = programs.one_like(experiment)
     size, x, y = programs.held([part])
-    evaluator = evaluate.compile_evaluator(experiment, one, x, y, size, lanes=None)
+    predict = sampled(experiment, samples) if samples else settled
+    evaluator = evaluate.compile_evaluator(experiment, one, x, y, size, lanes=None, predict=predict)
     train = jax.device_put(tuple(experiment.dataset.train)) if one.average else (x, y)
     averages = compile_averages(experiment, one, *train, lanes=None)
     measured = []

@@ -19,6 +19,7 @@ from nnrun.method import MisfitError
 from nnrun.optimizer._paths import name_of
 from nnrun.spec.schema import nearest
 from nnrun.training.programs import one_like
+from nnrun.training.sampled import is_noisy
 from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, State
 
@@ -85,7 +86,7 @@ def _check_exact(spec: Spec, experiment: Experiment) -> None:
             f"{all_of_them} examples change the function under it; write data.batch_size: full, or {watch}"
         )
         raise spec.fail(("optimizer", "name"), message)
-    if _is_noisy(experiment):
+    if is_noisy(experiment):
         message = (
             f"{name} learns the curvature by comparing gradients from step to step, and the noise of "
             f"{spec.model.name} (dropout and the like) changes the function under it; switch it off, or {watch}"
@@ -116,23 +117,6 @@ def _check_patterns(spec: Spec, block: Bound, names: list[str], path: tuple[str,
     for key, inner in block.options.items():
         if isinstance(inner, Bound):
             _check_patterns(spec, inner, names, (*path, key))
-
-
-def _is_noisy(experiment: Experiment) -> bool:
-    """Whether the outputs of the model in training depend on the step's key."""
-    x = experiment.dataset.train.x
-
-    def outputs(key: jax.Array) -> jax.Array:
-        model = experiment.model(experiment.knobs)
-        params, stats, _ = model.init(jax.random.key(0), x.shape[1:])
-        return model.apply(params, stats, jnp.zeros((2, *x.shape[1:])), key, jnp.ones(2))[0]
-
-    jaxpr = jax.make_jaxpr(outputs)(jax.random.key(0)).jaxpr
-    needed = {id(var) for var in jaxpr.outvars}
-    for equation in reversed(jaxpr.eqns):
-        if any(id(var) in needed for var in equation.outvars):
-            needed |= {id(var) for var in equation.invars}
-    return id(jaxpr.invars[0]) in needed
 
 
 def check_model(spec: Spec, experiment: Experiment, outputs: int) -> None:

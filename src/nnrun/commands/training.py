@@ -66,6 +66,9 @@ def evaluate(
     run_name: RunName,
     split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="last, best, or a step.")] = "best",
+    samples: Annotated[
+        int, typer.Option("--samples", help="Average over so many draws of dropout's noise; 0: no noise.")
+    ] = 0,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     as_json: Json = False,
@@ -78,7 +81,7 @@ def evaluate(
     from nnrun import evaluation
     from nnrun.report import summary, table
 
-    found = evaluation.evaluate_run(folder, split, checkpoint, console.warn)
+    found = evaluation.evaluate_run(folder, split, checkpoint, console.warn, samples)
     if as_json:
         return console.print_json(found)
     if "runs" in found:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from nnrun.training.sampled import Predict, settled
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Examples, Experiment, State
 
@@ -38,17 +39,19 @@ def padded(parts: list[Examples], batch: int) -> Examples:
 class Evaluator(NamedTuple):
     """A compiled evaluation.
 
-    names  of the averaged terms
-    sums   (params, stats, knobs, x, y, start, stop) -> (lanes..., batches, terms); rows from `stop` on are 0
+    names   of the averaged terms
+    beside  those of them that are none of the loss, but metrics as they are
+    sums    (params, stats, knobs, key, x, y, start, stop) -> (lanes..., batches, terms); rows from `stop` on are 0
     """
 
     names: tuple[str, ...]
+    beside: tuple[str, ...]
     sums: Callable[..., Array]
 
     def run(self, state: State, x: Array, y: Array, start: int, stop: int) -> Array:
         """Begins to evaluate examples start .. stop − 1 of padded data; returns the sums at once."""
         bounds = np.int32(start), np.int32(stop)
-        return self.sums(state.params, state.stats, state.knobs, x, y, *bounds)
+        return self.sums(state.params, state.stats, state.knobs, state.key, x, y, *bounds)
 
     def means(self, sums: Array, examples: int) -> np.ndarray:
         """Averages of what `sums` returned, (lanes..., terms): the batches are added in float64, in order."""
@@ -56,13 +59,22 @@ class Evaluator(NamedTuple):
 
 
 def compile_evaluator(
-    experiment: Experiment, state: State, x: Array, y: Array, size: int, lanes: int | None
+    experiment: Experiment,
+    state: State,
+    x: Array,
+    y: Array,
+    size: int,
+    lanes: int | None,
+    predict: Predict = settled,
 ) -> Evaluator:
     """Compiles the evaluation of data `padded` for batches of `size`; one program serves every range of it."""
     names: list[str] = []
+    beside: list[str] = []
     batches = -(-(x.shape[0] - size) // size)
 
-    def sums(params: Any, stats: Any, knobs: Any, x: Array, y: Array, start: Array, stop: Array) -> Array:
+    def sums(
+        params: Any, stats: Any, knobs: Any, key: Array, x: Array, y: Array, start: Array, stop: Array
+    ) -> Array:
         model, loss = experiment.model(knobs), experiment.loss(knobs)
 
         def terms(i: Array) -> Array:
@@ -71,9 +83,9 @@ def compile_evaluator(
             weight = (rows < stop).astype(float)
             batch = _window(x, y, first, weight)
             inputs, targets = normalise(experiment, batch)
-            outputs, _ = model.apply(params, stats, inputs, None, None)
-            found = loss.terms(outputs, targets)
-            names[:] = sorted(found)
+            outputs, more = predict(model, params, stats, inputs, key, first)
+            found = loss.terms(outputs, targets) | more
+            names[:], beside[:] = sorted(found), sorted(more)
             return jnp.stack([jnp.where(weight > 0, found[name], 0.0).sum() for name in names])
 
         width = jax.eval_shape(terms, jnp.int32(0)).shape[0]
@@ -83,10 +95,11 @@ def compile_evaluator(
 
     function: Any = sums
     if lanes is not None:
-        function = jax.vmap(sums, in_axes=(0, 0, 0, None, None, None, None))
+        function = jax.vmap(sums, in_axes=(0, 0, 0, 0, None, None, None, None))
     bound = jax.ShapeDtypeStruct((), jnp.int32)
-    lowered = jax.jit(function).lower(state.params, state.stats, state.knobs, x, y, bound, bound)
-    return Evaluator(tuple(names), lowered.compile())
+    own = state.params, state.stats, state.knobs, state.key
+    lowered = jax.jit(function).lower(*own, x, y, bound, bound)
+    return Evaluator(tuple(names), tuple(beside), lowered.compile())
 
 
 def _window(x: Array, y: Array, first: Array, weight: Array) -> Batch:

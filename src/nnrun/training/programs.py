@@ -131,7 +131,9 @@ def to_metrics(
         means = np.atleast_2d(evaluator.means(found, examples))
         lanes = lanes or [{} for _ in means]
         for lane, row in zip(lanes, means, strict=True):
-            metrics = metrics_of(dict(zip(evaluator.names, row.tolist(), strict=True)))
+            terms = dict(zip(evaluator.names, row.tolist(), strict=True))
+            beside = {name: terms.pop(name) for name in evaluator.beside}
+            metrics = metrics_of(terms) | beside
             lane.update({prefix + name: value for name, value in metrics.items()})
     return lanes
 
