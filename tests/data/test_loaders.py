@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import nnrun.data
 from nnrun.data._check import check
@@ -19,6 +20,7 @@ from nnrun.options import Standardize
 from nnrun.spec.sections import DataCommon
 from nnrun.types import Source
 
+ELSEWHERE = {"fashion_mnist": "test_mnist.py", "cifar10": "test_cifar.py", "cifar100": "test_cifar.py"}
 NAMES = [m.name for m in pkgutil.iter_modules(nnrun.data.__path__) if not m.name.startswith("_")]
 
 
@@ -27,7 +29,9 @@ def find(name: str) -> Callable[..., Source]:
 
 
 @pytest.fixture
-def options(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any]]:
+def options(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], dict[str, Any]]:
     """Name of a loader -> options with which it runs here, without a network."""
 
     def choose(name: str) -> dict[str, Any]:
@@ -40,15 +44,22 @@ def options(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], d
             return {"path": str(tmp_path / "t.npz")}
         if name == "mnist":
             return {"root": str(request.getfixturevalue("mnist_folder"))}
-        if name == "fashion_mnist":
-            pytest.skip("the Fashion-MNIST files are not here; its reading is tested in test_mnist.py")
+        if name == "image_folder":
+            monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+            for i in range(30):
+                path = tmp_path / "images" / "pqr"[i % 3] / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.full((4, 5, 3), 8 * i, np.uint8)).save(path)
+            return {"path": str(tmp_path / "images")}
+        if name in ELSEWHERE:
+            pytest.skip(f"the files of {name} are not here; their reading is tested in {ELSEWHERE[name]}")
         return {}
 
     return choose
 
 
 def test_the_folder_holds_loaders():
-    assert {"digits", "mnist", "csv", "npz"} <= set(NAMES)
+    assert {"digits", "mnist", "csv", "npz", "image_folder", "cifar10"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -39,7 +39,7 @@ _PUBLISHED = Published(
 
 
 def cifar10(root: FilePath | None = None, standardize: Standardize = "image") -> Source:
-    """Photos of things and animals, 32x32 colour, 50,000 for training and 10,000 for testing, 10 classes.
+    """Small colour photos, 32x32, 50,000 for training and 10,000 for testing, 10 classes.
 
     root         a folder with cifar-10-binary.tar.gz, or with its unpacked .bin files; default:
                  $NNRUN_DATA_DIR, else downloaded once (170 MB)

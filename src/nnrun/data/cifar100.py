@@ -44,7 +44,7 @@ def cifar100(
     labels: Literal["fine", "coarse"] = "fine",
     standardize: Standardize = "image",
 ) -> Source:
-    """Photos of things and animals, 32x32 colour, 50,000 for training and 10,000 for testing, 100 classes.
+    """Small colour photos, 32x32, 50,000 for training and 10,000 for testing, 100 classes.
 
     root         a folder with cifar-100-binary.tar.gz, or with its unpacked .bin files; default:
                  $NNRUN_DATA_DIR, else downloaded once (169 MB)
