@@ -373,7 +373,8 @@ def test_what_others_could_write_to_is_not_used(tree: Path, cache: Path):
     [folder] = cache.iterdir()
     folder.chmod(0o770)
     with pytest.raises(
-        MachineError, match=f"{folder}: others could write to this cache of images; remove it"
+        MachineError,
+        match=f"{folder}: this cache of images belongs to another user or is open to others; remove it",
     ):
         image_folder(str(tree))
 
@@ -394,7 +395,7 @@ def test_a_failing_disk_leaves_nothing_that_looks_whole(
 
     with monkeypatch.context() as patch:
         patch.setattr(*((_image_cache.Path, "rename") if call == "rename" else (os, "fsync")), fail)
-        with pytest.raises(MachineError, match="No space left on device; free space there"):
+        with pytest.raises(MachineError, match="No space left on device; set XDG_CACHE_HOME"):
             image_folder(str(tree))
     assert leftovers(cache) == []
     assert content(image_folder(str(tree))) == PETS

@@ -40,7 +40,7 @@ _FORMAT = 1
 _MANIFEST = "manifest.json"
 _LOCK = "lock"
 _MOST_MANIFEST = 1 << 16  # bytes
-_REMEDY = "free space there, or set XDG_CACHE_HOME to a folder on a disk that can be written"
+_REMEDY = "set XDG_CACHE_HOME to a folder that can be written, on a disk with space for it"
 
 
 def pixels(parts: Sequence[Part], form: Form) -> list[np.ndarray]:
@@ -84,8 +84,10 @@ def _make(folder: Path) -> None:
     """Makes the folder, the user's alone: what others could write to is not trusted."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise MachineError(f"{one_line(folder)}: others could write to this cache of images; remove it")
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise MachineError(
+            f"{one_line(folder)}: this cache of images belongs to another user or is open to others; remove it"
+        )
 
 
 @contextlib.contextmanager
