@@ -192,7 +192,7 @@ def hostile(tree: Path, outside: Path) -> dict[str, tuple[Callable[[], object], 
             "pets/cow: is a link that leads out",
         ),
         "a circle": (lambda: (tree / "dog/up").symlink_to(tree / "dog"), "dog/up: is a link to a folder"),
-        "a link to itself": (lambda: (tree / "dog/up").symlink_to("up"), "pets/dog/up: .*"),
+        "a link to itself": (lambda: (tree / "dog/up").symlink_to("up"), "dog/up: leads to no file"),
         "a link to nothing": (lambda: (tree / "dog/z").symlink_to("gone"), "dog/z: leads to no file"),
         "a pipe": (lambda: os.mkfifo(tree / "dog/pipe"), "dog/pipe: is not a regular file"),
         "a text": (lambda: (tree / "dog/a.jpg").write_text("hello"), "dog/a.jpg: starts with 68 65"),
@@ -212,10 +212,9 @@ def hostile(tree: Path, outside: Path) -> dict[str, tuple[Callable[[], object], 
 def test_a_hostile_tree_is_a_data_error_on_one_line(case: str, tree: Path, tmp_path: Path, cache: Path):
     harm, message = hostile(tree, tmp_path / "outside")[case]
     harm()
-    with pytest.raises((DataError, MachineError), match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         image_folder(str(tree))
     assert "\n" not in str(caught.value)
-    assert caught.type is (MachineError if case == "a link to itself" else DataError)
     assert leftovers(cache) == []
 
 
@@ -448,8 +447,9 @@ def test_a_killed_decoding_is_begun_again(at: str, tree: Path, cache: Path, deco
 
 
 def test_a_second_process_waits_for_the_first_and_decodes_nothing(
-    tree: Path, cache: Path, decoded: list[str]
+    tree: Path, cache: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     image_folder(str(tree))
     [folder] = cache.iterdir()
     manifest = (folder / "manifest.json").read_bytes()
@@ -467,6 +467,7 @@ def test_a_second_process_waits_for_the_first_and_decodes_nothing(
         thread.join(timeout=20)
     assert content(found[0]) == PETS
     assert decoded == []
+    assert capsys.readouterr().err.endswith("another nnrun is decoding these images: waiting for it\n")
 
 
 def test_many_batches_keep_the_order_on_any_number_of_threads(

@@ -134,6 +134,23 @@ def test_stretch_crop_and_pad(kind: str, save: Save):
     assert (rows["pad"][16:] < 30).all()
 
 
+@pytest.mark.parametrize("how", ["stretch", "crop", "pad"])
+def test_the_thinnest_image_has_a_place(how: str, save: Save):
+    image = np.full((1, 3000), 200, np.uint8)
+    for pixels in (image, image.T):
+        found = decode(save(pixels), Form("grey", (6, 6), how))
+        assert found.shape == (6, 6, 1)
+        assert found.max() == 200
+
+
+def test_a_photo_with_a_second_one_inside_is_the_first(tmp_path: Path):
+    """As telephones write them: JPEG, then another JPEG that only a note in the first points to."""
+    first, second = (Image.fromarray(np.full((16, 16, 3), value, np.uint8)) for value in (50, 200))
+    first.save(tmp_path / "x", "MPO", save_all=True, append_images=[second])
+    for form in (AS_IT_IS, Form("rgb", (4, 4), "crop")):
+        assert np.abs(decode(tmp_path / "x", form).astype(int) - 50).max() <= 2
+
+
 def test_making_smaller_averages(save: Save):
     """A checkerboard of single pixels becomes grey, not black or white as picking pixels would."""
     board = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)

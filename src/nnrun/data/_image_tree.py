@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -116,11 +117,9 @@ def _refuse_link(path: Path, real: str) -> None:
 def _describe(path: str, label: int, entry: os.DirEntry[str]) -> ImageFile:
     try:
         found = entry.stat()
-    except FileNotFoundError:
-        raise DataError(
-            f"{one_line(entry.path)}: leads to no file; remove it, or put the file there"
-        ) from None
     except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            raise DataError(f"{one_line(entry.path)}: leads to no file; put one in its place") from None
         raise MachineError(f"{one_line(entry.path)}: cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(found.st_mode):
         raise DataError(f"{one_line(entry.path)}: is not a regular file; remove it")

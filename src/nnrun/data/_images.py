@@ -9,19 +9,21 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, NoReturn
 
 import numpy as np
+from annotated_types import Len
 from PIL import Image, ImageOps
 
 from nnrun.data._files import open_file
 from nnrun.errors import DataError, one_line
+from nnrun.options import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["MOST_PIXELS", "Channels", "Form", "Resize", "decode", "only_errors"]
+__all__ = ["MOST_PIXELS", "Channels", "Form", "Resize", "Size", "decode", "only_errors"]
 
 MOST_PIXELS = 1 << 26  # 67 million: larger than what cameras take, smaller than what pillow warns about
 _MOST_BYTES = 256 << 20  # of a file
@@ -40,6 +42,7 @@ _UPRIGHT = {  # what a camera noted, and what puts it right
 
 Channels = Literal["rgb", "grey"]
 Resize = Literal["crop", "pad", "stretch"]
+Size = Annotated[list[Count], Len(2, 2)]  # height, width
 
 
 class Form(NamedTuple):
@@ -162,7 +165,11 @@ def _resized(image: Image.Image, height: int, width: int, how: Resize) -> Image.
     if how == "crop":
         return ImageOps.fit(image, (width, height), bicubic)
     if how == "pad":
-        return ImageOps.pad(image, (width, height), bicubic)
+        scale = min(width / image.width, height / image.height)
+        inside = max(1, round(scale * image.width)), max(1, round(scale * image.height))
+        around = Image.new(image.mode, (width, height))
+        around.paste(image.resize(inside, bicubic), ((width - inside[0]) // 2, (height - inside[1]) // 2))
+        return around
     return image.resize((width, height), bicubic)
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Len
 
 from nnrun.data._check import check
 from nnrun.data._image_cache import pixels
 from nnrun.data._image_tree import Part, scan, subfolders
-from nnrun.data._images import MOST_PIXELS, Channels, Form, Resize
+from nnrun.data._images import MOST_PIXELS, Channels, Form, Resize, Size
 from nnrun.errors import DataError, one_line
-from nnrun.options import Count, FilePath, Standardize
+from nnrun.options import FilePath, Standardize
 from nnrun.types import Examples, Source
 
 __all__ = ["image_folder"]
@@ -25,7 +23,7 @@ _TESTS = ("test", "val")  # what published sets call the folder that is not for 
 def image_folder(
     path: FilePath | None = None,
     test_path: FilePath | None = None,
-    size: Annotated[list[Count], Len(2, 2)] | None = None,
+    size: Size | None = None,
     resize: Resize = "crop",
     channels: Channels = "rgb",
     standardize: Standardize = "image",
