@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nnrun"
 LEAVES = {"errors", "types", "options", "duration"}
-CATALOGUE = {"data", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface"}
+CATALOGUE = {"augment", "data", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),

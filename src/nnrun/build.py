@@ -12,11 +12,19 @@ from nnrun import catalog
 from nnrun.catalog import Spec, bound
 from nnrun.data._prepare import prepare
 from nnrun.duration import Clock, Duration
-from nnrun.fit import check_durations, check_memory, check_method, check_model, check_step, checked
+from nnrun.fit import (
+    check_augment,
+    check_durations,
+    check_memory,
+    check_method,
+    check_model,
+    check_step,
+    checked,
+)
 from nnrun.method import learning_rate, make_method
 from nnrun.plan import average_names, make_plan, validation_metric
 from nnrun.schedule._warmup import warmed_up
-from nnrun.types import Average, Dataset, Experiment, Loss, Plan, Reactive, Tree
+from nnrun.types import Augmentation, Average, Dataset, Experiment, Loss, Plan, Reactive, Tree
 
 __all__ = ["build", "resolved"]
 
@@ -75,14 +83,16 @@ def _build(spec: Spec) -> Experiment:
         ),
         rate=rate,
         averages=lambda knobs: _averages(spec, knobs["average"], clock),
+        augment=lambda knobs: _augment(spec, knobs["augment"], clock),
         knobs={
             **{key: bound.knobs(getattr(spec, key)) for key in ("model", "loss", "optimizer", "schedule")},
-            **{key: [bound.knobs(one) for one in getattr(spec, key)] for key in ("penalty", "average")},
+            **{key: [bound.knobs(one) for one in getattr(spec, key)] for key in spec.document.lists},
         },
         dataset=dataset,
         plan=plan,
     )
     experiment = experiment._replace(plan=_with_reaction(spec, experiment, loss))
+    check_augment(spec, experiment)
     check_model(spec, experiment, outputs)
     like = check_method(spec, experiment)
     if catalog.user_names(spec):  # ours have tests of their own; tracing takes a moment
@@ -106,7 +116,7 @@ def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
         **{
             key: bound.plain(getattr(spec, key)) for key in ("data", "model", "loss", "optimizer", "schedule")
         },
-        **{key: [bound.plain(one) for one in getattr(spec, key)] for key in ("penalty", "average")},
+        **{key: [bound.plain(one) for one in getattr(spec, key)] for key in spec.document.lists},
         "train": train,
         "checkpoint": {**section(spec.checkpoint), "best": plan.judge},
     }
@@ -134,6 +144,10 @@ def _penalty(spec: Spec, knobs: list[Tree], clock: Clock) -> Callable[[Tree], ja
     """The sum of all penalties."""
     parts = [bound.call(block, knob, clock) for block, knob in zip(spec.penalty, knobs, strict=True)]
     return lambda params: sum((part(params) for part in parts), jnp.zeros(()))
+
+
+def _augment(spec: Spec, knobs: list[Tree], clock: Clock) -> list[Augmentation]:
+    return [bound.call(block, knob, clock) for block, knob in zip(spec.augment, knobs, strict=True)]
 
 
 def _averages(spec: Spec, knobs: list[Tree], clock: Clock) -> dict[str, Average]:

@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array
 
 __all__ = [
-    "Average", "Batch", "Dataset", "Evaluation", "Examples", "Experiment", "Layer", "Loss", "Method",
+    "Augmentation", "Average", "Batch", "Dataset", "Evaluation", "Examples", "Experiment", "Layer", "Loss", "Method",
     "Objective", "Plan", "Reactive", "Source", "State", "Surface", "Tree",
 ]  # fmt: skip
 
@@ -167,6 +167,11 @@ class Batch(NamedTuple):
     y: Array  # (n,) int32 labels or (n,) float targets
     weight: Array  # (n,) 1 for an example, 0 for padding
     closing: Array | bool = True  # () whether a line of metrics ends here, so that norms are wanted
+    other: Array | None = None  # (n,) like y: second targets, where examples are blended with others
+    share: Array | None = None  # (n,) in [0, 1]: loss = share · L(z, y) + (1 − share) · L(z, other)
+
+
+Augmentation = Callable[[Array, Batch], Batch]  # (key, batch) -> batch, inputs standardised, in training only
 
 
 class Examples(NamedTuple):
@@ -193,9 +198,7 @@ class Dataset(NamedTuple):
     test: Examples
     shift: np.ndarray  # () or (*shape) float32, from the training part only
     scale: np.ndarray  # like shift, > 0
-    target_shift: (
-        float  # regression targets are trained as (y - target_shift) / target_scale; 0 and 1 for labels
-    )
+    target_shift: float  # targets of a regression are trained as (y − target_shift) / target_scale
     target_scale: float
     classes: tuple[str, ...]
     digest: str  # SHA-256 of the content of all parts, in order
@@ -234,10 +237,9 @@ class Experiment(NamedTuple):
     penalty: Callable[[Tree], Callable[[Tree], Array]]  # knobs -> params -> ()
     schedule: Callable[[Tree], Reactive]  # knobs -> Reactive
     method: Callable[[Tree, Tree, Array], Method]  # knobs, reaction, step -> Method
-    rate: Callable[
-        [Tree, Tree, Array], Array | None
-    ]  # knobs, reaction, step -> learning rate, if there is one
+    rate: Callable[[Tree, Tree, Array], Array | None]  # knobs, reaction, step -> learning rate, or None
     averages: Callable[[Tree], dict[str, Average]]  # knobs -> {name: Average}
+    augment: Callable[[Tree], list[Augmentation]]  # knobs -> Augmentations, one after another
     knobs: Tree
     dataset: Dataset
     plan: Plan

@@ -215,6 +215,32 @@ _KEYS = [
         "layer without name", "{units: 3}", ":3:", "model.layers.0.name: missing; write one of: batch_norm"
     ),
     _layers("layer is a number", "3", ":3:", "model.layers.0: got 3; write a block such as"),
+    _file(
+        "unknown augmentation",
+        VALID + "augment: [mixpu]\n",
+        ":8:11: augment.0.name: there is no augment",
+        "mixup",
+    ),
+    _file("augmentation is a number", VALID + "augment: 3\n", ":8:1: augment: got 3; write a block such as"),
+    _file(
+        "unknown in an augmentation",
+        VALID + "augment: {name: cutout, side: 3}\n",
+        ":8:25: augment.side: unknown key; did you mean size?",
+    ),
+    _file(
+        "no pixels", VALID + "augment: {name: cutout, size: 0}\n", "augment.size: got 0; write a value ≥ 1"
+    ),
+    _file(
+        "certain and more",
+        VALID + "augment: {name: cutmix, p: 1.5}\n",
+        "augment.p: got 1.5; write a value in [0, 1]",
+    ),
+    _file(
+        "word of a choice",
+        VALID + "augment: {name: mixup, per: row}\n",
+        'augment.per: got "row"; write',
+        "'example'",
+    ),
     _valid_but("capital letters", "adam", "Adam", 'there is no optimizer "Adam"; did you mean adam?'),
     _valid_but("private module", "mlp", "_residual", 'there is no model "_residual"'),
     _valid_but("path as name", "mlp", "../layer/dense", 'there is no model "../layer/dense"; write one of'),

@@ -85,6 +85,7 @@ def bind(document: spec.Document) -> Spec:
         loss=blocks["loss"],
         optimizer=blocks["optimizer"],
         schedule=blocks["schedule"],
+        augment=[block for block in lists["augment"] if block is not None],
         penalty=[block for block in lists["penalty"] if block is not None],
         average=[block for block in lists["average"] if block is not None],
         train=document.sections["train"],

@@ -23,6 +23,7 @@ class Spec(NamedTuple):
     loss: Bound
     optimizer: Bound
     schedule: Bound
+    augment: list[Bound]
     penalty: list[Bound]
     average: list[Bound]
     train: spec.Train
@@ -36,7 +37,7 @@ class Spec(NamedTuple):
 
 def user_names(spec: Spec) -> set[str]:
     """The names `module:function` in a spec, those of inner blocks included."""
-    outer = [getattr(spec, key) for key in spec.document.blocks] + spec.penalty + spec.average
+    outer = [getattr(spec, key) for key in spec.document.blocks] + spec.augment + spec.penalty + spec.average
     blocks = [one for block in outer for one in bound.walk(block)]
     return {one.name for one in blocks if user_code.is_user_name(one.name)}
 

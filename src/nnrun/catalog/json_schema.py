@@ -24,6 +24,7 @@ _USER_NAME = r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$"
 _RUN_NAME = r"^(?!\.)[A-Za-z0-9._-]{1,40}$"
 _ABOUT = {
     "data": "what is learned from",
+    "augment": "random changes of the examples, in training only, one after another",
     "model": "the network",
     "loss": "what is minimised, and what is reported beside it",
     "penalty": "what is added to the loss for the parameters themselves",

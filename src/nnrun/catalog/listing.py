@@ -18,7 +18,9 @@ __all__ = [
     "summary",
 ]
 
-KINDS = ("data", "model", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface")
+KINDS = (
+    "data", "augment", "model", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface",
+)  # fmt: skip
 SPEC_KINDS = tuple(kind for kind in KINDS if kind != "surface")  # surfaces are for races
 SUPPLIED = {  # parameters that build fills in; a spec must not name them
     "model": frozenset({"outputs"}),  # numbers that the model puts out per example

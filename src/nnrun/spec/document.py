@@ -26,7 +26,7 @@ BLOCKS = {  # key -> what stands there when it is left out; None: it must be wri
     "optimizer": None,
     "schedule": "constant",
 }
-LISTS = ("penalty", "average")  # keys that hold any number of blocks; one alone needs no list
+LISTS = ("augment", "penalty", "average")  # keys that hold any number of blocks; one alone needs no list
 _NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,40}")
 
 

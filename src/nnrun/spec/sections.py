@@ -107,6 +107,9 @@ class OptimizerCommon(_Section):
         None,
         description="factors of the learning rate by pattern, such as {'head/*': 0.1}; the first one counts",
     )
+    max_norm: Positive | None = Field(
+        None, description="after each step, scale the weights that lead to a unit down to this norm"
+    )
 
 
 class ScheduleCommon(_Section):
@@ -114,9 +117,6 @@ class ScheduleCommon(_Section):
 
     warmup: Annotated[Any, StepsMark()] = Field(
         0, description="linear rise from 0 before the schedule begins"
-    max_norm: Positive | None = Field(
-        None, description="after each step, scale the weights that lead to a unit down to this norm"
-    )
     )
 
 

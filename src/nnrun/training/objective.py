@@ -43,11 +43,20 @@ def _piece(setting: Setting, examples: Array) -> Callable[..., tuple[Array, tupl
 
     def piece(params, stats, batch, noise):
         outputs, stats = setting.model.apply(params, stats, batch.x, noise, batch.weight)
-        value = (batch.weight * setting.loss.value(outputs, batch.y)).sum() / examples
-        terms = setting.loss.terms(outputs, batch.y)
+        value = (batch.weight * _for_targets(setting.loss.value, outputs, batch)).sum() / examples
+        terms = _for_targets(setting.loss.terms, outputs, batch)
         return value, (stats, {name: (batch.weight * term).sum() / examples for name, term in terms.items()})
 
     return piece
+
+
+def _for_targets(function: Callable[[Array, Array], Tree], outputs: Array, batch: Batch) -> Tree:
+    """function(outputs, targets) of each example; where it has two targets, both values by their shares."""
+    own = function(outputs, batch.y)
+    if batch.other is None or batch.share is None:
+        return own
+    share = batch.share
+    return jax.tree.map(lambda a, b: share * a + (1 - share) * b, own, function(outputs, batch.other))
 
 
 def _whole(setting: Setting) -> Objective:
@@ -63,7 +72,7 @@ def _whole(setting: Setting) -> Objective:
         return setting.model.apply(params, setting.stats, batch.x, setting.noise, batch.weight)[0]
 
     def value_of(outputs):
-        return (batch.weight * setting.loss.value(outputs, batch.y)).sum() / examples
+        return (batch.weight * _for_targets(setting.loss.value, outputs, batch)).sum() / examples
 
     gradient = jax.value_and_grad(whole, has_aux=True)
     return Objective(whole, gradient, outputs_of, value_of, setting.penalty)
@@ -72,9 +81,13 @@ def _whole(setting: Setting) -> Objective:
 def _in_parts(setting: Setting, parts: int) -> Objective:
     examples = setting.batch.weight.sum()
     piece = _piece(setting, examples)
-    x, y, weight = (_cut(a, parts) for a in (setting.batch.x, setting.batch.y, setting.batch.weight))
-    numbers = jnp.arange(parts, dtype=jnp.uint32)
-    rows = (numbers, x, y, weight)
+    batch = setting.batch
+    cut = jax.tree.map(lambda a: _cut(a, parts), (batch.x, batch.y, batch.weight, batch.other, batch.share))
+    rows = (jnp.arange(parts, dtype=jnp.uint32), *cut)
+
+    def part(row):
+        _, x, y, weight, other, share = row
+        return Batch(x, y, weight, other=other, share=share)
 
     def noise(i):
         return None if setting.noise is None else jax.random.fold_in(setting.noise, i)
@@ -82,7 +95,7 @@ def _in_parts(setting: Setting, parts: int) -> Objective:
     def whole(params):
         @jax.checkpoint
         def evaluate(stats, row):
-            value, (stats, means) = piece(params, stats, Batch(*row[1:]), noise(row[0]))
+            value, (stats, means) = piece(params, stats, part(row), noise(row[0]))
             return (value, means), stats
 
         (value, means), stats = _sum_over(evaluate, setting.stats, rows)
@@ -90,7 +103,7 @@ def _in_parts(setting: Setting, parts: int) -> Objective:
 
     def gradient(params):
         def evaluate(stats, row):
-            found = jax.value_and_grad(piece, has_aux=True)(params, stats, Batch(*row[1:]), noise(row[0]))
+            found = jax.value_and_grad(piece, has_aux=True)(params, stats, part(row), noise(row[0]))
             (value, (stats, means)), slope = found
             return (value, means, slope), stats
 
@@ -101,14 +114,15 @@ def _in_parts(setting: Setting, parts: int) -> Objective:
     def outputs_of(params):
         @jax.checkpoint
         def outputs(row):
-            i, x, _, weight = row
-            return setting.model.apply(params, setting.stats, x, noise(i), weight)[0]
+            one = part(row)
+            return setting.model.apply(params, setting.stats, one.x, noise(row[0]), one.weight)[0]
 
         found = lax.map(outputs, rows)
         return found.reshape(-1, *found.shape[2:])
 
     def value_of(outputs):
-        return (weight.reshape(-1) * setting.loss.value(outputs, y.reshape(-1))).sum() / examples
+        flat = part(jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), (None, *cut)))
+        return (flat.weight * _for_targets(setting.loss.value, outputs, flat)).sum() / examples
 
     return Objective(whole, gradient, outputs_of, value_of, setting.penalty)
 

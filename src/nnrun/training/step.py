@@ -28,7 +28,8 @@ def initial_state(experiment: Experiment, key: Array, knobs: Tree) -> State:
     step = jnp.zeros((), jnp.int32)
     reaction = experiment.schedule(knobs).init()
     method = experiment.method(knobs, reaction, step)
-    memory = method.init(_objective(experiment, knobs, stats, _any_batch(experiment), key), params)
+    examples = _ready(experiment, _any_batch(experiment))
+    memory = method.init(_objective(experiment, knobs, stats, examples, key), params)
     average = {name: one.init(params) for name, one in experiment.averages(knobs).items()}
     return State(step, params, stats, memory, reaction, average, key, knobs)
 
@@ -39,7 +40,9 @@ def make_step(experiment: Experiment) -> Callable[[State, Batch], tuple[State, L
     def step(state: State, batch: Batch) -> tuple[State, Log]:
         knobs = state.knobs
         noise = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.step)
-        objective = _objective(experiment, knobs, state.stats, batch, noise)
+        chance = jax.random.fold_in(jax.random.fold_in(state.key, 2), state.step)
+        examples = _augmented(experiment, knobs, _ready(experiment, batch), chance)
+        objective = _objective(experiment, knobs, state.stats, examples, noise)
         method = experiment.method(knobs, state.reaction, state.step)
         params, memory, evaluation = method.step(objective, state.params, state.memory)
         stats, means = evaluation.aux
@@ -58,16 +61,23 @@ def make_step(experiment: Experiment) -> Callable[[State, Batch], tuple[State, L
 
 
 def _objective(experiment: Experiment, knobs: Tree, stats: Tree, batch: Batch, noise: Array) -> Objective:
-    x, y = normalise(experiment, batch)
     setting = Setting(
-        experiment.model(knobs),
-        experiment.loss(knobs),
-        experiment.penalty(knobs),
-        stats,
-        Batch(x, y, batch.weight),
-        noise,
+        experiment.model(knobs), experiment.loss(knobs), experiment.penalty(knobs), stats, batch, noise
     )
     return make_objective(setting, experiment.plan.accumulate)
+
+
+def _ready(experiment: Experiment, batch: Batch) -> Batch:
+    """A batch as stored as the model and the loss want it."""
+    x, y = normalise(experiment, batch)
+    return Batch(x, y, batch.weight)
+
+
+def _augmented(experiment: Experiment, knobs: Tree, batch: Batch, key: Array) -> Batch:
+    """A batch after all augmentations, each with a key of its own."""
+    for i, augment in enumerate(experiment.augment(knobs)):
+        batch = augment(jax.random.fold_in(key, i), batch)
+    return batch
 
 
 def _any_batch(experiment: Experiment) -> Batch:
