@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,10 +15,16 @@ from nnrun.layer.dropout import dropout
 from nnrun.layer.flatten import flatten
 from nnrun.layer.max_pool import max_pool
 from nnrun.layer.tanh import tanh
+from nnrun.model.fmp_net import fmp_net, sides
 from nnrun.model.lenet import lenet
 from nnrun.model.linear import linear
 from nnrun.model.mlp import mlp
+from nnrun.model.residual_mlp import residual_mlp
+from nnrun.model.resnet import resnet
 from nnrun.model.sequential import sequential
+from nnrun.model.vgg import vgg
+from nnrun.model.vit import vit
+from nnrun.model.wide_resnet import wide_resnet
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -126,3 +134,113 @@ def test_misuse_is_told_in_one_line(model, x_shape, says):
         model.init(KEY, x_shape)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+CIFAR = (32, 32, 3)
+
+
+WIDE = [
+    (40, 1, 0.6),
+    (40, 2, 2.2),
+    (40, 4, 8.9),
+    (16, 8, 11.0),
+    (22, 8, 17.2),
+    (28, 10, 36.5),
+    (28, 12, 52.5),
+]
+
+
+@pytest.mark.parametrize(("depth", "widen", "papers"), WIDE)
+def test_wide_resnets_have_the_papers_sizes(depth, widen, papers):
+    """Zagoruyko & Komodakis 2016, table 4."""
+    assert round(count(wide_resnet(10, depth, widen), CIFAR) / 1e6, 1) == papers
+
+
+@pytest.mark.parametrize(("depth", "papers"), [(11, 133), (13, 133), (16, 138), (19, 144)])
+def test_vgg_nets_have_the_papers_sizes(depth, papers):
+    """Simonyan & Zisserman 2015, table 2."""
+    found = count(vgg(1000, depth, hidden=[4096, 4096], batch_norm=False), (224, 224, 3))
+    assert round(found / 1e6) == papers
+
+
+def test_vgg_16_by_hand():
+    sides = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    convs = sum(9 * a * b + b for a, b in itertools.pairwise(sides))
+    dense_layers = 7 * 7 * 512 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000
+    found = count(vgg(1000, 16, hidden=[4096, 4096], batch_norm=False), (224, 224, 3))
+    assert found == convs + dense_layers == 138_357_544
+
+
+@pytest.mark.parametrize(
+    ("width", "heads", "known"), [(192, 3, 5_717_416), (384, 6, 22_050_664), (768, 12, 86_567_656)]
+)
+def test_vision_transformers_have_the_known_sizes(width, heads, known):
+    """Ti/16, S/16 and B/16 in other libraries, less the bias of each block's keys, which has no effect."""
+    assert count(vit(1000, 16, width, 12, heads), (224, 224, 3)) == known - 12 * width
+
+
+def test_the_sizes_of_fractional_nets_are_the_papers():
+    """Graham 2014: (nC2 - FMP√2)_6 takes 36 × 36, (nC2 - FMP∛2)_12 takes 94 × 94; each pooling shrinks by the ratio."""
+    for blocks, ratio, side in ((6, 2**0.5, 36), (12, 2 ** (1 / 3), 94)):
+        found = sides(blocks, ratio)
+        assert found[0][0] == side
+        assert found[-1][2] == 2
+        for (_, before, after), (following, _, _) in zip(found, [*found[1:], (2, 0, 0)], strict=True):
+            assert abs(before / after - ratio) <= 0.5 / after + 1e-9
+            assert after == following
+    # 2·2·c_in·c_out + c_out for blocks 1 to 7 with 32 l channels, a 1 × 1 convolution with 256, the outputs
+    widths = [1, *(32 * block for block in range(1, 8))]
+    convs = sum(4 * a * b + b for a, b in itertools.pairwise(widths))
+    assert count(fmp_net(10), (28, 28, 1)) == convs + 224 * 256 + 256 + 2570
+
+
+def test_averaging_poolings_averages_probabilities():
+    """Twelve draws: the mean of the softmax of twelve nets, each with fixed regions of its own."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 9, 9, 1)), jnp.float32)
+    net = {draws: fmp_net(4, 3, 3, test_poolings=draws) for draws in (1, 2, 12)}
+    params, stats, _ = net[1].init(KEY, (9, 9, 1))
+    p = {draws: np.exp(jax.jit(model.apply)(params, stats, x, None, None)[0]) for draws, model in net.items()}
+    p[1] /= p[1].sum(1, keepdims=True)
+    for draws in (2, 12):
+        np.testing.assert_allclose(p[draws].sum(1), 1, rtol=1e-5)
+    second = 2 * p[2] - p[1]
+    np.testing.assert_allclose(second.sum(1), 1, rtol=1e-4)
+    assert (second > 0).all()
+    assert np.abs(second - p[1]).max() > 1e-4
+    assert np.abs(p[12] - p[2]).max() > 1e-4
+
+
+def test_depth_and_shapes_that_do_not_fit_are_refused():
+    for build, message in (
+        (lambda: resnet(10, 21), r"depth 21 is not 6n \+ 2; write 20"),
+        (lambda: wide_resnet(10, 20), r"depth 20 is not 6n \+ 4; write 22"),
+        (lambda: vit(10, patch=5).init(KEY, CIFAR), "patches of 5 × 5"),
+        (lambda: vit(10, width=30, heads=4).init(KEY, CIFAR), "30 cannot be divided among 4 heads"),
+        (lambda: fmp_net(10, blocks=5).init(KEY, CIFAR), "take images up to 25 × 25"),
+        (
+            lambda: mlp(10, [5], batch_norm=True, dropconnect=0.5, dropconnect_inference="gaussian"),
+            "batch_norm: false",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            build()
+
+
+def test_every_block_has_the_survival_of_the_linear_rule():
+    """What the outputs without noise are made of: with p_last on, each branch is scaled by its own probability."""
+    plain, deep = (residual_mlp(3, 4, 3, 5, batch_norm=False, p_last=p) for p in (None, 0.4))
+    params, stats, _ = plain.init(KEY, (6,))
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6)), jnp.float32)
+    scaled = {name: dict(tree) for name, tree in params.items()}
+    for block, chance in ((1, 0.8), (2, 0.6), (3, 0.4)):
+        branch = params[f"block_{block}"]["branch"]
+        last = jax.tree.map(lambda a, chance=chance: a * chance, branch["dense_2"])
+        scaled[f"block_{block}"] = {"branch": {**branch, "dense_2": last}}
+    wanted = plain.apply(scaled, stats, x, None, None)[0]
+    np.testing.assert_allclose(deep.apply(params, stats, x, None, None)[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_skipped_layers_have_the_same_names_in_every_form():
+    """A checkpoint of a net with stochastic depth or DropConnect is one of the plain net."""
+    assert shapes(resnet(10, 8)) == shapes(resnet(10, 8, p_last=0.5, dropout=0.3))
+    assert shapes(mlp(10, [5])) == shapes(mlp(10, [5], dropconnect=0.5, dropout=0.2))

@@ -65,8 +65,8 @@ def _split(key: Array, shape: tuple[int, ...]) -> Array:
     return words(_child(key), lax.iota(jnp.uint32, 2 * count)).reshape(*shape, 2)
 
 
-def _fold_in(key: Array, data: Array) -> Array:
-    mixed = _mix(data.astype(jnp.uint32) + jnp.uint32(_CHILD[0]))
+def _fold_in(key: Array, data: Array | int) -> Array:
+    mixed = _mix(jnp.asarray(data).astype(jnp.uint32) + jnp.uint32(_CHILD[0]))
     return words(_child(key), jnp.stack([mixed, ~mixed]))
 
 

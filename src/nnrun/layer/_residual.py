@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import jax
@@ -65,17 +66,12 @@ def residual_block(
             own_key = None if key is None else jax.random.fold_in(key, 1)
             own = params.get("shortcut", {}), stats.get("shortcut", {})
             beside, own_stats = shortcut.apply(*own, x, own_key, weight)
-        through = None if key is None else jax.random.fold_in(key, 0)
-        kept = None
-        if survival is not None and key is not None:
-            kept = _drawn(jax.random.fold_in(key, 2), survival, x, mask)
-        if kept is not None and mask == "batch":
-            y, new = lax.cond(kept.reshape(()), lambda: f(x, through), lambda: _skipped(f, x, through, stats))
+        if survival is None or key is None:
+            y, new = f(x, None if key is None else jax.random.fold_in(key, 0))
+            y = y if survival is None else y * keep_probability(1 - survival).astype(y.dtype)
         else:
-            y, new = f(x, through)
-            y = y if kept is None else jnp.where(kept.reshape(-1, *(1,) * (y.ndim - 1)), y, 0)
-        if survival is not None and key is None:
-            y = y * keep_probability(1 - survival).astype(y.dtype)
+            drawn = _drawn(jax.random.fold_in(key, 2), survival, x, mask)
+            y, new = _perhaps(f, x, jax.random.fold_in(key, 0), drawn, mask, stats.get("branch", {}))
         return beside + y, _named(new, own_stats)
 
     return Layer(init, apply)
@@ -86,9 +82,24 @@ def _drawn(key: Array, survival: Any, x: Array, mask: DepthMask) -> Array:
     return drop_mask(key, (1 if mask == "batch" else x.shape[0],), 1 - survival)[0]
 
 
-def _skipped(f: Any, x: Array, key: Array, stats: Tree) -> tuple[Array, Tree]:
-    y, _ = jax.eval_shape(f, x, key)
-    return jnp.zeros(y.shape, y.dtype), stats.get("branch", {})
+def _perhaps(
+    f: Callable[[Array, Array], tuple[Array, Tree]],
+    x: Array,
+    key: Array,
+    drawn: Array,
+    mask: DepthMask,
+    stats: Tree,
+) -> tuple[Array, Tree]:
+    """b · f(x), and the statistics of f; of a batch that skips f neither is computed."""
+    if mask == "example":
+        y, new = f(x, key)
+        return jnp.where(drawn.reshape(-1, *(1,) * (y.ndim - 1)), y, 0), new
+
+    def skipped() -> tuple[Array, Tree]:
+        y, _ = jax.eval_shape(f, x, key)
+        return jnp.zeros(y.shape, y.dtype), stats
+
+    return lax.cond(drawn.reshape(()), lambda: f(x, key), skipped)
 
 
 def _named(branch: Tree, shortcut: Tree) -> Tree:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,14 +10,16 @@ from scipy.special import ndtri
 
 from nnrun.layer._activations import activation_layer
 from nnrun.layer._noise import drop_mask, keep_probability
-from nnrun.options import Count, Entry, Fraction, is_off
+from nnrun.options import Count, EntryMark, Fraction, is_off
 from nnrun.types import Layer
 
 __all__ = ["dropconnect"]
 
+Inner = Annotated[Any, EntryMark("layer")]
+
 
 def dropconnect(
-    inner: Entry("layer"),
+    inner: Inner,
     rate: Fraction = 0.5,
     mask: Literal["batch", "example"] = "batch",
     inference: Literal["mean", "gaussian"] = "mean",

@@ -23,7 +23,9 @@ def fractional_max_pool(
     overlapping: bool = True,
     test_poolings: Count = 1,
 ) -> Layer:
-    """Fractional max pooling: shrinks images by a ratio between 1 and 2, over regions drawn anew each step.
+    """Fractional max pooling: shrinks images by a ratio between 1 and 2, over random regions.
+
+    The regions are drawn anew at each step.
 
     Rows are cut at 1 = a₀ < a₁ < ..., columns at 1 = b₀ < b₁ < ..., with increments of 1 and 2 in a random order;
     y_ij is the largest x in [aᵢ₋₁, aᵢ] × [bⱼ₋₁, bⱼ], or disjoint in [aᵢ₋₁, aᵢ − 1] × [bⱼ₋₁, bⱼ − 1].

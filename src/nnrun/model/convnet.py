@@ -26,7 +26,7 @@ def convnet(
     dropconnect: Fraction = 0.0,
     dropconnect_inference: Inference = "mean",
 ) -> Layer:
-    """Convnet: stages of convolutions and pooling, then dense layers; cs231n's conv-relu-pool stack.
+    """Convnet: stages of convolutions and pooling, then dense layers, as in cs231n.
 
     [(conv → norm → relu) × convs → pool] for each of filters → (dense → norm → relu) for each of hidden → dense
 

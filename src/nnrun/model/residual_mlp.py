@@ -27,7 +27,9 @@ def residual_mlp(
     depth_rule: DepthRule = "linear",
     depth_mask: DepthMask = "batch",
 ) -> Layer:
-    """Residual multi-layer perceptron: x plus (norm → dense → activation → dropout → dense), again and again.
+    """Residual multi-layer perceptron: blocks that add to what they are given.
+
+    Each block: x plus (norm → dense → activation → dropout → dense)(x).
 
     width        units that the blocks add to
     blocks       residual blocks

@@ -19,7 +19,7 @@ def resnet(
     depth_rule: DepthRule = "linear",
     depth_mask: DepthMask = "batch",
 ) -> Layer:
-    """ResNet for small images: 6n + 2 layers, three stages of n residual blocks, with stochastic depth.
+    """ResNet for small images, of 6n + 2 layers: three stages of n residual blocks.
 
     depth          layers with weights, 6n + 2: 20, 32, 44, 56, 110 in the paper; 8 and 14 are small ones
     width          channels of the first stage; the second has twice, the third four times as many

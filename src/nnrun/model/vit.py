@@ -27,7 +27,7 @@ def vit(
     depth_rule: DepthRule = "linear",
     depth_mask: DepthMask = "batch",
 ) -> Layer:
-    """Vision transformer, small: patches as tokens, blocks of self-attention and of dense layers.
+    """Vision transformer, small: patches as tokens, blocks of self-attention and dense layers.
 
     Each block: x plus attention(norm(x)), then x plus dense(gelu(dense(norm(x)))); a class token is read at the end.
 

@@ -17,7 +17,7 @@ def wide_resnet(
     depth_rule: DepthRule = "linear",
     depth_mask: DepthMask = "batch",
 ) -> Layer:
-    """Wide ResNet for small images: pre-activation blocks with many channels, and dropout inside.
+    """Wide ResNet for small images: pre-activation blocks of many channels, dropout inside.
 
     depth        6n + 4: 10, 16, 22, 28, 40
     widen        k: the stages have 16k, 32k and 64k channels
