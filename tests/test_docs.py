@@ -80,13 +80,27 @@ def test_the_spec_of_the_readme_is_the_config() -> None:
 
 def test_the_users_own_code_of_the_docs_trains(folder: Path) -> None:
     text = (ROOT / "docs" / "your_own_code.md").read_text()
-    [code] = blocks(text, "python")
+    code = blocks(text, "python")[0]
     whole, model = blocks(text, "yaml")
     (folder / "my_parts.py").write_text(code)
     (folder / "my_spec.yaml").write_text(whole)
     assert run("nnrun train my_spec.yaml --quiet", folder).returncode == 0
     (folder / "my_layers.yaml").write_text(re.sub(r"model: .*\n", model, whole))
     assert run("nnrun train my_layers.yaml --quiet", folder).returncode == 0
+
+
+@pytest.mark.parametrize(("number", "library"), [(1, "linen"), (2, "nnx"), (3, "equinox")])
+def test_a_module_of_another_library_of_the_docs_trains(number: int, library: str, folder: Path) -> None:
+    pytest.importorskip("equinox" if library == "equinox" else "flax")
+    text = (ROOT / "docs" / "your_own_code.md").read_text()
+    (folder / f"my_{library}.py").write_text(blocks(text, "python")[number])
+    assert f"`my_{library}.py`" in text
+    whole = blocks(text, "yaml")[0]
+    own = re.sub(r"model: .*\n", f'model: {{name: "my_{library}:net", dropout: 0.3}}\n', whole)
+    own = re.sub(r"augment: .*\n|optimizer: .*\n", "", own) + "optimizer: adam\n"
+    (folder / f"my_{library}.yaml").write_text(own)
+    done = run(f"nnrun train my_{library}.yaml --quiet", folder)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_config_has_its_command_and_is_valid() -> None:

@@ -21,7 +21,9 @@ from nnrun.fit import (
     check_step,
     checked,
 )
+from nnrun.layer._noise import noise_key
 from nnrun.method import learning_rate, make_method
+from nnrun.network import make_model
 from nnrun.plan import average_names, make_plan, validation_metric
 from nnrun.schedule._warmup import warmed_up
 from nnrun.types import Augmentation, Average, Dataset, Experiment, Loss, Plan, Reactive, Tree
@@ -65,6 +67,7 @@ def _build(spec: Spec) -> Experiment:
     clock = Clock(plan.batch_size, plan.steps_per_epoch, plan.steps)
     check_durations(spec, clock)
     outputs = len(dataset.classes) or 1
+    model, model_knobs = make_model(spec, clock, outputs)
 
     def factor(knobs: Tree, reaction: Tree, step: jax.Array) -> jax.Array:
         return _schedule(spec, knobs, clock).factor(reaction, step)
@@ -74,7 +77,7 @@ def _build(spec: Spec) -> Experiment:
         return None if base is None else jnp.asarray(base * factor(knobs, reaction, step), float)
 
     experiment = Experiment(
-        model=lambda knobs: bound.call(spec.model, knobs["model"], clock, outputs=outputs),
+        model=lambda knobs: model(knobs["model"]),
         loss=lambda knobs: _loss(spec, dataset, knobs["loss"]),
         penalty=lambda knobs: _penalty(spec, knobs["penalty"], clock),
         schedule=lambda knobs: _schedule(spec, knobs, clock),
@@ -84,8 +87,10 @@ def _build(spec: Spec) -> Experiment:
         rate=rate,
         averages=lambda knobs: _averages(spec, knobs["average"], clock),
         augment=lambda knobs: _augment(spec, knobs["augment"], clock),
+        noise=lambda key: noise_key(key, spec.train.random),
         knobs={
-            **{key: bound.knobs(getattr(spec, key)) for key in ("model", "loss", "optimizer", "schedule")},
+            "model": model_knobs,
+            **{key: bound.knobs(getattr(spec, key)) for key in ("loss", "optimizer", "schedule")},
             **{key: [bound.knobs(one) for one in getattr(spec, key)] for key in spec.document.lists},
         },
         dataset=dataset,

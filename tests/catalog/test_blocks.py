@@ -73,7 +73,8 @@ def test_a_block_is_bound_to_its_function(tmp_path):
     assert checked.optimizer.options == {
         "learning_rate": 1.0, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "bias_correction": True,
     }  # fmt: skip
-    off = dict.fromkeys(["clip_value", "clip_array", "clip_norm", "clip_adaptive", "decay_only", "rates"])
+    clips = ["clip_value", "clip_array", "clip_norm", "clip_adaptive"]
+    off = dict.fromkeys([*clips, "decay_only", "rates", "max_norm"])
     assert checked.optimizer.common == {**off, "weight_decay": 0.0}
     assert str(checked.schedule.common["warmup"]) == "5%"
     assert checked.model.options["hidden"] == [16]

@@ -21,6 +21,7 @@ __all__ = [
     "entry_kind",
     "hints",
     "holds_list",
+    "invoke",
     "is_file_path",
     "knobs",
     "plain",
@@ -104,7 +105,7 @@ class WrongResultError(TypeError):
 _TRANSFORM = "an optax transform or a Method (nnrun.types.Method)"
 _RESULTS: dict[str, tuple[list[tuple[str, ...]], str]] = {  # attributes that results have, and their name
     "data": ([("train", "test", "classes")], "a Source (nnrun.types.Source)"),
-    "model": ([("init", "apply")], "a Layer (nnrun.types.Layer)"),
+    "model": ([("init", "apply")], "a Layer (nnrun.types.Layer), or a Flax or Equinox module"),
     "layer": ([("init", "apply")], "a Layer (nnrun.types.Layer)"),
     "loss": ([("value", "terms", "metrics")], "a Loss (nnrun.types.Loss)"),
     "augment": ([("__call__",)], "a function (key, batch) -> batch"),
@@ -122,6 +123,14 @@ def call(bound: Bound, knobs: dict[str, Any], clock: Clock, **supplied: Any) -> 
     supplied   what nnrun fills in; passed on where the function asks for it and the spec did not answer
     Raises WrongResultError.
     """
+    result = invoke(bound, knobs, clock, **supplied)
+    if not _is_result(bound.kind, result):
+        raise WrongResultError(bound, result)
+    return result
+
+
+def invoke(bound: Bound, knobs: dict[str, Any], clock: Clock, **supplied: Any) -> Any:
+    """Like `call`, but whatever the function returns is right; of inner blocks it is checked."""
     options: dict[str, Any] = {}
     for key, value in bound.options.items():
         if isinstance(value, Bound):
@@ -136,14 +145,13 @@ def call(bound: Bound, knobs: dict[str, Any], clock: Clock, **supplied: Any) -> 
             options[key] = knobs.get(key, value)
     wanted = inspect.signature(bound.function).parameters
     filled = {key: value for key, value in supplied.items() if key in wanted and key not in options}
-    result = bound.function(**options, **filled)
-    if not _is_result(bound.kind, result):
-        raise WrongResultError(bound, result)
-    return result
+    return bound.function(**options, **filled)
 
 
 def _is_result(kind: str, result: object) -> bool:
     alternatives, _ = _RESULTS.get(kind, ([()], ""))
+    if isinstance(result, type):  # its methods are there, but it is not what they are called on
+        return False
     return any(all(hasattr(result, name) for name in attributes) for attributes in alternatives)
 
 

@@ -23,7 +23,7 @@ KINDS = (
 )  # fmt: skip
 SPEC_KINDS = tuple(kind for kind in KINDS if kind != "surface")  # surfaces are for races
 SUPPLIED = {  # parameters that build fills in; a spec must not name them
-    "model": frozenset({"outputs"}),  # numbers that the model puts out per example
+    "model": frozenset({"outputs", "key"}),  # numbers put out per example; for the weights of foreign modules
     "loss": frozenset({"target_scale"}),  # units of the target per standardised unit
     "schedule": frozenset({"total"}),  # steps of the whole run
 }

@@ -39,7 +39,7 @@ def make_step(experiment: Experiment) -> Callable[[State, Batch], tuple[State, L
 
     def step(state: State, batch: Batch) -> tuple[State, Log]:
         knobs = state.knobs
-        noise = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.step)
+        noise = jax.random.fold_in(jax.random.fold_in(experiment.noise(state.key), 1), state.step)
         chance = jax.random.fold_in(jax.random.fold_in(state.key, 2), state.step)
         examples = _augmented(experiment, knobs, _ready(experiment, batch), chance)
         objective = _objective(experiment, knobs, state.stats, examples, noise)

@@ -1,0 +1,50 @@
+"""From a model block to a Layer, whichever library the user's own model comes from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from nnrun.catalog import Spec, bound, user_code
+from nnrun.catalog.bound import WrongResultError
+from nnrun.duration import Clock
+from nnrun.model import _foreign
+from nnrun.types import Layer, Tree
+
+__all__ = ["make_model"]
+
+
+def make_model(spec: Spec, clock: Clock, outputs: int) -> tuple[Callable[[Tree], Layer], Tree]:
+    """The function knobs -> Layer of a spec's model block, and those knobs.
+
+    The user's own function may return a module of Flax or Equinox.  Such a module has no knobs: these libraries
+    branch on their options, and keep them in the structure of the module.  Raises SpecError.
+    """
+    block = spec.model
+
+    def make(knobs: Tree, key: jax.Array) -> Any:
+        return bound.invoke(block, knobs, clock, outputs=outputs, key=key)
+
+    library = _library(spec, make) if user_code.is_user_name(block.name) else None
+    if library is None:
+        return lambda knobs: bound.call(block, knobs, clock, outputs=outputs), bound.knobs(block)
+    return lambda knobs: _foreign.adapted(library, lambda key: make(knobs, key)), {}
+
+
+def _library(spec: Spec, make: Callable[[Tree, jax.Array], Any]) -> str | None:
+    """The library of what the user's function returns, found out without computing anything; None: a Layer."""
+    found: list[str | None] = []
+    try:
+        jax.eval_shape(lambda key: found.append(_foreign.library_of(make({}, key))), jax.random.key(0))
+    except WrongResultError:
+        raise
+    except (ValueError, TypeError) as error:
+        message = str(error).strip().partition("\n")[0]
+        raise spec.fail(("model",), f"{spec.model.name}: {message}") from error
+    takes_key = "key" in inspect.signature(spec.model.function).parameters
+    if wrong := _foreign.asks_for_key(found[0], takes_key):
+        raise spec.fail(("model",), f"{spec.model.name} {wrong}")
+    return found[0]
