@@ -26,6 +26,7 @@ from nnrun.method import learning_rate, make_method
 from nnrun.network import make_model
 from nnrun.plan import average_names, make_plan, validation_metric
 from nnrun.schedule._warmup import warmed_up
+from nnrun.training.memory import room_for_data
 from nnrun.types import Augmentation, Average, Dataset, Experiment, Loss, Plan, Reactive, Tree
 
 __all__ = ["build", "resolved"]
@@ -54,6 +55,7 @@ def _build(spec: Spec) -> Experiment:
         test=common["test"],
         split_seed=common["split_seed"],
         examples=common["examples"],
+        room=room_for_data(common["stream"]),
     )
     loss = _loss(spec, dataset, bound.knobs(spec.loss))
     if loss.classifies != bool(dataset.classes):

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from nnrun import results, session
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.lane import WINDOW
@@ -15,6 +13,7 @@ from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.training import evaluate, flat, programs
 from nnrun.training.averages import compile_averages
+from nnrun.training.feed import Feed, make_feed
 from nnrun.training.sampled import is_noisy, sampled, settled
 from nnrun.types import Experiment
 
@@ -106,16 +105,16 @@ def _measure(
     if not len(part.y):
         raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
     one = programs.one_like(experiment)
-    size, x, y = programs.held([part])
+    held = evaluate.make_held([part])
     predict = sampled(experiment, samples) if samples else settled
-    evaluator = evaluate.compile_evaluator(experiment, one, x, y, size, lanes=None, predict=predict)
-    train = jax.device_put(tuple(experiment.dataset.train)) if one.average else (x, y)
-    averages = compile_averages(experiment, one, *train, lanes=None)
+    evaluator = evaluate.compile_evaluator(experiment, one, held, lanes=None, predict=predict)
+    feed = make_feed(experiment.dataset.train) if one.average else Feed(part, None)  # which nothing will fetch
+    averages = compile_averages(experiment, one, feed, lanes=None)
     measured = []
     for content in found:
         arrays = {name: array for name, array in content.arrays.items() if name != WINDOW}
         checkpoint.check_structure(arrays, flat.shapes(one), str(folder))
         state = flat.unflatten(arrays, one)
-        sums = programs.measured(evaluator, averages, state, x, y, (0, len(part.y)))
-        measured += programs.to_metrics(experiment, evaluator, sums, len(part.y), split)
+        sums = programs.measured(evaluator, averages, state, 0)
+        measured += programs.to_metrics(experiment, evaluator, sums, 0, split)
     return measured

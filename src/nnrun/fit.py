@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
@@ -18,6 +18,8 @@ from nnrun.errors import MachineError, one_line
 from nnrun.method import MisfitError
 from nnrun.optimizer._paths import name_of
 from nnrun.spec.schema import nearest
+from nnrun.training.feed import block_bytes
+from nnrun.training.memory import free_memory
 from nnrun.training.programs import one_like
 from nnrun.training.sampled import is_noisy
 from nnrun.training.step import make_step, normalise
@@ -210,18 +212,25 @@ def check_model(spec: Spec, experiment: Experiment, outputs: int) -> None:
 
 
 def check_memory(experiment: Experiment, like: State) -> None:
-    """Refuses what cannot fit: the data once, and per run the state before and after a chunk, and gradients."""
+    """Refuses what cannot fit: the data once, and per run the state before and after a chunk, and gradients.
+
+    Of data that are streamed, what is on its way; they are read by as many threads as have seeds to train.
+    """
     leaves = jax.tree.leaves(like._replace(key=None))
     state = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
     parts = experiment.dataset.train, experiment.dataset.val, experiment.dataset.test
-    data = sum(part.x.nbytes + part.y.nbytes for part in parts)
+    data = sum(part.y.nbytes + (part.x.nbytes if isinstance(part.x, np.ndarray) else 0) for part in parts)
+    readers = min(len(experiment.plan.seeds), os.cpu_count() or 1)
+    data += readers * block_bytes(experiment.dataset.train, experiment.plan.batch_size)
     needed = data + 3 * state * len(experiment.plan.seeds)
-    free = _available_memory()
+    free = free_memory()
     if free is not None and needed > free:
+        held = isinstance(experiment.dataset.train.x, np.ndarray)
+        hint = " or data.stream: true" if held else " or a smaller data.batch_size"
         raise MachineError(
             f"the run needs about {needed / 2**30:.1f} GiB (data {data / 2**30:.1f}, parameters and optimizer "
             f"{needed / 2**30 - data / 2**30:.1f}) and {free / 2**30:.1f} GiB are free; "
-            "use a smaller model or fewer train.seeds"
+            f"use a smaller model, fewer train.seeds{hint}"
         )
 
 
@@ -232,13 +241,3 @@ def check_step(experiment: Experiment, like: State) -> None:
     weight = jax.ShapeDtypeStruct((plan.batch_size,), jnp.zeros(()).dtype)
     batch: Any = (x, y, weight)
     jax.eval_shape(make_step(experiment), like, Batch(*batch))
-
-
-def _available_memory() -> int | None:
-    """Memory in bytes that a program may still take, None where the system does not tell."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = {name: value for name, _, value in (line.partition(":") for line in lines)}
-    return int(found["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in found else None

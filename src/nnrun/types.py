@@ -12,14 +12,14 @@ Conventions
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jax import Array
 
 __all__ = [
     "Augmentation", "Average", "Batch", "Dataset", "Evaluation", "Examples", "Experiment", "Layer", "Loss", "Method",
-    "Objective", "Plan", "Reactive", "Source", "State", "Surface", "Tree",
+    "Objective", "Plan", "Reactive", "Rows", "Source", "State", "Surface", "Tree",
 ]  # fmt: skip
 
 Tree = Any  # nested dicts, lists and tuples of arrays
@@ -174,10 +174,25 @@ class Batch(NamedTuple):
 Augmentation = Callable[[Array, Batch], Batch]  # (key, batch) -> batch, inputs standardised, in training only
 
 
+class Rows(Protocol):
+    """An array (n, *shape) that is read row by row; rows[:] would read all of it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Any, /) -> Any: ...  # a slice or an array of positions -> (m, *shape) array
+
+
 class Examples(NamedTuple):
     """Inputs and targets of a part of the data, on the host."""
 
-    x: np.ndarray  # (n, *shape) uint8 or float32, as stored
+    x: np.ndarray | Rows  # (n, *shape) uint8 or float32, as stored; a Rows if it is streamed
     y: np.ndarray  # (n,) int32 labels, or (n,) float32 targets
 
 

@@ -80,10 +80,7 @@ def test_they_are_evaluated_under_their_own_names(trained: tuple[Programs, list]
     found = compiled.evaluate(states[10], "val")[0]
     assert {"val/accuracy", "val/ema/accuracy", "val/ema_2/loss", "val/swa/loss"} <= set(found)
     alone = compiled.averages(states[10])["swa"]._replace(average={})
-    sums = compiled.evaluator.run(
-        alone, compiled.held_x, compiled.held_y, 0, len(compiled.experiment.dataset.val.y)
-    )
-    wanted = compiled.evaluator.means(sums, len(compiled.experiment.dataset.val.y))
+    wanted = compiled.evaluator.means(compiled.evaluator.run(alone, 0), 0)
     assert found["val/swa/loss"] == wanted[compiled.evaluator.names.index("loss")]
 
 

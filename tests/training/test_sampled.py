@@ -12,7 +12,8 @@ import pytest
 
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.loss.squared_error import squared_error
-from nnrun.training.evaluate import compile_evaluator, padded
+from nnrun.training.evaluate import Held, compile_evaluator
+from nnrun.training.feed import Feed
 from nnrun.training.programs import one_like, to_metrics
 from nnrun.training.sampled import is_noisy, sampled, settled
 from nnrun.types import Examples, Experiment, Layer
@@ -105,13 +106,13 @@ def test_a_whole_part_against_the_model_by_hand(
     params, stats, _ = made.model(made.knobs).init(KEY, made.dataset.train.x.shape[1:])
     stats = jax.tree.map(lambda a: a + 0.3, stats)
     part = Examples(made.dataset.test.x[:100], made.dataset.test.y[:100])
-    rows = padded([part], 64)
-    x, y = jnp.asarray(rows.x), jnp.asarray(rows.y)
+    x, y = (jnp.pad(jnp.asarray(a), [(0, 64), *[(0, 0)] * (a.ndim - 1)]) for a in part)
+    held = Held(64, [Feed(part, None)], (x, y))
     state = one_like(made)._replace(params=params, stats=stats, key=KEY, knobs=made.knobs)
-    evaluator = compile_evaluator(made, one_like(made), x, y, 64, None, sampled(made, SAMPLES))
+    evaluator = compile_evaluator(made, one_like(made), held, None, sampled(made, SAMPLES))
     knobs = jax.tree.map(lambda a: jnp.asarray(a, float), made.knobs)
-    sums = evaluator.run(state._replace(knobs=knobs), x, y, 0, 100)
-    [found] = to_metrics(made, evaluator, {"": sums}, 100, "test")
+    sums = evaluator.run(state._replace(knobs=knobs), 0)
+    [found] = to_metrics(made, evaluator, {"": sums}, 0, "test")
     shift, scale = (jnp.asarray(a, float) for a in (made.dataset.shift, made.dataset.scale))
     inputs = (x.astype(float) - shift) / scale
     p = []

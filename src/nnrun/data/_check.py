@@ -8,9 +8,11 @@ import numpy as np
 
 from nnrun.errors import DataError, one_line
 from nnrun.options import Standardize
-from nnrun.types import Examples, Source
+from nnrun.types import Examples, Rows, Source
 
 __all__ = ["check"]
+
+_CHUNK = 1 << 22  # values looked at a time: 16 MiB
 
 
 def check(source: Source, place: str) -> Source:
@@ -65,13 +67,18 @@ def _check_part(part: Examples, classes: tuple[str, ...], where: str, at_least: 
         _check_labels(y, len(classes), where)
 
 
-def _check_finite(values: np.ndarray, where: str) -> None:
-    bad = ~np.isfinite(values)
-    if bad.any():
-        first = np.unravel_index(int(bad.argmax()), values.shape)
+def _check_finite(values: np.ndarray | Rows, where: str) -> None:
+    count, first = 0, ()
+    rows = max(1, _CHUNK // max(1, int(np.prod(values.shape[1:]))))
+    for start in range(0, len(values), rows):
+        bad = ~np.isfinite(values[start : start + rows])
+        if bad.any() and not count:
+            row, *rest = np.unravel_index(int(bad.argmax()), bad.shape)
+            first = (start + int(row), *map(int, rest))
+        count += int(bad.sum())
+    if count:
         raise DataError(
-            f"{where}: {int(bad.sum())} values are NaN or infinite, the first at index "
-            f"{tuple(map(int, first))}; remove or replace them"
+            f"{where}: {count} values are NaN or infinite, the first at index {first}; remove or replace them"
         )
 
 

@@ -1,4 +1,4 @@
-"""Mean and deviation of arrays too large for a copy in float64."""
+"""Mean and deviation of arrays too large for a copy in float64, or for memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from nnrun.types import Rows
+
 __all__ = ["moments"]
 
 _CHUNK = 1 << 20  # values turned into float64 at a time: 8 MiB
 
 
-def moments(x: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+def moments(x: np.ndarray | Rows, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """What to subtract from `x` (n, *shape) and what to divide by then, both float32, the second > 0.
 
     kind  "feature": mean and deviation of each input over the examples, both (*shape);
@@ -25,38 +27,40 @@ def moments(x: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
     if kind == "none":
         return np.zeros((), np.float32), np.ones((), np.float32)
     if kind == "image":
-        mean, deviation = _byte_moments(x) if x.dtype == np.uint8 else _moments(x.reshape(-1))
+        mean, deviation = _byte_moments(x) if x.dtype == np.uint8 else _moments(x, None)
     else:
-        mean, deviation = _moments(x)
+        mean, deviation = _moments(x, 0)
     scale = deviation.astype(np.float32)
     return mean.astype(np.float32), np.where(scale > 0, scale, np.float32(1))
 
 
-def _byte_moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _byte_moments(x: np.ndarray | Rows) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of all bytes, from how often each value occurs."""
     counts = np.zeros(256, np.int64)
-    flat = x.reshape(-1)
-    for start in range(0, flat.size, _CHUNK):  # bincount copies its argument to int64
-        counts += np.bincount(flat[start : start + _CHUNK], minlength=256)
-    values = np.arange(256.0)
-    mean = counts @ values / flat.size
-    return np.asarray(mean), np.sqrt(counts @ (values - mean) ** 2 / flat.size)
+    for part in _parts(x):  # bincount copies its argument to int64
+        counts += np.bincount(part.reshape(-1), minlength=256)
+    values, size = np.arange(256.0), counts.sum()
+    mean = counts @ values / size
+    return np.asarray(mean), np.sqrt(counts @ (values - mean) ** 2 / size)
 
 
-def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation over the first axis; exactly 0 deviation where all are equal.
+def _moments(x: np.ndarray | Rows, axis: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation over the first axis or over all; exactly 0 deviation where all are equal.
 
-    In two passes, and around the first row, so that a large common offset costs no digits.
+    In two passes, and around the first value, so that a large common offset costs no digits.
     """
-    first = x[0].astype(np.float64)
-    mean = sum(((part - first).sum(axis=0) for part in _parts(x)), np.zeros(x.shape[1:])) / len(x)
-    centre = first + mean
-    square = sum((((part - first - mean) ** 2).sum(axis=0) for part in _parts(x)), np.zeros(x.shape[1:]))
-    return np.asarray(centre), np.sqrt(np.asarray(square) / len(x))
+    first = x[:1][0].astype(np.float64)
+    first = first if axis == 0 else first.reshape(-1)[0]
+    zero, count = np.zeros(np.shape(first)), len(x) if axis == 0 else int(np.prod(x.shape))
+    parts = (part.astype(np.float64) - first for part in _parts(x))
+    mean = sum((part.sum(axis=axis) for part in parts), zero) / count
+    parts = (part.astype(np.float64) - first - mean for part in _parts(x))
+    square = sum(((part**2).sum(axis=axis) for part in parts), zero)
+    return np.asarray(first + mean), np.sqrt(np.asarray(square) / count)
 
 
-def _parts(x: np.ndarray) -> Iterator[np.ndarray]:
-    """`x` in float64, some rows at a time."""
-    rows = max(1, _CHUNK // max(1, x[0].size))
+def _parts(x: np.ndarray | Rows) -> Iterator[np.ndarray]:
+    """`x`, some rows at a time."""
+    rows = max(1, _CHUNK // max(1, int(np.prod(x.shape[1:]))))
     for start in range(0, len(x), rows):
-        yield x[start : start + rows].astype(np.float64)
+        yield x[start : start + rows]

@@ -7,12 +7,14 @@ generator, which NumPy keeps stable between versions; it does not keep the metho
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnrun.data._check import check
 from nnrun.data._moments import moments
+from nnrun.data._rows import StoredRows
 from nnrun.errors import DataError
 from nnrun.types import Dataset, Examples, Source
 
@@ -21,23 +23,34 @@ if TYPE_CHECKING:
 
 __all__ = ["prepare"]
 
+_CHUNK = 1 << 23  # bytes of inputs in memory at a time
+
 
 def prepare(
-    source: Source, *, validation: float, test: float, split_seed: int, examples: int | None = None
+    source: Source,
+    *,
+    validation: float,
+    test: float,
+    split_seed: int,
+    examples: int | None = None,
+    room: float = math.inf,
 ) -> Dataset:
     """`source` split in three, with the statistics for standardisation and a digest of the content.
 
     validation  [0, 1) this fraction of what the source trains on is held out; 0: no validation part
     test        (0, 1) likewise for testing; not used where the source has a test part of its own
     split_seed  0 ... 2**64 - 1; the test part depends on it and on `test` only, not on `validation`
-
     examples    train on this many of the training part only, chosen by split_seed; None: on all of them
+    room        bytes: inputs that need more stay where the source has them and are read row by row
 
     Labels are split class by class (each part has its share of every class, to within one example), and
     every part keeps the order of the source.  Shift and scale come from the training part only.  Raises
     DataError if the source is not sound (`check`), a part would be empty, or `examples` cannot be had.
     """
-    train, val, own_test = _split(check(source, "data"), validation, test, split_seed, examples)
+    split = _split(check(source, "data"), validation, test, split_seed, examples)
+    needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
+    parts = [_select(part, rows, needed > room) for part, rows in split]
+    train, val, own_test = parts
     shift, scale = moments(train.x, source.standardize)
     target_shift, target_scale = (0.0, 1.0) if source.classes else map(float, moments(train.y, "image"))
     return Dataset(
@@ -49,13 +62,14 @@ def prepare(
         target_shift=target_shift,
         target_scale=target_scale,
         classes=source.classes,
-        digest=_digest((train, val, own_test)),
+        digest=_digest(parts),
     )
 
 
 def _split(
     source: Source, validation: float, test: float, seed: int, examples: int | None
-) -> tuple[Examples, Examples, Examples]:
+) -> list[tuple[Examples, np.ndarray]]:
+    """What to train on, to validate and to test with: from which part of the source, which rows."""
     total = len(source.train.y)
     labels = source.train.y if source.classes else np.zeros(total, np.int32)
     rows = _permutation(total, seed)
@@ -66,11 +80,9 @@ def _split(
     if examples is not None:
         _check_examples(examples, len(train_rows), max(2, len(source.classes)))
         _, train_rows = _take(train_rows, labels, len(train_rows) - examples)
-    return (
-        _select(source.train, train_rows),
-        _select(source.train, val_rows),
-        source.test or _select(source.train, test_rows),
-    )
+    own = source.test
+    tested = (source.train, test_rows) if own is None else (own, np.arange(len(own.y)))
+    return [(source.train, train_rows), (source.train, val_rows), tested]
 
 
 def _check_sizes(total: int, test: int, val: int, needs_val: bool, has_test: bool) -> None:
@@ -117,12 +129,17 @@ def _take(rows: np.ndarray, labels: np.ndarray, size: int) -> tuple[np.ndarray, 
     return rows[taken], rows[~taken]
 
 
-def _select(examples: Examples, rows: np.ndarray) -> Examples:
-    """These rows, in the order of the source; no copy if it is all of them."""
-    if len(rows) == len(examples.y):
+def _select(examples: Examples, rows: np.ndarray, streamed: bool) -> Examples:
+    """These rows, in the order of the source; no copy if it is all of them, in memory already."""
+    whole = len(rows) == len(examples.y)
+    x = examples.x
+    if not streamed and whole and not isinstance(x, (np.memmap, StoredRows)):
         return examples
     rows = np.sort(rows)
-    return Examples(examples.x[rows], examples.y[rows])
+    if not isinstance(x, np.ndarray):  # a loader's own
+        raise DataError("data: inputs are no array; return a NumPy array, mapped from a file if it is large")
+    stored = StoredRows(x, None if whole else rows)
+    return Examples(stored if streamed else stored[:], examples.y[rows])
 
 
 def _digest(parts: Iterable[Examples]) -> str:
@@ -131,5 +148,7 @@ def _digest(parts: Iterable[Examples]) -> str:
     for part in parts:
         for array in part:
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
+            rows = max(1, _CHUNK * len(array) // max(1, array.nbytes))
+            for start in range(0, len(array), rows):
+                digest.update(np.ascontiguousarray(array[start : start + rows]).data)
     return digest.hexdigest()

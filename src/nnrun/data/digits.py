@@ -19,5 +19,5 @@ def digits(standardize: Standardize = "image") -> Source:
     Pixels are 0 to 16.  Source: Alpaydin & Kaynak 1998 (UCI), as bundled with scikit-learn.
     """
     source = bundled("digits", standardize)
-    x = source.train.x.reshape(-1, 8, 8, 1).astype(np.uint8)
+    x = np.asarray(source.train.x).reshape(-1, 8, 8, 1).astype(np.uint8)
     return source._replace(train=Examples(x, source.train.y))

@@ -85,6 +85,11 @@ class DataCommon(_Section):
         0.2, description="fraction held out for testing where there is no test part"
     )
     split_seed: Annotated[int, Ge(0), Lt(2**63)] = Field(0, description="which examples are held out")
+    stream: bool | Literal["auto"] = Field(
+        "auto",
+        description="read inputs as they are needed instead of holding them all in the device's memory; "
+        "auto: where they would take more than a quarter of what is free",
+    )
     examples: Annotated[int, Ge(1)] | None = Field(
         None,
         description="train on this many of the training part, chosen by split_seed; null: on all of them",

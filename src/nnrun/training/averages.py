@@ -7,8 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
+from nnrun.training.feed import Feed
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment, State, Tree
 
@@ -19,48 +21,78 @@ _LARGEST = 512  # examples in one of them
 
 
 def compile_averages(
-    experiment: Experiment, state: State, x: Array, y: Array, lanes: int | None
+    experiment: Experiment, state: State, feed: Feed, lanes: int | None
 ) -> Callable[[State], dict[str, State]]:
     """A function state -> {name: the state with the average as its parameters}, compiled.
 
-    x, y   the training data as stored
+    feed   the training data
     """
     if not experiment.averages(experiment.knobs):
         return lambda state: {}
 
-    def averaged(state: State, x: Array, y: Array) -> dict[str, Any]:
-        found = {}
-        for name, one in experiment.averages(state.knobs).items():
-            params = one.value(state.average[name], state.params)
-            found[name] = params, _refreshed(experiment, state, params, x, y)
-        return found
+    def averaged(state: State) -> dict[str, Tree]:
+        averages = experiment.averages(state.knobs)
+        return {name: one.value(state.average[name], state.params) for name, one in averages.items()}
 
-    function: Any = averaged
-    if lanes is not None:
-        function = jax.vmap(averaged, in_axes=(0, None, None))
-    compiled = jax.jit(function).lower(state, x, y).compile()
+    compiled = jax.jit(averaged if lanes is None else jax.vmap(averaged)).lower(state).compile()
+    statistics = _compile_statistics(experiment, state, feed, lanes)
 
     def states(state: State) -> dict[str, State]:
-        found = compiled(state, x, y)
-        return {name: state._replace(params=p, stats=s) for name, (p, s) in found.items()}
+        return {
+            name: state._replace(params=params, stats=statistics(params, state.stats, state.knobs))
+            for name, params in compiled(state).items()
+        }
 
     return states
 
 
-def _refreshed(experiment: Experiment, state: State, params: Tree, x: Array, y: Array) -> Tree:
-    """Batch-norm statistics measured for other parameters than those they were collected with.
+def _compile_statistics(
+    experiment: Experiment, state: State, feed: Feed, lanes: int | None
+) -> Callable[[Tree, Tree, Tree], Tree]:
+    """(params, stats, knobs) -> batch-norm statistics measured for other parameters than they were collected with.
 
     They are what training without noise would collect on batches spread over the training data.
     """
     if not jax.tree.leaves(state.stats):
-        return state.stats
-    model, examples = experiment.model(state.knobs), x.shape[0]
-    size = min(max(experiment.plan.batch_size, 64), _LARGEST, examples)
-    apart = examples // size  # rows of a batch lie all over the data, which may be sorted by class
+        return lambda params, stats, knobs: stats
+    chosen = _spread(len(feed.examples.y), experiment.plan.batch_size)
+    size = chosen.shape[1]
+    together = feed.together(size, _BATCHES)
 
-    def pass_over(i: Array, stats: Tree) -> Tree:
-        rows = (i + apart * jnp.arange(size, dtype=jnp.int32)) % examples
-        inputs, _ = normalise(experiment, Batch(x[rows], y[rows], jnp.ones(size)))
-        return model.apply(params, stats, inputs, None, jnp.ones(size))[1]
+    def refreshed(
+        params: Tree, stats: Tree, knobs: Tree, x: Array, y: Array, positions: Array, count: Array
+    ) -> Tree:
+        model = experiment.model(knobs)
 
-    return lax.fori_loop(0, _BATCHES, pass_over, state.stats)
+        def pass_over(i: Array, stats: Tree) -> Tree:
+            rows = positions[i]
+            inputs, _ = normalise(experiment, Batch(x[rows], y[rows], jnp.ones(size)))
+            return model.apply(params, stats, inputs, None, jnp.ones(size))[1]
+
+        return lax.fori_loop(0, count, pass_over, stats)
+
+    function: Any = refreshed
+    if lanes is not None:
+        function = jax.vmap(refreshed, in_axes=(0, 0, 0, None, None, None, None))
+    own = state.params, state.stats, state.knobs
+    positions = jax.ShapeDtypeStruct((together, size), jnp.int32)
+    count = jax.ShapeDtypeStruct((), jnp.int32)
+    compiled = jax.jit(function).lower(*own, *feed.like(together * size), positions, count).compile()
+
+    def statistics(params: Tree, stats: Tree, knobs: Tree) -> Tree:
+        for start in range(0, _BATCHES, together):
+            rows = chosen[start : start + together]
+            batches = feed.fetch(np.pad(rows, [(0, together - len(rows)), (0, 0)], mode="edge"))
+            if start:
+                jax.block_until_ready(stats)  # so that no more than two blocks are there
+            stats = compiled(params, stats, knobs, *batches, np.int32(len(rows)))
+        return stats
+
+    return statistics
+
+
+def _spread(examples: int, batch_size: int) -> np.ndarray:
+    """(_BATCHES, size) positions: rows of a batch lie all over the data, which may be sorted by class."""
+    size = min(max(batch_size, 64), _LARGEST, examples)
+    batch, row = np.arange(_BATCHES)[:, None], np.arange(size)[None]
+    return ((batch + examples // size * row) % examples).astype(np.int32)

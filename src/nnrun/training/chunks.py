@@ -59,7 +59,7 @@ def _begin(compiled: Compiled, state: Any, step: int, count: int) -> _Begun | No
     plan = compiled.experiment.plan
     if step >= plan.steps:
         return None
-    count = min(count, compiled.capacity, _edge(plan, step) - step)
+    count = min(count, compiled.reach(step), _edge(plan, step) - step)
     state, log = compiled.advance(state, step, count)
     due = _evaluates(plan, step + count) and plan.judge is not None
     return _Begun(state, step + count, count, log, compiled.measure(state, "val") if due else None)

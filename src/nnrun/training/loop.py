@@ -1,6 +1,6 @@
 """Many steps in one compiled program.
 
-A chunk is a loop over at most `capacity` steps with a *dynamic* number of turns: one program serves every
+A chunk is a loop over at most `length` steps with a *dynamic* number of turns: one program serves every
 chunk of a run, so where chunks begin and end changes no bit of the result, and resuming is exact.  Logs leave
 the device once a chunk; there is no host traffic inside.
 """
@@ -27,7 +27,7 @@ class Program(NamedTuple):
 
     names    of the columns of the log
     advance  (state, x, y, positions, first, count) -> state, log
-             positions (lanes..., capacity, batch_size) int32, log (lanes..., capacity, names)
+             positions (lanes..., length, batch_size) int32 into x and y, log (lanes..., length, names)
              first, count () int32: steps done before, steps to do; the same for all lanes
              Rows from count on are not run.  The state is not donated: a chunk is many steps, so the copy
              costs nothing, and the next chunk can begin while the state of this one is looked at.
@@ -42,8 +42,13 @@ def capacity(batch_size: int, lanes: int) -> int:
     return int(np.clip(4_000_000 // (batch_size * lanes), 1, 512))
 
 
-def compile_chunk(experiment: Experiment, state: State, x: Array, y: Array, lanes: int | None) -> Program:
-    """Compiles the loop over steps for one run (lanes None) or a population with a leading axis of lanes."""
+def compile_chunk(
+    experiment: Experiment, state: State, x: Array, y: Array, lanes: int | None, length: int
+) -> Program:
+    """Compiles the loop over steps for one run (lanes None) or a population with a leading axis of lanes.
+
+    length   most steps of one call
+    """
     step, plan = make_step(experiment), experiment.plan
     names: list[str] = []
 
@@ -70,7 +75,6 @@ def compile_chunk(experiment: Experiment, state: State, x: Array, y: Array, lane
     function: Any = advance
     if lanes is not None:
         function = jax.vmap(advance, in_axes=(0, None, None, 0, None, None))
-    length = capacity(plan.batch_size, lanes or 1)
     leading = () if lanes is None else (lanes,)
     like = jax.ShapeDtypeStruct((*leading, length, plan.batch_size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections import OrderedDict
+from threading import Lock
 
 import numpy as np
 
 __all__ = ["PADDING", "positions"]
 
 PADDING = -1  # fills up the last batch of an epoch
+
+_KEPT = 256 << 20  # bytes of orders that are remembered
+_orders: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
+_lock = Lock()  # the parts of a population ask from threads of their own
 
 
 def positions(seed: int, examples: int, batch_size: int, first: int, count: int) -> np.ndarray:
@@ -20,7 +25,7 @@ def positions(seed: int, examples: int, batch_size: int, first: int, count: int)
     per_epoch = -(-examples // batch_size)
     steps = np.arange(first, first + count)
     rows = [
-        _epoch(seed, int(epoch), examples, batch_size)
+        _remembered(seed, int(epoch), examples, batch_size)
         for epoch in range(first // per_epoch, -(-(first + count) // per_epoch))
     ]
     return (
@@ -30,7 +35,20 @@ def positions(seed: int, examples: int, batch_size: int, first: int, count: int)
     )
 
 
-@lru_cache(maxsize=64)
+def _remembered(*place: int) -> np.ndarray:
+    """_epoch(*place), made once; the least recently used are forgotten."""
+    with _lock:
+        if place in _orders:
+            _orders.move_to_end(place)
+            return _orders[place]
+    made = _epoch(*place)
+    with _lock:
+        _orders[place] = made
+        while sum(order.nbytes for order in _orders.values()) > _KEPT and len(_orders) > 1:
+            _orders.popitem(last=False)
+    return made
+
+
 def _epoch(seed: int, epoch: int, examples: int, batch_size: int) -> np.ndarray:
     """All batches of one epoch, (steps, batch_size).
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from typing import NamedTuple
 
@@ -13,15 +14,19 @@ from jax import Array
 
 from nnrun.training import flat
 from nnrun.training.averages import compile_averages
-from nnrun.training.evaluate import Evaluator, batch_for, compile_evaluator, padded
+from nnrun.training.evaluate import Evaluator, compile_evaluator, make_held
+from nnrun.training.feed import begin, make_feed
 from nnrun.training.loop import Program, capacity, compile_chunk
-from nnrun.training.order import positions
+from nnrun.training.reader import Reader
 from nnrun.training.step import initial_state
-from nnrun.types import Examples, Experiment, State
+from nnrun.types import Experiment, State
 
-Sums = dict[str, Array]  # of an evaluation: of the state under "", of each average under its name
+# Of an evaluation: of the state under "", of each average under its name; a Future of it where data are streamed.
+Sums = dict[str, list[Array]] | Future
 
-__all__ = ["Programs", "Sums", "compile_programs", "held", "measured", "one_like", "to_metrics"]
+__all__ = ["Programs", "Sums", "compile_programs", "measured", "one_like", "to_metrics", "waited"]
+
+_PARTS = ("val", "test")
 
 
 class Programs(NamedTuple):
@@ -34,11 +39,8 @@ class Programs(NamedTuple):
     react: Callable[..., State]  # state, metric -> state
     averages: Callable[[State], dict[str, State]]
     chunk: Program
-    evaluator: Evaluator
-    x: Array  # training data as stored
-    y: Array
-    held_x: Array  # validation and test part one after another, padded
-    held_y: Array
+    evaluator: Evaluator  # of the validation and the test part
+    reader: Reader  # training data
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,17 +50,17 @@ class Programs(NamedTuple):
     @property
     def capacity(self) -> int:
         """Most steps that one call of `advance` can do."""
-        return capacity(self.experiment.plan.batch_size, self.lanes or 1)
+        return self.reader.capacity
+
+    def reach(self, step: int) -> int:
+        """Most steps that one call of `advance` can do from there."""
+        return self.reader.reach(step)
 
     def advance(self, state: State, first: int, count: int) -> tuple[State, Array]:
         """Begins to train steps first .. first + count − 1; returns at once, `rows` waits for the log."""
-        plan, examples = self.experiment.plan, len(self.experiment.dataset.train.y)
-        orders = np.zeros((len(plan.seeds), self.capacity, plan.batch_size), np.int32)
-        for i, seed in enumerate(plan.seeds):
-            orders[i, :count] = positions(seed, examples, plan.batch_size, first, count)
-        return self.chunk.advance(
-            state, self.x, self.y, orders if self.lanes else orders[0], np.int32(first), np.int32(count)
-        )
+        x, y, positions = self.reader.batches(first, count)
+        orders = positions if self.lanes else positions[0]
+        return self.chunk.advance(state, x, y, orders, np.int32(first), np.int32(count))
 
     def rows(self, log: Array, count: int) -> np.ndarray:
         """The logged numbers of a chunk, (lanes, count, names) float64."""
@@ -90,45 +92,48 @@ class Programs(NamedTuple):
 
     def measure(self, state: State, split: str) -> Sums:
         """Begins to evaluate the validation or test part; returns at once, `metrics` waits."""
-        return measured(self.evaluator, self.averages, state, self.held_x, self.held_y, self._range(split))
+        return measured(self.evaluator, self.averages, state, _PARTS.index(split))
 
     def metrics(self, sums: Sums, split: str) -> list[dict[str, float]]:
         """The metrics of each lane from what `measure` returned, as val/name, test/name or val/average/name."""
-        start, stop = self._range(split)
-        return to_metrics(self.experiment, self.evaluator, sums, stop - start, split)
+        return to_metrics(self.experiment, self.evaluator, sums, _PARTS.index(split), split)
 
     def evaluate(self, state: State, split: str) -> list[dict[str, float]]:
         """Metrics of each lane on the validation or test part."""
         return self.metrics(self.measure(state, split), split)
 
-    def _range(self, split: str) -> tuple[int, int]:
-        dataset = self.experiment.dataset
-        middle = len(dataset.val.y)
-        return (0, middle) if split == "val" else (middle, middle + len(dataset.test.y))
+    def for_seeds(self, experiment: Experiment) -> Programs:
+        """The same programs for as many other seeds."""
+        reader = Reader(self.reader.feed, experiment.plan, self.capacity)
+        return self._replace(experiment=experiment, reader=reader)
 
 
 def measured(
-    evaluator: Evaluator,
-    averages: Callable[[State], dict[str, State]],
-    state: State,
-    x: Array,
-    y: Array,
-    bounds: tuple[int, int],
+    evaluator: Evaluator, averages: Callable[[State], dict[str, State]], state: State, part: int
 ) -> Sums:
-    """Begins to evaluate a state and its averages on a range of padded data."""
-    states = {"": state, **averages(state)}
-    return {name: evaluator.run(one, x, y, *bounds) for name, one in states.items()}
+    """Begins to evaluate a state and its averages on a part of what the evaluator holds; returns at once."""
+
+    def run() -> dict[str, list[Array]]:
+        states = {"": state, **averages(state)}
+        return {name: evaluator.run(one, part) for name, one in states.items()}
+
+    return run() if evaluator.held.whole is not None else begin(run)
+
+
+def waited(sums: Sums) -> dict[str, list[Array]]:
+    """The sums when they are there."""
+    return jax.block_until_ready(sums.result() if isinstance(sums, Future) else sums)
 
 
 def to_metrics(
-    experiment: Experiment, evaluator: Evaluator, sums: Sums, examples: int, split: str
+    experiment: Experiment, evaluator: Evaluator, sums: Sums, part: int, split: str
 ) -> list[dict[str, float]]:
-    """Metrics of each lane from sums over so many examples, named split/name or split/average/name."""
+    """Metrics of each lane from sums over a part, named split/name or split/average/name."""
     metrics_of = experiment.loss(experiment.knobs).metrics
     lanes: list[dict[str, float]] = []
-    for average, found in sums.items():
+    for average, found in waited(sums).items():
         prefix = f"{split}/{average}/" if average else f"{split}/"
-        means = np.atleast_2d(evaluator.means(found, examples))
+        means = np.atleast_2d(evaluator.means(found, part))
         lanes = lanes or [{} for _ in means]
         for lane, row in zip(lanes, means, strict=True):
             terms = dict(zip(evaluator.names, row.tolist(), strict=True))
@@ -139,12 +144,16 @@ def to_metrics(
 
 
 def compile_programs(experiment: Experiment) -> Programs:
-    """Puts the data on the device and compiles; the lanes of a population are the seeds of the plan."""
+    """Puts the data on the device, unless they are streamed, and compiles.
+
+    The lanes of a population are the seeds of the plan.
+    """
     lanes = len(experiment.plan.seeds)
     lanes = lanes if lanes > 1 else None
     dataset = experiment.dataset
-    x, y = jax.device_put(tuple(dataset.train))
-    size, held_x, held_y = held([dataset.val, dataset.test])
+    feed, held = make_feed(dataset.train), make_held([dataset.val, dataset.test])
+    reader = Reader(feed, experiment.plan, capacity(experiment.plan.batch_size, lanes or 1))
+    x, y = reader.like()
 
     def one(seed: Array) -> State:
         return _fresh(experiment, seed)
@@ -152,23 +161,17 @@ def compile_programs(experiment: Experiment) -> Programs:
     seeds = jax.ShapeDtypeStruct((lanes,) if lanes else (), jnp.uint32)
     start = jax.jit(jax.vmap(one) if lanes else one).lower(seeds).compile()
     shapes = jax.eval_shape(jax.vmap(one) if lanes else one, seeds)
-    chunk = compile_chunk(experiment, shapes, x, y, lanes)
-    evaluator = compile_evaluator(experiment, shapes, held_x, held_y, size, lanes)
-    averages = compile_averages(experiment, shapes, x, y, lanes)
+    chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity)
+    evaluator = compile_evaluator(experiment, shapes, held, lanes)
+    averages = compile_averages(experiment, shapes, feed, lanes)
     react = jax.jit(jax.vmap(partial(_react, experiment)) if lanes else partial(_react, experiment))
-    return Programs(experiment, lanes, shapes, start, react, averages, chunk, evaluator, x, y, held_x, held_y)
+    return Programs(experiment, lanes, shapes, start, react, averages, chunk, evaluator, reader)
 
 
 def _react(experiment: Experiment, state: State, metric: Array) -> State:
     """The state after the schedule has seen a metric, of which less is better."""
     react = experiment.schedule(state.knobs).react
     return state if react is None else state._replace(reaction=react(state.reaction, metric))
-
-
-def held(parts: list[Examples]) -> tuple[int, Array, Array]:
-    """Parts of the data on the device, ready for an evaluator, and the size of its batches."""
-    size = batch_for(parts)
-    return size, *jax.device_put(tuple(padded(parts, size)))
 
 
 def _fresh(experiment: Experiment, seed: jax.Array) -> State:

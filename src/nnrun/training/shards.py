@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nnrun.training.programs import Programs, compile_programs
+from nnrun.training.programs import Programs, compile_programs, waited
 from nnrun.types import Experiment, State
 
 __all__ = ["Compiled", "Shards", "compile_shards"]
@@ -34,6 +34,7 @@ class Compiled(Protocol):
     def names(self) -> tuple[str, ...]: ...
     @property
     def capacity(self) -> int: ...
+    def reach(self, step: int) -> int: ...
     def initial(self) -> Any: ...
     def advance(self, state: Any, first: int, count: int) -> tuple[Any, Any]: ...
     def rows(self, log: Any, count: int) -> np.ndarray: ...
@@ -63,6 +64,10 @@ class Shards(NamedTuple):
         """Most steps that one call of `advance` can do."""
         return self.parts[0].capacity
 
+    def reach(self, step: int) -> int:
+        """Most steps that one call of `advance` can do from there."""
+        return self.parts[0].reach(step)
+
     def initial(self) -> Held:
         """The state before the first step."""
         return [self._send(i, lambda part=part: (part.initial(), None)) for i, part in enumerate(self.parts)]
@@ -85,7 +90,7 @@ class Shards(NamedTuple):
         """Begins to evaluate the validation or test part; returns at once, `metrics` waits."""
 
         def evaluate(i: int) -> Any:
-            return jax.block_until_ready(self.parts[i].measure(state[i].result()[0], split))
+            return waited(self.parts[i].measure(state[i].result()[0], split))
 
         return [self._send(i, evaluate, i) for i in range(len(self.parts))]
 
@@ -158,6 +163,6 @@ def compile_shards(experiment: Experiment, cores: int | None = None) -> Compiled
         for i in range(0, len(seeds), size)
     ]
     first = compile_programs(shares[0])
-    parts = [first._replace(experiment=share) for share in shares]
+    parts = [first.for_seeds(share) for share in shares]
     double = bool(jnp.zeros(()).dtype == jnp.float64)
     return Shards(experiment, parts, [ThreadPoolExecutor(1) for _ in parts], double)

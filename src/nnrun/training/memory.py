@@ -1,0 +1,40 @@
+"""How much memory there is, and what of it the data may take."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import jax
+
+__all__ = ["free_memory", "room_for_data"]
+
+_SHARE = 4  # data that would take more than 1 / _SHARE of the free memory are streamed
+
+
+def room_for_data(stream: bool | str) -> float:
+    """Bytes of inputs that are held in memory, as data.stream says: true, none; false, any number."""
+    if stream == "auto":
+        free = free_memory()
+        return math.inf if free is None else free / _SHARE
+    return -1.0 if stream else math.inf
+
+
+def free_memory() -> int | None:
+    """Bytes that a program may still take, of the host and of the device; None where nobody tells."""
+    found = [bytes_ for bytes_ in (_host(), _device()) if bytes_ is not None]
+    return min(found, default=None)
+
+
+def _host() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    return int(found["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in found else None
+
+
+def _device() -> int | None:
+    stats = jax.devices()[0].memory_stats() or {}
+    return stats["bytes_limit"] - stats["bytes_in_use"] if "bytes_limit" in stats else None

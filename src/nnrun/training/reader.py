@@ -1,0 +1,71 @@
+"""The batches of a run in the order of its steps, the next ones read while the device works on these."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+
+from nnrun.training.feed import Batches, Feed, begin
+from nnrun.training.order import PADDING, positions
+from nnrun.types import Plan
+
+__all__ = ["Reader"]
+
+
+class Reader:
+    """Hands out the batches of successive steps for every seed of a plan.
+
+    capacity  most steps at a time
+
+    Streamed data come in blocks of `capacity` steps whose edges are multiples of it.  A block is read in a thread
+    of its own, so nothing is left running when nobody asks for more; two at most are held here.
+    """
+
+    def __init__(self, feed: Feed, plan: Plan, capacity: int) -> None:
+        self.feed, self.plan = feed, plan
+        self.capacity = feed.together(plan.batch_size * len(plan.seeds), capacity)
+        self._blocks: dict[int, Future[Batches]] = {}
+
+    def like(self) -> tuple[Any, Any]:
+        """x and y of the batches, as shapes or arrays."""
+        return self.feed.like(len(self.plan.seeds) * self.capacity * self.plan.batch_size)
+
+    def reach(self, step: int) -> int:
+        """For how many steps after `step` there are batches at once."""
+        streamed = self.feed.whole is None
+        return self.capacity - step % self.capacity if streamed else self.capacity
+
+    def batches(self, first: int, count: int) -> Batches:
+        """The batches of steps first .. first + count − 1; positions (seeds, capacity, batch_size), filled up.
+
+        Raises MachineError where they cannot be read.
+        """
+        if self.feed.whole is not None:
+            return self.feed.fetch(self._filled(self._positions(first, count)))
+        number, before = divmod(first, self.capacity)
+        block = self._block(number)
+        return block._replace(positions=self._filled(block.positions[:, before : before + count]))
+
+    def _block(self, number: int) -> Batches:
+        """A block of steps; the one after it is being read from now on."""
+        last = (self.plan.steps - 1) // self.capacity
+        wanted = range(number, min(number + 1, last) + 1)
+        self._blocks = {n: self._blocks.get(n) or begin(self._read, n) for n in wanted}
+        return self._blocks[number].result()
+
+    def _read(self, number: int) -> Batches:
+        """Always as many positions, so that x has the same shape in every block."""
+        first = number * self.capacity
+        found = self._positions(first, min(self.capacity, self.plan.steps - first))
+        return self.feed.fetch(self._filled(found))
+
+    def _positions(self, first: int, count: int) -> np.ndarray:
+        """(seeds, count, batch_size): which examples each step trains on."""
+        examples, size = len(self.feed.examples.y), self.plan.batch_size
+        return np.stack([positions(seed, examples, size, first, count) for seed in self.plan.seeds])
+
+    def _filled(self, found: np.ndarray) -> np.ndarray:
+        """With steps behind that are not done."""
+        return np.pad(found, [(0, 0), (0, self.capacity - found.shape[1]), (0, 0)], constant_values=PADDING)
