@@ -1,0 +1,59 @@
+"""Draws and measures everything in docs/regularizers.md, and writes it into the marked blocks there.
+
+    python docs/make_regularizers.py                          all of it: about an hour on two CPU cores
+    python docs/make_regularizers.py --only units             one section; pictures take seconds
+    python docs/make_regularizers.py --runs FOLDER            keeps the runs, and goes on with what is missing
+
+MNIST is read from NNRUN_DATA_DIR (or downloaded), the CIFAR-10 images from NNRUN_IMAGES, a folder that holds
+train/CLASS/ and test/CLASS/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from make_optimizers import BLOCK
+from optimizers_parts import PICTURES, ROOT
+from regularizers_measured import GROUPS, measured
+from regularizers_pictures import blocks, regions, units, weights
+
+__all__ = ["DOCUMENT", "SECTIONS", "main"]
+
+DOCUMENT = ROOT / "docs" / "regularizers.md"
+_PICTURES: dict[str, Callable[[], str]] = {f.__name__: f for f in (units, weights, blocks, regions)}
+SECTIONS = (*_PICTURES, *GROUPS)
+
+
+def main() -> None:
+    """Makes the sections that are wanted, one after another; what is done is kept if one fails."""
+    parser = argparse.ArgumentParser(description="Regenerates the measured blocks of docs/regularizers.md.")
+    parser.add_argument("--only", choices=SECTIONS, action="append", help="one section; may be repeated")
+    parser.add_argument("--runs", type=Path, help="a folder in which runs are kept")
+    arguments = parser.parse_args()
+    PICTURES.mkdir(exist_ok=True)
+    data = os.environ.get("NNRUN_DATA_DIR", "")
+    for name in arguments.only or SECTIONS:
+        begin = time.perf_counter()
+        os.environ["NNRUN_DATA_DIR"] = os.environ.get("NNRUN_IMAGES", data) if name.startswith("cifar10") else data
+        make = _PICTURES.get(name) or partial(measured, name, arguments.runs)
+        _write(name, make())
+        print(f"{name}: {time.perf_counter() - begin:.0f} s", flush=True)
+
+
+def _write(name: str, content: str) -> None:
+    """Puts the content into the document's block of that name."""
+    parts = BLOCK.split(DOCUMENT.read_text(encoding="utf-8"))
+    for i in range(2, len(parts), 5):  # text, whole beginning, name, old content, end
+        if parts[i] == name:
+            parts[i + 1] = f"{content}\n"
+    found = [part for i, part in enumerate(parts) if i % 5 != 2]
+    DOCUMENT.write_text("".join(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
