@@ -26,13 +26,11 @@ GROUPS: Mapping[str, Mapping[str, Row]] = {  # config -> row of its table -> wha
     "cifar10_regularizers": {
         "none": (),
         "fractional max pooling": ("model.pooling=fractional",),
-        "dropout 0.5 on dense units": ("model.dropout=0.5",),
         "label smoothing 0.1": ("loss.label_smoothing=0.1",),
         "mixup 0.2": ("augment={name: mixup, alpha: 0.2}",),
     },
     "cifar10_depth": {
         "none": (),
-        "stochastic depth, p_last 0.5": ("model.p_last=0.5",),
         "stochastic depth, p_last 0.8": ("model.p_last=0.8",),
     },
 }

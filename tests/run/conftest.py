@@ -79,14 +79,15 @@ def warm(environment: dict[str, str]) -> Iterator[Callable[..., Finished]]:
 SPECS = {
     "mlp": """
 data: {name: digits, batch_size: 64}
-model: {name: mlp, hidden: [16], dropout: 0.3}
-optimizer: {name: adam, learning_rate: 1e-3}
+model: {name: mlp, hidden: [16], dropout: 0.3, dropconnect: 0.2}
+optimizer: {name: adam, learning_rate: 1e-3, max_norm: 2}
 train: {duration: 12 epochs, log_every: 7 steps}
 checkpoint: {every: 11 steps, keep: 2}
 """,
     "lenet": """
 data: {name: digits, batch_size: 64}
 model: {name: lenet, filters: [4, 6], kernel: 3, hidden: [16], batch_norm: true, dropout: 0.2}
+augment: [{name: translate, pixels: 1}, mixup]
 optimizer: {name: momentum, learning_rate: 0.05, weight_decay: 1e-3, clip_norm: 1}
 schedule: {name: cosine, warmup: 10%}
 average: {name: ema, decay: 0.9}
@@ -98,7 +99,7 @@ data: {name: digits, batch_size: 64}
 model: {name: mlp, hidden: [16], dropout: 0.3}
 optimizer: {name: adam, learning_rate: 1e-3}
 schedule: {name: reduce_on_plateau, patience: 0, metric: val/accuracy}
-train: {duration: 8 epochs, seeds: 3, log_every: 7 steps, early_stopping: {patience: 3 epochs, min_delta: 0.02}}
+train: {duration: 8 epochs, seeds: 3, random: fast, log_every: 7 steps, early_stopping: {patience: 3 epochs, min_delta: 0.02}}
 checkpoint: {every: 11 steps, keep: 2}
 """,
 }
