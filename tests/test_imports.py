@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nnrun"
-LEAVES = {"errors", "types", "options", "duration"}
+LEAVES = {"errors", "types", "options", "duration", "rows"}
 CATALOGUE = {"augment", "data", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
-    "types": set(),
+    "types": {"rows"},
+    "rows": set(),
     "duration": set(),
     "options": {"duration"},
     "spec": LEAVES - {"types"} | {"spec"},

@@ -12,14 +12,16 @@ Conventions
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from jax import Array
 
+from nnrun.rows import Rows
+
 __all__ = [
     "Augmentation", "Average", "Batch", "Dataset", "Evaluation", "Examples", "Experiment", "Layer", "Loss", "Method",
-    "Objective", "Plan", "Reactive", "Rows", "Source", "State", "Surface", "Tree",
+    "Objective", "Plan", "Reactive", "Source", "State", "Surface", "Tree",
 ]  # fmt: skip
 
 Tree = Any  # nested dicts, lists and tuples of arrays
@@ -172,21 +174,6 @@ class Batch(NamedTuple):
 
 
 Augmentation = Callable[[Array, Batch], Batch]  # (key, batch) -> batch, inputs standardised, in training only
-
-
-class Rows(Protocol):
-    """An array (n, *shape) that is read row by row; rows[:] would read all of it."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> np.dtype: ...
-    @property
-    def ndim(self) -> int: ...
-    @property
-    def nbytes(self) -> int: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: Any, /) -> Any: ...  # a slice or an array of positions -> (m, *shape) array
 
 
 class Examples(NamedTuple):

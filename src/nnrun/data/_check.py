@@ -8,7 +8,8 @@ import numpy as np
 
 from nnrun.errors import DataError, one_line
 from nnrun.options import Standardize
-from nnrun.types import Examples, Rows, Source
+from nnrun.rows import Rows
+from nnrun.types import Examples, Source
 
 __all__ = ["check"]
 

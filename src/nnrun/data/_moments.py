@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nnrun.types import Rows
+    from nnrun.rows import Rows
 
 __all__ = ["moments"]
 

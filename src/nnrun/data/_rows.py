@@ -39,15 +39,8 @@ class StoredRows:
         self._numbers = numbers
         self.dtype = array.dtype
         self.shape = (len(array) if numbers is None else len(numbers), *array.shape[1:])
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that they would take in memory."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        self.ndim = array.ndim
+        self.nbytes = int(np.prod(self.shape, dtype=np.int64)) * array.dtype.itemsize
 
     def __len__(self) -> int:
         return self.shape[0]
