@@ -89,7 +89,7 @@ def test_before_the_run_begins_nothing_is_left(
     time.sleep(seconds)
     child.send_signal(signum)
     _, err = child.communicate(timeout=30)
-    assert child.returncode == 128 + signum
+    assert child.returncode in (128 + signum, -signum)  # on a busy machine, Python itself is not up yet
     assert "Traceback" not in err
     assert not folder.exists() or run.status(folder) == "interrupted"
 
