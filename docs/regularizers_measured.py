@@ -20,8 +20,6 @@ GROUPS: Mapping[str, Mapping[str, Row]] = {  # config -> row of its table -> wha
         "none": (),
         "dropout 0.5, inputs 0.2": ("model.dropout=0.5", "model.input_dropout=0.2"),
         "DropConnect 0.5": ("model.dropconnect=0.5",),
-        "label smoothing 0.1": ("loss.label_smoothing=0.1",),
-        "mixup 0.2": ("augment={name: mixup, alpha: 0.2}",),
     },
     "cifar10_regularizers": {
         "none": (),
