@@ -15,12 +15,14 @@ from nnrun.report.statistics import mean_and_interval
 __all__ = ["GROUPS", "command", "measured"]
 
 Row = tuple[str, ...]  # overrides
+_DENSE = {
+    "none": (),
+    "dropout 0.5, inputs 0.2": ("model.dropout=0.5", "model.input_dropout=0.2"),
+    "DropConnect 0.5": ("model.dropconnect=0.5",),
+}
 GROUPS: Mapping[str, Mapping[str, Row]] = {  # config -> row of its table -> what is changed
-    "mnist_regularizers": {
-        "none": (),
-        "dropout 0.5, inputs 0.2": ("model.dropout=0.5", "model.input_dropout=0.2"),
-        "DropConnect 0.5": ("model.dropconnect=0.5",),
-    },
+    "mnist_regularizers": _DENSE,
+    "mnist_scarce": _DENSE,
     "cifar10_regularizers": {
         "none": (),
         "fractional max pooling": ("model.pooling=fractional",),
