@@ -6,6 +6,7 @@ file was cut short, touching a map ends the process, while a read reports an err
 
 from __future__ import annotations
 
+import contextlib
 import os
 import weakref
 from itertools import pairwise
@@ -79,7 +80,9 @@ class _File:
         """The rows of these numbers, strictly ascending."""
         found = np.empty((len(numbers), *self.shape), self.dtype)
         rows = found.view(np.uint8).reshape(len(numbers), self.width) if found.size else found
-        for start, stop in self._runs(numbers):
+        runs = list(self._runs(numbers))
+        self._announce(numbers, runs)
+        for start, stop in runs:
             first, last = int(numbers[start]), int(numbers[stop - 1])
             if last - first == stop - start - 1:
                 self._fill(rows[start:stop], first)
@@ -97,6 +100,16 @@ class _File:
         turned = np.diff(numbers // max(1, _PIECE // self.width)) > 0
         edges = [0, *(np.flatnonzero(far | turned) + 1).tolist(), len(numbers)]
         yield from pairwise(edges)
+
+    def _announce(self, numbers: np.ndarray, runs: list[tuple[int, int]]) -> None:
+        """Tells the system what will be read: a disk is several times as fast with many requests at once."""
+        if len(runs) < 2 or not hasattr(os, "posix_fadvise"):
+            return
+        for start, stop in runs:
+            first, last = int(numbers[start]), int(numbers[stop - 1])
+            place, length = self.offset + first * self.width, (last - first + 1) * self.width
+            with contextlib.suppress(OSError):  # reading will tell
+                os.posix_fadvise(self.descriptor, place, length, os.POSIX_FADV_WILLNEED)
 
     def _fill(self, rows: np.ndarray, first: int) -> None:
         """Reads successive rows into `rows` (count, width) bytes."""
