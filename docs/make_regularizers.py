@@ -39,7 +39,9 @@ def main() -> None:
     data = os.environ.get("NNRUN_DATA_DIR", "")
     for name in arguments.only or SECTIONS:
         begin = time.perf_counter()
-        os.environ["NNRUN_DATA_DIR"] = os.environ.get("NNRUN_IMAGES", data) if name.startswith("cifar10") else data
+        os.environ["NNRUN_DATA_DIR"] = (
+            os.environ.get("NNRUN_IMAGES", data) if name.startswith("cifar10") else data
+        )
         make = _PICTURES.get(name) or partial(measured, name, arguments.runs)
         _write(name, make())
         print(f"{name}: {time.perf_counter() - begin:.0f} s", flush=True)

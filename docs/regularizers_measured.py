@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import nnrun
 import numpy as np
 from optimizers_parts import ROOT, plus_minus, table
 
+import nnrun
 from nnrun.report.statistics import mean_and_interval
 
 __all__ = ["GROUPS", "command", "measured"]

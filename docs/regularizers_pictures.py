@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import jax
@@ -36,7 +37,7 @@ def units() -> str:
             key = jax.random.fold_in(jax.random.fold_in(KEY, step), i)
             there.append(np.asarray(dropout(0.5).apply({}, {}, jnp.ones((1, width)), key, None)[0][0]) > 0)
         there.append(np.ones(_WIDTHS[-1], bool))
-        links = [np.outer(a, b) for a, b in zip(there, there[1:], strict=False)]
+        links = [np.outer(a, b) for a, b in itertools.pairwise(there)]
         _net(axes, there, links, f"step {step + 1}")
     save(made, "dropped_units.png")
     return picture("dropped_units.png", "Dropout removes other units, with all their weights, at every step")
@@ -48,7 +49,7 @@ def weights() -> str:
     there = [np.ones(width, bool) for width in _WIDTHS]
     for step, axes in enumerate(panels):
         links = []
-        for i, (a, b) in enumerate(zip(_WIDTHS, _WIDTHS[1:], strict=False)):
+        for i, (a, b) in enumerate(itertools.pairwise(_WIDTHS)):
             key = jax.random.fold_in(jax.random.fold_in(KEY, step), i)
             layer = dropconnect(dense(b), 0.5)
             params = {"kernel": jnp.ones((a, b)), "bias": jnp.zeros(b)}
@@ -69,7 +70,9 @@ def _net(axes: Any, there: list[np.ndarray], links: list[np.ndarray], title: str
     places = [np.linspace(0, 1, len(layer) + 2)[1:-1] for layer in there]
     for i, link in enumerate(links):
         for a, b in np.argwhere(link):
-            axes.plot((i, i + 1), (places[i][a], places[i + 1][b]), lw=0.7, color=COLOURS[0], alpha=0.6, zorder=1)
+            axes.plot(
+                (i, i + 1), (places[i][a], places[i + 1][b]), lw=0.7, color=COLOURS[0], alpha=0.6, zorder=1
+            )
     for i, (layer, y) in enumerate(zip(there, places, strict=True)):
         face = np.where(layer, "white", _GREY)
         edge = np.where(layer, "black", _GREY)
@@ -108,7 +111,8 @@ def regions() -> str:
     made, panels = figure(4, height=2.9)
     for i, sequence in enumerate(("pseudorandom", "random")):
         drawn = [
-            intervals(jax.random.fold_in(KEY, axis), _SIDE, _POOLED, sequence, overlapping=False) for axis in (0, 1)
+            intervals(jax.random.fold_in(KEY, axis), _SIDE, _POOLED, sequence, overlapping=False)
+            for axis in (0, 1)
         ]
         before, after = panels[2 * i : 2 * i + 2]
         before.imshow(image, extent=(0, _SIDE, _SIDE, 0))
@@ -121,4 +125,6 @@ def regions() -> str:
         for axes in (before, after):
             axes.set(xticks=[], yticks=[])
     save(made, "pooling_regions.png")
-    return picture("pooling_regions.png", "Regions of one or two rows and columns, and the largest value of each")
+    return picture(
+        "pooling_regions.png", "Regions of one or two rows and columns, and the largest value of each"
+    )

@@ -108,7 +108,9 @@ def _measure(
     held = evaluate.make_held([part])
     predict = sampled(experiment, samples) if samples else settled
     evaluator = evaluate.compile_evaluator(experiment, one, held, lanes=None, predict=predict)
-    feed = make_feed(experiment.dataset.train) if one.average else Feed(part, None)  # which nothing will fetch
+    feed = (
+        make_feed(experiment.dataset.train) if one.average else Feed(part, None)
+    )  # which nothing will fetch
     averages = compile_averages(experiment, one, feed, lanes=None)
     measured = []
     for content in found:

@@ -99,7 +99,8 @@ data: {name: digits, batch_size: 64}
 model: {name: mlp, hidden: [16], dropout: 0.3}
 optimizer: {name: adam, learning_rate: 1e-3}
 schedule: {name: reduce_on_plateau, patience: 0, metric: val/accuracy}
-train: {duration: 8 epochs, seeds: 3, random: fast, log_every: 7 steps, early_stopping: {patience: 3 epochs, min_delta: 0.02}}
+train: {duration: 8 epochs, seeds: 3, random: fast, log_every: 7 steps,
+        early_stopping: {patience: 3 epochs, min_delta: 0.02}}
 checkpoint: {every: 11 steps, keep: 2}
 """,
 }

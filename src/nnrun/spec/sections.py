@@ -57,7 +57,8 @@ class Train(_Section):
     )
     precision: Literal["float32", "float64"] = Field("float32", description="of parameters and arithmetic")
     random: Literal["threefry", "fast"] = Field(
-        "threefry", description="what noise is drawn from: the generator of jax, or a hash at a fraction of its cost"
+        "threefry",
+        description="what noise is drawn from: the generator of jax, or a hash at a fraction of its cost",
     )
     deterministic: bool = Field(False, description="on a GPU, only deterministic kernels (slower)")
 
