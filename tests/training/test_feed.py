@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -13,14 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nnrun import fit
 from nnrun.errors import MachineError
 from nnrun.training import feed as feed_module
 from nnrun.training import memory, order, reader
 from nnrun.training.evaluate import make_held
 from nnrun.training.feed import Feed, begin, block_bytes, make_feed
 from nnrun.training.order import PADDING, positions
+from nnrun.training.programs import one_like
 from nnrun.training.reader import Reader
-from nnrun.types import Examples, Plan
+from nnrun.types import Examples, Experiment, Plan
 
 X = np.random.default_rng(0).integers(0, 256, (103, 4, 2)).astype(np.uint8)
 Y = np.arange(103, dtype=np.int32)
@@ -204,3 +207,22 @@ def test_what_streams(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_streaming_takes_three_blocks(block: int) -> None:
     assert block_bytes(Examples(X, Y), SIZE) == 0
     assert block_bytes(Examples(Watched(X), Y), SIZE) == 3 * max(block, 80)
+
+
+def test_what_does_not_fit_is_refused_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, experiment: Callable[..., Experiment]
+) -> None:
+    """1,797 digits of 64 bytes and their labels; of streamed ones the labels and three blocks."""
+    monkeypatch.setattr(feed_module, "BLOCK", 10_000)
+    sizes = {"false": 1797 * (64 + 4), "true": 1797 * 4 + 3 * 10_000}
+    for stream, data in sizes.items():
+        made = experiment("mlp", f"data.stream={stream}")
+        like = one_like(made)
+        arrays = jax.tree.leaves(like._replace(key=None))
+        needed = data + 3 * sum(a.size * a.dtype.itemsize for a in arrays)
+        monkeypatch.setattr(fit, "free_memory", lambda free=needed: free)
+        fit.check_memory(made, like)
+        monkeypatch.setattr(fit, "free_memory", lambda free=needed - 1: free)
+        remedy = "data.stream: true" if stream == "false" else "a smaller data.batch_size"
+        with pytest.raises(MachineError, match=f"fewer train.seeds or {remedy}$"):
+            fit.check_memory(made, like)
