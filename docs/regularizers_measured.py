@@ -54,7 +54,7 @@ def measured(config: str, kept: Path | None) -> str:
         errors = np.array([100 - 100 * run.summary["metrics"]["last"]["test/accuracy"] for run in runs])
         train = [run.metrics["train/loss"][1][-1] for run in runs]
         plain = errors if not changes else plain
-        against = ["", ""] if not changes else [plus_minus(errors - plain, "+.2f"), _verdict(errors - plain)]
+        against = ["", ""] if not changes else [_change(errors - plain), _verdict(errors - plain)]
         rows.append([name, plus_minus(errors, ".2f"), *against, plus_minus(train, ".3f")])
     head = ["regularizer", "test error, %", "against none, points", "so", "last training loss"]
     return table(head, rows)
@@ -67,6 +67,11 @@ def _runs(config: str, name: str, changes: Row, kept: Path | None) -> list[nnrun
         done = (folder / "summary.json").exists()
         result = nnrun.resume(folder) if done else nnrun.train(spec, [*changes, _SEEDS], run_dir=folder)
     return result.runs
+
+
+def _change(differences: np.ndarray) -> str:
+    """Mean with its sign, and half of the 95% interval."""
+    return f"{differences.mean():+.2f} ± {plus_minus(differences, '.2f').rpartition(' ')[2]}"
 
 
 def _verdict(differences: np.ndarray) -> str:
