@@ -35,15 +35,14 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
 
     def apply(params, stats, x, key, weight):
         del key
-        axes = tuple(range(x.ndim - 1))
         if weight is None:
             mean, var = stats["mean"], stats["var"]
         else:
-            w = weight.reshape(-1, *(1,) * (x.ndim - 1)).astype(x.dtype)
+            w = weight.astype(x.dtype)
             found = w.sum()
             count = jnp.maximum(found, 1) * (x.size // (x.shape[0] * x.shape[-1]))
-            mean = (w * x).sum(axes) / count
-            var = (w * jnp.square(x - _wide(mean, x))).sum(axes) / count
+            mean = _weighted_sum(w, x) / count
+            var = _weighted_sum(w, jnp.square(x - _wide(mean, x))) / count
             kept = lax.stop_gradient({"mean": mean, "var": var})
             seen = {name: momentum * stats[name] + (1 - momentum) * kept[name] for name in stats}
             stats = {name: jnp.where(found > 0, seen[name], stats[name]) for name in stats}
@@ -51,6 +50,11 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
         return (x - _wide(mean, x)) * _wide(factor, x) + _wide(params["bias"], x), stats
 
     return Layer(init, apply)
+
+
+def _weighted_sum(w, x):
+    """w (n,), x (n, ..., c) -> (c,).  First within each example: weighing every entry takes twice as long."""
+    return (w[:, None] * x.sum(tuple(range(1, x.ndim - 1)))).sum(0)
 
 
 def _wide(a, x):
