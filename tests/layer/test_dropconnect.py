@@ -13,6 +13,8 @@ from nnrun.layer.batch_norm import batch_norm
 from nnrun.layer.conv import conv
 from nnrun.layer.dense import dense
 from nnrun.layer.dropconnect import dropconnect
+from nnrun.layer.dropout import dropout
+from nnrun.layer.relu import relu
 
 pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
 
@@ -129,6 +131,18 @@ def test_rate_0_is_the_layer_bit_for_bit(inner):
     np.testing.assert_array_equal(traced(0.0), jax.jit(lambda: layer.apply(params, {}, x, None, None)[0])())
 
 
-def test_what_has_no_weights_of_its_own_is_refused():
+@pytest.mark.parametrize("bad", [batch_norm, relu, dropout])
+def test_what_has_no_weights_of_its_own_is_refused(bad):
     with pytest.raises(ValueError, match="write inner"):
-        dropconnect(batch_norm()).init(KEY, (4,))
+        dropconnect(bad()).init(KEY, (4,))
+
+
+def test_gaussian_is_finite_where_a_fast_convolution_rounds_below_zero():
+    """In float32, of many channels, with dark rows beside bright ones."""
+    with jax.enable_x64(False):
+        rng = np.random.default_rng(0)
+        x = np.maximum(rng.normal(size=(64, 16, 16, 32)), 0).astype(np.float32) * 5
+        x[:, 6:11] = 0
+        layer = dropconnect(conv(32, bias=False), 0.5, inference="gaussian", samples=5, activation="relu")
+        params, _, _ = layer.init(KEY, (16, 16, 32))
+        assert np.isfinite(layer.apply(params, {}, jnp.asarray(x), None, None)[0]).all()

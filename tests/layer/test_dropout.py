@@ -87,3 +87,20 @@ def test_a_dropped_unit_gets_no_gradient_even_where_it_is_infinite():
     assert np.isfinite(y)
     assert not np.asarray(gradient)[dropped].any()
     assert not np.asarray(masked(KEY, 0.5, x))[0][dropped[0]].any()
+
+
+IMAGES = jnp.asarray(np.random.default_rng(1).normal(size=(3, 4, 5, 6)) + 30, jnp.float32)
+
+
+@pytest.mark.parametrize("scaling", ["training", "test"])
+@pytest.mark.parametrize(("mask", "shared"), [("element", ()), ("channel", (1, 2)), ("example", (1, 2, 3))])
+def test_every_form_has_the_expectation_of_its_output_without_noise(mask, shared, scaling):
+    layer, rate, draws = dropout(0.25, scaling, mask), 0.25, 2000
+    run = jax.jit(jax.vmap(lambda key: layer.apply({}, {}, IMAGES, key, None)[0]))
+    y = np.asarray(run(jax.random.split(KEY, draws)))
+    kept = y != 0
+    assert (kept == kept.all(tuple(a + 1 for a in shared), keepdims=True)).all()
+    quiet = np.asarray(layer.apply({}, {}, IMAGES, None, None)[0])
+    np.testing.assert_allclose(quiet, IMAGES if scaling == "training" else IMAGES * (1 - rate), rtol=1e-6)
+    np.testing.assert_allclose(y[0][kept[0]], (quiet / (1 - rate))[kept[0]], rtol=1e-5)
+    assert np.abs(y.mean(0) / quiet - 1).max() < 5 * np.sqrt(rate / (1 - rate) / draws)

@@ -15,6 +15,7 @@ from nnrun.layer.dropout import dropout
 from nnrun.layer.flatten import flatten
 from nnrun.layer.max_pool import max_pool
 from nnrun.layer.tanh import tanh
+from nnrun.model.convnet import convnet
 from nnrun.model.fmp_net import fmp_net, sides
 from nnrun.model.lenet import lenet
 from nnrun.model.linear import linear
@@ -137,6 +138,31 @@ def test_misuse_is_told_in_one_line(model, x_shape, says):
 
 
 CIFAR = (32, 32, 3)
+
+
+@pytest.mark.parametrize(("depth", "papers"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
+def test_resnets_have_the_papers_sizes(depth, papers):
+    """He et al. 2016, table 6, in millions."""
+    for preactivation in (False, True):
+        found = count(resnet(10, depth, preactivation=preactivation), CIFAR) / 1e6
+        assert round(found, 2 if papers < 1 else 1) == papers
+
+
+def test_resnet_20_by_hand():
+    """Convolutions 3·3·in·out without bias, two numbers of batch norm for each channel, one dense layer."""
+    convs = 9 * (3 * 16 + 6 * 16 * 16 + 16 * 32 + 5 * 32 * 32 + 32 * 64 + 5 * 64 * 64)
+    norms = 2 * (7 * 16 + 6 * 32 + 6 * 64)
+    assert count(resnet(10), CIFAR) == convs + norms + 64 * 10 + 10
+    assert count(resnet(10, shortcut="project"), CIFAR) == count(resnet(10), CIFAR) + 16 * 32 + 32 * 64
+
+
+def test_fractional_pooling_halves_as_max_pooling_does():
+    for side in (8, 14, 28, 32, 36):
+        fractional, plain = (
+            shapes(convnet(10, [4], 1, 3, [5], pooling=pooling), (side, side, 1))
+            for pooling in ("fractional", "max")
+        )
+        assert fractional == plain
 
 
 WIDE = [

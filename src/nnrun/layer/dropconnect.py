@@ -50,7 +50,7 @@ def dropconnect(
 
     def init(key, x_shape):
         params, stats, y_shape = inner.init(key, x_shape)
-        if stats or not set(params) <= {"kernel", "bias"}:
+        if stats or "kernel" not in params or not set(params) <= {"kernel", "bias"}:
             raise ValueError(
                 "dropconnect drops weights of dense and conv; write inner: {name: dense, units: 800}"
             )
@@ -88,7 +88,8 @@ def _moments_matched(inner, params, x, rate, samples, bend):
     keep = keep_probability(rate).astype(x.dtype)
     mean = inner.apply(params, {}, x, None, None)[0]
     square = inner.apply(jax.tree.map(jnp.square, params), {}, jnp.square(x), None, None)[0]
-    deviation = jnp.sqrt((1 - keep) / keep * square)
+    # A fast convolution subtracts, so rounding may take the sum of squares below 0.
+    deviation = jnp.sqrt(jnp.maximum((1 - keep) / keep * square, 0))
     z = jnp.asarray(ndtri((np.arange(samples) + 0.5) / samples), x.dtype)
 
     def add(i, total):

@@ -72,6 +72,7 @@ def pooling_to(
         return {}, {}, (shrunk(x_shape[0]), shrunk(x_shape[1]), x_shape[2])
 
     def pooled(x, key):
+        key = jax.random.fold_in(key, x.shape[1])  # the poolings of a net draw apart without noise too
         rows, columns = (
             intervals(jax.random.fold_in(key, i), side, shrunk(side), sequence, overlapping)
             for i, side in enumerate(x.shape[1:3])

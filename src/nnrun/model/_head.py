@@ -38,6 +38,12 @@ def hidden_layers(
     init: Initializer = "he_normal",
 ) -> Named:
     """For each width: dense (with DropConnect), batch norm, activation, dropout."""
+    if not widths and not (is_off(noise.dropout) and is_off(noise.dropconnect)):
+        raise ValueError(
+            "without hidden layers there is nothing to drop; write hidden: [256], or leave the rate out"
+        )
+    if noise.inference == "gaussian" and is_off(noise.dropconnect):
+        raise ValueError("gaussian inference is DropConnect's; write dropconnect: 0.5, or leave it out")
     if noise.inference == "gaussian" and normalised:
         raise ValueError(
             "DropConnect's gaussian inference averages over what the activation makes of a sum of weights; with "

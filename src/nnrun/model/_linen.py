@@ -67,8 +67,10 @@ def _held(key: Array | None, weight: Array | None) -> Callable[..., Any]:
                 object.__setattr__(module, name, None)  # it is this call's copy; both set would be refused
                 kwargs[name] = True
                 args = args[:1] if isinstance(module, nn.BatchNorm | nn.Dropout) else args
-        if weight is not None and own and isinstance(module, nn.BatchNorm) and len(args[0]) == len(weight):
-            wide = weight.reshape(-1, *(1,) * (args[0].ndim - 1)) > 0
+        given = args[0] if args else kwargs.get("x")
+        batch = weight is not None and own and isinstance(module, nn.BatchNorm) and given is not None
+        if batch and len(given) == len(weight):
+            wide = weight.reshape(-1, *(1,) * (given.ndim - 1)) > 0
             kwargs.setdefault("mask", wide)  # the padding of a short batch is left out
         return call(*args, **kwargs)
 

@@ -46,10 +46,6 @@ def convnet(
     and no hidden layer 0.06 M; filters [64, 128, 256] 2.2 M.
     Source: the course's notes on convolutional networks, and its assignment 2.
     """
-    if dropconnect_inference == "gaussian" and not hidden:
-        raise ValueError(
-            "without hidden layers there is nothing that dropconnect could drop; write hidden: [256]"
-        )
     stages = [
         (f"stage_{i}", conv_stage(width, convs, kernel, activation, batch_norm, channel_dropout, pooling))
         for i, width in enumerate(filters, start=1)

@@ -66,7 +66,8 @@ def fmp_net(
             layers += _convolved(f"{i}", filters * i, 2, activation, batch_norm)
             shrunk = {before: after}.__getitem__
             layers += [(f"pool_{i}", pooling_to(shrunk, sequence, overlapping, test_key(i)))]
-            rate = 0.0 if is_off(dropout_last) or i == 1 else dropout_last * ((i - 1) / (blocks - 1))
+            share = (i - 1) / (blocks - 1) if blocks > 1 else 1.0
+            rate = 0.0 if is_off(dropout_last) or share == 0 else dropout_last * share
             layers += [] if is_off(rate) else [(f"dropout_{i}", dropout(rate))]
         layers += _convolved(f"{blocks + 1}", filters * (blocks + 1), 2, activation, batch_norm)
         layers += _convolved(f"{blocks + 2}", filters * (blocks + 2), 1, activation, batch_norm)
