@@ -223,6 +223,15 @@ def leftovers(cache: Path) -> list[str]:
     return [path.name for path in cache.glob("images-*/*") if path.name != "lock"]
 
 
+def test_a_part_linked_from_outside_is_refused(tmp_path: Path):
+    for name in ("a", "b"):
+        put(tmp_path / "elsewhere" / name / "1.png")
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top/train").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="top/train: is a link that leads out of"):
+        image_folder(str(tmp_path / "top"))
+
+
 def test_a_link_inside_the_tree_is_an_image(tree: Path):
     (tree / "dog/z").symlink_to(tree / "cat/1")
     assert content(image_folder(str(tree))) == [*PETS, (20, "dog")]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nnrun.errors import DataError, MachineError, one_line
 
-__all__ = ["ImageFile", "Part", "scan", "subfolders"]
+__all__ = ["ImageFile", "Part", "refuse_link", "scan", "subfolders"]
 
 _DEEPEST = 16  # folders below the folder of a class
 
@@ -50,7 +50,7 @@ def scan(folder: Path, inside: Path) -> Part:
         place = folder / name
         if not name.isprintable():  # also what is not Unicode
             raise DataError(f"{one_line(place)}: this name of a class cannot be printed; rename the folder")
-        _refuse_link(place, real)
+        refuse_link(place, real)
         found = _walk(folder, name, real)
         if not found:
             raise DataError(f"{one_line(place)}: this class has no images; add some, or remove the folder")
@@ -92,7 +92,7 @@ def _walk(top: Path, name: str, real: str, depth: int = 0) -> dict[str, os.DirEn
     for entry in _entries(top / name):
         path = f"{name}/{entry.name}"
         if entry.is_symlink():
-            _refuse_link(top / path, real)
+            refuse_link(top / path, real)
         if entry.is_dir(follow_symlinks=False):
             found |= _walk(top, path, real, depth + 1)
         else:
@@ -100,7 +100,7 @@ def _walk(top: Path, name: str, real: str, depth: int = 0) -> dict[str, os.DirEn
     return found
 
 
-def _refuse_link(path: Path, real: str) -> None:
+def refuse_link(path: Path, real: str) -> None:
     """Refuses a link to a folder, which might lead round in a circle, or out of the tree."""
     if not path.is_symlink():
         return

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnrun.data._check import check
 from nnrun.data._image_cache import pixels
-from nnrun.data._image_tree import Part, scan, subfolders
+from nnrun.data._image_tree import Part, refuse_link, scan, subfolders
 from nnrun.data._images import MOST_PIXELS, Channels, Form, Resize, Size
 from nnrun.errors import DataError, one_line
 from nnrun.options import FilePath, Standardize
@@ -81,6 +81,8 @@ def _places(path: str | None, test_path: str | None) -> tuple[Path, Path, Path |
     if "train" not in names or not set(names) <= {"train", *_TESTS} or not subfolders(top / "train"):
         return top, top, test
     tests = [top / name for name in _TESTS if name in names]
+    for folder in (top / "train", *tests):
+        refuse_link(folder, os.path.realpath(top))
     if test is None and len(tests) > 1:
         raise DataError(
             f"{one_line(top)}: holds train/, test/ and val/, and validation examples are cut from train/; write "
