@@ -13,6 +13,7 @@ import argparse
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from optimizers_mnist import mnist
 from optimizers_parts import PICTURES, ROOT
@@ -20,7 +21,7 @@ from optimizers_races import momentum, nesterov, six, zigzag
 from optimizers_rates import bias_correction, decay, dying_rate
 from optimizers_second_order import mini_batches, second_order
 
-__all__ = ["BLOCK", "DOCUMENT", "SECTIONS", "main"]
+__all__ = ["BLOCK", "DOCUMENT", "SECTIONS", "main", "write_block"]
 
 DOCUMENT = ROOT / "docs" / "optimizers.md"
 BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -48,18 +49,18 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     for name in parser.parse_args().only or SECTIONS:
         begin = time.perf_counter()
-        _write(name, SECTIONS[name]())
+        write_block(DOCUMENT, name, SECTIONS[name]())
         print(f"{name}: {time.perf_counter() - begin:.0f} s", flush=True)
 
 
-def _write(name: str, content: str) -> None:
+def write_block(document: Path, name: str, content: str) -> None:
     """Puts the content into the document's block of that name."""
-    text = DOCUMENT.read_text(encoding="utf-8")
+    text = document.read_text(encoding="utf-8")
 
     def block(match: re.Match[str]) -> str:
         return f"{match[1]}{content}\n{match[4]}" if match[2] == name else match[0]
 
-    DOCUMENT.write_text(BLOCK.sub(block, text), encoding="utf-8")
+    document.write_text(BLOCK.sub(block, text), encoding="utf-8")
 
 
 if __name__ == "__main__":

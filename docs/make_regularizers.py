@@ -17,12 +17,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from make_optimizers import BLOCK
+from make_optimizers import BLOCK, write_block
 from optimizers_parts import PICTURES, ROOT
 from regularizers_measured import GROUPS, measured
 from regularizers_pictures import blocks, regions, units, weights
 
-__all__ = ["DOCUMENT", "SECTIONS", "main"]
+__all__ = ["BLOCK", "DOCUMENT", "SECTIONS", "main"]
 
 DOCUMENT = ROOT / "docs" / "regularizers.md"
 _PICTURES: dict[str, Callable[[], str]] = {f.__name__: f for f in (units, weights, blocks, regions)}
@@ -43,18 +43,8 @@ def main() -> None:
             os.environ.get("NNRUN_IMAGES", data) if name.startswith("cifar10") else data
         )
         make = _PICTURES.get(name) or partial(measured, name, arguments.runs)
-        _write(name, make())
+        write_block(DOCUMENT, name, make())
         print(f"{name}: {time.perf_counter() - begin:.0f} s", flush=True)
-
-
-def _write(name: str, content: str) -> None:
-    """Puts the content into the document's block of that name."""
-    parts = BLOCK.split(DOCUMENT.read_text(encoding="utf-8"))
-    for i in range(2, len(parts), 5):  # text, whole beginning, name, old content, end
-        if parts[i] == name:
-            parts[i + 1] = f"{content}\n"
-    found = [part for i, part in enumerate(parts) if i % 5 != 2]
-    DOCUMENT.write_text("".join(found), encoding="utf-8")
 
 
 if __name__ == "__main__":
