@@ -68,8 +68,8 @@ def _held(key: Array | None, weight: Array | None) -> Callable[..., Any]:
                 kwargs[name] = True
                 args = args[:1] if isinstance(module, nn.BatchNorm | nn.Dropout) else args
         given = args[0] if args else kwargs.get("x")
-        batch = weight is not None and own and isinstance(module, nn.BatchNorm) and given is not None
-        if batch and len(given) == len(weight):
+        norm = own and isinstance(module, nn.BatchNorm)
+        if norm and weight is not None and given is not None and len(given) == len(weight):
             wide = weight.reshape(-1, *(1,) * (given.ndim - 1)) > 0
             kwargs.setdefault("mask", wide)  # the padding of a short batch is left out
         return call(*args, **kwargs)
