@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from nnrun import catalog
-from nnrun.catalog import Spec, bound
+from nnrun.augmented import check_augment
+from nnrun.catalog import Spec, bound, user_code
 from nnrun.data._prepare import prepare
 from nnrun.duration import Clock, Duration
 from nnrun.fit import (
-    check_augment,
     check_durations,
     check_memory,
     check_method,
@@ -25,11 +25,12 @@ from nnrun.layer._noise import noise_key
 from nnrun.method import learning_rate, make_method
 from nnrun.network import make_model
 from nnrun.plan import average_names, make_plan, validation_metric
+from nnrun.schedule._cycles import Cycles
 from nnrun.schedule._warmup import warmed_up
 from nnrun.training.memory import room_for_data
 from nnrun.types import Augmentation, Average, Dataset, Experiment, Loss, Plan, Reactive, Tree
 
-__all__ = ["build", "resolved"]
+__all__ = ["build", "knobs_of", "resolved", "structure_of"]
 
 _NO_CLOCK = Clock(1, 1, 0)  # for blocks whose options hold no durations
 
@@ -90,15 +91,12 @@ def _build(spec: Spec) -> Experiment:
         averages=lambda knobs: _averages(spec, knobs["average"], clock),
         augment=lambda knobs: _augment(spec, knobs["augment"], clock),
         noise=lambda key: noise_key(key, spec.train.random),
-        knobs={
-            "model": model_knobs,
-            **{key: bound.knobs(getattr(spec, key)) for key in ("loss", "optimizer", "schedule")},
-            **{key: [bound.knobs(one) for one in getattr(spec, key)] for key in spec.document.lists},
-        },
+        knobs=knobs_of(spec, model_knobs),
         dataset=dataset,
         plan=plan,
     )
     experiment = experiment._replace(plan=_with_reaction(spec, experiment, loss))
+    experiment = experiment._replace(plan=_with_cycles(spec, experiment, clock))
     check_augment(spec, experiment)
     check_model(spec, experiment, outputs)
     like = check_method(spec, experiment)
@@ -106,6 +104,35 @@ def _build(spec: Spec) -> Experiment:
         check_step(experiment, like)
     check_memory(experiment, like)
     return experiment
+
+
+def knobs_of(spec: Spec, model_knobs: Tree | None = None) -> Tree:
+    """The knobs of a spec, with the structure of Experiment.knobs.
+
+    model_knobs   those of the model, where they are not those of its block
+    """
+    return {
+        "model": bound.knobs(spec.model) if model_knobs is None else model_knobs,
+        **{key: bound.knobs(getattr(spec, key)) for key in ("loss", "optimizer", "schedule")},
+        **{key: [bound.knobs(one) for one in getattr(spec, key)] for key in spec.document.lists},
+    }
+
+
+def structure_of(spec: Spec) -> dict[str, Any]:
+    """What one compiled program is made for: the spec without its knobs, its seeds and its name.
+
+    Specs of the same structure have the same data, and their runs can be lanes of one population.  The floats of
+    the user's own model count as structure, because a module of Flax or Equinox has no knobs.
+    """
+    train = {key: str(value) for key, value in spec.train if key not in ("seed", "seeds")}
+    return {
+        **{key: bound.structure(getattr(spec, key)) for key in ("data", "loss", "optimizer", "schedule")},
+        "model": bound.structure(spec.model, fixed=user_code.is_user_name(spec.model.name)),
+        **{key: [bound.structure(one) for one in getattr(spec, key)] for key in spec.document.lists},
+        "train": train,
+        "checkpoint": {key: str(value) for key, value in spec.checkpoint},
+        "folder": str(spec.document.folder),
+    }
 
 
 def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
@@ -147,6 +174,21 @@ def _with_reaction(spec: Spec, experiment: Experiment, loss: Loss) -> Plan:
     return experiment.plan._replace(reacts_to=name)
 
 
+def _with_cycles(spec: Spec, experiment: Experiment, clock: Clock) -> Plan:
+    """The plan with the ends of the schedule's cycles, where their checkpoints are to be kept."""
+    if spec.checkpoint.keep != "cycle_ends":
+        return experiment.plan
+    path = ("checkpoint", "keep")
+    warmup = spec.schedule.common["warmup"].steps(clock)
+    made = _made_schedule(spec, bound.knobs(spec.schedule), clock, warmup)
+    if not isinstance(made, Cycles):
+        remedy = "write schedule: {name: cosine_restarts, period: 20%}, or a number"
+        raise spec.fail(path, f"{spec.schedule.name} has no cycles; {remedy}")
+    if not made.ends:
+        raise spec.fail(path, "no cycle ends within the run; write a shorter schedule.period, or a number")
+    return experiment.plan._replace(kept=tuple(warmup + end for end in made.ends))
+
+
 def _penalty(spec: Spec, knobs: list[Tree], clock: Clock) -> Callable[[Tree], jax.Array]:
     """The sum of all penalties."""
     parts = [bound.call(block, knob, clock) for block, knob in zip(spec.penalty, knobs, strict=True)]
@@ -165,10 +207,15 @@ def _averages(spec: Spec, knobs: list[Tree], clock: Clock) -> dict[str, Average]
 def _schedule(spec: Spec, knobs: Tree, clock: Clock) -> Reactive:
     """The schedule of a spec behind its warm-up; one that has a fixed course remembers nothing."""
     warmup = spec.schedule.common["warmup"].steps(clock)
-    made = bound.call(spec.schedule, knobs["schedule"], clock, total=max(1, clock.total - warmup))
+    made = _made_schedule(spec, knobs["schedule"], clock, warmup)
     if isinstance(made, Reactive):
         return made._replace(
             factor=lambda memory, step: warmed_up(lambda s: made.factor(memory, s), warmup)(step)
         )
     fixed = warmed_up(made, warmup)
     return Reactive(lambda: (), lambda memory, step: fixed(step))
+
+
+def _made_schedule(spec: Spec, knobs: Tree, clock: Clock, warmup: int) -> Any:
+    """What the schedule's function returns, which does not know of the warm-up before it."""
+    return bound.call(spec.schedule, knobs, clock, total=max(1, clock.total - warmup))

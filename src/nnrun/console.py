@@ -21,9 +21,12 @@ from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError, o
 
 if TYPE_CHECKING:
     from nnrun import driver, session
+    from nnrun.report import sweep_live
     from nnrun.report.live import Shown
 
-__all__ = ["counting", "explain", "leave", "open_streams", "print_json", "report", "show", "warn", "watch"]
+__all__ = [
+    "counting", "explain", "leave", "open_streams", "print_json", "report", "show", "sweep_view", "warn", "watch",
+]  # fmt: skip
 
 _MOST_LINES = 6
 _CLOSED = "stdout is closed; send it to a terminal or a file (of a run, the results are in its folder)"
@@ -138,6 +141,15 @@ def watch(prepared: session.Prepared, folder: Path, quiet: bool, as_json: bool) 
             report(folder, as_json)
         raise
     report(folder, as_json)
+
+
+@contextlib.contextmanager
+def sweep_view(quiet: bool) -> Iterator[sweep_live.Watcher]:
+    """A function that shows a sweep on stderr."""
+    from nnrun.report import sweep_live
+
+    with sweep_live.watching(Console(file=_Display()), quiet) as view:  # type: ignore[arg-type]
+        yield view
 
 
 @contextlib.contextmanager

@@ -5,26 +5,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from nnrun import restore, results, signals
-from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError
+from nnrun.errors import DivergedError, Interrupted
 from nnrun.lane import Lane, is_finite
 from nnrun.record import fsio, run
-from nnrun.restore import ENDED
 from nnrun.session import Prepared, precision
+from nnrun.standing import Group, Standing, ending, group_of, lanes_of
 from nnrun.training import flat, programs, shards
 from nnrun.training.chunks import Chunk, chunks
 from nnrun.training.shards import Compiled
 from nnrun.types import Experiment, Plan
 
-__all__ = ["Progress", "train"]
+__all__ = ["Progress", "train", "train_together"]
 
 Warn = Callable[[str], None]
 
@@ -44,88 +43,62 @@ def train(prepared: Prepared, folder: Path, warn: Warn) -> Iterator[Progress]:
 
     Raises Interrupted after a checkpoint was saved, DivergedError, MachineError, RunError.
     """
-    plan = prepared.experiment.plan
-    folders = [folder / f"seed_{seed}" for seed in plan.seeds] if len(plan.seeds) > 1 else [folder]
+    experiment = prepared.experiment
+    group = group_of(folder, experiment.plan.seeds)
+    lanes: list[Lane] = []
+    with precision(prepared.spec.train.precision):
+        for progress in train_together(experiment, [group], partial(shards.compile_shards, experiment), warn):
+            lanes = progress.lanes
+            yield progress
+    if not any(lane.status == "done" for lane in lanes):
+        raise DivergedError(f"{folder}: {results.divergence(lanes)}")
+
+
+def train_together(
+    experiment: Experiment,
+    groups: list[Group],
+    compiled: Callable[[], Compiled],
+    warn: Warn,
+    until: int | None = None,
+    leave: bool = False,
+) -> Iterator[Progress]:
+    """Trains several runs of one structure in one program, each from its newest good checkpoint.
+
+    experiment  of all lanes: the seeds of its plan and its knobs stand in the order of the groups
+    compiled    makes, or knows, the programs of that experiment
+    until       the step to stop at, a multiple of evaluate_every; None: the end of the runs
+    leave       whether the runs end there, as if that had been their length
+
+    Groups that have ended get their summaries, the others are left resumable.  Raises Interrupted after
+    checkpoints were saved, MachineError, RunError; that a run diverged is told by its lanes.
+    """
+    plan = experiment.plan
+    standing = Standing(groups)
     with ExitStack() as stack:
         stack.enter_context(signals.deferred())
-        stack.enter_context(precision(prepared.spec.train.precision))
-        for path in dict.fromkeys([folder, *folders]):
+        for path in dict.fromkeys(path for group in groups for path in [group.folder, *group.members]):
             stack.enter_context(run.lock(path))
-        writer = _States(folder, folders)
-        stack.enter_context(_ending(writer, plan))
-        writer.write("running")
-        yield from _train(prepared.experiment, folder, folders, writer, warn)
+        stack.enter_context(ending(standing, plan))
+        standing.write("running")
+        yield Progress(groups[0].folder, plan, "compiling", 0, [])
+        yield from _train(compiled(), standing, warn, min(until or plan.steps, plan.steps), leave)
 
 
-class _States(NamedTuple):
-    """The state.json files of a run, or of a group and its members."""
-
-    folder: Path
-    folders: list[Path]
-
-    def write_lane(self, index: int, lane: Lane) -> None:
-        """The state of one member that ended before the others."""
-        run.write_state(self.folders[index], lane.status, step=lane.step)
-
-    def write(self, status: str, lanes: Sequence[Lane] = (), **more: Any) -> None:
-        for path, lane in zip(self.folders, lanes or [None] * len(self.folders), strict=True):
-            if lane:
-                run.write_state(path, status if lane.live else lane.status, step=lane.step, **more)
-            elif run.read_state(path)["status"] not in ENDED:
-                run.write_state(path, status, **more)
-        if self.folders != [self.folder]:
-            run.write_state(self.folder, status, **more)
-
-
-@contextlib.contextmanager
-def _ending(writer: _States, plan: Plan) -> Iterator[None]:
-    """Leaves the reason behind when a run ends in an error that it did not write down itself."""
-    try:
-        yield
-    except (Interrupted, DivergedError, GeneratorExit):
-        raise
-    except NnrunError as error:
-        with contextlib.suppress(NnrunError):
-            writer.write("failed", reason=str(error))
-        raise
-    except MemoryError:
-        raise _out_of_memory(writer, plan) from None
-    except Exception as error:
-        if "RESOURCE_EXHAUSTED" in str(error):
-            raise _out_of_memory(writer, plan) from error
-        with contextlib.suppress(NnrunError):
-            fsio.write_file(writer.folder / "crash.log", traceback.format_exc().encode())
-            writer.write("failed", reason=f"{type(error).__name__}; see crash.log")
-        raise
-
-
-def _out_of_memory(writer: _States, plan: Plan) -> MachineError:
-    smaller = f"data.batch_size={max(1, plan.batch_size // 2)}"
-    message = f"out of memory; try {smaller}" + (" or fewer train.seeds" if len(plan.seeds) > 1 else "")
-    with contextlib.suppress(NnrunError):
-        writer.write("failed", reason=message)
-    return MachineError(message)
-
-
-def _train(
-    experiment: Experiment, folder: Path, folders: list[Path], writer: _States, warn: Warn
-) -> Iterator[Progress]:
-    plan = experiment.plan
-    yield Progress(folder, plan, "compiling", 0, [])
-    compiled = shards.compile_shards(experiment)
-    lanes, state = _open(compiled, folders, warn)
+def _train(compiled: Compiled, standing: Standing, warn: Warn, until: int, leave: bool) -> Iterator[Progress]:
+    folder, plan = standing.groups[0].folder, compiled.experiment.plan
+    lanes, state = _open(compiled, standing.folders, warn)
     yield Progress(folder, plan, "ready", _step(lanes), lanes)
     try:
-        for _ in _steps(compiled, state, lanes, writer):
+        for _ in _steps(compiled, state, lanes, standing, until):
             yield Progress(folder, plan, "training", _step(lanes), lanes)
+        if leave:
+            _leave(lanes, standing)
         yield Progress(folder, plan, "testing", _step(lanes), lanes)
-        _finish(compiled, lanes, writer)
+        _finish(compiled, lanes, standing)
         signals.forget()  # it came too late to interrupt anything
     finally:
         for lane in lanes:
             lane.close()
-    if not any(lane.status == "done" for lane in lanes):
-        raise DivergedError(f"{folder}: {results.divergence(lanes)}")
 
 
 def _step(lanes: list[Lane]) -> int:
@@ -149,36 +122,38 @@ def _open(compiled: Compiled, folders: list[Path], warn: Warn) -> tuple[list[Lan
     return lanes, state
 
 
-def _steps(compiled: Compiled, state: Any, lanes: list[Lane], writer: _States) -> Iterator[None]:
-    """Trains until every lane has ended; yields after each chunk.
+def _steps(
+    compiled: Compiled, state: Any, lanes: list[Lane], standing: Standing, until: int
+) -> Iterator[None]:
+    """Trains until every lane has ended or is at the step `until`; yields after each chunk.
 
     Raises Interrupted, after a checkpoint, when a signal has arrived.
     """
     plan = compiled.experiment.plan
     begin = min((lane.step for lane in lanes if lane.live), default=plan.steps)
     saved = time.monotonic()
-    if signals.pending() and begin < plan.steps:
-        _interrupt(lanes, writer)  # it came while compiling: nothing has changed since the last checkpoint
-    for chunk in chunks(compiled, state, begin):
+    if signals.pending() and begin < until:
+        _interrupt(lanes, standing)  # it came while compiling: nothing has changed since the last checkpoint
+    for chunk in chunks(compiled, state, begin, until):
         improved = _advance(chunk, lanes)
         stop = signals.pending()  # asked once: what arrives later waits for the next chunk
-        due = bool(stop) or _due(plan, chunk.step, time.monotonic() - saved)
+        due = bool(stop) or chunk.step == until or _due(plan, chunk.step, time.monotonic() - saved)
         ending = any(not lane.live and not lane.ended for lane in lanes)
         if due or ending or any(improved):
-            _keep(lanes, compiled.unpack(chunk.state), improved, due, writer)
+            _keep(lanes, compiled.unpack(chunk.state), improved, due, standing)
             saved = time.monotonic() if due else saved
         yield
         if not any(lane.live for lane in lanes):
             return
         if stop:
-            _interrupt(lanes, writer)
+            _interrupt(lanes, standing)
 
 
 def _due(plan: Plan, step: int, seconds: float) -> bool:
     """Whether a checkpoint is due: by steps, by the clock, or because the run ends here."""
     by_steps = plan.checkpoint_every and step % plan.checkpoint_every == 0
     by_clock = plan.checkpoint_seconds is not None and seconds >= plan.checkpoint_seconds
-    return bool(by_steps or by_clock or step == plan.steps)
+    return bool(by_steps or by_clock or step == plan.steps or step in plan.kept)
 
 
 def _advance(chunk: Chunk, lanes: list[Lane]) -> list[bool]:
@@ -190,7 +165,7 @@ def _advance(chunk: Chunk, lanes: list[Lane]) -> list[bool]:
     ]
 
 
-def _keep(lanes: list[Lane], arrays: list[Any], improved: list[bool], due: bool, writer: _States) -> None:
+def _keep(lanes: list[Lane], arrays: list[Any], improved: list[bool], due: bool, standing: Standing) -> None:
     """Holds the best states, saves what is due, and closes the books of lanes that end here."""
     written = []
     for i, lane in enumerate(lanes):
@@ -207,35 +182,57 @@ def _keep(lanes: list[Lane], arrays: list[Any], improved: list[bool], due: bool,
             lane.end(arrays[i])
             written.append(lane)
             if len(lanes) > 1:
-                writer.write_lane(i, lane)
+                standing.write_lane(i, lane)
     for lane in written:
         lane.prune()
 
 
-def _interrupt(lanes: list[Lane], writer: _States) -> NoReturn:
+def _interrupt(lanes: list[Lane], standing: Standing) -> NoReturn:
     """Ends the run because of a signal; everything is on disk by now."""
-    writer.write("interrupted", lanes)
-    step, folder = _step(lanes), writer.folder
+    standing.write("interrupted", lanes)
+    step, folder = _step(lanes), standing.groups[0].folder
     raise Interrupted(signals.pending(), f"interrupted at step {step}; `nnrun resume {folder}` goes on")
 
 
-def _finish(compiled: Compiled, lanes: list[Lane], writer: _States) -> None:
-    """Tests the last and the best state of every lane and writes the summaries."""
+def _leave(lanes: list[Lane], standing: Standing) -> None:
+    """Ends the runs where they are."""
+    for i, lane in enumerate(lanes):
+        if lane.live and lane.saved is not None:
+            lane.status = "done"
+            lane.end(lane.saved)
+            lane.prune()
+            if len(lanes) > 1:
+                standing.write_lane(i, lane)
+
+
+def _finish(compiled: Compiled, lanes: list[Lane], standing: Standing) -> None:
+    """Tests the last and the best state of the lanes that have ended and writes the summaries of their runs."""
     last = [lane.final for lane in lanes]
-    best = [lane.best_arrays() for lane in lanes]
+    best = [None if lane.live else lane.best_arrays() for lane in lanes]
     tested_last = _test(compiled, last)
     same = all(a is b for a, b in zip(last, best, strict=True))
     tested_best = tested_last if same else _test(compiled, best)
-    for i, lane in enumerate(lanes):
-        summary = results.lane_summary(lane, tested_last[i], tested_best[i])
-        fsio.write_json(lane.folder / "summary.json", summary)
-    if len(lanes) > 1:
-        fsio.write_json(writer.folder / "summary.json", results.group_summary(writer.folder, lanes))
-    done = any(lane.status == "done" for lane in lanes)
-    if done:
-        writer.write("done", lanes)
+    summaries = [
+        results.lane_summary(lane, *tested)
+        for lane, *tested in zip(lanes, tested_last, tested_best, strict=True)
+    ]
+    for group, own in lanes_of(standing.groups, list(zip(lanes, summaries, strict=True))):
+        if any(lane.live for lane, _ in own):
+            standing.write_group(group, "interrupted", [lane for lane, _ in own])
+            continue
+        for lane, summary in own:
+            fsio.write_json(lane.folder / "summary.json", summary)
+        _close(group, [lane for lane, _ in own], standing)
+
+
+def _close(group: Group, lanes: list[Lane], standing: Standing) -> None:
+    """The summary of a group and the last states of all its runs."""
+    if not group.single:
+        fsio.write_json(group.folder / "summary.json", results.group_summary(group.folder, lanes))
+    if any(lane.status == "done" for lane in lanes):
+        standing.write_group(group, "done", lanes)
     else:
-        writer.write("diverged", lanes, reason=results.divergence(lanes))
+        standing.write_group(group, "diverged", lanes, reason=results.divergence(lanes))
 
 
 def _test(compiled: Compiled, arrays: list[Any]) -> list[dict[str, float]]:

@@ -59,6 +59,7 @@ class Lane:
         self.step = ended["step"] if ended else found.step if found else 0
         self.start: Arrays | None = None  # the state to go on from, None: from the beginning
         self.final: Arrays | None = None  # the last state, once the run is done
+        self.saved: Arrays | None = None  # the last state that was saved
         self.latest: dict[str, float] = {}
         self.best: Mark | None = None  # by the metric that the spec judges by
         self.best_metrics: dict[str, float] = {}
@@ -84,6 +85,7 @@ class Lane:
             self.status, self.ended = "done", True
         self._regular = list(progress["regular"])
         self.start = {name: array for name, array in found.arrays.items() if name != WINDOW}
+        self.saved = self.start
         if self.status == "done":
             self.final = self.start
 
@@ -176,6 +178,7 @@ class Lane:
             "best_metrics": _finite(self.best_metrics),
             "regular": self._regular,
             "complete": self.status == "done",  # the run ends here: at its last step, or stopped early
+            **({"kept": self.plan.kept} if self.plan.kept else {}),  # for who wants the ends of the cycles
         }
         return Checkpoint(self.step, {**arrays, WINDOW: self.window}, progress, self._metrics.offset)
 
@@ -191,7 +194,7 @@ class Lane:
         if self._unsaved is not None and self._unsaved.step != self.step:
             self._write(self._unsaved)
         self._write(self._checkpoint(arrays))
-        self._unsaved = None
+        self._unsaved, self.saved = None, arrays
 
     def prune(self) -> None:
         """Removes old checkpoints.
@@ -201,7 +204,7 @@ class Lane:
         folder = self.folder / "checkpoints"
         if folder.exists():
             # Best steps, old ones too, must not displace the regular ones, which a population has in common.
-            protected = {*self._regular, *([self.best.step] if self.best else [])}
+            protected = {*self._regular, *self.plan.kept, *([self.best.step] if self.best else [])}
             checkpoint.prune(folder, self.plan.keep, protected)
 
     def _write(self, content: Checkpoint) -> None:

@@ -18,7 +18,7 @@ from nnrun.record import fsio, provenance, run
 from nnrun.spec import yaml12
 from nnrun.types import Experiment
 
-__all__ = ["Prepared", "create", "precision", "prepare", "rebuild", "reopen"]
+__all__ = ["Prepared", "create", "origin", "precision", "prepare", "rebuild", "reopen"]
 
 Warn = Callable[[str], None]
 
@@ -49,22 +49,33 @@ def prepare(path: Path, overrides: Sequence[str] = (), folder: Path | None = Non
         return Prepared(checked, build.build(checked))
 
 
-def create(prepared: Prepared, run_dir: Path | None, root: Path) -> Path:
+def origin() -> dict[str, Any]:
+    """What is the same for all runs that this process begins now: versions, machine, commit, command line."""
+    device = jax.devices()[0]
+    return provenance.collect({"platform": device.platform, "kind": device.device_kind}, {})
+
+
+def create(prepared: Prepared, run_dir: Path | None, root: Path, begun: dict[str, Any] | None = None) -> Path:
     """Creates the run folder (for several seeds one inside it for each) and returns it.
+
+    begun   the origin of the run, where many are created at once; finding it out takes a moment
 
     Raises RunError if `run_dir` is taken, MachineError.
     """
     checked, experiment = prepared
     seeds = experiment.plan.seeds
     full = build.resolved(checked, experiment)
+    begun = begun or origin()
     with signals.deferred():  # all of it, or nothing
         path = run.claim_at(run_dir) if run_dir else run.claim(root, checked.name, datetime.now())
         try:
             for seed in seeds if len(seeds) > 1 else ():
                 folder = path / f"seed_{seed}"
                 fsio.make_folder(folder)
-                _describe(prepared, folder, {**full, "train": {**full["train"], "seed": seed, "seeds": 1}})
-            _describe(prepared, path, full)
+                _describe(
+                    prepared, folder, {**full, "train": {**full["train"], "seed": seed, "seeds": 1}}, begun
+                )
+            _describe(prepared, path, full, begun)
         except NnrunError:
             with contextlib.suppress(NnrunError):
                 fsio.remove_folder(path)
@@ -72,24 +83,23 @@ def create(prepared: Prepared, run_dir: Path | None, root: Path) -> Path:
     return path
 
 
-def _describe(prepared: Prepared, folder: Path, full: dict[str, Any]) -> None:
+def _describe(prepared: Prepared, folder: Path, full: dict[str, Any], begun: dict[str, Any]) -> None:
     """What a run folder says about where it came from; state.json last, for it makes the folder a run."""
     text = yaml12.dump(full)
     fsio.write_file(folder / "spec.yaml", prepared.spec.document.text.encode())
     fsio.write_file(folder / "resolved.yaml", text.encode())
-    fsio.write_json(folder / "run.json", _provenance(prepared, text))
+    fsio.write_json(folder / "run.json", _provenance(prepared, text, begun))
     run.write_state(folder, "created", step=0)
 
 
-def _provenance(prepared: Prepared, resolved: str) -> dict[str, Any]:
-    device = jax.devices()[0]
+def _provenance(prepared: Prepared, resolved: str, begun: dict[str, Any]) -> dict[str, Any]:
     extra = {
         "data_digest": prepared.experiment.dataset.digest,
         "spec_hash": hashlib.sha256(resolved.encode()).hexdigest(),
         "spec_folder": str(prepared.spec.document.folder),
         "code": {str(file): _sha256(file) for file in catalog.user_files(prepared.spec)},
     }
-    return provenance.collect({"platform": device.platform, "kind": device.device_kind}, extra)
+    return {**begun, **extra}
 
 
 def _sha256(file: Path) -> str:
@@ -115,7 +125,7 @@ def rebuild(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
     """The spec of a run folder, built again; like `reopen`, but for any run."""
     before = run.read_json(folder / "run.json")
     prepared = prepare(folder / "resolved.yaml", folder=Path(before.get("spec_folder", ".")))
-    now = _provenance(prepared, (folder / "resolved.yaml").read_text(encoding="utf-8"))
+    now = _provenance(prepared, (folder / "resolved.yaml").read_text(encoding="utf-8"), origin())
     found = provenance.differences(before, now)
     if found and exact:
         raise RunError(f"{folder}: {'; '.join(found)}; resume where that is as it was, or without --exact")

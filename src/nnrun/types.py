@@ -23,7 +23,6 @@ __all__ = [
     "Augmentation", "Average", "Batch", "Dataset", "Evaluation", "Examples", "Experiment", "Layer", "Loss", "Method",
     "Objective", "Plan", "Reactive", "Source", "State", "Surface", "Tree",
 ]  # fmt: skip
-
 Tree = Any  # nested dicts, lists and tuples of arrays
 
 
@@ -225,6 +224,8 @@ class Plan(NamedTuple):
     rising: tuple[str, ...]  # metrics of which more is better, as val/accuracy
     reacts_to: str | None  # validation metric that a Reactive schedule waits for; None: it has a fixed course
     accumulate: int  # parts of a batch, one after another
+    bootstrap: bool = False  # whether each seed trains on a sample of its own, drawn with replacement
+    kept: tuple[int, ...] = ()  # steps whose checkpoints are kept for good: the ends of a schedule's cycles
 
 
 class Experiment(NamedTuple):
@@ -246,3 +247,4 @@ class Experiment(NamedTuple):
     knobs: Tree
     dataset: Dataset
     plan: Plan
+    lanes: tuple[Tree, ...] = ()  # the knobs of each lane of a population; (): those above, for all

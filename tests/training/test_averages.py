@@ -114,7 +114,7 @@ def test_a_plateau_lowers_the_rate_of_each_lane_for_itself(
     column = compiled.names.index("learning_rate")
     best, factor = np.full(3, -np.inf), np.ones(3)
     drops = 0
-    for chunk in chunks(compiled, compiled.initial(), 0):
+    for chunk in chunks(compiled, compiled.initial(), 0, compiled.experiment.plan.steps):
         steps = np.arange(chunk.step - chunk.rows.shape[1], chunk.step)
         rise = np.minimum((steps + 1) / 4, 1)
         np.testing.assert_allclose(chunk.rows[:, :, column], 0.1 * rise[None] * factor[:, None], rtol=1e-12)

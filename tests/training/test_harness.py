@@ -140,7 +140,7 @@ def test_a_permuted_population_gives_permuted_results(trio: tuple[Programs, list
     experiment = group.experiment
     turned = experiment._replace(plan=experiment.plan._replace(seeds=experiment.plan.seeds[::-1]))
     arrays, _ = run(group, [STEPS])
-    turned_arrays, _ = run(group.for_seeds(turned), [STEPS])
+    turned_arrays, _ = run(group.for_lanes(turned), [STEPS])
     assert_close({name: a[::-1] for name, a in arrays.items()}, turned_arrays, 1e-8)
 
 

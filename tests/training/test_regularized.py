@@ -38,7 +38,7 @@ def compiled(request: pytest.FixtureRequest, experiment: Callable[..., Experimen
     group = programs.compile_programs(experiment(*common, "train.seed=5", "train.seeds=2"))
     first = programs.compile_programs(experiment(*common, "train.seed=5"))
     plan = first.experiment.plan._replace(seeds=(6,))  # the same program: a seed is an argument of it
-    return [group, first, first.for_seeds(first.experiment._replace(plan=plan))]
+    return [group, first, first.for_lanes(first.experiment._replace(plan=plan))]
 
 
 def trained(one: Programs, cuts: list[int]) -> list[dict[str, np.ndarray]]:

@@ -29,6 +29,7 @@ __all__ = [
     "KINDS",
     "SUPPLIED",
     "bind",
+    "bind_block",
     "bind_one",
     "check_names",
     "details",
@@ -97,14 +98,22 @@ def bind(document: spec.Document) -> Spec:
 def bind_one(kind: str, text: str, folder: FileSystemPath) -> Bound:
     """One block from text as in a spec: `adam` or `{name: adam, learning_rate: 0.1}`.  Raises SpecError."""
     tree = spec.parse(text, text, argument=True)
-    document = spec.Document("", {}, {}, {}, tree.places, list(tree.problems), folder, text)
-    _stop(document.problems, document)
+    if tree.problems:
+        raise refusal(tree.problems, tree.places)
+    return bind_block(kind, tree.value, (kind,), tree.places, folder)
+
+
+def bind_block(
+    kind: str, block: Any, path: Path, places: dict[Path, Place], folder: FileSystemPath
+) -> Bound:
+    """A block of plain data that stands at `path` of some file.  Raises SpecError."""
+    document = spec.Document("", {}, {}, {}, places, [], folder, "")
     found: list[Problem] = []
-    block = _bind(kind, tree.value, (kind,), document, found)
+    made = _bind(kind, block, path, document, found)
     _stop(found, document)
-    if block is None:
-        raise SpecError(f"{one_line(text, 60)}: not a block; write a name or {{name: ...}}")
-    return block
+    if made is None:
+        raise SpecError(f"{one_line(block, 60)}: not a block; write a name or {{name: ...}}")
+    return made
 
 
 def _stop(found: list[Problem], document: spec.Document) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "is_file_path",
     "knobs",
     "plain",
+    "structure",
     "walk",
 ]
 
@@ -114,6 +115,7 @@ _RESULTS: dict[str, tuple[list[tuple[str, ...]], str]] = {  # attributes that re
     "schedule": ([("__call__",), ("init", "factor", "react")], "a function step -> factor"),
     "surface": ([("value", "window", "goal")], "a Surface (nnrun.types.Surface)"),
     "average": ([("init", "update", "value")], "an Average (nnrun.types.Average)"),
+    "search": ([("ask", "rungs")], "a Search (nnrun.space.Search)"),
 }
 
 
@@ -168,6 +170,24 @@ def plain(bound: Bound) -> dict[str, Any]:
     """The block as YAML data, every default filled in."""
     block = {"name": bound.name, **bound.options, **bound.common}
     return {key: _plain(value) for key, value in block.items()}
+
+
+def structure(bound: Bound, fixed: bool = False) -> dict[str, Any]:
+    """The block as YAML data with its knobs left blank: equal for blocks that one compiled program serves.
+
+    fixed   whether its float options are no knobs: of the user's own model, which may be another library's
+    """
+    varying = {} if fixed else knobs(bound)
+    block = {"name": bound.name, **bound.options, **bound.common}
+    return {key: _blank(value, varying.get(key), fixed) for key, value in block.items()}
+
+
+def _blank(value: Any, knob: Any, fixed: bool) -> Any:
+    if isinstance(value, Bound):
+        return structure(value, fixed)
+    if isinstance(value, list):
+        return [_blank(item, None, fixed) for item in value]
+    return _plain(value) if knob is None else "knob"
 
 
 def _plain(value: Any) -> Any:

@@ -48,8 +48,8 @@ def json_schema() -> _Json:
         }
     }
     for kind, default in spec.BLOCKS.items():
-        properties[kind] = {"$ref": f"#/$defs/{kind}", "description": _ABOUT.get(kind, kind)}
-        properties[kind] |= {"default": default} if default else {}
+        about = {"description": _ABOUT.get(kind, kind)}
+        properties[kind] = about | (_with_default(kind, default) if default else {"$ref": f"#/$defs/{kind}"})
     for kind in spec.LISTS:
         one = {"$ref": f"#/$defs/{kind}"}
         several = [one, {"type": "array", "items": one}, {"type": "null"}]
@@ -67,6 +67,13 @@ def json_schema() -> _Json:
         "additionalProperties": False,
         "$defs": definitions,
     }
+
+
+def _with_default(kind: str, default: str) -> _Json:
+    """What a top-level block has beside the alternatives of its kind if its name may be left out."""
+    unnamed = _entry(kind, default, spec.COMMON.get(kind))
+    unnamed["required"].remove("name")
+    return {"default": default, "anyOf": [unnamed, {"$ref": f"#/$defs/{kind}"}]}
 
 
 def _nested() -> set[str]:

@@ -19,9 +19,9 @@ __all__ = [
 ]
 
 KINDS = (
-    "data", "augment", "model", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface",
+    "data", "augment", "model", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface", "search",
 )  # fmt: skip
-SPEC_KINDS = tuple(kind for kind in KINDS if kind != "surface")  # surfaces are for races
+SPEC_KINDS = tuple(kind for kind in KINDS if kind not in ("surface", "search"))  # for races and for sweeps
 SUPPLIED = {  # parameters that build fills in; a spec must not name them
     "model": frozenset({"outputs", "key"}),  # numbers put out per example; for the weights of foreign modules
     "loss": frozenset({"target_scale"}),  # units of the target per standardised unit

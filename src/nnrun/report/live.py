@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Shown", "Watcher", "sparkline", "watching"]
+__all__ = ["Shown", "Watcher", "duration", "sparkline", "watching"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _LAST = ("grad", "learning", "update")  # what is about the optimizer is shown below the rest
@@ -101,7 +101,7 @@ class _PlainLines:
         self.last_step, self.last_time = shown.step, now
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in _main(shown.metrics).items())
         line = f"epoch {shown.epoch:.4g}/{shown.epochs:.4g}  step {shown.step}/{shown.steps}  {numbers}"
-        self.console.print(f"{line}  {_duration(left)} left", soft_wrap=True, highlight=False, markup=False)
+        self.console.print(f"{line}  {duration(left)} left", soft_wrap=True, highlight=False, markup=False)
 
 
 class _LiveView:
@@ -123,7 +123,7 @@ class _LiveView:
     def _view(self, shown: Shown, rate: float, left: float) -> Any:
         bar = ProgressBar(total=shown.steps, completed=shown.step, width=30)
         going = rate and shown.phase == "training"
-        speed = f"{rate:.{0 if rate >= 10 else 2}f} steps/s  {_duration(left)} left" if going else shown.phase
+        speed = f"{rate:.{0 if rate >= 10 else 2}f} steps/s  {duration(left)} left" if going else shown.phase
         head = Table.grid(padding=(0, 1))
         head.add_row(Text(shown.name, "bold", no_wrap=True), bar, Text(speed, "dim", no_wrap=True))
         where = f"epoch {shown.epoch:.1f}/{shown.epochs:.4g}  step {shown.step}/{shown.steps}  {shown.runs}"
@@ -146,7 +146,8 @@ def _main(metrics: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name.startswith(("train/", "val/"))}
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as 1:23 or 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

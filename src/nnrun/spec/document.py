@@ -17,7 +17,7 @@ from nnrun.spec import override, schema, yaml12
 from nnrun.spec.problem import Path, Place, Problem, place_of
 from nnrun.spec.sections import COMMON, SECTIONS
 
-__all__ = ["BLOCKS", "LISTS", "Document", "read"]
+__all__ = ["BLOCKS", "LISTS", "Document", "content", "from_data", "name_of", "read"]
 
 BLOCKS = {  # key -> what stands there when it is left out; None: it must be written
     "data": None,
@@ -48,7 +48,7 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
 
     Raises SpecError where the file cannot be opened; every mistake inside it goes to `problems`.
     """
-    data = _content(path)
+    data = content(path)
     tree = yaml12.parse(data, str(path))
     value, problems, places = tree.value, list(tree.problems), tree.places
     if not isinstance(value, dict):
@@ -57,17 +57,28 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
         return Document("", {}, {}, {}, places, problems, path.parent.absolute(), "")
     for text in overrides:
         problems += override.apply(value, text, places, [*BLOCKS, *LISTS])
+    return from_data(value, places, problems, path, data.decode("utf-8", "replace"))
+
+
+def from_data(
+    value: dict, places: dict[Path, Place], problems: list[Problem], path: FileSystemPath, text: str
+) -> Document:
+    """The spec that plain data say, whoever put them together.
+
+    problems   what is wrong with them so far
+    path       the file that they come from: it names the run, and paths are relative to its folder
+    text       the data as YAML
+    """
     sections, bad_sections = _sections(value, places)
     blocks, bad_blocks = _blocks(value, places)
-    name, bad_name = _name(value, path, places)
-    problems += bad_sections + bad_blocks + bad_name + _unknown(value, places)
-    text = data.decode("utf-8", "replace")
+    name, bad_name = name_of(value, path, places)
+    found = problems + bad_sections + bad_blocks + bad_name + _unknown(value, places)
     lists = {key: _list(key, value.get(key)) for key in LISTS}
-    return Document(name, blocks, lists, sections, places, problems, path.parent.absolute(), text)
+    return Document(name, blocks, lists, sections, places, found, path.parent.absolute(), text)
 
 
-def _content(path: FileSystemPath) -> bytes:
-    """The bytes of the file, but no more than show that it is too large."""
+def content(path: FileSystemPath) -> bytes:
+    """The bytes of a YAML file, but no more than show that it is too large.  Raises SpecError."""
     try:
         with path.open("rb") as file:
             return file.read(yaml12.MAX_BYTES + 1)
@@ -107,7 +118,8 @@ def _known(key: str, known: list[str]) -> str:
     return f"it belongs inside {owners[0]}" if owners else schema.nearest(key, known)
 
 
-def _name(value: dict, path: FileSystemPath, places: dict[Path, Place]) -> tuple[str, list[Problem]]:
+def name_of(value: dict, path: FileSystemPath, places: dict[Path, Place]) -> tuple[str, list[Problem]]:
+    """The name of a spec, by default that of its file, and what is wrong with it."""
     name = value.get("name")
     if name is None:
         name = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip(".")[:40] or "run"
@@ -135,7 +147,7 @@ def _blocks(value: dict, places: dict[Path, Place]) -> tuple[dict[str, dict[str,
         if isinstance(block, str):
             block = {"name": block}
         if isinstance(block, dict):
-            blocks[key] = block
+            blocks[key] = block if default is None or "name" in block else {"name": default, **block}
             continue
         what = f"got {schema.shown(block)}" if key in value else "missing"
         message = f"{what}; write `{key}: {{name: ...}}`, see `nnrun list {key}` for the names"

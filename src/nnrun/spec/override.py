@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from nnrun.spec import schema, yaml12
 from nnrun.spec.problem import Path, Place, Problem
 
-__all__ = ["apply"]
+__all__ = ["apply", "put"]
 
 _KEY = re.compile(r"\w+(\.\w+){0,19}", re.ASCII)
 _WRITE = "write key.path=value, such as optimizer.learning_rate=3e-4"
@@ -26,6 +26,28 @@ def apply(value: dict, text: str, places: dict[Path, Place], blocks: Collection[
     key, equals, written = text.partition("=")
     if not equals or not _KEY.fullmatch(key):
         return [Problem(place, (), f"not an override; {_WRITE}")]
+    tree = yaml12.parse(written, text, argument=True) if written.strip() else yaml12.Tree(None, {}, [])
+    path, problem = put(value, key, tree.value, places, dict.fromkeys([(), *tree.places], place), blocks)
+    if problem:
+        return [Problem(place, path, problem)]
+    return [Problem(place, path + problem.path, problem.message) for problem in tree.problems]
+
+
+def put(
+    value: dict,
+    key: str,
+    new: Any,
+    places: dict[Path, Place],
+    new_places: Mapping[Path, Place],
+    blocks: Collection[str],
+) -> tuple[Path, str | None]:
+    """Sets what stands at the dotted `key` of `value`, and the places of what is set.
+
+    new_places   of `new` under () and of what is inside it
+    Returns the path of the key, and what is wrong if it cannot be set.
+    """
+    if not _KEY.fullmatch(key):
+        return (), f"got {schema.shown(key, 60)}; write a key of the spec such as optimizer.learning_rate"
     parent: Any = value
     path: Path = ()
     *parents, last = key.split(".")
@@ -34,17 +56,16 @@ def apply(value: dict, text: str, places: dict[Path, Place], blocks: Collection[
         if problem is None:
             parent, problem = _inside(parent, path, blocks)
         if problem:
-            return [Problem(place, path, problem)]
-        places.setdefault(path, place)
+            return path, problem
+        places.setdefault(path, new_places[()])
     path, problem = _step(parent, path, last)
     if problem:
-        return [Problem(place, path, problem)]
-    tree = yaml12.parse(written, text, argument=True) if written.strip() else yaml12.Tree(None, {}, [])
-    parent[path[-1]] = tree.value
+        return path, problem
+    parent[path[-1]] = new
     for inner in [one for one in places if one[: len(path)] == path]:
         del places[inner]
-    places.update({path + inner: place for inner in [(), *tree.places]})
-    return [Problem(place, path + problem.path, problem.message) for problem in tree.problems]
+    places.update({path + inner: place for inner, place in new_places.items()})
+    return path, None
 
 
 def _step(parent: Any, path: Path, part: str) -> tuple[Path, str | None]:

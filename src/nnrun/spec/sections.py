@@ -69,8 +69,10 @@ class Checkpoint(_Section):
     every: Annotated[Any, StepsMark((*_AMOUNTS, "%", *_TIMES))] = Field(
         "30 seconds", description="time or training"
     )
-    keep: Annotated[int, Ge(2)] = Field(
-        3, description="how many of the newest are kept; the best comes on top"
+    keep: Annotated[int, Ge(2)] | Literal["cycle_ends"] = Field(
+        3,
+        description="how many of the newest are kept; cycle_ends: those at the ends of the schedule's cycles, and "
+        "the newest 2; the best comes on top",
     )
     best: str | None = Field(
         None, description="validation metric that picks the best; null: the loss's own choice"
@@ -94,6 +96,10 @@ class DataCommon(_Section):
     examples: Annotated[int, Ge(1)] | None = Field(
         None,
         description="train on this many of the training part, chosen by split_seed; null: on all of them",
+    )
+    bootstrap: bool = Field(
+        False,
+        description="each seed trains on a sample of its own, drawn with replacement from the training part",
     )
 
 

@@ -14,7 +14,7 @@ from nnrun.training.feed import Feed
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment, State, Tree
 
-__all__ = ["compile_averages"]
+__all__ = ["compile_averages", "compile_statistics"]
 
 _BATCHES = 50  # from which statistics are measured; at a momentum of 0.9, 0.5% of the old ones remain
 _LARGEST = 512  # examples in one of them
@@ -35,7 +35,7 @@ def compile_averages(
         return {name: one.value(state.average[name], state.params) for name, one in averages.items()}
 
     compiled = jax.jit(averaged if lanes is None else jax.vmap(averaged)).lower(state).compile()
-    statistics = _compile_statistics(experiment, state, feed, lanes)
+    statistics = compile_statistics(experiment, state, feed, lanes)
 
     def states(state: State) -> dict[str, State]:
         return {
@@ -46,7 +46,7 @@ def compile_averages(
     return states
 
 
-def _compile_statistics(
+def compile_statistics(
     experiment: Experiment, state: State, feed: Feed, lanes: int | None
 ) -> Callable[[Tree, Tree, Tree], Tree]:
     """(params, stats, knobs) -> batch-norm statistics measured for other parameters than they were collected with.

@@ -35,18 +35,18 @@ class _Begun(NamedTuple):
     sums: Any
 
 
-def chunks(compiled: Compiled, state: Any, step: int) -> Iterator[Chunk]:
-    """Trains from a state after `step` steps to the end of the plan.
+def chunks(compiled: Compiled, state: Any, step: int, until: int) -> Iterator[Chunk]:
+    """Trains from a state after `step` steps to the step `until`, at most the end of the plan.
 
     The next chunk begins before this one is yielded, so the device does not wait for what the caller does with
     it; a caller that stops early wastes at most that.  Where chunks end depends on the machine's speed, and no
     bit of the result depends on where they end.
     """
     count, last = 1, time.monotonic()
-    ahead = _begin(compiled, state, step, count)
+    ahead = _begin(compiled, state, step, count, until)
     while ahead is not None:
         now = _reacted(compiled, ahead)
-        ahead = _begin(compiled, now.state, now.step, count)
+        ahead = _begin(compiled, now.state, now.step, count, until)
         rows = compiled.rows(now.log, now.steps)
         metrics = _metrics(compiled, now)
         spent, last = time.monotonic() - last, time.monotonic()
@@ -54,12 +54,12 @@ def chunks(compiled: Compiled, state: Any, step: int) -> Iterator[Chunk]:
         yield Chunk(now.state, now.step, rows, metrics)
 
 
-def _begin(compiled: Compiled, state: Any, step: int, count: int) -> _Begun | None:
-    """Sends off the next chunk, and the evaluation at its end if one is due; None at the end of the run."""
+def _begin(compiled: Compiled, state: Any, step: int, count: int, until: int) -> _Begun | None:
+    """Sends off the next chunk, and the evaluation at its end if one is due; None where nothing is left to do."""
     plan = compiled.experiment.plan
-    if step >= plan.steps:
+    if step >= min(until, plan.steps):
         return None
-    count = min(count, compiled.reach(step), _edge(plan, step) - step)
+    count = min(count, compiled.reach(step), until - step, _edge(plan, step) - step)
     state, log = compiled.advance(state, step, count)
     due = _evaluates(plan, step + count) and plan.judge is not None
     return _Begun(state, step + count, count, log, compiled.measure(state, "val") if due else None)
@@ -85,4 +85,4 @@ def _evaluates(plan: Plan, step: int) -> bool:
 def _edge(plan: Plan, step: int) -> int:
     """The next step at which something happens outside the compiled loop."""
     every = [plan.evaluate_every, *([plan.checkpoint_every] if plan.checkpoint_every else [])]
-    return min(plan.steps, *(step - step % e + e for e in every))
+    return min(plan.steps, *(step - step % e + e for e in every), *(end for end in plan.kept if end > step))

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnrun.types import State, Tree
 
-__all__ = ["flatten", "lane", "shapes", "stack", "unflatten"]
+__all__ = ["flatten", "lane", "named", "shapes", "stack", "unflatten"]
 
 
 def _name(path: tuple) -> str:
@@ -21,11 +21,15 @@ def _raw(state: State) -> State:
     return state._replace(key=jax.random.key_data(state.key))
 
 
+def named(tree: Tree) -> dict[str, np.ndarray]:
+    """Copies of the leaves of a tree as arrays, by path."""
+    # A copy, not a view of the device's memory.
+    return {_name(path): np.array(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
 def flatten(state: State) -> dict[str, np.ndarray]:
     """Copies of all arrays of a state, by path: params/hidden_1/kernel, memory/t, key, ..."""
-    leaves = jax.tree_util.tree_leaves_with_path(_raw(state))
-    # A copy, not a view of the device's memory.
-    return {_name(path): np.array(leaf) for path, leaf in leaves}
+    return named(_raw(state))
 
 
 def shapes(like: State) -> dict[str, tuple[tuple[int, ...], np.dtype]]:

@@ -19,7 +19,7 @@ from nnrun.training.feed import begin, make_feed
 from nnrun.training.loop import Program, capacity, compile_chunk
 from nnrun.training.reader import Reader
 from nnrun.training.step import initial_state
-from nnrun.types import Experiment, State
+from nnrun.types import Experiment, State, Tree
 
 # Of an evaluation: of the state under "", of each average under its name; a Future of it where data are streamed.
 Sums = dict[str, list[Array]] | Future
@@ -35,7 +35,7 @@ class Programs(NamedTuple):
     experiment: Experiment
     lanes: int | None
     shapes: State  # the state as shapes
-    start: Callable[..., State]  # seeds -> the state before the first step
+    start: Callable[..., State]  # seeds, knobs -> the state before the first step
     react: Callable[..., State]  # state, metric -> state
     averages: Callable[[State], dict[str, State]]
     chunk: Program
@@ -69,8 +69,10 @@ class Programs(NamedTuple):
 
     def initial(self) -> State:
         """The state before the first step, with a leading axis of lanes where there are several seeds."""
-        seeds = np.array(self.experiment.plan.seeds, np.uint32)
-        return self.start(seeds if self.lanes else seeds[0])
+        seeds, knobs = np.array(self.experiment.plan.seeds, np.uint32), _knobs(self.experiment)
+        if self.lanes is None:
+            return self.start(seeds[0], knobs[0])
+        return self.start(seeds, jax.tree.map(lambda *values: np.stack(values), *knobs))
 
     def reacted(self, state: State, metrics: list[dict[str, float]]) -> State:
         """The state after its schedule has seen what an evaluation found in each lane."""
@@ -102,8 +104,8 @@ class Programs(NamedTuple):
         """Metrics of each lane on the validation or test part."""
         return self.metrics(self.measure(state, split), split)
 
-    def for_seeds(self, experiment: Experiment) -> Programs:
-        """The same programs for as many other seeds."""
+    def for_lanes(self, experiment: Experiment) -> Programs:
+        """The same programs for as many other lanes: seeds, and values of knobs."""
         reader = Reader(self.reader.feed, experiment.plan, self.capacity)
         return self._replace(experiment=experiment, reader=reader)
 
@@ -146,7 +148,7 @@ def to_metrics(
 def compile_programs(experiment: Experiment) -> Programs:
     """Puts the data on the device, unless they are streamed, and compiles.
 
-    The lanes of a population are the seeds of the plan.
+    The lanes of a population are the seeds of the plan, each with its own knobs where the experiment says so.
     """
     lanes = len(experiment.plan.seeds)
     lanes = lanes if lanes > 1 else None
@@ -155,12 +157,15 @@ def compile_programs(experiment: Experiment) -> Programs:
     reader = Reader(feed, experiment.plan, capacity(experiment.plan.batch_size, lanes or 1))
     x, y = reader.like()
 
-    def one(seed: Array) -> State:
-        return _fresh(experiment, seed)
+    def one(seed: Array, knobs: Tree) -> State:
+        return initial_state(experiment, jax.random.key(seed), knobs)
 
-    seeds = jax.ShapeDtypeStruct((lanes,) if lanes else (), jnp.uint32)
-    start = jax.jit(jax.vmap(one) if lanes else one).lower(seeds).compile()
-    shapes = jax.eval_shape(jax.vmap(one) if lanes else one, seeds)
+    leading = (lanes,) if lanes else ()
+    seeds = jax.ShapeDtypeStruct(leading, jnp.uint32)
+    knobs = jax.tree.map(lambda value: jax.ShapeDtypeStruct(leading, value.dtype), _knobs(experiment)[0])
+    fresh = jax.vmap(one) if lanes else one
+    start = jax.jit(fresh).lower(seeds, knobs).compile()
+    shapes = jax.eval_shape(fresh, seeds, knobs)
     chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity)
     evaluator = compile_evaluator(experiment, shapes, held, lanes)
     averages = compile_averages(experiment, shapes, feed, lanes)
@@ -174,11 +179,15 @@ def _react(experiment: Experiment, state: State, metric: Array) -> State:
     return state if react is None else state._replace(reaction=react(state.reaction, metric))
 
 
-def _fresh(experiment: Experiment, seed: jax.Array) -> State:
-    knobs = jax.tree.map(lambda value: jnp.asarray(value, float), experiment.knobs)
-    return initial_state(experiment, jax.random.key(seed), knobs)
+def _knobs(experiment: Experiment) -> list[Tree]:
+    """The knobs of each lane, as arrays."""
+    dtype = jnp.zeros(()).dtype
+    own = experiment.lanes or (experiment.knobs,) * len(experiment.plan.seeds)
+    return [jax.tree.map(lambda value: np.asarray(value, dtype), one) for one in own]
 
 
 def one_like(experiment: Experiment) -> State:
     """The state of one lane as shapes only."""
-    return jax.eval_shape(lambda: _fresh(experiment, jnp.uint32(0)))
+    return jax.eval_shape(
+        lambda knobs: initial_state(experiment, jax.random.key(jnp.uint32(0)), knobs), _knobs(experiment)[0]
+    )

@@ -63,8 +63,11 @@ class Reader:
 
     def _positions(self, first: int, count: int) -> np.ndarray:
         """(seeds, count, batch_size): which examples each step trains on."""
-        examples, size = len(self.feed.examples.y), self.plan.batch_size
-        return np.stack([positions(seed, examples, size, first, count) for seed in self.plan.seeds])
+        examples, plan = len(self.feed.examples.y), self.plan
+        drawn = [
+            positions(seed, examples, plan.batch_size, first, count, plan.bootstrap) for seed in plan.seeds
+        ]
+        return np.stack(drawn)
 
     def _filled(self, found: np.ndarray) -> np.ndarray:
         """With steps behind that are not done."""

@@ -127,8 +127,14 @@ class Shards(NamedTuple):
     def _shares(self, lanes: list[Any]) -> list[list[Any]]:
         """What belongs to each part, of one thing for each lane."""
         size = len(self.parts[0].experiment.plan.seeds)
-        lanes = [*lanes, *[lanes[-1]] * (-len(lanes) % size)]
+        lanes = [*lanes, *[lanes[-1]] * (size * len(self.parts) - len(lanes))]
         return [lanes[i : i + size] for i in range(0, len(lanes), size)]
+
+    def for_lanes(self, experiment: Experiment) -> Shards:
+        """The same programs for other lanes, at most as many: seeds, and values of knobs."""
+        shares = _split(experiment, len(self.parts), len(self.parts[0].experiment.plan.seeds))
+        parts = [part.for_lanes(share) for part, share in zip(self.parts, shares, strict=True)]
+        return self._replace(experiment=experiment, parts=parts)
 
     @property
     def _lanes(self) -> int:
@@ -157,12 +163,23 @@ def compile_shards(experiment: Experiment, cores: int | None = None) -> Compiled
     if wanted == 1 or jax.default_backend() != "cpu":
         return compile_programs(experiment)
     size = -(-len(seeds) // wanted)
-    seeds = (*seeds, *[seeds[-1]] * (-len(seeds) % size))
-    shares = [
-        experiment._replace(plan=experiment.plan._replace(seeds=seeds[i : i + size]))
-        for i in range(0, len(seeds), size)
-    ]
+    shares = _split(experiment, -(-len(seeds) // size), size)
     first = compile_programs(shares[0])
-    parts = [first.for_seeds(share) for share in shares]
+    parts = [first.for_lanes(share) for share in shares]
     double = bool(jnp.zeros(()).dtype == jnp.float64)
     return Shards(experiment, parts, [ThreadPoolExecutor(1) for _ in parts], double)
+
+
+def _split(experiment: Experiment, parts: int, size: int) -> list[Experiment]:
+    """The lanes in parts of equal size, filled up with copies of the last one."""
+
+    def shares(lanes: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        lanes = (*lanes, *[lanes[-1]] * (parts * size - len(lanes)))
+        return [lanes[i : i + size] for i in range(0, len(lanes), size)]
+
+    seeds = shares(experiment.plan.seeds)
+    knobs = shares(experiment.lanes) if experiment.lanes else [()] * parts
+    return [
+        experiment._replace(plan=experiment.plan._replace(seeds=own), lanes=lanes)
+        for own, lanes in zip(seeds, knobs, strict=True)
+    ]

@@ -1,0 +1,131 @@
+"""sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nnrun import console
+from nnrun.commands._app import Device, Json, Quiet, Root, app, settle
+from nnrun.errors import RunError, SpecError, one_line
+
+if TYPE_CHECKING:
+    from nnrun.sweep.setting import Setting
+
+__all__ = ["sweep"]
+
+_FAILED = 7  # exit code: the sweep is done, and some of its trials failed
+
+
+@app.command()
+def sweep(
+    spec: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A YAML file with base: and sweep: in it.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Changes: of the sweep (sweep.trials=40), or of its base."),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", help="Go on with this sweep; sweep.trials=40 makes it longer."),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show the trials, the programs, the time and the memory; train nothing."
+        ),
+    ] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Worker processes.")] = 1,
+    run_dir: Annotated[
+        Path | None, typer.Option("--run-dir", help="The exact folder of the sweep; new or empty.")
+    ] = None,
+    runs_root: Root = Path("runs"),
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Try many settings at once, and say which is best and how sure that is."""
+    changes = list(overrides or [])
+    if resume is not None and spec is not None:
+        changes = [str(spec), *changes]  # with --resume, the first argument is a change already
+    elif resume is None and spec is None:
+        raise SpecError("sweep: which file? write nnrun sweep FILE, or --resume FOLDER")
+    if resume is not None and (dry_run or run_dir):
+        raise SpecError("--resume: goes on in its own folder; leave --dry-run and --run-dir out")
+    folder = None if resume is None else _found(resume, runs_root)
+    if folder is None:
+        from nnrun.sweep import file
+
+        assert spec is not None
+        file.read(spec, changes)  # mistakes in the YAML are told without jax
+    settle(device)
+    from nnrun.sweep.engine import Engine
+
+    engine = Engine(console.warn)
+    if folder is None:
+        assert spec is not None
+        if dry_run:
+            return _rehearse(spec, changes, engine, as_json)
+        from nnrun.sweep import start
+
+        setting, folder = start.begin(spec, changes, engine, run_dir, runs_root)
+    else:
+        from nnrun.sweep import start
+
+        setting = start.go_on(folder, changes, engine)
+    return _train(setting, folder, engine, jobs, quiet, as_json)
+
+
+def _found(text: Path, root: Path) -> Path:
+    from nnrun.record import run
+
+    folder = run.resolve(str(text), root)
+    if not (folder / "sweep.json").is_file():
+        raise RunError(
+            f"{one_line(folder)}: not a sweep; `nnrun resume {one_line(folder)}` goes on with a run"
+        )
+    run.check_free(folder)
+    return folder
+
+
+def _train(setting: Setting, folder: Path, engine: Any, jobs: int, quiet: bool, as_json: bool) -> None:
+    from nnrun.report import answer
+    from nnrun.sweep import start
+    from nnrun.sweep.batches import InProcess
+    from nnrun.sweep.board import Progress
+    from nnrun.sweep.workers import Workers
+
+    trainer = Workers(jobs, console.warn) if jobs > 1 else InProcess(engine)
+    failed = 0
+    with console.sweep_view(quiet or as_json) as view:
+        progress = None
+        for course, news in start.sweep(setting, folder, engine, trainer):
+            progress = progress or Progress(course)
+            view(progress.board(news))
+            failed = sum(one["status"] == "failed" for one in course.records.values())
+    answer.write_answer(folder)
+    if as_json:
+        console.print_json(answer.as_json(folder))
+    else:
+        console.show(*answer.answer_tables(answer.answer(answer.read_sweep(folder))))
+        console.show(
+            f"report: {one_line(folder / 'report.html')}",
+            f"train the best: nnrun train {one_line(folder / 'best.yaml')}",
+        )
+    if failed:
+        told = (
+            f"{failed} of {sum(setting.budgets)} trials failed; trials.jsonl in {one_line(folder)} says why"
+        )
+        console.leave(_FAILED, told)
+
+
+def _rehearse(spec: Path, changes: list[str], engine: Any, as_json: bool) -> None:
+    from nnrun.sweep import file, rehearsal, setting
+
+    found = rehearsal.rehearse(setting.settle(file.read(spec, changes), engine), engine)
+    if as_json:
+        return console.print_json(rehearsal.as_json(found))
+    return console.show(*rehearsal.tables(found))

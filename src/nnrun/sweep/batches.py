@@ -1,0 +1,120 @@
+"""Carrying out batches one after another: what is done is skipped, what does not fit is cut in half.
+
+A Trainer trains one batch or several side by side and tells how far each is.  What it leaves behind is in the run
+folders; this module knows nothing else of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from nnrun.errors import Interrupted, MachineError, NnrunError, one_line
+from nnrun.record import fsio, run
+from nnrun.sweep.engine import Batch, Engine, many_files
+
+__all__ = ["InProcess", "News", "Trainer", "carry_out", "is_done", "seconds_of"]
+
+
+class News(NamedTuple):
+    """How far a batch is."""
+
+    batch: Batch
+    step: int
+    phase: str  # compiling, ready, training, testing; done, failed
+    error: NnrunError | None = None  # why it failed
+
+
+class Trainer(Protocol):
+    """Trains batches; the news of one end with done or failed.  Raises Interrupted."""
+
+    def train(self, root: Path, batches: Sequence[Batch]) -> Iterator[News]: ...
+
+
+class InProcess:
+    """Trains batches in this process, one after another."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def train(self, root: Path, batches: Sequence[Batch]) -> Iterator[News]:
+        """The news of every batch."""
+        with many_files():
+            for batch in batches:
+                yield from self._one(root, batch)
+
+    def _one(self, root: Path, batch: Batch) -> Iterator[News]:
+        try:
+            for progress in self.engine.train(root, batch):
+                yield News(batch, progress.step, progress.phase)
+        except Interrupted:
+            raise
+        except NnrunError as error:
+            yield News(batch, 0, "failed", error)
+        except Exception as error:  # of the user's own code, or a bug: the other trials need not share it
+            yield News(batch, 0, "failed", NnrunError(f"{type(error).__name__}: {one_line(error)}"))
+        else:
+            yield News(batch, 0, "done")
+
+
+def carry_out(root: Path, batches: Sequence[Batch], trainer: Trainer) -> Iterator[News]:
+    """Trains what is not done yet; a batch that fails is cut in half until the run that is to blame stands alone.
+
+    Such a run is marked as failed, and its batch counts as done.  Raises Interrupted, and MachineError where the
+    machine, not a run, is to blame.
+    """
+    left = [batch for batch in batches if not is_done(root, batch)]
+    started: dict[str, float] = {}
+    while left:
+        again: list[Batch] = []
+        for news in trainer.train(root, left):
+            started.setdefault(news.batch.name, time.monotonic())
+            if news.phase == "done":
+                _mark(root, news.batch, time.monotonic() - started[news.batch.name])
+            elif news.phase == "failed":
+                again += _halves(root, news)
+            yield news
+        left = [batch for batch in again if not is_done(root, batch)]
+
+
+def _halves(root: Path, news: News) -> list[Batch]:
+    batch, error = news.batch, news.error
+    if len(batch.runs) > 1:
+        middle = (len(batch.runs) + 1) // 2
+        lanes = -(-batch.lanes * middle // len(batch.runs))
+        return [
+            batch._replace(name=f"{batch.name}{side}", runs=runs, lanes=lanes)
+            for side, runs in (("a", batch.runs[:middle]), ("b", batch.runs[middle:]))
+        ]
+    if isinstance(error, MachineError) and not _out_of_memory(error):
+        raise error
+    run.write_state(root / batch.runs[0], "failed", reason=str(error))
+    _mark(root, batch, 0.0)
+    return []
+
+
+def _out_of_memory(error: NnrunError) -> bool:
+    return "memory" in str(error)
+
+
+def is_done(root: Path, batch: Batch) -> bool:
+    """Whether a batch was carried out."""
+    return _marker(root, batch.name).is_file()
+
+
+def seconds_of(root: Path, batch: Batch) -> float:
+    """How long a batch took, 0 where it is not done; its halves count where it was cut."""
+    file = _marker(root, batch.name)
+    if file.is_file():
+        return float(run.read_json(file)["seconds"])
+    return 0.0
+
+
+def _mark(root: Path, batch: Batch, seconds: float) -> None:
+    fsio.write_json(_marker(root, batch.name), {"seconds": round(seconds, 3)})
+
+
+def _marker(root: Path, name: str) -> Path:
+    return root / "batches" / f"{name}.done.json"

@@ -1,0 +1,143 @@
+"""Training batches of runs in this process: one experiment for each structure, one program for each size.
+
+A batch names run folders that exist; what they are is read from them, so that another process can do the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from nnrun import build, catalog, driver, spec
+from nnrun.build import structure_of
+from nnrun.catalog import Spec, user_code
+from nnrun.driver import Progress
+from nnrun.record import run
+from nnrun.session import precision
+from nnrun.standing import group_of
+from nnrun.training import shards
+from nnrun.training.shards import Compiled, Shards
+from nnrun.types import Experiment
+
+__all__ = ["Batch", "Engine", "Task", "many_files"]
+
+_HELD = 4  # structures whose data and programs are kept
+Warn = Callable[[str], None]
+
+
+class Batch(NamedTuple):
+    """Runs of one structure that train in one program.
+
+    name    of its file in the sweep's folder
+    runs    their folders, below that of the sweep
+    lanes   of the program; there may be fewer seeds in all
+    until   the step to stop at; None: the end
+    leave   whether they end there
+    """
+
+    name: str
+    runs: list[str]
+    lanes: int
+    until: int | None = None
+    leave: bool = False
+
+
+class Task(NamedTuple):
+    """What an experiment is for one structure."""
+
+    experiment: Experiment  # of any of its specs
+    precision: str
+
+
+class Engine:
+    """Experiments and programs, kept for the next batch."""
+
+    def __init__(self, warn: Warn) -> None:
+        self.warn = warn
+        self.known: dict[Path, Spec] = {}  # specs of run folders, where this process has made them
+        self._tasks: OrderedDict[str, Task] = OrderedDict()
+        self._programs: dict[tuple[str, int], Compiled] = {}
+
+    def structure(self, folder: Path) -> str:
+        """What tells apart the programs that run folders need."""
+        return _key(self.spec(folder))
+
+    def task(self, checked: Spec) -> Task:
+        """The experiment of a spec's structure; reads the data where it is new.
+
+        Raises what `build` raises.
+        """
+        key = _key(checked)
+        if key not in self._tasks:
+            with precision(checked.train.precision):
+                self._tasks[key] = Task(build.build(checked), checked.train.precision)
+            while len(self._tasks) > _HELD:
+                gone, _ = self._tasks.popitem(last=False)
+                self._programs = {at: one for at, one in self._programs.items() if at[0] != gone}
+        self._tasks.move_to_end(key)
+        return self._tasks[key]
+
+    def experiment(self, checked: Spec) -> Experiment:
+        """The experiment of a spec: its own knobs and seeds, all else shared with its structure."""
+        made = self.task(checked).experiment
+        own = made.knobs["model"] if user_code.is_user_name(checked.model.name) else None
+        first, count = checked.train.seed, checked.train.seeds
+        plan = made.plan._replace(seeds=tuple(range(first, first + count)))
+        return made._replace(knobs=build.knobs_of(checked, own), plan=plan)
+
+    def train(self, root: Path, batch: Batch) -> Iterator[Progress]:
+        """Trains a batch, each run from its newest checkpoint.
+
+        Raises Interrupted, MachineError, RunError.
+        """
+        specs = [self.spec(root / one) for one in batch.runs]
+        each = [self.experiment(one) for one in specs]
+        groups = [group_of(root / name, one.plan.seeds) for name, one in zip(batch.runs, each, strict=True)]
+        seeds = tuple(seed for one in each for seed in one.plan.seeds)
+        knobs = tuple(one.knobs for one in each for _ in one.plan.seeds)
+        whole = each[0]._replace(plan=each[0].plan._replace(seeds=seeds), lanes=knobs)
+        make = partial(self._compiled, _key(specs[0]), whole, batch.lanes)
+        with precision(specs[0].train.precision):
+            yield from driver.train_together(whole, groups, make, self.warn, batch.until, batch.leave)
+
+    def spec(self, folder: Path) -> Spec:
+        """The spec of a run folder.  Raises RunError, SpecError."""
+        if folder not in self.known:
+            origin = Path(run.read_json(folder / "run.json").get("spec_folder", "."))
+            found = spec.read(folder / "resolved.yaml")._replace(folder=origin)
+            self.known[folder] = catalog.bind(found)
+        return self.known[folder]
+
+    def _compiled(self, key: str, experiment: Experiment, lanes: int) -> Compiled:
+        """The programs for as many lanes, new or known; a machine with several cores fills them up."""
+        seeds = experiment.plan.seeds
+        made = self._programs.get((key, lanes))
+        if made is None:
+            filler = lanes - len(seeds)
+            plan = experiment.plan._replace(seeds=(*seeds, *seeds[-1:] * filler))
+            full = experiment._replace(plan=plan, lanes=(*experiment.lanes, *experiment.lanes[-1:] * filler))
+            made = self._programs[key, lanes] = shards.compile_shards(full)
+        if isinstance(made, Shards) or lanes == len(seeds):
+            return made.for_lanes(experiment)  # type: ignore[attr-defined]
+        return self._compiled(key, experiment, len(seeds))  # another number of lanes is another program
+
+
+def _key(checked: Spec) -> str:
+    return repr(structure_of(checked))
+
+
+@contextlib.contextmanager
+def many_files() -> Iterator[None]:
+    """Allows this process as many open files as the system lets it: every lane holds a few."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,111 @@
+"""The folder of a sweep: what is written into it, and how a killed sweep is read back.
+
+sweep.yaml bases/LABEL.yaml     what was asked, overrides applied
+sweep.json                      the lines, their spaces, budgets and seeds, for whoever reads the results
+batches/NAME.json               which runs train together, before they do; how long it took, afterwards
+trials/NAME/ final/NAME/        ordinary run folders
+trials.jsonl final.jsonl        one line for each run that has ended
+best.yaml leaderboard.csv report.html plots/
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nnrun import build, session
+from nnrun.catalog import Spec
+from nnrun.errors import NnrunError, RunError, one_line
+from nnrun.record import fsio, run
+from nnrun.spec import yaml12
+from nnrun.sweep.file import SweepFile, read
+from nnrun.types import Experiment
+
+__all__ = [
+    "Ledger",
+    "create",
+    "make_run",
+    "read_back",
+    "rewrite",
+    "write_failure",
+]
+
+FORMAT = 1
+
+
+def create(file: SweepFile, about: dict[str, Any], run_dir: Path | None, root: Path) -> Path:
+    """Creates the folder of a sweep, all of it or nothing.  Raises RunError, MachineError."""
+    path = run.claim_at(run_dir) if run_dir else run.claim(root, file.name, datetime.now())
+    try:
+        for name in ("bases", "batches", "trials", "final"):
+            fsio.make_folder(path / name)
+        for base in file.bases:
+            fsio.write_file(path / "bases" / f"{base.label}.yaml", yaml12.dump(base.value).encode())
+        rewrite(path, file, about)
+        run.write_state(path, "created")
+    except NnrunError:
+        fsio.remove_folder(path)
+        raise
+    return path
+
+
+def rewrite(path: Path, file: SweepFile, about: dict[str, Any]) -> None:
+    """Writes what is asked of a sweep, at its beginning and when its budget grows."""
+    text = yaml12.parse(file.text, "sweep").value
+    text["name"] = file.name
+    text["base"] = [f"bases/{base.label}.yaml" for base in file.bases]
+    fsio.write_file(path / "sweep.yaml", yaml12.dump(text).encode())
+    folders = {base.label: str(base.path.parent.absolute()) for base in file.bases}
+    fsio.write_json(path / "sweep.json", {"format": FORMAT, **about, "folders": folders})
+
+
+def read_back(folder: Path, overrides: list[str]) -> SweepFile:
+    """The sweep file of a folder.  Raises RunError where it is no sweep, SpecError for wrong overrides."""
+    if not (folder / "sweep.json").is_file():
+        raise RunError(f"{one_line(folder)}: not the folder of a sweep; name one that `nnrun sweep` made")
+    about = run.read_json(folder / "sweep.json")
+    if about.get("format") != FORMAT:
+        raise RunError(f"{one_line(folder)}: written by a newer nnrun; update nnrun")
+    file = read(folder / "sweep.yaml", overrides)
+    bases = [
+        base._replace(path=Path(about["folders"][base.path.stem]) / base.path.name) for base in file.bases
+    ]
+    return file._replace(bases=bases)
+
+
+def make_run(path: Path, checked: Spec, experiment: Experiment, begun: dict[str, Any]) -> None:
+    """Creates the run folder of a trial; one that was not finished, or is of another spec, is made anew."""
+    if run.is_run(path) and (path / "resolved.yaml").is_file():
+        wanted = yaml12.dump(build.resolved(checked, experiment)).encode()
+        if fsio.read_file(path / "resolved.yaml") == wanted:
+            return
+    if path.exists():
+        fsio.remove_folder(path)
+    session.create(session.Prepared(checked, experiment), path, path.parent, begun)
+
+
+def write_failure(path: Path, text: str, reason: str) -> None:
+    """Leaves behind why a trial could not even begin."""
+    if path.exists():
+        fsio.remove_folder(path)
+    fsio.make_folders(path)
+    fsio.write_file(path / "spec.yaml", text.encode())
+    run.write_state(path, "failed", reason=reason)
+
+
+class Ledger:
+    """A file of JSON lines that is written anew when a sweep goes on, from what the run folders say."""
+
+    def __init__(self, path: Path) -> None:
+        fsio.write_file(path, b"")
+        self._file = fsio.AppendFile(path)
+        self.records: list[dict[str, Any]] = []
+
+    def add(self, record: dict[str, Any]) -> None:
+        self._file.write(json.dumps(record).encode() + b"\n")
+        self.records.append(record)
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,206 @@
+"""The block `sweep.over`: what varies, as spaces of dimensions, one for each combination of alternatives.
+
+learning_rate: {log: [1e-4, 1]}       a range
+momentum: [0.8, 0.9, 0.99]            a list is a choice between its entries
+optimizer: [{name: sgd, ...}, adam]   whole blocks, each with ranges of its own, are alternatives
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from nnrun.space import Dimension, Space
+from nnrun.spec import BLOCKS, LISTS
+from nnrun.spec.problem import Path, Place, Problem, place_of
+from nnrun.spec.schema import shown
+
+__all__ = ["RANGES", "Alternative", "read_over"]
+
+RANGES = ("uniform", "log", "int", "log_int", "normal", "choice")
+_RANGE = "a range such as {log: [1e-4, 1]}, {uniform: [0, 0.5]}, {int: [1, 4]}, {normal: [0, 1]}"
+_LABEL = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+class Alternative(NamedTuple):
+    """Settings that belong together, and what varies beside them.
+
+    label     names it in tables and folders
+    settings  key of the spec -> its value
+    space     the dimensions, in the order of the file
+    places    key of the spec -> the path in the sweep file that gave it
+    """
+
+    label: str
+    settings: dict[str, Any]
+    space: Space
+    places: dict[str, Path]
+
+
+class _Branch(NamedTuple):
+    """One way to read one entry of `over`."""
+
+    label: str
+    settings: dict[str, Any]
+    space: Space
+    places: dict[str, Path]
+
+
+def read_over(
+    over: Mapping[str, Any], prefix: Path, places: Mapping[Path, Place]
+) -> tuple[list[Alternative], list[Problem]]:
+    """The alternatives that `over` describes, each combination of the whole blocks that are listed.
+
+    prefix   where `over` stands in the sweep file
+    Returns what could be read, and what is wrong.
+    """
+    problems: list[Problem] = []
+    axes: list[list[_Branch]] = []
+    for key, value in over.items():
+        axes.append(list(_branches(key, value, (*prefix, key), places, problems)))
+    found = []
+    for combination in itertools.product(*axes):
+        label = "-".join(part.label for part in combination if part.label) or "trial"
+        found.append(
+            Alternative(
+                label,
+                {k: v for part in combination for k, v in part.settings.items()},
+                tuple(dimension for part in combination for dimension in part.space),
+                {k: v for part in combination for k, v in part.places.items()},
+            )
+        )
+    return _distinct(found), problems
+
+
+def _branches(
+    key: str, value: Any, path: Path, places: Mapping[Path, Place], problems: list[Problem]
+) -> Iterator[_Branch]:
+    is_block = key in BLOCKS or key in LISTS
+    if (
+        is_block
+        and isinstance(value, list)
+        and value
+        and all(isinstance(one, str | dict | list) for one in value)
+    ):
+        for i, block in enumerate(value):
+            yield _branch(
+                key, {"name": block} if isinstance(block, str) else block, (*path, i), places, problems
+            )
+        return
+    one = _branch(key, value, path, places, problems)
+    yield one._replace(label="")
+
+
+def _branch(
+    key: str, value: Any, path: Path, places: Mapping[Path, Place], problems: list[Problem]
+) -> _Branch:
+    dimensions: list[Dimension] = []
+    origins: dict[str, Path] = {}
+    fixed = _fixed(key, value, path, dimensions, origins, places, problems)
+    name = value.get("name") if isinstance(value, dict) else None
+    label = _LABEL.sub("-", str(name or "none").rpartition(":")[2])[:24].lstrip(".") or "none"
+    if isinstance(value, list) and not value:
+        label = "none"
+    settings = {} if fixed is _VARIES else {key: fixed}
+    origins.setdefault(key, path)
+    return _Branch(label, settings, tuple(dimensions), origins)
+
+
+_VARIES = object()  # in place of a value that is drawn
+
+
+def _fixed(
+    key: str,
+    value: Any,
+    path: Path,
+    dimensions: list[Dimension],
+    origins: dict[str, Path],
+    places: Mapping[Path, Place],
+    problems: list[Problem],
+) -> Any:
+    """What of a value does not vary, _VARIES if nothing is left; its dimensions are appended."""
+    origins[key] = path
+    is_range = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in RANGES
+    if is_range or (isinstance(value, list) and len(path) > 0 and not _is_block_list(key, value)):
+        made = _dimension(key, value, path, places, problems)
+        if made is not None:
+            dimensions.append(made)
+        return _VARIES
+    if isinstance(value, list):
+        inner = [
+            _fixed(f"{key}.{i}", one, (*path, i), dimensions, origins, places, problems)
+            for i, one in enumerate(value)
+        ]
+        return [one for one in inner if one is not _VARIES]
+    if isinstance(value, dict):
+        inner_block = {
+            k: _fixed(f"{key}.{k}", one, (*path, k), dimensions, origins, places, problems)
+            for k, one in value.items()
+        }
+        return {k: one for k, one in inner_block.items() if one is not _VARIES}
+    return value
+
+
+def _is_block_list(key: str, value: list) -> bool:
+    """Whether a list is what the spec has there, blocks one after another, not a choice."""
+    return key in LISTS and all(isinstance(one, str | dict) for one in value)
+
+
+def _dimension(
+    key: str, value: Any, path: Path, places: Mapping[Path, Place], problems: list[Problem]
+) -> Dimension | None:
+    def wrong(message: str) -> None:
+        problems.append(Problem(place_of(path, places), path, message))
+
+    if isinstance(value, list):
+        value = {"choice": value}
+    [(kind, bounds)] = value.items()
+    if kind == "choice":
+        if not isinstance(bounds, list) or not bounds:
+            return wrong(f"got {shown(bounds)}; write a list of at least one value, or {_RANGE}")
+        if any(one in bounds[:i] for i, one in enumerate(bounds)):
+            return wrong(f"got {shown(bounds)}, in which a value comes twice; write each once")
+        return Dimension(key, "choice", values=tuple(bounds))
+    if not _are_numbers(bounds):
+        return wrong(f"got {shown(bounds)}; write two numbers: {{{kind}: [low, high]}}")
+    low, high = bounds
+    if kind == "normal":
+        if high <= 0:
+            return wrong(
+                f"got the deviation {high:g}; write {{normal: [mean, deviation]}} with a deviation > 0"
+            )
+        return Dimension(key, kind, float(low), float(high))
+    if low >= high:
+        return wrong(f"the range [{low:g}, {high:g}] is empty; write the lower end first")
+    if kind.endswith("int") and not all(float(one).is_integer() for one in bounds):
+        return wrong(f"got {shown(bounds)}; write two whole numbers")
+    if kind in ("log", "log_int") and low <= 0:
+        return wrong(
+            f"the logarithm of {low:g} does not exist; write a lower end > 0, such as {high / 1000:g}"
+        )
+    return Dimension(key, kind, float(low), float(high))
+
+
+def _are_numbers(bounds: Any) -> bool:
+    return (
+        isinstance(bounds, list)
+        and len(bounds) == 2
+        and all(
+            isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one)
+            for one in bounds
+        )
+    )
+
+
+def _distinct(found: list[Alternative]) -> list[Alternative]:
+    """The second adam is adam-2."""
+    taken: dict[str, int] = {}
+    distinct = []
+    for one in found:
+        taken[one.label] = taken.get(one.label, 0) + 1
+        number = taken[one.label]
+        distinct.append(one if number == 1 else one._replace(label=f"{one.label}-{number}"))
+    return distinct

@@ -1,0 +1,42 @@
+"""Runs to batches: those of one structure together, as many as one program serves well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnrun.sweep.engine import Batch, Engine
+from nnrun.sweep.width import width_of
+
+__all__ = ["pack"]
+
+
+def pack(
+    name: str,
+    runs: Sequence[str],
+    engine: Engine,
+    root: Path,
+    width: int | None,
+    untils: dict[str, int | None] | None = None,
+    leave: bool = False,
+) -> list[Batch]:
+    """Batches of runs that exist, in the order of the first of each structure.
+
+    width   most seeds in one program; None: by the size of the net
+    untils  the step at which each run stops; runs of one structure that stop at different steps are kept apart
+    """
+    groups: dict[tuple[str, int | None], list[str]] = {}
+    for one in runs:
+        until = untils[one] if untils else None
+        groups.setdefault((engine.structure(root / one), until), []).append(one)
+    found: list[Batch] = []
+    for (_, until), own in groups.items():
+        experiment = engine.experiment(engine.spec(root / own[0]))
+        seeds = len(experiment.plan.seeds)
+        most = max(1, (width or width_of(experiment)) // seeds)
+        count = -(-len(own) // most)
+        size = -(-len(own) // count)  # of equal size, so that one program serves them all
+        for i in range(0, len(own), size):
+            label = f"{name}-{len(found):02d}"
+            found.append(Batch(label, own[i : i + size], size * seeds, until, leave))
+    return found

@@ -1,0 +1,130 @@
+"""One round of trials as stages of batches: to the end at once, or from rung to rung."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnrun.record import fsio, run
+from nnrun.space import Point, draws
+from nnrun.standing import group_of
+from nnrun.sweep import exploit, outcome
+from nnrun.sweep.engine import Batch, Engine
+from nnrun.sweep.packing import pack
+from nnrun.sweep.setting import Setting
+from nnrun.sweep.stages import pairs_of, rung_steps, survivors, trial_value
+from nnrun.sweep.trials import Trial, seeds_of, trial_spec, values_at
+
+__all__ = ["Rungs"]
+
+
+class Rungs:
+    """The stages of a round; which batches a stage has is written down before any of it is trained.
+
+    stopped   names of the trials that lost at a rung
+    """
+
+    def __init__(
+        self, name: str, setting: Setting, root: Path, engine: Engine, trials: Sequence[Trial]
+    ) -> None:
+        self.name, self.setting, self.root, self.engine = name, setting, root, engine
+        self.trials = list(trials)
+        self.stopped: set[str] = set()
+        self._points: dict[str, Point] = {one.name: one.point for one in trials}
+        self._stages: list[list[Batch]] = []
+        self._last = False
+
+    def stages(self) -> Iterator[list[Batch]]:
+        """The batches of each stage in turn; what is decided after a stage follows from the run folders."""
+        going, search = self.trials, self.setting.search
+        rungs = {one.name: rung_steps(search, self._plan(one)) for one in going}
+        count = max((len(steps) for steps in rungs.values()), default=0)
+        for k in range(count + 1):
+            untils = {one.run: rungs[one.name][k] if k < len(rungs[one.name]) else None for one in going}
+            self._last = k == count
+            yield self._stage(f"{self.name}-s{k}", [one.run for one in going], untils)
+            if self._last or not going:
+                return
+            steps = {one.name: untils[one.run] or self._plan(one).steps for one in going}
+            values = {one.name: self._value(one, steps[one.name]) for one in going}
+            if search.explore:
+                self._exploit(k, going, values, steps)
+                continue
+            on = survivors(going, values, self.setting.goal, search.keep)
+            losers = [one for one in going if one.name not in on]
+            self.stopped |= {one.name for one in losers if untils[one.run] is not None}
+            yield self._stage(f"{self.name}-s{k}x", [one.run for one in losers], untils, leave=True)
+            going = [one for one in going if one.name in on]
+
+    def _stage(
+        self, name: str, runs: Sequence[str], untils: dict[str, int | None], leave: bool = False
+    ) -> list[Batch]:
+        """The batches of a stage as written down, or packed and written down now."""
+        file = self.root / "batches" / f"{name}.json"
+        if file.is_file():
+            batches = [Batch(**one) for one in run.read_json(file)["batches"]]
+        else:
+            open_ones = [one for one in runs if not outcome.has_ended(self.root / one)]
+            batches = pack(
+                name, open_ones, self.engine, self.root, self.setting.file.sweep.width, untils, leave
+            )
+            fsio.write_json(file, {"batches": [one._asdict() for one in batches]})
+        self._stages.append(batches)
+        return batches
+
+    def is_over(self, trial: Trial) -> bool:
+        """Whether a trial has come to its end; with exploiting, none has before the last stage."""
+        early = self.setting.search.explore is not None and not self._last
+        return not early and outcome.is_settled(self.root / trial.run)
+
+    def seconds(self, trial: Trial) -> float:
+        """The trial's share of the time of its batches."""
+        return sum(outcome.share_of_seconds(self.root, stage, trial.run) for stage in self._stages)
+
+    def settings(self, trial: Trial) -> dict[str, Any]:
+        """What the trial ended with."""
+        return values_at(trial.line, self._points[trial.name])
+
+    def _plan(self, trial: Trial) -> Any:
+        return self.engine.experiment(self.engine.spec(self.root / trial.run)).plan
+
+    def _folders(self, trial: Trial) -> list[Path]:
+        return group_of(self.root / trial.run, self._plan(trial).seeds).members
+
+    def _value(self, trial: Trial, step: int) -> float | None:
+        state = run.read_state(self.root / trial.run)["status"]
+        if state in ("failed", "diverged"):
+            return None
+        return trial_value(self._folders(trial), self.setting.metric, self.setting.goal, step)
+
+    def _exploit(
+        self, k: int, going: Sequence[Trial], values: dict[str, float | None], steps: dict[str, int]
+    ) -> None:
+        """Losers take the state of a winner, and its settings, moved."""
+        explore = self.setting.search.explore
+        assert explore is not None
+        done = self.root / "batches" / f"{self.name}-s{k}-exploit.done.json"
+        moves = []
+        for loser, winner in pairs_of(going, values, self.setting.goal, 1 - self.setting.search.keep):
+            space = loser.line.alternative.space
+            chance = draws(self.setting.file.sweep.seed, loser.number, 2 * len(space), stream=2 + k)
+            self._points[loser.name] = explore(space, self._points[winner.name], chance)
+            moves.append((loser, winner))
+        if done.is_file():
+            return
+        for loser, winner in moves:
+            move = exploit.Move(self._folders(loser), self._folders(winner), self._knobs(loser))
+            exploit.apply(move, steps[loser.name])
+            if len(move.loser) > 1:
+                run.write_state(self.root / loser.run, "interrupted", step=steps[loser.name])
+        told = [{"loser": a.name, "winner": b.name, "settings": self.settings(a)} for a, b in moves]
+        fsio.write_json(done, {"seconds": 0.0, "moves": told})
+
+    def _knobs(self, trial: Trial) -> Any:
+        """The knobs of a trial's present point."""
+        file = self.setting.file
+        checked = trial_spec(
+            file, trial.line, self.settings(trial), seeds_of(file, trial.line.base), trial.name
+        )
+        return self.engine.experiment(checked).knobs

@@ -1,0 +1,163 @@
+"""What a sweep file means: its search, its lines with their plans, its metric, its budgets."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from nnrun import catalog
+from nnrun.catalog import Spec, bound
+from nnrun.duration import Clock
+from nnrun.space import Search
+from nnrun.sweep.engine import Engine
+from nnrun.sweep.file import SweepFile
+from nnrun.sweep.stages import rung_steps
+from nnrun.sweep.trials import Line, check, final_seeds, lines, seeds_of, trial_at, trial_spec, values_at
+from nnrun.types import Plan
+
+__all__ = ["Setting", "settle"]
+
+_TRIALS = 20
+
+
+class Setting(NamedTuple):
+    """A sweep file that has been checked against the catalogue and the data.
+
+    budgets   trials of each line
+    plans     of the first trial of each line
+    """
+
+    file: SweepFile
+    search: Search
+    search_name: str
+    lines: list[Line]
+    budgets: list[int]
+    plans: list[Plan]
+    metric: str
+    goal: str
+
+    def about(self) -> dict[str, Any]:
+        """What sweep.json says."""
+        sweep = self.file.sweep
+        first = self.file.bases[0]
+        return {
+            "name": self.file.name,
+            "metric": self.metric,
+            "goal": self.goal,
+            "target": sweep.target,
+            "search": self.search_name,
+            "seed": sweep.seed,
+            "trials": max(self.budgets),
+            "seeds": seeds_of(self.file, first)[1],
+            "final_seeds": final_seeds(self.file, first)[1],
+            "bases": [base.label for base in self.file.bases],
+            "alternatives": [
+                {
+                    "label": one.label,
+                    "settings": one.settings,
+                    "dimensions": [_dimension(dimension) for dimension in one.space],
+                }
+                for one in self.file.alternatives
+            ],
+        }
+
+
+def _dimension(dimension: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {"path": dimension.path, "kind": dimension.kind}
+    if dimension.kind == "choice":
+        return {**told, "values": list(dimension.values)}
+    names = ("mean", "sd") if dimension.kind == "normal" else ("low", "high")
+    return {**told, **dict(zip(names, (dimension.low, dimension.high), strict=True))}
+
+
+def settle(file: SweepFile, engine: Engine) -> Setting:
+    """Checks everything that a sweep will need; nothing is created.
+
+    Raises SpecError, DataError, MachineError.
+    """
+    search, name = _search(file)
+    check(file)
+    each = lines(file)
+    specs = [_first(file, line, search) for line in each]
+    plans = [engine.experiment(one).plan for one in specs]
+    metric, goal = _metric(file, plans)
+    setting = Setting(
+        file, search, name, each, [_budget(file, line, search) for line in each], plans, metric, goal
+    )
+    _check_search(setting)
+    return setting
+
+
+def _search(file: SweepFile) -> tuple[Search, str]:
+    path = ("sweep", "search")
+    block = catalog.bind_block(
+        "search", file.sweep.search, path, file.places, file.bases[0].path.parent.absolute()
+    )
+    try:
+        return bound.call(block, {}, Clock(1, 1, 0)), block.name
+    except (ValueError, bound.WrongResultError) as error:
+        raise file.fail("search", f"{block.name}: {error}") from None
+
+
+def _first(file: SweepFile, line: Line, search: Search) -> Spec:
+    [point] = search.ask(line.alternative.space, file.sweep.seed, 0, 1, [])
+    trial = trial_at(line, 0, point)
+    return trial_spec(file, line, values_at(line, point), seeds_of(file, line.base), trial.name)
+
+
+def _budget(file: SweepFile, line: Line, search: Search) -> int:
+    most = search.most(line.alternative.space) if search.most else None
+    wanted = file.sweep.trials or most or _TRIALS
+    return wanted if most is None else min(wanted, most)
+
+
+def _metric(file: SweepFile, plans: list[Plan]) -> tuple[str, str]:
+    """The metric that judges, and whether more of it is better."""
+    judges = {plan.judge for plan in plans}
+    if None in judges:
+        raise file.fail("metric", "nothing is held out to judge by; write data.validation: 0.1 in the base")
+    if len(judges) > 1:
+        told = " and ".join(sorted(map(str, judges)))
+        raise file.fail("metric", f"the trials would be judged by {told}; write sweep.metric")
+    [metric] = judges
+    goal = "max" if metric in plans[0].rising else "min"
+    if file.sweep.goal not in (None, goal):
+        better = "more" if goal == "max" else "less"
+        raise file.fail("goal", f"got {file.sweep.goal}, but of {metric} {better} is better; leave it out")
+    return str(metric), goal
+
+
+def _check_search(setting: Setting) -> None:
+    """Refuses what the search cannot do with these spaces."""
+    file, search = setting.file, setting.search
+    if search.rungs and not all(rung_steps(search, plan) for plan in setting.plans):
+        message = (
+            f"{setting.search_name} compares trials on the way, but they are evaluated only at their end"
+        )
+        raise file.fail("search", f"{message}; write a shorter train.evaluate_every or a longer run")
+    if search.explore is None:
+        return
+    for line in setting.lines:
+        blocked = [one.path for one in line.alternative.space if not _may_change(file, line, one.path)]
+        if blocked:
+            message = (
+                f"{setting.search_name} changes settings during a run, and {blocked[0]} cannot change there"
+            )
+            raise file.fail("over", f"{message}; search it with random, tpe or halving")
+
+
+def _may_change(file: SweepFile, line: Line, path: str) -> bool:
+    """Whether a key is a knob: two specs that differ in it have one structure."""
+    from nnrun.build import structure_of
+
+    space = line.alternative.space
+    low, high = (
+        trial_spec(
+            file,
+            line,
+            values_at(line, tuple(u if one.path == path else 0.5 for one in space)),
+            (0, 1),
+            "trial",
+        )
+        for u in (0.3, 0.7)
+    )
+    return structure_of(low) == structure_of(high) and low is not high

@@ -1,0 +1,80 @@
+"""Rungs: where trials are compared on the way, who goes on, and who goes on from whom.
+
+What is decided is a pure function of the files, so a sweep that was killed decides it again in the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nnrun.record import metrics
+from nnrun.space import Search
+from nnrun.sweep.trials import Trial
+from nnrun.types import Plan
+
+__all__ = ["best_until", "pairs_of", "ranking", "rung_steps", "survivors", "trial_value"]
+
+
+def rung_steps(search: Search, plan: Plan) -> list[int]:
+    """The steps of the rungs, at evaluations, below the length of the run."""
+    every = plan.evaluate_every
+    steps = {math.ceil(share * plan.steps / every - 1e-9) * every for share in search.rungs}
+    return sorted(step for step in steps if 0 < step < plan.steps)
+
+
+def best_until(folder: Path, metric: str, goal: str, until: int) -> float | None:
+    """The best value of a metric that a run logged up to a step; None where it has none or is not finite."""
+    rows = metrics.read(folder / "metrics.jsonl")
+    pick = max if goal == "max" else min
+    found = [row[metric] for row in rows if row["step"] <= until and isinstance(row.get(metric), int | float)]
+    return pick(found) if found and all(map(math.isfinite, found)) else None
+
+
+def trial_value(folders: Sequence[Path], metric: str, goal: str, until: int) -> float | None:
+    """The mean over the seeds of a trial; None where one of them diverged."""
+    values = [best_until(folder, metric, goal, until) for folder in folders]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
+
+
+def survivors(
+    trials: Sequence[Trial], values: Mapping[str, float | None], goal: str, keep: float
+) -> set[str]:
+    """The names of the trials that go on: of each line the best share `keep`, at least one; ties by number."""
+    found: set[str] = set()
+    for own in _by_line(trials):
+        ranked = ranking(own, values, goal)
+        found |= {one.name for one in ranked[: max(1, math.ceil(len(own) * keep - 1e-9))]}
+    return found
+
+
+def pairs_of(
+    trials: Sequence[Trial], values: Mapping[str, float | None], goal: str, losers: float
+) -> list[tuple[Trial, Trial]]:
+    """(loser, winner) of each line: the worst share, the worst of them with the best of the best."""
+    found: list[tuple[Trial, Trial]] = []
+    for own in _by_line(trials):
+        ranked = ranking(own, values, goal)
+        count = min(math.floor(len(own) * losers + 1e-9), len(ranked) // 2)
+        lost = [one for one in own if one not in ranked]  # diverged: they have nothing to go on from
+        worst = [*lost, *ranked[len(ranked) - count :][::-1]][: max(count, len(lost))]
+        best = ranked[: max(count, 1)]
+        found += [(loser, best[i % len(best)]) for i, loser in enumerate(worst) if best and loser not in best]
+    return found
+
+
+def _by_line(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """The trials of each line, in order."""
+    groups: dict[str, list[Trial]] = {}
+    for one in trials:
+        groups.setdefault(one.name.rpartition("-")[0], []).append(one)
+    return list(groups.values())
+
+
+def ranking(trials: Sequence[Trial], values: Mapping[str, float | None], goal: str) -> list[Trial]:
+    """The trials that have a value, best first, equal ones by number."""
+    sign = -1.0 if goal == "max" else 1.0
+    known = [(sign * value, one.number, one) for one in trials if (value := values[one.name]) is not None]
+    return [one for _, _, one in sorted(known, key=lambda item: item[:2])]

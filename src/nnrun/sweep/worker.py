@@ -1,0 +1,65 @@
+"""A process that trains one batch of a sweep: python -m nnrun.sweep.worker JOB, where JOB is JSON.
+
+It tells on stdout how far it is, one JSON object a line, and ends with the exit code of what happened.  It dies
+with the process that started it, so that nobody holds a run that a resumed sweep wants.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["main"]
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(argument: str) -> int:
+    """Trains the batch of a job {root, batch, device, cores, parent}; returns the exit code."""
+    job = json.loads(argument)
+    _die_with(job["parent"])
+    if job["cores"] and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, job["cores"])
+    from nnrun import device, signals
+    from nnrun.errors import NnrunError, one_line
+    from nnrun.sweep.engine import Batch, Engine, many_files
+
+    signals.install()
+    try:
+        device.prepare(job["device"])
+        with many_files():
+            engine = Engine(lambda message: _tell({"warning": message}))
+            for progress in engine.train(Path(job["root"]), Batch(**job["batch"])):
+                _tell({"step": progress.step, "phase": progress.phase})
+    except NnrunError as error:
+        _tell({"error": str(error)})
+        return error.exit_code
+    except Exception as error:
+        _tell({"error": f"{type(error).__name__}: {one_line(error)}"})
+        return 1
+    return 0
+
+
+def _die_with(parent: int) -> None:
+    """Has the kernel kill this process when its parent dies, where it is Linux."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before that
+        os._exit(1)
+
+
+def _tell(content: dict[str, Any]) -> None:
+    print(json.dumps(content), flush=True)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1])
+    sys.stdout.flush()
+    os._exit(code)

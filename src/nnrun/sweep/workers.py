@@ -1,0 +1,159 @@
+"""Batches in worker processes, several side by side, each with a device or a share of the cores of its own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nnrun import signals
+from nnrun.errors import DataError, Interrupted, MachineError, NnrunError, RunError, SpecError
+from nnrun.sweep.batches import News
+from nnrun.sweep.engine import Batch
+
+__all__ = ["Place", "Workers", "places"]
+
+_RETRIES = 2  # of a worker that was killed, or whose machine failed
+_ERRORS = {2: SpecError, 3: DataError, 4: RunError, 6: MachineError}
+_POLL_SECONDS = 0.2
+Warn = Callable[[str], None]
+
+
+class Place(NamedTuple):
+    """Where a worker computes."""
+
+    cores: tuple[int, ...]  # () all
+    environment: dict[str, str]
+
+
+def places(jobs: int) -> list[Place]:
+    """A place for each worker: a GPU in turn where there are any, else a share of the cores."""
+    import jax
+
+    if jax.default_backend() != "cpu":
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        names = visible.split(",") if visible else [str(one.id) for one in jax.local_devices()]
+        return [Place((), {"CUDA_VISIBLE_DEVICES": names[i % len(names)]}) for i in range(jobs)]
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if not cores:
+        return [Place((), {})] * jobs
+    if jobs >= len(cores):
+        return [Place((cores[i % len(cores)],), {}) for i in range(jobs)]
+    bounds = [len(cores) * i // jobs for i in range(jobs + 1)]
+    return [Place(tuple(cores[a:b]), {}) for a, b in itertools.pairwise(bounds)]
+
+
+class _Worker:
+    """One process with one batch; a thread hands on what it tells."""
+
+    def __init__(self, root: Path, batch: Batch, place: Place, number: int, inbox: queue.Queue) -> None:
+        import jax
+
+        self.batch, self.number = batch, number
+        job = {
+            "root": str(root),
+            "batch": batch._asdict(),
+            "device": jax.default_backend() if jax.default_backend() in ("cpu", "gpu", "tpu") else "auto",
+            "cores": list(place.cores),
+            "parent": os.getpid(),
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "nnrun.sweep.worker", json.dumps(job)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **place.environment},
+        )
+        self.error = ""
+        threading.Thread(target=self._listen, args=(inbox,), daemon=True).start()
+
+    def _listen(self, inbox: queue.Queue) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            try:
+                content = json.loads(line)
+            except ValueError:  # something that the user's code printed
+                continue
+            inbox.put((self, content))
+        self.process.wait()
+        inbox.put((self, None))
+
+
+class Workers:
+    """Trains batches in `jobs` processes.
+
+    A worker that was killed, or whose machine failed, is started again, which goes on from its checkpoints; after
+    two times its batch has failed.
+    """
+
+    def __init__(self, jobs: int, warn: Warn) -> None:
+        self.jobs, self.warn = jobs, warn
+
+    def train(self, root: Path, batches: Sequence[Batch]) -> Iterator[News]:
+        """The news of all batches as they come.  Raises Interrupted once all workers have saved."""
+        waiting, free = list(batches), list(range(min(self.jobs, len(batches))))
+        where = places(self.jobs)
+        tries: dict[str, int] = {}
+        inbox: queue.Queue[tuple[_Worker, Any]] = queue.Queue()
+        running: list[_Worker] = []
+        try:
+            while waiting or running:
+                while waiting and free and not signals.pending():
+                    number = free.pop(0)
+                    running.append(_Worker(root, waiting.pop(0), where[number], number, inbox))
+                if signals.pending():
+                    raise Interrupted(signals.pending(), "")
+                try:
+                    worker, told = inbox.get(timeout=_POLL_SECONDS)
+                except queue.Empty:
+                    continue
+                if told is not None:
+                    yield from self._told(worker, told)
+                    continue
+                running.remove(worker)
+                free.append(worker.number)
+                news = self._ended(worker, tries)
+                if news is None:
+                    waiting.insert(0, worker.batch)
+                else:
+                    yield news
+        finally:
+            _stop(running)
+
+    def _told(self, worker: _Worker, told: dict[str, Any]) -> Iterator[News]:
+        if "warning" in told:
+            self.warn(told["warning"])
+        elif "error" in told:
+            worker.error = told["error"]
+        else:
+            yield News(worker.batch, told["step"], told["phase"])
+
+    def _ended(self, worker: _Worker, tries: dict[str, int]) -> News | None:
+        """The last news of a batch; None if it is to be tried again."""
+        code, batch = worker.process.returncode, worker.batch
+        if code == 0:
+            return News(batch, 0, "done")
+        killed = code < 0 or code > 128
+        if killed or code == 6:
+            if signals.pending():
+                return None
+            tries[batch.name] = tries.get(batch.name, 0) + 1
+            if tries[batch.name] <= _RETRIES:
+                return None
+        what = f"its worker was killed by signal {-code}" if killed else worker.error or f"exit code {code}"
+        return News(batch, 0, "failed", _ERRORS.get(code, NnrunError)(what))
+
+
+def _stop(running: Sequence[_Worker]) -> None:
+    """Has the workers save and end, and waits for them."""
+    for worker in running:
+        if worker.process.poll() is None:
+            worker.process.terminate()
+    for worker in running:
+        worker.process.wait()
