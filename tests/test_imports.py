@@ -52,11 +52,12 @@ ALLOWED: dict[str, set[str]] = {
     "ensemble": {
         *LEAVES, "ensemble", "evaluation", "record", "report", "results", "session", "signals", "spec", "training",
     },
+    "prediction": LEAVES | {"data", "ensemble", "evaluation", "record"},
     "api": {"driver", "evaluation", "session", "record", "report", "types"},
     "console": {"errors", "driver", "session", "signals", "report"},
     "commands": {
-        "", "catalog", "commands", "console", "course", "device", "duration", "ensemble", "errors", "evaluation", "race",
-        "record", "report", "session", "signals", "spec", "sweep", "types",
+        "", "catalog", "commands", "console", "course", "device", "duration", "ensemble", "errors", "evaluation",
+        "prediction", "race", "record", "report", "session", "signals", "spec", "sweep", "types",
     },
     "cli": {"commands", "console"},
     "__init__": {"api"},

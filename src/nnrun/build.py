@@ -95,8 +95,8 @@ def _build(spec: Spec) -> Experiment:
         dataset=dataset,
         plan=plan,
     )
-    experiment = experiment._replace(plan=_with_reaction(spec, experiment, loss))
-    experiment = experiment._replace(plan=_with_cycles(spec, experiment, clock))
+    plan = _with_cycles(spec, _with_reaction(spec, experiment, loss), clock)
+    experiment = experiment._replace(plan=plan)
     check_augment(spec, experiment)
     check_model(spec, experiment, outputs)
     like = check_method(spec, experiment)
@@ -174,10 +174,10 @@ def _with_reaction(spec: Spec, experiment: Experiment, loss: Loss) -> Plan:
     return experiment.plan._replace(reacts_to=name)
 
 
-def _with_cycles(spec: Spec, experiment: Experiment, clock: Clock) -> Plan:
+def _with_cycles(spec: Spec, plan: Plan, clock: Clock) -> Plan:
     """The plan with the ends of the schedule's cycles, where their checkpoints are to be kept."""
     if spec.checkpoint.keep != "cycle_ends":
-        return experiment.plan
+        return plan
     path = ("checkpoint", "keep")
     warmup = spec.schedule.common["warmup"].steps(clock)
     made = _made_schedule(spec, bound.knobs(spec.schedule), clock, warmup)
@@ -186,7 +186,7 @@ def _with_cycles(spec: Spec, experiment: Experiment, clock: Clock) -> Plan:
         raise spec.fail(path, f"{spec.schedule.name} has no cycles; {remedy}")
     if not made.ends:
         raise spec.fail(path, "no cycle ends within the run; write a shorter schedule.period, or a number")
-    return experiment.plan._replace(kept=tuple(warmup + end for end in made.ends))
+    return plan._replace(kept=tuple(warmup + end for end in made.ends))
 
 
 def _penalty(spec: Spec, knobs: list[Tree], clock: Clock) -> Callable[[Tree], jax.Array]:

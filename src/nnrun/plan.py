@@ -52,7 +52,7 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
         if every.seconds is not None
         else _at_least_one(spec, ("checkpoint", "every"), every, clock),
         checkpoint_seconds=every.seconds,
-        keep=spec.checkpoint.keep,
+        keep=2 if spec.checkpoint.keep == "cycle_ends" else spec.checkpoint.keep,
         judge=judge,
         patience=0
         if early is None
@@ -62,6 +62,7 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
         rising=tuple(f"{prefix}/{name}" for prefix in _prefixes(spec) for name in loss.rising),
         reacts_to=None,
         accumulate=_accumulate(spec, batch),
+        bootstrap=spec.data.common["bootstrap"],
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +20,7 @@ __all__ = [
     "Root",
     "RunName",
     "app",
+    "counting",
     "options",
     "prepare_device",
     "resolved",
@@ -78,6 +81,11 @@ def prepare_device(device: str, spec: Path, overrides: list[str]) -> None:
     from nnrun import device as device_module
 
     device_module.prepare(device, document.sections["train"].deterministic)
+
+
+def counting(quiet: bool) -> Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]:
+    """console.counting for those who do not know whether anything is to be shown."""
+    return lambda what, total: console.counting(what, total, quiet)
 
 
 def settle(device: str) -> None:

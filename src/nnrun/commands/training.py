@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from nnrun import console
-from nnrun.commands._app import Device, Exact, Json, Quiet, Root, RunName, app, prepare_device, resolved
+from nnrun.commands._app import (
+    Device,
+    Exact,
+    Json,
+    Quiet,
+    Root,
+    RunName,
+    app,
+    counting,
+    prepare_device,
+    resolved,
+)
 
 __all__ = ["evaluate", "resume", "train"]
 
@@ -79,11 +90,20 @@ def evaluate(
     folder = run.resolve(run_name, runs_root)
     prepare_device(device, resolved(folder), [])
     from nnrun import evaluation
+    from nnrun.ensemble import reading
     from nnrun.report import summary, table
 
-    found = evaluation.evaluate_run(folder, split, checkpoint, console.warn, samples)
+    if reading.is_ensemble(folder) and not samples:
+        found = reading.evaluate_ensemble(folder, split, checkpoint, console.warn, counting(as_json))
+    else:
+        found = evaluation.evaluate_run(folder, split, checkpoint, console.warn, samples)
     if as_json:
         return console.print_json(found)
+    if "average" in found:
+        members = f"mean of {len(found['runs'])} members"
+        head = f"{found['run_dir']}  {found['average']}"
+        rows = {"ensemble": found["metrics"], members: found["mean"]}
+        return console.show(head, table.metric_table(rows, {members: found["ci95"]}))
     if "runs" in found:
         seeds = len(found["runs"])
         head = f"{found['run_dir']}  {summary.seeds_line(seeds, seeds)}"

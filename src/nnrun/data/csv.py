@@ -12,7 +12,7 @@ from nnrun.errors import DataError, one_line
 from nnrun.options import FilePath, Standardize
 from nnrun.types import Examples, Source
 
-__all__ = ["csv"]
+__all__ = ["csv", "csv_inputs"]
 
 _MANY = 20  # distinct whole numbers in a target: up to so many are taken for classes
 _MAX_CATEGORIES = 1000
@@ -49,15 +49,39 @@ def csv(
     groups = {name: _categories(table.columns[name]) for name in categorical or []}
 
     def examples(part: Table) -> Examples:
-        columns = [part.column(name, "features") for name in names]
         y = part.column(target, "target")
-        blocks = [_one_hot(c, groups[c.name]) if c.name in groups else c.numbers()[:, None] for c in columns]
-        return Examples(np.hstack(blocks), y.numbers() if regression else _codes(_labels(y), classes, y))
+        x = _inputs(part, names, groups)
+        return Examples(x, y.numbers() if regression else _codes(_labels(y), classes, y))
 
     train = examples(table)
     test = None if test_path is None else examples(read_table(test_path, delimiter))
     return check(
         Source(train, test, classes, standardize), path if test_path is None else f"{path} with {test_path}"
+    )
+
+
+def csv_inputs(
+    path: str,
+    trained: str,
+    target: str,
+    features: list[str] | None,
+    categorical: list[str] | None,
+    delimiter: str,
+) -> np.ndarray:
+    """(n, inputs) float32: the features of a table as those of the table `trained`, whose options these are.
+
+    The target may be missing.  Raises DataError naming FILE:ROW:COLUMN.
+    """
+    known = read_table(trained, delimiter)
+    names = _features(known, target, features, categorical or [])
+    groups = {name: _categories(known.columns[name]) for name in categorical or []}
+    return _inputs(read_table(path, delimiter), names, groups)
+
+
+def _inputs(part: Table, names: list[str], groups: dict[str, tuple[str, ...]]) -> np.ndarray:
+    columns = [part.column(name, "features") for name in names]
+    return np.hstack(
+        [_one_hot(c, groups[c.name]) if c.name in groups else c.numbers()[:, None] for c in columns]
     )
 
 

@@ -1,20 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from nnrun.options import Count, Probability, Steps
 from nnrun.schedule._check import at_least_one
+from nnrun.schedule._cycles import Cycles
 
 __all__ = ["cosine_restarts"]
 
 
-def cosine_restarts(
-    total: int, period: Steps, growth: Count = 1, final: Probability = 0.0
-) -> Callable[[Array], Array]:
+def cosine_restarts(total: int, period: Steps, growth: Count = 1, final: Probability = 0.0) -> Cycles:
     """Cosine with restarts: falls to `final` along half a cosine, jumps back to 1, and again.
 
     factor = final + (1 − final) · (1 + cos(π · t / T)) / 2,  t steps into a cycle of T
@@ -23,12 +19,13 @@ def cosine_restarts(
     period   duration T of the first cycle, such as 10 epochs
     growth   how many times longer each cycle is than the one before: 1, 2, ...
     final    factor at the end of a cycle, in [0, 1]
-    Use: the states at the ends of the cycles make a snapshot ensemble.
+    Use: the states at the ends of the cycles make a snapshot ensemble; `checkpoint.keep: cycle_ends` keeps them.
     Source: Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", equation 5.
     """
     at_least_one("period", period)
     starts = _starts(total, period, growth)
-    lengths = np.diff([*starts, starts[-1] + period * growth ** (len(starts) - 1)])
+    ends = np.array([*starts[1:], starts[-1] + period * growth ** (len(starts) - 1)])
+    lengths = ends - starts
 
     def factor(step):
         t = jnp.asarray(step, float)
@@ -36,7 +33,7 @@ def cosine_restarts(
         into, length = t - jnp.asarray(starts, float)[cycle], jnp.asarray(lengths, float)[cycle]
         return final + (1 - final) * (1 + jnp.cos(jnp.pi * jnp.minimum(into / length, 1.0))) / 2
 
-    return factor
+    return Cycles(factor, tuple(int(end) for end in ends if end <= total))
 
 
 def _starts(total: int, period: int, growth: int) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""ensemble, predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnrun import console
+from nnrun.commands._app import (
+    Device,
+    Json,
+    Quiet,
+    Root,
+    RunName,
+    app,
+    counting,
+    prepare_device,
+    resolved,
+    settle,
+)
+from nnrun.errors import one_line
+
+__all__ = ["ensemble", "predict"]
+
+
+@app.command()
+def ensemble(
+    members: Annotated[
+        list[str],
+        typer.Argument(metavar="MEMBER...", help="Runs, groups of seeds, sweeps, ensembles, or RUN:STEP."),
+    ],
+    average: Annotated[
+        str,
+        typer.Option(
+            "--average", help="probabilities, logits, vote or weighted; of weights: parameters or greedy."
+        ),
+    ] = "probabilities",
+    checkpoints: Annotated[
+        str, typer.Option("--checkpoints", help="Of each run: last, best, all, cycle, or steps: 100,200.")
+    ] = "best",
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, help="How many of the best trials of a sweep.")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="What to report on: train, val or test.")] = "test",
+    barrier: Annotated[
+        bool, typer.Option("--barrier", help="Also the loss along the line between two members.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The exact folder of the ensemble; new or empty.")
+    ] = None,
+    runs_root: Root = Path("runs"),
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Average predictions or parameters of runs, and say what it brought."""
+    settle(device)
+    from nnrun.ensemble import make
+    from nnrun.ensemble.work import Wish
+
+    wish = Wish(average, checkpoints, top, split, barrier)
+    make.check_wish(wish, output)
+
+    show = counting(quiet or as_json)
+    folder, account = make.make(members, wish, runs_root, output, console.warn, show)
+    if as_json:
+        return console.print_json({"run_dir": str(folder), **account})
+    from nnrun.report import ensembles
+
+    return console.show(*ensembles.view(account), f"run folder: {one_line(folder)}")
+
+
+@app.command()
+def predict(
+    run_name: RunName,
+    inputs: Annotated[
+        Path | None,
+        typer.Argument(metavar="INPUT", help="An .npz with x, a table of features, or a folder of images."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to: a .csv or an .npz.")] = Path(
+        "predictions.csv"
+    ),
+    split: Annotated[
+        str | None, typer.Option("--split", help="Instead of INPUT, a part of its data: train, val or test.")
+    ] = None,
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="last, best, or a step.")] = "best",
+    runs_root: Root = Path("runs"),
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Predict with a run or an ensemble."""
+    from nnrun.record import run
+
+    folder = run.resolve(run_name, runs_root)
+    prepare_device(device, resolved(folder), [])
+    from nnrun import prediction
+
+    prediction.check_output(output)
+    show = counting(quiet or as_json)
+    found = prediction.predict(folder, inputs, split, checkpoint, console.warn, show)
+    prediction.write(output, found)
+    if as_json:
+        return console.print_json(
+            {"run_dir": str(folder), "output": str(output), "examples": len(found.values)}
+        )
+    return console.show(f"{len(found.values)} predictions: {one_line(output)}")

@@ -1,0 +1,238 @@
+"""What an ensemble gained: its metrics beside those of its members, with intervals, a curve and calibration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnrun.ensemble.average import Average, log_softmax, softmax
+from nnrun.ensemble.predict import Predicted
+from nnrun.ensemble.scores import Judge, targets_of
+from nnrun.report.calibration import fit_temperature, reliability, scaled
+from nnrun.report.gain import resampled, spread, subsets, together
+
+__all__ = ["Blend", "account", "best_first", "gains", "mean_of", "scores_of"]
+
+_RESAMPLES = 1000
+_PER_SIZE = 24  # subsets of each size, for the curve
+_HALVES = 100  # for the intervals
+_FEWEST = 4  # members whose halves are ensembles
+_WORK = 4e8  # numbers that subsets may add up, about; for large sets there are fewer of them
+CALIBRATION = "calibration_error"
+
+
+class Blend(NamedTuple):
+    """An average of members' predictions; one of parameters is a model of its own, with average None.
+
+    mean   part of the data -> what is averaged, (n, ...)
+    """
+
+    how: str
+    average: Average | None
+    weights: list[float]
+    mean: dict[str, np.ndarray]
+
+    def outputs(self, part: str) -> np.ndarray:
+        """What takes the place of the outputs of one model."""
+        mean = self.mean[part]
+        return (
+            own_outputs(self.how, mean, mean.shape[-1] > 1)
+            if self.average is None
+            else self.average.outputs(mean)
+        )
+
+
+def mean_of(predicted: Predicted, average: Average, weights: Sequence[float], part: str) -> np.ndarray:
+    """The weighted mean over members of what is averaged."""
+    return average.mean(predicted.all(part), weights)
+
+
+def own_outputs(how: str, outputs: np.ndarray, classifies: bool) -> np.ndarray:
+    """A member's outputs as those of an ensemble of one, so that the two have the same bits."""
+    alone = Average("logits" if how == "logits" else "probabilities", 1, classifies)
+    return alone.outputs(alone.mean([outputs], [1.0]))
+
+
+def scores_of(predicted: Predicted, how: str, judge: Judge, part: str) -> np.ndarray:
+    """The loss's terms of every member on every example, (members, terms, n)."""
+    targets = targets_of(predicted.model, predicted.examples(part).y)
+    classifies = predicted.model.classifies
+    return np.stack([judge.terms(own_outputs(how, one, classifies), targets) for one in predicted.all(part)])
+
+
+def best_first(found: Sequence[Mapping[str, float]], name: str, rising: bool) -> list[int]:
+    """Positions of the members, the best by a metric first; the loss decides between equal ones."""
+    sign = -1 if rising else 1
+    return sorted(range(len(found)), key=lambda i: (sign * found[i][name], found[i]["loss"], i))
+
+
+def account(
+    predicted: Predicted, blend: Blend, judge: Judge, part: str, order: Sequence[int] | None
+) -> dict[str, Any]:
+    """The account of an ensemble on a part of the data, as JSON.
+
+    order   positions of the members, the best on validation first; None: nothing was held out
+    """
+    model = predicted.model
+    y = predicted.examples(part).y
+    targets = targets_of(model, y)
+    members = scores_of(predicted, blend.how, judge, part)
+    outputs = blend.outputs(part)
+    scores = np.concatenate([members, judge.terms(outputs, targets)[None]])
+    rows = [judge.metrics(means) for means in scores.mean(2)]
+    curve, halves = _subsets(predicted, blend, judge, part)
+    found: dict[str, Any] = {
+        "examples": len(y),
+        "gain": gains(scores, judge, order, halves),
+        "curve": curve,
+        "diversity": _diversity(predicted, part),
+    }
+    if model.classifies:
+        for row, one in zip(rows, [*predicted.all(part), None], strict=True):
+            p = _probabilities(blend, part) if one is None else softmax(one)
+            row[CALIBRATION] = reliability(p, y).error
+        found["calibration"] = _calibration(predicted, blend, part)
+    found["metrics"] = {"members": rows[:-1], "ensemble": rows[-1]}
+    found["metrics"]["mean"] = {
+        name: math.fsum(r[name] for r in rows[:-1]) / (len(rows) - 1) for name in rows[0]
+    }
+    found["metrics"]["best"] = None if order is None else rows[order[0]]
+    return found
+
+
+def _probabilities(blend: Blend, part: str) -> np.ndarray:
+    if blend.average is None:
+        return softmax(blend.mean[part])
+    return blend.average.probabilities(blend.mean[part])
+
+
+class Halves(NamedTuple):
+    """Ensembles of half of the members.
+
+    chosen   the members of each
+    means    (subsets, terms) of their ensembles
+    """
+
+    chosen: list[tuple[int, ...]]
+    means: np.ndarray
+
+
+def _subsets(
+    predicted: Predicted, blend: Blend, judge: Judge, part: str
+) -> tuple[list[dict[str, Any]], Halves | None]:
+    """The curve of metrics against the number of members, and the ensembles of halves."""
+    if blend.average is None:
+        return [], None
+    targets = targets_of(predicted.model, predicted.examples(part).y)
+    members, half = predicted.members, predicted.members // 2
+    room = _WORK / (len(targets) * judge.width * (members + 4))
+    per_size = int(np.clip(room, 3, _PER_SIZE))
+    sizes = {size: subsets(members, size, per_size) for size in range(1, members + 1)}
+    if members >= _FEWEST:
+        sizes[half] = subsets(members, half, per_size * _HALVES // _PER_SIZE)
+    chosen = [one for found in sizes.values() for one in found]
+    means = judge.of_subsets(blend.average, predicted.all(part), blend.weights, chosen, targets)
+    curve, start, halves = [], 0, None
+    for size, found in sizes.items():
+        own = means[start : start + len(found)]
+        start += len(found)
+        curve.append({"members": size, "subsets": len(found), **_band(judge.table(own))})
+        if size == half and members >= _FEWEST:
+            halves = Halves(found, own)
+    return curve, halves
+
+
+def _band(table: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    found = {}
+    for name, values in table.items():
+        below, above = spread(values)
+        mean = float(values.mean())
+        found[name] = {"mean": mean, "low": mean - below, "high": mean + above}
+    return found
+
+
+def gains(
+    scores: np.ndarray, judge: Judge, order: Sequence[int] | None, halves: Halves | None
+) -> dict[str, Any]:
+    """By how much the ensemble, the last of the predictors, is better than the mean and the best member.
+
+    scores   (members and ensemble, terms, n)
+    Positive is better for every metric.  Intervals hold 95%: over examples, over members, and over both.
+    """
+    means = judge.table(scores.mean(2))
+    drawn = judge.table(resampled(scores, _RESAMPLES))
+    members = len(scores) - 1
+    found: dict[str, Any] = {"over_mean": {}, "over_best": None if order is None else {}}
+    table = judge.table(halves.means) if halves else {}
+    for name, own in means.items():
+        sign = 1.0 if name in judge.rising else -1.0
+        references = {"over_mean": None} if order is None else {"over_mean": None, "over_best": order[0]}
+        for kind, best in references.items():
+            by_example = sign * (drawn[name][:, -1] - _reference(drawn[name][:, :-1], best))
+            value = float(sign * (own[-1] - _reference(own[:-1], best)))
+            by_member = None
+            if halves:
+                picked = [
+                    _reference(own[list(some)], None if best is None else _best_of(some, order or []))
+                    for some in halves.chosen
+                ]
+                scale = math.sqrt(len(halves.chosen[0]) / (members - len(halves.chosen[0])))
+                below, above = spread(sign * (table[name] - np.array(picked)))
+                by_member = scale * below, scale * above
+            found[kind][name] = together(value, {"examples": spread(by_example, value), "members": by_member})
+    return found
+
+
+def _reference(values: np.ndarray, best: int | None) -> Any:
+    """The mean over members (last axis), or one of them."""
+    return values.mean(-1) if best is None else values[..., best]
+
+
+def _best_of(some: Sequence[int], order: Sequence[int]) -> int:
+    """Which of some members is the best on validation, as a position among them."""
+    return list(some).index(next(member for member in order if member in some))
+
+
+def _diversity(predicted: Predicted, part: str) -> dict[str, float] | None:
+    """How much members differ: mean over pairs of members; None for one member.
+
+    disagreement        the share of examples to which two give different labels; of numbers, their mean distance
+    error_correlation   of being wrong (0 or 1) on an example; of numbers, of the errors
+    """
+    if predicted.members < 2:
+        return None
+    y, model = predicted.examples(part).y, predicted.model
+    if model.classifies:
+        said = np.stack([one.argmax(1).astype(np.int32) for one in predicted.all(part)])
+        errors = (said != y).astype(np.float64)
+    else:
+        said = np.stack([np.asarray(one[:, 0], np.float64) for one in predicted.all(part)])
+        errors = said - targets_of(model, y)
+    pairs = [(i, j) for i in range(len(said)) for j in range(i)]
+    apart = [
+        np.mean(said[i] != said[j]) if model.classifies else np.mean(np.abs(said[i] - said[j]))
+        for i, j in pairs
+    ]
+    unit = 1.0 if model.classifies else model.experiment.dataset.target_scale
+    centred = errors - errors.mean(1, keepdims=True)
+    size = np.sqrt((centred**2).sum(1))
+    alike = [float(centred[i] @ centred[j] / (size[i] * size[j])) for i, j in pairs if size[i] * size[j] > 0]
+    return {
+        "disagreement": unit * float(np.mean(apart)),
+        "error_correlation": float(np.mean(alike)) if alike else 0.0,
+    }
+
+
+def _calibration(predicted: Predicted, blend: Blend, part: str) -> dict[str, Any]:
+    """Reliability on a part of the data, before and after temperature scaling fitted on validation data."""
+    y = predicted.examples(part).y
+    found: dict[str, Any] = {"before": reliability(_probabilities(blend, part), y)._asdict()}
+    if "val" in blend.mean:
+        held = predicted.examples("val").y
+        temperature = fit_temperature(log_softmax(blend.outputs("val")), held)
+        after = reliability(scaled(log_softmax(blend.outputs(part)), temperature), y)
+        found |= {"temperature": temperature, "after": after._asdict()}
+    return found

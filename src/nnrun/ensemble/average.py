@@ -1,0 +1,82 @@
+"""Averages of predictions.  Every way to average is a weighted mean of something that each member gives.
+
+    probabilities, weighted   p = softmax(z)
+    logits                    z
+    vote                      one vote for the largest p, and p itself to decide between equal counts
+
+Regression: the mean of the predicted numbers, whatever the way.  Sums are taken in float64 in the order of the
+members, which is that of their SHA-256, so the order in which they are named changes no bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+__all__ = ["PARAMETERS", "PREDICTIONS", "Average", "log_softmax", "softmax"]
+
+PREDICTIONS = ("probabilities", "logits", "vote", "weighted")
+PARAMETERS = ("parameters", "greedy")
+
+
+def log_softmax(outputs: np.ndarray) -> np.ndarray:
+    """(..., classes) -> (..., classes) float64."""
+    z = np.asarray(outputs, np.float64)
+    z = z - z.max(-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(-1, keepdims=True))
+
+
+def softmax(outputs: np.ndarray) -> np.ndarray:
+    """(..., classes) -> (..., classes) float64."""
+    return np.exp(log_softmax(outputs))
+
+
+class Average:
+    """A way to average the predictions of so many members.
+
+    how         one of PREDICTIONS
+    members     how many there are
+    classifies  whether outputs z (n, classes) are of labels, or z (n, 1) of a number
+
+    `mean` is what is averaged, over members; the other methods say what it predicts.
+    """
+
+    def __init__(self, how: str, members: int, classifies: bool) -> None:
+        # One vote decides nothing that the member's own probabilities do not.
+        self.how = "probabilities" if how == "weighted" or (how == "vote" and members == 1) else how
+        self.members, self.classifies = members, classifies
+
+    def values(self, outputs: np.ndarray) -> np.ndarray:
+        """What one member gives, (..., classes) float64.
+
+        A vote is v + p / (members + 1), over a constant that makes it sum to 1: all that the p add together is
+        less than one vote.
+        """
+        if not self.classifies or self.how == "logits":
+            return np.asarray(outputs, np.float64)
+        p = softmax(outputs)
+        if self.how == "probabilities":
+            return p
+        small = 1 / (self.members + 1)
+        return (np.eye(p.shape[-1])[p.argmax(-1)] + small * p) / (1 + small)
+
+    def mean(self, outputs: Iterable[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+        """The weighted mean over members, one after another; weights sum to 1."""
+        total: np.ndarray | None = None
+        for one, weight in zip(outputs, weights, strict=True):
+            share = weight * self.values(one)
+            total = share if total is None else total + share
+        if total is None:
+            raise ValueError("an average of nothing")
+        return total
+
+    def probabilities(self, mean: np.ndarray) -> np.ndarray:
+        """Of the classes, (..., classes)."""
+        return softmax(mean) if self.how == "logits" else mean
+
+    def outputs(self, mean: np.ndarray) -> np.ndarray:
+        """What takes the place of the outputs of one model: logits, log-probabilities, or numbers."""
+        if not self.classifies or self.how == "logits":
+            return mean
+        return np.log(np.maximum(mean, np.finfo(np.float64).tiny))

@@ -1,0 +1,122 @@
+"""From members to the run folder of their ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnrun import session, signals
+from nnrun.ensemble.account import Blend, account, best_first, scores_of
+from nnrun.ensemble.average import PARAMETERS, PREDICTIONS, softmax
+from nnrun.ensemble.members import Member, check_choice, find
+from nnrun.ensemble.models import Model
+from nnrun.ensemble.parameters import check_alike
+from nnrun.ensemble.predict import Counting, predict, store
+from nnrun.ensemble.scores import Judge, make_judge
+from nnrun.ensemble.work import Wish, Work
+from nnrun.ensemble.write import building, finite, publish, write_member, write_run
+from nnrun.errors import RunError, SpecError, one_line
+from nnrun.evaluation import SPLITS
+from nnrun.record import fsio
+from nnrun.report.ensemble_page import page, pictures
+
+__all__ = ["HOW", "check_wish", "make"]
+
+HOW = (*PREDICTIONS, *PARAMETERS)
+_JUDGED = ("greedy", "weighted")
+Warn = Callable[[str], None]
+
+
+def check_wish(wish: Wish, target: Path | None) -> None:
+    """Raises SpecError or RunError for what is wrong before anything is read."""
+    if wish.how not in HOW:
+        raise SpecError(f"--average: got {one_line(wish.how, 40)!r}; write one of {', '.join(HOW)}")
+    if wish.split not in SPLITS:
+        raise SpecError(f"--split: got {one_line(wish.split, 40)!r}; write one of {', '.join(SPLITS)}")
+    check_choice(wish.checkpoints)
+    if target and (target.exists() or target.is_symlink()) and not _is_empty(target):
+        raise RunError(f"{one_line(target)}: already exists; choose another folder")
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def make(
+    texts: Sequence[str], wish: Wish, root: Path, target: Path | None, warn: Warn, counting: Counting
+) -> tuple[Path, dict[str, Any]]:
+    """Makes the ensemble of these members; returns its run folder and its account.
+
+    texts    runs, groups, sweeps, ensembles, or RUN:STEP
+    root     the folder that run folders lie in
+    target   the exact folder of the ensemble; None: a new one in `root`
+    Raises SpecError, RunError, DataError, MachineError, Interrupted; then nothing is left behind.
+    """
+    check_wish(wish, target)
+    with signals.deferred():
+        members = find(texts, root, wish.checkpoints, wish.top, warn)
+        if wish.how in PARAMETERS or wish.barrier:
+            check_alike(members)
+        with building(target.absolute().parent if target else root) as folder:
+            result = _build(folder, members, wish, warn, counting)
+            return publish(folder, target, root), result
+
+
+def _build(
+    folder: Path, members: Sequence[Member], wish: Wish, warn: Warn, counting: Counting
+) -> dict[str, Any]:
+    place = folder / "predictions"
+    fsio.make_folder(place)
+    predicted = predict(members, wish.split, wish.how in _JUDGED, place, warn, counting)
+    model = predicted.model
+    if wish.how == "vote" and not model.classifies:
+        raise SpecError("--average vote: the members predict numbers; write --average probabilities")
+    with session.precision(model.precision), counting("averaging", None) as tick:
+        judge = make_judge(model)
+        scores = {part: scores_of(predicted, wish.how, judge, part).mean(2) for part in predicted.parts}
+        own = {part: [judge.metrics(means) for means in found] for part, found in scores.items()}
+        name = _judging(model, judge, own[wish.split][0])
+        order = best_first(own["val"], name, name in judge.rising) if "val" in own else None
+        work = Work(folder, members, predicted, judge, wish, order, name, tick)
+        blend, more = work.parameters() if wish.how in PARAMETERS else work.predictions()
+        if wish.barrier:
+            more["barrier"] = work.kitchen().line(work.pair(), wish.split)
+        for part in predicted.parts:
+            store(place / f"ensemble_{part}.npy", _said(blend, part, model.classifies))
+        found = account(predicted, blend, judge, wish.split, order)
+        result = work.described(blend, own, found) | more
+        if wish.how in PARAMETERS:
+            work.warn_of_basins(warn)
+        else:
+            for i, member in enumerate(members):
+                tick()
+                metrics = {f"{part}/{n}": v for part, rows in own.items() for n, v in rows[i].items()}
+                write_member(folder / f"member_{i + 1:02d}", member, predicted.epochs[i], metrics)
+        _draw(folder, finite(result))
+        write_run(folder, members, work.record(blend, result), result)
+    return finite(result)
+
+
+def _draw(folder: Path, account: Mapping[str, Any]) -> None:
+    drawn = pictures(account)
+    fsio.make_folder(folder / "plots")
+    for name, content in drawn.items():
+        fsio.write_file(folder / "plots" / f"{name}.png", content)
+    fsio.write_file(folder / "report.html", page(account, drawn).encode())
+
+
+def _judging(model: Model, judge: Judge, known: Mapping[str, float]) -> str:
+    """The metric by which the best member is chosen: the run's own where it is one of the parameters."""
+    name = (model.experiment.plan.judge or "").removeprefix("val/")
+    return name if name in known else judge.loss.judge
+
+
+def _said(blend: Blend, part: str, classifies: bool) -> np.ndarray:
+    """What the ensemble says: probabilities of the classes, or standardised numbers."""
+    mean = blend.mean[part]
+    if not classifies:
+        return mean
+    return softmax(mean) if blend.average is None else blend.average.probabilities(mean)

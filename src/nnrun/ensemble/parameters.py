@@ -1,0 +1,117 @@
+"""Averages of parameters as models: their batch-norm statistics measured anew, their metrics, their soup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from nnrun.ensemble.line import POINTS, along, barrier
+from nnrun.ensemble.members import Member, load
+from nnrun.ensemble.models import Model, state_of
+from nnrun.ensemble.scores import Judge, targets_of
+from nnrun.ensemble.soup import Tried, alike, greedy, uniform
+from nnrun.record.checkpoint import Checkpoint
+from nnrun.training import flat
+from nnrun.training.averages import compile_statistics
+from nnrun.training.feed import make_feed
+from nnrun.training.outputs import essential
+
+__all__ = ["Kitchen", "check_alike", "independent", "open_kitchen"]
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Kitchen(NamedTuple):
+    """What is needed to average parameters and to look at the result.  To be used within the model's precision.
+
+    refresh   arrays -> the same with batch-norm statistics measured on training data
+    """
+
+    model: Model
+    judge: Judge
+    members: Sequence[Member]
+    refresh: Callable[[Arrays], dict[str, np.ndarray]]
+    tick: Callable[[], None]
+
+    def load(self, index: int) -> dict[str, np.ndarray]:
+        """The arrays of a member."""
+        member = self.members[index]
+        return load(member.folder, str(member.step)).arrays
+
+    def outputs(self, arrays: Arrays, part: str) -> np.ndarray:
+        """Predictions (n, ...) for a part of the data."""
+        state = state_of(self.model, Checkpoint(0, dict(arrays), {}, 0), "the average")
+        return self.model.outputs(state, getattr(self.model.experiment.dataset, part).x, self.tick)
+
+    def metrics(self, arrays: Arrays, part: str) -> dict[str, float]:
+        """Metrics on a part of the data, statistics as they are."""
+        y = getattr(self.model.experiment.dataset, part).y
+        terms = self.judge.terms(self.outputs(arrays, part), targets_of(self.model, y))
+        return self.judge.metrics(terms.mean(1))
+
+    def soup(
+        self, how: str, order: Sequence[int] | None, name: str
+    ) -> tuple[dict[str, np.ndarray], list[Tried]]:
+        """The average of all members (`parameters`), or of those that enter (`greedy`).
+
+        order   the members, the best on validation first
+        name    the metric that judges on validation
+        """
+        if how == "parameters" or order is None:
+            averaged = uniform(self.load(i) for i in range(len(self.members)))
+            return self._settled(averaged, len(self.members)), []
+
+        def judged(arrays: dict[str, np.ndarray], count: int) -> tuple[float, float]:
+            found = self.metrics(self._settled(arrays, count), "val")
+            return found[name], found["loss"]
+
+        soup, tried = greedy(order, self.load, judged, name in self.judge.rising)
+        return self._settled(soup, sum(one.entered for one in tried)), tried
+
+    def _settled(self, arrays: Arrays, count: int) -> dict[str, np.ndarray]:
+        """An average of one member is that member, its statistics too."""
+        return self.refresh(arrays) if count > 1 else dict(arrays)
+
+    def line(self, pair: tuple[int, int], part: str, points: int = POINTS) -> dict[str, Any]:
+        """Metrics along the line between two members, and how high the barrier of the loss is."""
+
+        def measure(arrays: dict[str, np.ndarray]) -> dict[str, float]:
+            return self.metrics(self.refresh(arrays), part)
+
+        found = along(self.load(pair[0]), self.load(pair[1]), measure, points)
+        names = [self.members[i].name for i in pair]
+        return {"between": names, "split": part, "line": found, "height": barrier(found)}
+
+
+def open_kitchen(model: Model, judge: Judge, members: Sequence[Member], tick: Callable[[], None]) -> Kitchen:
+    """Compiles what averages of parameters need."""
+    like = essential(model.like)
+    experiment = model.experiment
+    if not jax.tree.leaves(like.stats):
+        return Kitchen(model, judge, members, lambda arrays: dict(arrays), tick)
+    statistics = compile_statistics(experiment, like, make_feed(experiment.dataset.train), None)
+
+    def refresh(arrays: Arrays) -> dict[str, np.ndarray]:
+        state = state_of(model, Checkpoint(0, dict(arrays), {}, 0), "the average")
+        fresh = state._replace(stats=statistics(state.params, state.stats, state.knobs))
+        found = flat.flatten(fresh)
+        tick()
+        return {name: found[name] if name.startswith("stats/") else array for name, array in arrays.items()}
+
+    return Kitchen(model, judge, members, refresh, tick)
+
+
+def check_alike(members: Sequence[Member]) -> None:
+    """Raises RunError naming the first leaf that differs unless all have one structure."""
+    first = load(members[0].folder, str(members[0].step)).arrays
+    for member in members[1:]:
+        alike(first, members[0].name, load(member.folder, str(member.step)).arrays, member.name)
+
+
+def independent(members: Sequence[Member]) -> tuple[int, int] | None:
+    """Two members that were not trained from the same beginning; None: all are snapshots of one run."""
+    other = next((i for i, member in enumerate(members) if member.seed != members[0].seed), None)
+    return None if other is None else (0, other)

@@ -1,0 +1,111 @@
+"""The loss's terms of each example, for any predictions: what metrics, intervals and curves are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nnrun.ensemble.average import Average
+from nnrun.ensemble.models import Model
+from nnrun.types import Loss
+
+__all__ = ["Judge", "make_judge", "targets_of"]
+
+_ROWS = 4096  # predictions at a time
+_NUMBERS = 1 << 22  # of the predictions of subsets that are held at a time
+
+
+class Judge(NamedTuple):
+    """The loss of a run, on the host.
+
+    names   of its terms
+    rising  the metrics of which more is better
+    """
+
+    loss: Loss
+    names: tuple[str, ...]
+    program: jax.stages.Compiled
+    width: int
+
+    @property
+    def rising(self) -> tuple[str, ...]:
+        """Metrics of which more is better."""
+        return self.loss.rising
+
+    def terms(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """(n, width), (n,) as `targets` gives them -> (terms, n) float64."""
+        found = np.empty((len(self.names), len(outputs)))
+        for start in range(0, len(outputs), _ROWS):
+            rows = slice(start, start + _ROWS)
+            count = len(outputs[rows])
+            padding = [(0, _ROWS - count)]
+            z = np.pad(np.asarray(outputs[rows], jnp.zeros(()).dtype), [*padding, (0, 0)])
+            made = np.asarray(self.program(z, np.pad(targets[rows], padding)))
+            found[:, rows] = made[:, :count]
+        return found
+
+    def metrics(self, means: np.ndarray) -> dict[str, float]:
+        """Means of the terms (terms,) -> metrics."""
+        return self.loss.metrics(dict(zip(self.names, means.tolist(), strict=True)))
+
+    def table(self, means: np.ndarray) -> dict[str, np.ndarray]:
+        """Means (..., terms) -> metrics, each (...)."""
+        flat = [self.metrics(one) for one in means.reshape(-1, means.shape[-1])]
+        return {name: np.array([one[name] for one in flat]).reshape(means.shape[:-1]) for name in flat[0]}
+
+    def of_subsets(
+        self,
+        average: Average,
+        outputs: Sequence[np.ndarray],
+        weights: Sequence[float],
+        chosen: Sequence[tuple[int, ...]],
+        targets: np.ndarray,
+    ) -> np.ndarray:
+        """Means of the terms (subsets, terms) of the ensembles of some members each, a few examples at a time."""
+        shares = np.zeros((len(chosen), len(outputs)))
+        for row, members in zip(shares, chosen, strict=True):
+            row[list(members)] = np.asarray(weights)[list(members)]
+            # Members of no weight are as good as each other.
+            row[list(members)] = row[list(members)] / row.sum() if row.sum() > 0 else 1 / len(members)
+        sums = np.zeros((len(chosen), len(self.names)))
+        rows = max(1, _NUMBERS // (max(len(chosen), len(outputs)) * self.width))
+        for start in range(0, len(targets), rows):
+            values = np.stack([average.values(one[start : start + rows]) for one in outputs])
+            means = np.tensordot(shares, values, 1)
+            own = targets[start : start + rows]
+            flat = average.outputs(means).reshape(-1, self.width)
+            found = self.terms(flat, np.tile(own, len(chosen)))
+            sums += found.reshape(len(self.names), len(chosen), -1).sum(2).T
+        return sums / len(targets)
+
+
+def make_judge(model: Model) -> Judge:
+    """The loss of a model, compiled.  To be used within the model's precision."""
+    experiment = model.experiment
+    loss = experiment.loss(experiment.knobs)
+    width = len(experiment.dataset.classes) or 1
+    names: list[str] = []
+
+    def terms(outputs, targets):
+        found = loss.terms(outputs, targets)
+        names[:] = sorted(found)
+        return jnp.stack([found[name] for name in names])
+
+    like = experiment.dataset.test.y
+    kind = np.dtype(np.int32) if like.dtype.kind == "i" else jnp.zeros(()).dtype
+    outputs = jax.ShapeDtypeStruct((_ROWS, width), jnp.zeros(()).dtype)
+    program = jax.jit(terms).lower(outputs, jax.ShapeDtypeStruct((_ROWS,), kind)).compile()
+    return Judge(loss, tuple(names), program, width)
+
+
+def targets_of(model: Model, y: np.ndarray) -> np.ndarray:
+    """Targets (n,) as the loss wants them: labels, or standardised numbers."""
+    if y.dtype.kind == "i":
+        return y
+    data = model.experiment.dataset
+    dtype = jnp.zeros(()).dtype
+    return (y.astype(dtype) - dtype.type(data.target_shift)) / dtype.type(data.target_scale)

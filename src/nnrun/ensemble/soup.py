@@ -1,0 +1,106 @@
+"""Averages of parameters: one checkpoint made of several of the same structure.
+
+"Model soups" (Wortsman et al. 2022) are averages of runs that were fine-tuned from one; snapshots of one run
+lie as close together (Izmailov et al. 2018).  Independent runs do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from nnrun.errors import RunError, one_line
+
+__all__ = ["Mixture", "Tried", "alike", "greedy", "uniform"]
+
+_AVERAGED = ("params/", "average/")  # a mean of running averages is one too
+Arrays = Mapping[str, np.ndarray]
+
+
+class Mixture:
+    """The running sum of some checkpoints, in float64: memory does not grow with their number."""
+
+    def __init__(self) -> None:
+        self.count, self._sums, self._first = 0, {}, {}
+
+    def plus(self, arrays: Arrays) -> Mixture:
+        """The mixture with one more; this one stays what it is."""
+        more = Mixture()
+        more.count, more._first = self.count + 1, self._first or arrays
+        averaged = (name for name in arrays if name.startswith(_AVERAGED) and arrays[name].dtype.kind == "f")
+        more._sums = {name: self._sums.get(name, 0.0) + arrays[name].astype(np.float64) for name in averaged}
+        return more
+
+    def mean(self) -> dict[str, np.ndarray]:
+        """The arrays of the average; all that is no parameter is the first one's."""
+        means = {
+            name: (total / self.count).astype(self._first[name].dtype) for name, total in self._sums.items()
+        }
+        return {**self._first, **means}
+
+
+def alike(first: Arrays, first_name: str, other: Arrays, other_name: str) -> None:
+    """Raises RunError naming the first leaf that differs and both shapes, unless both have one structure."""
+    own, their = _forms(first), _forms(other)
+    for name in (*own, *their):
+        if own.get(name) != their.get(name):
+            raise RunError(
+                f"{other_name}: {one_line(name)} is {their.get(name, 'absent')}, in {first_name} it is "
+                f"{own.get(name, 'absent')}; parameters of one structure only can be averaged, predictions "
+                "of all: --average probabilities"
+            )
+
+
+def _forms(arrays: Arrays) -> dict[str, str]:
+    return {
+        name: f"{array.dtype.name} {list(array.shape)}"
+        for name, array in sorted(arrays.items())
+        if name.startswith((*_AVERAGED, "stats/"))
+    }
+
+
+def uniform(members: Iterable[Arrays]) -> dict[str, np.ndarray]:
+    """The mean of the parameters of all members, added in their order."""
+    mixture = Mixture()
+    for arrays in members:
+        mixture = mixture.plus(arrays)
+    return mixture.mean()
+
+
+class Tried(NamedTuple):
+    """A member that asked to enter a greedy soup."""
+
+    member: int
+    entered: bool
+    value: float  # of the judging metric on validation, of the soup with it
+    loss: float
+
+
+def greedy(
+    order: Iterable[int],
+    load: Callable[[int], Arrays],
+    judge: Callable[[dict[str, np.ndarray], int], tuple[float, float]],
+    rising: bool,
+) -> tuple[dict[str, np.ndarray], list[Tried]]:
+    """Greedy soup (Wortsman et al. 2022, recipe 1): members enter in order while they do not make it worse.
+
+    order   positions of the members, the best on validation first
+    load    the arrays of a member
+    judge   arrays of an average, how many are in it -> value of the judging metric on validation, loss
+    rising  whether more is better
+    Returns the arrays of the soup, and who was tried.
+    """
+    mixture, soup, best = Mixture(), {}, -np.inf
+    tried: list[Tried] = []
+    for member in order:
+        candidate = mixture.plus(load(member))
+        arrays = candidate.mean()
+        value, loss = judge(arrays, candidate.count)
+        score = value if rising else -value
+        enters = not tried or score >= best
+        tried.append(Tried(member, enters, value, loss))
+        if enters:
+            mixture, soup, best = candidate, arrays, score
+    return soup, tried

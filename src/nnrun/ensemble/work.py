@@ -1,0 +1,148 @@
+"""An ensemble at work: its members have predicted, and their predictions or parameters are averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnrun.ensemble.account import Blend, mean_of
+from nnrun.ensemble.average import Average, softmax
+from nnrun.ensemble.members import Member
+from nnrun.ensemble.parameters import Kitchen, independent, open_kitchen
+from nnrun.ensemble.predict import Predicted
+from nnrun.ensemble.scores import Judge, targets_of
+from nnrun.ensemble.weights import mixture_weights, regression_weights
+from nnrun.ensemble.write import write_average
+from nnrun.errors import SpecError
+
+__all__ = ["Wish", "Work"]
+
+_MIDDLE = 3  # points of a line that tell whether there is a barrier
+Warn = Callable[[str], None]
+
+
+class Wish(NamedTuple):
+    """What is asked for."""
+
+    how: str = "probabilities"
+    checkpoints: str = "best"
+    top: int | None = None
+    split: str = "test"
+    barrier: bool = False
+
+
+class Work:
+    """Everything that is known once the members have predicted."""
+
+    def __init__(
+        self,
+        folder: Path,
+        members: Sequence[Member],
+        predicted: Predicted,
+        judge: Judge,
+        wish: Wish,
+        order: list[int] | None,
+        name: str,
+        tick: Callable[[], None],
+    ) -> None:
+        self.folder, self.members, self.predicted, self.judge = folder, members, predicted, judge
+        self.wish, self.order, self.name, self.tick = wish, order, name, tick
+        self._kitchen: Kitchen | None = None
+
+    def kitchen(self) -> Kitchen:
+        """What averages of parameters need, compiled once."""
+        self._kitchen = self._kitchen or open_kitchen(
+            self.predicted.model, self.judge, self.members, self.tick
+        )
+        return self._kitchen
+
+    def predictions(self) -> tuple[Blend, dict[str, Any]]:
+        """The average of the members' predictions."""
+        how, predicted = self.wish.how, self.predicted
+        average = Average(how, len(self.members), predicted.model.classifies)
+        weights = self._fitted() if how == "weighted" else [1 / len(self.members)] * len(self.members)
+        means = {part: mean_of(predicted, average, weights, part) for part in predicted.parts}
+        return Blend(how, average, weights, means), {}
+
+    def _fitted(self) -> list[float]:
+        model, outputs = self.predicted.model, self.predicted.all("val")
+        targets = targets_of(model, self.predicted.examples("val").y)
+        if model.classifies:
+            rows = np.arange(len(targets))
+            return mixture_weights(np.stack([softmax(one)[rows, targets] for one in outputs])).tolist()
+        return regression_weights(np.stack([one[:, 0] for one in outputs]), targets).tolist()
+
+    def parameters(self) -> tuple[Blend, dict[str, Any]]:
+        """The average of the members' parameters, as a checkpoint."""
+        how, kitchen = self.wish.how, self.kitchen()
+        arrays, tried = kitchen.soup(how, self.order, self.name)
+        entered = [one.member for one in tried if one.entered] or range(len(self.members))
+        weights = [1 / len(entered) if i in entered else 0.0 for i in range(len(self.members))]
+        write_average(self.folder, self.members, arrays)
+        means = {part: kitchen.outputs(arrays, part) for part in self.predicted.parts}
+        steps = [
+            {"name": self.members[one.member].name, "entered": one.entered, self.name: one.value}
+            for one in tried
+        ]
+        return Blend(how, None, weights, means), {"soup": steps} if tried else {}
+
+    def pair(self) -> tuple[int, int]:
+        """The two members that a line is drawn between: the best two, independent ones if there are."""
+        if len(self.members) < 2:
+            raise SpecError("--barrier: a line has two ends; name two members")
+        order = self.order or list(range(len(self.members)))
+        first = self.members[order[0]].seed
+        other = next((i for i in order[1:] if self.members[i].seed != first), order[1])
+        return order[0], other
+
+    def warn_of_basins(self, warn: Warn) -> None:
+        """Independent runs lie in different basins: says so, with what lies between two of them."""
+        if independent(self.members):
+            line = self.kitchen().line(self.pair(), self.wish.split, _MIDDLE)
+            ends, middle = [line["line"][i]["loss"] for i in (0, -1)], line["line"][1]["loss"]
+            a, b = line["between"]
+            warn(
+                f"--average {self.wish.how}: these are independent runs, whose parameters lie in different basins: "
+                f"{self.wish.split}/loss is {ends[0]:.4g} at {a}, {ends[1]:.4g} at {b} and {middle:.4g} half-way; "
+                "--barrier shows the line, --average probabilities averages what they predict"
+            )
+
+    def described(
+        self, blend: Blend, own: Mapping[str, list[dict[str, float]]], found: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The account with the names of the members."""
+        metrics = found.pop("metrics")
+        members = [
+            {
+                "name": member.name,
+                "run": str(member.folder.absolute()),
+                "step": member.step,
+                "sha256": member.sha256,
+                "weight": blend.weights[i],
+                "epochs": self.predicted.epochs[i],
+                "metrics": metrics["members"][i],
+                "validation": own["val"][i] if "val" in own else None,
+            }
+            for i, member in enumerate(self.members)
+        ]
+        best = None
+        if self.order is not None:
+            chosen = self.order[0]
+            best = {"name": self.members[chosen].name, "by": self.name, "metrics": metrics["best"]}
+        means = {"mean": metrics["mean"], "best": best, "ensemble": metrics["ensemble"]}
+        head = {"average": self.wish.how, "split": self.wish.split, "rising": list(self.judge.rising)}
+        return {**head, "members": members, **means, **found}
+
+    def record(self, blend: Blend, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The content of ensemble.json."""
+        kept = ("name", "run", "step", "sha256", "weight")
+        return {
+            "format": 1,
+            "kind": "parameters" if blend.average is None else "predictions",
+            "average": self.wish.how,
+            "members": [{name: one[name] for name in kept} for one in result["members"]],
+            "temperature": (result.get("calibration") or {}).get("temperature"),
+        }

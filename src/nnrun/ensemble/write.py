@@ -1,0 +1,147 @@
+"""The run folder of an ensemble: built under another name, there as a whole or not at all.
+
+    ensemble.json   how it averages; of each member its run, step, weight and the SHA-256 of its arrays
+    account.json    what it gained
+    predictions/    outputs of each member, what the ensemble makes of them, targets: .npy of each part
+    member_01/ ...  of an average of predictions: each member as an ordinary run folder with its one checkpoint
+    checkpoints/    of an average of parameters: the average
+
+Members are copied, so an ensemble goes on predicting where they are moved, pruned or trained on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from nnrun.ensemble.members import RECORD, Member, load
+from nnrun.errors import NnrunError
+from nnrun.record import checkpoint, fsio, provenance, run
+from nnrun.record.checkpoint import Checkpoint
+
+__all__ = ["ACCOUNT", "building", "finite", "publish", "write_average", "write_member", "write_run"]
+
+ACCOUNT = "account.json"
+_BUILD = ".tmp_ensemble-"
+_SHARED = (
+    "data_digest",
+    "spec_hash",
+    "spec_folder",
+    "code",
+)  # what an ensemble's run.json says like its members'
+
+
+@contextlib.contextmanager
+def building(parent: Path) -> Iterator[Path]:
+    """A folder to build in, inside `parent`; it is gone afterwards unless it was published."""
+    fsio.make_folders(parent)
+    for left in parent.glob(f"{_BUILD}*"):
+        if left.is_dir() and not run.is_locked(left):  # of a process that was killed
+            fsio.remove_folder(left)
+    folder = parent / f"{_BUILD}{os.getpid()}"
+    fsio.make_folder(folder)
+    try:
+        with run.lock(folder):
+            yield folder
+    finally:
+        if folder.exists():
+            with contextlib.suppress(NnrunError):
+                fsio.remove_folder(folder)
+
+
+def publish(folder: Path, target: Path | None, root: Path) -> Path:
+    """Gives what was built its name: `target`, or one of its own in `root`.  Raises RunError, MachineError."""
+    path = run.claim_at(target) if target else run.claim(root, "ensemble", datetime.now())
+    fsio.rename_folder(folder, path)  # over the empty folder that holds the name
+    return path
+
+
+def write_run(
+    folder: Path, members: Sequence[Member], record: Mapping[str, Any], account: Mapping[str, Any]
+) -> None:
+    """What makes the folder an ordinary run: spec, provenance, summary, and state.json as the last.
+
+    record   the content of ensemble.json
+    """
+    metrics = {f"{account['split']}/{name}": value for name, value in account["ensemble"].items()}
+    _write_spec(folder, members[0])
+    device = jax.devices()[0]
+    own = provenance.collect({"platform": device.platform, "kind": device.device_kind}, _shared(members[0]))
+    fsio.write_json(folder / "run.json", own)
+    fsio.write_json(folder / RECORD, finite(record))
+    fsio.write_json(folder / ACCOUNT, finite(account))
+    step = max(member.step for member in members)
+    _write_summary(folder, step, max(one["epochs"] for one in account["members"]), metrics)
+    run.write_state(folder, "done", step=step)
+
+
+def _shared(member: Member) -> dict[str, Any]:
+    before = run.read_json(member.folder / "run.json")
+    return {name: before[name] for name in _SHARED if name in before}
+
+
+def _write_spec(folder: Path, member: Member) -> None:
+    for name in ("spec.yaml", "resolved.yaml"):
+        fsio.write_file(folder / name, fsio.read_file(member.folder / name))
+
+
+def _write_summary(folder: Path, step: int, epochs: float, metrics: Mapping[str, Any]) -> None:
+    summary = {
+        "status": "done",
+        "steps": step,
+        "epochs": epochs,
+        "best": None,
+        "metrics": {"last": metrics, "best": metrics},
+    }
+    fsio.write_json(folder / "summary.json", finite(summary))
+
+
+def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[str, Any]) -> None:
+    """A member as a run folder of its own: its one checkpoint, and its metrics up to there."""
+    content = load(member.folder, str(member.step))
+    fsio.make_folder(folder)
+    _write_spec(folder, member)
+    fsio.write_file(folder / "run.json", fsio.read_file(member.folder / "run.json"))
+    log = member.folder / "metrics.jsonl"
+    logged = fsio.read_file(log)[: content.metrics_offset] if log.exists() else b""
+    fsio.write_file(folder / "metrics.jsonl", logged)
+    _save(folder, content._replace(metrics_offset=len(logged)))
+    _write_summary(folder, member.step, epochs, metrics)
+    run.write_state(folder, "done", step=member.step)
+
+
+def write_average(folder: Path, members: Sequence[Member], arrays: Mapping[str, np.ndarray]) -> None:
+    """The checkpoint of an average of parameters, and metrics.jsonl without a line."""
+    step = max(member.step for member in members)
+    first = load(members[0].folder, str(members[0].step))
+    fsio.write_file(folder / "metrics.jsonl", b"")
+    progress = {**first.progress, "latest": {}, "best_metrics": {}}
+    arrays = {**arrays, "step": np.asarray(step, arrays["step"].dtype)}
+    _save(folder, Checkpoint(step, arrays, progress, 0))
+
+
+def _save(folder: Path, content: Checkpoint) -> None:
+    """As the only checkpoint of a run that is done, so that it is its last and its best."""
+    fsio.make_folder(folder / "checkpoints")
+    alone = {"best": None, "improved": None, "regular": [content.step], "complete": True}
+    progress = {name: value for name, value in content.progress.items() if name != "kept"} | alone
+    checkpoint.save(folder / "checkpoints", *content._replace(progress=progress))
+
+
+def finite(content: Any) -> Any:
+    """JSON data with every number that JSON does not have as a text."""
+    if isinstance(content, Mapping):
+        return {str(name): finite(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return str(content)
+    return content

@@ -1,0 +1,69 @@
+"""Calibration: whether an accuracy of 80% is meant where a net says 80%."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+__all__ = ["BINS", "Reliability", "fit_temperature", "reliability", "scaled"]
+
+BINS = 15
+_HOTTEST = 100.0
+
+
+class Reliability(NamedTuple):
+    """Confidence against accuracy, in bins of equal width; empty bins are left out.
+
+    error   the expected calibration error Σ_b (n_b / n) |accuracy_b − confidence_b|, in [0, 1]
+    """
+
+    error: float
+    counts: list[int]
+    confidence: list[float]  # mean of the bin
+    accuracy: list[float]
+
+
+def reliability(p: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliability:
+    """Of predicted probabilities p (n, classes) and labels (n,).
+
+    The confidence of a prediction is its largest probability; bin b holds confidences in (b/bins, (b+1)/bins].
+    Source: Guo et al. 2017, "On calibration of modern neural networks", equation 3.
+    """
+    confidence, right = p.max(1), (p.argmax(1) == labels).astype(np.float64)
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    there = counts > 0
+    sums = [np.bincount(place, values, minlength=bins)[there] for values in (confidence, right)]
+    means = [total / counts[there] for total in sums]
+    error = float((counts[there] * np.abs(means[0] - means[1])).sum() / len(labels))
+    return Reliability(error, counts[there].tolist(), means[0].tolist(), means[1].tolist())
+
+
+def scaled(log_p: np.ndarray, temperature: float) -> np.ndarray:
+    """softmax(log p / T): probabilities softer for T > 1, (n, classes)."""
+    z = log_p / temperature
+    z = z - z.max(1, keepdims=True)
+    p = np.exp(z)
+    return p / p.sum(1, keepdims=True)
+
+
+def fit_temperature(log_p: np.ndarray, labels: np.ndarray) -> float:
+    """The T in [1/100, 100] that minimises the cross-entropy of softmax(log p / T); convex in 1/T.
+
+    log_p    (n, classes) log-probabilities or logits
+    labels   (n,)
+    Source: Guo et al. 2017, section 4.2.
+    """
+    rows = np.arange(len(labels))
+
+    def loss(log_temperature: float) -> float:
+        z = log_p / math.exp(log_temperature)
+        z = z - z.max(1, keepdims=True)
+        return float((np.log(np.exp(z).sum(1)) - z[rows, labels]).mean())
+
+    edge = math.log(_HOTTEST)
+    found = minimize_scalar(loss, bounds=(-edge, edge), method="bounded", options={"xatol": 1e-7})
+    return math.exp(float(found.x))

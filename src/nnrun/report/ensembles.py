@@ -1,0 +1,102 @@
+"""The account of an ensemble as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from nnrun.report.summary import number
+
+__all__ = ["gain_line", "gain_lines", "member_table", "names_of", "view"]
+
+_FIRST = ("accuracy", "loss", "calibration_error")
+_SHOWN = {"calibration_error": "calibration error"}
+_REFERENCES = {"over_mean": "the mean member", "over_best": "the best member"}
+
+
+def view(account: Mapping[str, Any]) -> list[Any]:
+    """What `nnrun ensemble` prints: members and ensemble, gains, what else there is to know."""
+    return [member_table(account), *gain_lines(account), *_notes(account)]
+
+
+def names_of(metrics: Mapping[str, Any]) -> list[str]:
+    """The metrics in the order of their columns."""
+    return sorted(metrics, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name))
+
+
+def member_table(account: Mapping[str, Any]) -> Table:
+    """Metrics of each member, their mean, the best of them and the ensemble."""
+    names = names_of(account["ensemble"])
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column(account["split"], no_wrap=True)
+    for name in names:
+        table.add_column(_SHOWN.get(name, name), justify="right")
+    weighted = len({one["weight"] for one in account["members"]}) > 1
+    if weighted:
+        table.add_column("weight", justify="right")
+    for one in account["members"]:
+        weight = [f"{one['weight']:.3f}"] if weighted else []
+        table.add_row(Text(one["name"]), *(number(one["metrics"][name]) for name in names), *weight)
+    table.add_row(Text("mean member", "bold"), *(number(account["mean"][name]) for name in names))
+    if account["best"]:
+        best = account["best"]
+        label = Text.assemble(("best member", "bold"), f"  {best['name']}, by val/{best['by']}")
+        table.add_row(label, *(number(best["metrics"][name]) for name in names))
+    head = f"ensemble of {len(account['members'])}, {account['average']}"
+    table.add_row(Text(head, "bold green"), *(number(account["ensemble"][name]) for name in names))
+    return table
+
+
+def gain_lines(account: Mapping[str, Any]) -> list[Text]:
+    """What the ensemble gained in each metric, with its 95% intervals."""
+    lines = []
+    for kind, reference in _REFERENCES.items():
+        for name, found in (account["gain"].get(kind) or {}).items():
+            if name in ("accuracy", "loss", "rmse", "r2"):
+                lines.append(Text(f"gain over {reference}: {gain_line(name, found)}"))
+    return lines
+
+
+def gain_line(name: str, found: Mapping[str, Any]) -> str:
+    """`accuracy +1.93 points [1.5, 2.4]`: the widest interval there is, and what it covers."""
+    scale, unit = (100.0, " points") if name == "accuracy" else (1.0, "")
+    kind, span = ("both", found["both"]) if found["both"] else ("examples", found["examples"])
+    covers = "examples and members" if kind == "both" else "examples"
+    low, high = (f"{scale * end:+.3g}" for end in span)
+    better = "" if name in ("accuracy", "r2") else " lower"
+    value = scale * found["value"]
+    shown = f"{value:+.3g}" if not better else f"{value:.3g}"
+    return f"{name} {shown}{unit}{better}  [{low}, {high}], 95% over {covers}"
+
+
+def _notes(account: Mapping[str, Any]) -> list[Text]:
+    notes = []
+    if found := account.get("diversity"):
+        notes.append(
+            f"members disagree on {_share(found['disagreement'])} on average; "
+            f"correlation of their errors {found['error_correlation']:.2f}"
+            if "accuracy" in account["ensemble"]
+            else f"members differ by {number(found['disagreement'])} on average; "
+            f"correlation of their errors {found['error_correlation']:.2f}"
+        )
+    if (found := account.get("calibration")) and "after" in found:
+        notes.append(
+            f"calibration error {number(found['before']['error'])}, {number(found['after']['error'])} at the "
+            f"temperature {found['temperature']:.3f} fitted on validation"
+        )
+    if found := account.get("soup"):
+        entered = sum(one["entered"] for one in found)
+        notes.append(f"greedy soup: {entered} of {len(found)} members entered")
+    if found := account.get("barrier"):
+        notes.append(
+            f"along the line from {found['between'][0]} to {found['between'][1]} the loss rises by up to "
+            f"{number(found['height'])} above that of its ends"
+        )
+    return [Text(note, "dim") for note in notes]
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f}% of the examples"

@@ -1,0 +1,68 @@
+"""What a model says of many inputs, one batch after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nnrun.rows import Rows
+from nnrun.training.step import normalise
+from nnrun.types import Batch, Experiment, State, Tree
+
+__all__ = ["BATCH", "Outputs", "compile_outputs", "essential"]
+
+BATCH = 256  # inputs at a time, always: the last bits of an output may depend on the size of its batch
+
+# (params, stats, knobs), inputs (n, *shape) as stored, a function to call after each batch -> outputs (n, ...)
+Outputs = Callable[[State, "np.ndarray | Rows", Callable[[], None]], np.ndarray]
+
+
+def essential(like: State) -> State:
+    """What of a state its predictions depend on; the rest becomes None."""
+    knobs = {name: like.knobs[name] for name in ("model", "loss")}
+    return like._replace(memory=None, reaction=None, average=None, knobs=knobs)
+
+
+def compile_outputs(experiment: Experiment, like: State) -> Outputs:
+    """Compiles the outputs of the model without noise, with stored batch-norm statistics.
+
+    like   the state, or its essential part, as shapes
+    Memory on the device is that of one state and two batches, whatever the number of inputs.
+    """
+    x = experiment.dataset.train.x
+    dtype = jnp.zeros(()).dtype
+
+    def outputs(params: Tree, stats: Tree, knobs: Tree, x: Array) -> Array:
+        batch = Batch(x, jnp.zeros(BATCH, jnp.int32), jnp.ones(BATCH))
+        return experiment.model(knobs).apply(params, stats, normalise(experiment, batch)[0], None, None)[0]
+
+    batch = jax.ShapeDtypeStruct((BATCH, *x.shape[1:]), x.dtype)
+    program: Any = jax.jit(outputs).lower(like.params, like.stats, like.knobs, batch).compile()
+    shape = jax.eval_shape(outputs, like.params, like.stats, like.knobs, batch).shape[1:]
+
+    def run(state: State, x: np.ndarray | Rows, tick: Callable[[], None]) -> np.ndarray:
+        found = np.empty((len(x), *shape), dtype)
+        begun: list[tuple[int, Array]] = []  # of which one is under way while the one before is copied
+        for start in range(0, len(x), BATCH):
+            rows = np.asarray(x[start : start + BATCH])
+            padding = [(0, BATCH - len(rows))] + [(0, 0)] * (rows.ndim - 1)
+            whole = jax.device_put(np.pad(rows, padding))
+            begun.append((start, program(state.params, state.stats, state.knobs, whole)))
+            if len(begun) > 1:
+                _copy(found, *begun.pop(0))
+            tick()
+        for start, made in begun:
+            _copy(found, start, made)
+        return found
+
+    return run
+
+
+def _copy(found: np.ndarray, start: int, made: Array) -> None:
+    rows = found[start : start + BATCH]
+    rows[:] = np.asarray(made)[: len(rows)]

@@ -1,0 +1,59 @@
+"""Calibration against a hand computation, scikit-learn, and a search over temperatures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import special
+from sklearn.calibration import calibration_curve
+
+from nnrun.report.calibration import fit_temperature, reliability, scaled
+
+
+def predictions(examples: int = 400, classes: int = 5, sharp: float = 3.0):
+    draw = np.random.default_rng(0)
+    z = draw.normal(size=(examples, classes))
+    labels = np.array([draw.choice(classes, p=p) for p in special.softmax(z, axis=1)])
+    return special.log_softmax(sharp * z, axis=1), labels
+
+
+def test_the_error_on_paper():
+    """Two bins of 2 and 1 examples: (2/3)·|0.5 − 0.7| + (1/3)·|1 − 0.95| = 0.15."""
+    p = np.array([[0.7, 0.3], [0.3, 0.7], [0.05, 0.95]])
+    found = reliability(p, np.array([0, 0, 1]))
+    assert found.error == pytest.approx(0.15)
+    assert found.counts == [2, 1]
+    assert found.confidence == pytest.approx([0.7, 0.95])
+    assert found.accuracy == pytest.approx([0.5, 1.0])
+
+
+def test_bins_are_those_of_scikit_learn():
+    log_p, labels = predictions()
+    p = np.exp(log_p)
+    found = reliability(p, labels)
+    right = (p.argmax(1) == labels).astype(int)
+    accuracy, confidence = calibration_curve(right, p.max(1), n_bins=15)
+    np.testing.assert_allclose(found.accuracy, accuracy)
+    np.testing.assert_allclose(found.confidence, confidence)
+    assert found.error == pytest.approx(np.abs(accuracy - confidence) @ np.array(found.counts) / len(labels))
+
+
+def test_certain_and_right_is_calibrated():
+    p = np.eye(3)[[0, 1, 2, 2]]
+    assert reliability(p, np.array([0, 1, 2, 2])).error == 0
+    assert reliability(p, np.array([1, 2, 0, 0])).error == 1
+
+
+@pytest.mark.parametrize("sharp", [0.5, 3.0])
+def test_the_temperature_minimises_the_loss(sharp):
+    log_p, labels = predictions(sharp=sharp)
+
+    def loss(t):
+        return -special.log_softmax(log_p / t, axis=1)[np.arange(len(labels)), labels].mean()
+
+    found = fit_temperature(log_p, labels)
+    grid = np.geomspace(found / 2, found * 2, 4001)
+    assert loss(found) <= min(map(loss, grid)) + 1e-12
+    assert found == pytest.approx(sharp, rel=0.3)  # labels were drawn from the softmax at sharpness 1
+    np.testing.assert_allclose(scaled(log_p, found), special.softmax(log_p / found, axis=1))
+    assert reliability(scaled(log_p, found), labels).error < reliability(np.exp(log_p), labels).error

@@ -1,0 +1,59 @@
+"""The intervals of an ensemble's gain against formulas and enumeration."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from nnrun.report.gain import resampled, resamples, spread, subsets, together
+
+
+def test_bootstrap_samples_have_as_many_examples():
+    blocks = list(resamples(30, 120))
+    assert sum(len(block) for block in blocks) == 120
+    assert all((block.sum(1) == 30).all() for block in blocks)
+    counts = np.concatenate(blocks)
+    # A Poisson-like count: mean 1, variance 1 − 1/n; the share of examples left out is (1 − 1/n)ⁿ.
+    assert counts.mean() == pytest.approx(1)
+    assert (counts == 0).mean() == pytest.approx((1 - 1 / 30) ** 30, abs=0.03)
+
+
+def test_the_bootstrap_of_a_mean_has_its_standard_error():
+    scores = np.random.default_rng(0).normal(size=(1, 1, 400))
+    means = resampled(scores, 1000)[:, 0, 0]
+    assert means.std() == pytest.approx(scores.std() / math.sqrt(400), rel=0.08)
+    assert means.mean() == pytest.approx(scores.mean(), abs=0.01)
+
+
+def test_predictors_share_their_samples():
+    scores = np.random.default_rng(0).normal(size=(2, 3, 50))
+    scores[1] = scores[0] + 1
+    found = resampled(scores, 20)
+    assert found.shape == (20, 2, 3)
+    np.testing.assert_allclose(found[:, 1] - found[:, 0], 1)
+
+
+def test_subsets():
+    assert subsets(5, 2, 24) == list(itertools.combinations(range(5), 2))
+    drawn = subsets(12, 6, 50)
+    assert len(set(drawn)) == 50 == len(drawn)
+    assert all(len(one) == 6 and list(one) == sorted(set(one)) for one in drawn)
+    assert drawn == subsets(12, 6, 50)
+
+
+def test_halves_estimate_the_variance_of_a_mean():
+    """For a mean of M numbers, the spread over halves is its standard error: s / √M, exactly."""
+    x = np.random.default_rng(5).normal(size=8)
+    means = [x[list(some)].mean() for some in subsets(8, 4, 1000)]
+    assert np.var(means) == pytest.approx(x.var(ddof=1) / 8)
+
+
+def test_spread_and_together():
+    assert spread([0.0] * 50 + [1.0] * 50) == pytest.approx((0.5, 0.5))
+    found = together(2.0, {"examples": (0.3, 0.6), "members": (0.4, 0.8)})
+    assert found["examples"] == pytest.approx([1.7, 2.6])
+    assert found["both"] == pytest.approx([1.5, 3.0])
+    assert together(2.0, {"examples": (0.3, 0.6), "members": None})["both"] is None
