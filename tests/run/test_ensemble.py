@@ -131,11 +131,11 @@ def test_the_greedy_soup_of_independent_runs_is_the_best_of_them(ensemble):
 
 
 def test_snapshots_of_one_run(ensemble):
-    """Three cycles of two epochs: 1294 training examples in batches of 64 are 21 steps an epoch."""
+    """Three cycles of two epochs: 1258 training examples in batches of 64 are 20 steps an epoch."""
     _, account, err = ensemble("four/seed_1", "--checkpoints", "cycle")
-    assert sorted(one["step"] for one in account["members"]) == [42, 84, 126]
-    _, account, err = ensemble("four/seed_1", "--checkpoints", "42,126", "--average", "parameters")
-    assert sorted(one["step"] for one in account["members"]) == [42, 126]
+    assert sorted(one["step"] for one in account["members"]) == [40, 80, 120]
+    _, account, err = ensemble("four/seed_1", "--checkpoints", "40,120", "--average", "parameters")
+    assert sorted(one["step"] for one in account["members"]) == [40, 120]
     assert "independent" not in err
 
 
