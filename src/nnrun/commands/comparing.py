@@ -1,0 +1,103 @@
+"""compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nnrun import console
+from nnrun.commands._app import Json, Root, app, resolved
+from nnrun.errors import RunError, SpecError, one_line
+
+if TYPE_CHECKING:
+    from nnrun.report.side_by_side import Entry
+
+__all__ = ["compare"]
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Run folders or the beginnings of their names; a sweep stands for its runs on fresh seeds.",
+        ),
+    ],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+    runs_root: Root = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Compare runs: the settings that differ, the results, and whether the difference is more than chance."""
+    if as_csv + markdown + as_json > 1:
+        raise SpecError("--csv, --markdown, --json: one of them; leave the others out")
+    from nnrun.report import side_by_side, side_by_side_text
+
+    entries = [_entry(name, folder) for name, folder in _named(list(_folders(runs, runs_root)))]
+    if len(entries) < 2:
+        raise SpecError("compare: got one run; name at least two, or a sweep")
+    found = side_by_side.side_by_side(entries)
+    if as_json:
+        return console.print_json(side_by_side_text.as_data(found))
+    if as_csv:
+        return console.show(side_by_side_text.as_csv(found))
+    if markdown:
+        return console.show(side_by_side_text.as_markdown(found))
+    return console.show(side_by_side_text.as_table(found))
+
+
+def _folders(texts: list[str], root: Path) -> Iterator[Path]:
+    """The runs that are meant, each once.  Raises RunError for one that is named twice."""
+    from nnrun.record import run
+
+    seen: set[Path] = set()
+    for text in texts:
+        for folder in _inside(run.resolve(text, root)):
+            if folder.resolve() in seen:
+                raise RunError(f"{one_line(folder)}: named twice; name each run once")
+            seen.add(folder.resolve())
+            yield folder
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The runs of a sweep: those on fresh seeds or, while there are none, its trials; else the run itself."""
+    from nnrun.record import run
+    from nnrun.report import sweep_folder
+
+    if not sweep_folder.is_sweep(folder):
+        return [folder]
+    sweep = sweep_folder.read_sweep(folder)
+    trials = sweep_folder.ranked(sweep.trials, sweep.rising)
+    found = [
+        folder / one.run for one in sweep.finals or trials if (folder / one.run / "resolved.yaml").is_file()
+    ]
+    if not found or not all(map(run.is_run, found)):
+        raise RunError(f"{one_line(folder)}: a sweep of which no trial has ended; wait, or name other runs")
+    return found
+
+
+def _named(folders: list[Path]) -> list[tuple[str, Path]]:
+    """Each run with the shortest end of its path that tells it from the others."""
+    parts = [folder.absolute().parts for folder in folders]
+    length = 1
+    while length < max(map(len, parts), default=1) and len({one[-length:] for one in parts}) < len(parts):
+        length += 1
+    return [
+        (one_line("/".join(one[-length:]), 80), folder) for one, folder in zip(parts, folders, strict=True)
+    ]
+
+
+def _entry(name: str, folder: Path) -> Entry:
+    from nnrun.record import fsio
+    from nnrun.report import side_by_side
+    from nnrun.spec import yaml12
+
+    file = resolved(folder)
+    tree = yaml12.parse(fsio.read_file(file), str(file))
+    if tree.problems or not isinstance(tree.value, dict):
+        raise RunError(f"{one_line(file)}: damaged; restore it or start a new run")
+    return side_by_side.read_entry(name, folder, tree.value)

@@ -1,0 +1,196 @@
+"""Runs side by side: the settings that differ, the results, and whether the differences are more than chance."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nnrun.errors import RunError
+from nnrun.record import run
+from nnrun.report.comparison import Comparison, compare_all, interval
+from nnrun.report.summary import read_summary
+from nnrun.report.verdict import gap, level, pair_sentence
+
+__all__ = ["Entry", "SideBySide", "Value", "differing", "flat", "read_entry", "side_by_side", "value"]
+
+_ABSENT = "–"
+_NAMES = (
+    "name",
+    "train.seed",
+    "train.seeds",
+    "checkpoint.every",
+    "checkpoint.keep",
+)  # these make no difference
+_FALLING = ("loss", "rmse", "mae")  # metrics of which less is better
+_MOST_TESTED = 30
+
+
+class Entry(NamedTuple):
+    """A run, or a group of seeds.
+
+    settings  key of the spec -> value
+    metrics   name -> seed -> value at the best step, of the seeds that finished
+    judged    the validation metric that picked the best step, None where there is none
+    data      what two runs must have in common to be tested on the same examples
+    """
+
+    name: str
+    folder: Path
+    status: str
+    settings: dict[str, Any]
+    metrics: dict[str, dict[int, float]]
+    seeds: tuple[int, ...]
+    judged: str | None
+    data: tuple[Any, ...]
+
+
+class Value(NamedTuple):
+    """Mean and 95% interval over the seeds; all None where there is no value."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+class SideBySide(NamedTuple):
+    """Entries, the keys and metrics to show, the tests of all pairs, and what they say in words."""
+
+    entries: list[Entry]
+    keys: list[str]
+    metrics: list[str]
+    metric: str | None
+    comparisons: list[Comparison]
+    said: list[str]
+
+
+def read_entry(name: str, folder: Path, resolved: Mapping[str, Any]) -> Entry:
+    """What a run folder says.  resolved: the content of its resolved.yaml.  Raises RunError if it is damaged."""
+    summary = read_summary(folder)
+    settings = flat(resolved)
+    first = settings.get("train.seed")
+    runs = list(_runs(summary, first if isinstance(first, int) else 0))
+    done = [(seed, one) for seed, one in runs if one.get("status") == "done"]
+    found: dict[str, dict[int, float]] = {}
+    for seed, one in done:
+        for metric, number in one.get("metrics", {}).get("best", {}).items():
+            if isinstance(number, int | float):
+                found.setdefault(metric, {})[seed] = float(number)
+    judged = next((one["best"]["metric"] for _, one in runs if one.get("best")), None)
+    seeds = tuple(seed for seed, _ in runs)
+    return Entry(name, folder, run.status(folder), settings, found, seeds, judged, _data(folder, settings))
+
+
+def _runs(summary: Mapping[str, Any], first: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Each seed of a run or group with its summary."""
+    if "runs" not in summary:
+        if summary:
+            yield first, summary
+        return
+    for i, one in enumerate(summary["runs"]):
+        number = str(one.get("run", "")).rpartition("seed_")[2]
+        yield int(number) if number.isdecimal() else first + i, one
+
+
+def _data(folder: Path, settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    try:
+        digest = run.read_json(folder / "run.json").get("data_digest")
+    except RunError:
+        digest = None
+    same = digest or (settings.get("data.name"), settings.get("data.path"))
+    return same, settings.get("data.split_seed"), settings.get("data.test")
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A spec as key -> value; lists are values."""
+    found: dict[str, Any] = {}
+    for key, inner in tree.items():
+        path = f"{prefix}{key}"
+        found |= flat(inner, f"{path}.") if isinstance(inner, Mapping) else {path: inner}
+    return found
+
+
+def differing(entries: Sequence[Entry]) -> list[str]:
+    """The keys of which the entries do not all have the same value, in the order of the specs."""
+    keys = dict.fromkeys(key for one in entries for key in one.settings)
+    return [
+        key
+        for key in keys
+        if key not in _NAMES and len({repr(one.settings.get(key, _ABSENT)) for one in entries}) > 1
+    ]
+
+
+def value(entry: Entry, metric: str) -> Value:
+    """What an entry has of a metric."""
+    known = list(entry.metrics.get(metric, {}).values())
+    if not known:
+        return Value(None, None, None)
+    low, high = interval(known) or (None, None)
+    if low is not None and high is not None and metric.endswith("accuracy"):
+        low, high = max(low, 0.0), min(high, 1.0)
+    return Value(statistics.fmean(known), low, high)
+
+
+def side_by_side(entries: Sequence[Entry]) -> SideBySide:
+    """Compares runs; they are tested in pairs, seed by seed, where their seeds and their test data are the same."""
+    names = list(dict.fromkeys(name for one in entries for name in one.metrics))
+    shown = sorted(name for name in names if name.startswith("test/")) or sorted(
+        name for name in names if name.startswith("val/")
+    )
+    metric = _judged(entries, shown)
+    if metric is None:
+        return SideBySide(
+            [*entries], differing(entries), shown, None, [], ["no metric is there to compare yet"]
+        )
+    comparisons, reason = _tests(entries, metric)
+    rising = metric.rpartition("/")[2] not in _FALLING
+    said = [reason] if reason else list(_words(entries, metric, comparisons, rising))
+    return SideBySide([*entries], differing(entries), shown, metric, comparisons, said)
+
+
+def _judged(entries: Sequence[Entry], shown: Sequence[str]) -> str | None:
+    """The metric that decides: the shown twin of what the runs were judged by."""
+    for one in entries:
+        for part in ("test/", "val/"):
+            name = part + (one.judged or "").partition("/")[2]
+            if name in shown:
+                return name
+    return next((name for name in shown if name.endswith("/loss")), shown[0] if shown else None)
+
+
+def _tests(entries: Sequence[Entry], metric: str) -> tuple[list[Comparison], str | None]:
+    """The tests of all pairs, or why there are none."""
+    if len({one.data for one in entries}) > 1:
+        return [], "the runs were not tested on the same examples, so their differences are not tested"
+    if len(entries) > _MOST_TESTED:
+        return (
+            [],
+            f"{len(entries)} runs are too many to test each against each; name the {_MOST_TESTED} that matter",
+        )
+    found = compare_all({one.name: one.metrics.get(metric, {}) for one in entries})
+    if found:
+        return found, None
+    return [], (
+        "no two runs have two seeds in common, so nothing can be told from chance; train each with train.seeds=5"
+    )
+
+
+def _words(
+    entries: Sequence[Entry], metric: str, comparisons: Sequence[Comparison], rising: bool
+) -> Iterator[str]:
+    """The best run against the others."""
+    means = {one.name: mean for one in entries if (mean := value(one, metric).mean) is not None}
+    best = (max if rising else min)(means, key=lambda name: means[name])
+    yield f"{best} has the best {metric}: {level(metric, means[best])}"
+    for pair in comparisons:
+        if best in (pair.first, pair.second):
+            needed = ""
+            if not pair.significant and pair.seeds_needed:
+                size = gap(metric, pair.difference)
+                needed = f"; about {pair.seeds_needed} seeds would show one, if it is the {size} seen"
+            yield pair_sentence(metric, pair, rising) + needed
+    for one in entries:
+        lost = len(one.seeds) - len(one.metrics.get(metric, {}))
+        if lost:
+            yield f"{one.name}: {lost} of {len(one.seeds)} seeds diverged; its values are of the others"

@@ -1,0 +1,124 @@
+"""Runs side by side as a table for a terminal, as CSV, as Markdown, and as plain data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from nnrun.report.side_by_side import Entry, SideBySide, value
+from nnrun.report.summary import some_of
+from nnrun.report.verdict import level, span
+
+__all__ = ["as_csv", "as_data", "as_markdown", "as_table"]
+
+_ABSENT = "–"
+
+
+def as_table(found: SideBySide) -> Group:
+    """Runs as rows or, where there are more settings than runs, as columns; then what the tests say."""
+    head, rows = _cells(found)
+    if len(head) > len(rows) + 1:
+        turned = list(zip(head, *rows, strict=True))
+        head, rows = list(turned[0]), [list(row) for row in turned[1:]]
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for i, name in enumerate(head):
+        table.add_column(Text(name), no_wrap=i == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return Group(table, Text(""), *(Text(line) for line in found.said))
+
+
+def as_markdown(found: SideBySide) -> str:
+    """A table with runs as rows, and the sentences as a list."""
+    head, rows = _cells(found)
+    lines = [head, ["---"] * len(head), *rows]
+    table = "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
+    return table + "\n\n" + "\n".join(f"- {_escaped(line)}" for line in found.said)
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def as_csv(found: SideBySide) -> str:
+    """A line for each run; of each metric the mean and the ends of its interval."""
+    content = io.StringIO()
+    writer = csv.writer(content, lineterminator="\n")
+    ends = [f"{metric}{end}" for metric in found.metrics for end in ("", " low", " high")]
+    writer.writerow(["run", "status", "seeds", *found.keys, *ends])
+    for one in found.entries:
+        numbers = [number for metric in found.metrics for number in value(one, metric)]
+        settings = [_csv_cell(one.settings[key]) if key in one.settings else None for key in found.keys]
+        writer.writerow([_csv_cell(one.name), one.status, len(one.seeds), *settings, *numbers])
+    return content.getvalue().rstrip("\n")
+
+
+def _csv_cell(content: Any) -> Any:
+    """A text that a spreadsheet would take for a formula is written behind an apostrophe."""
+    if isinstance(content, (list, dict, bool)) or content is None:
+        return json.dumps(content)
+    return f"'{content}" if isinstance(content, str) and content[:1] in "=+-@\t\r" and content else content
+
+
+def as_data(found: SideBySide) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "runs": [
+            {
+                "run": str(one.folder),
+                "name": one.name,
+                "status": one.status,
+                "seeds": list(one.seeds),
+                "settings": {key: one.settings.get(key) for key in found.keys},
+                "metrics": {
+                    metric: {
+                        **value(one, metric)._asdict(),
+                        "values": {str(seed): number for seed, number in one.metrics.get(metric, {}).items()},
+                    }
+                    for metric in found.metrics
+                },
+            }
+            for one in found.entries
+        ],
+        "metric": found.metric,
+        "comparisons": [{**pair._asdict(), "significant": pair.significant} for pair in found.comparisons],
+        "answer": found.said,
+    }
+
+
+def _cells(found: SideBySide) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows as text."""
+    unfinished = any(one.status != "done" for one in found.entries)
+    head = ["run", *(["status"] if unfinished else []), *found.keys, "seeds", *found.metrics]
+    rows = []
+    for one in found.entries:
+        settings = [_shown(one.settings[key]) if key in one.settings else _ABSENT for key in found.keys]
+        results = [_result(one, metric) for metric in found.metrics]
+        finished = max((len(known) for known in one.metrics.values()), default=0)
+        rows.append(
+            [
+                one.name,
+                *([one.status] if unfinished else []),
+                *settings,
+                some_of(finished, len(one.seeds)),
+                *results,
+            ]
+        )
+    return head, rows
+
+
+def _result(entry: Entry, metric: str) -> str:
+    mean, low, high = value(entry, metric)
+    return f"{level(metric, mean)} {span(metric, low, high)}".rstrip()
+
+
+def _shown(content: Any) -> str:
+    if isinstance(content, float):
+        return f"{content:.4g}"
+    return content if isinstance(content, str) else json.dumps(content)

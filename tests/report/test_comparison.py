@@ -1,0 +1,160 @@
+"""Intervals and tests against SciPy, tables and simulations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from nnrun.report.comparison import (
+    Comparison,
+    compare_all,
+    holm,
+    interval,
+    least_seeds,
+    seeds_for,
+    sign_flip_test,
+)
+
+SAMPLES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
+    "normal": lambda random, n: random.standard_normal(n),
+    "gamma": lambda random, n: random.gamma(4.0, size=n) - 4.0,  # skewness 1
+    "accuracy": lambda random, n: random.binomial(360, 0.97, n) / 360 - 0.97,  # of a net on 360 examples
+}
+
+
+@pytest.mark.parametrize("n", [5, 10, 20])
+@pytest.mark.parametrize("shape", sorted(SAMPLES))
+def test_the_interval_covers_the_mean_as_often_as_it_says(shape: str, n: int) -> None:
+    """In 93 to 97% of 1000 samples."""
+    random = np.random.default_rng(n)
+    hits = 0
+    for _ in range(1000):
+        low, high = interval(SAMPLES[shape](random, n).tolist()) or (np.nan, np.nan)
+        hits += low <= 0 <= high
+    assert 0.93 <= hits / 1000 <= 0.97
+
+
+@pytest.mark.parametrize("n", [6, 12, 40])
+def test_the_bootstrap_is_that_of_scipy(n: int) -> None:
+    """SciPy's bootstrap of the statistic t gives the same quantiles, up to the noise of 10,000 resamples."""
+    x = np.random.default_rng(n).gamma(3.0, size=n)
+    error = x.std(ddof=1) / np.sqrt(n)
+
+    def t(resample: np.ndarray, axis: int) -> np.ndarray:
+        spread = np.maximum(resample.std(axis, ddof=1), 1e-6)  # a resample of one value only has none
+        return (resample.mean(axis) - x.mean()) / (spread / np.sqrt(n))
+
+    done = scipy.stats.bootstrap((x,), t, n_resamples=40_000, method="percentile", rng=1)
+    found = done.confidence_interval
+    low, high = interval(x.tolist()) or (np.nan, np.nan)
+    assert low == pytest.approx(x.mean() - found.high * error, abs=0.15 * error)
+    assert high == pytest.approx(x.mean() - found.low * error, abs=0.15 * error)
+
+
+def test_the_interval_of_few_or_equal_values() -> None:
+    """Student's t below five values (t of 3 degrees of freedom is 3.182446); no width without spread."""
+    low, high = interval([1.0, 2.0, 3.0, 4.0]) or (0, 0)
+    assert (high - low) / 2 == pytest.approx(3.182446 * np.std([1, 2, 3, 4], ddof=1) / 2, rel=1e-6)
+    assert interval([0.5]) is None
+    assert interval([0.25] * 7) == (0.25, 0.25)
+    low, high = interval([0.9] * 6 + [1.0]) or (0, 0)
+    assert np.isfinite([low, high]).all() and low < 0.9 + 0.1 / 7 < high
+
+
+def test_the_interval_moves_and_stretches_with_the_values() -> None:
+    x = np.random.default_rng(0).standard_normal(9)
+    low, high = interval(x.tolist()) or (0, 0)
+    moved = interval((5 + 3 * x).tolist()) or (0, 0)
+    assert moved == pytest.approx((5 + 3 * low, 5 + 3 * high), rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [2, 5, 10, 14])
+def test_the_exact_sign_flip_test_is_that_of_scipy(n: int) -> None:
+    x = np.random.default_rng(n).normal(0.4, 1.0, n).round(1)  # ties
+    done = scipy.stats.permutation_test((x,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert sign_flip_test(x.tolist()) == pytest.approx(done.pvalue, abs=1e-12)
+
+
+def test_the_random_sign_flip_test_is_near_that_of_scipy() -> None:
+    """Two standard errors of two estimates by 20,000 flips at p = 0.05 are 0.0044."""
+    x = np.random.default_rng(3).normal(0.6, 1.0, 20)
+    done = scipy.stats.permutation_test((x,), np.mean, permutation_type="samples", n_resamples=19_999, rng=0)
+    assert 0.01 < done.pvalue < 0.2
+    assert sign_flip_test(x.tolist()) == pytest.approx(done.pvalue, abs=0.008)
+
+
+def test_equal_values_are_no_difference_and_the_least_p_is_two_in_all_flips() -> None:
+    assert sign_flip_test([0.0] * 6) == 1.0
+    assert sign_flip_test([0.1] * 6) == 2 / 64
+
+
+def test_holm_by_hand() -> None:
+    """Sorted 0.01, 0.02, 0.03, 0.5 become 4 · 0.01, 3 · 0.02, 2 · 0.03 and 0.5; none may fall below the one before."""
+    assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert holm([0.04, 0.03, 0.02]) == pytest.approx([0.06, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_alternatives_that_are_alike_are_rarely_told_apart() -> None:
+    """Any false finding among the ten pairs of five names for one method: in at most 5% of sweeps of ten seeds."""
+    random = np.random.default_rng(1)
+    sweeps = 400
+    false = 0
+    for _ in range(sweeps):
+        values = 0.97 + 0.01 * random.standard_normal((5, 10))
+        values += 0.01 * random.standard_normal(10)  # what a seed does to all of them
+        found = compare_all({f"method {i}": dict(enumerate(row)) for i, row in enumerate(values.tolist())})
+        false += any(pair.significant for pair in found)
+    # 5% of 400 are 20; the count's standard deviation is 4.4.
+    assert false <= 20 + 2 * 4.4
+
+
+def test_a_clear_difference_is_found() -> None:
+    random = np.random.default_rng(2)
+    noise = random.standard_normal(8) * 0.01
+    good = {seed: 0.97 + noise[seed] for seed in range(8)}
+    bad = {seed: 0.95 + noise[seed] + 0.001 * seed for seed in range(8)}
+    [pair] = compare_all({"good": good, "bad": bad})
+    assert (pair.first, pair.second, pair.seeds) == ("good", "bad", 8)
+    assert pair.difference == pytest.approx(0.02 - 0.0035)
+    assert pair.p == pair.adjusted == 2 / 256
+    assert pair.low is not None and pair.high is not None and 0 < pair.low < pair.difference < pair.high
+    assert pair.significant
+
+
+def test_only_the_seeds_that_both_finished_count() -> None:
+    [pair] = compare_all({"a": {1: 0.5, 2: 0.6, 3: 0.7}, "b": {2: 0.5, 3: 0.5, 4: 0.9}})
+    assert pair.seeds == 2
+    assert pair.difference == pytest.approx(0.15)
+    assert compare_all({"a": {1: 0.5}, "b": {1: 0.4}}) == []
+
+
+@pytest.mark.parametrize(("pairs", "least"), [(1, 6), (3, 7), (15, 10)])
+def test_the_fewest_seeds(pairs: int, least: int) -> None:
+    """2 / 2⁶ = 0.031 and 2 / 2⁵ = 0.063; times 3: 2⁷; times 15: 2¹⁰ gives 0.029, 2⁹ 0.059."""
+    assert least_seeds(pairs) == least
+
+
+def test_the_number_of_seeds_is_that_of_the_paired_t_test() -> None:
+    """An effect of half a standard deviation at 5% and 80% power takes 34 pairs (Cohen 1988; G*Power)."""
+    x = np.array([-1.0, 1.0] * 10)
+    x = 0.5 + x / x.std(ddof=1)
+    assert seeds_for(x.tolist(), 1) == 34
+    assert seeds_for((10 * x).tolist(), 1) == 34
+    assert (seeds_for(x.tolist(), 15) or 0) > 34
+
+
+def test_the_number_of_seeds_at_the_extremes() -> None:
+    assert seeds_for([0.5] * 4, 3) == least_seeds(3)
+    assert seeds_for([0.0] * 4, 3) is None
+    assert seeds_for([1.0, -1.0, 1.0, -0.99999], 1) is None
+    assert seeds_for([1.0, 1.001, 0.999], 1) == least_seeds(1)
+
+
+def test_significance_is_after_the_correction() -> None:
+    pair = Comparison("a", "b", 0.1, 0.05, 0.15, 0.02, 0.06, 8, 9)
+    assert not pair.significant
