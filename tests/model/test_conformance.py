@@ -21,9 +21,9 @@ SHAPES = [(12, 10, 1), (7,)]
 SMALL: dict[
     str, dict[str, Any]
 ] = {  # where a model of the default size takes long; else the defaults are tested
-    "convnet": {"filters": [3, 4], "convs": 1, "hidden": [6]},
+    "convnet": {"filters": [4, 6], "convs": 1, "hidden": [6]},
     "vgg": {"width": 4, "hidden": [16]},
-    "resnet": {"depth": 8, "width": 3},
+    "resnet": {"depth": 8, "width": 4},
     "wide_resnet": {"depth": 10, "widen": 1},
     "fmp_net": {"filters": 2, "blocks": 5},
     "residual_mlp": {"width": 6, "blocks": 2, "inner": 16},
@@ -32,6 +32,26 @@ SMALL: dict[
 OUTPUTS = 4
 KEY = jax.random.key(1)
 RATE = 0.3
+NEEDS: dict[str, dict[str, Any]] = {
+    "overlapping": {"pooling": "fractional"}
+}  # what a switch makes sense with
+FORMS: list[dict[str, Any]] = [  # of norms, poolings and DropConnect; of each what the model has
+    {
+        **{"norm": "group", "groups": 2, "pooling": "fractional", "test_poolings": 3},
+        **{"dropconnect": RATE, "dropconnect_mask": "example"},
+    },
+    {
+        "norm": "layer",
+        "pooling": "fractional",
+        "sequence": "random",
+        "overlapping": False,
+        "test_poolings": 2,
+    },
+    {
+        **{"norm": "none", "batch_norm": False, "dropconnect": RATE},
+        **{"dropconnect_inference": "gaussian", "dropconnect_samples": 5},
+    },
+]
 
 
 def floats(name: str) -> list[str]:
@@ -43,13 +63,27 @@ def floats(name: str) -> list[str]:
     ]
 
 
+def forms(name: str) -> list[dict[str, Any]]:
+    """Those of FORMS that this model has."""
+    known = catalog.parameters("model", name)
+    found = [{option: value for option, value in form.items() if option in known} for form in FORMS]
+    return [form for i, form in enumerate(found) if form and form not in found[:i]]
+
+
 def switches(name: str) -> list[dict[str, Any]]:
-    """The defaults; every bool turned; the floats set, those that skip whole blocks apart from the others."""
-    options = inspect.signature(catalog.find("model", name)).parameters.values()
-    turned = [{option.name: not option.default} for option in options if isinstance(option.default, bool)]
+    """The defaults; every bool turned; the floats set, those that skip whole blocks apart from the others; forms."""
+    options = inspect.signature(catalog.find("model", name)).parameters
+    turned = [
+        {
+            option: not one.default,
+            **{key: value for key, value in NEEDS.get(option, {}).items() if key in options},
+        }
+        for option, one in options.items()
+        if isinstance(one.default, bool)
+    ]
     rates = dict.fromkeys(floats(name), RATE)
     survival = {option: rates.pop(option) for option in ("p_last",) if option in rates}
-    return [{}, *turned, *([rates] if rates else []), *([survival] if survival else [])]
+    return [{}, *turned, *([rates] if rates else []), *([survival] if survival else []), *forms(name)]
 
 
 @pytest.fixture
@@ -98,7 +132,11 @@ def _noted(result: tuple, said: list) -> tuple:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [pytest.param(name, on, id="-".join([name, *on])) for name in NAMES for on in switches(name)],
+    [
+        pytest.param(name, on, id="-".join([name, *map(str, on.values())]))
+        for name in NAMES
+        for on in switches(name)
+    ],
 )
 def test_every_parameter_is_trained(build, name, options):
     """Shapes are right, and no gradient vanishes, as that of a bias before batch norm would."""
@@ -119,9 +157,16 @@ def test_every_parameter_is_trained(build, name, options):
             assert skipped or np.abs(gradient).max() > 1e-9, jax.tree_util.keystr(path)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_evaluation_has_no_noise_and_examples_do_not_see_each_other(build, name):
-    model = build(name, **dict.fromkeys(floats(name), RATE))
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        pytest.param(name, on, id="-".join([name, *map(str, on.values())]))
+        for name in NAMES
+        for on in [dict.fromkeys(floats(name), RATE), *forms(name)]
+    ],
+)
+def test_an_evaluation_has_no_noise_and_examples_do_not_see_each_other(build, name, options):
+    model = build(name, **options)
     x = inputs(model)[0]
 
     params, stats = start(model, x)
@@ -139,6 +184,17 @@ def test_traced_rates_are_the_static_ones(build, name):
         return build(name, **rates).apply(params, stats, x, KEY, jnp.ones(3))[0]
 
     np.testing.assert_allclose(jax.jit(run)(rates), jax.jit(lambda: run(rates))(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if "dropconnect_mask" in catalog.parameters("model", n)])
+def test_a_mask_of_dropconnect_serves_the_batch_or_an_example(build, name):
+    """Two equal examples have equal outputs under one mask, and different ones under their own."""
+    nets = {mask: build(name, dropconnect=RATE, dropconnect_mask=mask) for mask in ("batch", "example")}
+    x = inputs(nets["batch"])[-1][:1].repeat(2, 0)
+    params, stats = start(nets["batch"], x)
+    found = jax.jit(lambda: {mask: net.apply(params, stats, x, KEY, None)[0] for mask, net in nets.items()})()
+    np.testing.assert_allclose(found["batch"][0], found["batch"][1], rtol=1e-12)
+    assert np.abs(found["example"][0] - found["example"][1]).max() > 1e-6
 
 
 @pytest.mark.parametrize("name", NAMES)

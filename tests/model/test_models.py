@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from nnrun.layer.conv import conv
 from nnrun.layer.dense import dense
@@ -127,8 +128,21 @@ def test_a_layer_added_behind_does_not_change_the_weights_before():
     (sequential(2, [conv(3)]), IMAGE, "dense needs a vector per example, got shape (28, 28, 3)"),
     (sequential(2, [flatten(), conv(3)]), IMAGE, "conv needs images (h, w, c), got shape (784,)"),
     (sequential(2, [flatten(), max_pool()]), IMAGE, "max_pool needs images (h, w, c), got shape (784,)"),
-    (lenet(10), (30,), "conv needs images (h, w, c), got shape (30,)"),
-    (lenet(10, filters=[1] * 5), IMAGE, "max_pool of size 2 does not fit into images of shape (1, 1, 1)"),
+    *[
+        (net(10), (30,), "it takes images (h, w, c) only; write model: {name: mlp, hidden: [128]}")
+        for net in (lenet, convnet, vgg, resnet, wide_resnet, fmp_net, vit)
+    ],
+    (
+        lenet(10, filters=[1] * 5), IMAGE,
+        "max_pool of size 2 does not fit into images of shape (1, 1, 1); pool less often before it",
+    ),
+    (vit(10, patch=5), (32, 32, 3), "images of shape (32, 32, 3) cannot be cut into patches of 5 × 5; write patch: 4"),
+    (vit(10, width=30, heads=4), (32, 32, 3), "width 30 cannot be divided among 4 heads; write a multiple of 4"),
+    (
+        fmp_net(10, blocks=5), (32, 32, 3),
+        "5 blocks take images up to 25 × 25, got (32, 32, 3); write blocks: 6, or a larger ratio",
+    ),
+    (convnet(10, norm="group", groups=5), IMAGE, "groups: 5 does not divide 32 channels; write 4"),
 ])  # fmt: skip
 def test_misuse_is_told_in_one_line(model, x_shape, says):
     with pytest.raises(ValueError) as caught:
@@ -156,13 +170,41 @@ def test_resnet_20_by_hand():
     assert count(resnet(10, shortcut="project"), CIFAR) == count(resnet(10), CIFAR) + 16 * 32 + 32 * 64
 
 
+def test_resnet_without_norms_has_biases_instead():
+    """One number for each channel of a convolution where batch norm has two; other norms have as many as it has."""
+    one_each = 7 * 16 + 6 * 32 + 6 * 64
+    assert count(resnet(10, norm="none"), CIFAR) == count(resnet(10), CIFAR) - one_each
+    for norm in ("group", "layer"):
+        assert shapes(resnet(10, norm=norm), CIFAR) == shapes(resnet(10), CIFAR)
+        assert jax.eval_shape(lambda norm=norm: resnet(10, 8, norm=norm).init(KEY, CIFAR)[1]) == {}
+    assert shapes(convnet(10, norm="none"), CIFAR) == shapes(convnet(10, batch_norm=False), CIFAR)
+    assert shapes(convnet(10, norm="group", batch_norm=False), CIFAR) == shapes(convnet(10), CIFAR)
+
+
+def test_a_group_norm_is_that_of_torch_inside_a_net():
+    """conv → group norm → relu → 2 × 2 max pooling → dense, with the same numbers in torch."""
+    torch = pytest.importorskip("torch")
+    model = convnet(3, [4], 1, 3, [], norm="group", groups=2)
+    rng = np.random.default_rng(3)
+    shape_of = jax.eval_shape(lambda: model.init(KEY, (6, 6, 2))[0])
+    params = jax.tree.map(lambda a: rng.normal(size=a.shape).astype(np.float32), shape_of)
+    x = rng.normal(size=(2, 6, 6, 2)).astype(np.float32)
+    stage, tensor = params["stage_1"], torch.from_numpy
+    kernel = tensor(stage["conv_1"]["kernel"].transpose(3, 2, 0, 1).copy())
+    y = torch.nn.functional.conv2d(tensor(x.transpose(0, 3, 1, 2).copy()), kernel, padding=1)
+    norm = tensor(stage["norm_1"]["scale"]), tensor(stage["norm_1"]["bias"])
+    y = torch.nn.functional.max_pool2d(torch.relu(torch.nn.functional.group_norm(y, 2, *norm)), 2)
+    y = y.permute(0, 2, 3, 1).reshape(2, -1).numpy() @ params["output"]["kernel"] + params["output"]["bias"]
+    found = model.apply(params, {}, jnp.asarray(x), None, None)[0]
+    np.testing.assert_allclose(found, y, rtol=1e-3, atol=1e-4)
+
+
 def test_fractional_pooling_halves_as_max_pooling_does():
     for side in (8, 14, 28, 32, 36):
-        fractional, plain = (
-            shapes(convnet(10, [4], 1, 3, [5], pooling=pooling), (side, side, 1))
-            for pooling in ("fractional", "max")
-        )
-        assert fractional == plain
+        plain = shapes(convnet(10, [4], 1, 3, [5]), (side, side, 1))
+        for sequence, overlapping in itertools.product(("random", "pseudorandom"), (True, False)):
+            options = {"pooling": "fractional", "sequence": sequence, "overlapping": overlapping}
+            assert shapes(convnet(10, [4], 1, 3, [5], **options), (side, side, 1)) == plain
 
 
 WIDE = [
@@ -220,10 +262,14 @@ def test_the_sizes_of_fractional_nets_are_the_papers():
     assert count(fmp_net(10), (28, 28, 1)) == convs + 224 * 256 + 256 + 2570
 
 
-def test_averaging_poolings_averages_probabilities():
+@pytest.mark.parametrize("make", [
+    lambda draws: fmp_net(4, 3, 3, test_poolings=draws),
+    lambda draws: convnet(4, [3], 1, 3, [5], norm="none", pooling="fractional", test_poolings=draws),
+])  # fmt: skip
+def test_averaging_poolings_averages_probabilities(make):
     """Twelve draws: the mean of the softmax of twelve nets, each with fixed regions of its own."""
     x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 9, 9, 1)), jnp.float32)
-    net = {draws: fmp_net(4, 3, 3, test_poolings=draws) for draws in (1, 2, 12)}
+    net = {draws: make(draws) for draws in (1, 2, 12)}
     params, stats, _ = net[1].init(KEY, (9, 9, 1))
     p = {draws: np.exp(jax.jit(model.apply)(params, stats, x, None, None)[0]) for draws, model in net.items()}
     p[1] /= p[1].sum(1, keepdims=True)
@@ -240,9 +286,15 @@ def test_depth_and_shapes_that_do_not_fit_are_refused():
     for build, message in (
         (lambda: resnet(10, 21), r"depth 21 is not 6n \+ 2; write 20"),
         (lambda: wide_resnet(10, 20), r"depth 20 is not 6n \+ 4; write 22"),
-        (lambda: vit(10, patch=5).init(KEY, CIFAR), "patches of 5 × 5"),
-        (lambda: vit(10, width=30, heads=4).init(KEY, CIFAR), "30 cannot be divided among 4 heads"),
-        (lambda: fmp_net(10, blocks=5).init(KEY, CIFAR), "take images up to 25 × 25"),
+        (lambda: convnet(10, test_poolings=3), "are fractional pooling's; write pooling: fractional"),
+        (lambda: vgg(10, overlapping=False), "are fractional pooling's; write pooling: fractional"),
+        (lambda: convnet(10, hidden=[], dropconnect=0.5), "nothing to drop"),
+        (lambda: convnet(10, hidden=[8], norm="group"), "8 groups of 8 hidden units leave 0 of each"),
+        (lambda: vit(10, dropconnect_inference="gaussian"), "write dropconnect: 0.5"),
+        (
+            lambda: fmp_net(10, batch_norm=True, dropconnect=0.5, dropconnect_inference="gaussian"),
+            "a norm there is",
+        ),
         (
             lambda: mlp(10, [5], batch_norm=True, dropconnect=0.5, dropconnect_inference="gaussian"),
             "batch_norm: false",
@@ -270,3 +322,51 @@ def test_skipped_layers_have_the_same_names_in_every_form():
     """A checkpoint of a net with stochastic depth or DropConnect is one of the plain net."""
     assert shapes(resnet(10, 8)) == shapes(resnet(10, 8, p_last=0.5, dropout=0.3))
     assert shapes(mlp(10, [5])) == shapes(mlp(10, [5], dropconnect=0.5, dropout=0.2))
+    for net in (
+        convnet,
+        vgg,
+        lambda outputs, **o: resnet(outputs, 8, **o),
+        wide_resnet,
+        fmp_net,
+        residual_mlp,
+        vit,
+    ):
+        assert shapes(net(10)) == shapes(net(10, dropconnect=0.5))
+
+
+def test_gaussian_inference_of_a_residual_block_by_hand():
+    """E relu(u) = μ Φ(μ/σ) + σ φ(μ/σ) for u ~ N(μ, σ²), inside x + dense(relu(u))."""
+    rate = 0.25  # of 65536 a whole number, so the exact rate
+    options = {"batch_norm": False, "dropconnect": rate, "dropconnect_inference": "gaussian"}
+    model = residual_mlp(3, 4, 1, 6, **options, dropconnect_samples=4000)
+    rng = np.random.default_rng(5)
+    shape_of = jax.eval_shape(lambda: model.init(KEY, (5,))[0])
+    params = jax.tree.map(lambda a: rng.normal(size=a.shape).astype(np.float32), shape_of)
+    x = rng.normal(size=(2, 5)).astype(np.float32)
+
+    def dense_of(layer, x):
+        return x @ layer["kernel"] + layer["bias"]
+
+    block = params["block_1"]["branch"]
+    h = dense_of(params["input"], x)
+    mean = dense_of(block["dense_1"], h)
+    deviation = np.sqrt(rate / (1 - rate) * dense_of({k: v**2 for k, v in block["dense_1"].items()}, h**2))
+    bent = mean * scipy.stats.norm.cdf(mean / deviation) + deviation * scipy.stats.norm.pdf(mean / deviation)
+    wanted = dense_of(params["output"], np.maximum(h + dense_of(block["dense_2"], bent), 0))
+    found = model.apply(params, {}, jnp.asarray(x), None, None)[0]
+    np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=2e-3)
+
+
+def test_a_fractional_net_of_one_block_drops_behind_it():
+    """Biases start at 0, so where nearly everything is dropped nothing is put out; without noise all is there."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 4, 1)), jnp.float32)
+    plain, dropped = fmp_net(3, 2, 1), fmp_net(3, 2, 1, dropout_last=0.99999)
+    params, stats, _ = plain.init(KEY, (4, 4, 1))
+
+    def outputs(key):
+        return [net.apply(params, stats, x, key, None)[0] for net in (plain, dropped)]
+
+    full, none = outputs(KEY)
+    assert np.abs(full).max() > 0
+    np.testing.assert_array_equal(none, 0)
+    np.testing.assert_array_equal(*outputs(None))

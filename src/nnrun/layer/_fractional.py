@@ -41,7 +41,8 @@ def intervals(key: Array, size: int, outputs: int, sequence: Sequence, overlappi
     twos = end - 1 - outputs
     if not 0 <= twos <= outputs:
         raise ValueError(
-            f"fractional pooling from {size} to {outputs} rows: the ratio must lie between 1 and 2"
+            f"fractional pooling from {size} to {outputs} rows: the ratio must lie between 1 and 2; write another "
+            "ratio, or pool less often"
         )
     if sequence == "random":
         increments = np.array([2] * twos + [1] * (outputs - twos), np.int32)

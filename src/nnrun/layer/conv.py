@@ -40,7 +40,10 @@ def conv(
             )
         window = (kernel, kernel, x_shape[2], filters)
         if padding == "valid" and kernel > min(x_shape[:2]):
-            raise ValueError(f"conv with kernel {kernel} does not fit into images of shape {x_shape}")
+            raise ValueError(
+                f"conv with kernel {kernel} does not fit into images of shape {x_shape}; write a smaller one, or "
+                "padding: same"
+            )
         params = {"kernel": initialize(scheme, key, window)}
         if bias:
             params["bias"] = jnp.zeros(filters)

@@ -27,7 +27,9 @@ def max_pool(size: Count = 2, stride: Count | None = None) -> Layer:
         if len(x_shape) != 3:
             raise ValueError(f"max_pool needs images (h, w, c), got shape {x_shape}; use it before flatten")
         if size > min(x_shape[:2]):
-            raise ValueError(f"max_pool of size {size} does not fit into images of shape {x_shape}")
+            raise ValueError(
+                f"max_pool of size {size} does not fit into images of shape {x_shape}; pool less often before it"
+            )
         return ((x_shape[0] - size) // step + 1, (x_shape[1] - size) // step + 1, x_shape[2])
 
     return stateless(lambda x: _disjoint(x, size) if step == size else _overlapping(x, size, step), shape)

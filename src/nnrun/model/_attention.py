@@ -17,10 +17,11 @@ def patches(size: int, channels: int) -> Layer:
     project = conv(channels, size, stride=size, padding="valid", init="lecun_normal")
 
     def init(key, x_shape):
-        if len(x_shape) != 3:
-            raise ValueError(f"vit needs images (h, w, c), got shape {x_shape}")
         if x_shape[0] % size or x_shape[1] % size:
-            raise ValueError(f"images of shape {x_shape} cannot be cut into patches of {size} × {size}")
+            fits = [s for s in range(1, size) if not (x_shape[0] % s or x_shape[1] % s)]
+            raise ValueError(
+                f"images of shape {x_shape} cannot be cut into patches of {size} × {size}; write patch: {fits[-1]}"
+            )
         params, stats, (h, w, c) = project.init(key, x_shape)
         return params, stats, (h * w, c)
 

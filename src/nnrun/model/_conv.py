@@ -1,39 +1,118 @@
-"""Pieces that convolutional models share."""
+"""Convolutional models: stages of convolutions and pooling, then dense layers."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 from jax import Array
 
-from nnrun.layer._activations import Activation, activation_layer
+from nnrun.layer._activations import Activation
 from nnrun.layer._compose import serial
-from nnrun.layer.batch_norm import batch_norm
+from nnrun.layer._fractional import Sequence
 from nnrun.layer.conv import conv
+from nnrun.layer.dense import dense
 from nnrun.layer.dropout import dropout
+from nnrun.layer.flatten import flatten
 from nnrun.layer.fractional_max_pool import pooling_to
 from nnrun.layer.max_pool import max_pool
+from nnrun.model._draws import over_draws
+from nnrun.model._head import HeadNoise, hidden_layers
+from nnrun.model._images import images_only
+from nnrun.model._weights import DropConnect, Named, Norm, norm_layer, unit
 from nnrun.options import is_off
 from nnrun.types import Layer
 
-__all__ = ["Pooling", "conv_stage", "halving"]
+__all__ = ["Convolutions", "Pooling", "Pools", "conv_net", "norm_of"]
 
 Pooling = Literal["max", "fractional"]
 
 
-def halving(pooling: Pooling = "max") -> Layer:
-    """2 × 2 max pooling, or fractional pooling by √2 twice, to the same side; a side below 2, or 4, stays."""
-    if pooling == "max":
+class Pools(NamedTuple):
+    """How the stages of a net pool, and over how many draws of regions its predictions are averaged."""
+
+    kind: Pooling = "max"
+    sequence: Sequence = "pseudorandom"
+    overlapping: bool = True
+    test_poolings: int = 1
+
+
+class Convolutions(NamedTuple):
+    """What the stages of a net are like."""
+
+    stages: list[tuple[int, int]]  # of each: channels, number of convolutions
+    kernel: int
+    activation: Activation
+    norm: Layer | None  # before each activation, also in the dense layers
+    channel_dropout: Any  # rate of dropping whole channels behind each pooling
+    pools: Pools
+
+
+def conv_net(outputs: int, convolutions: Convolutions, hidden: list[int], noise: HeadNoise) -> Layer:
+    """Stages, each of convolutions and pooling → hidden dense layers → dense."""
+    pools, norm = convolutions.pools, convolutions.norm
+    if pools.kind == "max" and pools != Pools():
+        raise ValueError(
+            "sequence, overlapping and test_poolings are fractional pooling's; write pooling: fractional, or leave "
+            "them out"
+        )
+
+    def net(draw: Array | int) -> Layer:
+        pool = _halving(pools, draw)
+        stages = [
+            (f"stage_{i}", _stage(convolutions, filters, convs, pool))
+            for i, (filters, convs) in enumerate(convolutions.stages, start=1)
+        ]
+        head = hidden_layers(hidden, convolutions.activation, norm, noise)
+        return serial(
+            [*stages, ("flatten", flatten()), *head, ("output", dense(outputs, init="lecun_normal"))]
+        )
+
+    return images_only(over_draws(net, pools.test_poolings, outputs))
+
+
+def norm_of(norm: Norm | None, batch_norm: bool, groups: int, hidden: list[int]) -> Layer | None:
+    """The norm of a model that has both options; null leaves it to batch_norm."""
+    if norm == "group" and groups in hidden:
+        raise ValueError(
+            f"{groups} groups of {groups} hidden units leave 0 of each; write fewer groups, or norm: layer"
+        )
+    return norm_layer(norm or ("batch" if batch_norm else "none"), groups)
+
+
+def _stage(convolutions: Convolutions, filters: int, convs: int, pool: Layer) -> Layer:
+    """Convolutions, each with a norm and an activation, then pooling and dropout of whole channels."""
+    layers: Named = []
+    for i in range(1, convs + 1):
+        one = conv(filters, convolutions.kernel, bias=convolutions.norm is None)
+        layers += unit("conv", i, one, convolutions.norm, convolutions.activation, DropConnect())
+    layers += [("pool", pool)]
+    rate = convolutions.channel_dropout
+    return serial([*layers, *([] if is_off(rate) else [("dropout", dropout(rate, mask="channel"))])])
+
+
+def _halving(pools: Pools, draw: Array | int) -> Layer:
+    """2 × 2 max pooling, or fractional pooling by √2 twice, to the same side; a side below 2, or 4, stays.
+
+    draw   which regions there are without noise
+    """
+    if pools.kind == "max":
         return _where_it_fits(max_pool(2), 2)
-    first = pooling_to(lambda side: max(-(-side // 2), round(side / 2**0.5)), "pseudorandom", True, _regions)
+
+    def to(shrunk):
+        return pooling_to(shrunk, pools.sequence, pools.overlapping, regions)
+
+    def regions(_):
+        return jax.random.fold_in(jax.random.key(0), draw)
+
+    first = to(lambda side: max(-(-side // 2), round(side / 2**0.5)))
 
     def init(key, x_shape):
         return second(x_shape).init(key, first.init(key, x_shape)[2])
 
     def second(x_shape):
         halves = {first.init(None, (side, side, 1))[2][0]: side // 2 for side in x_shape[:2]}
-        return pooling_to(halves.__getitem__, "pseudorandom", True, _regions)
+        return to(halves.__getitem__)
 
     def apply(params, stats, x, key, weight):
         keys = (None, None) if key is None else (jax.random.fold_in(key, 0), jax.random.fold_in(key, 1))
@@ -41,10 +120,6 @@ def halving(pooling: Pooling = "max") -> Layer:
         return second(x.shape[1:3]).apply(params, stats, between, keys[1], weight)
 
     return _where_it_fits(Layer(init, apply), 4)
-
-
-def _regions(draw: Array) -> Array:
-    return jax.random.fold_in(jax.random.key(0), draw)
 
 
 def _where_it_fits(pool: Layer, least: int) -> Layer:
@@ -57,23 +132,3 @@ def _where_it_fits(pool: Layer, least: int) -> Layer:
         return pool.apply(params, stats, x, key, weight) if min(x.shape[1:3]) >= least else (x, stats)
 
     return Layer(init, apply)
-
-
-def conv_stage(
-    filters: int,
-    convs: int,
-    kernel: int,
-    activation: Activation,
-    normalised: bool,
-    channel_dropout: Any,
-    pooling: Pooling,
-) -> Layer:
-    """Convolutions, each with batch norm and an activation, then pooling and dropout of whole channels."""
-    layers: list[tuple[str, Layer]] = []
-    for i in range(1, convs + 1):
-        layers += [(f"conv_{i}", conv(filters, kernel, bias=not normalised))]
-        layers += [(f"norm_{i}", batch_norm())] if normalised else []
-        layers += [(f"activation_{i}", activation_layer(activation))]
-    layers += [("pool", halving(pooling))]
-    layers += [] if is_off(channel_dropout) else [("dropout", dropout(channel_dropout, mask="channel"))]
-    return serial(layers)

@@ -8,19 +8,19 @@ import jax.numpy as jnp
 
 from nnrun.layer._compose import serial, stateless
 from nnrun.layer._residual import DepthMask, DepthRule, residual_block, survivals
-from nnrun.layer.batch_norm import batch_norm
 from nnrun.layer.conv import conv
 from nnrun.layer.dense import dense
 from nnrun.layer.dropout import dropout
 from nnrun.layer.global_average_pool import global_average_pool
 from nnrun.layer.relu import relu
+from nnrun.model._images import images_only
+from nnrun.model._weights import DropConnect, Named, weighted
 from nnrun.options import is_off
 from nnrun.types import Layer
 
 __all__ = ["Blocks", "Shortcut", "residual_net"]
 
 Shortcut = Literal["pad", "project"]
-Named = list[tuple[str, Layer]]
 
 
 class Blocks(NamedTuple):
@@ -34,12 +34,14 @@ class Blocks(NamedTuple):
     p_last: Any  # survival probability of the last block; None: all are always there
     rule: DepthRule
     mask: DepthMask
+    norm: Layer | None  # behind each convolution, or before it; without one the convolutions have biases
+    drop: DropConnect  # of the convolutions of the blocks
 
 
 def residual_net(outputs: int, stem: int, blocks: Blocks) -> Layer:
     """conv (stem channels) → blocks, the first of the second and third stage with stride 2 → mean → dense."""
-    layers: Named = [("conv", conv(stem, 3, bias=False))]
-    layers += [] if blocks.preactivation else [("norm", batch_norm()), ("relu", relu())]
+    layers: Named = [("conv", conv(stem, 3, bias=blocks.norm is None))]
+    layers += [] if blocks.preactivation else _normed(blocks, "norm", "relu")
     chances = survivals(blocks.p_last, 3 * blocks.per_stage, blocks.rule)
     channels = stem
     for i, survival in enumerate(chances):
@@ -47,21 +49,28 @@ def residual_net(outputs: int, stem: int, blocks: Blocks) -> Layer:
         width, stride = blocks.widths[stage], 2 if stage and not position else 1
         layers += [(f"block_{i + 1}", _block(blocks, channels, width, stride, survival))]
         channels = width
-    layers += [("last_norm", batch_norm()), ("last_relu", relu())] if blocks.preactivation else []
-    return serial([*layers, ("pool", global_average_pool()), ("output", dense(outputs, init="lecun_normal"))])
+    layers += _normed(blocks, "last_norm", "last_relu") if blocks.preactivation else []
+    layers += [("pool", global_average_pool()), ("output", dense(outputs, init="lecun_normal"))]
+    return images_only(serial(layers))
+
+
+def _normed(blocks: Blocks, norm: str, relu_name: str | None) -> Named:
+    """The norm, if there is one, and a relu, if it has a name."""
+    layers: Named = [] if blocks.norm is None else [(norm, blocks.norm)]
+    return layers + ([] if relu_name is None else [(relu_name, relu())])
 
 
 def _block(blocks: Blocks, channels: int, width: int, stride: int, survival: Any) -> Layer:
-    convs = conv(width, 3, stride, bias=False), conv(width, 3, bias=False)
+    convs = [weighted(conv(width, 3, step, bias=blocks.norm is None), blocks.drop) for step in (stride, 1)]
     noise: Named = [] if is_off(blocks.dropout) else [("dropout", dropout(blocks.dropout))]
     beside = _shortcut(blocks.shortcut, channels, width, stride)
     if not blocks.preactivation:
-        branch = [("conv_1", convs[0]), ("norm_1", batch_norm()), ("relu_1", relu()), *noise]
-        branch += [("conv_2", convs[1]), ("norm_2", batch_norm())]
+        branch = [("conv_1", convs[0]), *_normed(blocks, "norm_1", "relu_1"), *noise]
+        branch += [("conv_2", convs[1]), *_normed(blocks, "norm_2", None)]
         added = residual_block(serial(branch), beside, survival, blocks.mask)
         return serial([("sum", added), ("relu", relu())])
-    branch = [("norm_1", batch_norm()), ("relu_1", relu()), ("conv_1", convs[0])]
-    branch += [("norm_2", batch_norm()), ("relu_2", relu()), *noise, ("conv_2", convs[1])]
+    branch = [*_normed(blocks, "norm_1", "relu_1"), ("conv_1", convs[0])]
+    branch += [*_normed(blocks, "norm_2", "relu_2"), *noise, ("conv_2", convs[1])]
     return serial([("sum", residual_block(serial(branch), beside, survival, blocks.mask))])
 
 

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 from nnrun.layer._activations import Activation
-from nnrun.layer._compose import serial
-from nnrun.layer.dense import dense
-from nnrun.layer.flatten import flatten
-from nnrun.model._conv import Pooling, conv_stage
-from nnrun.model._head import HeadNoise, Inference, hidden_layers
+from nnrun.layer._fractional import Sequence
+from nnrun.model._conv import Convolutions, Pooling, Pools, conv_net, norm_of
+from nnrun.model._head import HeadNoise
+from nnrun.model._weights import DropConnect, Inference, Mask, Norm
 from nnrun.options import Count, Fraction, Widths
 from nnrun.types import Layer
 
@@ -20,11 +19,18 @@ def convnet(
     hidden: list[Count] = [256],  # noqa: B006 - read only
     activation: Activation = "relu",
     batch_norm: bool = True,
+    norm: Norm | None = None,
+    groups: Count = 8,
     pooling: Pooling = "max",
+    sequence: Sequence = "pseudorandom",
+    overlapping: bool = True,
+    test_poolings: Count = 1,
     channel_dropout: Fraction = 0.0,
     dropout: Fraction = 0.0,
     dropconnect: Fraction = 0.0,
+    dropconnect_mask: Mask = "batch",
     dropconnect_inference: Inference = "mean",
+    dropconnect_samples: Count = 1000,
 ) -> Layer:
     """Convnet: stages of convolutions and pooling, then dense layers, as in cs231n.
 
@@ -36,20 +42,25 @@ def convnet(
     hidden                 units of the dense layers behind them; []: none
     activation             relu, tanh or gelu
     batch_norm             normalise before each activation (the layer before has no bias)
+    norm                   batch, group, layer (over the channels of each place) or none; null: as batch_norm says
+    groups                 of group norm, which must divide all filters and hidden
     pooling                max: 2 × 2; fractional: by √2 twice, over regions drawn at random
+    sequence               of fractional: pseudorandom or random, see `nnrun list layer fractional_max_pool`
+    overlapping            of fractional: whether neighbouring regions share a row or column
+    test_poolings          of fractional: predictions are the mean over so many fixed draws of regions
     channel_dropout        rate of dropping whole channels behind each pooling, in [0, 1)
     dropout                rate on the dense hidden layers, in [0, 1)
     dropconnect            rate on the weights of the dense hidden layers, in [0, 1)
-    dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`
+    dropconnect_mask       one mask a batch, or one for each example
+    dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`; gaussian goes without a norm
+    dropconnect_samples    of gaussian
 
     Parameters, of images 32 × 32 × 3 and 10 outputs: by default 0.8 M; filters [32, 64] with one convolution
     and no hidden layer 0.06 M; filters [64, 128, 256] 2.2 M.
     Source: the course's notes on convolutional networks, and its assignment 2.
     """
-    stages = [
-        (f"stage_{i}", conv_stage(width, convs, kernel, activation, batch_norm, channel_dropout, pooling))
-        for i, width in enumerate(filters, start=1)
-    ]
-    noise = HeadNoise(dropout, dropconnect=dropconnect, inference=dropconnect_inference)
-    head = hidden_layers(hidden, activation, batch_norm, noise)
-    return serial([*stages, ("flatten", flatten()), *head, ("output", dense(outputs, init="lecun_normal"))])
+    drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
+    pools = Pools(pooling, sequence, overlapping, test_poolings)
+    before, stages = norm_of(norm, batch_norm, groups, hidden), [(width, convs) for width in filters]
+    convolutions = Convolutions(stages, kernel, activation, before, channel_dropout, pools)
+    return conv_net(outputs, convolutions, hidden, HeadNoise(dropout, drop=drop))

@@ -1,21 +1,24 @@
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from annotated_types import Gt, Lt
-from jax import Array, lax
+from jax import Array
 
-from nnrun.layer._activations import Activation, activation_layer
+from nnrun.layer._activations import Activation
 from nnrun.layer._compose import serial, stateless
 from nnrun.layer._fractional import Sequence
-from nnrun.layer.batch_norm import batch_norm as batch_norm_layer
 from nnrun.layer.conv import conv
 from nnrun.layer.dense import dense
 from nnrun.layer.dropout import dropout
 from nnrun.layer.flatten import flatten
 from nnrun.layer.fractional_max_pool import pooling_to
+from nnrun.model._draws import over_draws
+from nnrun.model._images import images_only
+from nnrun.model._weights import DropConnect, Inference, Mask, Named, norm_layer, unit
 from nnrun.options import Count, FixedMark, Fraction, is_off
 from nnrun.types import Layer
 
@@ -35,6 +38,10 @@ def fmp_net(
     activation: Activation = "relu",
     batch_norm: bool = False,
     dropout_last: Fraction = 0.0,
+    dropconnect: Fraction = 0.0,
+    dropconnect_mask: Mask = "batch",
+    dropconnect_inference: Inference = "mean",
+    dropconnect_samples: Count = 1000,
 ) -> Layer:
     """Graham's net with fractional max pooling: (nC2 − FMP)ₖ − C2 − C1 − output.
 
@@ -42,38 +49,55 @@ def fmp_net(
     1 × 1 convolution, and the outputs.  The image is put into the middle of zeros so that the last pooling ends
     at 2 × 2: six blocks with ratio √2 take sides up to 36, twelve with ∛2 up to 94.
 
-    filters        n: 32 and 64 in the paper's nets for MNIST and CIFAR
-    blocks         k: 6 with ratio √2, 12 with ∛2 = 1.26
-    ratio          by which each pooling shrinks a side, in (1, 2)
-    sequence       pseudorandom or random, see `nnrun list layer fractional_max_pool`
-    overlapping    whether neighbouring regions share a row or column
-    test_poolings  without noise: the mean of the predicted probabilities (of one output: of the output) over so
-                   many fixed draws of regions
-    activation     relu, tanh or gelu (the paper has a leaky relu)
-    batch_norm     normalise before each activation (not in the paper)
-    dropout_last   rate behind the last block, in [0, 1), rising linearly from 0 at the first; the paper's is 0.5
+    filters                n: 32 and 64 in the paper's nets for MNIST and CIFAR
+    blocks                 k: 6 with ratio √2, 12 with ∛2 = 1.26
+    ratio                  by which each pooling shrinks a side, in (1, 2)
+    sequence               pseudorandom or random, see `nnrun list layer fractional_max_pool`
+    overlapping            whether neighbouring regions share a row or column
+    test_poolings          predictions are the mean over so many fixed draws of regions
+    activation             relu, tanh or gelu (the paper has a leaky relu)
+    batch_norm             normalise before each activation (not in the paper)
+    dropout_last           rate behind the last block, in [0, 1), rising from 0 at the first; the paper's is 0.5
+    dropconnect            rate on weights and biases of all convolutions, in [0, 1)
+    dropconnect_mask       one mask a batch, or one for each example
+    dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`; gaussian goes without batch_norm
+    dropconnect_samples    of gaussian
 
     | filters, blocks, ratio, 10 outputs | 8, 6, √2 | 16, 6, √2 | 32, 6, √2 | 64, 12, ∛2 |
     | parameters                         | 0.03 M   | 0.13 M    | 0.52 M    | 12.7 M     |
 
     Source: Graham 2014, "Fractional max-pooling", section 4.
     """
+    sizes = sides(blocks, ratio)
+    norm = norm_layer("batch" if batch_norm else "none")
+    drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
 
-    def with_regions(test_key: Any) -> Layer:
-        sizes = sides(blocks, ratio)
-        layers: list[tuple[str, Layer]] = [("embed", _embedded(sizes[0][0], blocks))]
+    def convolved(number: int, window: int) -> Named:
+        one = conv(filters * number, window, padding="valid", bias=not batch_norm)
+        return unit("conv", number, one, norm, activation, drop)
+
+    def net(draw: Array | int) -> Layer:
+        layers: Named = [("embed", _embedded(sizes[0][0], blocks, ratio))]
         for i, (_, before, after) in enumerate(sizes, start=1):
-            layers += _convolved(f"{i}", filters * i, 2, activation, batch_norm)
-            shrunk = {before: after}.__getitem__
-            layers += [(f"pool_{i}", pooling_to(shrunk, sequence, overlapping, test_key(i)))]
-            share = (i - 1) / (blocks - 1) if blocks > 1 else 1.0
-            rate = 0.0 if is_off(dropout_last) or share == 0 else dropout_last * share
+            pool = pooling_to({before: after}.__getitem__, sequence, overlapping, _regions(i, draw))
+            layers += [*convolved(i, 2), (f"pool_{i}", pool)]
+            rate = _rising(dropout_last, i, blocks)
             layers += [] if is_off(rate) else [(f"dropout_{i}", dropout(rate))]
-        layers += _convolved(f"{blocks + 1}", filters * (blocks + 1), 2, activation, batch_norm)
-        layers += _convolved(f"{blocks + 2}", filters * (blocks + 2), 1, activation, batch_norm)
+        layers += [*convolved(blocks + 1, 2), *convolved(blocks + 2, 1)]
         return serial([*layers, ("flatten", flatten()), ("output", dense(outputs, init="lecun_normal"))])
 
-    return _over_draws(with_regions, test_poolings, outputs)
+    return images_only(over_draws(net, test_poolings, outputs))
+
+
+def _rising(last: Any, block: int, blocks: int) -> Any:
+    """The dropout rate behind a block: from 0 at the first to `last`; the plain 0 where there is none."""
+    share = (block - 1) / (blocks - 1) if blocks > 1 else 1.0
+    return 0.0 if is_off(last) or share == 0 else last * share
+
+
+def _regions(block: int, draw: Array | int) -> Any:
+    """From which key a block draws its regions without noise."""
+    return lambda _: jax.random.fold_in(jax.random.fold_in(jax.random.key(0), block), draw)
 
 
 def sides(blocks: int, ratio: float) -> list[tuple[int, int, int]]:
@@ -86,15 +110,15 @@ def sides(blocks: int, ratio: float) -> list[tuple[int, int, int]]:
     return found[::-1]
 
 
-def _embedded(side: int, blocks: int) -> Layer:
+def _embedded(side: int, blocks: int, ratio: float) -> Layer:
     """Zeros around images, up to `side`."""
 
     def shape(x_shape):
-        if len(x_shape) != 3:
-            raise ValueError(f"fmp_net needs images (h, w, c), got shape {x_shape}")
         if max(x_shape[:2]) > side:
+            enough = next(more for more in itertools.count(1) if sides(more, ratio)[0][0] >= max(x_shape[:2]))
             raise ValueError(
-                f"{blocks} blocks take images up to {side} × {side}, got {x_shape}; use more blocks or a larger ratio"
+                f"{blocks} blocks take images up to {side} × {side}, got {x_shape}; write blocks: {enough}, or a "
+                "larger ratio"
             )
         return (side, side, x_shape[2])
 
@@ -103,38 +127,3 @@ def _embedded(side: int, blocks: int) -> Layer:
         return jnp.pad(x, ((0, 0), *pads, (0, 0)))
 
     return stateless(embed, shape)
-
-
-def _convolved(
-    name: str, channels: int, window: int, activation: Activation, normalised: bool
-) -> list[tuple[str, Layer]]:
-    layers = [(f"conv_{name}", conv(channels, window, padding="valid", bias=not normalised))]
-    layers += [(f"norm_{name}", batch_norm_layer())] if normalised else []
-    return [*layers, (f"activation_{name}", activation_layer(activation))]
-
-
-def _over_draws(with_regions: Any, draws: int, outputs: int) -> Layer:
-    """The net; without noise, the average of its predictions over several draws of regions."""
-
-    def keyed(draw: Array | int) -> Layer:
-        def test_key(block: int) -> Any:
-            return lambda _: jax.random.fold_in(jax.random.fold_in(jax.random.key(0), block), draw)
-
-        return with_regions(test_key)
-
-    plain = keyed(0)
-
-    def apply(params, stats, x, key, weight):
-        if key is not None or draws == 1:
-            return plain.apply(params, stats, x, key, weight)
-
-        def prediction(draw):
-            y, new = keyed(draw).apply(params, stats, x, None, weight)
-            return (jax.nn.log_softmax(y) if outputs > 1 else y), new
-
-        first, new = prediction(jnp.uint32(0))
-        join = jnp.logaddexp if outputs > 1 else jnp.add
-        total = lax.fori_loop(1, draws, lambda i, y: join(y, prediction(i)[0]), first)
-        return (total - jnp.log(jnp.asarray(draws, total.dtype)) if outputs > 1 else total / draws), new
-
-    return Layer(plain.init, apply)

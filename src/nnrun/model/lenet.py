@@ -5,6 +5,7 @@ from nnrun.layer._compose import serial
 from nnrun.layer.batch_norm import batch_norm as batch_norm_layer
 from nnrun.layer.conv import conv
 from nnrun.layer.max_pool import max_pool
+from nnrun.model._images import images_only
 from nnrun.model.mlp import mlp
 from nnrun.options import Count, Fraction, Widths
 from nnrun.types import Layer
@@ -38,4 +39,4 @@ def lenet(
         layers += [(f"conv_norm_{i}", batch_norm_layer())] if batch_norm else []
         layers += [(f"conv_activation_{i}", activation_layer(activation)), (f"pool_{i}", max_pool(2))]
     head = mlp(outputs, hidden, activation=activation, batch_norm=batch_norm, dropout=dropout)
-    return serial([*layers, ("dense", head)])
+    return images_only(serial([*layers, ("dense", head)]))

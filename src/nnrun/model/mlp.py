@@ -8,7 +8,8 @@ from nnrun.layer._initializers import Initializer
 from nnrun.layer.dense import dense
 from nnrun.layer.dropout import dropout as dropout_layer
 from nnrun.layer.flatten import flatten
-from nnrun.model._head import HeadNoise, Inference, hidden_layers
+from nnrun.model._head import HeadNoise, hidden_layers
+from nnrun.model._weights import DropConnect, Inference, Mask, norm_layer
 from nnrun.options import Count, Fraction, Widths, is_off
 from nnrun.types import Layer
 
@@ -24,7 +25,7 @@ def mlp(
     input_dropout: Fraction = 0.0,
     dropout_scaling: Literal["training", "test"] = "training",
     dropconnect: Fraction = 0.0,
-    dropconnect_mask: Literal["batch", "example"] = "batch",
+    dropconnect_mask: Mask = "batch",
     dropconnect_inference: Inference = "mean",
     dropconnect_samples: Count = 1000,
     init: Initializer = "he_normal",
@@ -43,11 +44,10 @@ def mlp(
     dropconnect_samples    of gaussian
     init                   distribution of the weights
     """
-    noise = HeadNoise(
-        dropout, dropout_scaling, dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples
-    )
+    drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
+    noise = HeadNoise(dropout, dropout_scaling, drop)
     layers = [("flatten", flatten())]
     if not is_off(input_dropout):
         layers += [("input_dropout", dropout_layer(input_dropout, dropout_scaling))]
-    layers += hidden_layers(hidden, activation, batch_norm, noise, init)
+    layers += hidden_layers(hidden, activation, norm_layer("batch" if batch_norm else "none"), noise, init)
     return serial([*layers, ("output", dense(outputs, init="lecun_normal"))])

@@ -5,9 +5,9 @@ from nnrun.layer._compose import serial
 from nnrun.layer._residual import DepthMask, DepthRule, Survival, residual_block, survivals
 from nnrun.layer.batch_norm import batch_norm as batch_norm_layer
 from nnrun.layer.dense import dense
-from nnrun.layer.dropconnect import dropconnect as dropconnect_layer
 from nnrun.layer.dropout import dropout as dropout_layer
 from nnrun.layer.flatten import flatten
+from nnrun.model._weights import DropConnect, Inference, Mask, unit
 from nnrun.options import Count, Fraction, is_off
 from nnrun.types import Layer
 
@@ -23,6 +23,9 @@ def residual_mlp(
     batch_norm: bool = True,
     dropout: Fraction = 0.0,
     dropconnect: Fraction = 0.0,
+    dropconnect_mask: Mask = "batch",
+    dropconnect_inference: Inference = "mean",
+    dropconnect_samples: Count = 1000,
     p_last: Survival | None = None,
     depth_rule: DepthRule = "linear",
     depth_mask: DepthMask = "batch",
@@ -31,28 +34,31 @@ def residual_mlp(
 
     Each block: x plus (norm → dense → activation → dropout → dense)(x).
 
-    width        units that the blocks add to
-    blocks       residual blocks
-    inner        units inside a block
-    activation   relu, tanh or gelu
-    batch_norm   normalise at the beginning of each block and before the output
-    dropout      rate inside each block, in [0, 1)
-    dropconnect  rate on the weights of the first dense layer of each block, in [0, 1)
-    p_last       stochastic depth: survival probability of the last block, in (0, 1]; null: off
-    depth_rule   linear: from 1 down to p_last; uniform: p_last for all
-    depth_mask   batch: a skipped block is not computed (but in a population of seeds); example: drawn for each one
+    width                  units that the blocks add to
+    blocks                 residual blocks
+    inner                  units inside a block
+    activation             relu, tanh or gelu
+    batch_norm             normalise at the beginning of each block and before the output
+    dropout                rate inside each block, in [0, 1)
+    dropconnect            rate on weights and biases of the first dense layer of each block, in [0, 1)
+    dropconnect_mask       one mask a batch, or one for each example
+    dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`
+    dropconnect_samples    of gaussian
+    p_last                 stochastic depth: survival probability of the last block, in (0, 1]; null: off
+    depth_rule             linear: from 1 down to p_last; uniform: p_last for all
+    depth_mask             batch: a skipped block is not computed (but in a population of seeds); example: drawn
+                           for each one
 
     | width, blocks, inner, of 64 inputs and 10 outputs | 64, 2, 128 | 128, 4, 256 | 256, 8, 512 |
     | parameters                                        | 0.04 M     | 0.27 M      | 2.1 M       |
     Source: Gorishniy et al. 2021, "Revisiting deep learning models for tabular data" (ResNet).
     """
+    drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
     # No bias where all that follows is a norm, which takes it away again.
     layers = [("flatten", flatten()), ("input", dense(width, bias=not batch_norm, init="lecun_normal"))]
     for i, survival in enumerate(survivals(p_last, blocks, depth_rule), start=1):
-        first = dense(inner)
-        first = first if is_off(dropconnect) else dropconnect_layer(first, dropconnect)
         branch = [("norm", batch_norm_layer())] if batch_norm else []
-        branch += [("dense_1", first), ("activation", activation_layer(activation))]
+        branch += unit("dense", 1, dense(inner), None, activation, drop)
         branch += [] if is_off(dropout) else [("dropout", dropout_layer(dropout))]
         branch += [("dense_2", dense(width, bias=not batch_norm, init="lecun_normal"))]
         layers += [(f"block_{i}", residual_block(serial(branch), None, survival, depth_mask))]

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from nnrun.layer._compose import serial
-from nnrun.layer.dense import dense
-from nnrun.layer.flatten import flatten
-from nnrun.model._conv import Pooling, conv_stage
-from nnrun.model._head import HeadNoise, Inference, hidden_layers
+from nnrun.layer._fractional import Sequence
+from nnrun.model._conv import Convolutions, Pooling, Pools, conv_net, norm_of
+from nnrun.model._head import HeadNoise
+from nnrun.model._weights import DropConnect, Inference, Mask, Norm
 from nnrun.options import Count, Fraction
 from nnrun.types import Layer
 
@@ -21,11 +20,18 @@ def vgg(
     width: Count = 64,
     hidden: list[Count] = [512],  # noqa: B006 - read only
     batch_norm: bool = True,
+    norm: Norm | None = None,
+    groups: Count = 8,
     pooling: Pooling = "max",
+    sequence: Sequence = "pseudorandom",
+    overlapping: bool = True,
+    test_poolings: Count = 1,
     channel_dropout: Fraction = 0.0,
     dropout: Fraction = 0.0,
     dropconnect: Fraction = 0.0,
+    dropconnect_mask: Mask = "batch",
     dropconnect_inference: Inference = "mean",
+    dropconnect_samples: Count = 1000,
 ) -> Layer:
     """VGG: five stages of 3 × 3 convolutions, each followed by pooling, then dense layers.
 
@@ -33,21 +39,26 @@ def vgg(
     width                  channels of the first stage; twice, four, eight and eight times that in the others
     hidden                 units of the dense hidden layers; the paper's [4096, 4096] are for images of 224 × 224
     batch_norm             normalise before each activation (the paper had none yet)
+    norm                   batch, group, layer (over the channels of each place) or none; null: as batch_norm says
+    groups                 of group norm, which must divide width and all hidden
     pooling                max: 2 × 2; fractional: by √2 twice, over regions drawn at random
+    sequence               of fractional: pseudorandom or random, see `nnrun list layer fractional_max_pool`
+    overlapping            of fractional: whether neighbouring regions share a row or column
+    test_poolings          of fractional: predictions are the mean over so many fixed draws of regions
     channel_dropout        rate of dropping whole channels behind each pooling, in [0, 1)
     dropout                rate on the dense hidden layers, in [0, 1); the paper's is 0.5
     dropconnect            rate on the weights of the dense hidden layers, in [0, 1)
-    dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`
+    dropconnect_mask       one mask a batch, or one for each example
+    dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`; gaussian goes without a norm
+    dropconnect_samples    of gaussian
 
     Parameters with hidden [4096, 4096], 1000 outputs, images 224 × 224 × 3 and no batch norm, as in the paper's
     table 2: 11: 133 M, 13: 133 M, 16: 138 M, 19: 144 M.  By default, 32 × 32 × 3, 10 outputs: 9.5 M.
     Source: Simonyan & Zisserman 2015, "Very deep convolutional networks for large-scale image recognition".
     """
+    drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
+    pools = Pools(pooling, sequence, overlapping, test_poolings)
     widths = [width * factor for factor in (1, 2, 4, 8, 8)]
-    stages = [
-        (f"stage_{i}", conv_stage(filters, convs, 3, "relu", batch_norm, channel_dropout, pooling))
-        for i, (filters, convs) in enumerate(zip(widths, _CONVS[depth], strict=True), start=1)
-    ]
-    noise = HeadNoise(dropout, dropconnect=dropconnect, inference=dropconnect_inference)
-    head = hidden_layers(hidden, "relu", batch_norm, noise)
-    return serial([*stages, ("flatten", flatten()), *head, ("output", dense(outputs, init="lecun_normal"))])
+    before, stages = norm_of(norm, batch_norm, groups, hidden), list(zip(widths, _CONVS[depth], strict=True))
+    convolutions = Convolutions(stages, 3, "relu", before, channel_dropout, pools)
+    return conv_net(outputs, convolutions, hidden, HeadNoise(dropout, drop=drop))
