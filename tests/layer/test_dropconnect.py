@@ -137,6 +137,20 @@ def test_what_has_no_weights_of_its_own_is_refused(bad):
         dropconnect(bad()).init(KEY, (4,))
 
 
+def test_dropconnect_inside_dropconnect_is_refused(inner):
+    layer, _, x = inner
+    for rate in (0.5, 0.0):
+        nested = dropconnect(dropconnect(layer, rate), 0.5)
+        if rate:
+            with pytest.raises(ValueError, match="drops twice; write one of them, with one rate"):
+                nested.init(KEY, x.shape[1:])
+        else:  # off, so it is not there
+            assert nested.init(KEY, x.shape[1:])[0].keys() == {"kernel", "bias"}
+    traced = jax.jit(lambda rate: dropconnect(dropconnect(layer, rate), 0.5).init(KEY, x.shape[1:])[0])
+    with pytest.raises(ValueError, match="drops twice"):
+        traced(0.5)
+
+
 def test_gaussian_is_finite_where_a_fast_convolution_rounds_below_zero():
     """In float32, of many channels, with dark rows beside bright ones."""
     with jax.enable_x64(False):

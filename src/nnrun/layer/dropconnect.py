@@ -54,6 +54,8 @@ def dropconnect(
             raise ValueError(
                 "dropconnect drops weights of dense and conv; write inner: {name: dense, units: 800}"
             )
+        if _draws(inner, params, x_shape):
+            raise ValueError("dropconnect inside dropconnect drops twice; write one of them, with one rate")
         return params, stats, y_shape
 
     def apply(params, stats, x, key, weight):
@@ -72,6 +74,13 @@ def dropconnect(
         return bend(jax.vmap(one)(jnp.arange(x.shape[0], dtype=jnp.uint32), x)), stats
 
     return Layer(init, apply)
+
+
+def _draws(layer, params, x_shape):
+    """Whether the layer has noise of its own: whether its outputs come from its key."""
+    x = jnp.zeros((1, *x_shape), params["kernel"].dtype)
+    jaxpr = jax.make_jaxpr(lambda key: layer.apply(params, {}, x, key, None)[0])(jax.random.key(0)).jaxpr
+    return any(jaxpr.invars[0] is var for equation in jaxpr.eqns for var in equation.invars)
 
 
 def _dropped(params, key, rate):
