@@ -141,6 +141,31 @@ def test_train_can_be_a_class_among_others(tmp_path: Path):
     assert content(image_folder(str(tmp_path / "two"))) == [(2, "test"), (1, "train")]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "valid"),
+        ("train", "validation"),
+        ("Train", "Test"),
+        ("train", "test", "valid"),
+        ("training", "dev"),
+    ],
+)
+def test_parts_under_other_names_are_not_two_classes(names: tuple[str, ...], tmp_path: Path):
+    for part in names:
+        put(tmp_path / f"set/{part}/a/1")
+        put(tmp_path / f"set/{part}/b/1")
+    with pytest.raises(DataError) as caught:
+        image_folder(str(tmp_path / "set"))
+    assert f"set: holds {'/, '.join(sorted(names))}/, which look like parts" in str(caught.value)
+    assert f"rename them to train/ and test/, or write data.path: {tmp_path}/set/{names[0]} " in str(
+        caught.value
+    )
+    assert "\n" not in str(caught.value)
+    source = image_folder(str(tmp_path / "set" / names[0]), test_path=str(tmp_path / "set" / names[-1]))
+    assert source.classes == ("a", "b") and source.test is not None
+
+
 def test_the_environment_names_the_folder(tree: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(DataError, match=r"data.path: which folder .* or set NNRUN_DATA_DIR"):
         image_folder()
@@ -223,12 +248,20 @@ def leftovers(cache: Path) -> list[str]:
     return [path.name for path in cache.glob("images-*/*") if path.name != "lock"]
 
 
-def test_a_part_linked_from_outside_is_refused(tmp_path: Path):
+@pytest.mark.parametrize("part", ["train", "test", "val"])
+@pytest.mark.parametrize("outside", [True, False])
+def test_a_linked_part_is_refused(part: str, outside: bool, tmp_path: Path):
+    """As a linked class is: one that leads out of the tree, and one to a folder in it."""
+    place = tmp_path / ("elsewhere" if outside else "top/train/in")
     for name in ("a", "b"):
-        put(tmp_path / "elsewhere" / name / "1.png")
-    (tmp_path / "top").mkdir()
-    (tmp_path / "top/train").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match="top/train: is a link that leads out of"):
+        put(place / name / "1.png")
+        put(tmp_path / "top/train" / name / "1.png")
+    if part == "train":
+        (tmp_path / "top/train").rename(tmp_path / "top/test")
+        place = tmp_path / "top/test/in" if not outside else place
+    (tmp_path / f"top/{part}").symlink_to(place)
+    message = "is a link that leads out of" if outside else "is a link to a folder, which is not followed"
+    with pytest.raises(DataError, match=f"top/{part}: {message}"):
         image_folder(str(tmp_path / "top"))
 
 

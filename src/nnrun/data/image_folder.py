@@ -18,6 +18,8 @@ from nnrun.types import Examples, Source
 __all__ = ["image_folder"]
 
 _TESTS = ("test", "val")  # what published sets call the folder that is not for training
+_TRAININGS = ("train", "training")
+_PARTS = (*_TRAININGS, *_TESTS, "testing", "valid", "validation", "dev", "eval")  # in any case: no classes
 
 
 def image_folder(
@@ -32,7 +34,7 @@ def image_folder(
 
     path         holds the class folders, or train/ and test/ (or val/) that do; default: $NNRUN_DATA_DIR
     test_path    holds the class folders of the test part; default: path/test or path/val where path/train is,
-                 else a test part is cut from the images
+                 else a test part is cut from the images; parts under other names (valid/) are refused
     size         [height, width] that all images are brought to; default: all must have one size already
     resize       "crop": scaled until both sides are covered, the middle cut out; "pad": scaled until it fits,
                  black around it; "stretch": each side on its own; bicubic, averaging when it makes smaller
@@ -79,6 +81,7 @@ def _places(path: str | None, test_path: str | None) -> tuple[Path, Path, Path |
     top, test = Path(given), None if test_path is None else Path(test_path)
     names = subfolders(top)
     if "train" not in names or not set(names) <= {"train", *_TESTS} or not subfolders(top / "train"):
+        _refuse_parts(top, names)
         return top, top, test
     tests = [top / name for name in _TESTS if name in names]
     for folder in (top / "train", *tests):
@@ -89,6 +92,18 @@ def _places(path: str | None, test_path: str | None) -> tuple[Path, Path, Path |
             f"data.path: {one_line(top / 'train')} and data.test_path: {one_line(tests[0])} to leave val/ out"
         )
     return top, top / "train", test or (tests[0] if tests else None)
+
+
+def _refuse_parts(top: Path, names: list[str]) -> None:
+    """Refuses parts of a data set under names that are not known here: they would be taken for classes."""
+    training = [name for name in names if name.lower() in _TRAININGS and subfolders(top / name)]
+    others = [name for name in names if name not in training]
+    if training and others and all(name.lower() in _PARTS for name in names):
+        raise DataError(
+            f"{one_line(top)}: holds {one_line('/, '.join(names), 80)}/, which look like parts and not like "
+            f"classes; rename them to train/ and test/, or write data.path: {one_line(top / training[0])} "
+            "(data.validation is cut from it)"
+        )
 
 
 def _relabelled(test: Part, train: Part) -> Part:
