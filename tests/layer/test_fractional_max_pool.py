@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -156,6 +157,19 @@ def test_several_poolings_are_averaged():
     ]
     found = fractional_max_pool(test_poolings=3).apply({}, {}, x, None, None)[0]
     np.testing.assert_allclose(found, np.mean(outputs, 0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("overlapping", [True, False])
+@pytest.mark.parametrize("sequence", ["random", "pseudorandom"])
+def test_the_expectation_in_training_is_the_average_of_many_test_poolings(sequence, overlapping):
+    draws, layer = 3000, partial(fractional_max_pool, 1.5, sequence, overlapping)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 7, 6, 2)))
+    run = jax.jit(jax.vmap(lambda key: layer().apply({}, {}, x, key, None)[0]))
+    trained = np.asarray(run(jax.random.split(KEY, draws)))
+    tested = np.asarray(jax.jit(lambda: layer(draws).apply({}, {}, x, None, None)[0])())
+    error = trained.std(0) * np.sqrt(2 / draws)  # of the difference of two means
+    assert trained.std(0).max() > 0.3
+    assert (np.abs(trained.mean(0) - tested) <= 5 * error + 1e-12).all()
 
 
 def test_impossible_ratios_are_refused():
