@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nnrun.augmented import is_augmented
 from nnrun.catalog import Spec
-from nnrun.catalog.bound import Bound, WrongResultError
+from nnrun.catalog.bound import Bound
 from nnrun.duration import Clock, Duration
 from nnrun.errors import MachineError, one_line
 from nnrun.method import MisfitError
@@ -22,11 +23,10 @@ from nnrun.training.feed import block_bytes
 from nnrun.training.memory import free_memory
 from nnrun.training.programs import one_like
 from nnrun.training.sampled import is_noisy
-from nnrun.training.step import make_step, normalise
+from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, State
 
 __all__ = [
-    "check_augment",
     "check_durations",
     "check_memory",
     "check_method",
@@ -102,35 +102,12 @@ def _check_exact(spec: Spec, experiment: Experiment) -> None:
             f"{spec.model.name} (dropout and the like) changes the function under it; switch it off, or {watch}"
         )
         raise spec.fail(("optimizer", "name"), message)
-    if _is_augmented(experiment):
+    if is_augmented(experiment):
         message = (
             f"{name} learns the curvature by comparing gradients from step to step, and augmentation shows other "
             f"examples at each; leave augment out, or {watch}"
         )
         raise spec.fail(("optimizer", "name"), message)
-
-
-def _is_augmented(experiment: Experiment) -> bool:
-    """Whether any augmentation does something; one that is switched off hands the batch on."""
-
-    def run(key: jax.Array, batch: Batch) -> Batch:
-        for augment in experiment.augment(experiment.knobs):
-            batch = augment(key, batch)
-        return batch
-
-    return bool(jax.make_jaxpr(run)(jax.random.key(0), _two_examples(experiment)).jaxpr.eqns)
-
-
-def _two_examples(experiment: Experiment) -> Batch:
-    """A batch of two examples as the model gets it, as shapes."""
-    train = experiment.dataset.train
-
-    def made() -> Batch:
-        x, y = (jnp.zeros((2, *part.shape[1:]), part.dtype) for part in train)
-        batch = Batch(x, y, jnp.ones(2))
-        return Batch(*normalise(experiment, batch), batch.weight)
-
-    return jax.eval_shape(made)
 
 
 def _check_no_schedule(spec: Spec) -> None:
@@ -156,37 +133,6 @@ def _check_patterns(spec: Spec, block: Bound, names: list[str], path: tuple[str,
     for key, inner in block.options.items():
         if isinstance(inner, Bound):
             _check_patterns(spec, inner, names, (*path, key))
-
-
-def check_augment(spec: Spec, experiment: Experiment) -> None:
-    """Traces each augmentation once, so that one that is not for these data is found before anything is created."""
-    key, batch = jax.random.key(0), _two_examples(experiment)
-    blocks = zip(spec.document.lists["augment"], spec.augment, strict=True)
-    for i, ((path, _), block) in enumerate(blocks):
-
-        def run(key: jax.Array, batch: Batch, i: int = i) -> Batch:
-            return experiment.augment(experiment.knobs)[i](key, batch)
-
-        where = f"{block.name} on inputs of shape {batch.x.shape[1:]}"
-        try:
-            found = jax.eval_shape(run, key, batch)
-        except WrongResultError:
-            raise
-        except (ValueError, TypeError) as error:
-            raise spec.fail(path, f"{where}: {str(error).strip().partition(chr(10))[0]}") from error
-        if _looks(found) != _looks(batch):
-            message = (
-                f"{where} does not return the batch with inputs, targets and weights of the shapes and types"
-            )
-            raise spec.fail(path, f"{message} that it got; write batch._replace(x=...)")
-        batch = found
-
-
-def _looks(batch: Any) -> Any:
-    """Shapes and dtypes of a batch; None where it is none."""
-    if not isinstance(batch, Batch):
-        return None
-    return [(a.shape, a.dtype) for a in batch[:3]]
 
 
 def check_model(spec: Spec, experiment: Experiment, outputs: int) -> None:

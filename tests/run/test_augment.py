@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -25,6 +26,11 @@ MISFITS = {
         ["data=wine"],
         "spec.yaml:5:5: augment.0: random_crop on inputs of shape (13,): this is for images (height, width, "
         "channels); leave it out, or train on images",
+    ),
+    "each pixel in units of its own": (
+        ["data={name: npz, path: images.npz}"],
+        "spec.yaml:5:5: augment.0: random_crop moves pixels, and data.standardize: feature gave each its own mean and "
+        "deviation; write data.standardize: image",
     ),
     "larger than the image": (
         ["augment={name: cutout, size: 9}"],
@@ -60,6 +66,9 @@ def nothing():
 def place(tmp_path: Path) -> Path:
     (tmp_path / "spec.yaml").write_text(SPEC)
     (tmp_path / "mine.py").write_text(MINE)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 6, 6, 1), np.uint8)
+    np.savez(tmp_path / "images.npz", x=images, y=np.arange(60) % 3)
     return tmp_path
 
 
@@ -71,6 +80,12 @@ def test_it_trains_and_the_spec_is_kept_in_full(warm: Callable[..., Any], place:
         {"name": "rotate", "degrees": 10.0},
         {"name": "mixup", "alpha": 1.0, "per": "batch"},
     ]
+
+
+def test_pixels_that_stay_may_have_units_of_their_own(warm: Callable[..., Any], place: Path) -> None:
+    given = ["data={name: npz, path: images.npz}", "augment=[{name: cutout, size: 2}, mixup]"]
+    done = warm("train", "spec.yaml", *given, "--quiet", folder=place)
+    assert done.code == 0, done.err
 
 
 def test_what_changes_nothing_is_no_noise(warm: Callable[..., Any], place: Path) -> None:
