@@ -100,6 +100,7 @@ def test_descriptions_come_from_the_docstrings(schema):
         ("checkpoint", {"every": "5 minutes"}),
         ("model/layers/1/units", 3), ("name", "run_1.x"), ("loss", "squared_error"),
         ("train/early_stopping", None),
+        ("loss", {"label_smoothing": 0.1}), ("schedule", {"warmup": "5%"}),
         ("schedule/warmup", 0), ("train/duration", "1e6 examples"), ("model/layers", ["relu"]),
     ],
 )  # fmt: skip
