@@ -67,8 +67,8 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "spec.yaml").write_text(SPEC)
     (tmp_path / "mine.py").write_text(MINE)
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (60, 6, 6, 1), np.uint8)
-    np.savez(tmp_path / "images.npz", x=images, y=np.arange(60) % 3)
+    images = rng.integers(0, 256, (120, 6, 6, 1), np.uint8)
+    np.savez(tmp_path / "images.npz", x=images, y=np.arange(120) % 3)
     return tmp_path
 
 
