@@ -1,4 +1,4 @@
-"""A population over the optimizer's own numbers is one program, and each lane is the run that its numbers give."""
+"""A population over numbers of optimizers and regularizers is one program; each lane is the run that they give."""
 
 from __future__ import annotations
 
@@ -57,8 +57,40 @@ def test_each_lane_is_the_solo_run(name: str, experiment: Callable[..., Experime
         )
 
     made = [build(i) for i in range(3)]
-    step = make_step(made[0])  # all of what the three differ in is in their states
     assert all(set(one.knobs["optimizer"]) == set(spread) for one in made)
+    assert_lanes_are_solo_runs(made)
+
+
+RATES = {
+    "model.dropout": [0.1, 0.3, 0.6], "model.dropconnect": [0.5, 0.1, 0.3], "model.p_last": [0.9, 0.5, 0.7],
+    "augment.alpha": [0.2, 1.0, 4.0], "optimizer.max_norm": [0.5, 1.0, 3.0], "loss.label_smoothing": [0.2, 0.1, 0.05],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mask", ["batch", "example"])
+def test_a_population_over_the_rates_of_all_regularizers(
+    mask: str, experiment: Callable[..., Experiment]
+) -> None:
+    net = (
+        f"{{name: residual_mlp, width: 8, blocks: 2, inner: 8, dropconnect_mask: {mask}, depth_mask: {mask}}}"
+    )
+
+    def build(i: int) -> Experiment:
+        rates = [f"{key}={values[i]}" for key, values in RATES.items()]
+        mixed = f"augment={{name: mixup, per: {mask}}}"
+        return experiment("mlp", f"model={net}", mixed, "loss=cross_entropy", *rates, f"train.seed={5 + i}")
+
+    made = [build(i) for i in range(3)]
+    for key, values in RATES.items():
+        block, option = key.split(".")
+        kind = [one.knobs[block] for one in made]
+        assert [(knobs[0] if block == "augment" else knobs)[option] for knobs in kind] == values
+    assert_lanes_are_solo_runs(made)
+
+
+def assert_lanes_are_solo_runs(made: list[Experiment]) -> None:
+    """Trains all in one program of the first, and each alone."""
+    step = make_step(made[0])  # all of what they differ in is in their states
 
     def run(state: State, several: Batch) -> Any:
         return jax.lax.scan(step, state, several)[0]
@@ -67,7 +99,7 @@ def test_each_lane_is_the_solo_run(name: str, experiment: Callable[..., Experime
     starts, given = [start(one) for one in made], [batches(one) for one in made]
     together = jax.jit(jax.vmap(run))(stack(*starts), stack(*given))
     alone = jax.jit(run)
-    for i in range(3):
+    for i in range(len(made)):
         wanted = alone(starts[i], given[i])
         own = jax.tree.map(lambda leaf, i=i: leaf[i], together._replace(key=None))
         jax.tree.map(
