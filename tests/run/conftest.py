@@ -103,6 +103,14 @@ train: {duration: 8 epochs, seeds: 3, random: fast, log_every: 7 steps,
         early_stopping: {patience: 3 epochs, min_delta: 0.02}}
 checkpoint: {every: 11 steps, keep: 2}
 """,
+    "snapshots": """
+data: {name: digits, batch_size: 64, bootstrap: true}
+model: {name: mlp, hidden: [16], dropout: 0.3}
+optimizer: {name: nesterov, learning_rate: 0.1}
+schedule: {name: cosine_restarts, period: 27 steps, warmup: 5 steps}
+train: {duration: 7 epochs, seeds: 2, log_every: 7 steps}
+checkpoint: {every: 11 steps, keep: cycle_ends}
+""",
 }
 
 
@@ -120,9 +128,12 @@ def content(folder: Path) -> dict[str, bytes]:
     for metrics in sorted(folder.rglob("metrics.jsonl")):
         name = metrics.parent.relative_to(folder).as_posix()
         found[f"{name}/metrics"] = metrics.read_bytes()
-        last = checkpoint.steps(metrics.parent / "checkpoints")[-1]
-        for file in sorted((metrics.parent / "checkpoints" / f"step_{last:08d}").iterdir()):
-            found[f"{name}/{file.name}"] = file.read_bytes()
+        place = metrics.parent / "checkpoints"
+        last = checkpoint.steps(place)[-1]
+        ends = checkpoint.load(place / f"step_{last:08d}").progress.get("kept", [])  # of a schedule's cycles
+        for step in {last, *ends}:
+            for file in sorted((place / f"step_{step:08d}").iterdir()):
+                found[f"{name}/{step}/{file.name}"] = file.read_bytes()
         found[f"{name}/summary"] = (metrics.parent / "summary.json").read_bytes()
     return found
 

@@ -62,7 +62,9 @@ def make(
             check_alike(members)
         with building(target.absolute().parent if target else root) as folder:
             result = _build(folder, members, wish, warn, counting)
-            return publish(folder, target, root), result
+            path = publish(folder, target, root)
+        signals.forget()  # it came too late to interrupt anything
+        return path, result
 
 
 def _build(

@@ -1,0 +1,184 @@
+"""What `nnrun ensemble` and `nnrun predict` refuse, in one line each, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SPEC = """
+data: {name: digits, batch_size: 64}
+model: {name: mlp, hidden: [8]}
+optimizer: {name: adam, learning_rate: 3e-3}
+train: {duration: 2 epochs}
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any]) -> Path:
+    """runs/ab of two seeds, runs/wide of another width, runs/other on another split, runs/lost, which diverged."""
+    folder = tmp_path_factory.mktemp("refusals")
+    (folder / "spec.yaml").write_text(SPEC)
+    variants = {
+        "ab": ["train.seeds=2"],
+        "wide": ["model.hidden=[12]"],
+        "other": ["data.split_seed=1"],
+        "lost": ["optimizer={name: sgd, learning_rate: 1e30}"],
+    }
+    for name, changes in variants.items():
+        done = warm("train", "spec.yaml", "--run-dir", f"runs/{name}", "--quiet", *changes, folder=folder)
+        assert done.code == (5 if name == "lost" else 0), done.err
+    return folder
+
+
+@pytest.fixture
+def refused(runs: Path, warm: Callable[..., Any]) -> Callable[..., str]:
+    """refused(code, *arguments): the message; nothing may be printed or left behind."""
+
+    def run(code: int, *arguments: object) -> str:
+        before = sorted(runs.rglob("*"))
+        done = warm(*arguments, folder=runs)
+        assert (done.code, done.out) == (code, ""), done.err
+        assert sorted(runs.rglob("*")) == before
+        assert all(line.startswith("nnrun: ") for line in done.err.splitlines())
+        return done.err
+
+    return run
+
+
+def copy(runs: Path, tmp_path: Path, name: str = "wide") -> Path:
+    return Path(shutil.copytree(runs / "runs" / name, tmp_path / name))
+
+
+def test_members_that_are_missing_are_all_named(refused):
+    said = refused(4, "ensemble", "runs/abc", "runs/wid", "runs/ab").splitlines()
+    assert len(said) == 2
+    assert "runs/abc: no such run" in said[0] and "runs/wid" in said[1]
+
+
+def test_a_damaged_member_is_refused_by_name(runs, tmp_path, refused):
+    folder = copy(runs, tmp_path)
+    last = sorted((folder / "checkpoints").iterdir())[-1] / "arrays.safetensors"
+    content = bytearray(last.read_bytes())
+    content[-5] ^= 1
+    last.write_bytes(content)
+    said = refused(4, "ensemble", "runs/ab", folder)
+    assert (
+        said
+        == f"nnrun: {last}: its SHA-256 differs from the manifest's; restore it from a copy or use another checkpoint\n"
+    )
+    last.unlink()
+    assert "this file is missing" in refused(4, "ensemble", "runs/ab", folder)
+
+
+def test_diverged_and_duplicate_members_are_refused_by_name(runs, tmp_path, refused):
+    said = refused(4, "ensemble", "runs/ab", "runs/lost", "runs/ab/seed_1").splitlines()
+    assert "runs/lost: diverged, so it cannot be a member" in said[0]
+    assert (
+        "runs/ab/seed_1" in said[1] and "the same as runs/ab/seed_1" in said[1] and "name it once" in said[1]
+    )
+    assert "the same as" in refused(4, "ensemble", "runs/wide", copy(runs, tmp_path))
+
+
+def test_members_of_other_data_are_refused(refused):
+    said = refused(4, "ensemble", "runs/ab", "runs/other")
+    assert "runs/other: step" in said and "trained on other data than runs/ab/seed_0" in said
+
+
+def test_parameters_of_another_structure_are_refused_with_leaf_and_shapes(refused, runs, warm):
+    said = refused(4, "ensemble", "runs/ab", "runs/wide", "--average", "parameters")
+    assert ("params/hidden_1/bias is float32 [12]" in said and "it is float32 [8]" in said) or (
+        "params/hidden_1/bias is float32 [8]" in said and "it is float32 [12]" in said
+    )
+    assert "--average probabilities" in said
+    done = warm("ensemble", "runs/ab", "runs/wide", "-o", "runs/mixed", folder=runs)
+    assert (done.code, done.err) == (0, "")  # predictions can be averaged, and no terminal wants a bar
+    shutil.rmtree(runs / "runs" / "mixed")
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "said"),
+    [
+        (
+            2,
+            ["ensemble", "runs/ab", "--average", "mean"],
+            "write one of probabilities, logits, vote, weighted",
+        ),
+        (
+            2,
+            ["ensemble", "runs/ab", "--checkpoints", "first"],
+            "write last, best, all, cycle, or steps: 100,200",
+        ),
+        (2, ["ensemble", "runs/ab", "--split", "dev"], "write one of train, val, test"),
+        (2, ["ensemble", "runs/ab", "--top", "2"], "none of the members is a sweep"),
+        (2, ["ensemble", "runs/wide", "--barrier"], "name two members"),
+        (4, ["ensemble", "runs/ab", "--checkpoints", "cycle"], "train with checkpoint.keep=cycle_ends"),
+        (
+            4,
+            ["ensemble", "runs/ab", "--checkpoints", "7"],
+            "has no checkpoint '7'; write last, best or a step: ",
+        ),
+        (4, ["ensemble", "runs/ab/seed_0:7"], "has no checkpoint '7'"),
+        (4, ["ensemble", "runs/ab", "-o", "runs/wide"], "already exists; choose another folder"),
+        (4, ["predict", "runs/ab", "--split", "test", "-o", "p.csv"], "a group of 2 runs; name one"),
+        (2, ["predict", "runs/wide", "-o", "p.csv"], "what to predict for?"),
+        (
+            2,
+            ["predict", "runs/wide", "--split", "test", "-o", "p.txt"],
+            "write a name that ends in .csv or .npz",
+        ),
+        (3, ["predict", "runs/wide", "nothing.npz", "-o", "p.csv"], "nothing.npz: there is no such file"),
+        (3, ["predict", "runs/wide", "spec.yaml", "-o", "p.csv"], "spec.yaml"),
+    ],
+)
+def test_what_else_is_refused(code, arguments, said, refused):
+    assert said in refused(code, *arguments)
+
+
+def test_the_best_trials_of_a_sweep(runs, tmp_path, warm):
+    sweep = tmp_path / "sweep"
+    for name in ("wide", "ab"):
+        shutil.copytree(runs / "runs" / name, sweep / "trials" / name)
+    trials = [
+        {"run": "trials/wide", "metric": 0.9, "status": "done"},
+        {"run": "trials/gone", "metric": None, "status": "diverged"},
+        {"run": "trials/ab", "metric": 0.8, "status": "done"},
+    ]
+    (sweep / "leaderboard.json").write_text(json.dumps({"trials": trials}))
+    for top, members in ((1, 1), (2, 3)):  # the second trial has two seeds
+        done = warm("ensemble", sweep, "--top", top, "--json", folder=tmp_path)
+        assert done.code == 0, done.err
+        assert len(done.json["members"]) == members
+    done = warm("ensemble", sweep, "--top", 3, folder=tmp_path)
+    assert done.code == 4 and "the sweep has 2 finished trials" in done.err
+    done = warm("ensemble", sweep, folder=tmp_path)
+    assert done.code == 2 and "write --top 5" in done.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_kill_leaves_nothing_half_written(number, runs, tmp_path, environment, nnrun):
+    """At moments spread over its course; the next command clears what a SIGKILL left."""
+    shutil.copytree(runs / "runs" / "ab", tmp_path / "runs" / "ab")
+    command = [sys.executable, "-m", "nnrun", "ensemble", "ab"]
+    codes = set()
+    for patience in (None, 0.0, 0.05, 0.4):
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=-3, stderr=-3) as process:
+            while patience is not None and process.poll() is None and not list(tmp_path.glob("runs/.tmp_*")):
+                time.sleep(0.005)
+            time.sleep(patience or 0.0)
+            process.send_signal(number) if patience is not None else None
+            codes.add(process.wait(120))
+        for folder in tmp_path.glob("runs/ensemble-*"):
+            assert (folder / "state.json").is_file() and (folder / "summary.json").is_file()
+            assert json.loads((folder / "state.json").read_text())["status"] == "done"
+    assert codes <= {0, 143, -9} and len(codes) == 2
+    assert nnrun("ensemble", "ab", "-q").code == 0
+    assert list(tmp_path.glob("runs/.tmp_*")) == []
