@@ -7,10 +7,10 @@ import sys
 import traceback
 
 from nnrun import console
-from nnrun.commands import catalogue, ensembling, looking, racing, sweeping, training
+from nnrun.commands import catalogue, comparing, ensembling, looking, racing, sweeping, training
 from nnrun.commands._app import app
 
-__all__ = ["app", "catalogue", "ensembling", "looking", "main", "racing", "sweeping", "training"]
+__all__ = ["app", "catalogue", "comparing", "ensembling", "looking", "main", "racing", "sweeping", "training"]
 
 
 def main() -> None:

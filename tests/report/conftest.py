@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnrun.report.answer import write_answer
+
 # Accuracy at the best setting, for each alternative.
 TRUTH = {"sgd": 0.93, "nesterov": 0.967, "adam": 0.968}
 RATES = {"sgd": 0.3, "nesterov": 0.03, "adam": 3e-3}
@@ -59,6 +61,20 @@ def write_group(folder: Path, curves: Mapping[int, Sequence[float]], setting: st
 
 @pytest.fixture
 def make_sweep(tmp_path: Path) -> Callable[..., Path]:
+    """See `sweeps_in`."""
+    return sweeps_in(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def written_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of two alternatives with its answer; not to be changed."""
+    make = sweeps_in(tmp_path_factory.mktemp("sweeps"))
+    folder = make(trials=12, wanted=12, final=6, truth={"sgd": 0.93, "adam": 0.968})
+    write_answer(folder)
+    return folder
+
+
+def sweeps_in(place: Path) -> Callable[..., Path]:
     """make_sweep(trials=, final=, ...): a folder of a sweep over three optimizers and their learning rates.
 
     trials  how many of each have ended
@@ -77,7 +93,7 @@ def make_sweep(tmp_path: Path) -> Callable[..., Path]:
         search: str = "random",
         name: str = "optimizers",
     ) -> Path:
-        folder = tmp_path / name
+        folder = place / name
         folder.mkdir()
         random = np.random.default_rng(0)
         low, high = RANGE

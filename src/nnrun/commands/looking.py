@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -35,9 +36,28 @@ def ls(
 
 @app.command()
 def show(run_name: RunName, runs_root: Root = Path("runs"), as_json: Json = False) -> None:
-    """Show one run: its metrics, curves, checkpoints, and where it came from."""
+    """Show one run: its metrics, curves, checkpoints, and where it came from; of a sweep its answer."""
     from nnrun.record import run
-    from nnrun.report import table
+    from nnrun.report import sweep_folder, table
 
     folder = run.resolve(run_name, runs_root)
+    if sweep_folder.is_sweep(folder):
+        return _show_sweep(folder, as_json)
     return console.print_json(table.describe(folder)) if as_json else console.show(table.show_view(folder))
+
+
+def _show_sweep(folder: Path, as_json: bool) -> None:
+    """The answer so far, from the sweep's records as they are now."""
+    from nnrun.record import run
+    from nnrun.report import answer
+
+    status, report = run.status(folder), folder / "report.html"
+    if as_json:
+        console.print_json({"status": status, **answer.as_json(folder)})
+        return
+    found = answer.answer(answer.read_sweep(folder))
+    console.show(f"{one_line(folder)}  {status}", *answer.answer_tables(found))
+    if report.is_file():
+        console.show(f"report: {one_line(report)}")
+    if status not in ("done", "running"):
+        console.show(f"go on: nnrun sweep --resume {shlex.quote(one_line(folder))}")
