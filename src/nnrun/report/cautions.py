@@ -85,7 +85,7 @@ def _few_seeds(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
     open_ = [p for p in part.comparisons if best in (p.first, p.second) and not p.significant]
     told = [
         f"{pair.second if pair.first == best else pair.first} "
-        f"({'more than 10,000' if pair.seeds_needed is None else f'about {pair.seeds_needed}'} would, "
+        f"({'more than 10,000' if pair.seeds_needed is None else f'about {pair.seeds_needed:,}'} would, "
         f"if the difference is the {gap(part.metric, pair.difference)} seen)"
         for pair in open_
     ]

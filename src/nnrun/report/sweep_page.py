@@ -13,7 +13,7 @@ from nnrun.report.sweep_folder import Alternative, Dimension, Trial, ranked
 from nnrun.report.sweep_plots import Picture
 from nnrun.report.sweep_style import STYLE
 from nnrun.report.sweep_tables import seeds_text, settings_text, trials_text
-from nnrun.report.verdict import chance, difference, level, sentences, span, steps_text
+from nnrun.report.verdict import base_sentences, chance, difference, level, span, steps_text
 
 __all__ = ["page"]
 
@@ -48,7 +48,7 @@ def page(found: Answer, images: Sequence[Picture]) -> str:
         f"<h1>{escape(sweep.name)}</h1>",
         f'<p class="dim">{escape(_facts(found))}</p>',
         _lack(missing(found)),
-        _words(sentences(found)),
+        _words(found),
         _notes(cautions(found)),
         *(_leaderboard(found, part) for part in found.bases),
         '<h2>Pictures</h2><div class="pictures">' + "".join(map(_figure, images)) + "</div>"
@@ -78,13 +78,17 @@ def _facts(found: Answer) -> str:
     )
 
 
-def _words(lines: Sequence[str]) -> str:
-    if not lines:
-        return ""
-    rest = "".join(f"<li>{_sentence(line)}</li>" for line in lines[1:])
-    return f'<h2>The answer</h2><p class="lead">{_sentence(lines[0])}</p>' + (
-        f"<ul>{rest}</ul>" if rest else ""
-    )
+def _words(found: Answer) -> str:
+    parts = []
+    for part in found.bases:
+        lines = base_sentences(part, found.sweep.rising)
+        if lines:
+            name = f"<h3>{escape(part.base)}</h3>" if len(found.bases) > 1 else ""
+            rest = "".join(f"<li>{_sentence(line)}</li>" for line in lines[1:])
+            parts.append(
+                f'{name}<p class="lead">{_sentence(lines[0])}</p>' + (f"<ul>{rest}</ul>" if rest else "")
+            )
+    return "<h2>The answer</h2>" + "".join(parts) if parts else ""
 
 
 def _notes(lines: Sequence[str]) -> str:
@@ -194,7 +198,7 @@ def _status(one: Trial) -> str:
 
 
 def _method(found: Answer) -> str:
-    metrics = {part.metric for part in found.bases}
+    metrics = {part.metric for part in found.bases if any(row.fresh for row in part.rows)}
     on = f" on <code>{escape(metrics.pop())}</code>" if len(metrics) == 1 else ""
     seeds = f"the {_count(found.sweep.seeds, 'seed')}"
     of_base = " of a base" if len(found.bases) > 1 else ""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from nnrun.report.comparison import Comparison
 from nnrun.report.findings import Answer, BaseAnswer, Row
 
-__all__ = ["chance", "difference", "gap", "level", "pair_sentence", "sentences", "span", "steps_text"]
+__all__ = [
+    "base_sentences",
+    "chance",
+    "difference",
+    "gap",
+    "level",
+    "pair_sentence",
+    "sentences",
+    "span",
+    "steps_text",
+]
 
 
 def level(metric: str, value: float | None) -> str:
@@ -67,17 +75,24 @@ def pair_sentence(metric: str, pair: Comparison, rising: bool) -> str:
 
 
 def sentences(found: Answer) -> list[str]:
-    """The answer, a sentence each; the best alternative of each base against all others."""
-    return [text for part in found.bases for text in _of_base(part, found.sweep.rising, _where(found, part))]
+    """The answer, a sentence each, with the name of the base in front where there are several."""
+    several = len(found.bases) > 1
+    return [
+        f"{part.base}: {text}" if several else text
+        for part in found.bases
+        for text in base_sentences(part, found.sweep.rising)
+    ]
 
 
-def _of_base(part: BaseAnswer, rising: bool, where: str) -> Iterable[str]:
+def base_sentences(part: BaseAnswer, rising: bool) -> list[str]:
+    """The best alternative of a base, and how sure that is against each of the others."""
     if not part.rows or part.rows[0].mean is None:
-        return
+        return []
     best = part.rows[0]
-    yield f"{where}{_headline(part, best)}"
     against = [pair for pair in part.comparisons if best.alternative in (pair.first, pair.second)]
-    yield from (f"{where}{pair_sentence(part.metric, pair, rising)}" for pair in _told_first(against))
+    # What is not decided before what is.
+    against.sort(key=lambda pair: (pair.significant, abs(pair.difference)))
+    return [_headline(part, best), *(pair_sentence(part.metric, pair, rising) for pair in against)]
 
 
 def _headline(part: BaseAnswer, best: Row) -> str:
@@ -94,15 +109,6 @@ def _headline(part: BaseAnswer, best: Row) -> str:
     ]
     mean = "has the best mean" if equals else "is the best"
     return f"{best.alternative} {mean}: {part.metric} {value} ({seeds})"
-
-
-def _told_first(pairs: Sequence[Comparison]) -> list[Comparison]:
-    """What is not decided before what is."""
-    return sorted(pairs, key=lambda pair: (pair.significant, abs(pair.difference)))
-
-
-def _where(found: Answer, part: BaseAnswer) -> str:
-    return f"{part.base}: " if len(found.bases) > 1 else ""
 
 
 def steps_text(row: Row) -> str:
