@@ -56,9 +56,19 @@ def read_inputs(path: Path, block: Mapping[str, Any], shape: tuple[int, ...], dt
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         bad = tuple(map(int, np.argwhere(~np.isfinite(x))[0]))
         raise DataError(f"{one_line(path)}: the input at index {bad} is NaN or infinite; replace it")
-    if x.dtype != dtype:
-        raise DataError(f"{one_line(path)}: inputs of type {x.dtype}, the model was trained on {dtype}")
-    return Inputs(x, names)
+    return Inputs(_stored(x, dtype, one_line(path)), names)
+
+
+def _stored(x: np.ndarray, dtype: np.dtype, place: str) -> np.ndarray:
+    """In the type of the training inputs, if nothing is lost."""
+    if x.dtype == dtype:
+        return x
+    if dtype == np.uint8 and x.dtype.kind in "iuf" and ((x >= 0) & (x <= 255) & (x == np.floor(x))).all():
+        return x.astype(np.uint8)
+    wanted = "whole numbers from 0 to 255" if dtype == np.uint8 else "numbers"
+    raise DataError(
+        f"{place}: inputs of type {x.dtype} that are not all {wanted}, which the model was trained on"
+    )
 
 
 def _archive(path: Path, block: Mapping[str, Any], dtype: np.dtype) -> np.ndarray:
