@@ -25,7 +25,7 @@ SMALL: dict[
     "vgg": {"width": 4, "hidden": [16]},
     "resnet": {"depth": 8, "width": 4},
     "wide_resnet": {"depth": 10, "widen": 1},
-    "fmp_net": {"filters": 2, "blocks": 5},
+    "fmp_net": {"filters": 2, "blocks": 4},
     "residual_mlp": {"width": 6, "blocks": 2, "inner": 16},
     "vit": {"patch": 2, "width": 8, "blocks": 2, "heads": 2},
 }
