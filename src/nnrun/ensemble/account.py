@@ -14,7 +14,17 @@ from nnrun.ensemble.scores import Judge, targets_of
 from nnrun.report.calibration import fit_temperature, reliability, scaled
 from nnrun.report.gain import resampled, spread, subsets, together
 
-__all__ = ["Blend", "account", "best_first", "gains", "mean_of", "scores_of"]
+__all__ = [
+    "CALIBRATION",
+    "Blend",
+    "Halves",
+    "account",
+    "best_first",
+    "gains",
+    "mean_of",
+    "own_outputs",
+    "scores_of",
+]
 
 _RESAMPLES = 1000
 _PER_SIZE = 24  # subsets of each size, for the curve

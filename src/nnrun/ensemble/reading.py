@@ -22,7 +22,7 @@ from nnrun.record import fsio, run
 from nnrun.record.pack import ARRAYS
 from nnrun.rows import Rows
 
-__all__ = ["Ensemble", "evaluate_ensemble", "is_ensemble", "mean_for", "read"]
+__all__ = ["Ensemble", "Said", "evaluate_ensemble", "is_ensemble", "mean_for", "read"]
 
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 Inputs = Callable[[Model], "np.ndarray | Rows"]  # the inputs that a model is to predict for, as stored

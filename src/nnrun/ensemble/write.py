@@ -26,10 +26,10 @@ from nnrun.ensemble.members import RECORD, Member, load
 from nnrun.errors import NnrunError
 from nnrun.record import checkpoint, fsio, provenance, run
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.report.ensembles import ACCOUNT
 
-__all__ = ["ACCOUNT", "building", "finite", "publish", "write_average", "write_member", "write_run"]
+__all__ = ["building", "finite", "publish", "write_average", "write_member", "write_run"]
 
-ACCOUNT = "account.json"
 _BUILD = ".tmp_ensemble-"
 _SHARED = (
     "data_digest",

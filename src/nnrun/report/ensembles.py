@@ -10,8 +10,9 @@ from rich.text import Text
 
 from nnrun.report.summary import number
 
-__all__ = ["gain_line", "gain_lines", "member_table", "names_of", "view"]
+__all__ = ["ACCOUNT", "gain_line", "gain_lines", "member_table", "names_of", "view"]
 
+ACCOUNT = "account.json"  # in the run folder of an ensemble
 _FIRST = ("accuracy", "loss", "calibration_error")
 _SHOWN = {"calibration_error": "calibration error"}
 _REFERENCES = {"over_mean": "the mean member", "over_best": "the best member"}
