@@ -95,6 +95,22 @@ def test_one_seed_says_nothing(compare: Callable[..., Any]) -> None:
     assert [one["settings"] for one in found["runs"]] == [{"optimizer.b1": 0.9}, {"optimizer.b1": None}]
 
 
+def test_defaults_of_another_block_are_not_shown(compare: Callable[..., Any], folder: Path) -> None:
+    """adam's b1 is a default, sgd has none; what was written is shown."""
+    shutil.copytree(folder / "runs" / "good", folder / "runs" / "sgd")
+    file = folder / "runs" / "sgd" / "resolved.yaml"
+    for old, new in (("name: adam", "name: sgd"), ("  b1: 0.9\n", ""), ("  learning_rate: 0.01\n", "")):
+        rewrite(file, old, new)
+    try:
+        found = compare("good", "sgd", "--json").json
+    finally:
+        shutil.rmtree(folder / "runs" / "sgd")
+    assert [one["settings"] for one in found["runs"]] == [
+        {"optimizer.name": "adam", "optimizer.learning_rate": 0.01},
+        {"optimizer.name": "sgd", "optimizer.learning_rate": None},
+    ]
+
+
 def test_another_split_is_not_tested(compare: Callable[..., Any]) -> None:
     found = compare("good", "split", "--json").json
     assert found["runs"][1]["settings"]["data.split_seed"] == 1

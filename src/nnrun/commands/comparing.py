@@ -100,4 +100,6 @@ def _entry(name: str, folder: Path) -> Entry:
     tree = yaml12.parse(fsio.read_file(file), str(file))
     if tree.problems or not isinstance(tree.value, dict):
         raise RunError(f"{one_line(file)}: damaged; restore it or start a new run")
-    return side_by_side.read_entry(name, folder, tree.value)
+    spec = folder / "spec.yaml"
+    given = yaml12.parse(fsio.read_file(spec), str(spec)).value if spec.is_file() else {}
+    return side_by_side.read_entry(name, folder, tree.value, given if isinstance(given, dict) else {})

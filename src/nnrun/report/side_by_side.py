@@ -32,6 +32,7 @@ class Entry(NamedTuple):
 
     settings  key of the spec -> value
     metrics   name -> seed -> value at the best step, of the seeds that finished
+    written   the keys that the spec or the command line gave, not the defaults
     judged    the validation metric that picked the best step, None where there is none
     data      what two runs must have in common to be tested on the same examples
     """
@@ -42,6 +43,7 @@ class Entry(NamedTuple):
     settings: dict[str, Any]
     metrics: dict[str, dict[int, float]]
     seeds: tuple[int, ...]
+    written: frozenset[str]
     judged: str | None
     data: tuple[Any, ...]
 
@@ -65,8 +67,12 @@ class SideBySide(NamedTuple):
     said: list[str]
 
 
-def read_entry(name: str, folder: Path, resolved: Mapping[str, Any]) -> Entry:
-    """What a run folder says.  resolved: the content of its resolved.yaml.  Raises RunError if it is damaged."""
+def read_entry(name: str, folder: Path, resolved: Mapping[str, Any], given: Mapping[str, Any]) -> Entry:
+    """What a run folder says.
+
+    resolved, given   the content of its resolved.yaml and spec.yaml
+    Raises RunError if it is damaged.
+    """
     summary = read_summary(folder)
     settings = flat(resolved)
     first = settings.get("train.seed")
@@ -79,7 +85,13 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, Any]) -> Entry:
                 found.setdefault(metric, {})[seed] = float(number)
     judged = next((one["best"]["metric"] for _, one in runs if one.get("best")), None)
     seeds = tuple(seed for seed, _ in runs)
-    return Entry(name, folder, run.status(folder), settings, found, seeds, judged, _data(folder, settings))
+    about = _about(folder)
+    changes = [str(one) for one in about.get("argv") or [] if "=" in str(one)]
+    written = frozenset([*flat(given), *(one.partition("=")[0] for one in changes)])
+    # An equal digest says more than an equal name.
+    examples = about.get("data_digest") or (settings.get("data.name"), settings.get("data.path"))
+    data = examples, settings.get("data.split_seed"), settings.get("data.test")
+    return Entry(name, folder, run.status(folder), settings, found, seeds, written, judged, data)
 
 
 def _runs(summary: Mapping[str, Any], first: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -93,13 +105,11 @@ def _runs(summary: Mapping[str, Any], first: int) -> Iterator[tuple[int, Mapping
         yield int(number) if number.isdecimal() else first + i, one
 
 
-def _data(folder: Path, settings: Mapping[str, Any]) -> tuple[Any, ...]:
+def _about(folder: Path) -> dict[str, Any]:
     try:
-        digest = run.read_json(folder / "run.json").get("data_digest")
+        return run.read_json(folder / "run.json")
     except RunError:
-        digest = None
-    same = digest or (settings.get("data.name"), settings.get("data.path"))
-    return same, settings.get("data.split_seed"), settings.get("data.test")
+        return {}
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -112,13 +122,22 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differing(entries: Sequence[Entry]) -> list[str]:
-    """The keys of which the entries do not all have the same value, in the order of the specs."""
+    """The keys of which the entries do not all have the same value, in the order of the specs.
+
+    An option that only some have, because their block has another name, is shown if they do not agree on it or if
+    it was written down, not where it is a default.
+    """
     keys = dict.fromkeys(key for one in entries for key in one.settings)
-    return [
-        key
-        for key in keys
-        if key not in _NAMES and len({repr(one.settings.get(key, _ABSENT)) for one in entries}) > 1
-    ]
+    found: list[str] = []
+    for key in keys:
+        known = [repr(one.settings[key]) for one in entries if key in one.settings]
+        other_block = f"{key.rpartition('.')[0]}.name" in found
+        partly = len(known) < len(entries) and not (
+            other_block and all(key not in one.written for one in entries)
+        )
+        if key not in _NAMES and (partly or len(set(known)) > 1):
+            found.append(key)
+    return found
 
 
 def value(entry: Entry, metric: str) -> Value:

@@ -223,10 +223,11 @@ def _figure(height: float) -> tuple[Figure, Any]:
 def _zoom(axes: Any, values: np.ndarray, last: np.ndarray) -> None:
     """Shows where the curves end, not how far they have come: what is far from all ends is cut off."""
     low, high = float(values.min()), float(values.max())
-    ends = float(last.min()), float(last.max())
-    room = max(2 * (ends[1] - ends[0]), 0.25 * (high - low))
+    bottom, top = float(last.min()), float(last.max())
+    room = max(2 * (top - bottom), 0.25 * (high - low))
     if high > low:
-        axes.set_ylim(max(low, ends[0] - room) - 0.02 * (high - low), min(high, ends[1] + room) + 0.05 * room)
+        margin = 0.05 * room
+        axes.set_ylim(max(min(low, bottom), bottom - room) - margin, min(max(high, top), top + room) + margin)
 
 
 def _legend(axes: Any, count: int) -> None:
