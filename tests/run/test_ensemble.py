@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from scipy import special
+
+from nnrun.ensemble import make
+from nnrun.ensemble.work import Wish
 
 SPEC = """
 data: {name: digits, batch_size: 64}
@@ -203,3 +209,24 @@ def test_members_may_be_moved(ensemble, runs, tmp_path, warm):
     shutil.move(folder, tmp_path / "moved")
     found = warm("evaluate", tmp_path / "moved", "--json", folder=runs).json
     assert found["metrics"]["test/accuracy"] == pytest.approx(account["ensemble"]["accuracy"])
+
+
+def test_one_member_is_on_the_device_at_a_time(runs, monkeypatch):
+    """All arrays on the device together are as large while the last member predicts as for the first."""
+    monkeypatch.chdir(runs)
+    sizes: list[int] = []
+
+    @contextmanager
+    def counting(what: str, total: int | None) -> Iterator[Callable[[], None]]:
+        def tick() -> None:
+            if what == "predicting":
+                gc.collect()
+                sizes.append(sum(array.nbytes for array in jax.live_arrays()))
+
+        yield tick
+        if what == "predicting":
+            assert len(sizes) == total
+
+    make.make(["four"], Wish(), Path("runs"), None, pytest.fail, counting)
+    each = np.array(sizes).reshape(4, -1).max(1)
+    assert each[-1] <= each[0] * 1.01

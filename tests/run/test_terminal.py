@@ -169,3 +169,20 @@ def test_an_encoding_that_lacks_our_letters(nnrun: Callable[..., Any]) -> None:
     done = nnrun("list", "layer", PYTHONIOENCODING="ascii")
     assert (done.code, done.err) == (0, "")
     assert "\\u03a6" in done.out, "GELU: x Φ(x)"
+
+
+def test_a_bar_counts_what_members_predict(
+    warm: Callable[..., Any], spec: Path, environment: dict[str, str]
+) -> None:
+    """Two members, 180 examples for validation and 359 for testing in batches of 256."""
+    assert (
+        warm("train", spec, SHORT, "train.seeds=2", "--run-dir", "runs/two", "-q", folder=spec.parent).code
+        == 0
+    )
+    code, output = on_terminal(["ensemble", "two"], spec.parent, {**environment, "TERM": "xterm"})
+    assert code == 0
+    assert re.search(r"predicting .*0/6", output)
+    assert "gain over the mean member" in output
+    assert "predicting" not in "\n".join(screen(output))  # gone in the end
+    code, output = on_terminal(["ensemble", "two", "--quiet"], spec.parent, {**environment, "TERM": "xterm"})
+    assert code == 0 and "predicting" not in output

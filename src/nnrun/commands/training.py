@@ -20,6 +20,7 @@ from nnrun.commands._app import (
     prepare_device,
     resolved,
 )
+from nnrun.errors import SpecError
 
 __all__ = ["evaluate", "resume", "train"]
 
@@ -93,7 +94,11 @@ def evaluate(
     from nnrun.ensemble import reading
     from nnrun.report import summary, table
 
-    if reading.is_ensemble(folder) and not samples:
+    if reading.is_ensemble(folder):
+        if samples:
+            raise SpecError(
+                "--samples: an ensemble averages its members, without noise; evaluate a member of it"
+            )
         found = reading.evaluate_ensemble(folder, split, checkpoint, console.warn, counting(as_json))
     else:
         found = evaluation.evaluate_run(folder, split, checkpoint, console.warn, samples)
