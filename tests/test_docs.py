@@ -15,6 +15,7 @@ import pytest
 import typer.main
 
 from nnrun import catalog, cli, spec
+from nnrun.sweep import file as sweep_file
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -107,9 +108,13 @@ def test_every_config_has_its_command_and_is_valid() -> None:
     configs = sorted((ROOT / "configs").glob("*.yaml"))
     assert configs
     for path in configs:
-        catalog.check_names(spec.read(path))
+        is_sweep = "\nsweep:" in path.read_text()
         header = path.read_text().partition("\nname:")[0]
-        assert f"nnrun train configs/{path.name}" in header
+        assert f"nnrun {'sweep' if is_sweep else 'train'} configs/{path.name}" in header
+        if is_sweep:
+            assert sweep_file.read(path).alternatives
+        else:
+            catalog.check_names(spec.read(path))
         assert "Measured" in header
 
 

@@ -106,11 +106,11 @@ def _train(setting: Setting, folder: Path, engine: Any, jobs: int, quiet: bool, 
             progress = progress or Progress(course)
             view(progress.board(news))
             failed = sum(one["status"] == "failed" for one in course.records.values())
-    answer.write_answer(folder)
+    found = answer.write_answer(folder)
     if as_json:
         console.print_json(answer.as_json(folder))
     else:
-        console.show(*answer.answer_tables(answer.answer(answer.read_sweep(folder))))
+        console.show(*answer.answer_tables(found))
         console.show(
             f"report: {one_line(folder / 'report.html')}",
             f"train the best: nnrun train {one_line(folder / 'best.yaml')}",

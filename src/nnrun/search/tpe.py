@@ -45,9 +45,7 @@ def _optuna() -> Any:
 def _proposals(space: Space, seed: int, count: int, seen: Sequence[Observation]) -> list[Point]:
     optuna = _optuna()
     shapes = {str(i): _distribution(optuna, dimension) for i, dimension in enumerate(space)}
-    sampler = optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True, warn_independent_sampling=False
-    )
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True)
     study = optuna.create_study(sampler=sampler)
     worst = max((one.value for one in seen if one.value is not None), default=0.0)
     for one in seen:  # what diverged is as bad as the worst

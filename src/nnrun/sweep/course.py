@@ -42,6 +42,7 @@ class Course:
         self.trials: dict[str, Trial] = {}
         self.records: dict[str, dict[str, Any]] = {}
         self.finals: list[dict[str, Any]] = []
+        self._lanes: dict[str, int] = {}  # of the last program that each trial was in
         self._ledger = files.Ledger(root / "trials.jsonl")
         self._begun = session.origin()
 
@@ -87,6 +88,7 @@ class Course:
         ready = [one for one in trials if self._make(one)]
         rungs = Rungs(name, self.setting, self.root, self.engine, ready)
         for stage in rungs.stages():
+            self._lanes |= {one: batch.lanes for batch in stage for one in batch.runs}
             for news in carry_out(self.root, stage, self.trainer):
                 yield news
                 if news.phase == "done" or (news.phase == "failed" and len(news.batch.runs) == 1):
@@ -163,7 +165,8 @@ class Course:
                 [(one, trial.name, final_seeds(file, trial.line.base)) for one, trial in places.items()]
             )
             name = f"final-{hashlib.sha256(told.encode()).hexdigest()[:8]}"  # a sweep that grew chooses again
-            batches = pack(name, list(places), self.engine, self.root, file.sweep.width)
+            known = {one: self._lanes[trial.run] for one, trial in places.items() if trial.run in self._lanes}
+            batches = pack(name, list(places), self.engine, self.root, file.sweep.width, known=known)
             yield from carry_out(self.root, batches, self.trainer)
             for place, trial in places.items():
                 seconds = outcome.share_of_seconds(self.root, batches, place)

@@ -125,6 +125,9 @@ def _fixed(
     origins[key] = path
     is_range = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in RANGES
     if is_range or (isinstance(value, list) and len(path) > 0 and not _is_block_list(key, value)):
+        only = next(iter(value.values())) if isinstance(value, dict) else value
+        if isinstance(only, list) and len(only) == 1 and (not is_range or "choice" in value):
+            return only[0]  # a choice of one is none
         made = _dimension(key, value, path, places, problems)
         if made is not None:
             dimensions.append(made)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnrun.sweep.engine import Batch, Engine
 from nnrun.sweep.width import width_of
 
 __all__ = ["pack"]
+
+_SPARE = 4  # times as many lanes as are needed cost less than compiling
 
 
 def pack(
@@ -19,11 +21,13 @@ def pack(
     width: int | None,
     untils: dict[str, int | None] | None = None,
     leave: bool = False,
+    known: Mapping[str, int] | None = None,
 ) -> list[Batch]:
     """Batches of runs that exist, in the order of the first of each structure.
 
     width   most seeds in one program; None: by the size of the net
     untils  the step at which each run stops; runs of one structure that stop at different steps are kept apart
+    known   lanes of programs of the structure of a run that are compiled already; used where they are not far too many
     """
     groups: dict[tuple[str, int | None], list[str]] = {}
     for one in runs:
@@ -37,6 +41,8 @@ def pack(
         count = -(-len(own) // most)
         size = -(-len(own) // count)  # of equal size, so that one program serves them all
         for i in range(0, len(own), size):
+            lanes = (known or {}).get(own[i], 0)
+            fits = size * seeds <= lanes <= _SPARE * size * seeds
             label = f"{name}-{len(found):02d}"
-            found.append(Batch(label, own[i : i + size], size * seeds, until, leave))
+            found.append(Batch(label, own[i : i + size], lanes if fits else size * seeds, until, leave))
     return found

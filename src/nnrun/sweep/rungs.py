@@ -60,16 +60,24 @@ class Rungs:
     def _stage(
         self, name: str, runs: Sequence[str], untils: dict[str, int | None], leave: bool = False
     ) -> list[Batch]:
-        """The batches of a stage as written down, or packed and written down now."""
-        file = self.root / "batches" / f"{name}.json"
-        if file.is_file():
-            batches = [Batch(**one) for one in run.read_json(file)["batches"]]
-        else:
-            open_ones = [one for one in runs if not outcome.has_ended(self.root / one)]
-            batches = pack(
-                name, open_ones, self.engine, self.root, self.setting.file.sweep.width, untils, leave
-            )
-            fsio.write_json(file, {"batches": [one._asdict() for one in batches]})
+        """The batches of a stage as written down; runs that are not among them are packed and written down now.
+
+        In a sweep that has grown, a stage has more runs than it had.
+        """
+        batches: list[Batch] = []
+        known: set[str] = set()
+        while (file := self.root / "batches" / f"{name}.json").is_file():
+            content = run.read_json(file)
+            batches += [Batch(**one) for one in content["batches"]]
+            known |= set(content["runs"])
+            name += "+"
+        missing = [one for one in runs if one not in known]
+        if missing:
+            width = self.setting.file.sweep.width
+            going = [one for one in missing if not outcome.has_ended(self.root / one)]
+            new = pack(name, going, self.engine, self.root, width, untils, leave)
+            fsio.write_json(file, {"runs": missing, "batches": [one._asdict() for one in new]})
+            batches += new
         self._stages.append(batches)
         return batches
 

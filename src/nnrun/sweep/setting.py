@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnrun import catalog
-from nnrun.catalog import Spec, bound
+from nnrun.catalog import bound
 from nnrun.duration import Clock
+from nnrun.errors import SpecError
 from nnrun.space import Search
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile
@@ -17,6 +18,7 @@ from nnrun.types import Plan
 __all__ = ["Setting", "settle"]
 
 _TRIALS = 20
+_TRIED = 3  # trials of a line that may be impossible before all are taken to be
 
 
 class Setting(NamedTuple):
@@ -77,8 +79,7 @@ def settle(file: SweepFile, engine: Engine) -> Setting:
     search, name = _search(file)
     check(file)
     each = lines(file)
-    specs = [_first(file, line, search) for line in each]
-    plans = [engine.experiment(one).plan for one in specs]
+    plans = [_plan(file, line, search, engine) for line in each]
     metric, goal = _metric(file, plans)
     setting = Setting(
         file, search, name, each, [_budget(file, line, search) for line in each], plans, metric, goal
@@ -98,10 +99,18 @@ def _search(file: SweepFile) -> tuple[Search, str]:
         raise file.fail("search", f"{block.name}: {error}") from None
 
 
-def _first(file: SweepFile, line: Line, search: Search) -> Spec:
-    [point] = search.ask(line.alternative.space, file.sweep.seed, 0, 1, [])
-    trial = trial_at(line, 0, point)
-    return trial_spec(file, line, values_at(line, point), seeds_of(file, line.base), trial.name)
+def _plan(file: SweepFile, line: Line, search: Search, engine: Engine) -> Plan:
+    """The plan of the first trial of a line that can be built; raises what is wrong with the first, if none can."""
+    reason: SpecError | None = None
+    for number, point in enumerate(search.ask(line.alternative.space, file.sweep.seed, 0, _TRIED, [])):
+        name = trial_at(line, number, point).name
+        try:
+            checked = trial_spec(file, line, values_at(line, point), seeds_of(file, line.base), name)
+            return engine.experiment(checked).plan
+        except SpecError as error:
+            reason = reason or error
+    assert reason is not None
+    raise reason
 
 
 def _budget(file: SweepFile, line: Line, search: Search) -> int:

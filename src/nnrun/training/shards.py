@@ -1,8 +1,8 @@
-"""A population in equal parts that are trained side by side, one thread for each processor core.
+"""A population in equal parts that are trained side by side: one for each device, or for each processor core.
 
 The matrices of one small net do not keep two cores busy, and stacking ten nets hardly helps: XLA's CPU backend
 runs a small batched product on one core.  Two halves in two threads take 0.6 times the time of the whole.  On
-other devices a population is one program.
+one other device a population is one program; several devices get a part each, with the data, and exchange nothing.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Shards(NamedTuple):
     parts: list[Programs]  # the same compiled programs, for other seeds
     workers: list[ThreadPoolExecutor]  # one thread each, so that what is sent to a part is done in order
     double: bool  # float64; jax keeps this setting for each thread
+    devices: tuple[Any, ...]  # of each part
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -142,7 +143,7 @@ class Shards(NamedTuple):
 
     def _send(self, part: int, work: Callable[..., Any], *arguments: Any) -> Future:
         def run() -> Any:
-            with jax.enable_x64(self.double):
+            with jax.enable_x64(self.double), jax.default_device(self.devices[part]):
                 return work(*arguments)
 
         return self.workers[part].submit(run)
@@ -154,20 +155,26 @@ def _cores() -> int:
 
 
 def compile_shards(experiment: Experiment, cores: int | None = None) -> Compiled:
-    """Compiles a run or population; on a CPU a population is divided over the cores.
+    """Compiles a run or population, which is divided over the devices, or over the cores of a single CPU.
 
-    cores   how many parts at most; all cores of the machine by default
+    cores   how many parts of a CPU at most; all cores of the machine by default
     """
-    seeds = experiment.plan.seeds
-    wanted = min(len(seeds), cores or _cores())
-    if wanted == 1 or jax.default_backend() != "cpu":
+    seeds, devices = experiment.plan.seeds, jax.local_devices()
+    several = len(devices) > 1
+    most = len(devices) if several else (cores or _cores()) if jax.default_backend() == "cpu" else 1
+    wanted = min(len(seeds), most)
+    if wanted == 1:
         return compile_programs(experiment)
     size = -(-len(seeds) // wanted)
     shares = _split(experiment, -(-len(seeds) // size), size)
-    first = compile_programs(shares[0])
-    parts = [first.for_lanes(share) for share in shares]
+    places = tuple(devices[: len(shares)]) if several else (devices[0],) * len(shares)
+    made: dict[Any, Programs] = {}
+    for share, place in zip(shares, places, strict=True):
+        with jax.default_device(place):  # a program belongs to the device that it was compiled for
+            made[place] = made.get(place) or compile_programs(share)
+    parts = [made[place].for_lanes(share) for share, place in zip(shares, places, strict=True)]
     double = bool(jnp.zeros(()).dtype == jnp.float64)
-    return Shards(experiment, parts, [ThreadPoolExecutor(1) for _ in parts], double)
+    return Shards(experiment, parts, [ThreadPoolExecutor(1) for _ in parts], double, places)
 
 
 def _split(experiment: Experiment, parts: int, size: int) -> list[Experiment]:

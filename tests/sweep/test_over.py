@@ -1,0 +1,156 @@
+"""What `sweep.over` means: ranges, choices, whole blocks; and what is refused."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nnrun.space import Dimension
+from nnrun.spec.yaml12 import parse
+from nnrun.sweep.over import read_over
+
+
+def alternatives(text: str) -> Any:
+    tree = parse(text, "sweep.yaml")
+    assert not tree.problems
+    found, problems = read_over(tree.value, (), tree.places)
+    assert not problems, problems
+    return found
+
+
+def wrong(text: str) -> str:
+    tree = parse(text, "sweep.yaml")
+    _, problems = read_over(tree.value, (), tree.places)
+    [problem] = problems
+    return str(problem)
+
+
+def test_ranges_and_choices() -> None:
+    [one] = alternatives(
+        "optimizer.learning_rate: {log: [1e-4, 1]}\nmodel.dropout: {uniform: [0.0, 0.6]}\n"
+        "train.accumulate: {int: [1, 4]}\nmodel.hidden: [[64], [64, 64]]\nschedule.final: {normal: [0, 2]}\n"
+        "data.batch_size: {log_int: [8, 128]}\ntrain.random: fast"
+    )
+    assert one.space == (
+        Dimension("optimizer.learning_rate", "log", 1e-4, 1.0),
+        Dimension("model.dropout", "uniform", 0.0, 0.6),
+        Dimension("train.accumulate", "int", 1.0, 4.0),
+        Dimension("model.hidden", "choice", values=([64], [64, 64])),
+        Dimension("schedule.final", "normal", 0.0, 2.0),
+        Dimension("data.batch_size", "log_int", 8.0, 128.0),
+    )
+    assert (one.label, one.settings) == ("trial", {"train.random": "fast"})
+
+
+def test_a_choice_of_one_is_a_value() -> None:
+    [one] = alternatives("model.hidden: [[64, 64]]\noptimizer.b1: {choice: [0.8]}")
+    assert (one.space, one.settings) == ((), {"model.hidden": [64, 64], "optimizer.b1": 0.8})
+
+
+def test_whole_blocks_are_alternatives_with_ranges_of_their_own() -> None:
+    sgd, momentum, adam = alternatives(
+        "optimizer:\n  - {name: sgd, learning_rate: {log: [1e-3, 1]}}\n"
+        "  - {name: momentum, learning_rate: 0.1, momentum: [0.8, 0.9]}\n  - adam\nmodel.dropout: {uniform: [0, 1]}"
+    )
+    assert [one.label for one in (sgd, momentum, adam)] == ["sgd", "momentum", "adam"]
+    assert sgd.settings == {"optimizer": {"name": "sgd"}}
+    assert momentum.settings == {"optimizer": {"name": "momentum", "learning_rate": 0.1}}
+    assert adam.settings == {"optimizer": {"name": "adam"}}
+    assert [d.path for d in momentum.space] == ["optimizer.momentum", "model.dropout"]
+    assert [d.path for d in adam.space] == ["model.dropout"]
+
+
+def test_several_lists_of_blocks_are_combined_and_equal_names_numbered() -> None:
+    found = alternatives("optimizer: [adam, {name: adam, b1: 0.8}]\nschedule: [constant, {name: cosine}]")
+    assert [one.label for one in found] == [
+        "adam-constant",
+        "adam-cosine",
+        "adam-constant-2",
+        "adam-cosine-2",
+    ]
+    assert found[2].settings["optimizer"] == {"name": "adam", "b1": 0.8}
+
+
+def test_a_list_of_blocks_in_a_list_key() -> None:
+    """`augment` holds lists: each entry of a choice is what stands there."""
+    none, one, two = alternatives("augment: [[], cutout, [{name: mixup, alpha: {uniform: [0, 1]}}, cutout]]")
+    assert [none.label, one.label, two.label] == ["none", "cutout", "none-2"]
+    assert none.settings["augment"] == []
+    assert two.settings["augment"] == [{"name": "mixup"}, "cutout"]
+    assert [d.path for d in two.space] == ["augment.0.alpha"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "x.y: {log: [1, 0.1]}",
+            "sweep.yaml:1:1: x.y: the range [1, 0.1] is empty; write the lower end first",
+        ),
+        ("x.y: {log: [-1, 1]}", "the logarithm of -1 does not exist; write a lower end > 0, such as 0.001"),
+        ("x.y: {uniform: [1, 1]}", "the range [1, 1] is empty"),
+        ("x.y: {uniform: [1]}", "got [1]; write two numbers: {uniform: [low, high]}"),
+        ("x.y: {uniform: [a, 2]}", "write two numbers"),
+        ("x.y: {int: [1.5, 2]}", "got [1.5, 2]; write two whole numbers"),
+        ("x.y: {normal: [0, 0]}", "write {normal: [mean, deviation]} with a deviation > 0"),
+        ("x.y: []", "write a list of at least one value"),
+        ("x.y: [1, 2, 1]", "in which a value comes twice; write each once"),
+    ],
+)
+def test_what_is_no_range(text: str, message: str) -> None:
+    assert message in wrong(text)
+
+
+RANGES = [
+    Dimension("a", "uniform", -2.0, 3.0), Dimension("a", "log", 1e-5, 10.0), Dimension("a", "int", -1, 5),
+    Dimension("a", "log_int", 1, 1000), Dimension("a", "choice", values=("x", 1, None)), Dimension("a", "normal", 1, 2),
+]  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.sampled_from(RANGES), st.floats(0, 1, exclude_max=True))
+def test_a_value_stands_where_it_came_from(dimension: Dimension, u: float) -> None:
+    """at(where(at(u))) = at(u), inside the range."""
+    value = dimension.at(u)
+    assert 0 <= dimension.where(value) < 1
+    again = dimension.at(dimension.where(value))
+    if isinstance(value, float):
+        assert math.isclose(value, again, rel_tol=2e-5, abs_tol=2e-5)
+    else:
+        assert value == again
+    if dimension.kind not in ("choice", "normal"):
+        assert dimension.low <= value <= dimension.high
+
+
+@pytest.mark.parametrize(
+    ("dimension", "values"),
+    [
+        (Dimension("a", "uniform", 0.0, 1.0), [0, 0.5, 1]),
+        (Dimension("a", "log", 1e-2, 1.0), [0.01, 0.1, 1]),
+        (Dimension("a", "int", 1, 3), [1, 2, 3]),
+        (Dimension("a", "choice", values=("x", "y", "z", "w")), ["x", "y", "z", "w"]),
+    ],
+)
+def test_a_grid_has_both_ends_and_all_choices(dimension: Dimension, values: list[Any]) -> None:
+    assert (
+        [dimension.at(u) for u in dimension.grid(3)] == pytest.approx(values)
+        if isinstance(values[0], float)
+        else [dimension.at(u) for u in dimension.grid(3)] == values
+    )
+
+
+def test_every_whole_number_is_equally_likely() -> None:
+    dimension = Dimension("a", "int", 2, 5)
+    values = [dimension.at((i + 0.5) / 400) for i in range(400)]
+    assert [values.count(n) for n in (2, 3, 4, 5)] == [100] * 4
+
+
+def test_the_logarithm_is_uniform() -> None:
+    """A tenth of the range [1e-5, 1] in logarithms holds a tenth of the draws."""
+    dimension = Dimension("a", "log", 1e-5, 1.0)
+    values = [dimension.at((i + 0.5) / 1000) for i in range(1000)]
+    assert sum(1e-3 <= value < 1e-2 for value in values) == pytest.approx(200, abs=1)
