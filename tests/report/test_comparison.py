@@ -15,6 +15,7 @@ from nnrun.report.comparison import (
     interval,
     least_seeds,
     seeds_for,
+    sign_flip_interval,
     sign_flip_test,
 )
 
@@ -84,6 +85,48 @@ def test_the_random_sign_flip_test_is_near_that_of_scipy() -> None:
     done = scipy.stats.permutation_test((x,), np.mean, permutation_type="samples", n_resamples=19_999, rng=0)
     assert 0.01 < done.pvalue < 0.2
     assert sign_flip_test(x.tolist()) == pytest.approx(done.pvalue, abs=0.008)
+
+
+@pytest.mark.parametrize("n", [6, 9, 14])
+def test_the_interval_of_a_difference_holds_what_scipys_test_does_not_reject(n: int) -> None:
+    x = np.random.default_rng(n).standard_normal(n) + 0.3
+    low, high = sign_flip_interval(x.tolist()) or (np.nan, np.nan)
+
+    def p(shift: float) -> float:
+        test = scipy.stats.permutation_test(
+            (x - shift,), np.mean, permutation_type="samples", n_resamples=np.inf
+        )
+        return test.pvalue
+
+    assert p(low - 1e-6) <= 0.05 < p(low + 1e-6)
+    assert p(high + 1e-6) <= 0.05 < p(high - 1e-6)
+
+
+@pytest.mark.parametrize(("n", "share"), [(6, 1 - 2 / 64), (10, 1 - 50 / 1024), (20, 0.95)])
+def test_the_interval_of_a_difference_covers_it_as_often_as_it_says(n: int, share: float) -> None:
+    """1 − 2k / 2ⁿ, for values with heavy tails too; 0.6% is the standard deviation over 1000 samples."""
+    random = np.random.default_rng(n)
+    samples = random.standard_t(3, (500 if n > 14 else 1000, n))
+    ends = np.array([sign_flip_interval(x.tolist()) for x in samples])
+    covered = np.mean((ends[:, 0] <= 0) & (ends[:, 1] >= 0))
+    assert covered == pytest.approx(share, abs=0.02)
+
+
+@pytest.mark.parametrize("n", [6, 11, 15, 30])
+def test_interval_and_test_agree(n: int) -> None:
+    random = np.random.default_rng(n)
+    rejected = 0
+    for shift in np.linspace(0, 3 / np.sqrt(n), 25):
+        x = (random.standard_normal(n) + shift).tolist()
+        low, high = sign_flip_interval(x) or (np.nan, np.nan)
+        assert (sign_flip_test(x) <= 0.05) == (low > 0 or high < 0)
+        rejected += low > 0
+    assert 0 < rejected < 25
+
+
+def test_five_differences_have_the_interval_of_a_mean() -> None:
+    x = [0.1, 0.3, 0.2, 0.4, 0.6]
+    assert sign_flip_interval(x) == interval(x)
 
 
 def test_equal_values_are_no_difference_and_the_least_p_is_two_in_all_flips() -> None:
