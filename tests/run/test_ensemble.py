@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -89,6 +90,46 @@ def test_probabilities_logits_and_votes_from_the_saved_predictions(ensemble):
         assert (
             gain["both"][0] <= gain["examples"][0] <= gain["value"] <= gain["examples"][1] <= gain["both"][1]
         )
+
+
+def test_intervals_curve_diversity_and_calibration_from_the_saved_predictions(ensemble):
+    folder, account, _ = ensemble("four")
+    z, y = outputs(folder, account), saved(folder, "targets_test")
+    p = special.softmax(z, axis=2)
+    right = (z.argmax(2) == y).astype(float)
+    # Over examples: the standard error of a mean of paired differences.
+    gained = (p.mean(0).argmax(1) == y) - right.mean(0)
+    gain = account["gain"]["over_mean"]["accuracy"]
+    half = 1.96 * gained.std() / np.sqrt(len(y))
+    assert gain["examples"][1] - gain["examples"][0] == pytest.approx(2 * half, rel=0.12)
+    # Over members: each pair of the four against its own two members.
+    pairs = list(itertools.combinations(range(4), 2))
+    accuracy = [(p[list(two)].mean(0).argmax(1) == y).mean() for two in pairs]
+    over = np.array(accuracy) - [right[list(two)].mean() for two in pairs]
+    low, high = np.quantile(over, [0.025, 0.975]) - over.mean()
+    assert gain["members"] == pytest.approx([gain["value"] + low, gain["value"] + high], abs=1e-9)
+    curve = {one["members"]: one["accuracy"]["mean"] for one in account["curve"]}
+    assert curve[1] == pytest.approx(right.mean(), abs=1e-9)
+    assert curve[2] == pytest.approx(np.mean(accuracy), abs=1e-9)
+    assert curve[4] == pytest.approx(account["ensemble"]["accuracy"], abs=1e-9)
+    labels = z.argmax(2)
+    apart = np.mean([(labels[i] != labels[j]).mean() for i, j in pairs])
+    assert account["diversity"]["disagreement"] == pytest.approx(apart)
+    alike = np.mean([np.corrcoef(right[i], right[j])[0, 1] for i, j in pairs])
+    assert account["diversity"]["error_correlation"] == pytest.approx(alike)
+    temperature = account["calibration"]["temperature"]
+    held, labels = saved(folder, "ensemble_val"), saved(folder, "targets_val")
+
+    def loss(t):
+        return -special.log_softmax(np.log(held) / t, axis=1)[np.arange(len(labels)), labels].mean()
+
+    assert loss(temperature) <= min(loss(t) for t in temperature * np.geomspace(0.8, 1.25, 41)) + 1e-9
+    errors = [account["calibration"][kind]["error"] for kind in ("before", "after")]
+    assert errors[1] < errors[0] == account["ensemble"]["calibration_error"]
+    assert sorted(path.name for path in (folder / "plots").iterdir()) == [
+        "curve.png", "members.png", "reliability.png",
+    ]  # fmt: skip
+    assert "gain over the mean member" in (folder / "report.html").read_text()
 
 
 def test_weights_make_the_validation_loss_least(ensemble):

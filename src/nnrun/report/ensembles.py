@@ -14,6 +14,7 @@ __all__ = ["ACCOUNT", "gain_line", "gain_lines", "member_table", "names_of", "vi
 
 ACCOUNT = "account.json"  # in the run folder of an ensemble
 _FIRST = ("accuracy", "loss", "calibration_error")
+_RISING = ("accuracy", "r2")
 _SHOWN = {"calibration_error": "calibration error"}
 _REFERENCES = {"over_mean": "the mean member", "over_best": "the best member"}
 
@@ -56,21 +57,24 @@ def gain_lines(account: Mapping[str, Any]) -> list[Text]:
     lines = []
     for kind, reference in _REFERENCES.items():
         for name, found in (account["gain"].get(kind) or {}).items():
-            if name in ("accuracy", "loss", "rmse", "r2"):
+            if name in (*_RISING, "loss", "rmse"):
                 lines.append(Text(f"gain over {reference}: {gain_line(name, found)}"))
     return lines
 
 
 def gain_line(name: str, found: Mapping[str, Any]) -> str:
-    """`accuracy +1.93 points [1.5, 2.4]`: the widest interval there is, and what it covers."""
-    scale, unit = (100.0, " points") if name == "accuracy" else (1.0, "")
+    """`accuracy +1.93 points [+1.5, +2.4]` or `loss 0.016 lower [0.014, 0.019]`: the widest interval there is."""
     kind, span = ("both", found["both"]) if found["both"] else ("examples", found["examples"])
     covers = "examples and members" if kind == "both" else "examples"
-    low, high = (f"{scale * end:+.3g}" for end in span)
-    better = "" if name in ("accuracy", "r2") else " lower"
-    value = scale * found["value"]
-    shown = f"{value:+.3g}" if not better else f"{value:.3g}"
-    return f"{name} {shown}{unit}{better}  [{low}, {high}], 95% over {covers}"
+    scale, unit = (100.0, " points") if name == "accuracy" else (1.0, "")
+    value, (low, high) = scale * found["value"], (scale * end for end in span)
+    if name in _RISING:
+        shown = f"{value:+.3g}{unit}  [{low:+.3g}, {high:+.3g}]"
+    elif value >= 0:
+        shown = f"{value:.3g} lower  [{low:.3g}, {high:.3g}]"
+    else:
+        shown = f"{-value:.3g} higher  [{-high:.3g}, {-low:.3g}]"
+    return f"{name} {shown}, 95% over {covers}"
 
 
 def _notes(account: Mapping[str, Any]) -> list[Text]:
@@ -93,8 +97,13 @@ def _notes(account: Mapping[str, Any]) -> list[Text]:
         notes.append(f"greedy soup: {entered} of {len(found)} members entered")
     if found := account.get("barrier"):
         notes.append(
-            f"along the line from {found['between'][0]} to {found['between'][1]} the loss rises by up to "
-            f"{number(found['height'])} above that of its ends"
+            f"along the line from {found['between'][0]} to {found['between'][1]} the loss "
+            + (
+                f"rises by up to {number(found['height'])} above"
+                if found["height"] > 0
+                else "does not rise above"
+            )
+            + " that of its ends"
         )
     return [Text(note, "dim") for note in notes]
 

@@ -1,0 +1,28 @@
+"""How the gain of an ensemble is told."""
+
+from __future__ import annotations
+
+from nnrun.report.ensembles import gain_line
+
+
+def found(value, low, high, both=True):
+    span = [low, high]
+    return {
+        "value": value,
+        "examples": span,
+        "members": span if both else None,
+        "both": span if both else None,
+    }
+
+
+def test_points_of_accuracy():
+    line = gain_line("accuracy", found(0.0193, 0.015, 0.024))
+    assert line == "accuracy +1.93 points  [+1.5, +2.4], 95% over examples and members"
+    assert gain_line("accuracy", found(-0.01, -0.02, 0.0, both=False)) == (
+        "accuracy -1 points  [-2, +0], 95% over examples"
+    )
+
+
+def test_a_loss_is_lower_or_higher():
+    assert gain_line("loss", found(0.016, 0.014, 0.019)).startswith("loss 0.016 lower  [0.014, 0.019]")
+    assert gain_line("loss", found(-0.5, -0.75, 0.25)).startswith("loss 0.5 higher  [-0.25, 0.75]")
