@@ -39,6 +39,9 @@ def sweep(
         ),
     ] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Worker processes.")] = 1,
+    on: Annotated[
+        str | None, typer.Option("--on", help="ray, or ray://HOST:PORT: train on a Ray cluster.")
+    ] = None,
     run_dir: Annotated[
         Path | None, typer.Option("--run-dir", help="The exact folder of the sweep; new or empty.")
     ] = None,
@@ -55,6 +58,10 @@ def sweep(
         raise SpecError("sweep: which file? write nnrun sweep FILE, or --resume FOLDER")
     if resume is not None and (dry_run or run_dir):
         raise SpecError("--resume: goes on in its own folder; leave --dry-run and --run-dir out")
+    if on is not None:
+        from nnrun.sweep.on_ray import address_of
+
+        address_of(on)
     folder = None if resume is None else _found(resume, runs_root)
     if folder is None:
         from nnrun.sweep import file
@@ -76,7 +83,7 @@ def sweep(
         from nnrun.sweep import start
 
         setting = start.go_on(folder, changes, engine)
-    return _train(setting, folder, engine, jobs, quiet, as_json)
+    return _train(setting, folder, engine, _trainer(engine, jobs, on), quiet, as_json)
 
 
 def _found(text: Path, root: Path) -> Path:
@@ -91,14 +98,23 @@ def _found(text: Path, root: Path) -> Path:
     return folder
 
 
-def _train(setting: Setting, folder: Path, engine: Any, jobs: int, quiet: bool, as_json: bool) -> None:
-    from nnrun.report import answer
-    from nnrun.sweep import start
+def _trainer(engine: Any, jobs: int, on: str | None) -> Any:
+    """Who trains the batches: this process, worker processes, or a cluster."""
+    if on is not None:
+        from nnrun.sweep.on_ray import OnRay, address_of
+
+        return OnRay(address_of(on), console.warn)
     from nnrun.sweep.batches import InProcess
-    from nnrun.sweep.board import Progress
     from nnrun.sweep.workers import Workers
 
-    trainer = Workers(jobs, console.warn) if jobs > 1 else InProcess(engine)
+    return Workers(jobs, console.warn) if jobs > 1 else InProcess(engine)
+
+
+def _train(setting: Setting, folder: Path, engine: Any, trainer: Any, quiet: bool, as_json: bool) -> None:
+    from nnrun.report import answer
+    from nnrun.sweep import start
+    from nnrun.sweep.board import Progress
+
     failed = 0
     with console.sweep_view(quiet or as_json) as view:
         progress = None

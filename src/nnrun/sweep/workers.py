@@ -18,7 +18,7 @@ from nnrun.errors import DataError, Interrupted, MachineError, NnrunError, RunEr
 from nnrun.sweep.batches import News
 from nnrun.sweep.engine import Batch
 
-__all__ = ["Place", "Workers", "places"]
+__all__ = ["Place", "Workers", "error_of", "places"]
 
 _RETRIES = 2  # of a worker that was killed, or whose machine failed
 _ERRORS = {2: SpecError, 3: DataError, 4: RunError, 6: MachineError}
@@ -139,15 +139,20 @@ class Workers:
         code, batch = worker.process.returncode, worker.batch
         if code == 0:
             return News(batch, 0, "done")
-        killed = code < 0 or code > 128
-        if killed or code == 6:
+        if code < 0 or code > 128 or code == 6:
             if signals.pending():
                 return None
             tries[batch.name] = tries.get(batch.name, 0) + 1
             if tries[batch.name] <= _RETRIES:
                 return None
-        what = f"its worker was killed by signal {-code}" if killed else worker.error or f"exit code {code}"
-        return News(batch, 0, "failed", _ERRORS.get(code, NnrunError)(what))
+        return News(batch, 0, "failed", error_of(code, worker.error))
+
+
+def error_of(code: int, told: str) -> NnrunError:
+    """Why a worker that ended with an exit code, or by a signal, did so."""
+    if code < 0 or code > 128:
+        return NnrunError(f"its worker was killed{f' ({told})' if told else f' by signal {abs(code)}'}")
+    return _ERRORS.get(code, NnrunError)(told or f"its worker ended with exit code {code}")
 
 
 def _stop(running: Sequence[_Worker]) -> None:

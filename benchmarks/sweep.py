@@ -1,0 +1,222 @@
+"""A sweep of small trials against the ways in which trials are usually run, on this machine's CPU.
+
+    pip install -e ".[bench,search]"
+    python benchmarks/sweep.py [--rounds 3] [--trials 64] [--rows processes,optuna,loop,widths]
+
+The trials are 64 learning rates and dropout rates of a 64-128-10 net on the digits, 20 epochs each, with logging,
+evaluation, checkpoints and summary.  Whole commands are timed, compilation and imports included, since that is
+what a person waits for; the compile cache is warm.  In each round one after another:
+
+    sweep       nnrun sweep, without a final comparison
+    processes   nnrun train once for each trial; a sample of the trials, scaled up
+    loop        nnrun.train for each trial in one process; a sample, scaled up
+    optuna      Optuna's random sampler driving a plain torch loop with fused Adam, one process, one thread
+
+A row is the median over the rounds of the others' time by the sweep's: more than 1 means that the sweep is faster.
+The row `widths` shows why so many lanes share a program: the time of one step of one lane at several widths.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+TARGETS = {"processes": 20.0, "loop": None, "optuna": 6.0}
+SAMPLE = 6  # trials that are timed where each takes seconds
+WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128)
+BASE = """
+name: small
+data: {name: digits, batch_size: 64}
+model: {name: mlp, hidden: [128], dropout: 0.2}
+optimizer: {name: adam, learning_rate: 1e-3}
+train: {duration: 20 epochs, random: fast}
+"""
+SWEEP = """
+base: small.yaml
+sweep:
+  over:
+    optimizer.learning_rate: {log: [1e-4, 1e-1]}
+    model.dropout: {uniform: [0.1, 0.6]}
+  trials: TRIALS
+  final_seeds: 0
+"""
+
+
+def nnrun(*arguments: str, folder: Path) -> float:
+    """Seconds of a whole command."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "nnrun", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return time.perf_counter() - began
+
+
+def sweep(folder: Path, trials: int, number: int) -> float:
+    """The sweep as one command."""
+    (folder / "sweep.yaml").write_text(SWEEP.replace("TRIALS", str(trials)))
+    return nnrun("sweep", "sweep.yaml", "--run-dir", f"sweep-{number}", "--quiet", folder=folder)
+
+
+def settings(trials: int) -> list[list[str]]:
+    """The same trials as overrides of `nnrun train`."""
+    from nnrun.space import Dimension, draws
+
+    space = (
+        Dimension("optimizer.learning_rate", "log", 1e-4, 1e-1),
+        Dimension("model.dropout", "uniform", 0.1, 0.6),
+    )
+    points = [draws(0, number, 2) for number in range(trials)]
+    return [
+        [f"{dimension.path}={dimension.at(u)}" for dimension, u in zip(space, point, strict=True)]
+        for point in points
+    ]
+
+
+def processes(folder: Path, trials: int, number: int) -> float:
+    """A process for each trial; a sample of them, scaled up."""
+    del number
+    chosen = settings(trials)[:SAMPLE]
+    return (
+        statistics.fmean(nnrun("train", "small.yaml", "--quiet", *one, folder=folder) for one in chosen)
+        * trials
+    )
+
+
+LOOP = """
+import sys, time, nnrun
+settings = eval(sys.argv[1])
+began = time.perf_counter()
+for one in settings:
+    nnrun.train("small.yaml", overrides=one)
+print(time.perf_counter() - began)
+"""
+
+
+def loop(folder: Path, trials: int, number: int) -> float:
+    """One process that trains trial after trial; a sample of them, scaled up, and the start once."""
+    del number
+    chosen = settings(trials)[:SAMPLE]
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", LOOP, repr(chosen)], cwd=folder, capture_output=True, text=True, check=True
+    )
+    whole, training = time.perf_counter() - began, float(done.stdout.split()[-1])
+    return whole - training + training * trials / len(chosen)
+
+
+OPTUNA = """
+import sys, optuna, torch, numpy as np
+from sklearn.datasets import load_digits
+torch.set_num_threads(1)
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+x, y = load_digits(return_X_y=True)
+rows = np.random.default_rng(0).permutation(len(x))
+x = torch.tensor((x[rows] - x.mean(0)) / (x.std(0) + 1e-6), dtype=torch.float32); y = torch.tensor(y[rows])
+x, val_x, y, val_y = x[:1293], x[1293:1437], y[:1293], y[1293:1437]
+def objective(trial):
+    rate, drop = trial.suggest_float("rate", 1e-4, 1e-1, log=True), trial.suggest_float("drop", 0.1, 0.6)
+    layers = [torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Dropout(drop), torch.nn.Linear(128, 10)]
+    net = torch.nn.Sequential(*layers)
+    optimizer = torch.optim.Adam(net.parameters(), rate, fused=True)
+    best = 0.0
+    for epoch in range(20):
+        net.train()
+        losses = []
+        for batch in torch.randperm(len(x)).split(64):
+            loss = torch.nn.functional.cross_entropy(net(x[batch]), y[batch])
+            optimizer.zero_grad(set_to_none=True); loss.backward(); optimizer.step()
+            losses.append(loss.detach())
+        torch.stack(losses).mean().item()
+        net.eval()
+        with torch.no_grad():
+            best = max(best, (net(val_x).argmax(1) == val_y).float().mean().item())
+    return best
+study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+study.optimize(objective, n_trials=int(sys.argv[1]))
+"""
+
+
+def optuna(folder: Path, trials: int, number: int) -> float:
+    """Optuna and torch in one process; it writes nothing."""
+    del number
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", OPTUNA, str(trials)], cwd=folder, check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def widths(folder: Path) -> None:
+    """Microseconds of a step of one lane at several widths."""
+    from nnrun import device, session
+    from nnrun.training import shards
+
+    device.prepare("cpu")
+    prepared = session.prepare(folder / "small.yaml")
+    experiment: Any = prepared.experiment
+    for width in WIDTHS:
+        plan = experiment.plan._replace(seeds=tuple(range(width)))
+        compiled = shards.compile_shards(experiment._replace(plan=plan))
+        state, log = compiled.advance(compiled.initial(), 0, 5)
+        compiled.rows(log, 5)
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            _, log = compiled.advance(state, 5, 100)
+            compiled.rows(log, 100)
+            times.append((time.perf_counter() - began) / 100 / width * 1e6)
+        print(f"    {width:4} lanes: {statistics.median(times):6.0f} µs a step of one lane", flush=True)
+
+
+RIVALS: dict[str, Callable[[Path, int, int], float]] = {
+    "processes": processes,
+    "loop": loop,
+    "optuna": optuna,
+}
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=64)
+    parser.add_argument("--rows", default="processes,optuna,loop,widths")
+    arguments = parser.parse_args()
+    wanted = arguments.rows.split(",")
+    rivals = [name for name in RIVALS if name in wanted]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "small.yaml").write_text(BASE)
+        if rivals:
+            sweep(folder, arguments.trials, 0)  # fills the compile cache
+            nnrun("train", "small.yaml", "--quiet", folder=folder)
+        found: dict[str, list[float]] = {name: [] for name in rivals}
+        for number in range(1, arguments.rounds + 1 if rivals else 1):
+            ours = sweep(folder, arguments.trials, number)
+            told = [f"sweep {ours:.1f} s"]
+            for name in rivals:
+                theirs = RIVALS[name](folder, arguments.trials, number)
+                found[name].append(theirs / ours)
+                told.append(f"{name} {theirs:.1f} s")
+            print("    " + ", ".join(told), flush=True)
+        for name, ratios in found.items():
+            target = TARGETS[name]
+            aim = f"target ≥ {target:g}" if target else "no target"
+            print(
+                f"{statistics.median(ratios):6.1f}  {aim}  {arguments.trials} trials, times the sweep's: {name}"
+            )
+        if "widths" in wanted:
+            widths(folder)
+
+
+if __name__ == "__main__":
+    main()
