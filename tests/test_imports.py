@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         *LEAVES, "ensemble", "evaluation", "record", "report", "results", "session", "signals", "spec", "training",
     },
     "prediction": LEAVES | {"data", "ensemble", "evaluation", "record"},
-    "api": {"driver", "evaluation", "session", "record", "report", "types"},
+    "api": {"driver", "ensemble", "evaluation", "session", "record", "report", "types"},
     "console": {"errors", "driver", "session", "signals", "report"},
     "commands": {
         "", "catalog", "commands", "console", "course", "device", "duration", "ensemble", "errors", "evaluation",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnrun import driver, evaluation, session
+from nnrun.ensemble import reading
 from nnrun.record import metrics, run
 from nnrun.report.summary import read_summary
 from nnrun.types import Tree
@@ -62,7 +64,7 @@ def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
 def evaluate(
     run_dir: str | Path, split: str = "test", checkpoint: str | int = "best", *, samples: int = 0
 ) -> dict[str, Any]:
-    """Metrics of a run on a part of its data, as `nnrun evaluate --json` prints them.
+    """Metrics of a run or an ensemble on a part of its data, as `nnrun evaluate --json` prints them.
 
     split        train, val or test
     checkpoint   last, best (by validation), or a step that has one
@@ -70,7 +72,16 @@ def evaluate(
     Raises the errors of nnrun.errors.
     """
     folder = run.resolve(str(run_dir))
+    if reading.is_ensemble(folder) and not samples:
+        return reading.evaluate_ensemble(folder, split, str(checkpoint), warnings.warn, _uncounted)
     return evaluation.evaluate_run(folder, split, str(checkpoint), warnings.warn, samples)
+
+
+@contextmanager
+def _uncounted(what: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """Nothing is shown of how far it is."""
+    del what, total
+    yield lambda: None
 
 
 def _drain(prepared: session.Prepared, folder: Path) -> Result:

@@ -17,6 +17,7 @@ import pytest
 from safetensors.numpy import load_file
 from scipy import special
 
+import nnrun
 from nnrun.ensemble import make
 from nnrun.ensemble.work import Wish
 
@@ -228,6 +229,7 @@ def test_the_result_is_a_run_like_any_other(ensemble, runs, warm):
         assert found["metrics"][f"test/{name}"] == pytest.approx(account["ensemble"][name], rel=1e-6)
         assert found["mean"][f"test/{name}"] == pytest.approx(account["mean"][name], rel=1e-5)
     assert len(found["runs"]) == 4
+    assert nnrun.evaluate(folder) == found
     shown = warm("show", folder, folder=runs)
     assert shown.code == 0 and "member_04" in shown.out
     assert warm("ls", runs / "together", folder=runs).out.count("done") == 5
