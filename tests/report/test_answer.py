@@ -148,6 +148,29 @@ def test_fresh_seeds_that_diverged(make_sweep: Callable[..., Path]) -> None:
     assert {pair.seeds for pair in found.bases[0].comparisons} == {8, 10}
 
 
+def test_fresh_seeds_that_failed(make_sweep: Callable[..., Path]) -> None:
+    folder = make_sweep()
+
+    def fail(record: dict[str, Any]) -> None:
+        if record["alternative"] == "adam":
+            record.update(status="failed", metrics={}, seeds=[], run="final/gone")
+
+    rewrite(folder, "final.jsonl", fail)
+    found = answer(read_sweep(folder))
+    assert found.bases[0].metric == "test/accuracy"
+    assert [row.alternative for row in found.bases[0].rows] == ["nesterov", "sgd", "adam"]
+    assert "adam: its runs on fresh seeds failed; see the reason in final.jsonl" in cautions(found)
+
+
+def test_one_fresh_seed(make_sweep: Callable[..., Path]) -> None:
+    found = answer(read_sweep(make_sweep(final=1)))
+    assert found.bases[0].comparisons == []
+    assert "with 1 seed nothing can be told from chance; write sweep.final_seeds: 10" in cautions(found)
+    assert sentences(found)[0].startswith("adam has the best mean: ") and sentences(found)[0].endswith(
+        "(1 seed)"
+    )
+
+
 def test_trials_that_diverged_or_failed(make_sweep: Callable[..., Path]) -> None:
     folder = make_sweep()
 

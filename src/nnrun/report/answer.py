@@ -71,6 +71,7 @@ def as_data(found: Answer) -> dict[str, Any]:
             for part in found.bases
         },
         "targets": {part.base: part.target for part in found.bases},
+        "profile": {label: [list(point) for point in points] for label, points in found.profile.items()},
         "answer": sentences(found),
         "warnings": cautions(found),
         "missing": missing(found),
@@ -109,7 +110,8 @@ def _leaderboard_csv(found: Answer) -> str:
         "diverged",
         "fresh_seeds",
     ]
-    head += ["validation", "trials", "trials_diverged", "trials_stopped", "trials_failed", "steps_to_target"]
+    head += ["validation", "trials", "trials_diverged", "trials_stopped", "trials_failed"]
+    head += ["steps_to_target", "seconds_to_target"]
     content = io.StringIO()
     writer = csv.writer(content, lineterminator="\n")
     writer.writerow([*head, *keys])
@@ -119,7 +121,7 @@ def _leaderboard_csv(found: Answer) -> str:
             data[name] for name in ("base", "alternative", "trial", "metric", "mean", "low", "high", "seeds")
         ]
         line += [row.diverged, row.fresh, row.validation, row.trials, row.unstable, row.stopped, row.failed]
-        line += [data["reached"]["steps"] if data["reached"] else None]
+        line += [data["reached"][name] if data["reached"] else None for name in ("steps", "seconds")]
         writer.writerow([_cell(value) for value in (*line, *(row.settings.get(key) for key in keys))])
     return content.getvalue()
 

@@ -100,6 +100,8 @@ def _diverged(part: BaseAnswer) -> Iterator[str]:
                 "its mean is of the others, so it looks better than it is" if row.values else "it has no mean"
             )
             yield f"{row.alternative}: {row.diverged} of {row.seeds} fresh seeds diverged; {kept}"
+        if row.fresh and not row.seeds:
+            yield f"{row.alternative}: its runs on fresh seeds failed; see the reason in final.jsonl"
         if row.unstable >= max(2, _MANY * row.trials):
             yield (
                 f"{row.alternative}: {row.unstable} of {row.trials} trials diverged, so its budget was smaller than "

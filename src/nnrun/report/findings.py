@@ -135,7 +135,7 @@ def _order(row: Row, rising: bool) -> tuple[bool, bool, float]:
 def _compared(sweep: Sweep, finals: Sequence[Final]) -> str:
     """The metric that alternatives are compared by: that of the search, on the test part where there is one."""
     test = "test/" + sweep.metric.partition("/")[2]
-    return test if all(test in one.metrics for one in finals) else sweep.metric
+    return test if all(test in one.metrics for one in finals if one.metrics) else sweep.metric
 
 
 def _target(sweep: Sweep, finals: Sequence[Final]) -> float | None:

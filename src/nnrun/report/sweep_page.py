@@ -8,7 +8,7 @@ from html import escape
 from typing import NamedTuple
 
 from nnrun.report.cautions import cautions, missing
-from nnrun.report.findings import Answer, BaseAnswer
+from nnrun.report.findings import Answer, BaseAnswer, Row
 from nnrun.report.sweep_folder import Alternative, Dimension, Trial, ranked
 from nnrun.report.sweep_plots import Picture
 from nnrun.report.sweep_style import STYLE
@@ -28,6 +28,8 @@ seeds.</li>
 difference is as likely with the other sign. p-values are corrected by Holm's method over all pairs{of_base}, so the
 chance of any false &ldquo;different&rdquo; is at most 5%. &ldquo;No significant difference&rdquo; does not mean
 equal: it means that so many seeds cannot tell.</li>
+<li>Steps and seconds to a target are medians over the fresh seeds; the seconds are those of the program in which
+these trained together.</li>
 <li>The intervals are over seeds. Another split of the data, or other data, may give another order.</li>
 </ul>
 """
@@ -109,19 +111,25 @@ def _sentence(text: str) -> str:
 
 def _leaderboard(found: Answer, part: BaseAnswer) -> str:
     searched, fresh = found.sweep.metric, any(row.fresh for row in part.rows)
-    number = "number"
+    timed, number = fresh and part.target is not None, "number"
     columns = [_Column("alternative"), _Column(part.metric, number), _Column("95% interval", number)]
     columns += [_Column("seeds", number), _Column(f"{searched} in the search", number)]
-    columns += [_Column(_target(part, searched), number)] if fresh and part.target is not None else []
+    columns += [_Column(_target(part, searched), number), _Column("seconds", number)] if timed else []
     columns += [_Column("trials", number), _Column("chosen setting", "text")]
     rows = []
     for row in part.rows:
         mark = "" if row.fresh or not fresh else " (search)"
         cells = [row.alternative, level(part.metric, row.mean) + mark, span(part.metric, row.low, row.high)]
         cells += [seeds_text(row), level(searched, row.validation)]
-        cells += [steps_text(row)] if fresh and part.target is not None else []
+        cells += [steps_text(row), _seconds(row)] if timed else []
         rows.append([*cells, trials_text(row), settings_text(row.settings)])
     return f"<h2>Leaderboard{_on(found, part)}</h2>" + _table(columns, rows, best=True)
+
+
+def _seconds(row: Row) -> str:
+    """Of the program in which the seeds trained together."""
+    seconds = row.reached.seconds if row.reached else None
+    return f"{seconds:.3g}" if seconds is not None and seconds < float("inf") else "–"
 
 
 def _target(part: BaseAnswer, searched: str) -> str:

@@ -102,12 +102,8 @@ def _headline(part: BaseAnswer, best: Row) -> str:
         return f"{best.alternative} leads the search with {part.metric} {value} ({seeds}, not yet tried on fresh ones)"
     if len(part.rows) == 1:
         return f"the chosen setting has {part.metric} {value} ({seeds})"
-    equals = [
-        pair
-        for pair in part.comparisons
-        if best.alternative in (pair.first, pair.second) and not pair.significant
-    ]
-    mean = "has the best mean" if equals else "is the best"
+    beaten = [p for p in part.comparisons if best.alternative in (p.first, p.second) and p.significant]
+    mean = "is the best" if len(beaten) == len(part.rows) - 1 else "has the best mean"
     return f"{best.alternative} {mean}: {part.metric} {value} ({seeds})"
 
 
