@@ -182,3 +182,29 @@ def test_a_kill_leaves_nothing_half_written(number, runs, tmp_path, environment,
     assert codes <= {0, 143, -9} and len(codes) == 2
     assert nnrun("ensemble", "ab", "-q").code == 0
     assert list(tmp_path.glob("runs/.tmp_*")) == []
+
+
+def test_a_damaged_ensemble_is_refused(runs, tmp_path, warm):
+    """A member swapped for another good one, one that is gone, and a record that is no record."""
+
+    def evaluated(folder: Path, said: str) -> None:
+        done = warm("evaluate", folder, folder=runs)
+        assert done.code == 4 and said in done.err, done.err
+        assert len(done.err.splitlines()) == 1
+
+    whole = tmp_path / "whole"
+    assert warm("ensemble", "runs/ab", "-o", whole, "-q", folder=runs).code == 0
+    for number, said in enumerate(
+        ("not the member that ensemble.json lists", "holds 1 of its 2 members", "damaged")
+    ):
+        folder = Path(shutil.copytree(whole, tmp_path / str(number)))
+        if number == 0:
+            a, b = (sorted((folder / f"member_0{i}" / "checkpoints").iterdir())[0] for i in (1, 2))
+            swapped = a.with_name("swapped")
+            a.rename(swapped)
+            shutil.copytree(b, a.with_name(b.name))
+        elif number == 1:
+            shutil.rmtree(folder / "member_02")
+        else:
+            (folder / "ensemble.json").write_text('{"average": "probabilities"}')
+        evaluated(folder, said)
