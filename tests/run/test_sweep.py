@@ -74,6 +74,9 @@ def test_a_sweep_from_its_file_to_its_answer(folder: Path, warm: Callable[..., A
         len(listed.json if isinstance(listed.json, list) else []) >= 8
     )  # trials and finals are ordinary runs
     assert warm("evaluate", "out/trials/sgd-001", folder=folder).code == 0
+    whole = warm("evaluate", "out", folder=folder)
+    assert whole.code == 4
+    assert "`nnrun sweep --resume out` goes on with it, trials/ holds its runs" in whole.err
     again = warm("sweep", "--resume", "out", "--json", folder=folder)
     assert again.code == 0, again.err
     assert {one["trial"] for one in again.json["trials"]} == {
@@ -126,9 +129,7 @@ sweep:
     done = warm("sweep", "sweep.yaml", "--run-dir", "out", "--quiet", folder=folder)
     assert done.code == 0, done.err
     told = lines(folder / "out" / "trials.jsonl")
-    assert [one["settings"] for one in told] == [
-        {"optimizer.learning_rate": rate} for rate in (0.01, 0.1)
-    ]
+    assert [one["settings"] for one in told] == [{"optimizer.learning_rate": rate} for rate in (0.01, 0.1)]
     assert "b1: 0.8" in (folder / "out" / "trials" / "trial-000" / "resolved.yaml").read_text()
     losses = [
         min(

@@ -98,6 +98,7 @@ def test_a_list_of_blocks_in_a_list_key() -> None:
         ("x.y: {int: [1.5, 2]}", "got [1.5, 2]; write two whole numbers"),
         ("x.y: {normal: [0, 0]}", "write {normal: [mean, deviation]} with a deviation > 0"),
         ("x.y: []", "write a list of at least one value"),
+        ("train.seeds: [1, 2]", "the sweep sets this; write sweep.seeds"),
         ("x.y: [1, 2, 1]", "in which a value comes twice; write each once"),
     ],
 )

@@ -22,6 +22,12 @@ __all__ = ["RANGES", "Alternative", "read_over"]
 
 RANGES = ("uniform", "log", "int", "log_int", "normal", "choice")
 _RANGE = "a range such as {log: [1e-4, 1]}, {uniform: [0, 0.5]}, {int: [1, 4]}, {normal: [0, 1]}"
+_OURS = {
+    "name": "leave it out",
+    "train.seed": "write it into the base, and sweep.seeds for several",
+    "train.seeds": "write sweep.seeds",
+    "checkpoint.best": "write sweep.metric",
+}
 _LABEL = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -60,6 +66,9 @@ def read_over(
     problems: list[Problem] = []
     axes: list[list[_Branch]] = []
     for key, value in over.items():
+        if key in _OURS:
+            where = (*prefix, key)
+            problems.append(Problem(place_of(where, places), where, f"the sweep sets this; {_OURS[key]}"))
         axes.append(list(_branches(key, value, (*prefix, key), places, problems)))
     found = []
     for combination in itertools.product(*axes):

@@ -145,6 +145,11 @@ def _check_search(setting: Setting) -> None:
         raise file.fail("search", f"{message}; write a shorter train.evaluate_every or a longer run")
     if search.explore is None:
         return
+    if any(plan.patience for plan in setting.plans):
+        message = (
+            f"{setting.search_name} decides itself who goes on; leave train.early_stopping out of the base"
+        )
+        raise file.fail("search", message)
     for line in setting.lines:
         blocked = [one.path for one in line.alternative.space if not _may_change(file, line, one.path)]
         if blocked:
