@@ -44,7 +44,7 @@ def building(parent: Path) -> Iterator[Path]:
     """A folder to build in, inside `parent`; it is gone afterwards unless it was published."""
     fsio.make_folders(parent)
     for left in parent.glob(f"{_BUILD}*"):
-        if left.is_dir() and not run.is_locked(left):  # of a process that was killed
+        if left.is_dir() and not _alive(left.name.removeprefix(_BUILD)) and not run.is_locked(left):
             fsio.remove_folder(left)
     folder = parent / f"{_BUILD}{os.getpid()}"
     fsio.make_folder(folder)
@@ -55,6 +55,17 @@ def building(parent: Path) -> Iterator[Path]:
         if folder.exists():
             with contextlib.suppress(NnrunError):
                 fsio.remove_folder(folder)
+
+
+def _alive(process: str) -> bool:
+    """Whether the process that built there still runs: between making the folder and its lock nothing else tells."""
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def publish(folder: Path, target: Path | None, root: Path) -> Path:
