@@ -126,7 +126,7 @@ def test_how_many_seeds_would_tell(make_sweep: Callable[..., Path]) -> None:
     rewrite(folder, "final.jsonl", settle)
     [text] = [text for text in cautions(answer(read_sweep(folder))) if "cannot tell" in text]
     assert text == (
-        "10 seeds cannot tell adam from nesterov (about 34 would, if the difference is the 0.10 points seen)"
+        "10 seeds cannot tell adam from nesterov (about 34 would), if the difference is the 0.10 points seen"
     )
 
 

@@ -85,12 +85,13 @@ def _few_seeds(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
     open_ = [p for p in part.comparisons if best in (p.first, p.second) and not p.significant]
     told = [
         f"{pair.second if pair.first == best else pair.first} "
-        f"({'more than 10,000' if pair.seeds_needed is None else f'about {pair.seeds_needed:,}'} would, "
-        f"if the difference is the {gap(part.metric, pair.difference)} seen)"
+        f"({'more than 10,000' if pair.seeds_needed is None else f'about {pair.seeds_needed:,}'} would)"
         for pair in open_
     ]
     if told:
-        yield f"{seeds} seeds cannot tell {best} from {', '.join(told)}"
+        seen = f"difference is the {gap(part.metric, open_[0].difference)} seen"
+        seem = "differences are what they seem" if len(told) > 1 else seen
+        yield f"{seeds} seeds cannot tell {best} from {', '.join(told)}, if the {seem}"
 
 
 def _diverged(part: BaseAnswer) -> Iterator[str]:

@@ -26,7 +26,8 @@ _METHOD = """
 seeds.</li>
 <li>Tests are paired permutation tests: runs of one seed share the split of the data, and under chance alone each
 difference is as likely with the other sign. p-values are corrected by Holm's method over all pairs{of_base}, so the
-chance of any false &ldquo;different&rdquo; is at most 5%. &ldquo;No significant difference&rdquo; does not mean
+chance of any false &ldquo;different&rdquo; is at most 5%. The interval of a difference is for that pair alone, before
+the correction. &ldquo;No significant difference&rdquo; does not mean
 equal: it means that so many seeds cannot tell.</li>
 <li>Steps and seconds to a target are medians over the fresh seeds; the seconds are those of the program in which
 these trained together.</li>

@@ -110,7 +110,7 @@ def _of_base(found: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, F
     for row in part.rows:
         trials = [t for t in sweep.trials if (t.base, t.alternative) == (part.base, row.alternative)]
         figure = sweep_scatter.sensitivity(
-            known[row.alternative], trials, row.trial, sweep.metric, sweep_figures.WIDTH
+            known[row.alternative], trials, row.trial, sweep.metric, sweep.rising, sweep_figures.WIDTH
         )
         if figure is not None:
             yield (

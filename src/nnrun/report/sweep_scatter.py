@@ -19,7 +19,6 @@ _COLOURS = (  # Okabe & Ito 2008: told apart by colour-blind readers too
 )  # fmt: skip
 _STYLES = ("-", "--", ":")
 _PANEL = 2.3  # inches, the height of one
-_LOW = 0.1  # quantile of the values below which the scale is cut, where bad trials would hide the rest
 
 
 def look(i: int) -> dict[str, Any]:
@@ -45,7 +44,12 @@ def plain(text: str, limit: int = 24) -> str:
 
 
 def sensitivity(
-    alternative: Alternative, trials: Sequence[Trial], chosen: str | None, metric: str, width: float
+    alternative: Alternative,
+    trials: Sequence[Trial],
+    chosen: str | None,
+    metric: str,
+    rising: bool,
+    width: float,
 ) -> Figure | None:
     """A panel for each dimension of an alternative, two in a row; None if nothing varied or no trial has a value."""
     from matplotlib.figure import Figure
@@ -61,45 +65,42 @@ def sensitivity(
     for panel in panels[len(dimensions) :]:
         panel.set_visible(False)
     for i, (panel, dimension) in enumerate(zip(panels, dimensions, strict=False)):
-        _panel(panel, dimension, trials, chosen, scale_of(metric))
+        _panel(panel, dimension, trials, chosen, scale_of(metric), rising)
         if i % columns == 0:
             panel.set_ylabel(axis_label(metric))
     return figure
 
 
 def _panel(
-    axes: Any, dimension: Dimension, trials: Sequence[Trial], chosen: str | None, scale: float
+    axes: Any, dimension: Dimension, trials: Sequence[Trial], chosen: str | None, scale: float, rising: bool
 ) -> None:
     place = _places(axes, dimension)
-    have = [one for one in trials if dimension.path in one.settings]
-    for status, style in (("done", {"alpha": 0.7}), ("stopped", {"alpha": 0.7, "mfc": "none"})):
-        shown = [one for one in have if one.status == status and one.value is not None]
-        xs = [place(one.settings[dimension.path]) for one in shown]
-        axes.plot(xs, [scale * (one.value or 0.0) for one in shown], "o", ms=4.5, color=_COLOURS[0], **style)
-    lost = [
-        place(one.settings[dimension.path]) for one in have if one.value is None and one.status != "failed"
-    ]
-    best = [one for one in have if one.trial == chosen and one.value is not None]
-    values = scale * np.array([one.value for one in have if one.value is not None])
-    if len(values):
-        low, high = _window(values)
-        axes.set_ylim(low, high)
-        below = [one for one in have if one.value is not None and not low <= scale * one.value <= high]
-        for one in below:  # what the scale cuts off is shown at its edge
-            edge = low if scale * (one.value or 0.0) < low else high
-            axes.plot(place(one.settings[dimension.path]), edge, "v" if edge == low else "^", ms=4, color=_COLOURS[0],
-                      clip_on=False, alpha=0.7)  # fmt: skip
-        bottom = (
-            low if np.median(values) > (low + high) / 2 else high
-        )  # the edge on the side of the bad values
-        if lost:  # an empty line without clipping would upset the layout
-            axes.plot(lost, [bottom] * len(lost), "x", ms=5, color=_COLOURS[1], clip_on=False)
-    for one in best:
-        axes.plot(place(one.settings[dimension.path]), scale * (one.value or 0.0), "*", ms=12, color=_COLOURS[1],
-                  mec="white", mew=0.6)  # fmt: skip
+    have = [(place(one.settings[dimension.path]), one) for one in trials if dimension.path in one.settings]
+    known = [(x, scale * one.value, one) for x, one in have if one.value is not None]
     axes.set_xlabel(plain(dimension.path.rpartition(".")[2]))
+    if not known:
+        return
+    low, high = _window(np.array([y for _, y, _ in known]), rising)
+    axes.set_ylim(low, high)
+    for status, style in (("done", {}), ("stopped", {"mfc": "none"})):
+        shown = [(x, y) for x, y, one in known if one.status == status and low <= y <= high]
+        _dots(axes, shown, "o", 4.5, _COLOURS[0], alpha=0.7, **style)
+    _dots(axes, [(x, low) for x, y, _ in known if y < low], "v", 4, _COLOURS[0])
+    _dots(axes, [(x, high) for x, y, _ in known if y > high], "^", 4, _COLOURS[0])
+    lost = [x for x, one in have if one.value is None and one.status != "failed"]
+    _dots(axes, [(x, low if rising else high) for x in lost], "x", 5, _COLOURS[1])
+    best = [(x, y) for x, y, one in known if one.trial == chosen]
+    _dots(axes, best, "*", 12, _COLOURS[1], mec="white", mew=0.6)
     axes.grid(color="0.92", lw=0.6)
     axes.set_axisbelow(True)
+
+
+def _dots(
+    axes: Any, points: Sequence[tuple[float, float]], mark: str, size: float, colour: str, **style: Any
+) -> None:
+    if points:  # an empty line without clipping would upset the layout
+        xs, ys = zip(*points, strict=True)
+        axes.plot(xs, ys, mark, ms=size, color=colour, clip_on=False, **style)
 
 
 def _places(axes: Any, dimension: Dimension) -> Any:
@@ -121,11 +122,11 @@ def _places(axes: Any, dimension: Dimension) -> Any:
     return float
 
 
-def _window(values: np.ndarray) -> tuple[float, float]:
-    """The vertical range: all values, unless a few are so far off that the others could not be told apart."""
-    low, high = float(values.min()), float(values.max())
-    inner = np.quantile(values, [_LOW, 0.5, 1 - _LOW])
-    spread = max(float(inner[2] - inner[0]), 1e-9 * max(abs(high), 1.0))
-    low, high = max(low, float(inner[0]) - spread), min(high, float(inner[2]) + spread)
-    room = 0.08 * max(high - low, 1e-9)
-    return low - room, high + room
+def _window(values: np.ndarray, rising: bool) -> tuple[float, float]:
+    """The vertical range: all values, unless the worst are so far off that the good ones could not be told apart."""
+    good = values if rising else -values
+    best, quartile = float(good.max()), float(np.quantile(good, 0.25))
+    worst = max(float(good.min()), quartile - (best - quartile))
+    room = 0.08 * max(best - worst, 1e-9)
+    low, high = worst - room, best + room
+    return (low, high) if rising else (-high, -low)
