@@ -162,6 +162,10 @@ def test_the_average_of_parameters_from_the_safetensors_files(ensemble, runs, wa
     assert line[0]["loss"] < line[5]["loss"] > line[-1]["loss"]  # different seeds, different basins
     assert account["barrier"]["height"] > 0.1
     assert (folder / "plots" / "barrier.png").is_file()
+    curve = account["curve"]
+    assert [one["members"] for one in curve] == [1, 2, 3, 4]
+    assert curve[0]["accuracy"]["mean"] == account["best"]["metrics"]["accuracy"]
+    assert curve[-1]["loss"]["mean"] == pytest.approx(account["ensemble"]["loss"], rel=1e-3)
     measured = warm("evaluate", folder, "--json", folder=runs).json["metrics"]["test/accuracy"]
     assert measured == pytest.approx(account["ensemble"]["accuracy"], abs=1e-6)
 

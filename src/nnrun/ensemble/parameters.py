@@ -12,7 +12,7 @@ from nnrun.ensemble.line import POINTS, along, barrier
 from nnrun.ensemble.members import Member, load
 from nnrun.ensemble.models import Model, state_of
 from nnrun.ensemble.scores import Judge, targets_of
-from nnrun.ensemble.soup import Tried, alike, greedy, uniform
+from nnrun.ensemble.soup import Mixture, Tried, alike, greedy, uniform
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.training import flat
 from nnrun.training.averages import compile_statistics
@@ -74,6 +74,19 @@ class Kitchen(NamedTuple):
     def _settled(self, arrays: Arrays, count: int) -> dict[str, np.ndarray]:
         """An average of one member is that member, its statistics too."""
         return self.refresh(arrays) if count > 1 else dict(arrays)
+
+    def curve(self, order: Sequence[int] | None, part: str) -> list[dict[str, Any]]:
+        """Metrics of the average of the first member, the first two, ...: one average of each size.
+
+        order   the members, the best on validation first; None: as they stand
+        """
+        mixture, found = Mixture(), []
+        for size, index in enumerate(order or range(len(self.members)), 1):
+            mixture = mixture.plus(self.load(index))
+            metrics = self.metrics(self._settled(mixture.mean(), size), part)
+            same = {name: {"mean": value, "low": value, "high": value} for name, value in metrics.items()}
+            found.append({"members": size, "subsets": 1, **same})
+        return found
 
     def line(self, pair: tuple[int, int], part: str, points: int = POINTS) -> dict[str, Any]:
         """Metrics along the line between two members, and how high the barrier of the loss is."""

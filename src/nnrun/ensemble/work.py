@@ -87,7 +87,8 @@ class Work:
             {"name": self.members[one.member].name, "entered": one.entered, self.name: one.value}
             for one in tried
         ]
-        return Blend(how, None, weights, means), {"soup": steps} if tried else {}
+        more = {"soup": steps} if tried else {"curve": kitchen.curve(self.order, self.wish.split)}
+        return Blend(how, None, weights, means), more
 
     def pair(self) -> tuple[int, int]:
         """The two members that a line is drawn between: the best two, independent ones if there are."""

@@ -63,8 +63,11 @@ def _curve(account: Mapping[str, Any]) -> Figure:
     sizes = [one["members"] for one in curve]
     for axis, name in zip(axes, names, strict=True):
         mean, low, high = ([one[name][kind] for one in curve] for kind in ("mean", "low", "high"))
-        axis.fill_between(sizes, low, high, color=_BLUE, alpha=0.2, label="95% of the subsets")
-        axis.plot(sizes, mean, "o-", color=_BLUE, label="mean over subsets")
+        if all(one["subsets"] == 1 for one in curve):  # of parameters: the best members first
+            axis.plot(sizes, mean, "o-", color=_BLUE, label="average of the best by validation")
+        else:
+            axis.fill_between(sizes, low, high, color=_BLUE, alpha=0.2, label="95% of the subsets")
+            axis.plot(sizes, mean, "o-", color=_BLUE, label="mean over subsets")
         if account["best"]:
             value = account["best"]["metrics"][name]
             axis.axhline(value, color=_ORANGE, linestyle="--", label="best member by validation")
