@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnrun.ensemble.average import Average, log_softmax, softmax
+from nnrun.ensemble.gains import Halves, gains
 from nnrun.ensemble.predict import Predicted
 from nnrun.ensemble.scores import Judge, targets_of
 from nnrun.report.calibration import fit_temperature, reliability, scaled
-from nnrun.report.gain import resampled, spread, subsets, together
+from nnrun.report.gain import spread, subsets
 
-__all__ = [
-    "CALIBRATION",
-    "Blend",
-    "Halves",
-    "account",
-    "best_first",
-    "gains",
-    "mean_of",
-    "own_outputs",
-    "scores_of",
-]
+__all__ = ["CALIBRATION", "Blend", "account", "best_first", "mean_of", "own_outputs", "scores_of"]
 
-_RESAMPLES = 1000
 _PER_SIZE = 24  # subsets of each size, for the curve
 _HALVES = 100  # for the intervals
 _FEWEST = 4  # members whose halves are ensembles
@@ -80,11 +70,17 @@ def best_first(found: Sequence[Mapping[str, float]], name: str, rising: bool) ->
 
 
 def account(
-    predicted: Predicted, blend: Blend, judge: Judge, part: str, order: Sequence[int] | None
+    predicted: Predicted,
+    blend: Blend,
+    judge: Judge,
+    part: str,
+    order: Sequence[int] | None,
+    tick: Callable[[], None],
 ) -> dict[str, Any]:
     """The account of an ensemble on a part of the data, as JSON.
 
     order   positions of the members, the best on validation first; None: nothing was held out
+    tick    called now and then
     """
     model = predicted.model
     y = predicted.examples(part).y
@@ -93,7 +89,7 @@ def account(
     outputs = blend.outputs(part)
     scores = np.concatenate([members, judge.terms(outputs, targets)[None]])
     rows = [judge.metrics(means) for means in scores.mean(2)]
-    curve, halves = _subsets(predicted, blend, judge, part)
+    curve, halves = _subsets(predicted, blend, judge, part, tick)
     found: dict[str, Any] = {
         "examples": len(y),
         "gain": gains(scores, judge, order, halves),
@@ -119,19 +115,8 @@ def _probabilities(blend: Blend, part: str) -> np.ndarray:
     return blend.average.probabilities(blend.mean[part])
 
 
-class Halves(NamedTuple):
-    """Ensembles of half of the members.
-
-    chosen   the members of each
-    means    (subsets, terms) of their ensembles
-    """
-
-    chosen: list[tuple[int, ...]]
-    means: np.ndarray
-
-
 def _subsets(
-    predicted: Predicted, blend: Blend, judge: Judge, part: str
+    predicted: Predicted, blend: Blend, judge: Judge, part: str, tick: Callable[[], None]
 ) -> tuple[list[dict[str, Any]], Halves | None]:
     """The curve of metrics against the number of members, and the ensembles of halves."""
     if blend.average is None:
@@ -144,7 +129,7 @@ def _subsets(
     if members >= _FEWEST:
         sizes[half] = subsets(members, half, per_size * _HALVES // _PER_SIZE)
     chosen = [one for found in sizes.values() for one in found]
-    means = judge.of_subsets(blend.average, predicted.all(part), blend.weights, chosen, targets)
+    means = judge.of_subsets(blend.average, predicted.all(part), blend.weights, chosen, targets, tick)
     curve, start, halves = [], 0, None
     for size, found in sizes.items():
         own = means[start : start + len(found)]
@@ -162,48 +147,6 @@ def _band(table: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
         mean = float(values.mean())
         found[name] = {"mean": mean, "low": mean - below, "high": mean + above}
     return found
-
-
-def gains(
-    scores: np.ndarray, judge: Judge, order: Sequence[int] | None, halves: Halves | None
-) -> dict[str, Any]:
-    """By how much the ensemble, the last of the predictors, is better than the mean and the best member.
-
-    scores   (members and ensemble, terms, n)
-    Positive is better for every metric.  Intervals hold 95%: over examples, over members, and over both.
-    """
-    means = judge.table(scores.mean(2))
-    drawn = judge.table(resampled(scores, _RESAMPLES))
-    members = len(scores) - 1
-    found: dict[str, Any] = {"over_mean": {}, "over_best": None if order is None else {}}
-    table = judge.table(halves.means) if halves else {}
-    for name, own in means.items():
-        sign = 1.0 if name in judge.rising else -1.0
-        references = {"over_mean": None} if order is None else {"over_mean": None, "over_best": order[0]}
-        for kind, best in references.items():
-            by_example = sign * (drawn[name][:, -1] - _reference(drawn[name][:, :-1], best))
-            value = float(sign * (own[-1] - _reference(own[:-1], best)))
-            by_member = None
-            if halves:
-                picked = [
-                    _reference(own[list(some)], None if best is None else _best_of(some, order or []))
-                    for some in halves.chosen
-                ]
-                scale = math.sqrt(len(halves.chosen[0]) / (members - len(halves.chosen[0])))
-                below, above = spread(sign * (table[name] - np.array(picked)))
-                by_member = scale * below, scale * above
-            found[kind][name] = together(value, {"examples": spread(by_example, value), "members": by_member})
-    return found
-
-
-def _reference(values: np.ndarray, best: int | None) -> Any:
-    """The mean over members (last axis), or one of them."""
-    return values.mean(-1) if best is None else values[..., best]
-
-
-def _best_of(some: Sequence[int], order: Sequence[int]) -> int:
-    """Which of some members is the best on validation, as a position among them."""
-    return list(some).index(next(member for member in order if member in some))
 
 
 def _diversity(predicted: Predicted, part: str) -> dict[str, float] | None:

@@ -88,7 +88,7 @@ def _build(
             more["barrier"] = work.kitchen().line(work.pair(), wish.split)
         for part in predicted.parts:
             store(place / f"ensemble_{part}.npy", _said(blend, part, model.classifies))
-        found = account(predicted, blend, judge, wish.split, order)
+        found = account(predicted, blend, judge, wish.split, order, tick)
         result = work.described(blend, own, found) | more
         if wish.how in PARAMETERS:
             work.warn_of_basins(warn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -64,8 +64,12 @@ class Judge(NamedTuple):
         weights: Sequence[float],
         chosen: Sequence[tuple[int, ...]],
         targets: np.ndarray,
+        tick: Callable[[], None],
     ) -> np.ndarray:
-        """Means of the terms (subsets, terms) of the ensembles of some members each, a few examples at a time."""
+        """Means of the terms (subsets, terms) of the ensembles of some members each, a few examples at a time.
+
+        tick   called after each of them
+        """
         shares = np.zeros((len(chosen), len(outputs)))
         for row, members in zip(shares, chosen, strict=True):
             row[list(members)] = np.asarray(weights)[list(members)]
@@ -80,6 +84,7 @@ class Judge(NamedTuple):
             flat = average.outputs(means).reshape(-1, self.width)
             found = self.terms(flat, np.tile(own, len(chosen)))
             sums += found.reshape(len(self.names), len(chosen), -1).sum(2).T
+            tick()
         return sums / len(targets)
 
 
