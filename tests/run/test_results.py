@@ -27,3 +27,15 @@ def test_mnist(config: str, least: float, nnrun: Callable[..., Any]) -> None:
         pytest.skip("the MNIST files are not here; set NNRUN_DATA_DIR to the folder that holds mnist/")
     done = nnrun("train", CONFIGS / f"{config}.yaml", "--json", NNRUN_DATA_DIR=str(data), seconds=600)
     assert done.json["metrics"]["best"]["test/accuracy"] >= least
+
+
+@pytest.mark.slow
+def test_ten_mlps_of_mnist_are_better_together(nnrun: Callable[..., Any], tmp_path: Path) -> None:
+    """The interval of the gain over the mean member, over examples and members, lies above 0.2 points."""
+    data = Path(os.environ.get("NNRUN_DATA_DIR") or ROOT / "../shared/data").resolve()
+    if not (data / "mnist").is_dir():
+        pytest.skip("the MNIST files are not here; set NNRUN_DATA_DIR to the folder that holds mnist/")
+    train = ["train", CONFIGS / "ensemble_mnist.yaml", "--run-dir", tmp_path / "ten", "--quiet"]
+    assert nnrun(*train, NNRUN_DATA_DIR=str(data), seconds=900).code == 0
+    done = nnrun("ensemble", tmp_path / "ten", "--json", NNRUN_DATA_DIR=str(data), seconds=300)
+    assert done.json["gain"]["over_mean"]["accuracy"]["both"][0] > 0.002
