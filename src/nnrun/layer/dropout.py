@@ -8,12 +8,14 @@ from nnrun.layer._noise import drop_mask, keep_probability
 from nnrun.options import Fraction, is_off
 from nnrun.types import Layer
 
-__all__ = ["dropout"]
+__all__ = ["Scaling", "dropout"]
+
+Scaling = Literal["training", "test"]
 
 
 def dropout(
     rate: Fraction = 0.5,
-    scaling: Literal["training", "test"] = "training",
+    scaling: Scaling = "training",
     mask: Literal["element", "channel", "example"] = "element",
 ) -> Layer:
     """Dropout: sets units to zero with probability `rate` in training.

@@ -12,7 +12,7 @@ from nnrun.layer._compose import serial
 from nnrun.layer._fractional import Sequence
 from nnrun.layer.conv import conv
 from nnrun.layer.dense import dense
-from nnrun.layer.dropout import dropout
+from nnrun.layer.dropout import Scaling, dropout
 from nnrun.layer.flatten import flatten
 from nnrun.layer.fractional_max_pool import pooling_to
 from nnrun.layer.max_pool import max_pool
@@ -60,7 +60,7 @@ def conv_net(outputs: int, convolutions: Convolutions, hidden: list[int], noise:
     def net(draw: Array | int) -> Layer:
         pool = _halving(pools, draw)
         stages = [
-            (f"stage_{i}", _stage(convolutions, filters, convs, pool))
+            (f"stage_{i}", _stage(convolutions, filters, convs, pool, noise.scaling))
             for i, (filters, convs) in enumerate(convolutions.stages, start=1)
         ]
         head = hidden_layers(hidden, convolutions.activation, norm, noise)
@@ -80,7 +80,7 @@ def norm_of(norm: Norm | None, batch_norm: bool, groups: int, hidden: list[int])
     return norm_layer(norm or ("batch" if batch_norm else "none"), groups)
 
 
-def _stage(convolutions: Convolutions, filters: int, convs: int, pool: Layer) -> Layer:
+def _stage(convolutions: Convolutions, filters: int, convs: int, pool: Layer, scaling: Scaling) -> Layer:
     """Convolutions, each with a norm and an activation, then pooling and dropout of whole channels."""
     layers: Named = []
     for i in range(1, convs + 1):
@@ -88,7 +88,7 @@ def _stage(convolutions: Convolutions, filters: int, convs: int, pool: Layer) ->
         layers += unit("conv", i, one, convolutions.norm, convolutions.activation, DropConnect())
     layers += [("pool", pool)]
     rate = convolutions.channel_dropout
-    return serial([*layers, *([] if is_off(rate) else [("dropout", dropout(rate, mask="channel"))])])
+    return serial([*layers, *([] if is_off(rate) else [("dropout", dropout(rate, scaling, "channel"))])])
 
 
 def _halving(pools: Pools, draw: Array | int) -> Layer:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from nnrun.layer._activations import Activation
 from nnrun.layer._initializers import Initializer
 from nnrun.layer.dense import dense
-from nnrun.layer.dropout import dropout
+from nnrun.layer.dropout import Scaling, dropout
 from nnrun.model._weights import DropConnect, Named, unit
 from nnrun.options import is_off
 from nnrun.types import Layer
@@ -19,7 +19,7 @@ class HeadNoise(NamedTuple):
     """What is random about dense layers; see the layers `dropout` and `dropconnect`."""
 
     dropout: Any = 0.0
-    scaling: Literal["training", "test"] = "training"
+    scaling: Scaling = "training"
     drop: DropConnect = DropConnect()
 
 

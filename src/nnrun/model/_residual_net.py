@@ -10,7 +10,7 @@ from nnrun.layer._compose import serial, stateless
 from nnrun.layer._residual import DepthMask, DepthRule, residual_block, survivals
 from nnrun.layer.conv import conv
 from nnrun.layer.dense import dense
-from nnrun.layer.dropout import dropout
+from nnrun.layer.dropout import Scaling, dropout
 from nnrun.layer.global_average_pool import global_average_pool
 from nnrun.layer.relu import relu
 from nnrun.model._images import images_only
@@ -31,6 +31,7 @@ class Blocks(NamedTuple):
     preactivation: bool
     shortcut: Shortcut  # where a block changes the shape
     dropout: Any  # rate between the two convolutions
+    scaling: Scaling
     p_last: Any  # survival probability of the last block; None: all are always there
     rule: DepthRule
     mask: DepthMask
@@ -62,7 +63,7 @@ def _normed(blocks: Blocks, norm: str, relu_name: str | None) -> Named:
 
 def _block(blocks: Blocks, channels: int, width: int, stride: int, survival: Any) -> Layer:
     convs = [weighted(conv(width, 3, step, bias=blocks.norm is None), blocks.drop) for step in (stride, 1)]
-    noise: Named = [] if is_off(blocks.dropout) else [("dropout", dropout(blocks.dropout))]
+    noise: Named = [] if is_off(blocks.dropout) else [("dropout", dropout(blocks.dropout, blocks.scaling))]
     beside = _shortcut(blocks.shortcut, channels, width, stride)
     if not blocks.preactivation:
         branch = [("conv_1", convs[0]), *_normed(blocks, "norm_1", "relu_1"), *noise]

@@ -13,7 +13,7 @@ from nnrun.layer._compose import serial, stateless
 from nnrun.layer._fractional import Sequence
 from nnrun.layer.conv import conv
 from nnrun.layer.dense import dense
-from nnrun.layer.dropout import dropout
+from nnrun.layer.dropout import Scaling, dropout
 from nnrun.layer.flatten import flatten
 from nnrun.layer.fractional_max_pool import pooling_to
 from nnrun.model._draws import over_draws
@@ -38,6 +38,7 @@ def fmp_net(
     activation: Activation = "relu",
     batch_norm: bool = False,
     dropout_last: Fraction = 0.0,
+    dropout_scaling: Scaling = "training",
     dropconnect: Fraction = 0.0,
     dropconnect_mask: Mask = "batch",
     dropconnect_inference: Inference = "mean",
@@ -58,6 +59,7 @@ def fmp_net(
     activation             relu, tanh or gelu (the paper has a leaky relu)
     batch_norm             normalise before each activation (not in the paper)
     dropout_last           rate behind the last block, in [0, 1), rising from 0 at the first; the paper's is 0.5
+    dropout_scaling        training (inverted) or test, see `nnrun list layer dropout`
     dropconnect            rate on weights and biases of all convolutions, in [0, 1)
     dropconnect_mask       one mask a batch, or one for each example
     dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`; gaussian goes without batch_norm
@@ -65,11 +67,9 @@ def fmp_net(
 
     | filters, blocks, ratio, 10 outputs | 8, 6, √2 | 16, 6, √2 | 32, 6, √2 | 64, 12, ∛2 |
     | parameters                         | 0.03 M   | 0.13 M    | 0.52 M    | 12.7 M     |
-
     Source: Graham 2014, "Fractional max-pooling", section 4.
     """
-    sizes = sides(blocks, ratio)
-    norm = norm_layer("batch" if batch_norm else "none")
+    sizes, norm = sides(blocks, ratio), norm_layer("batch" if batch_norm else "none")
     drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
 
     def convolved(number: int, window: int) -> Named:
@@ -82,7 +82,7 @@ def fmp_net(
             pool = pooling_to({before: after}.__getitem__, sequence, overlapping, _regions(i, draw))
             layers += [*convolved(i, 2), (f"pool_{i}", pool)]
             rate = _rising(dropout_last, i, blocks)
-            layers += [] if is_off(rate) else [(f"dropout_{i}", dropout(rate))]
+            layers += [] if is_off(rate) else [(f"dropout_{i}", dropout(rate, dropout_scaling))]
         layers += [*convolved(blocks + 1, 2), *convolved(blocks + 2, 1)]
         return serial([*layers, ("flatten", flatten()), ("output", dense(outputs, init="lecun_normal"))])
 

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from typing import Literal
-
 from nnrun.layer._activations import Activation
 from nnrun.layer._compose import serial
 from nnrun.layer._initializers import Initializer
 from nnrun.layer.dense import dense
+from nnrun.layer.dropout import Scaling
 from nnrun.layer.dropout import dropout as dropout_layer
 from nnrun.layer.flatten import flatten
 from nnrun.model._head import HeadNoise, hidden_layers
@@ -23,7 +22,7 @@ def mlp(
     batch_norm: bool = False,
     dropout: Fraction = 0.0,
     input_dropout: Fraction = 0.0,
-    dropout_scaling: Literal["training", "test"] = "training",
+    dropout_scaling: Scaling = "training",
     dropconnect: Fraction = 0.0,
     dropconnect_mask: Mask = "batch",
     dropconnect_inference: Inference = "mean",

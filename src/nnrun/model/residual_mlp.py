@@ -5,6 +5,7 @@ from nnrun.layer._compose import serial
 from nnrun.layer._residual import DepthMask, DepthRule, Survival, residual_block, survivals
 from nnrun.layer.batch_norm import batch_norm as batch_norm_layer
 from nnrun.layer.dense import dense
+from nnrun.layer.dropout import Scaling
 from nnrun.layer.dropout import dropout as dropout_layer
 from nnrun.layer.flatten import flatten
 from nnrun.model._weights import DropConnect, Inference, Mask, unit
@@ -22,6 +23,7 @@ def residual_mlp(
     activation: Activation = "relu",
     batch_norm: bool = True,
     dropout: Fraction = 0.0,
+    dropout_scaling: Scaling = "training",
     dropconnect: Fraction = 0.0,
     dropconnect_mask: Mask = "batch",
     dropconnect_inference: Inference = "mean",
@@ -40,6 +42,7 @@ def residual_mlp(
     activation             relu, tanh or gelu
     batch_norm             normalise at the beginning of each block and before the output
     dropout                rate inside each block, in [0, 1)
+    dropout_scaling        training (inverted) or test, see `nnrun list layer dropout`
     dropconnect            rate on weights and biases of the first dense layer of each block, in [0, 1)
     dropconnect_mask       one mask a batch, or one for each example
     dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`
@@ -59,7 +62,7 @@ def residual_mlp(
     for i, survival in enumerate(survivals(p_last, blocks, depth_rule), start=1):
         branch = [("norm", batch_norm_layer())] if batch_norm else []
         branch += unit("dense", 1, dense(inner), None, activation, drop)
-        branch += [] if is_off(dropout) else [("dropout", dropout_layer(dropout))]
+        branch += [] if is_off(dropout) else [("dropout", dropout_layer(dropout, dropout_scaling))]
         branch += [("dense_2", dense(width, bias=not batch_norm, init="lecun_normal"))]
         layers += [(f"block_{i}", residual_block(serial(branch), None, survival, depth_mask))]
     layers += [("last_norm", batch_norm_layer())] if batch_norm else []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from nnrun.layer._residual import DepthMask, DepthRule, Survival
+from nnrun.layer.dropout import Scaling
 from nnrun.model._residual_net import Blocks, Shortcut, residual_net
 from nnrun.model._weights import DropConnect, Mask, Norm, norm_layer
 from nnrun.options import Count, Fraction
@@ -18,6 +19,7 @@ def resnet(
     norm: Norm = "batch",
     groups: Count = 8,
     dropout: Fraction = 0.0,
+    dropout_scaling: Scaling = "training",
     dropconnect: Fraction = 0.0,
     dropconnect_mask: Mask = "batch",
     p_last: Survival | None = None,
@@ -33,6 +35,7 @@ def resnet(
     norm              batch, group, layer (over the channels of each pixel) or none
     groups            of group norm, which must divide width
     dropout           rate between the two convolutions of a block, in [0, 1)
+    dropout_scaling   training (inverted) or test, see `nnrun list layer dropout`
     dropconnect       rate on the weights of the two convolutions of a block, in [0, 1); mean weights without noise
     dropconnect_mask  one mask a batch, or one for each example
     p_last            stochastic depth: survival probability of the last block, in (0, 1], 0.5 in the paper;
@@ -52,7 +55,7 @@ def resnet(
     widths = (width, 2 * width, 4 * width)
     drop = DropConnect(dropconnect, dropconnect_mask)
     blocks = Blocks(
-        (depth - 2) // 6, widths, preactivation, shortcut, dropout, p_last, depth_rule, depth_mask,
-        norm_layer(norm, groups), drop,
+        (depth - 2) // 6, widths, preactivation, shortcut, dropout, dropout_scaling, p_last, depth_rule,
+        depth_mask, norm_layer(norm, groups), drop,
     )  # fmt: skip
     return residual_net(outputs, width, blocks)

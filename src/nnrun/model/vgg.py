@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Literal
 
 from nnrun.layer._fractional import Sequence
+from nnrun.layer.dropout import Scaling
 from nnrun.model._conv import Convolutions, Pooling, Pools, conv_net, norm_of
 from nnrun.model._head import HeadNoise
 from nnrun.model._weights import DropConnect, Inference, Mask, Norm
@@ -28,6 +29,7 @@ def vgg(
     test_poolings: Count = 1,
     channel_dropout: Fraction = 0.0,
     dropout: Fraction = 0.0,
+    dropout_scaling: Scaling = "training",
     dropconnect: Fraction = 0.0,
     dropconnect_mask: Mask = "batch",
     dropconnect_inference: Inference = "mean",
@@ -47,6 +49,7 @@ def vgg(
     test_poolings          of fractional: predictions are the mean over so many fixed draws of regions
     channel_dropout        rate of dropping whole channels behind each pooling, in [0, 1)
     dropout                rate on the dense hidden layers, in [0, 1); the paper's is 0.5
+    dropout_scaling        of both: training (inverted) or test, see `nnrun list layer dropout`
     dropconnect            rate on the weights of the dense hidden layers, in [0, 1)
     dropconnect_mask       one mask a batch, or one for each example
     dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`; gaussian goes without a norm
@@ -61,4 +64,4 @@ def vgg(
     widths = [width * factor for factor in (1, 2, 4, 8, 8)]
     before, stages = norm_of(norm, batch_norm, groups, hidden), list(zip(widths, _CONVS[depth], strict=True))
     convolutions = Convolutions(stages, 3, "relu", before, channel_dropout, pools)
-    return conv_net(outputs, convolutions, hidden, HeadNoise(dropout, drop=drop))
+    return conv_net(outputs, convolutions, hidden, HeadNoise(dropout, dropout_scaling, drop))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from nnrun.layer._compose import serial, stateless
 from nnrun.layer._residual import DepthMask, DepthRule, Survival, residual_block, survivals
 from nnrun.layer.dense import dense
+from nnrun.layer.dropout import Scaling
 from nnrun.layer.dropout import dropout as dropout_layer
 from nnrun.layer.layer_norm import layer_norm
 from nnrun.model._attention import class_token, linear, patches, positions, self_attention
@@ -22,6 +23,7 @@ def vit(
     heads: Count = 4,
     inner: Count | None = None,
     dropout: Fraction = 0.0,
+    dropout_scaling: Scaling = "training",
     dropconnect: Fraction = 0.0,
     dropconnect_mask: Mask = "batch",
     dropconnect_inference: Inference = "mean",
@@ -40,6 +42,7 @@ def vit(
     heads                  of the attention; they must divide width
     inner                  units between the two dense layers of a block; null: 4 · width
     dropout                rate on the sum of patch and position and at the end of both halves of a block, in [0, 1)
+    dropout_scaling        training (inverted) or test, see `nnrun list layer dropout`
     dropconnect            rate on weights and biases of the first dense layer of each block, in [0, 1)
     dropconnect_mask       one mask a batch, or one for each example
     dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`
@@ -55,7 +58,7 @@ def vit(
     | parameters                     | 0.21 M                   | 5.7 M                      | 22.0 M | 86.6 M |
     Source: Dosovitskiy et al. 2021, "An image is worth 16 × 16 words"; Touvron et al. 2021 for Ti and S.
     """
-    noise: Named = [] if is_off(dropout) else [("dropout", dropout_layer(dropout))]
+    noise: Named = [] if is_off(dropout) else [("dropout", dropout_layer(dropout, dropout_scaling))]
     drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
     layers: Named = [("patches", patches(patch, width)), ("class", class_token())]
     layers += [("positions", positions()), *noise]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from nnrun.layer._residual import DepthMask, DepthRule, Survival
+from nnrun.layer.dropout import Scaling
 from nnrun.model._residual_net import Blocks, residual_net
 from nnrun.model._weights import DropConnect, Mask, Norm, norm_layer
 from nnrun.options import Count, Fraction
@@ -16,6 +17,7 @@ def wide_resnet(
     norm: Norm = "batch",
     groups: Count = 8,
     dropout: Fraction = 0.0,
+    dropout_scaling: Scaling = "training",
     dropconnect: Fraction = 0.0,
     dropconnect_mask: Mask = "batch",
     p_last: Survival | None = None,
@@ -29,6 +31,7 @@ def wide_resnet(
     norm              batch, group, layer (over the channels of each pixel) or none
     groups            of group norm, which must divide 16
     dropout           rate between the two convolutions of a block, in [0, 1); the paper's is 0.3
+    dropout_scaling   training (inverted) or test, see `nnrun list layer dropout`
     dropconnect       rate on the weights of the two convolutions of a block, in [0, 1); mean weights without noise
     dropconnect_mask  one mask a batch, or one for each example
     p_last            stochastic depth: survival probability of the last block, in (0, 1]; null: off
@@ -44,7 +47,7 @@ def wide_resnet(
         raise ValueError(f"depth {depth} is not 6n + 4; write {max(10, round((depth - 4) / 6) * 6 + 4)}")
     widths = (16 * widen, 32 * widen, 64 * widen)
     blocks = Blocks(
-        (depth - 4) // 6, widths, True, "project", dropout, p_last, depth_rule, depth_mask,
-        norm_layer(norm, groups), DropConnect(dropconnect, dropconnect_mask),
+        (depth - 4) // 6, widths, True, "project", dropout, dropout_scaling, p_last, depth_rule,
+        depth_mask, norm_layer(norm, groups), DropConnect(dropconnect, dropconnect_mask),
     )  # fmt: skip
     return residual_net(outputs, 16, blocks)
