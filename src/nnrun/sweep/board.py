@@ -19,32 +19,33 @@ class Progress:
 
     def __init__(self, course: Course) -> None:
         self.course = course
-        setting = course.setting
-        self.lengths = {
-            one.folder + one.alternative.label: plan.steps
-            for one, plan in zip(setting.lines, setting.plans, strict=True)
-        }
-        self.total = sum(
-            plan.steps
-            * (budget * seeds_of(setting.file, line.base)[1] + final_seeds(setting.file, line.base)[1])
-            for line, budget, plan in zip(setting.lines, setting.budgets, setting.plans, strict=True)
-        )
-        self._under_way: dict[str, int] = {}
+        self._reached: dict[str, int] = {}  # run -> steps done, of those under way
 
     def board(self, news: News | None) -> Board:
         """What to show after a piece of news."""
-        course, setting = self.course, self.course.setting
+        setting = self.course.setting
         phase = "starting"
         if news is not None:
-            self._under_way[news.batch.name] = news.step * news.batch.lanes
-            if news.phase in ("done", "failed"):
-                self._under_way.pop(news.batch.name, None)
+            reached = dict.fromkeys(news.batch.runs, news.step) if news.step else {}
+            self._reached |= reached
             phase = "comparing" if news.batch.name.startswith("final") else news.phase
             phase = "training" if phase in ("ready", "done", "failed") else phase
-        done = sum(one["steps"] * len(one["values"]) for one in course.records.values())
-        done += sum(one["steps"] * len(one["seeds"]) for one in course.finals) + sum(self._under_way.values())
         rows = [self._row(line, budget) for line, budget in zip(setting.lines, setting.budgets, strict=True)]
-        return Board(setting.file.name, phase, setting.metric, min(1.0, done / max(1, self.total)), rows)
+        return Board(setting.file.name, phase, setting.metric, self._share(), rows)
+
+    def _share(self) -> float:
+        """The share of the work that is done; a trial that ended early was all of its work."""
+        course, setting = self.course, self.course.setting
+        done, whole = 0, 0
+        for line, budget, plan in zip(setting.lines, setting.budgets, setting.plans, strict=True):
+            own = [one for one in course.trials.values() if one.line == line]
+            seeds, fresh = seeds_of(setting.file, line.base)[1], final_seeds(setting.file, line.base)[1]
+            ended = [course.records[one.name]["steps"] for one in own if one.name in course.records]
+            open_ones = [self._reached.get(one.run, 0) for one in own if one.name not in course.records]
+            final = self._reached.get(f"final/{line.folder}{line.alternative.label}", 0)
+            done += seeds * (sum(ended) + sum(open_ones)) + fresh * final
+            whole += seeds * (sum(ended) + (budget - len(ended)) * plan.steps) + fresh * plan.steps
+        return min(1.0, done / max(1, whole))
 
     def _row(self, line: Line, budget: int) -> Row:
         label = line.folder + line.alternative.label
