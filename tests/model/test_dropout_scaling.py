@@ -25,10 +25,25 @@ CASES = {  # options; which parameters what is dropped meets, and by what they h
         {"dense/output/kernel": KEEP},
     ),
     "convnet": (
-        {"filters": [3, 4], "convs": 1, "hidden": [5], "dropout": RATE, "channel_dropout": 0.5},
-        {"stage_2/conv_1/kernel": 0.5, "hidden_1/kernel": 0.5, "output/kernel": KEEP},
+        {
+            "filters": [3, 4],
+            "convs": 1,
+            "hidden": [5],
+            "dropout": RATE,
+            "channel_dropout": 0.5,
+            "input_dropout": RATE,
+        },
+        {
+            "stage_1/conv_1/kernel": KEEP,
+            "stage_2/conv_1/kernel": 0.5,
+            "hidden_1/kernel": 0.5,
+            "output/kernel": KEEP,
+        },
     ),
-    "vgg": ({"width": 2, "hidden": [5], "dropout": RATE}, {"output/kernel": KEEP}),
+    "vgg": (
+        {"width": 2, "hidden": [5], "dropout": RATE, "input_dropout": RATE},
+        {"stage_1/conv_1/kernel": KEEP, "output/kernel": KEEP},
+    ),
     "resnet": ({"depth": 8, "width": 2, "dropout": RATE}, {"block_*/sum/branch/conv_2/kernel": KEEP}),
     "wide_resnet": ({"depth": 10, "widen": 1, "dropout": RATE}, {"block_*/sum/branch/conv_2/kernel": KEEP}),
     # From 0 behind the first block to the rate behind the last.
@@ -37,8 +52,8 @@ CASES = {  # options; which parameters what is dropped meets, and by what they h
         {"conv_3/kernel": KEEP, "conv_4/kernel": 0.5},
     ),
     "residual_mlp": (
-        {"width": 4, "blocks": 2, "inner": 5, "dropout": RATE},
-        {"block_?/branch/dense_2/kernel": KEEP},
+        {"width": 4, "blocks": 2, "inner": 5, "dropout": RATE, "input_dropout": RATE},
+        {"input/kernel": KEEP, "block_?/branch/dense_2/kernel": KEEP},
     ),
     # Behind the sum of patch and position, and at the end of both halves of a block.
     "vit": (

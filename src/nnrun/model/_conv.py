@@ -17,7 +17,7 @@ from nnrun.layer.flatten import flatten
 from nnrun.layer.fractional_max_pool import pooling_to
 from nnrun.layer.max_pool import max_pool
 from nnrun.model._draws import over_draws
-from nnrun.model._head import HeadNoise, hidden_layers
+from nnrun.model._head import HeadNoise, dropped_inputs, hidden_layers
 from nnrun.model._images import images_only
 from nnrun.model._weights import DropConnect, Named, Norm, norm_layer, unit
 from nnrun.options import is_off
@@ -45,6 +45,7 @@ class Convolutions(NamedTuple):
     activation: Activation
     norm: Layer | None  # before each activation, also in the dense layers
     channel_dropout: Any  # rate of dropping whole channels behind each pooling
+    input_dropout: Any  # rate
     pools: Pools
 
 
@@ -59,13 +60,14 @@ def conv_net(outputs: int, convolutions: Convolutions, hidden: list[int], noise:
 
     def net(draw: Array | int) -> Layer:
         pool = _halving(pools, draw)
+        first = dropped_inputs(convolutions.input_dropout, noise.scaling)
         stages = [
             (f"stage_{i}", _stage(convolutions, filters, convs, pool, noise.scaling))
             for i, (filters, convs) in enumerate(convolutions.stages, start=1)
         ]
         head = hidden_layers(hidden, convolutions.activation, norm, noise)
         return serial(
-            [*stages, ("flatten", flatten()), *head, ("output", dense(outputs, init="lecun_normal"))]
+            [*first, *stages, ("flatten", flatten()), *head, ("output", dense(outputs, init="lecun_normal"))]
         )
 
     return images_only(over_draws(net, pools.test_poolings, outputs))

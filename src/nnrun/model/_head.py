@@ -1,4 +1,4 @@
-"""Regularized dense layers, which several models have at their end."""
+"""Dropped inputs, which several models have at their beginning, and regularized dense layers, at their end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnrun.model._weights import DropConnect, Named, unit
 from nnrun.options import is_off
 from nnrun.types import Layer
 
-__all__ = ["HeadNoise", "hidden_layers"]
+__all__ = ["HeadNoise", "dropped_inputs", "hidden_layers"]
 
 
 class HeadNoise(NamedTuple):
@@ -21,6 +21,11 @@ class HeadNoise(NamedTuple):
     dropout: Any = 0.0
     scaling: Scaling = "training"
     drop: DropConnect = DropConnect()
+
+
+def dropped_inputs(rate: Any, scaling: Scaling) -> Named:
+    """Dropout of the inputs; off: nothing."""
+    return [] if is_off(rate) else [("input_dropout", dropout(rate, scaling))]
 
 
 def hidden_layers(

@@ -28,6 +28,7 @@ def convnet(
     test_poolings: Count = 1,
     channel_dropout: Fraction = 0.0,
     dropout: Fraction = 0.0,
+    input_dropout: Fraction = 0.0,
     dropout_scaling: Scaling = "training",
     dropconnect: Fraction = 0.0,
     dropconnect_mask: Mask = "batch",
@@ -52,7 +53,8 @@ def convnet(
     test_poolings          of fractional: predictions are the mean over so many fixed draws of regions
     channel_dropout        rate of dropping whole channels behind each pooling, in [0, 1)
     dropout                rate on the dense hidden layers, in [0, 1)
-    dropout_scaling        of both: training (inverted) or test, see `nnrun list layer dropout`
+    input_dropout          rate on the inputs, in [0, 1)
+    dropout_scaling        of all three: training (inverted) or test, see `nnrun list layer dropout`
     dropconnect            rate on the weights of the dense hidden layers, in [0, 1)
     dropconnect_mask       one mask a batch, or one for each example
     dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`; gaussian goes without a norm
@@ -65,5 +67,5 @@ def convnet(
     drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
     pools = Pools(pooling, sequence, overlapping, test_poolings)
     before, stages = norm_of(norm, batch_norm, groups, hidden), [(width, convs) for width in filters]
-    convolutions = Convolutions(stages, kernel, activation, before, channel_dropout, pools)
+    convolutions = Convolutions(stages, kernel, activation, before, channel_dropout, input_dropout, pools)
     return conv_net(outputs, convolutions, hidden, HeadNoise(dropout, dropout_scaling, drop))

@@ -5,11 +5,10 @@ from nnrun.layer._compose import serial
 from nnrun.layer._initializers import Initializer
 from nnrun.layer.dense import dense
 from nnrun.layer.dropout import Scaling
-from nnrun.layer.dropout import dropout as dropout_layer
 from nnrun.layer.flatten import flatten
-from nnrun.model._head import HeadNoise, hidden_layers
+from nnrun.model._head import HeadNoise, dropped_inputs, hidden_layers
 from nnrun.model._weights import DropConnect, Inference, Mask, norm_layer
-from nnrun.options import Count, Fraction, Widths, is_off
+from nnrun.options import Count, Fraction, Widths
 from nnrun.types import Layer
 
 __all__ = ["mlp"]
@@ -45,8 +44,6 @@ def mlp(
     """
     drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
     noise = HeadNoise(dropout, dropout_scaling, drop)
-    layers = [("flatten", flatten())]
-    if not is_off(input_dropout):
-        layers += [("input_dropout", dropout_layer(input_dropout, dropout_scaling))]
+    layers = [("flatten", flatten()), *dropped_inputs(input_dropout, dropout_scaling)]
     layers += hidden_layers(hidden, activation, norm_layer("batch" if batch_norm else "none"), noise, init)
     return serial([*layers, ("output", dense(outputs, init="lecun_normal"))])

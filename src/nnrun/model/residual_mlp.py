@@ -8,6 +8,7 @@ from nnrun.layer.dense import dense
 from nnrun.layer.dropout import Scaling
 from nnrun.layer.dropout import dropout as dropout_layer
 from nnrun.layer.flatten import flatten
+from nnrun.model._head import dropped_inputs
 from nnrun.model._weights import DropConnect, Inference, Mask, unit
 from nnrun.options import Count, Fraction, is_off
 from nnrun.types import Layer
@@ -23,6 +24,7 @@ def residual_mlp(
     activation: Activation = "relu",
     batch_norm: bool = True,
     dropout: Fraction = 0.0,
+    input_dropout: Fraction = 0.0,
     dropout_scaling: Scaling = "training",
     dropconnect: Fraction = 0.0,
     dropconnect_mask: Mask = "batch",
@@ -42,7 +44,8 @@ def residual_mlp(
     activation             relu, tanh or gelu
     batch_norm             normalise at the beginning of each block and before the output
     dropout                rate inside each block, in [0, 1)
-    dropout_scaling        training (inverted) or test, see `nnrun list layer dropout`
+    input_dropout          rate on the inputs, in [0, 1)
+    dropout_scaling        of both: training (inverted) or test, see `nnrun list layer dropout`
     dropconnect            rate on weights and biases of the first dense layer of each block, in [0, 1)
     dropconnect_mask       one mask a batch, or one for each example
     dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`
@@ -58,7 +61,8 @@ def residual_mlp(
     """
     drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
     # No bias where all that follows is a norm, which takes it away again.
-    layers = [("flatten", flatten()), ("input", dense(width, bias=not batch_norm, init="lecun_normal"))]
+    layers = [("flatten", flatten()), *dropped_inputs(input_dropout, dropout_scaling)]
+    layers += [("input", dense(width, bias=not batch_norm, init="lecun_normal"))]
     for i, survival in enumerate(survivals(p_last, blocks, depth_rule), start=1):
         branch = [("norm", batch_norm_layer())] if batch_norm else []
         branch += unit("dense", 1, dense(inner), None, activation, drop)

@@ -29,6 +29,7 @@ def vgg(
     test_poolings: Count = 1,
     channel_dropout: Fraction = 0.0,
     dropout: Fraction = 0.0,
+    input_dropout: Fraction = 0.0,
     dropout_scaling: Scaling = "training",
     dropconnect: Fraction = 0.0,
     dropconnect_mask: Mask = "batch",
@@ -49,7 +50,8 @@ def vgg(
     test_poolings          of fractional: predictions are the mean over so many fixed draws of regions
     channel_dropout        rate of dropping whole channels behind each pooling, in [0, 1)
     dropout                rate on the dense hidden layers, in [0, 1); the paper's is 0.5
-    dropout_scaling        of both: training (inverted) or test, see `nnrun list layer dropout`
+    input_dropout          rate on the inputs, in [0, 1)
+    dropout_scaling        of all three: training (inverted) or test, see `nnrun list layer dropout`
     dropconnect            rate on the weights of the dense hidden layers, in [0, 1)
     dropconnect_mask       one mask a batch, or one for each example
     dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`; gaussian goes without a norm
@@ -63,5 +65,5 @@ def vgg(
     pools = Pools(pooling, sequence, overlapping, test_poolings)
     widths = [width * factor for factor in (1, 2, 4, 8, 8)]
     before, stages = norm_of(norm, batch_norm, groups, hidden), list(zip(widths, _CONVS[depth], strict=True))
-    convolutions = Convolutions(stages, 3, "relu", before, channel_dropout, pools)
+    convolutions = Convolutions(stages, 3, "relu", before, channel_dropout, input_dropout, pools)
     return conv_net(outputs, convolutions, hidden, HeadNoise(dropout, dropout_scaling, drop))
