@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from jax import Array
 
 __all__ = ["Cycles"]
 
 
-class Cycles(NamedTuple):
+@dataclass(frozen=True, eq=False)  # a NamedTuple could not be jitted: it takes no weak references
+class Cycles:
     """A factor, called like any other schedule, and where its cycles end: the states there are snapshots.
 
     factor   step () -> () in [0, 1]
@@ -21,4 +22,5 @@ class Cycles(NamedTuple):
     ends: tuple[int, ...]
 
     def __call__(self, step: Array) -> Array:
+        """The factor at a step."""
         return self.factor(step)
