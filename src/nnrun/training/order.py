@@ -29,7 +29,7 @@ def positions(
     per_epoch = -(-examples // batch_size)
     steps = np.arange(first, first + count)
     rows = [
-        _remembered(seed, int(epoch), examples, batch_size, int(bootstrap))
+        _remembered(seed, int(epoch), examples, batch_size, 1 if bootstrap else 0)
         for epoch in range(first // per_epoch, -(-(first + count) // per_epoch))
     ]
     return (
