@@ -78,7 +78,7 @@ def test_several_lists_of_blocks_are_combined_and_equal_names_numbered() -> None
 def test_a_list_of_blocks_in_a_list_key() -> None:
     """`augment` holds lists: each entry of a choice is what stands there."""
     none, one, two = alternatives("augment: [[], cutout, [{name: mixup, alpha: {uniform: [0, 1]}}, cutout]]")
-    assert [none.label, one.label, two.label] == ["none", "cutout", "none-2"]
+    assert [none.label, one.label, two.label] == ["none", "cutout", "mixup-cutout"]
     assert none.settings["augment"] == []
     assert two.settings["augment"] == [{"name": "mixup"}, "cutout"]
     assert [d.path for d in two.space] == ["augment.0.alpha"]

@@ -59,6 +59,12 @@ def test_bayes_is_tpe_and_our_own_shape_is_left_alone() -> None:
     assert not is_wandb({"search": "random", "over": {}})
 
 
+def test_a_sweep_with_a_cap_grows() -> None:
+    """`nnrun sweep --resume DIR sweep.trials=40`"""
+    found, problems = translated({"parameters": {"a.b": {"value": 1}}, "run_cap": 20, "trials": 40}, (), {})
+    assert (found["trials"], problems) == (40, [])
+
+
 @pytest.mark.parametrize(
     ("block", "message"),
     [
@@ -97,6 +103,8 @@ def test_bayes_is_tpe_and_our_own_shape_is_left_alone() -> None:
             "goes with method: random",
         ),
         ({"parameters": {"a.b": {"value": 1}}, "program": "train.py"}, "program: unknown key"),
+        ({"parameters": {"a.b": {"min": 0, "max": 1, "q": 0.1}}}, "parameters.a.b.q: unknown key; "),
+        ({"parameters": {"a.b": {"distribution": "q_uniform", "min": 0, "max": 1}}}, 'got "q_uniform"'),
     ],
 )
 def test_what_cannot_be_said_here(block: dict[str, Any], message: str) -> None:

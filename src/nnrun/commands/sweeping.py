@@ -72,18 +72,18 @@ def sweep(
     from nnrun.sweep.engine import Engine
 
     engine = Engine(console.warn)
+    if dry_run:
+        assert spec is not None
+        return _rehearse(spec, changes, engine, as_json)
+    from nnrun.sweep import start
+
+    trainer = _trainer(engine, jobs, on)  # a cluster that does not answer must leave nothing behind
     if folder is None:
         assert spec is not None
-        if dry_run:
-            return _rehearse(spec, changes, engine, as_json)
-        from nnrun.sweep import start
-
         setting, folder = start.begin(spec, changes, engine, run_dir, runs_root)
     else:
-        from nnrun.sweep import start
-
         setting = start.go_on(folder, changes, engine)
-    return _train(setting, folder, engine, _trainer(engine, jobs, on), quiet, as_json)
+    return _train(setting, folder, engine, trainer, quiet, as_json)
 
 
 def _found(text: Path, root: Path) -> Path:

@@ -65,7 +65,7 @@ def carry_out(root: Path, batches: Sequence[Batch], trainer: Trainer) -> Iterato
     Such a run is marked as failed, and its batch counts as done.  Raises Interrupted, and MachineError where the
     machine, not a run, is to blame.
     """
-    left = [batch for batch in batches if not is_done(root, batch)]
+    left = [part for batch in batches for part in _undone(root, batch)]
     started: dict[str, float] = {}
     while left:
         again: list[Batch] = []
@@ -76,23 +76,39 @@ def carry_out(root: Path, batches: Sequence[Batch], trainer: Trainer) -> Iterato
             elif news.phase == "failed":
                 again += _halves(root, news)
             yield news
-        left = [batch for batch in again if not is_done(root, batch)]
+        left = [part for batch in again for part in _undone(root, batch)]
 
 
 def _halves(root: Path, news: News) -> list[Batch]:
+    """What to train in place of a batch that failed; a run that failed alone is marked so."""
     batch, error = news.batch, news.error
-    if len(batch.runs) > 1:
-        middle = (len(batch.runs) + 1) // 2
-        lanes = -(-batch.lanes * middle // len(batch.runs))
-        return [
-            batch._replace(name=f"{batch.name}{side}", runs=runs, lanes=lanes)
-            for side, runs in (("a", batch.runs[:middle]), ("b", batch.runs[middle:]))
-        ]
     if isinstance(error, MachineError) and not _out_of_memory(error):
-        raise error
+        raise error  # a full disk is no fault of a run
+    if len(batch.runs) > 1:
+        fsio.write_json(_cut_marker(root, batch.name), {"reason": str(error)})
+        return _cut(batch)
     run.write_state(root / batch.runs[0], "failed", reason=str(error))
     _mark(root, batch, 0.0)
     return []
+
+
+def _cut(batch: Batch) -> list[Batch]:
+    """A batch in two."""
+    middle = (len(batch.runs) + 1) // 2
+    lanes = -(-batch.lanes * middle // len(batch.runs))
+    return [
+        batch._replace(name=f"{batch.name}{side}", runs=runs, lanes=lanes)
+        for side, runs in (("a", batch.runs[:middle]), ("b", batch.runs[middle:]))
+    ]
+
+
+def _undone(root: Path, batch: Batch) -> list[Batch]:
+    """What is left of a batch: itself, or parts of it where it was cut before the sweep was killed."""
+    if is_done(root, batch):
+        return []
+    if _cut_marker(root, batch.name).is_file():
+        return [part for half in _cut(batch) for part in _undone(root, half)]
+    return [batch]
 
 
 def _out_of_memory(error: NnrunError) -> bool:
@@ -104,11 +120,15 @@ def is_done(root: Path, batch: Batch) -> bool:
     return _marker(root, batch.name).is_file()
 
 
-def seconds_of(root: Path, batch: Batch) -> float:
-    """How long a batch took, 0 where it is not done; its halves count where it was cut."""
+def seconds_of(root: Path, batch: Batch, place: str) -> float:
+    """The share that a run has in the time of its batch, or of the part that it was in where that was cut."""
+    if place not in batch.runs:
+        return 0.0
     file = _marker(root, batch.name)
     if file.is_file():
-        return float(run.read_json(file)["seconds"])
+        return float(run.read_json(file)["seconds"]) / len(batch.runs)
+    if _cut_marker(root, batch.name).is_file():
+        return sum(seconds_of(root, half, place) for half in _cut(batch))
     return 0.0
 
 
@@ -118,3 +138,7 @@ def _mark(root: Path, batch: Batch, seconds: float) -> None:
 
 def _marker(root: Path, name: str) -> Path:
     return root / "batches" / f"{name}.done.json"
+
+
+def _cut_marker(root: Path, name: str) -> Path:
+    return root / "batches" / f"{name}.cut.json"

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnrun import session
-from nnrun.errors import DataError, SpecError
+from nnrun import session, signals
+from nnrun.errors import DataError, Interrupted, SpecError
 from nnrun.record import fsio, run
 from nnrun.space import Observation, Point
 from nnrun.sweep import folder as files
 from nnrun.sweep import outcome
-from nnrun.sweep.batches import News, Trainer, carry_out
+from nnrun.sweep.batches import News, Trainer, carry_out, is_done
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.packing import pack
 from nnrun.sweep.rungs import Rungs
@@ -43,6 +43,9 @@ class Course:
         self.records: dict[str, dict[str, Any]] = {}
         self.finals: list[dict[str, Any]] = []
         self._lanes: dict[str, int] = {}  # of the last program that each trial was in
+        self._first: list[
+            dict[str, Any]
+        ] = []  # records of the first that began and ended
         self._ledger = files.Ledger(root / "trials.jsonl")
         self._begun = session.origin()
 
@@ -87,12 +90,15 @@ class Course:
         self.trials.update({one.name: one for one in trials})
         ready = [one for one in trials if self._make(one)]
         rungs = Rungs(name, self.setting, self.root, self.engine, ready)
+        known = {one.run: one for one in ready}
         for stage in rungs.stages():
             self._lanes |= {one: batch.lanes for batch in stage for one in batch.runs}
+            before = [one for one in stage if is_done(self.root, one) and (one.leave or one.until is None)]
+            self._note([known[one] for batch in before for one in batch.runs if one in known], rungs)
             for news in carry_out(self.root, stage, self.trainer):
                 yield news
                 if news.phase == "done" or (news.phase == "failed" and len(news.batch.runs) == 1):
-                    self._note([one for one in ready if one.run in news.batch.runs], rungs)
+                    self._note([known[one] for one in news.batch.runs if one in known], rungs)
         self._note(ready, rungs)
 
     def _note(self, trials: Sequence[Trial], rungs: Rungs) -> None:
@@ -104,19 +110,28 @@ class Course:
                 self.root, one, one.name in rungs.stopped, rungs.seconds(one), rungs.settings(one)
             )
             self._add(record)
+            self._refuse_same_failures(record)
+
+    def _refuse_same_failures(self, record: dict[str, Any]) -> None:
+        """Raises SpecError where the first trials that began to train all failed, for one reason."""
+        if len(self._first) < _SAME_FAILURES:
+            self._first.append(record)
+            reasons = {one["reason"] if one["status"] == "failed" else None for one in self._first}
+            enough = len(self._first) == min(_SAME_FAILURES, sum(self.setting.budgets))
+            if enough and len(reasons) == 1 and None not in reasons:
+                raise SpecError(
+                    f"the first {len(self._first)} trials failed in the same way: {record['reason']}"
+                )
 
     def _add(self, record: dict[str, Any]) -> None:
         self.records[record["trial"]] = record
         self._ledger.add(record)
-        first = list(self.records.values())[:_SAME_FAILURES]
-        reasons = {one["reason"] for one in first if one["status"] == "failed"}
-        wanted = min(_SAME_FAILURES, sum(self.setting.budgets))
-        if len(first) == wanted == sum(one["status"] == "failed" for one in first) and len(reasons) == 1:
-            raise SpecError(f"the first {wanted} trials failed in the same way: {reasons.pop()}")
 
     def _make(self, trial: Trial) -> bool:
         """Creates the run folder of a trial; one that cannot even begin is written down as failed."""
         setting, path = self.setting, self.root / trial.run
+        if signals.pending():  # thousands of folders take a while
+            raise Interrupted(signals.pending(), "")
         known = run.is_run(path)
         if known and not (path / "resolved.yaml").exists():
             self._add(outcome.trial_record(self.root, trial, False, 0.0))
@@ -137,12 +152,16 @@ class Course:
         return True
 
     def best(self) -> list[Trial]:
-        """The trial of each line that is best on validation data; lines without any are left out."""
+        """The trial of each line that is best on validation data, with the settings that it ended with.
+
+        Lines without any are left out.
+        """
         found: list[Trial] = []
         for line in self.setting.lines:
             own = [one for one in self.trials.values() if one.line == line and one.name in self.records]
             values = {one.name: outcome.trial_value(self.records[one.name]) for one in own}
-            found += ranking(own, values, self.setting.goal)[:1]
+            ranked = ranking(own, values, self.setting.goal)[:1]
+            found += [one._replace(settings=dict(self.records[one.name]["settings"])) for one in ranked]
         return found
 
     def _compare(self) -> Iterator[News]:

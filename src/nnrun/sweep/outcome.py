@@ -32,7 +32,7 @@ def is_settled(folder: Path) -> bool:
 
 def share_of_seconds(root: Path, batches: Sequence[Batch], place: str) -> float:
     """A run's share of the time of the batches that it was in."""
-    return sum(seconds_of(root, one) / len(one.runs) for one in batches if place in one.runs)
+    return sum(seconds_of(root, one, place) for one in batches)
 
 
 def trial_record(

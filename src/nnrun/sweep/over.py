@@ -109,13 +109,20 @@ def _branch(
     dimensions: list[Dimension] = []
     origins: dict[str, Path] = {}
     fixed = _fixed(key, value, path, dimensions, origins, places, problems)
-    name = value.get("name") if isinstance(value, dict) else None
-    label = _LABEL.sub("-", str(name or "none").rpartition(":")[2])[:24].lstrip(".") or "none"
-    if isinstance(value, list) and not value:
-        label = "none"
+    label = _label(value)
     settings = {} if fixed is _VARIES else {key: fixed}
     origins.setdefault(key, path)
     return _Branch(label, settings, tuple(dimensions), origins)
+
+
+def _label(value: Any) -> str:
+    """The name of a block, or the names of several blocks one after another."""
+    if isinstance(value, list):
+        label = "-".join(_label(one) for one in value)
+    else:
+        name = value.get("name") if isinstance(value, dict) else value
+        label = _LABEL.sub("-", str(name or "none").rpartition(":")[2])
+    return label[:24].lstrip(".") or "none"
 
 
 _VARIES = object()  # in place of a value that is drawn

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nnrun.session import precision
 from nnrun.sweep.engine import Batch, Engine
 from nnrun.sweep.width import width_of
 
@@ -37,7 +38,8 @@ def pack(
     for (_, until), own in groups.items():
         experiment = engine.experiment(engine.spec(root / own[0]))
         seeds = len(experiment.plan.seeds)
-        most = max(1, (width or width_of(experiment)) // seeds)
+        with precision(engine.spec(root / own[0]).train.precision):
+            most = max(1, (width or width_of(experiment)) // seeds)
         count = -(-len(own) // most)
         size = -(-len(own) // count)  # of equal size, so that one program serves them all
         for i in range(0, len(own), size):

@@ -16,7 +16,7 @@ from nnrun.report.live import duration
 from nnrun.session import precision
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.setting import Setting
-from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spec
+from nnrun.sweep.trials import Line, Trial, final_seeds, seeds_of, trial_at, trial_spec
 from nnrun.sweep.width import width_of
 from nnrun.training import shards
 from nnrun.training.chunks import chunks
@@ -62,7 +62,7 @@ def rehearse(setting: Setting, engine: Engine) -> Rehearsal:
     programs = [_program(setting, own, engine) for own in groups.values()]
     finals = 0.0
     for line, plan in zip(setting.lines, setting.plans, strict=True):
-        each = next((p for p in programs if line.alternative.label in p.alternatives), None)
+        each = next((p for p in programs if _label(line) in p.alternatives), None)
         if each is not None and each.trials:
             runs = each.trials * seeds_of(setting.file, line.base)[1]
             finals += each.seconds / runs / each.steps * plan.steps * final_seeds(setting.file, line.base)[1]
@@ -72,6 +72,10 @@ def rehearse(setting: Setting, engine: Engine) -> Rehearsal:
     elif setting.search.rungs and not setting.search.explore:
         note = f"{setting.search_name} stops trials on the way: it takes a fraction of this time"
     return Rehearsal(trials, programs, finals, note)
+
+
+def _label(line: Line) -> str:
+    return line.folder + line.alternative.label
 
 
 def _trials(setting: Setting) -> list[Trial]:
@@ -92,7 +96,9 @@ def _trials(setting: Setting) -> list[Trial]:
 def _program(setting: Setting, own: Sequence[tuple[Trial, Spec]], engine: Engine) -> Program:
     experiment = engine.experiment(own[0][1])
     seeds = len(experiment.plan.seeds)
-    most = max(1, (setting.file.sweep.width or width_of(experiment)) // seeds)
+    double = own[0][1].train.precision
+    with precision(double):
+        most = max(1, (setting.file.sweep.width or width_of(experiment)) // seeds)
     count = -(-len(own) // most)
     size = -(-len(own) // count)
     each = [engine.experiment(one) for _, one in own[:size]]
@@ -100,17 +106,18 @@ def _program(setting: Setting, own: Sequence[tuple[Trial, Spec]], engine: Engine
         plan=each[0].plan._replace(seeds=tuple(seed for one in each for seed in one.plan.seeds)),
         lanes=tuple(one.knobs for one in each for _ in one.plan.seeds),
     )
-    with precision(own[0][1].train.precision):
+    with precision(double):
         compiling, a_step = _timed(whole)
+        memory = _memory(whole, size * seeds)
     steps = experiment.plan.steps
     return Program(
-        list(dict.fromkeys(one.line.alternative.label for one, _ in own)),
+        list(dict.fromkeys(_label(one.line) for one, _ in own)),
         len(own),
         size * seeds,
         steps,
         compiling,
         compiling + a_step * steps * count,
-        _memory(whole, size * seeds),
+        memory,
     )
 
 

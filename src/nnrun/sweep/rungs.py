@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,13 @@ class Rungs:
         self.trials = list(trials)
         self.stopped: set[str] = set()
         self._points: dict[str, Point] = {one.name: one.point for one in trials}
-        self._stages: list[list[Batch]] = []
+        self._batches: dict[str, list[Batch]] = {}  # that each run was in
         self._last = False
 
     def stages(self) -> Iterator[list[Batch]]:
         """The batches of each stage in turn; what is decided after a stage follows from the run folders."""
         going, search = self.trials, self.setting.search
-        rungs = {one.name: rung_steps(search, self._plan(one)) for one in going}
+        rungs = {one.name: rung_steps(search, self._plan(one)) if search.rungs else [] for one in going}
         count = max((len(steps) for steps in rungs.values()), default=0)
         for k in range(count + 1):
             untils = {one.run: rungs[one.name][k] if k < len(rungs[one.name]) else None for one in going}
@@ -47,14 +47,16 @@ class Rungs:
             if self._last or not going:
                 return
             steps = {one.name: untils[one.run] or self._plan(one).steps for one in going}
-            values = {one.name: self._value(one, steps[one.name]) for one in going}
+            values = self._values(k, going, steps)
             if search.explore:
                 self._exploit(k, going, values, steps)
                 continue
             on = survivors(going, values, self.setting.goal, search.keep)
             losers = [one for one in going if one.name not in on]
-            self.stopped |= {one.name for one in losers if untils[one.run] is not None}
-            yield self._stage(f"{self.name}-s{k}x", [one.run for one in losers], untils, leave=True)
+            left = self._stage(f"{self.name}-s{k}x", [one.run for one in losers], untils, leave=True)
+            stopped = {one for batch in left for one in batch.runs if untils[one] is not None}
+            self.stopped |= {one.name for one in losers if one.run in stopped}  # others had ended before
+            yield left
             going = [one for one in going if one.name in on]
 
     def _stage(
@@ -62,23 +64,28 @@ class Rungs:
     ) -> list[Batch]:
         """The batches of a stage as written down; runs that are not among them are packed and written down now.
 
-        In a sweep that has grown, a stage has more runs than it had.
+        In a sweep that has grown, a stage has more runs than it had.  Runs that leave were in a program of some
+        size just now, which is used again.
         """
+        wanted = set(runs)
         batches: list[Batch] = []
         known: set[str] = set()
         while (file := self.root / "batches" / f"{name}.json").is_file():
             content = run.read_json(file)
-            batches += [Batch(**one) for one in content["batches"]]
+            batches += [Batch(**one) for one in content["batches"] if wanted.intersection(one["runs"])]
             known |= set(content["runs"])
             name += "+"
         missing = [one for one in runs if one not in known]
         if missing:
             width = self.setting.file.sweep.width
-            going = [one for one in missing if not outcome.has_ended(self.root / one)]
-            new = pack(name, going, self.engine, self.root, width, untils, leave)
+            going = [one for one in missing if not outcome.is_settled(self.root / one)]
+            lanes = {one: self._batches[one][-1].lanes for one in going} if leave else None
+            new = pack(name, going, self.engine, self.root, width, untils, leave, lanes)
             fsio.write_json(file, {"runs": missing, "batches": [one._asdict() for one in new]})
             batches += new
-        self._stages.append(batches)
+        for batch in batches:
+            for one in batch.runs:
+                self._batches.setdefault(one, []).append(batch)
         return batches
 
     def is_over(self, trial: Trial) -> bool:
@@ -88,7 +95,7 @@ class Rungs:
 
     def seconds(self, trial: Trial) -> float:
         """The trial's share of the time of its batches."""
-        return sum(outcome.share_of_seconds(self.root, stage, trial.run) for stage in self._stages)
+        return outcome.share_of_seconds(self.root, self._batches.get(trial.run, []), trial.run)
 
     def settings(self, trial: Trial) -> dict[str, Any]:
         """What the trial ended with."""
@@ -100,11 +107,24 @@ class Rungs:
     def _folders(self, trial: Trial) -> list[Path]:
         return group_of(self.root / trial.run, self._plan(trial).seeds).members
 
+    def _values(self, k: int, going: Sequence[Trial], steps: Mapping[str, int]) -> dict[str, float | None]:
+        """What the trials are ranked by at a rung.
+
+        It is written down before anything follows from it: a trial that diverges later, or is given another state,
+        was good enough here all the same when a killed sweep decides again.
+        """
+        file = self.root / "batches" / f"{self.name}-s{k}.rung.json"
+        if not file.is_file():
+            fsio.write_json(file, {"values": {one.name: self._value(one, steps[one.name]) for one in going}})
+        return run.read_json(file)["values"]
+
     def _value(self, trial: Trial, step: int) -> float | None:
-        state = run.read_state(self.root / trial.run)["status"]
-        if state in ("failed", "diverged"):
+        """The value at a step; None where the trial, or one of its seeds, has failed or diverged."""
+        folders = self._folders(trial)
+        states = {run.read_state(path)["status"] for path in (self.root / trial.run, *folders)}
+        if states & {"failed", "diverged"}:
             return None
-        return trial_value(self._folders(trial), self.setting.metric, self.setting.goal, step)
+        return trial_value(folders, self.setting.metric, self.setting.goal, step)
 
     def _exploit(
         self, k: int, going: Sequence[Trial], values: dict[str, float | None], steps: dict[str, int]

@@ -114,6 +114,8 @@ def _plan(file: SweepFile, line: Line, search: Search, engine: Engine) -> Plan:
 
 
 def _budget(file: SweepFile, line: Line, search: Search) -> int:
+    if not line.alternative.space:
+        return 1  # nothing varies: further trials would be the same runs again
     most = search.most(line.alternative.space) if search.most else None
     wanted = file.sweep.trials or most or _TRIALS
     return wanted if most is None else min(wanted, most)

@@ -66,9 +66,9 @@ def sweep(
     with ExitStack() as stack:
         stack.enter_context(signals.deferred())
         stack.enter_context(run.lock(root))
+        stack.enter_context(_ending(root))
         run.write_state(root, "running")
         course = Course(setting, root, engine, trainer)
-        stack.enter_context(_ending(root))
         yield course, None
         for news in course.run():
             yield course, news

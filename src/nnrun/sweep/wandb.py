@@ -28,7 +28,8 @@ _OWN = ("seeds", "final_seeds", "seed", "trials", "target", "width")
 _KNOWN = ("method", "metric", "parameters", "early_terminate", "run_cap", "name", "description", *_OWN)
 _IDLE = ("name", "description")
 _RANGES = {"uniform": "uniform", "log_uniform_values": "log", "int_uniform": "int"}
-_DISTRIBUTIONS = (*_RANGES, "log_uniform", "q_uniform", "normal", "constant", "categorical")
+_DISTRIBUTIONS = (*_RANGES, "log_uniform", "normal", "constant", "categorical")
+_PARTS = ("value", "values", "min", "max", "distribution", "mu", "sigma")
 
 
 def is_wandb(block: Mapping[str, Any]) -> bool:
@@ -60,7 +61,7 @@ def translated(
     if "early_terminate" in block:
         found["search"] = _halving(block["early_terminate"], method, wrong)
     if "run_cap" in block:
-        found["trials"] = block["run_cap"]
+        found.setdefault("trials", block["run_cap"])  # sweep.trials=40 makes a sweep longer
     _metric(block.get("metric"), found, wrong)
     parameters = block.get("parameters")
     if not isinstance(parameters, dict) or not parameters:
@@ -105,15 +106,18 @@ def _parameter(key: str, value: Any, wrong: Any) -> Any:
         return wrong(path, f"got {shown(value)}; write {{values: [...]}} or {{min: ..., max: ...}}")
     if "parameters" in value:
         return wrong(path, "nested parameters are written with dots here: optimizer.learning_rate: {...}")
-    if "value" in value:
-        return {"choice": [value["value"]]}
-    if "values" in value:
-        return {"choice": value["values"]}
     distribution = value.get("distribution")
     if distribution is not None and distribution not in _DISTRIBUTIONS:
         return wrong(
             (*path, "distribution"), f"got {shown(distribution)}; write one of: {', '.join(_DISTRIBUTIONS)}"
         )
+    for part in value:
+        if part not in _PARTS:
+            return wrong((*path, part), f"unknown key; {nearest(part, _PARTS)}")
+    if "value" in value:
+        return {"choice": [value["value"]]}
+    if "values" in value:
+        return {"choice": value["values"]}
     if distribution == "normal":
         return {"normal": [value.get("mu", 0.0), value.get("sigma", 1.0)]}
     bounds = [value.get("min"), value.get("max")]

@@ -97,8 +97,9 @@ class Workers:
 
     def train(self, root: Path, batches: Sequence[Batch]) -> Iterator[News]:
         """The news of all batches as they come.  Raises Interrupted once all workers have saved."""
-        waiting, free = list(batches), list(range(min(self.jobs, len(batches))))
-        where = places(self.jobs)
+        jobs = max(1, min(self.jobs, len(batches)))
+        waiting, free = list(batches), list(range(jobs))
+        where = places(jobs)
         tries: dict[str, int] = {}
         inbox: queue.Queue[tuple[_Worker, Any]] = queue.Queue()
         running: list[_Worker] = []

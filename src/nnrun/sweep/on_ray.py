@@ -1,0 +1,110 @@
+"""Batches on a Ray cluster.  Ray carries them; the files of the sweep stay the only state of record.
+
+Every node must see the folder of the sweep under the same path and have nnrun installed.  A batch whose node dies
+is sent again by Ray, to another one, where it goes on from its checkpoints.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnrun import signals
+from nnrun.errors import Interrupted, MachineError, SpecError, one_line
+from nnrun.sweep.batches import News
+from nnrun.sweep.engine import Batch
+from nnrun.sweep.workers import error_of
+
+__all__ = ["OnRay", "address_of"]
+
+_RETRIES = 3  # of a batch whose node or worker died
+_POLL_SECONDS = 0.5
+Warn = Callable[[str], None]
+
+
+def address_of(text: str) -> str | None:
+    """What `--on` says: `ray` is the cluster of $RAY_ADDRESS, or one on this machine; ray://HOST:PORT another.
+
+    Raises SpecError.
+    """
+    if text == "ray":
+        return None
+    if text.startswith("ray://") and len(text) > len("ray://"):
+        return text
+    raise SpecError(f"--on: got {one_line(text, 60)!r}; write ray, or ray://HOST:PORT")
+
+
+class OnRay:
+    """Trains batches as tasks of a Ray cluster, one processor or GPU each."""
+
+    def __init__(self, address: str | None, warn: Warn) -> None:
+        try:
+            import ray
+        except ModuleNotFoundError:
+            raise SpecError('--on ray needs Ray; pip install "nnrun[ray]", or write --jobs') from None
+        self.ray: Any = ray
+        self.warn = warn
+        try:
+            if not ray.is_initialized():
+                ray.init(address=address, log_to_driver=False, include_dashboard=False)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            told = one_line(error, 160)
+            raise MachineError(
+                f"--on {address or 'ray'}: no cluster answers ({told}); check the address"
+            ) from None
+
+    def train(self, root: Path, batches: Sequence[Batch]) -> Iterator[News]:
+        """The news of each batch when it has ended.  Raises Interrupted; what runs is cancelled then."""
+        gpus = 1 if self.ray.cluster_resources().get("GPU") else 0
+        task = self.ray.remote(num_cpus=0 if gpus else 1, num_gpus=gpus, max_retries=_RETRIES)(_work)
+        running = {task.remote(_job(root, batch, bool(gpus))): batch for batch in batches}
+        for batch in batches:
+            yield News(batch, 0, "compiling")
+        try:
+            while running:
+                if signals.pending():
+                    raise Interrupted(signals.pending(), "")
+                done, _ = self.ray.wait(list(running), num_returns=1, timeout=_POLL_SECONDS)
+                for one in done:
+                    yield self._ended(one, running.pop(one))
+        finally:
+            for one in running:
+                self.ray.cancel(one, force=True)
+
+    def _ended(self, task: Any, batch: Batch) -> News:
+        try:
+            code, told = self.ray.get(task)
+        except self.ray.exceptions.RayError as error:
+            return News(batch, 0, "failed", error_of(-9, one_line(error, 160)))
+        return News(batch, 0, "done") if code == 0 else News(batch, 0, "failed", error_of(code, told))
+
+
+def _job(root: Path, batch: Batch, gpu: bool) -> str:
+    job = {
+        "root": str(root.absolute()),
+        "batch": batch._asdict(),
+        "device": "gpu" if gpu else "cpu",
+        "cores": [],
+    }
+    return json.dumps(job)
+
+
+def _work(job: str) -> tuple[int, str]:
+    """On a node: trains a batch in a process of its own, which dies with this one; its exit code and error."""
+    import os
+
+    whole = json.dumps({**json.loads(job), "parent": os.getpid()})
+    command = [sys.executable, "-m", "nnrun.sweep.worker", whole]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        error = ""
+        for line in process.stdout:
+            try:
+                error = json.loads(line).get("error", error)
+            except ValueError:  # something that the user's code printed
+                continue
+    return process.returncode, error
