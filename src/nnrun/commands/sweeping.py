@@ -51,17 +51,10 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Try many settings at once, and say which is best and how sure that is."""
+    _check(spec, resume, bool(dry_run or run_dir), on)
     changes = list(overrides or [])
     if resume is not None and spec is not None:
         changes = [str(spec), *changes]  # with --resume, the first argument is a change already
-    elif resume is None and spec is None:
-        raise SpecError("sweep: which file? write nnrun sweep FILE, or --resume FOLDER")
-    if resume is not None and (dry_run or run_dir):
-        raise SpecError("--resume: goes on in its own folder; leave --dry-run and --run-dir out")
-    if on is not None:
-        from nnrun.sweep.on_ray import address_of
-
-        address_of(on)
     folder = None if resume is None else _found(resume, runs_root)
     if folder is None:
         from nnrun.sweep import file
@@ -84,6 +77,21 @@ def sweep(
     else:
         setting = start.go_on(folder, changes, engine)
     return _train(setting, folder, engine, trainer, quiet, as_json)
+
+
+def _check(spec: Path | None, resume: Path | None, of_a_new_one: bool, on: str | None) -> None:
+    """Refuses arguments that do not go together, before anything slow.
+
+    of_a_new_one   whether an option is there that only a new sweep can have
+    """
+    if resume is None and spec is None:
+        raise SpecError("sweep: which file? write nnrun sweep FILE, or --resume FOLDER")
+    if resume is not None and of_a_new_one:
+        raise SpecError("--resume: goes on in its own folder; leave --dry-run and --run-dir out")
+    if on is not None:
+        from nnrun.sweep.on_ray import address_of
+
+        address_of(on)
 
 
 def _found(text: Path, root: Path) -> Path:
