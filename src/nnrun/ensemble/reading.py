@@ -15,7 +15,7 @@ from nnrun.ensemble.average import PREDICTIONS, Average
 from nnrun.ensemble.members import RECORD, load
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.ensemble.predict import batches
-from nnrun.ensemble.scores import make_judge, targets_of
+from nnrun.ensemble.scores import Judge, make_judge, targets_of
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.evaluation import SPLITS
 from nnrun.record import fsio, run
@@ -26,6 +26,7 @@ __all__ = ["Ensemble", "Said", "evaluate_ensemble", "is_ensemble", "mean_for", "
 
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 Inputs = Callable[[Model], "np.ndarray | Rows"]  # the inputs that a model is to predict for, as stored
+Each = Callable[[Model, int, np.ndarray], None]  # model, position of the member, its outputs
 Warn = Callable[[str], None]
 
 
@@ -72,28 +73,28 @@ class Said(NamedTuple):
 
     average   how the mean is to be read
     mean      (n, ...) float64 over members
-    alone     (n, ...) outputs of each member
     """
 
     model: Model
     average: Average
     mean: np.ndarray
-    alone: list[np.ndarray]
 
 
 def mean_for(
-    ensemble: Ensemble, which: str, inputs: Inputs, warn: Warn, counting: Counting, keep: bool = False
+    ensemble: Ensemble, which: str, inputs: Inputs, warn: Warn, counting: Counting, each: Each | None = None
 ) -> Said:
-    """Predicts with one member after another.
+    """Predicts with one member after another; of members that share a model, only the sum is held.
 
     which   the checkpoint of each member: last, best, or a step
-    keep    whether the outputs of each member are wanted too
+    each    is given the outputs of each member, in no certain order
     """
     count = len(ensemble.members)
-    parts: list[np.ndarray | None] = [None] * count
     groups = list(by_model(ensemble.members))
     model = open_model(ensemble.members[groups[0][0]], warn)
     x = inputs(model)
+    average = Average(ensemble.how, count, model.classifies)
+    waiting: dict[int, np.ndarray] = {}  # outputs of members whose turn in the sum comes later
+    summed, total = 0, np.zeros(())
     with signals.deferred(), counting("predicting", count * batches(len(x))) as tick:
         for group in groups:
             if group is not groups[0]:
@@ -102,10 +103,14 @@ def mean_for(
             with session.precision(model.precision):
                 for i in group:
                     member = ensemble.members[i]
-                    parts[i] = model.outputs(state_of(model, load(member, which), str(member)), x, tick)
-    outputs = [one for one in parts if one is not None]
-    average = Average(ensemble.how, count, model.classifies)
-    return Said(model, average, average.mean(outputs, ensemble.weights), outputs if keep else [])
+                    waiting[i] = model.outputs(state_of(model, load(member, which), str(member)), x, tick)
+                    if each is not None:
+                        each(model, i, waiting[i])
+                    while summed in waiting:
+                        share = ensemble.weights[summed] * average.values(waiting.pop(summed))
+                        total = share if summed == 0 else total + share
+                        summed += 1
+    return Said(model, average, total)
 
 
 def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting: Counting) -> dict[str, Any]:
@@ -123,20 +128,26 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
             raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
         return part.x
 
-    said = mean_for(ensemble, which, inputs, warn, counting, keep=True)
+    alone: dict[int, dict[str, float]] = {}
+    judges: dict[str, Judge] = {}  # one for each precision
+
+    def measure(model: Model, outputs: np.ndarray) -> dict[str, float]:
+        judge = judges[model.precision] = judges.get(model.precision) or make_judge(model)
+        targets = targets_of(model, getattr(model.experiment.dataset, split).y)
+        found = judge.metrics(judge.terms(outputs, targets).mean(1))
+        return {f"{split}/{name}": value for name, value in found.items()}
+
+    def each(model: Model, index: int, outputs: np.ndarray) -> None:
+        alone[index] = measure(model, outputs)
+
+    said = mean_for(ensemble, which, inputs, warn, counting, each)
     with session.precision(said.model.precision):
-        judge = make_judge(said.model)
-        targets = targets_of(said.model, getattr(said.model.experiment.dataset, split).y)
-        outputs = [said.average.outputs(said.mean), *said.alone]
-        together, *alone = [
-            {f"{split}/{n}": v for n, v in judge.metrics(judge.terms(one, targets).mean(1)).items()}
-            for one in outputs
-        ]
+        together = measure(said.model, said.average.outputs(said.mean))
     runs = [
-        {"run_dir": str(member), "step": load(member, which).step, "metrics": metrics}
-        for member, metrics in zip(ensemble.members, alone, strict=True)
+        {"run_dir": str(member), "step": load(member, which).step, "metrics": alone[i]}
+        for i, member in enumerate(ensemble.members)
     ]
-    averages = results.average([{which: one} for one in alone], sections=(which,))
+    averages = results.average([{which: one["metrics"]} for one in runs], sections=(which,))
     return {
         "run_dir": str(folder),
         "split": split,
