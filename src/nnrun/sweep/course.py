@@ -43,9 +43,7 @@ class Course:
         self.records: dict[str, dict[str, Any]] = {}
         self.finals: list[dict[str, Any]] = []
         self._lanes: dict[str, int] = {}  # of the last program that each trial was in
-        self._first: list[
-            dict[str, Any]
-        ] = []  # records of the first that began and ended
+        self._first: list[dict[str, Any]] = []  # records of the first that began and ended
         self._ledger = files.Ledger(root / "trials.jsonl")
         self._begun = session.origin()
 

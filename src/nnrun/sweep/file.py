@@ -94,6 +94,8 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
         raise refusal(
             problems or [Problem(Place(str(path), 1, 1), (), f"got {schema.shown(value)}; {_SHAPE}")], places
         )
+    if not value.keys() & {"base", "sweep"}:
+        raise refusal([Problem(Place(str(path), 1, 1), (), f"this is no sweep file; {_SHAPE}")], places)
     for text in (one for one in overrides if one.startswith("sweep.")):
         problems += override.apply(value, text, places, ["sweep"])
     problems += [
@@ -109,13 +111,29 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
     alternatives: list[Alternative] = []
     if sweep is not None:
         alternatives, wrong = read_over(sweep.over, ("sweep", "over"), places)
-        problems += wrong
+        problems += wrong + _overruled(overrides, sweep)
     name, wrong = document.name_of(value, path, places)
     problems += wrong
     bases = _bases(value, path, places, problems, [one for one in overrides if not one.startswith("sweep.")])
     if problems or sweep is None:
         raise refusal(problems, places)
     return SweepFile(name, bases, sweep, alternatives, places, yaml12.dump(value))
+
+
+def _overruled(overrides: Sequence[str], sweep: Sweep) -> list[Problem]:
+    """Overrides of the base that would change nothing, because the sweep sets the same key."""
+    own = {key: f"sweep.over.{key}" for key in sweep.over}
+    own |= {"train.seeds": "sweep.seeds"} if sweep.seeds is not None else {}
+    own |= {"checkpoint.best": "sweep.metric"} if sweep.metric is not None else {}
+    found = []
+    for text in overrides:
+        key = text.partition("=")[0]
+        found += [
+            Problem(Place(text), (), f"the sweep sets this; change {place} instead")
+            for name, place in own.items()
+            if key == name or key.startswith(f"{name}.")
+        ]
+    return found
 
 
 def _unknown(key: str) -> str:

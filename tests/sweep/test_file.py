@@ -1,0 +1,43 @@
+"""The sweep file as a whole: what is not one, and overrides that would change nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nnrun.errors import SpecError
+from nnrun.sweep.file import read
+
+RATES = "  over: {optimizer: [{name: sgd, learning_rate: {log: [1e-3, 1]}}, adam]}\n  seeds: 2\n  metric: val/loss\n"
+
+
+@pytest.mark.parametrize(
+    ("override", "place"),
+    [
+        ("optimizer.learning_rate=0.1", "sweep.over.optimizer"),
+        ("optimizer=adam", "sweep.over.optimizer"),
+        ("train.seeds=3", "sweep.seeds"),
+        ("checkpoint.best=val/accuracy", "sweep.metric"),
+    ],
+)
+def test_an_override_that_changes_nothing_is_refused(override: str, place: str, write: Any) -> None:
+    message = f"argument {override}: the sweep sets this; change {place} instead"
+    with pytest.raises(SpecError, match=message):
+        read(write(RATES), [override])
+
+
+def test_what_varies_may_be_put_onto_a_block_that_is_overridden(write: Any) -> None:
+    path = write("  over: {optimizer.learning_rate: {log: [1e-3, 1]}}\n")
+    file = read(path, ["optimizer=sgd", "train.seeds=3", "model.hidden=[4]"])
+    assert file.bases[0].value["optimizer"] == "sgd"
+    assert file.bases[0].value["train"]["seeds"] == 3
+
+
+def test_a_spec_is_no_sweep_file(write: Any) -> None:
+    path = write(RATES).parent / "base.yaml"
+    with pytest.raises(
+        SpecError, match=r"base.yaml:1:1: this is no sweep file; write base: SPEC and sweep: "
+    ) as told:
+        read(path)
+    assert len(told.value.problems) == 1
