@@ -26,3 +26,9 @@ def test_points_of_accuracy():
 def test_a_loss_is_lower_or_higher():
     assert gain_line("loss", found(0.016, 0.014, 0.019)).startswith("loss 0.016 lower  [0.014, 0.019]")
     assert gain_line("loss", found(-0.5, -0.75, 0.25)).startswith("loss 0.5 higher  [-0.25, 0.75]")
+
+
+def test_a_zero_has_no_sign():
+    nothing = found(-0.0, -0.0, 0.0, both=False)
+    assert gain_line("loss", nothing) == "loss 0 lower  [0, 0], 95% over examples"
+    assert gain_line("accuracy", nothing) == "accuracy +0 points  [+0, +0], 95% over examples"

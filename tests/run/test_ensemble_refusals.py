@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from nnrun.ensemble.members import Member, find
+from nnrun.ensemble.parameters import independent
+from nnrun.ensemble.write import building
+from nnrun.record import checkpoint
 
 SPEC = """
 data: {name: digits, batch_size: 64}
@@ -163,6 +170,44 @@ def test_the_best_trials_of_a_sweep(runs, tmp_path, warm):
     assert done.code == 2 and "write --top 5" in done.err
 
 
+def test_a_sweep_that_is_not_finished_has_no_best_trials(runs, tmp_path, warm):
+    shutil.copytree(runs / "runs" / "ab", tmp_path / "sweep" / "trials" / "ab")
+    (tmp_path / "sweep" / "sweep.json").write_text("{}")
+    done = warm("ensemble", "sweep", "--top", 1, folder=tmp_path)
+    assert done.code == 4 and "sweep: the sweep is not finished; `nnrun sweep --resume sweep`" in done.err
+
+
+def test_a_member_that_predicts_nan_is_refused_by_name(runs, tmp_path, refused):
+    """Its parameters are finite, but 10²⁵ times what they were: two layers later that is no float32."""
+    folder = copy(runs, tmp_path)
+    place = sorted((folder / "checkpoints").iterdir())[-1]
+    content = checkpoint.load(place)
+    huge = {name: array * np.float32(1e25) for name, array in content.arrays.items() if "params/" in name}
+    shutil.rmtree(place)
+    checkpoint.save(place.parent, *content._replace(arrays={**content.arrays, **huge}))
+    said = refused(4, "ensemble", "runs/ab", folder, "--checkpoints", "last")
+    assert "wide:" in said and "predicts NaN or infinity on the val part; name the others" in said
+
+
+def test_runs_of_one_seed_are_independent_where_their_specs_differ(runs):
+    def of(*names: str) -> list[Member]:
+        return find([str(runs / "runs" / name) for name in names], runs, "last", None, pytest.fail)
+
+    assert independent(of("ab/seed_0", "wide")) is not None
+    assert independent(of("ab/seed_0", "ab/seed_1")) is not None
+    assert independent(of("ab/seed_0")) is None
+
+
+def test_what_a_process_of_the_same_number_left_is_cleared(tmp_path):
+    """In a container every process may have the number that a killed one had."""
+    left = tmp_path / f".tmp_ensemble-{os.getpid()}"
+    left.mkdir()
+    (left / "half").write_text("written")
+    with building(tmp_path) as folder:
+        assert folder == left and not (folder / "half").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_kill_leaves_nothing_half_written(number, runs, tmp_path, environment, nnrun):
     """At moments spread over its course; the next command clears what a SIGKILL left."""
@@ -194,6 +239,8 @@ def test_a_damaged_ensemble_is_refused(runs, tmp_path, warm):
 
     whole = tmp_path / "whole"
     assert warm("ensemble", "runs/ab", "-o", whole, "-q", folder=runs).code == 0
+    done = warm("ensemble", whole / "member_01:7", folder=runs)
+    assert done.code == 4 and "has no checkpoint '7'; write last, best or a step: " in done.err
     for number, said in enumerate(
         ("not the member that ensemble.json lists", "holds 1 of its 2 members", "damaged")
     ):

@@ -18,6 +18,7 @@ from nnrun.evaluation import load_checkpoint
 from nnrun.record import checkpoint, fsio, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.pack import ARRAYS
+from nnrun.report.sweep_folder import is_sweep
 
 __all__ = ["RECORD", "Member", "check_choice", "find", "load", "predictive"]
 
@@ -37,7 +38,7 @@ class Member(NamedTuple):
     sha256: str  # of its arrays.safetensors: members are ordered by it, whatever order they are named in
     content: str  # SHA-256 of what predictions depend on
     data: str  # digest of the data that the run was trained on
-    seed: bytes  # the run's key: members that share it are snapshots of one run
+    origin: bytes  # the run's key and the hash of its spec: members that share it are snapshots of one run
 
     @property
     def path(self) -> Path:
@@ -106,7 +107,7 @@ def _resolve(text: str, root: Path) -> tuple[Path, str | None]:
 
 
 def _is_sweep(folder: Path) -> bool:
-    return (folder / _LEADERBOARD).is_file()
+    return (folder / _LEADERBOARD).is_file() or is_sweep(folder)
 
 
 def _runs(folder: Path, top: int | None) -> Iterator[Path]:
@@ -125,6 +126,9 @@ def _runs(folder: Path, top: int | None) -> Iterator[Path]:
 def _best_trials(folder: Path, top: int | None) -> list[Path]:
     if top is None:
         raise SpecError(f"{one_line(folder)}: a sweep; write --top 5 for its five best trials")
+    if not (folder / _LEADERBOARD).is_file():
+        shown = one_line(folder)
+        raise RunError(f"{shown}: the sweep is not finished; `nnrun sweep --resume {shown}` goes on with it")
     trials = run.read_json(folder / _LEADERBOARD).get("trials")
     try:
         done = [folder / one["run"] for one in trials or () if one["status"] == "done"]
@@ -145,7 +149,7 @@ def _checkpoints(folder: Path, which: str, warn: Warn) -> Iterator[Member]:
     if status != "done":
         warn(f"{one_line(folder)}: is not finished ({status}); its members are those of now")
     steps = checkpoint.steps(folder / "checkpoints")
-    if (folder.parent / RECORD).is_file():
+    if (folder.parent / RECORD).is_file() and which in _CHOICES:
         which = "last"  # a member of an ensemble has one checkpoint
     if which == "all" and steps:
         chosen = [str(step) for step in steps]
@@ -187,13 +191,15 @@ def _member(folder: Path, content: Checkpoint) -> Member:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise RunError(f"{one_line(folder)}: step {content.step}: {name} is not finite; name the others")
     file = folder / "checkpoints" / f"step_{content.step:08d}" / ARRAYS
+    about = run.read_json(folder / "run.json")
+    key = content.arrays["key"].tobytes() if "key" in content.arrays else b""
     return Member(
         folder=folder,
         step=content.step,
         sha256=hashlib.sha256(fsio.read_file(file)).hexdigest(),
         content=_digest(arrays),
-        data=str(run.read_json(folder / "run.json").get("data_digest")),
-        seed=content.arrays["key"].tobytes() if "key" in content.arrays else b"",
+        data=str(about.get("data_digest")),
+        origin=key + str(about.get("spec_hash")).encode(),
     )
 
 

@@ -125,6 +125,6 @@ def check_alike(members: Sequence[Member]) -> None:
 
 
 def independent(members: Sequence[Member]) -> tuple[int, int] | None:
-    """Two members that were not trained from the same beginning; None: all are snapshots of one run."""
-    other = next((i for i, member in enumerate(members) if member.seed != members[0].seed), None)
+    """Two members of different runs; None: all are snapshots of one run."""
+    other = next((i for i, member in enumerate(members) if member.origin != members[0].origin), None)
     return None if other is None else (0, other)

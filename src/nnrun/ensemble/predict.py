@@ -93,7 +93,10 @@ def _one(
 ) -> None:
     state = state_of(model, load(member.folder, str(member.step)), member.name)
     for part in parts:
-        store(folder / _name(index, part), model.outputs(state, _part(model, part).x, tick))
+        outputs = model.outputs(state, _part(model, part).x, tick)
+        if not np.isfinite(outputs).all():
+            raise RunError(f"{member.name}: predicts NaN or infinity on the {part} part; name the others")
+        store(folder / _name(index, part), outputs)
 
 
 def _part(model: Model, part: str) -> Examples:

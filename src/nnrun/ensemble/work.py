@@ -95,14 +95,16 @@ class Work:
         if len(self.members) < 2:
             raise SpecError("--barrier: a line has two ends; name two members")
         order = self.order or list(range(len(self.members)))
-        first = self.members[order[0]].seed
-        other = next((i for i in order[1:] if self.members[i].seed != first), order[1])
+        first = self.members[order[0]].origin
+        other = next((i for i in order[1:] if self.members[i].origin != first), order[1])
         return order[0], other
 
     def warn_of_basins(self, warn: Warn) -> None:
         """Independent runs lie in different basins: says so, with what lies between two of them."""
         if independent(self.members):
             line = self.kitchen().line(self.pair(), self.wish.split, _MIDDLE)
+            if line["height"] <= 0:
+                return
             ends, middle = [line["line"][i]["loss"] for i in (0, -1)], line["line"][1]["loss"]
             a, b = line["between"]
             warn(

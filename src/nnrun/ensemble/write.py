@@ -59,6 +59,8 @@ def building(parent: Path) -> Iterator[Path]:
 
 def _alive(process: str) -> bool:
     """Whether the process that built there still runs: between making the folder and its lock nothing else tells."""
+    if process == str(os.getpid()):  # in a container every process may have the same number
+        return False
     try:
         os.kill(int(process), 0)
     except (ValueError, ProcessLookupError, OverflowError):

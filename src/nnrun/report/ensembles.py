@@ -67,7 +67,8 @@ def gain_line(name: str, found: Mapping[str, Any]) -> str:
     kind, span = ("both", found["both"]) if found["both"] else ("examples", found["examples"])
     covers = "examples and members" if kind == "both" else "examples"
     scale, unit = (100.0, " points") if name == "accuracy" else (1.0, "")
-    value, (low, high) = scale * found["value"], (scale * end for end in span)
+    # Plus 0.0, for a minus 0 is no loss.
+    value, low, high = (scale * one + 0.0 for one in (found["value"], *span))
     if name in _RISING:
         shown = f"{value:+.3g}{unit}  [{low:+.3g}, {high:+.3g}]"
     elif value >= 0:
@@ -103,7 +104,7 @@ def _notes(account: Mapping[str, Any]) -> list[Text]:
                 if found["height"] > 0
                 else "does not rise above"
             )
-            + " that of its ends"
+            + " the straight line between its ends"
         )
     return [Text(note, "dim") for note in notes]
 
