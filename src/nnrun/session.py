@@ -18,7 +18,7 @@ from nnrun.record import fsio, provenance, run
 from nnrun.spec import yaml12
 from nnrun.types import Experiment
 
-__all__ = ["Prepared", "create", "origin", "precision", "prepare", "rebuild", "reopen"]
+__all__ = ["Prepared", "changes", "create", "origin", "precision", "prepare", "rebuild", "reopen"]
 
 Warn = Callable[[str], None]
 
@@ -121,12 +121,20 @@ def reopen(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
     return rebuild(folder, warn, exact)
 
 
+def changes(prepared: Prepared, folder: Path, now: dict[str, Any]) -> list[str]:
+    """What differs from when the run in `folder` began and may change its result, a short line each.
+
+    now   the origin of what this process begins
+    """
+    text = (folder / "resolved.yaml").read_text(encoding="utf-8")
+    return provenance.differences(run.read_json(folder / "run.json"), _provenance(prepared, text, now))
+
+
 def rebuild(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
     """The spec of a run folder, built again; like `reopen`, but for any run."""
     before = run.read_json(folder / "run.json")
     prepared = prepare(folder / "resolved.yaml", folder=Path(before.get("spec_folder", ".")))
-    now = _provenance(prepared, (folder / "resolved.yaml").read_text(encoding="utf-8"), origin())
-    found = provenance.differences(before, now)
+    found = changes(prepared, folder, origin())
     if found and exact:
         raise RunError(f"{folder}: {'; '.join(found)}; resume where that is as it was, or without --exact")
     for difference in found:

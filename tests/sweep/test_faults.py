@@ -144,3 +144,16 @@ def test_the_comparison_is_of_the_settings_that_a_trial_ended_with(write: Any, r
     for file in (sweep.folder / final["run"] / "resolved.yaml", sweep.folder / "best.yaml"):
         rate = spec.read(file).blocks["optimizer"]["learning_rate"]
         assert rate == final["settings"]["optimizer.learning_rate"]
+
+
+def test_what_has_changed_since_is_told(write: Any, run: Any) -> None:
+    """One line for each difference, as for a run: trials of other data cannot be compared."""
+    sweep = run(write(ONE), "sweep.trials=2")
+    file = sweep.folder / "trials" / "trial-000" / "run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "data_digest": "another"}))
+    told: list[str] = []
+    engine = Engine(told.append)
+    list(start.sweep(start.go_on(sweep.folder, [], engine), sweep.folder, engine, InProcess(engine)))
+    assert told == [
+        f"{sweep.folder.name}: since the sweep began, the data have changed; its trials may differ by that"
+    ]

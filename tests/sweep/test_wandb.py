@@ -56,6 +56,8 @@ def test_every_distribution_and_key() -> None:
 def test_bayes_is_tpe_and_our_own_shape_is_left_alone() -> None:
     found, _ = translated({"method": "bayes", "parameters": {"a.b": {"values": [1, 2]}}}, (), {})
     assert found["search"] == "tpe"
+    found, problems = translated({"parameters": {"a.b": {"value": 1}}, "early_terminate": None}, (), {})
+    assert (found["search"], problems) == ("random", [])
     assert not is_wandb({"search": "random", "over": {}})
 
 

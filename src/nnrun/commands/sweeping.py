@@ -135,10 +135,13 @@ def _train(setting: Setting, folder: Path, engine: Any, trainer: Any, quiet: boo
         console.print_json(answer.as_json(folder))
     else:
         console.show(*answer.answer_tables(found))
-        console.show(
-            f"report: {one_line(folder / 'report.html')}",
-            f"train the best: nnrun train {one_line(folder / 'best.yaml')}",
+        best = folder / "best.yaml"
+        told = (
+            f"train the best: nnrun train {one_line(best)}"
+            if best.is_file()
+            else "no trial has a value to be best"
         )
+        console.show(f"report: {one_line(folder / 'report.html')}", told)
     if failed:
         told = (
             f"{failed} of {sum(setting.budgets)} trials failed; trials.jsonl in {one_line(folder)} says why"

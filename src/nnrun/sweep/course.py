@@ -46,6 +46,9 @@ class Course:
         self._first: list[dict[str, Any]] = []  # records of the first that began and ended
         self._ledger = files.Ledger(root / "trials.jsonl")
         self._begun = session.origin()
+        self._seen: set[str] = (
+            set()
+        )  # bases whose data and code have been compared with those of the beginning
 
     def run(self) -> Iterator[News]:
         """Trains every trial and compares the best of each line.  Raises Interrupted, MachineError, SpecError."""
@@ -135,6 +138,7 @@ class Course:
             self._add(outcome.trial_record(self.root, trial, False, 0.0))
             return False
         if known:
+            self._tell_changes(trial)
             return True
         seeds = seeds_of(setting.file, trial.line.base)
         text = repr(trial.settings)
@@ -148,6 +152,19 @@ class Course:
             return False
         self.engine.known[path] = checked
         return True
+
+    def _tell_changes(self, trial: Trial) -> None:
+        """Warns of what has changed since the first trial of a base was made: data, code, versions, the machine."""
+        if trial.line.base.label in self._seen:
+            return
+        self._seen.add(trial.line.base.label)
+        path = self.root / trial.run
+        checked = self.engine.spec(path)
+        prepared = session.Prepared(checked, self.engine.experiment(checked))
+        for change in session.changes(prepared, path, self._begun):
+            self.engine.warn(
+                f"{self.root.name}: since the sweep began, {change}; its trials may differ by that"
+            )
 
     def best(self) -> list[Trial]:
         """The trial of each line that is best on validation data, with the settings that it ended with.

@@ -58,7 +58,7 @@ def translated(
         wrong(("method",), f"got {shown(method)}; write one of: {', '.join(_METHODS)}")
     else:
         found["search"] = _METHODS[method]
-    if "early_terminate" in block:
+    if block.get("early_terminate") is not None:
         found["search"] = _halving(block["early_terminate"], method, wrong)
     if "run_cap" in block:
         found.setdefault("trials", block["run_cap"])  # sweep.trials=40 makes a sweep longer
