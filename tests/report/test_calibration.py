@@ -57,3 +57,8 @@ def test_the_temperature_minimises_the_loss(sharp):
     assert found == pytest.approx(sharp, rel=0.3)  # labels were drawn from the softmax at sharpness 1
     np.testing.assert_allclose(scaled(log_p, found), special.softmax(log_p / found, axis=1))
     assert reliability(scaled(log_p, found), labels).error < reliability(np.exp(log_p), labels).error
+
+
+def test_where_every_example_is_right_there_is_no_best_temperature():
+    log_p, _ = predictions()
+    assert fit_temperature(log_p, log_p.argmax(1)) is None

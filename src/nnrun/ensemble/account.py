@@ -180,12 +180,16 @@ def _diversity(predicted: Predicted, part: str) -> dict[str, float] | None:
 
 
 def _calibration(predicted: Predicted, blend: Blend, part: str) -> dict[str, Any]:
-    """Reliability on a part of the data, before and after temperature scaling fitted on validation data."""
+    """Reliability on a part of the data, before and after temperature scaling fitted on validation data, if it can
+    be fitted.
+    """
     y = predicted.examples(part).y
     found: dict[str, Any] = {"before": reliability(_probabilities(blend, part), y)._asdict()}
     if "val" in blend.mean:
         held = predicted.examples("val").y
         temperature = fit_temperature(log_softmax(blend.outputs("val")), held)
-        after = reliability(scaled(log_softmax(blend.outputs(part)), temperature), y)
-        found |= {"temperature": temperature, "after": after._asdict()}
+        found["temperature"] = temperature
+        if temperature is not None:
+            after = reliability(scaled(log_softmax(blend.outputs(part)), temperature), y)
+            found["after"] = after._asdict()
     return found

@@ -50,13 +50,17 @@ def scaled(log_p: np.ndarray, temperature: float) -> np.ndarray:
     return p / p.sum(1, keepdims=True)
 
 
-def fit_temperature(log_p: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(log_p: np.ndarray, labels: np.ndarray) -> float | None:
     """The T in [1/100, 100] that minimises the cross-entropy of softmax(log p / T); convex in 1/T.
+
+    None where every example is right: the loss then falls for ever as T falls, so there is no best one.
 
     log_p    (n, classes) log-probabilities or logits
     labels   (n,)
     Source: Guo et al. 2017, section 4.2.
     """
+    if (log_p.argmax(1) == labels).all():
+        return None
     rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
