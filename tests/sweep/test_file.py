@@ -8,6 +8,7 @@ import pytest
 
 from nnrun.errors import SpecError
 from nnrun.sweep.file import read
+from nnrun.sweep.trials import check
 
 RATES = "  over: {optimizer: [{name: sgd, learning_rate: {log: [1e-3, 1]}}, adam]}\n  seeds: 2\n  metric: val/loss\n"
 
@@ -41,3 +42,20 @@ def test_a_spec_is_no_sweep_file(write: Any) -> None:
     ) as told:
         read(path)
     assert len(told.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        (2**31 - 1000, r"train.seed: got 2147492648; write a value in "),  # found before a trial trains
+        (2**31, r"base.yaml:6:\d+: train.seed: got 2147483648; write a value in "),
+    ],
+)
+def test_fresh_seeds_must_exist_too(seed: int, message: str, write: Any) -> None:
+    """Those of the final comparison are 10 000 further."""
+    path = write(RATES)
+    base = path.parent / "base.yaml"
+    base.write_text(base.read_text().replace("train: {", f"train: {{seed: {seed}, "))
+    file = read(path)
+    with pytest.raises(SpecError, match=message):
+        check(file)

@@ -108,6 +108,9 @@ def trial_spec(
     value, places, problems = copy.deepcopy(line.base.value), dict(line.base.places), []
     wanted = {**line.alternative.settings, **settings, "train.seed": seeds[0], "train.seeds": seeds[1]}
     wanted["name"] = name.replace("/", "-")[-40:].lstrip(".")
+    train = value.get("train")
+    if isinstance(train, dict) and train.get("seed") == seeds[0]:
+        del wanted["train.seed"]  # it stands in the base, where it is told if it is wrong
     if file.sweep.metric is not None:
         wanted["checkpoint.best"] = file.sweep.metric
     for key, new in wanted.items():
@@ -157,9 +160,13 @@ def check(file: SweepFile) -> None:
     """
     told: dict[str, None] = {}
     for line in lines(file):
-        for point in _corners(line):
+        tries = [(point, (0, 1)) for point in _corners(line)]
+        tries += [(tries[0][0], seeds_of(file, line.base)), (tries[0][0], final_seeds(file, line.base))]
+        for point, seeds in tries:
+            if not seeds[1]:
+                continue  # no comparison
             try:
-                trial_spec(file, line, values_at(line, point), (0, 1), "trial")
+                trial_spec(file, line, values_at(line, point), seeds, "trial")
             except SpecError as error:
                 told.update(dict.fromkeys(error.problems))
     if told:
