@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nnrun import spec
-from nnrun.errors import MachineError, RunError
+from nnrun.errors import MachineError, RunError, SpecError
 from nnrun.record import run as runs
 from nnrun.space import draws
 from nnrun.sweep import start
@@ -157,3 +157,11 @@ def test_what_has_changed_since_is_told(write: Any, run: Any) -> None:
     assert told == [
         f"{sweep.folder.name}: since the sweep began, the data have changed; its trials may differ by that"
     ]
+
+
+def test_a_population_has_losers(write: Any, run: Any) -> None:
+    """A fifth of four is none: it would be a random search under another name."""
+    with pytest.raises(
+        SpecError, match=r"of 4 trials the share of losers is less than one; write more sweep.trials"
+    ):
+        run(write(ONE), "sweep.search=population", "sweep.trials=4")

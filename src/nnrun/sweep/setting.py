@@ -11,7 +11,7 @@ from nnrun.errors import SpecError
 from nnrun.space import Search
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile
-from nnrun.sweep.stages import rung_steps
+from nnrun.sweep.stages import losers_among, rung_steps
 from nnrun.sweep.trials import Line, check, final_seeds, lines, seeds_of, trial_at, trial_spec, values_at
 from nnrun.types import Plan
 
@@ -152,7 +152,10 @@ def _check_search(setting: Setting) -> None:
             f"{setting.search_name} decides itself who goes on; leave train.early_stopping out of the base"
         )
         raise file.fail("search", message)
-    for line in setting.lines:
+    for line, budget in zip(setting.lines, setting.budgets, strict=True):
+        if line.alternative.space and not losers_among(budget, 1 - search.keep):
+            message = f"of {budget} trials the share of losers is less than one"
+            raise file.fail("trials", f"{message}; write more sweep.trials or larger losers")
         blocked = [one.path for one in line.alternative.space if not _may_change(file, line, one.path)]
         if blocked:
             message = (

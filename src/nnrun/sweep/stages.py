@@ -14,7 +14,7 @@ from nnrun.space import Search
 from nnrun.sweep.trials import Trial
 from nnrun.types import Plan
 
-__all__ = ["best_until", "pairs_of", "ranking", "rung_steps", "survivors", "trial_value"]
+__all__ = ["best_until", "losers_among", "pairs_of", "ranking", "rung_steps", "survivors", "trial_value"]
 
 
 def rung_steps(search: Search, plan: Plan) -> list[int]:
@@ -57,12 +57,17 @@ def pairs_of(
     found: list[tuple[Trial, Trial]] = []
     for own in _by_line(trials):
         ranked = ranking(own, values, goal)
-        count = min(math.floor(len(own) * losers + 1e-9), len(ranked) // 2)
+        count = min(losers_among(len(own), losers), len(ranked) // 2)
         lost = [one for one in own if one not in ranked]  # diverged: they have nothing to go on from
         worst = [*lost, *ranked[len(ranked) - count :][::-1]][: max(count, len(lost))]
         best = ranked[: max(count, 1)]
         found += [(loser, best[i % len(best)]) for i, loser in enumerate(worst) if best and loser not in best]
     return found
+
+
+def losers_among(trials: int, share: float) -> int:
+    """How many of so many trials are losers."""
+    return math.floor(trials * share + 1e-9)
 
 
 def _by_line(trials: Sequence[Trial]) -> list[list[Trial]]:
