@@ -53,6 +53,8 @@ def test_halves_estimate_the_variance_of_a_mean():
 
 def test_spread_and_together():
     assert spread([0.0] * 50 + [1.0] * 50) == pytest.approx((0.5, 0.5))
+    assert spread([math.nan] + [0.0] * 50 + [1.0] * 50) == pytest.approx((0.5, 0.5))
+    assert all(map(math.isnan, spread([math.nan])))
     found = together(2.0, {"examples": (0.3, 0.6), "members": (0.4, 0.8)})
     assert found["examples"] == pytest.approx([1.7, 2.6])
     assert found["both"] == pytest.approx([1.5, 3.0])

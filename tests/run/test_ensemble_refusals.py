@@ -27,6 +27,13 @@ model: {name: mlp, hidden: [8]}
 optimizer: {name: adam, learning_rate: 3e-3}
 train: {duration: 2 epochs}
 """
+FEW = """
+data: {name: csv, path: few.csv, target: y, batch_size: 4, test: 0.1, validation: 0.1}
+model: {name: mlp, hidden: [4]}
+loss: squared_error
+optimizer: {name: adam, learning_rate: 1e-2}
+train: {duration: 2 epochs, seeds: 2}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +194,18 @@ def test_a_member_that_predicts_nan_is_refused_by_name(runs, tmp_path, refused):
     checkpoint.save(place.parent, *content._replace(arrays={**content.arrays, **huge}))
     said = refused(4, "ensemble", "runs/ab", folder, "--checkpoints", "last")
     assert "wide:" in said and "predicts NaN or infinity on the val part; name the others" in said
+
+
+def test_a_test_part_of_one_example_has_no_r2(tmp_path, warm):
+    """Its targets do not vary; everything else is told."""
+    table = "\n".join(["a,y", *(f"{i},{i * i + 0.5}" for i in range(8))])
+    (tmp_path / "few.csv").write_text(table)
+    (tmp_path / "few.yaml").write_text(FEW)
+    assert warm("train", "few.yaml", "--run-dir", "few", "-q", folder=tmp_path).code == 0
+    done = warm("ensemble", "few", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert "gain over the mean member: rmse" in done.out and "member: r2" not in done.out
+    assert "nan" in done.out
 
 
 def test_runs_of_one_seed_are_independent_where_their_specs_differ(runs):

@@ -56,7 +56,9 @@ def alike(first: Arrays, first_name: str, other: Arrays, other_name: str) -> Non
 def _forms(arrays: Arrays) -> dict[str, str]:
     return {
         name: f"{array.dtype.name} {list(array.shape)}"
-        for name, array in sorted(arrays.items())
+        for name, array in sorted(
+            arrays.items(), key=lambda item: (not item[0].startswith("params/"), item[0])
+        )
         if name.startswith((*_AVERAGED, "stats/"))
     }
 

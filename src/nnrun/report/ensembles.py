@@ -57,7 +57,7 @@ def gain_lines(account: Mapping[str, Any]) -> list[Text]:
     lines = []
     for kind, reference in _REFERENCES.items():
         for name, found in (account["gain"].get(kind) or {}).items():
-            if name in (*_RISING, "loss", "rmse"):
+            if name in (*_RISING, "loss", "rmse") and not isinstance(found["value"], str):  # "nan"
                 lines.append(Text(f"gain over {reference}: {gain_line(name, found)}"))
     return lines
 

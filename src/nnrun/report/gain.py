@@ -57,9 +57,13 @@ def subsets(members: int, size: int, most: int) -> list[tuple[int, ...]]:
 def spread(values: Sequence[float] | np.ndarray, center: float | None = None) -> tuple[float, float]:
     """How far the middle 95% of the values reach below and above their mean, or above a center: both ≥ 0.
 
-    Their ends are quantiles, by linear interpolation.
+    Their ends are quantiles, by linear interpolation.  A NaN is left out: a resample of one example over and
+    over has no r2.
     """
     found = np.asarray(values, np.float64)
+    found = found[~np.isnan(found)]
+    if not len(found):
+        return math.nan, math.nan
     middle = float(found.mean()) if center is None else center
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return max(0.0, middle - float(low)), max(0.0, float(high) - middle)
