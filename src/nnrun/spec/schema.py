@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -35,7 +36,8 @@ _CONSTRAINTS = {
 }
 
 
-def options_model(function: Callable, supplied: Collection[str]) -> type[BaseModel]:
+@lru_cache(256)
+def options_model(function: Callable, supplied: frozenset[str]) -> type[BaseModel]:
     """A strict model of the options of a catalogue function, each with its line of the docstring.
 
     supplied   parameters that nnrun fills in itself, which a spec must not name

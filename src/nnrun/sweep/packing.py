@@ -11,7 +11,7 @@ from nnrun.sweep.width import width_of
 
 __all__ = ["pack"]
 
-_SPARE = 4  # times as many lanes as are needed cost less than compiling
+_SPARE = 2  # times as many lanes as are needed may cost less than compiling
 
 
 def pack(
