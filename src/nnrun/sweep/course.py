@@ -13,11 +13,12 @@ from typing import Any
 
 from nnrun import session, signals
 from nnrun.errors import DataError, Interrupted, SpecError
-from nnrun.record import fsio, run
+from nnrun.record import run
 from nnrun.space import Observation, Point
 from nnrun.sweep import folder as files
 from nnrun.sweep import outcome
 from nnrun.sweep.batches import News, Trainer, carry_out, is_done
+from nnrun.sweep.best import write_best
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.packing import pack
 from nnrun.sweep.rungs import Rungs
@@ -231,13 +232,8 @@ class Course:
             return
         seeds = seeds_of(self.setting.file, trial.line.base)
         checked = trial_spec(self.setting.file, trial.line, trial.settings, seeds, self.setting.file.name)
-        folder = trial.line.base.path.parent.absolute()
-        head = (
-            f"# The best of {len(self.records)} trials by {self.setting.metric}: {trial.name}.\n"
-            f"#   nnrun train best.yaml\n"
-            f"# Paths in it are relative to {folder}: copy it there if it names any.\n"
-        )
-        fsio.write_file(self.root / "best.yaml", (head + checked.document.text).encode())
+        told = f"The best of {len(self.records)} trials by {self.setting.metric}: {trial.name}."
+        write_best(self.root, checked, told)
 
 
 def _validation(record: dict[str, Any], metric: str) -> float | None:
