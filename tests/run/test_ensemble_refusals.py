@@ -38,12 +38,14 @@ train: {duration: 2 epochs, seeds: 2}
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any]) -> Path:
-    """runs/ab of two seeds, runs/wide of another width, runs/other on another split, runs/lost, which diverged."""
+    """runs/ab of two seeds, runs/wide of another width, runs/bent like it with tanh, runs/other on another split,
+    and runs/lost, which diverged."""
     folder = tmp_path_factory.mktemp("refusals")
     (folder / "spec.yaml").write_text(SPEC)
     variants = {
         "ab": ["train.seeds=2"],
         "wide": ["model.hidden=[12]"],
+        "bent": ["model.hidden=[12]", "model.activation=tanh"],
         "other": ["data.split_seed=1"],
         "lost": ["optimizer={name: sgd, learning_rate: 1e30}"],
     }
@@ -116,6 +118,12 @@ def test_parameters_of_another_structure_are_refused_with_leaf_and_shapes(refuse
     done = warm("ensemble", "runs/ab", "runs/wide", "-o", "runs/mixed", folder=runs)
     assert (done.code, done.err) == (0, "")  # predictions can be averaged, and no terminal wants a bar
     shutil.rmtree(runs / "runs" / "mixed")
+
+
+def test_parameters_of_another_model_of_the_same_shapes_are_refused_with_the_option(refused):
+    said = refused(4, "ensemble", "runs/wide", "runs/bent", "--average", "greedy")
+    assert "model.activation is " in said and "tanh" in said and "relu" in said
+    assert "--average probabilities" in said and len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from nnrun.training import flat, programs
 from nnrun.training.outputs import Outputs, compile_outputs, essential
 from nnrun.types import Experiment, State
 
-__all__ = ["Model", "by_model", "open_model", "state_of", "task"]
+__all__ = ["Model", "by_model", "model_block", "open_model", "state_of", "task"]
 
 _DECIDING = ("data", "model", "loss")  # the blocks that predictions depend on
 Warn = Callable[[str], None]
@@ -84,13 +84,21 @@ def by_model(folders: Sequence[Path]) -> Iterator[list[int]]:
     yield from groups.values()
 
 
-def _key(folder: Path) -> str:
+def model_block(folder: Path) -> dict[str, Any]:
+    """Name and options of the model of the run in `folder`, every default filled in."""
+    return _deciding(folder)["model"]
+
+
+def _deciding(folder: Path) -> dict[str, Any]:
     place = folder / "resolved.yaml"
     found = yaml12.parse(fsio.read_file(place), str(place)).value
     try:
-        deciding: dict[str, Any] = {name: found[name] for name in _DECIDING}
-        deciding["precision"] = found["train"]["precision"]
+        return {name: found[name] for name in _DECIDING} | {"precision": found["train"]["precision"]}
     except (KeyError, TypeError):
         raise RunError(f"{one_line(place)}: damaged; restore it") from None
+
+
+def _key(folder: Path) -> str:
+    deciding = _deciding(folder)
     deciding["folder"] = run.read_json(folder / "run.json").get("spec_folder")  # where its own modules are
     return json.dumps(deciding, sort_keys=True, default=str)

@@ -10,9 +10,10 @@ import numpy as np
 
 from nnrun.ensemble.line import POINTS, along, barrier
 from nnrun.ensemble.members import Member, load
-from nnrun.ensemble.models import Model, state_of
+from nnrun.ensemble.models import Model, model_block, state_of
 from nnrun.ensemble.scores import Judge, targets_of
 from nnrun.ensemble.soup import Mixture, Tried, alike, greedy, uniform
+from nnrun.errors import RunError, one_line
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.training import flat
 from nnrun.training.averages import compile_statistics
@@ -118,10 +119,31 @@ def open_kitchen(model: Model, judge: Judge, members: Sequence[Member], tick: Ca
 
 
 def check_alike(members: Sequence[Member]) -> None:
-    """Raises RunError naming the first leaf that differs unless all have one structure."""
+    """Raises RunError naming the first leaf, or the first option of the model, that differs.
+
+    Numbers with a fraction may differ: rates of dropout change no net that has learned with them.
+    """
     first = load(members[0].folder, str(members[0].step)).arrays
+    block = model_block(members[0].folder)
     for member in members[1:]:
         alike(first, members[0].name, load(member.folder, str(member.step)).arrays, member.name)
+        other = model_block(member.folder)
+        for name in dict.fromkeys((*block, *other)):
+            own, its = block.get(name), other.get(name)
+            if _without_fractions(own) != _without_fractions(its):
+                raise RunError(
+                    f"{member.name}: model.{name} is {one_line(its, 40)}, in {members[0].name} it is "
+                    f"{one_line(own, 40)}; parameters of one model only can be averaged, predictions of all: "
+                    "--average probabilities"
+                )
+
+
+def _without_fractions(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_fractions(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_without_fractions(one) for one in value]
+    return None if isinstance(value, float) else value
 
 
 def independent(members: Sequence[Member]) -> tuple[int, int] | None:

@@ -48,6 +48,8 @@ def read(folder: Path) -> Ensemble:
     """The ensemble in a folder.  Raises RunError where it is damaged, or a member is not the one listed."""
     place = folder / RECORD
     record = run.read_json(place)
+    if record.get("format", 1) != 1:
+        raise RunError(f"{one_line(place)}: of a newer nnrun; use the nnrun that wrote it")
     members = run.members(folder)
     try:
         how, listed = record["average"], record["members"]
@@ -55,8 +57,6 @@ def read(folder: Path) -> Ensemble:
         digests = [(one["sha256"], int(one["step"])) for one in listed]
     except (KeyError, TypeError, ValueError):
         raise RunError(f"{one_line(place)}: damaged; make the ensemble again") from None
-    if record.get("format") != 1:
-        raise RunError(f"{one_line(place)}: of a newer nnrun; use the nnrun that wrote it")
     if how not in PREDICTIONS or len(members) != len(listed):
         raise RunError(
             f"{one_line(folder)}: holds {len(members)} of its {len(listed)} members; make the ensemble again"
