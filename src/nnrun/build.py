@@ -30,27 +30,37 @@ from nnrun.schedule._warmup import warmed_up
 from nnrun.training.memory import room_for_data
 from nnrun.types import Augmentation, Average, Dataset, Experiment, Loss, Plan, Reactive, Tree
 
-__all__ = ["build", "knobs_of", "resolved", "structure_of"]
+__all__ = ["build", "data_of", "knobs_of", "resolved", "structure_of"]
 
 _NO_CLOCK = Clock(1, 1, 0)  # for blocks whose options hold no durations
 
 
-def build(spec: Spec) -> Experiment:
+def build(spec: Spec, dataset: Dataset | None = None) -> Experiment:
     """Reads and checks the data, and turns the spec into functions and arrays.
 
+    dataset   of the spec's data block, where it has been read before (`data_of` tells)
     Raises SpecError where the parts do not fit together, DataError for bad data, MachineError where the
     machine's memory cannot hold it.
     """
     try:
-        return _build(spec)
+        return _build(spec, dataset or _dataset(spec))
     except bound.WrongResultError as error:
         raise spec.fail((error.kind,) if hasattr(spec, error.kind) else ("model",), str(error)) from None
 
 
-def _build(spec: Spec) -> Experiment:
+def data_of(spec: Spec) -> str:
+    """What a spec's dataset follows from: equal for specs that have the same one."""
+    block = bound.structure(spec.data, fixed=True)
+    return repr(
+        {key: block[key] for key in block if key not in ("batch_size", "bootstrap")}
+        | {"in": spec.document.folder}
+    )
+
+
+def _dataset(spec: Spec) -> Dataset:
     source = bound.call(spec.data, {}, _NO_CLOCK)
     common = spec.data.common
-    dataset = prepare(
+    return prepare(
         source,
         validation=common["validation"],
         test=common["test"],
@@ -58,6 +68,9 @@ def _build(spec: Spec) -> Experiment:
         examples=common["examples"],
         room=room_for_data(common["stream"]),
     )
+
+
+def _build(spec: Spec, dataset: Dataset) -> Experiment:
     loss = _loss(spec, dataset, bound.knobs(spec.loss))
     if loss.classifies != bool(dataset.classes):
         other = "squared_error" if loss.classifies else "cross_entropy"

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nnrun import build, catalog, driver, spec
 from nnrun.build import structure_of
@@ -21,11 +21,13 @@ from nnrun.session import precision
 from nnrun.standing import group_of
 from nnrun.training import shards
 from nnrun.training.shards import Compiled, Shards
-from nnrun.types import Experiment
+from nnrun.types import Dataset, Experiment
 
 __all__ = ["Batch", "Engine", "Task", "many_files"]
 
-_HELD = 4  # structures whose data and programs are kept
+_HELD = 64  # structures whose experiments are kept, which share their data
+_COMPILED = 4  # programs that are kept, which have the data on the device
+_DATASETS = 2
 Warn = Callable[[str], None]
 
 
@@ -60,7 +62,8 @@ class Engine:
         self.warn = warn
         self.known: dict[Path, Spec] = {}  # specs of run folders, where this process has made them
         self._tasks: OrderedDict[str, Task] = OrderedDict()
-        self._programs: dict[tuple[str, int], Compiled] = {}
+        self._programs: OrderedDict[tuple[str, int], Compiled] = OrderedDict()
+        self._datasets: OrderedDict[str, Dataset] = OrderedDict()
 
     def structure(self, folder: Path) -> str:
         """What tells apart the programs that run folders need."""
@@ -73,11 +76,11 @@ class Engine:
         """
         key = _key(checked)
         if key not in self._tasks:
+            data = build.data_of(checked)
             with precision(checked.train.precision):
-                self._tasks[key] = Task(build.build(checked), checked.train.precision)
-            while len(self._tasks) > _HELD:
-                gone, _ = self._tasks.popitem(last=False)
-                self._programs = {at: one for at, one in self._programs.items() if at[0] != gone}
+                made = build.build(checked, self._datasets.get(data))
+            _keep(self._datasets, data, made.dataset, _DATASETS)
+            _keep(self._tasks, key, Task(made, checked.train.precision), _HELD)
         self._tasks.move_to_end(key)
         return self._tasks[key]
 
@@ -120,10 +123,19 @@ class Engine:
             filler = lanes - len(seeds)
             plan = experiment.plan._replace(seeds=(*seeds, *seeds[-1:] * filler))
             full = experiment._replace(plan=plan, lanes=(*experiment.lanes, *experiment.lanes[-1:] * filler))
-            made = self._programs[key, lanes] = shards.compile_shards(full)
+            made = shards.compile_shards(full)
+            _keep(self._programs, (key, lanes), made, _COMPILED)
         if isinstance(made, Shards) or lanes == len(seeds):
             return made.for_lanes(experiment)  # type: ignore[attr-defined]
         return self._compiled(key, experiment, len(seeds))  # another number of lanes is another program
+
+
+def _keep(held: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
+    """Holds a value, and lets go of the oldest beyond `most`."""
+    held[key] = value
+    held.move_to_end(key)
+    while len(held) > most:
+        held.popitem(last=False)
 
 
 def _key(checked: Spec) -> str:
