@@ -103,9 +103,7 @@ def bind_one(kind: str, text: str, folder: FileSystemPath) -> Bound:
     return bind_block(kind, tree.value, (kind,), tree.places, folder)
 
 
-def bind_block(
-    kind: str, block: Any, path: Path, places: dict[Path, Place], folder: FileSystemPath
-) -> Bound:
+def bind_block(kind: str, block: Any, path: Path, places: dict[Path, Place], folder: FileSystemPath) -> Bound:
     """A block of plain data that stands at `path` of some file.  Raises SpecError."""
     document = spec.Document("", {}, {}, {}, places, [], folder, "")
     found: list[Problem] = []
