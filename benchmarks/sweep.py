@@ -1,9 +1,9 @@
 """A sweep of small trials against the ways in which trials are usually run, on this machine's CPU.
 
     pip install -e ".[bench,search]"
-    python benchmarks/sweep.py [--rounds 3] [--trials 64] [--rows processes,optuna,loop,widths]
+    python benchmarks/sweep.py [--rounds 3] [--trials 64] [--epochs 20] [--rows processes,optuna,loop,widths]
 
-The trials are 64 learning rates and dropout rates of a 64-128-10 net on the digits, 20 epochs each, with logging,
+The trials are 64 learning rates and dropout rates of a 64-128-10 net on the digits, 20 epochs each (--epochs), with logging,
 evaluation, checkpoints and summary.  Whole commands are timed, compilation and imports included, since that is
 what a person waits for; the compile cache is warm.  In each round one after another:
 
@@ -36,7 +36,7 @@ name: small
 data: {name: digits, batch_size: 64}
 model: {name: mlp, hidden: [128], dropout: 0.2}
 optimizer: {name: adam, learning_rate: 1e-3}
-train: {duration: 20 epochs, random: fast}
+train: {duration: EPOCHS epochs, random: fast}
 """
 SWEEP = """
 base: small.yaml
@@ -128,7 +128,7 @@ def objective(trial):
     net = torch.nn.Sequential(*layers)
     optimizer = torch.optim.Adam(net.parameters(), rate, fused=True)
     best = 0.0
-    for epoch in range(20):
+    for epoch in range(int(sys.argv[2])):
         net.train()
         losses = []
         for batch in torch.randperm(len(x)).split(64):
@@ -148,8 +148,10 @@ study.optimize(objective, n_trials=int(sys.argv[1]))
 def optuna(folder: Path, trials: int, number: int) -> float:
     """Optuna and torch in one process; it writes nothing."""
     del number
+    epochs = (folder / "epochs").read_text()
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", OPTUNA, str(trials)], cwd=folder, check=True, capture_output=True)
+    command = [sys.executable, "-c", OPTUNA, str(trials), epochs]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return time.perf_counter() - began
 
 
@@ -189,13 +191,15 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--rows", default="processes,optuna,loop,widths")
     arguments = parser.parse_args()
     wanted = arguments.rows.split(",")
     rivals = [name for name in RIVALS if name in wanted]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        (folder / "small.yaml").write_text(BASE)
+        (folder / "small.yaml").write_text(BASE.replace("EPOCHS", str(arguments.epochs)))
+        (folder / "epochs").write_text(str(arguments.epochs))
         if rivals:
             sweep(folder, arguments.trials, 0)  # fills the compile cache
             nnrun("train", "small.yaml", "--quiet", folder=folder)
