@@ -3,7 +3,7 @@
     pip install -e ".[bench,search]"
     python benchmarks/sweep.py [--rounds 3] [--trials 64] [--epochs 20] [--rows processes,optuna,loop,widths]
 
-The trials are 64 learning rates and dropout rates of a 64-128-10 net on the digits, 20 epochs each (--epochs), with logging,
+The trials are 64 learning rates and dropout rates of a 64-128-10 net on the digits, 20 epochs each, with logging,
 evaluation, checkpoints and summary.  Whole commands are timed, compilation and imports included, since that is
 what a person waits for; the compile cache is warm.  In each round one after another:
 
