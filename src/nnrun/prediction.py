@@ -50,13 +50,20 @@ def check_output(output: Path) -> None:
 
 
 def predict(
-    folder: Path, source: Path | None, split: str | None, which: str, warn: Warn, counting: Counting
+    folder: Path,
+    source: Path | None,
+    split: str | None,
+    which: str,
+    warn: Warn,
+    counting: Counting,
+    average: str | None = None,
 ) -> Prediction:
     """Predicts with a run or an ensemble, without noise.
 
     source   a file or folder of inputs; None: a part of the run's own data
     split    train, val or test, where there is no source
     which    last, best, or a step
+    average  of the run, whose value there predicts: ema, swa, ...; None: the parameters that were trained
     Raises SpecError, DataError, RunError, MachineError, Interrupted.
     """
     if (source is None) == (split is None):
@@ -76,7 +83,7 @@ def predict(
         names[:] = found.names
         return found.x
 
-    said = mean_for(_ensemble(folder), which, inputs, warn, counting)
+    said = mean_for(_ensemble(folder, average), which, inputs, warn, counting)
     data = said.model.experiment.dataset
     targets = None if split is None else getattr(data, split).y
     if data.classes:
@@ -84,7 +91,12 @@ def predict(
     return Prediction((), said.mean[:, 0] * data.target_scale + data.target_shift, names, targets)
 
 
-def _ensemble(folder: Path) -> Ensemble:
+def _ensemble(folder: Path, average: str | None) -> Ensemble:
+    if is_ensemble(folder) and average:
+        raise RunError(
+            f"{one_line(folder)}: an ensemble, it keeps no average {one_line(average, 40)!r}; make it of RUN:"
+            f"{one_line(average, 40)}: nnrun ensemble"
+        )
     if is_ensemble(folder):
         return read(folder)
     members = run.members(folder)
@@ -93,7 +105,7 @@ def _ensemble(folder: Path) -> Ensemble:
             f"{one_line(folder)}: a group of {len(members)} runs; name one, as {one_line(members[0])}, or average "
             "them: nnrun ensemble"
         )
-    return Ensemble(folder, "probabilities", [folder], [1.0])
+    return Ensemble(folder, "probabilities", [folder], [1.0], average)
 
 
 def write(output: Path, found: Prediction) -> None:

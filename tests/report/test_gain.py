@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from nnrun.report import gain
 from nnrun.report.gain import resampled, resamples, spread, subsets, together
 
 
@@ -59,3 +60,13 @@ def test_spread_and_together():
     assert found["examples"] == pytest.approx([1.7, 2.6])
     assert found["both"] == pytest.approx([1.5, 3.0])
     assert together(2.0, {"examples": (0.3, 0.6), "members": None})["both"] is None
+
+
+def test_few_resamples_at_a_time_are_the_same_resamples(monkeypatch):
+    whole = np.concatenate(list(resamples(40, 13)))
+    monkeypatch.setattr(gain, "_BYTES", 3 * 8 * 40)
+    blocks = list(resamples(40, 13))
+    assert [len(block) for block in blocks] == [3, 3, 3, 3, 1]
+    np.testing.assert_array_equal(np.concatenate(blocks), whole)
+    monkeypatch.setattr(gain, "_BYTES", 1)
+    assert len(next(resamples(40, 13))) == 1

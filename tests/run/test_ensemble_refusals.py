@@ -11,14 +11,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nnrun.ensemble.members import Member, find
+from nnrun import signals
+from nnrun.ensemble import predict
+from nnrun.ensemble.member import Member
+from nnrun.ensemble.members import find
 from nnrun.ensemble.parameters import independent
 from nnrun.ensemble.write import building
+from nnrun.errors import Interrupted, SpecError
 from nnrun.record import checkpoint
 
 SPEC = """
@@ -214,6 +219,34 @@ def test_a_test_part_of_one_example_has_no_r2(tmp_path, warm):
     assert done.code == 0, done.err
     assert "gain over the mean member: rmse" in done.out and "member: r2" not in done.out
     assert "nan" in done.out
+    assert "ensemble of 2, mean" in done.out and "probabilities" not in done.out
+    done = warm("ensemble", "few", "--average", "vote", folder=tmp_path)
+    assert done.code == 2 and "the members predict numbers; write --average probabilities" in done.err
+
+
+def test_members_of_another_loss_are_told(runs, tmp_path, warm):
+    change = "loss={name: cross_entropy, label_smoothing: 0.1}"
+    done = warm("train", "spec.yaml", "--run-dir", tmp_path / "smooth", "-q", change, folder=runs)
+    assert done.code == 0, done.err
+    done = warm("ensemble", runs / "runs" / "wide", "smooth", folder=tmp_path)
+    [line] = done.err.splitlines()
+    assert done.code == 0 and "its loss is {'name': 'cross_entropy', 'label_smoothing': 0" in line
+    assert line.endswith("every metric here is by the latter")
+
+
+def test_a_signal_ends_the_search_for_members(runs, monkeypatch):
+    monkeypatch.setattr(signals, "pending", lambda: signal.SIGTERM)
+    with pytest.raises(Interrupted, match="nothing was written"):
+        find([str(runs / "runs" / "ab")], runs, "last", None, pytest.fail)
+
+
+def test_a_vote_on_numbers_is_refused_before_anything_is_predicted(monkeypatch, tmp_path):
+    regression = SimpleNamespace(classifies=False)
+    monkeypatch.setattr(predict, "by_model", lambda folders: iter([[0]]))
+    monkeypatch.setattr(predict, "open_model", lambda folder, warn: regression)
+    member = Member(tmp_path, 1, "", "", "", b"")
+    with pytest.raises(SpecError, match="vote: the members predict numbers"):
+        predict.predict([member], "test", "vote", tmp_path, pytest.fail, lambda *_: pytest.fail("predicts"))
 
 
 def test_runs_of_one_seed_are_independent_where_their_specs_differ(runs):

@@ -13,7 +13,6 @@ from nnrun.commands._app import (
     Json,
     Quiet,
     Root,
-    RunName,
     app,
     counting,
     prepare_device,
@@ -29,7 +28,9 @@ __all__ = ["ensemble", "predict"]
 def ensemble(
     members: Annotated[
         list[str],
-        typer.Argument(metavar="MEMBER...", help="Runs, groups of seeds, sweeps, ensembles, or RUN:STEP."),
+        typer.Argument(
+            metavar="MEMBER...", help="Runs, groups of seeds, sweeps, ensembles; RUN:STEP, RUN:ema."
+        ),
     ],
     average: Annotated[
         str,
@@ -74,7 +75,9 @@ def ensemble(
 
 @app.command()
 def predict(
-    run_name: RunName,
+    run_name: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run or an ensemble, or RUN:STEP, RUN:ema, RUN:STEP:ema.")
+    ],
     inputs: Annotated[
         Path | None,
         typer.Argument(metavar="INPUT", help="An .npz with x, a table of features, or a folder of images."),
@@ -92,15 +95,16 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict with a run or an ensemble."""
-    from nnrun.record import run
+    from nnrun.record import pointer, run
 
-    folder = run.resolve(run_name, runs_root)
+    name, step, parameters = pointer.split(run_name, runs_root)
+    folder = run.resolve(name, runs_root)
     prepare_device(device, resolved(folder), [])
     from nnrun import prediction
 
     prediction.check_output(output)
     show = counting(quiet or as_json)
-    found = prediction.predict(folder, inputs, split, checkpoint, console.warn, show)
+    found = prediction.predict(folder, inputs, split, step or checkpoint, console.warn, show, parameters)
     prediction.write(output, found)
     if as_json:
         return console.print_json(

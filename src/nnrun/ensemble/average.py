@@ -14,10 +14,15 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-__all__ = ["PARAMETERS", "PREDICTIONS", "Average", "log_softmax", "softmax"]
+__all__ = ["PARAMETERS", "PREDICTIONS", "Average", "log_softmax", "name_of", "softmax"]
 
 PREDICTIONS = ("probabilities", "logits", "vote", "weighted")
 PARAMETERS = ("parameters", "greedy")
+
+
+def name_of(how: str, classifies: bool) -> str:
+    """What an average is called: numbers have no probabilities or logits, but a mean."""
+    return "mean" if how in ("probabilities", "logits") and not classifies else how
 
 
 def log_softmax(outputs: np.ndarray) -> np.ndarray:

@@ -11,8 +11,10 @@ import numpy as np
 from nnrun import session, signals
 from nnrun.ensemble.account import Blend, account, best_first, scores_of
 from nnrun.ensemble.average import PARAMETERS, PREDICTIONS, softmax
-from nnrun.ensemble.members import Member, check_choice, find
-from nnrun.ensemble.models import Model
+from nnrun.ensemble.averaged import settled
+from nnrun.ensemble.member import Member
+from nnrun.ensemble.members import apart, check_choice, find
+from nnrun.ensemble.models import Model, block_of
 from nnrun.ensemble.parameters import check_alike
 from nnrun.ensemble.predict import Counting, predict, store
 from nnrun.ensemble.scores import Judge, make_judge
@@ -26,7 +28,7 @@ from nnrun.report.ensemble_page import page, pictures
 __all__ = ["HOW", "check_wish", "make"]
 
 HOW = (*PREDICTIONS, *PARAMETERS)
-_JUDGED = ("greedy", "weighted")
+_AVERAGES = ".averages"  # inside the folder that is built, while it is
 Warn = Callable[[str], None]
 
 
@@ -50,7 +52,7 @@ def make(
 ) -> tuple[Path, dict[str, Any]]:
     """Makes the ensemble of these members; returns its run folder and its account.
 
-    texts    runs, groups, sweeps, ensembles, or RUN:STEP
+    texts    runs, groups, sweeps, ensembles; behind each :STEP, :AVERAGE or both
     root     the folder that run folders lie in
     target   the exact folder of the ensemble; None: a new one in `root`
     Raises SpecError, RunError, DataError, MachineError, Interrupted; then nothing is left behind.
@@ -58,13 +60,33 @@ def make(
     check_wish(wish, target)
     with signals.deferred():
         members = find(texts, root, wish.checkpoints, wish.top, warn)
+        if wish.barrier and len(members) < 2:
+            raise SpecError("--barrier: a line has two ends; name two members")
         if wish.how in PARAMETERS or wish.barrier:
             check_alike(members)
         with building(target.absolute().parent if target else root) as folder:
+            members = settled(members, folder / _AVERAGES, counting)
+            if problems := apart(members):
+                raise RunError("\n".join(problems))
+            _warn_of_losses(members, warn)
             result = _build(folder, members, wish, warn, counting)
+            if (folder / _AVERAGES).exists():
+                fsio.remove_folder(folder / _AVERAGES)
             path = publish(folder, target, root)
         signals.forget()  # it came too late to interrupt anything
         return path, result
+
+
+def _warn_of_losses(members: Sequence[Member], warn: Warn) -> None:
+    """Members of another loss are judged by that of the first: says so."""
+    first = block_of(members[0].folder, "loss")
+    for member in members[1:]:
+        if (own := block_of(member.folder, "loss")) != first:
+            warn(
+                f"{member.name}: its loss is {one_line(own, 80)}, that of {members[0].name} is {one_line(first, 80)}; "
+                "every metric here is by the latter"
+            )
+            return
 
 
 def _build(
@@ -72,10 +94,8 @@ def _build(
 ) -> dict[str, Any]:
     place = folder / "predictions"
     fsio.make_folder(place)
-    predicted = predict(members, wish.split, wish.how in _JUDGED, place, warn, counting)
+    predicted = predict(members, wish.split, wish.how, place, warn, counting)
     model = predicted.model
-    if wish.how == "vote" and not model.classifies:
-        raise SpecError("--average vote: the members predict numbers; write --average probabilities")
     with session.precision(model.precision), counting("averaging", None) as tick:
         judge = make_judge(model)
         scores = {part: scores_of(predicted, wish.how, judge, part).mean(2) for part in predicted.parts}

@@ -5,52 +5,23 @@ A member is refused by name: nothing that is damaged, diverged or there twice is
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
-
-from nnrun.errors import RunError, SpecError, one_line
-from nnrun.evaluation import load_checkpoint
-from nnrun.record import checkpoint, fsio, run
+from nnrun import signals
+from nnrun.ensemble.member import Member, load, make_member
+from nnrun.errors import Interrupted, RunError, SpecError, one_line
+from nnrun.record import checkpoint, pointer, run
 from nnrun.record.checkpoint import Checkpoint
-from nnrun.record.pack import ARRAYS
 from nnrun.report.sweep_folder import is_sweep
 
-__all__ = ["RECORD", "Member", "check_choice", "find", "load", "predictive"]
+__all__ = ["RECORD", "apart", "check_choice", "find"]
 
 RECORD = "ensemble.json"  # what makes a run folder one of an ensemble
 _LEADERBOARD = "leaderboard.json"
 _CHOICES = ("last", "best", "all", "cycle")
-_PREDICTIVE = ("params/", "stats/", "knobs/model/")
-_AT = re.compile(r"(.+):([0-9]+|last|best)")
 Warn = Callable[[str], None]
-
-
-class Member(NamedTuple):
-    """One checkpoint of one run."""
-
-    folder: Path  # the run
-    step: int
-    sha256: str  # of its arrays.safetensors: members are ordered by it, whatever order they are named in
-    content: str  # SHA-256 of what predictions depend on
-    data: str  # digest of the data that the run was trained on
-    origin: bytes  # the run's key and the hash of its spec: members that share it are snapshots of one run
-
-    @property
-    def path(self) -> Path:
-        """The folder of the checkpoint."""
-        return self.folder / "checkpoints" / f"step_{self.step:08d}"
-
-    @property
-    def name(self) -> str:
-        """How a table calls it."""
-        inside = self.folder.name.startswith(("seed_", "member_")) or self.folder.parent.name == "trials"
-        folder = f"{self.folder.absolute().parent.name}/{self.folder.name}" if inside else self.folder.name
-        return one_line(f"{folder}:{self.step}", 80)
 
 
 def check_choice(checkpoints: str) -> None:
@@ -64,11 +35,11 @@ def check_choice(checkpoints: str) -> None:
 def find(texts: Sequence[str], root: Path, checkpoints: str, top: int | None, warn: Warn) -> list[Member]:
     """The members that are meant, by rising SHA-256.
 
-    texts        runs, groups, sweeps, ensembles, or RUN:STEP
+    texts        runs, groups, sweeps, ensembles; behind each :STEP, :AVERAGE or both
     checkpoints  which of a run: last, best, all, cycle, or steps with commas between
     top          how many of the best trials of a sweep
     Raises SpecError, and RunError with a line for each member that is missing, damaged, diverged, there twice
-    or was trained on other data than the first.
+    or was trained on other data than the first; Interrupted.
     """
     check_choice(checkpoints)
     found: list[Member] = []
@@ -76,7 +47,7 @@ def find(texts: Sequence[str], root: Path, checkpoints: str, top: int | None, wa
     sweeps = 0
     for text in texts:
         try:
-            folder, step = _resolve(text, root)
+            folder, step, average = _resolve(text, root)
             sweeps += _is_sweep(folder)
             runs = list(_runs(folder, top))
         except RunError as error:
@@ -84,26 +55,24 @@ def find(texts: Sequence[str], root: Path, checkpoints: str, top: int | None, wa
             continue
         for path in runs:
             try:
-                found += _checkpoints(path, step or checkpoints, warn)
+                found += _checkpoints(path, step or checkpoints, average, warn)
             except RunError as error:
                 problems.append(str(error))
     if top is not None and not sweeps and not problems:
         raise SpecError("--top: none of the members is a sweep; leave it out, or name a sweep")
-    problems += _apart(found)
+    problems += apart(found)
     if problems:
         raise RunError("\n".join(problems))
     return sorted(found, key=lambda member: member.sha256)
 
 
-def _resolve(text: str, root: Path) -> tuple[Path, str | None]:
-    """The folder of a run, group or sweep, and the step behind the colon if there is one."""
-    for path in (Path(text), root / text):
+def _resolve(text: str, root: Path) -> tuple[Path, str | None, str | None]:
+    """The folder of a run, group or sweep, and the step and the average behind colons if there are any."""
+    name, step, average = pointer.split(text, root)
+    for path in (Path(name), root / name):
         if _is_sweep(path):
-            return path, None
-    at = _AT.fullmatch(text)
-    if at and not run.is_run(Path(text)):
-        return run.resolve(at[1], root), at[2]
-    return run.resolve(text, root), None
+            return path, step, average
+    return run.resolve(name, root), step, average
 
 
 def _is_sweep(folder: Path) -> bool:
@@ -141,7 +110,7 @@ def _best_trials(folder: Path, top: int | None) -> list[Path]:
     return done[:top]
 
 
-def _checkpoints(folder: Path, which: str, warn: Warn) -> Iterator[Member]:
+def _checkpoints(folder: Path, which: str, average: str | None, warn: Warn) -> Iterator[Member]:
     """The members that a run contributes."""
     status = run.status(folder)
     if status == "diverged":
@@ -158,7 +127,9 @@ def _checkpoints(folder: Path, which: str, warn: Warn) -> Iterator[Member]:
     else:
         chosen = which.split(",")
     for one in chosen:
-        yield _member(folder, load(folder, one))
+        if signals.pending():
+            raise Interrupted(signals.pending(), "interrupted while looking for members; nothing was written")
+        yield make_member(folder, load(folder, one), average)
 
 
 def _ends(folder: Path, last: Checkpoint) -> list[str]:
@@ -172,63 +143,18 @@ def _ends(folder: Path, last: Checkpoint) -> list[str]:
     return [str(step) for step in ends]
 
 
-def load(folder: Path, which: str) -> Checkpoint:
-    """A checkpoint of a run that is not damaged.
-
-    which   last, best, or a step
-    Raises RunError; one before a damaged one would be another member than was meant.
-    """
-
-    def refuse(message: str) -> None:
-        raise RunError(message.removesuffix("; skipped this checkpoint"))
-
-    return load_checkpoint(folder, which, refuse)
-
-
-def _member(folder: Path, content: Checkpoint) -> Member:
-    arrays = predictive(content.arrays)
-    for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise RunError(f"{one_line(folder)}: step {content.step}: {name} is not finite; name the others")
-    file = folder / "checkpoints" / f"step_{content.step:08d}" / ARRAYS
-    about = run.read_json(folder / "run.json")
-    key = content.arrays["key"].tobytes() if "key" in content.arrays else b""
-    return Member(
-        folder=folder,
-        step=content.step,
-        sha256=hashlib.sha256(fsio.read_file(file)).hexdigest(),
-        content=_digest(arrays),
-        data=str(about.get("data_digest")),
-        origin=key + str(about.get("spec_hash")).encode(),
-    )
-
-
-def predictive(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Those arrays of a checkpoint that its predictions depend on."""
-    return {name: array for name, array in sorted(arrays.items()) if name.startswith(_PREDICTIVE)}
-
-
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name, array in arrays.items():
-        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
-def _apart(found: Sequence[Member]) -> list[str]:
+def apart(found: Sequence[Member]) -> list[str]:
     """A line for each member that is there twice, or was trained on other data than the first."""
     first: dict[str, Member] = {}
     problems = []
     for member in found:
         same = first.setdefault(member.content, member)
-        place = f"{one_line(member.folder)}: step {member.step}"
         if same is not member:
-            problems.append(f"{place}: the same as {one_line(same.folder)}: step {same.step}; name it once")
+            problems.append(f"{member.place}: the same as {same.place}; name it once")
         elif member.data != found[0].data:
             shown = f"{one_line(member.data, 13)} and {one_line(found[0].data, 13)}"
             problems.append(
-                f"{place}: trained on other data than {one_line(found[0].folder)} (digests {shown}); "
+                f"{member.place}: trained on other data than {one_line(found[0].folder)} (digests {shown}); "
                 "members must share data, its split and data.examples"
             )
     return problems

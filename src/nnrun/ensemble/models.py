@@ -16,7 +16,7 @@ from nnrun.training import flat, programs
 from nnrun.training.outputs import Outputs, compile_outputs, essential
 from nnrun.types import Experiment, State
 
-__all__ = ["Model", "by_model", "model_block", "open_model", "state_of", "task"]
+__all__ = ["Model", "block_of", "by_model", "open_model", "state_of", "task"]
 
 _DECIDING = ("data", "model", "loss")  # the blocks that predictions depend on
 Warn = Callable[[str], None]
@@ -84,9 +84,9 @@ def by_model(folders: Sequence[Path]) -> Iterator[list[int]]:
     yield from groups.values()
 
 
-def model_block(folder: Path) -> dict[str, Any]:
-    """Name and options of the model of the run in `folder`, every default filled in."""
-    return _deciding(folder)["model"]
+def block_of(folder: Path, kind: str) -> dict[str, Any]:
+    """Name and options of the data, model or loss of the run in `folder`, every default filled in."""
+    return _deciding(folder)[kind]
 
 
 def _deciding(folder: Path) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from nnrun.ensemble.line import POINTS, along, barrier
-from nnrun.ensemble.members import Member, load
-from nnrun.ensemble.models import Model, model_block, state_of
+from nnrun.ensemble.member import Member
+from nnrun.ensemble.models import Model, block_of, state_of
 from nnrun.ensemble.scores import Judge, targets_of
 from nnrun.ensemble.soup import Mixture, Tried, alike, greedy, uniform
 from nnrun.errors import RunError, one_line
@@ -40,7 +40,7 @@ class Kitchen(NamedTuple):
     def load(self, index: int) -> dict[str, np.ndarray]:
         """The arrays of a member."""
         member = self.members[index]
-        return load(member.folder, str(member.step)).arrays
+        return member.load().arrays
 
     def outputs(self, arrays: Arrays, part: str) -> np.ndarray:
         """Predictions (n, ...) for a part of the data."""
@@ -123,11 +123,11 @@ def check_alike(members: Sequence[Member]) -> None:
 
     Numbers with a fraction may differ: rates of dropout change no net that has learned with them.
     """
-    first = load(members[0].folder, str(members[0].step)).arrays
-    block = model_block(members[0].folder)
+    first = members[0].load().arrays
+    block = block_of(members[0].folder, "model")
     for member in members[1:]:
-        alike(first, members[0].name, load(member.folder, str(member.step)).arrays, member.name)
-        other = model_block(member.folder)
+        alike(first, members[0].name, member.load().arrays, member.name)
+        other = block_of(member.folder, "model")
         for name in dict.fromkeys((*block, *other)):
             own, its = block.get(name), other.get(name)
             if _without_fractions(own) != _without_fractions(its):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun import session
-from nnrun.ensemble.members import Member, load
+from nnrun.ensemble.member import Member
 from nnrun.ensemble.models import Model, by_model, open_model, state_of, task
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.record import fsio
@@ -23,6 +23,7 @@ __all__ = ["Counting", "Predicted", "batches", "predict", "store"]
 # what is done, how many pieces it has -> a context that gives a function to call after each of them
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 Warn = Callable[[str], None]
+_JUDGED = ("greedy", "weighted")  # averages that are fitted on validation data
 
 
 class Predicted(NamedTuple):
@@ -53,12 +54,12 @@ class Predicted(NamedTuple):
 
 
 def predict(
-    members: Sequence[Member], split: str, held: bool, folder: Path, warn: Warn, counting: Counting
+    members: Sequence[Member], split: str, how: str, folder: Path, warn: Warn, counting: Counting
 ) -> Predicted:
     """Writes what members predict into files of a folder that is there: for a part of their data, and for
     the validation part if there is one.
 
-    held   whether there must be one
+    how    the average, which may need a validation part, or labels
     Members may differ in their models, but not in their task.  Raises RunError, SpecError for a part that is
     empty, Interrupted.
     """
@@ -66,8 +67,10 @@ def predict(
     groups = sorted(by_model([member.folder for member in members]), key=lambda group: 0 in group)
     epochs = [0.0] * len(members)
     model = open_model(members[groups[0][0]].folder, warn)
+    if how == "vote" and not model.classifies:
+        raise SpecError("--average vote: the members predict numbers; write --average probabilities")
     first, name = task(model), members[groups[0][0]].name
-    validated = held or bool(len(model.experiment.dataset.val.y))
+    validated = how in _JUDGED or bool(len(model.experiment.dataset.val.y))
     parts = list(dict.fromkeys(["val", split] if validated else [split]))
     total = len(members) * sum(batches(len(_part(model, part).y)) for part in parts)
     with counting("predicting", total) as tick:
@@ -91,7 +94,7 @@ def predict(
 def _one(
     member: Member, index: int, model: Model, parts: Sequence[str], folder: Path, tick: Callable[[], None]
 ) -> None:
-    state = state_of(model, load(member.folder, str(member.step)), member.name)
+    state = state_of(model, member.load(), member.name)
     for part in parts:
         outputs = model.outputs(state, _part(model, part).x, tick)
         if not np.isfinite(outputs).all():

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnrun import results, session, signals
-from nnrun.ensemble.average import PREDICTIONS, Average
-from nnrun.ensemble.members import RECORD, load
+from nnrun.ensemble.average import PREDICTIONS, Average, name_of
+from nnrun.ensemble.averaged import averaged
+from nnrun.ensemble.member import load
+from nnrun.ensemble.members import RECORD
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.ensemble.predict import batches
 from nnrun.ensemble.scores import Judge, make_judge, targets_of
@@ -37,6 +39,9 @@ class Ensemble(NamedTuple):
     how: str
     members: list[Path]  # run folders
     weights: list[float]
+    average: str | None = (
+        None  # of each member's run, whose value its parameters are; None: those of the checkpoint
+    )
 
 
 def is_ensemble(folder: Path) -> bool:
@@ -103,7 +108,10 @@ def mean_for(
             with session.precision(model.precision):
                 for i in group:
                     member = ensemble.members[i]
-                    waiting[i] = model.outputs(state_of(model, load(member, which), str(member)), x, tick)
+                    content = load(member, which)
+                    if ensemble.average:
+                        content = averaged(model, ensemble.average)(content, one_line(member))
+                    waiting[i] = model.outputs(state_of(model, content, one_line(member)), x, tick)
                     if each is not None:
                         each(model, i, waiting[i])
                     while summed in waiting:
@@ -152,7 +160,7 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
         "run_dir": str(folder),
         "split": split,
         "checkpoint": which,
-        "average": ensemble.how,
+        "average": name_of(ensemble.how, said.model.classifies),
         "metrics": together,
         "runs": runs,
         **{name: section.get(which, {}) for name, section in averages.items()},

@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnrun.ensemble.account import Blend, mean_of
-from nnrun.ensemble.average import Average, softmax
-from nnrun.ensemble.members import Member
+from nnrun.ensemble.average import Average, name_of, softmax
+from nnrun.ensemble.member import Member
 from nnrun.ensemble.parameters import Kitchen, independent, open_kitchen
 from nnrun.ensemble.predict import Predicted
 from nnrun.ensemble.scores import Judge, targets_of
 from nnrun.ensemble.weights import mixture_weights, regression_weights
 from nnrun.ensemble.write import write_average
-from nnrun.errors import SpecError
 
 __all__ = ["Wish", "Work"]
 
@@ -92,8 +91,6 @@ class Work:
 
     def pair(self) -> tuple[int, int]:
         """The two members that a line is drawn between: the best two, independent ones if there are."""
-        if len(self.members) < 2:
-            raise SpecError("--barrier: a line has two ends; name two members")
         order = self.order or list(range(len(self.members)))
         first = self.members[order[0]].origin
         other = next((i for i in order[1:] if self.members[i].origin != first), order[1])
@@ -110,7 +107,8 @@ class Work:
             warn(
                 f"--average {self.wish.how}: these are independent runs, whose parameters lie in different basins: "
                 f"{self.wish.split}/loss is {ends[0]:.4g} at {a}, {ends[1]:.4g} at {b} and {middle:.4g} half-way; "
-                "--barrier shows the line, --average probabilities averages what they predict"
+                + ("" if self.wish.barrier else "--barrier shows the line, ")
+                + "--average probabilities averages what they predict"
             )
 
     def described(
@@ -123,6 +121,7 @@ class Work:
                 "name": member.name,
                 "run": str(member.folder.absolute()),
                 "step": member.step,
+                "parameters": member.average or "trained",
                 "sha256": member.sha256,
                 "weight": blend.weights[i],
                 "epochs": self.predicted.epochs[i],
@@ -136,12 +135,13 @@ class Work:
             chosen = self.order[0]
             best = {"name": self.members[chosen].name, "by": self.name, "metrics": metrics["best"]}
         means = {"mean": metrics["mean"], "best": best, "ensemble": metrics["ensemble"]}
-        head = {"average": self.wish.how, "split": self.wish.split, "rising": list(self.judge.rising)}
+        shown = name_of(self.wish.how, self.predicted.model.classifies)
+        head = {"average": shown, "split": self.wish.split, "rising": list(self.judge.rising)}
         return {**head, "members": members, **means, **found}
 
     def record(self, blend: Blend, result: Mapping[str, Any]) -> dict[str, Any]:
         """The content of ensemble.json."""
-        kept = ("name", "run", "step", "sha256", "weight")
+        kept = ("name", "run", "step", "parameters", "sha256", "weight")
         return {
             "format": 1,
             "kind": "parameters" if blend.average is None else "predictions",

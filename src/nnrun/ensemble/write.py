@@ -22,7 +22,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from nnrun.ensemble.members import RECORD, Member, load
+from nnrun.ensemble.member import Member
+from nnrun.ensemble.members import RECORD
 from nnrun.errors import NnrunError
 from nnrun.record import checkpoint, fsio, provenance, run
 from nnrun.record.checkpoint import Checkpoint
@@ -119,7 +120,7 @@ def _write_summary(folder: Path, step: int, epochs: float, metrics: Mapping[str,
 
 def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[str, Any]) -> None:
     """A member as a run folder of its own: its one checkpoint, and its metrics up to there."""
-    content = load(member.folder, str(member.step))
+    content = member.load()
     fsio.make_folder(folder)
     _write_spec(folder, member)
     fsio.write_file(folder / "run.json", fsio.read_file(member.folder / "run.json"))
@@ -134,7 +135,7 @@ def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[s
 def write_average(folder: Path, members: Sequence[Member], arrays: Mapping[str, np.ndarray]) -> None:
     """The checkpoint of an average of parameters, and metrics.jsonl without a line."""
     step = max(member.step for member in members)
-    first = load(members[0].folder, str(members[0].step))
+    first = members[0].load()
     fsio.write_file(folder / "metrics.jsonl", b"")
     progress = {**first.progress, "latest": {}, "best_metrics": {}}
     arrays = {**arrays, "step": np.asarray(step, arrays["step"].dtype)}

@@ -17,7 +17,8 @@ import numpy as np
 __all__ = ["LEVEL", "resampled", "resamples", "spread", "subsets", "together"]
 
 LEVEL = 0.95
-_BLOCK = 50  # resamples at a time
+_BLOCK = 50  # resamples at a time,
+_BYTES = 64 << 20  # unless they need more than this
 
 
 def resamples(examples: int, count: int) -> Iterator[np.ndarray]:
@@ -26,8 +27,9 @@ def resamples(examples: int, count: int) -> Iterator[np.ndarray]:
     The draws are raw words of Philox, which NumPy promises to keep, so the same call gives the same intervals.
     """
     words = np.random.Philox(key=0)
-    for start in range(0, count, _BLOCK):
-        block = np.empty((min(_BLOCK, count - start), examples))
+    size = max(1, min(_BLOCK, _BYTES // (8 * examples)))
+    for start in range(0, count, size):
+        block = np.empty((min(size, count - start), examples))
         for row in block:
             drawn = (words.random_raw(examples) % np.uint64(examples)).astype(np.int64)
             row[:] = np.bincount(drawn, minlength=examples)

@@ -1,0 +1,75 @@
+"""Members whose parameters are an average that their run has kept: ema, swa, polyak.
+
+Batch-norm statistics belong to the parameters that they were collected with, so those of an average are measured
+on training data, as `nnrun evaluate` does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import jax
+
+from nnrun import session
+from nnrun.ensemble.member import Member, check_average, stored
+from nnrun.ensemble.models import Model, by_model, open_model
+from nnrun.record import checkpoint
+from nnrun.record.checkpoint import Checkpoint
+from nnrun.training import flat
+from nnrun.training.averages import compile_averages
+from nnrun.training.feed import Feed, make_feed
+from nnrun.types import State
+
+__all__ = ["averaged", "settled"]
+
+_AVERAGED = ("params/", "stats/")
+Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
+
+
+def averaged(model: Model, average: str) -> Callable[[Checkpoint, str], Checkpoint]:
+    """A function (checkpoint, place) -> the checkpoint with that average as its parameters, compiled.
+
+    To be used within the model's precision.  The function raises RunError naming `place` where the checkpoint has
+    no such average, or is of another model.
+    """
+    experiment, like = model.experiment, model.like
+    alone = experiment._replace(averages=lambda knobs: {average: experiment.averages(knobs)[average]})
+    train = experiment.dataset.train
+    feed = make_feed(train) if jax.tree.leaves(like.stats) else Feed(train, None)  # which nothing will fetch
+    states: list[Callable[[State], dict[str, State]]] = []
+
+    def of(content: Checkpoint, place: str) -> Checkpoint:
+        check_average(content, average, place)
+        arrays = {n: array for n, array in content.arrays.items() if n.split("/")[0] in State._fields}
+        checkpoint.check_structure(arrays, flat.shapes(like), place)
+        states[:] = states or [compile_averages(alone, like, feed, None)]
+        found = flat.flatten(states[0](flat.unflatten(arrays, like))[average])
+        own = {name: array for name, array in found.items() if name.startswith(_AVERAGED)}
+        return content._replace(arrays={**content.arrays, **own})
+
+    return of
+
+
+def settled(members: Sequence[Member], folder: Path, counting: Counting) -> list[Member]:
+    """The members by rising SHA-256, each average stored in `folder` as parameters.
+
+    Raises RunError, Interrupted.
+    """
+    those = [member for member in members if member.average]
+    if not those:
+        return list(members)
+    found = [member for member in members if not member.average]
+    with counting("averages of runs", len(those)) as tick:
+        for group in by_model([member.folder for member in those]):
+            model = open_model(those[group[0]].folder, lambda _: None)  # what it says will be said once more
+            with session.precision(model.precision):
+                for name in dict.fromkeys(str(those[i].average) for i in group):
+                    of = averaged(model, name)
+                    for i in group:
+                        if those[i].average == name:
+                            content = of(those[i].load(), those[i].name)
+                            found.append(stored(those[i], content, folder / f"{i + 1:02d}"))
+                            tick()
+    return sorted(found, key=lambda member: member.sha256)

@@ -1,0 +1,130 @@
+"""One member of an ensemble: a checkpoint of a run, or an average that the run kept beside its parameters there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnrun.errors import RunError, one_line
+from nnrun.evaluation import load_checkpoint
+from nnrun.record import checkpoint, fsio, run
+from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.pack import ARRAYS
+from nnrun.spec.schema import nearest
+
+__all__ = ["Member", "check_average", "load", "make_member", "stored"]
+
+_PREDICTIVE = ("params/", "stats/", "knobs/model/")
+_AVERAGE = "average/"
+
+
+class Member(NamedTuple):
+    """One checkpoint of one run."""
+
+    folder: Path  # the run
+    step: int
+    sha256: str  # of its arrays.safetensors: members are ordered by it, whatever order they are named in
+    content: str  # SHA-256 of what predictions depend on
+    data: str  # digest of the data that the run was trained on
+    origin: bytes  # the run's key and the hash of its spec: members that share it are snapshots of one run
+    average: str | None = (
+        None  # the name of the average that its parameters are; None: those that were trained
+    )
+    kept: Path | None = None  # of an average: the folder whose checkpoints hold it as parameters
+
+    @property
+    def name(self) -> str:
+        """How a table calls it."""
+        inside = self.folder.name.startswith(("seed_", "member_")) or self.folder.parent.name == "trials"
+        folder = f"{self.folder.absolute().parent.name}/{self.folder.name}" if inside else self.folder.name
+        return one_line(f"{folder}:{self.step}{f':{self.average}' if self.average else ''}", 80)
+
+    @property
+    def place(self) -> str:
+        """How a message calls it."""
+        average = f", {one_line(self.average, 40)}" if self.average else ""
+        return f"{one_line(self.folder)}: step {self.step}{average}"
+
+    def load(self) -> Checkpoint:
+        """Its checkpoint; of an average that is stored, with the average as parameters."""
+        return load(self.kept or self.folder, str(self.step))
+
+
+def load(folder: Path, which: str) -> Checkpoint:
+    """A checkpoint of a run that is not damaged.
+
+    which   last, best, or a step
+    Raises RunError; one before a damaged one would be another member than was meant.
+    """
+
+    def refuse(message: str) -> None:
+        raise RunError(message.removesuffix("; skipped this checkpoint"))
+
+    return load_checkpoint(folder, which, refuse)
+
+
+def make_member(folder: Path, content: Checkpoint, average: str | None) -> Member:
+    """The member that is a checkpoint of a run, or one of its averages.  Raises RunError if it cannot be one."""
+    _check_finite(content, one_line(folder))
+    check_average(content, average, one_line(folder))
+    about = run.read_json(folder / "run.json")
+    key = content.arrays["key"].tobytes() if "key" in content.arrays else b""
+    suffix = f":{average}" if average else ""  # until it is stored, an average has no arrays of its own
+    return Member(
+        folder=folder,
+        step=content.step,
+        sha256=_sha256(folder, content.step) + suffix,
+        content=_digest(_predictive(content.arrays)) + suffix,
+        data=str(about.get("data_digest")),
+        origin=key + str(about.get("spec_hash")).encode(),
+        average=average,
+    )
+
+
+def stored(member: Member, content: Checkpoint, folder: Path) -> Member:
+    """Keeps a checkpoint that has the member's average as parameters in `folder`; the member that is there.
+
+    Raises RunError where it is not finite, MachineError.
+    """
+    _check_finite(content, member.place)
+    fsio.make_folders(folder / "checkpoints")
+    checkpoint.save(folder / "checkpoints", *content)
+    own = _digest(_predictive(content.arrays))
+    return member._replace(kept=folder, sha256=_sha256(folder, member.step), content=own)
+
+
+def check_average(content: Checkpoint, average: str | None, place: str) -> None:
+    """Raises RunError naming `place` and the nearest name, unless the checkpoint has that average, or None is asked."""
+    known = {name.split("/")[1] for name in content.arrays if name.startswith(_AVERAGE)}
+    if average is None or average in known:
+        return
+    remedy = nearest(average, known) if known else "train with average: ema, or leave it out"
+    raise RunError(f"{place}: keeps no average {one_line(average, 40)!r}; {remedy}")
+
+
+def _predictive(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Those arrays of a checkpoint that its predictions depend on."""
+    return {name: array for name, array in sorted(arrays.items()) if name.startswith(_PREDICTIVE)}
+
+
+def _check_finite(content: Checkpoint, place: str) -> None:
+    for name, array in _predictive(content.arrays).items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise RunError(f"{place}: step {content.step}: {name} is not finite; name the others")
+
+
+def _sha256(folder: Path, step: int) -> str:
+    file = folder / "checkpoints" / f"step_{step:08d}" / ARRAYS
+    return hashlib.sha256(fsio.read_file(file)).hexdigest()
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
