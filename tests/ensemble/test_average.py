@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from nnrun.ensemble.average import PREDICTIONS, Average, softmax
+from nnrun.ensemble.average import PREDICTIONS, Average, name_of, softmax
 
 
 def members(count: int = 5, examples: int = 40, classes: int = 4) -> list[np.ndarray]:
@@ -75,3 +75,9 @@ def test_extreme_outputs_stay_finite():
         average, found = mean(how, outputs)
         assert np.isfinite(average.outputs(found)).all()
         np.testing.assert_allclose(average.probabilities(found).sum(1), 1)
+
+
+def test_what_averages_are_called():
+    assert [name_of(how, True) for how in PREDICTIONS] == list(PREDICTIONS)
+    assert [name_of(how, False) for how in ("probabilities", "logits")] == ["mean", "mean"]
+    assert [name_of(how, False) for how in ("weighted", "parameters")] == ["weighted", "parameters"]

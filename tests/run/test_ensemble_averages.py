@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+
+from nnrun.ensemble.members import find
 
 SPEC = """
 data: {name: digits, batch_size: 64}
@@ -109,6 +112,16 @@ def test_parameters_of_averages_are_averaged(nnrun, runs):
     found = load_file(runs / account["run_dir"] / ARRAYS.format(step))
     for name, value in ema.items():
         np.testing.assert_allclose(found[name], (trained[name] + value) / 2, rtol=1e-5, atol=1e-6)
+
+
+def test_averages_of_the_best_trials_of_a_sweep(runs, tmp_path):
+    shutil.copytree(runs / "runs" / "both", tmp_path / "sweep" / "trials" / "both")
+    trials = [{"run": "trials/both", "metric": 0.9, "status": "done"}]
+    (tmp_path / "sweep" / "leaderboard.json").write_text(json.dumps({"trials": trials}))
+    for text, steps in (("sweep:ema", {60}), ("sweep:40:swa", {40})):
+        found = find([text], tmp_path, "last", 1, pytest.fail)
+        assert [one.average for one in found] == [text.split(":")[-1]] * 2
+        assert {one.step for one in found} == steps
 
 
 @pytest.mark.parametrize(
