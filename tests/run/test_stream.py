@@ -43,8 +43,8 @@ if "READS" in os.environ:  # after so many in the background the disk fails
 
     os.preadv = failing
 '''
-DATA = "data: {name: digits, batch_size: 64}"
-STREAMED = 'data: {name: "streamed_digits:mapped", path: digits.npy, batch_size: 64, stream: true}'
+DATA = "data: {name: digits, batch_size: 64"
+STREAMED = 'data: {name: "streamed_digits:mapped", path: digits.npy, batch_size: 64, stream: true'
 
 
 @pytest.fixture

@@ -233,7 +233,7 @@ def begun(folder: Path, environment: dict[str, str], *arguments: str) -> subproc
     return subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **silent)  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_an_interrupted_sweep_goes_on(
     jobs: str, folder: Path, warm: Callable[..., Any], environment: dict[str, str]
 ) -> None:
