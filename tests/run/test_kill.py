@@ -35,7 +35,7 @@ def kill_and_compare(
 
 
 def test_a_few_kills(spec: Path, nnrun: Any, environment: dict[str, str], same: Any) -> None:
-    kill_and_compare(spec, nnrun, environment, same, kills=5)
+    kill_and_compare(spec, nnrun, environment, same, kills=3)
 
 
 @pytest.mark.slow
