@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from nnrun.training import shards
 from nnrun.training.shards import Compiled, Shards
 from nnrun.types import Dataset, Experiment
 
-__all__ = ["Batch", "Engine", "Task", "many_files"]
+__all__ = ["Batch", "Engine", "Task", "many_files", "together"]
 
 _HELD = 64  # structures whose experiments are kept, which share their data
 _COMPILED = 4  # programs that are kept, which have the data on the device
@@ -100,9 +100,7 @@ class Engine:
         specs = [self.spec(root / one) for one in batch.runs]
         each = [self.experiment(one) for one in specs]
         groups = [group_of(root / name, one.plan.seeds) for name, one in zip(batch.runs, each, strict=True)]
-        seeds = tuple(seed for one in each for seed in one.plan.seeds)
-        knobs = tuple(one.knobs for one in each for _ in one.plan.seeds)
-        whole = each[0]._replace(plan=each[0].plan._replace(seeds=seeds), lanes=knobs)
+        whole = together(each)
         make = partial(self._compiled, _key(specs[0]), whole, batch.lanes)
         with precision(specs[0].train.precision):
             yield from driver.train_together(whole, groups, make, self.warn, batch.until, batch.leave)
@@ -128,6 +126,13 @@ class Engine:
         if isinstance(made, Shards) or lanes == len(seeds):
             return made.for_lanes(experiment)  # type: ignore[attr-defined]
         return self._compiled(key, experiment, len(seeds))  # another number of lanes is another program
+
+
+def together(each: Sequence[Experiment]) -> Experiment:
+    """Experiments of one structure as one population: their seeds, each with the knobs of its own."""
+    seeds = tuple(seed for one in each for seed in one.plan.seeds)
+    knobs = tuple(one.knobs for one in each for _ in one.plan.seeds)
+    return each[0]._replace(plan=each[0].plan._replace(seeds=seeds), lanes=knobs)
 
 
 def _keep(held: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:

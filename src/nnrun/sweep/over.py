@@ -46,15 +46,6 @@ class Alternative(NamedTuple):
     places: dict[str, Path]
 
 
-class _Branch(NamedTuple):
-    """One way to read one entry of `over`."""
-
-    label: str
-    settings: dict[str, Any]
-    space: Space
-    places: dict[str, Path]
-
-
 def read_over(
     over: Mapping[str, Any], prefix: Path, places: Mapping[Path, Place]
 ) -> tuple[list[Alternative], list[Problem]]:
@@ -64,7 +55,7 @@ def read_over(
     Returns what could be read, and what is wrong.
     """
     problems: list[Problem] = []
-    axes: list[list[_Branch]] = []
+    axes: list[list[Alternative]] = []
     for key, value in over.items():
         if key in _OURS:
             where = (*prefix, key)
@@ -86,7 +77,7 @@ def read_over(
 
 def _branches(
     key: str, value: Any, path: Path, places: Mapping[Path, Place], problems: list[Problem]
-) -> Iterator[_Branch]:
+) -> Iterator[Alternative]:
     is_block = key in BLOCKS or key in LISTS
     if (
         is_block
@@ -105,14 +96,14 @@ def _branches(
 
 def _branch(
     key: str, value: Any, path: Path, places: Mapping[Path, Place], problems: list[Problem]
-) -> _Branch:
+) -> Alternative:
     dimensions: list[Dimension] = []
     origins: dict[str, Path] = {}
     fixed = _fixed(key, value, path, dimensions, origins, places, problems)
     label = _label(value)
     settings = {} if fixed is _VARIES else {key: fixed}
     origins.setdefault(key, path)
-    return _Branch(label, settings, tuple(dimensions), origins)
+    return Alternative(label, settings, tuple(dimensions), origins)
 
 
 def _label(value: Any) -> str:
@@ -140,7 +131,7 @@ def _fixed(
     """What of a value does not vary, _VARIES if nothing is left; its dimensions are appended."""
     origins[key] = path
     is_range = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in RANGES
-    if is_range or (isinstance(value, list) and len(path) > 0 and not _is_block_list(key, value)):
+    if is_range or (isinstance(value, list) and not _is_block_list(key, value)):
         only = next(iter(value.values())) if isinstance(value, dict) else value
         if isinstance(only, list) and len(only) == 1 and (not is_range or "choice" in value):
             return only[0]  # a choice of one is none

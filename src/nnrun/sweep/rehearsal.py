@@ -14,7 +14,7 @@ from nnrun.build import structure_of
 from nnrun.catalog import Spec
 from nnrun.report.live import duration
 from nnrun.session import precision
-from nnrun.sweep.engine import Engine
+from nnrun.sweep.engine import Engine, together
 from nnrun.sweep.setting import Setting
 from nnrun.sweep.trials import Line, Trial, final_seeds, seeds_of, trial_at, trial_spec
 from nnrun.sweep.width import width_of
@@ -102,10 +102,7 @@ def _program(setting: Setting, own: Sequence[tuple[Trial, Spec]], engine: Engine
     count = -(-len(own) // most)
     size = -(-len(own) // count)
     each = [engine.experiment(one) for _, one in own[:size]]
-    whole = each[0]._replace(
-        plan=each[0].plan._replace(seeds=tuple(seed for one in each for seed in one.plan.seeds)),
-        lanes=tuple(one.knobs for one in each for _ in one.plan.seeds),
-    )
+    whole = together(each)
     with precision(double):
         compiling, a_step = _timed(whole)
         memory = _memory(whole, size * seeds)
