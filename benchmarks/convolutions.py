@@ -41,7 +41,7 @@ from PIL import Image
 from torch import nn
 from train_mlp import time_nnrun
 
-from nnrun import session
+from nnrun.runner import session
 
 
 class Work(NamedTuple):

@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 from train_mlp import Torch, Work, best_rival, prepare, time_nnrun
 
-from nnrun import session
 from nnrun.ensemble import make
 from nnrun.ensemble.work import Wish
+from nnrun.runner import session
 
 MEMBERS = 10
 WORKS = {

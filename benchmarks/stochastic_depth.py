@@ -21,7 +21,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from nnrun import session
+from nnrun.runner import session
 from nnrun.training import programs
 
 VARIANTS = {

@@ -157,7 +157,8 @@ def optuna(folder: Path, trials: int, number: int) -> float:
 
 def widths(folder: Path) -> None:
     """Microseconds of a step of one lane at several widths."""
-    from nnrun import device, session
+    from nnrun import device
+    from nnrun.runner import session
     from nnrun.training import shards
 
     device.prepare("cpu")

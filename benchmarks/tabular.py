@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import nnrun
-from nnrun import session
+from nnrun.runner import session
 from nnrun.types import Dataset
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"

@@ -28,8 +28,8 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from nnrun import driver, session
 from nnrun.report import live
+from nnrun.runner import driver, session
 from nnrun.training import programs
 
 

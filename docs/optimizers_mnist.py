@@ -19,7 +19,7 @@ from optimizers_parts import (
     train,
 )
 
-from nnrun.report.statistics import mean_and_interval
+from nnrun.statistics.mean import mean_and_interval
 
 __all__ = ["mnist"]
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import nnrun
-from nnrun.report.statistics import mean_and_interval
+from nnrun.statistics.mean import mean_and_interval
 
 __all__ = [
     "COLOURS",

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from optimizers_parts import PICTURES, picture, shrunk, table
 
-from nnrun import session
-from nnrun.race import course, draw, entrants, ground
-from nnrun.race.course import Path as Course
+from nnrun.race import draw, entrants, ground, trajectory
+from nnrun.race.trajectory import Path as Course
+from nnrun.runner import session
 
 __all__ = ["RACES", "momentum", "nesterov", "six", "zigzag"]
 
@@ -84,7 +84,9 @@ def _paths(surface: str, steps: int, optimizers: Sequence[str]) -> tuple[ground.
     place = ground.of_surface(surface, Path.cwd())
     with session.precision(place.precision):
         racers = [entrants.entrant(text, Path.cwd(), steps, place.rates) for text in optimizers]
-        paths = [course.run(place.surface, one.label, one.make, one.rates, steps, seed=0) for one in racers]
+        paths = [
+            trajectory.run(place.surface, one.label, one.make, one.rates, steps, seed=0) for one in racers
+        ]
     return place, paths
 
 

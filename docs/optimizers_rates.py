@@ -20,7 +20,7 @@ from optimizers_parts import (
     train,
 )
 
-from nnrun import course
+from nnrun.build import schedule
 from nnrun.duration import Clock
 
 __all__ = ["bias_correction", "decay", "dying_rate"]
@@ -114,7 +114,7 @@ def decay() -> str:
     clock = Clock(128, EPOCH, 5 * EPOCH)
     rows = []
     for (name, block), colour in zip(_SCHEDULES.items(), COLOURS, strict=False):
-        factors = course.factors(block, Path.cwd(), clock, clock.total)
+        factors = schedule.factors(block, Path.cwd(), clock, clock.total)
         left.plot(np.arange(clock.total) / EPOCH, factors, lw=1.5, color=colour, label=name)
         optimizer = "optimizer={name: momentum, learning_rate: 0.1}"
         runs = train(_CONFIG, optimizer, f"schedule={block}", _SEEDS)

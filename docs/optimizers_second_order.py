@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from optimizers_parts import COLOURS, ROOT, figure, picture, save, table
 
-from nnrun import session
+from nnrun.runner import session
 from nnrun.training.order import PADDING, positions
 from nnrun.training.step import initial_state, make_step, normalise
 from nnrun.types import Batch, Experiment, State, Tree

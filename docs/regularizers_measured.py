@@ -10,7 +10,7 @@ import numpy as np
 from optimizers_parts import ROOT, plus_minus, table
 
 import nnrun
-from nnrun.report.statistics import mean_and_interval
+from nnrun.statistics.mean import mean_and_interval
 
 __all__ = ["GROUPS", "command", "measured"]
 

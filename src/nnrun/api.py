@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnrun import driver, evaluation, session
 from nnrun.ensemble import reading
 from nnrun.record import metrics, run
 from nnrun.report.summary import read_summary
+from nnrun.runner import driver, evaluation, session
 from nnrun.types import Tree
 
 __all__ = ["Result", "evaluate", "resume", "train"]

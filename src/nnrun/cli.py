@@ -6,8 +6,7 @@ import contextlib
 import sys
 import traceback
 
-from nnrun import console
-from nnrun.commands import catalogue, comparing, ensembling, looking, racing, sweeping, training
+from nnrun.commands import catalogue, comparing, console, ensembling, looking, racing, sweeping, training
 from nnrun.commands._app import app
 
 __all__ = ["app", "catalogue", "comparing", "ensembling", "looking", "main", "racing", "sweeping", "training"]

@@ -9,8 +9,8 @@ import pytest
 from nnrun.optimizer._first_order import first_order
 from nnrun.optimizer.adam import adam
 from nnrun.optimizer.sgd import sgd
-from nnrun.race.course import RATES, run, settled
 from nnrun.race.entrants import LECTURE, entrant, surface
+from nnrun.race.trajectory import RATES, run, settled
 from nnrun.surface.long_valley import long_valley
 from nnrun.surface.noisy_quadratic import noisy_quadratic
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nnrun.record import disk
+from nnrun.storage import disk
 
 
 class Killed(BaseException):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from nnrun.errors import RunError
-from nnrun.record import checkpoint, disk, fsio, metrics, run
+from nnrun.record import checkpoint, metrics, run
+from nnrun.storage import disk, fsio
 
 MODELS = ("all", "torn", "metadata", "zeros", "synced", "mixed 1", "mixed 2", "mixed 3")
 

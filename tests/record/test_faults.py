@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from nnrun.errors import MachineError
-from nnrun.record import checkpoint, disk, fsio, metrics, run
+from nnrun.record import checkpoint, metrics, run
+from nnrun.storage import disk, fsio
 
 
 def lines_at(step):

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from nnrun.errors import MachineError, RunError
-from nnrun.record import disk, fsio
+from nnrun.storage import disk, fsio
 
 
 class OneFailure(disk.System):

@@ -12,13 +12,13 @@ import time
 import pytest
 
 from nnrun.errors import RunError
-from nnrun.record import disk
-from nnrun.record.lock import is_locked, lock
+from nnrun.storage import disk
+from nnrun.storage.lock import is_locked, lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from nnrun.record.lock import lock
+from nnrun.storage.lock import lock
 with lock(Path(sys.argv[1])):
     {then}
     print("held", flush=True)

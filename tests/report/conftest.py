@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnrun.report.answer import write_answer
+from nnrun.report.sweep.answer import write_answer
 
 # Accuracy at the best setting, for each alternative.
 TRUTH = {"sgd": 0.93, "nesterov": 0.967, "adam": 0.968}

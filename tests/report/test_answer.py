@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from nnrun.errors import RunError
-from nnrun.report.cautions import border, cautions, missing
-from nnrun.report.curves import band, reached, seed_curves
-from nnrun.report.findings import answer
-from nnrun.report.sweep_folder import Dimension, is_sweep, ranked, read_sweep
-from nnrun.report.verdict import sentences
+from nnrun.report.sweep.cautions import border, cautions, missing
+from nnrun.report.sweep.curves import band, reached, seed_curves
+from nnrun.report.sweep.findings import answer
+from nnrun.report.sweep.folder import Dimension, is_sweep, ranked, read_sweep
+from nnrun.report.sweep.verdict import sentences
 
 
 def records(folder: Path, name: str) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nnrun.report.budget import best_of_k, expected_best, performance_profile, running_best
-from nnrun.report.importance import importance
+from nnrun.statistics.budget import best_of_k, expected_best, performance_profile, running_best
+from nnrun.statistics.importance import importance
 
 VALUES = [0.3, 0.9, 0.5, 0.5, 0.7, 0.1]
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import special
 from sklearn.calibration import calibration_curve
 
-from nnrun.report.calibration import fit_temperature, reliability, scaled
+from nnrun.statistics.calibration import fit_temperature, reliability, scaled
 
 
 def predictions(examples: int = 400, classes: int = 5, sharp: float = 3.0):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nnrun.report.comparison import (
+from nnrun.statistics.compare import (
     Comparison,
     compare_all,
     holm,

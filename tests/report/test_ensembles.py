@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnrun.report.ensembles import gain_line
+from nnrun.report.ensemble.tables import gain_line
 
 
 def found(value, low, high, both=True):

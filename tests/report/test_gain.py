@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from nnrun.report import gain
-from nnrun.report.gain import resampled, resamples, spread, subsets, together
+from nnrun.statistics import gain
+from nnrun.statistics.gain import resampled, resamples, spread, subsets, together
 
 
 def test_bootstrap_samples_have_as_many_examples():

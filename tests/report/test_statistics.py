@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nnrun.report.live import sparkline
-from nnrun.report.statistics import mean_and_interval
+from nnrun.statistics.mean import mean_and_interval
 
 
 def test_the_interval_is_students_t() -> None:

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from nnrun.report.answer import answer, answer_tables, as_json, read_sweep, write_answer
-from nnrun.report.sweep_scatter import plain
-from nnrun.report.sweep_tables import settings_text
+from nnrun.report.sweep.answer import answer, answer_tables, as_json, read_sweep, write_answer
+from nnrun.report.sweep.scatter import plain
+from nnrun.report.sweep.tables import settings_text
 
 HOSTILE = 'a<script>alert(1)</script>"$x_1$&'
 

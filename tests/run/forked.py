@@ -18,7 +18,8 @@ from pathlib import Path
 
 import jax  # noqa: F401 - the children find it imported
 
-from nnrun import cli, device, driver, evaluation, signals  # noqa: F401
+from nnrun import cli, device, signals  # noqa: F401
+from nnrun.runner import driver, evaluation  # noqa: F401
 
 
 def spawn(*arguments: str) -> int:

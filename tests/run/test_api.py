@@ -68,7 +68,7 @@ def test_metrics_are_arrays_by_name(solo: nnrun.Result) -> None:
 
 def test_the_parameters_are_those_that_were_tested(solo: nnrun.Result, place: Path) -> None:
     """The test loss, computed anew from the arrays with numpy."""
-    from nnrun import session
+    from nnrun.runner import session
 
     data = session.prepare(place / "spec.yaml").experiment.dataset
     x = (data.test.x - data.shift) / data.scale

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from nnrun import driver, session
 from nnrun.errors import MachineError
-from nnrun.record import disk, run
+from nnrun.record import run
+from nnrun.runner import driver, session
+from nnrun.storage import disk
 from nnrun.training import shards
 
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnrun import driver, session
 from nnrun.errors import DivergedError
-from nnrun.lane import Lane
 from nnrun.record import checkpoint, run
+from nnrun.runner import driver, session
+from nnrun.runner.recorder import Lane
 from nnrun.types import Plan
 
 SPEC = """

@@ -94,7 +94,7 @@ def test_a_split_an_archive_and_the_net_by_hand_agree(trained, predict):
     np.testing.assert_array_equal(found["labels"], found["probabilities"].argmax(1))
     assert found["classes"].tolist() == list("0123456789")
 
-    from nnrun import session
+    from nnrun.runner import session
 
     parts = session.prepare(trained / "digits.yaml").experiment.dataset
     np.testing.assert_array_equal(found["targets"], parts.test.y)
@@ -120,7 +120,7 @@ def test_a_table_of_all_inputs_in_order(trained, predict):
 
 
 def _shape(folder: Path) -> tuple[int, ...]:
-    from nnrun import session
+    from nnrun.runner import session
 
     return session.prepare(folder / "digits.yaml").experiment.dataset.train.x.shape[1:]
 

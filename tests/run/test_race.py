@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from nnrun.race import draw
-from nnrun.race.course import Path as Course
+from nnrun.race.trajectory import Path as Course
 from nnrun.surface.beale import beale
 
 SPEC = """
@@ -85,9 +85,9 @@ def test_the_plane_passes_through_the_checkpoints(folder: Path) -> None:
     import jax
     import jax.numpy as jnp
 
-    from nnrun import session
     from nnrun.race import plane
     from nnrun.record import checkpoint
+    from nnrun.runner import session
     from nnrun.training import flat, programs
     from nnrun.training.step import normalise
     from nnrun.types import Batch

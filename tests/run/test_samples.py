@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from nnrun import session
+from nnrun.runner import session
 
 LINEAR = """
 data: {name: diabetes}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nnrun.sweep import start
+from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import InProcess, News
 from nnrun.sweep.engine import Engine
 
@@ -70,12 +70,12 @@ def run(tmp_path: Path, engine: Engine) -> Callable[..., Sweep]:
 
     def go(path: Path, *overrides: str, stop: Callable[[News | None], bool] | None = None) -> Sweep:
         if path.is_dir():
-            folder, setting = path, start.go_on(path, overrides, engine)
+            folder, setting = path, lifecycle.go_on(path, overrides, engine)
         else:
             place = tmp_path / f"sweep-{next(numbers)}"
-            setting, folder = start.begin(path, overrides, engine, place, tmp_path)
+            setting, folder = lifecycle.begin(path, overrides, engine, place, tmp_path)
         told: list[News] = []
-        course = start.sweep(setting, folder, engine, InProcess(engine))
+        course = lifecycle.sweep(setting, folder, engine, InProcess(engine))
         for _, news in course:
             told += [news] if news else []
             if stop and stop(news):

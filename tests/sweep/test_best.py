@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnrun import catalog, session, spec
+from nnrun import catalog, spec
+from nnrun.runner import session
 from nnrun.sweep.best import write_best
 
 SPEC = """

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from nnrun.sweep import start
+from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import InProcess
-from nnrun.sweep.board import Progress
 from nnrun.sweep.engine import Engine
+from nnrun.sweep.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -25,10 +25,10 @@ HALVING = """
 
 def test_the_share_rises_to_one(write: Any, engine: Engine, tmp_path: Path) -> None:
     """Also where most trials end early: what they did not need is no work that is left."""
-    setting, folder = start.begin(write(HALVING), [], engine, tmp_path / "sweep", tmp_path)
+    setting, folder = lifecycle.begin(write(HALVING), [], engine, tmp_path / "sweep", tmp_path)
     shares, rows = [], []
     progress = None
-    for course, news in start.sweep(setting, folder, engine, InProcess(engine)):
+    for course, news in lifecycle.sweep(setting, folder, engine, InProcess(engine)):
         progress = progress or Progress(course)
         board = progress.board(news)
         shares.append(board.share)

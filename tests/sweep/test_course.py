@@ -13,7 +13,7 @@ from nnrun import spec
 from nnrun.errors import RunError, SpecError
 from nnrun.record import run as runs
 from nnrun.space import draws
-from nnrun.sweep import start
+from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import InProcess, News
 from nnrun.sweep.engine import Batch, Engine
 
@@ -154,9 +154,9 @@ class Broken(InProcess):
 def test_a_batch_that_fails_is_cut_until_the_trial_to_blame_stands_alone(
     write: Any, engine: Engine, tmp_path: Path
 ) -> None:
-    setting, folder = start.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
+    setting, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
     trainer = Broken(engine, "trial-005", RunError("a checkpoint is damaged"))
-    for _ in start.sweep(setting, folder, engine, trainer):
+    for _ in lifecycle.sweep(setting, folder, engine, trainer):
         pass
     records = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
     assert {one["trial"]: one["status"] for one in records} == {
@@ -168,12 +168,12 @@ def test_a_batch_that_fails_is_cut_until_the_trial_to_blame_stands_alone(
 def test_the_same_failure_in_all_of_the_first_trials_ends_it(
     write: Any, engine: Engine, tmp_path: Path
 ) -> None:
-    setting, folder = start.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
+    setting, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
     trainer = Broken(engine, "trial", RunError("ValueError: the user's layer is wrong"))
     with pytest.raises(
         SpecError, match="the first 3 trials failed in the same way: ValueError: the user's layer"
     ):
-        for _ in start.sweep(setting, folder, engine, trainer):
+        for _ in lifecycle.sweep(setting, folder, engine, trainer):
             pass
     assert runs.read_state(folder)["status"] == "failed"
     assert len((folder / "trials.jsonl").read_text().splitlines()) == 3

@@ -13,7 +13,7 @@ from nnrun import spec
 from nnrun.errors import MachineError, RunError, SpecError
 from nnrun.record import run as runs
 from nnrun.space import draws
-from nnrun.sweep import start
+from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import InProcess, News
 from nnrun.sweep.engine import Batch, Engine
 
@@ -64,22 +64,22 @@ def test_failures_here_and_there_do_not_end_a_sweep(write: Any, run: Any) -> Non
 
 def test_a_full_disk_ends_the_sweep_at_once(write: Any, engine: Engine, tmp_path: Path) -> None:
     """It is the fault of no run: looking for one would fail dozens of times more."""
-    setting, folder = start.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
+    setting, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
     trainer = Failing(engine, "trial", MachineError("no space left on device"))
     with pytest.raises(MachineError, match="no space left"):
-        list(start.sweep(setting, folder, engine, trainer))
+        list(lifecycle.sweep(setting, folder, engine, trainer))
     assert trainer.tried == 1
     assert runs.read_state(folder)["status"] == "failed"
-    list(start.sweep(setting, folder, engine, InProcess(engine)))
+    list(lifecycle.sweep(setting, folder, engine, InProcess(engine)))
     assert [one["status"] for one in records_of(folder)] == ["done"] * 6
 
 
 def test_a_batch_that_was_cut_stays_cut(write: Any, engine: Engine, tmp_path: Path) -> None:
-    setting, folder = start.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
+    setting, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
     trainer = Failing(engine, "trial-004", RunError("a checkpoint is damaged"))
-    list(start.sweep(setting, folder, engine, trainer))
+    list(lifecycle.sweep(setting, folder, engine, trainer))
     before, tried = records_of(folder), trainer.tried
-    list(start.sweep(setting, folder, engine, trainer))
+    list(lifecycle.sweep(setting, folder, engine, trainer))
     key = lambda one: one["trial"]  # noqa: E731
     assert sorted(records_of(folder), key=key) == sorted(before, key=key)
     assert trainer.tried == tried
@@ -153,7 +153,7 @@ def test_what_has_changed_since_is_told(write: Any, run: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), "data_digest": "another"}))
     told: list[str] = []
     engine = Engine(told.append)
-    list(start.sweep(start.go_on(sweep.folder, [], engine), sweep.folder, engine, InProcess(engine)))
+    list(lifecycle.sweep(lifecycle.go_on(sweep.folder, [], engine), sweep.folder, engine, InProcess(engine)))
     assert told == [
         f"{sweep.folder.name}: since the sweep began, the data have changed; its trials may differ by that"
     ]

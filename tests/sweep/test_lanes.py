@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnrun import driver, session
 from nnrun.record import checkpoint
 from nnrun.record.run import read_json
+from nnrun.runner import driver, session
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

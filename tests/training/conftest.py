@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nnrun import session
+from nnrun.runner import session
 from nnrun.types import Experiment
 
 NETS = {

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnrun import fit
+from nnrun.build import checks
 from nnrun.errors import MachineError
 from nnrun.training import feed as feed_module
 from nnrun.training import memory, order, reader
@@ -220,9 +220,9 @@ def test_what_does_not_fit_is_refused_with_a_remedy(
         like = one_like(made)
         arrays = jax.tree.leaves(like._replace(key=None))
         needed = data + 3 * sum(a.size * a.dtype.itemsize for a in arrays)
-        monkeypatch.setattr(fit, "free_memory", lambda free=needed: free)
-        fit.check_memory(made, like)
-        monkeypatch.setattr(fit, "free_memory", lambda free=needed - 1: free)
+        monkeypatch.setattr(checks, "free_memory", lambda free=needed: free)
+        checks.check_memory(made, like)
+        monkeypatch.setattr(checks, "free_memory", lambda free=needed - 1: free)
         remedy = "data.stream: true" if stream == "false" else "a smaller data.batch_size"
         with pytest.raises(MachineError, match=f"fewer train.seeds or {remedy}$"):
-            fit.check_memory(made, like)
+            checks.check_memory(made, like)

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from nnrun import __version__, console
+from nnrun import __version__
+from nnrun.commands import console
 from nnrun.errors import RunError, SpecError, one_line
 
 __all__ = [

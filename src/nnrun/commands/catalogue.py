@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nnrun import console
+from nnrun.commands import console
 from nnrun.commands._app import Json, app
 from nnrun.errors import SpecError, one_line
 from nnrun.spec import COMMON, schema
@@ -54,7 +54,8 @@ def _plot(kind: str | None, name: str | None) -> str:
     """A schedule over a run, as text."""
     if kind != "schedule" or not name:
         raise SpecError("list: --plot draws a schedule; write `nnrun list schedule cosine --plot`")
-    from nnrun import catalog, course
+    from nnrun import catalog
+    from nnrun.build import schedule
     from nnrun.duration import Clock
     from nnrun.report import plot
 
@@ -62,7 +63,7 @@ def _plot(kind: str | None, name: str | None) -> str:
     if name in catalog.names("schedule"):  # what must be written, so that there is something to see
         needed = [key for key in ("every", "period", "decay") if key in catalog.required("schedule", name)]
         text = "{" + ", ".join([f"name: {name}", *(f"{key}: 25%" for key in needed)]) + "}"
-    values = course.factors(text, Path.cwd(), Clock(1, 100, 1000), _COLUMNS)
+    values = schedule.factors(text, Path.cwd(), Clock(1, 100, 1000), _COLUMNS)
     return f"{text}\n{plot.curve(values.tolist(), ('start of the run', 'end'))}"
 
 
@@ -81,7 +82,7 @@ def init(
     """Write a commented starter spec that trains as it is."""
     from importlib.resources import files
 
-    from nnrun.record import fsio
+    from nnrun.storage import fsio
 
     if file.exists():
         raise SpecError(f"{one_line(file)}: already exists; write another name: nnrun init my_spec.yaml")

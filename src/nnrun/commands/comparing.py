@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnrun import console
+from nnrun.commands import console
 from nnrun.commands._app import Json, Root, app, resolved
 from nnrun.errors import RunError, SpecError, one_line
 
@@ -66,12 +66,12 @@ def _folders(texts: list[str], root: Path) -> Iterator[Path]:
 def _inside(folder: Path) -> list[Path]:
     """The runs of a sweep: those on fresh seeds or, while there are none, its trials; else the run itself."""
     from nnrun.record import run
-    from nnrun.report import sweep_folder
+    from nnrun.report.sweep.folder import is_sweep, ranked, read_sweep
 
-    if not sweep_folder.is_sweep(folder):
+    if not is_sweep(folder):
         return [folder]
-    sweep = sweep_folder.read_sweep(folder)
-    trials = sweep_folder.ranked(sweep.trials, sweep.rising)
+    sweep = read_sweep(folder)
+    trials = ranked(sweep.trials, sweep.rising)
     found = [
         folder / one.run for one in sweep.finals or trials if (folder / one.run / "resolved.yaml").is_file()
     ]
@@ -92,9 +92,9 @@ def _named(folders: list[Path]) -> list[tuple[str, Path]]:
 
 
 def _entry(name: str, folder: Path) -> Entry:
-    from nnrun.record import fsio
     from nnrun.report import side_by_side
     from nnrun.spec import yaml12
+    from nnrun.storage import fsio
 
     file = resolved(folder)
     tree = yaml12.parse(fsio.read_file(file), str(file))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nnrun import console
+from nnrun.commands import console
 from nnrun.commands._app import (
     Device,
     Json,
@@ -68,9 +68,9 @@ def ensemble(
     folder, account = make.make(members, wish, runs_root, output, console.warn, show)
     if as_json:
         return console.print_json({"run_dir": str(folder), **account})
-    from nnrun.report import ensembles
+    from nnrun.report.ensemble import tables
 
-    return console.show(*ensembles.view(account), f"run folder: {one_line(folder)}")
+    return console.show(*tables.view(account), f"run folder: {one_line(folder)}")
 
 
 @app.command()
@@ -100,7 +100,7 @@ def predict(
     name, step, parameters = pointer.split(run_name, runs_root)
     folder = run.resolve(name, runs_root)
     prepare_device(device, resolved(folder), [])
-    from nnrun import prediction
+    from nnrun.ensemble import prediction
 
     prediction.check_output(output)
     show = counting(quiet or as_json)

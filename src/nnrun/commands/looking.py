@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nnrun import console
+from nnrun.commands import console
 from nnrun.commands._app import Json, Root, RunName, app
 from nnrun.errors import RunError, one_line
 
@@ -38,10 +38,11 @@ def ls(
 def show(run_name: RunName, runs_root: Root = Path("runs"), as_json: Json = False) -> None:
     """Show one run: its metrics, curves, checkpoints, and where it came from; of a sweep its answer."""
     from nnrun.record import run
-    from nnrun.report import sweep_folder, table
+    from nnrun.report import table
+    from nnrun.report.sweep.folder import is_sweep
 
     folder = run.resolve(run_name, runs_root)
-    if sweep_folder.is_sweep(folder):
+    if is_sweep(folder):
         return _show_sweep(folder, as_json)
     return console.print_json(table.describe(folder)) if as_json else console.show(table.show_view(folder))
 
@@ -49,7 +50,7 @@ def show(run_name: RunName, runs_root: Root = Path("runs"), as_json: Json = Fals
 def _show_sweep(folder: Path, as_json: bool) -> None:
     """The answer so far, from the sweep's records as they are now."""
     from nnrun.record import run
-    from nnrun.report import answer
+    from nnrun.report.sweep import answer
 
     status, report = run.status(folder), folder / "report.html"
     if as_json:

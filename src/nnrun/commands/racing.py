@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnrun import console
+from nnrun.commands import console
 from nnrun.commands._app import Device, Json, Quiet, Root, app, prepare_device, resolved, settle
 from nnrun.errors import SpecError, one_line
 
 if TYPE_CHECKING:
-    from nnrun.race.course import Path as Course
     from nnrun.race.ground import Ground
+    from nnrun.race.trajectory import Path as Course
 
 __all__ = ["race"]
 
@@ -62,7 +62,8 @@ def race(
         from nnrun.race import ground
 
         place = ground.of_surface(surface, Path.cwd())
-    from nnrun import session, signals
+    from nnrun import signals
+    from nnrun.runner import session
 
     with signals.deferred(), session.precision(place.precision):
         paths = _paths(place, optimizers or [], steps, seed, quiet or as_json)
@@ -77,21 +78,21 @@ def race(
 
 
 def _paths(place: Ground, optimizers: list[str], steps: int, seed: int, quiet: bool) -> list[Course]:
-    from nnrun.race import course, entrants
+    from nnrun.race import entrants, trajectory
 
     known = optimizers or entrants.LECTURE
     racers = [entrants.entrant(text, Path.cwd(), steps, place.rates) for text in known]
     paths = []
     with console.counting("racing", len(racers), quiet) as tick:
         for one in racers:
-            paths.append(course.run(place.surface, one.label, one.make, one.rates, steps, seed))
+            paths.append(trajectory.run(place.surface, one.label, one.make, one.rates, steps, seed))
             tick()
     return paths
 
 
 def _draw(place: Ground, paths: list[Course], output: Path, quiet: bool) -> None:
     from nnrun.race import draw
-    from nnrun.record import fsio
+    from nnrun.storage import fsio
 
     with console.counting("drawing", None, quiet) as tick:
         content = draw.draw(place.surface, paths, place.title, output.suffix, tick, place.grid, place.marks)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnrun import console
+from nnrun.commands import console
 from nnrun.commands._app import Device, Json, Quiet, Root, app, settle
 from nnrun.errors import RunError, SpecError, one_line
 
 if TYPE_CHECKING:
-    from nnrun.sweep.setting import Setting
+    from nnrun.sweep.plan import Setting
 
 __all__ = ["sweep"]
 
@@ -68,14 +68,14 @@ def sweep(
     if dry_run:
         assert spec is not None
         return _rehearse(spec, changes, engine, as_json)
-    from nnrun.sweep import start
+    from nnrun.sweep import lifecycle
 
     trainer = _trainer(engine, jobs, on)  # a cluster that does not answer must leave nothing behind
     if folder is None:
         assert spec is not None
-        setting, folder = start.begin(spec, changes, engine, run_dir, runs_root)
+        setting, folder = lifecycle.begin(spec, changes, engine, run_dir, runs_root)
     else:
-        setting = start.go_on(folder, changes, engine)
+        setting = lifecycle.go_on(folder, changes, engine)
     return _train(setting, folder, engine, trainer, quiet, as_json)
 
 
@@ -119,14 +119,14 @@ def _trainer(engine: Any, jobs: int, on: str | None) -> Any:
 
 
 def _train(setting: Setting, folder: Path, engine: Any, trainer: Any, quiet: bool, as_json: bool) -> None:
-    from nnrun.report import answer
-    from nnrun.sweep import start
-    from nnrun.sweep.board import Progress
+    from nnrun.report.sweep import answer
+    from nnrun.sweep import lifecycle
+    from nnrun.sweep.progress import Progress
 
     failed = 0
     with console.sweep_view(quiet or as_json) as view:
         progress = None
-        for course, news in start.sweep(setting, folder, engine, trainer):
+        for course, news in lifecycle.sweep(setting, folder, engine, trainer):
             progress = progress or Progress(course)
             view(progress.board(news))
             failed = sum(one["status"] == "failed" for one in course.records.values())
@@ -150,9 +150,9 @@ def _train(setting: Setting, folder: Path, engine: Any, trainer: Any, quiet: boo
 
 
 def _rehearse(spec: Path, changes: list[str], engine: Any, as_json: bool) -> None:
-    from nnrun.sweep import file, rehearsal, setting
+    from nnrun.sweep import dry_run, file, plan
 
-    found = rehearsal.rehearse(setting.settle(file.read(spec, changes), engine), engine)
+    found = dry_run.rehearse(plan.settle(file.read(spec, changes), engine), engine)
     if as_json:
-        return console.print_json(rehearsal.as_json(found))
-    return console.show(*rehearsal.tables(found))
+        return console.print_json(dry_run.as_json(found))
+    return console.show(*dry_run.tables(found))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nnrun import console
+from nnrun.commands import console
 from nnrun.commands._app import (
     Device,
     Exact,
@@ -42,7 +42,7 @@ def train(
 ) -> None:
     """Train what a spec describes, in a new run folder."""
     prepare_device(device, spec, overrides or [])
-    from nnrun import session
+    from nnrun.runner import session
 
     prepared = session.prepare(spec, overrides or [])
     folder = session.create(prepared, run_dir, runs_root)
@@ -68,7 +68,7 @@ def resume(
         return console.report(folder, as_json)
     run.check_free(folder)  # at once, before anything slow
     prepare_device(device, resolved(folder), [])
-    from nnrun import session
+    from nnrun.runner import session
 
     return console.watch(session.reopen(folder, console.warn, exact), folder, quiet, as_json)
 
@@ -90,9 +90,9 @@ def evaluate(
 
     folder = run.resolve(run_name, runs_root)
     prepare_device(device, resolved(folder), [])
-    from nnrun import evaluation
     from nnrun.ensemble import reading
     from nnrun.report import summary, table
+    from nnrun.runner import evaluation
 
     if reading.is_ensemble(folder):
         if samples:

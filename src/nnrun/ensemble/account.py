@@ -12,8 +12,8 @@ from nnrun.ensemble.average import Average, log_softmax, softmax
 from nnrun.ensemble.gains import Halves, gains
 from nnrun.ensemble.predict import Predicted
 from nnrun.ensemble.scores import Judge, targets_of
-from nnrun.report.calibration import fit_temperature, reliability, scaled
-from nnrun.report.gain import spread, subsets
+from nnrun.statistics.calibration import fit_temperature, reliability, scaled
+from nnrun.statistics.gain import spread, subsets
 
 __all__ = ["CALIBRATION", "Blend", "account", "best_first", "mean_of", "own_outputs", "scores_of"]
 

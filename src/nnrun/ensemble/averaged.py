@@ -12,11 +12,11 @@ from pathlib import Path
 
 import jax
 
-from nnrun import session
 from nnrun.ensemble.member import Member, check_average, stored
 from nnrun.ensemble.models import Model, by_model, open_model
 from nnrun.record import checkpoint
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.runner import session
 from nnrun.training import flat
 from nnrun.training.averages import compile_averages
 from nnrun.training.feed import Feed, make_feed

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnrun.ensemble.scores import Judge
-from nnrun.report.gain import resampled, spread, together
+from nnrun.statistics.gain import resampled, spread, together
 
 __all__ = ["Halves", "gains"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnrun import session, signals
+from nnrun import signals
 from nnrun.ensemble.account import Blend, account, best_first, scores_of
 from nnrun.ensemble.average import PARAMETERS, PREDICTIONS, softmax
 from nnrun.ensemble.averaged import settled
@@ -21,9 +21,10 @@ from nnrun.ensemble.scores import Judge, make_judge
 from nnrun.ensemble.work import Wish, Work
 from nnrun.ensemble.write import building, finite, publish, write_member, write_run
 from nnrun.errors import RunError, SpecError, one_line
-from nnrun.evaluation import SPLITS
-from nnrun.record import fsio
-from nnrun.report.ensemble_page import page, pictures
+from nnrun.report.ensemble.page import page, pictures
+from nnrun.runner import session
+from nnrun.runner.evaluation import SPLITS
+from nnrun.storage import fsio
 
 __all__ = ["HOW", "check_wish", "make"]
 

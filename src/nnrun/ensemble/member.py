@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnrun.errors import RunError, one_line
-from nnrun.evaluation import load_checkpoint
-from nnrun.record import checkpoint, fsio, run
+from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.pack import ARRAYS
+from nnrun.runner.evaluation import load_checkpoint
 from nnrun.spec.schema import nearest
+from nnrun.storage import fsio
 
 __all__ = ["Member", "check_average", "load", "make_member", "stored"]
 

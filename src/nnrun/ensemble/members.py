@@ -14,7 +14,7 @@ from nnrun.ensemble.member import Member, load, make_member
 from nnrun.errors import Interrupted, RunError, SpecError, one_line
 from nnrun.record import checkpoint, pointer, run
 from nnrun.record.checkpoint import Checkpoint
-from nnrun.report.sweep_folder import is_sweep
+from nnrun.report.sweep.folder import is_sweep
 
 __all__ = ["RECORD", "apart", "check_choice", "find"]
 

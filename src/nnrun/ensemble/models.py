@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nnrun import session
 from nnrun.errors import RunError, one_line
-from nnrun.record import checkpoint, fsio, run
+from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.runner import session
 from nnrun.spec import yaml12
+from nnrun.storage import fsio
 from nnrun.training import flat, programs
 from nnrun.training.outputs import Outputs, compile_outputs, essential
 from nnrun.types import Experiment, State

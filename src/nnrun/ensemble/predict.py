@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun import session
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.models import Model, by_model, open_model, state_of, task
 from nnrun.errors import RunError, SpecError, one_line
-from nnrun.record import fsio
+from nnrun.runner import session
+from nnrun.storage import fsio
 from nnrun.training.outputs import BATCH
 from nnrun.types import Examples
 

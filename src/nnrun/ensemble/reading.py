@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnrun import results, session, signals
+from nnrun import signals
 from nnrun.ensemble.average import PREDICTIONS, Average, name_of
 from nnrun.ensemble.averaged import averaged
 from nnrun.ensemble.member import load
@@ -19,10 +19,12 @@ from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.ensemble.predict import batches
 from nnrun.ensemble.scores import Judge, make_judge, targets_of
 from nnrun.errors import RunError, SpecError, one_line
-from nnrun.evaluation import SPLITS
-from nnrun.record import fsio, run
+from nnrun.record import run
 from nnrun.record.pack import ARRAYS
 from nnrun.rows import Rows
+from nnrun.runner import session, summary
+from nnrun.runner.evaluation import SPLITS
+from nnrun.storage import fsio
 
 __all__ = ["Ensemble", "Said", "evaluate_ensemble", "is_ensemble", "mean_for", "read"]
 
@@ -155,7 +157,7 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
         {"run_dir": str(member), "step": load(member, which).step, "metrics": alone[i]}
         for i, member in enumerate(ensemble.members)
     ]
-    averages = results.average([{which: one["metrics"]} for one in runs], sections=(which,))
+    averages = summary.average([{which: one["metrics"]} for one in runs], sections=(which,))
     return {
         "run_dir": str(folder),
         "split": split,

@@ -25,9 +25,10 @@ import numpy as np
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.members import RECORD
 from nnrun.errors import NnrunError
-from nnrun.record import checkpoint, fsio, provenance, run
+from nnrun.record import checkpoint, provenance, run
 from nnrun.record.checkpoint import Checkpoint
-from nnrun.report.ensembles import ACCOUNT
+from nnrun.report.ensemble.tables import ACCOUNT
+from nnrun.storage import fsio
 
 __all__ = ["building", "finite", "publish", "write_average", "write_member", "write_run"]
 

@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 from scipy.ndimage import zoom
 
-from nnrun.race.course import Path
+from nnrun.race.trajectory import Path
 from nnrun.types import Surface
 
 __all__ = ["GRID", "draw"]

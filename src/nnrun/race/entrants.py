@@ -11,11 +11,11 @@ import numpy as np
 from jax import Array
 
 from nnrun import catalog
+from nnrun.build.optimizer import MisfitError, learning_rate, make_method
 from nnrun.catalog import bound
 from nnrun.duration import Clock
 from nnrun.errors import SpecError, one_line
-from nnrun.method import MisfitError, learning_rate, make_method
-from nnrun.race.course import RATES
+from nnrun.race.trajectory import RATES
 from nnrun.types import Method, Surface
 
 __all__ = ["LECTURE", "Entrant", "entrant", "surface"]

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun import session
 from nnrun.errors import SpecError, one_line
 from nnrun.race import entrants, plane
-from nnrun.race.course import RATES
+from nnrun.race.trajectory import RATES
+from nnrun.runner import session
 from nnrun.types import Surface
 
 __all__ = ["Ground", "of_run", "of_surface"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from nnrun.race.course import Path
+from nnrun.race.trajectory import Path
 from nnrun.types import Surface
 
 __all__ = ["record", "table"]

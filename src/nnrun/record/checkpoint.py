@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from nnrun.errors import RunError, one_line
-from nnrun.record import fsio
 from nnrun.record.pack import ARRAYS, MANIFEST, Checkpoint, NewerFormat, dtype, pack, unpack, unseal
+from nnrun.storage import fsio
 
 __all__ = ["Checkpoint", "check_structure", "load", "load_latest", "prune", "save", "steps"]
 

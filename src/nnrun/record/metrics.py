@@ -15,7 +15,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 
 from nnrun.errors import RunError, one_line
-from nnrun.record import fsio
+from nnrun.storage import fsio
 
 __all__ = ["columns", "line", "read"]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from nnrun.errors import RunError, SpecError, one_line
-from nnrun.record import fsio
-from nnrun.record.lock import is_locked, lock
+from nnrun.storage import fsio
+from nnrun.storage.lock import is_locked, lock
 
 __all__ = [
     "STATUSES",

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from nnrun.errors import RunError
 from nnrun.record import run
-from nnrun.report.comparison import Comparison, compare_all, interval
 from nnrun.report.summary import read_summary
-from nnrun.report.verdict import gap, level, pair_sentence
+from nnrun.report.sweep.verdict import gap, level, pair_sentence
+from nnrun.statistics.compare import Comparison, compare_all, interval
 
 __all__ = ["Entry", "SideBySide", "Value", "differing", "flat", "read_entry", "side_by_side", "value"]
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from nnrun.report.side_by_side import Entry, SideBySide, value
 from nnrun.report.summary import some_of
-from nnrun.report.verdict import level, span
+from nnrun.report.sweep.verdict import level, span
 
 __all__ = ["as_csv", "as_data", "as_markdown", "as_table"]
 

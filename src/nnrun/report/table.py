@@ -15,7 +15,7 @@ from rich.text import Text
 
 from nnrun.errors import NnrunError, RunError, one_line
 from nnrun.record import checkpoint, metrics, run
-from nnrun.report import ensembles
+from nnrun.report.ensemble import tables
 from nnrun.report.live import sparkline
 from nnrun.report.summary import finished, number, read_summary, seeds_line, some_of
 
@@ -166,8 +166,8 @@ def show_view(folder: Path) -> Group:
         step = newest.pop("step")
         parts.append(Text(f"reached  step {step}, epoch {newest.pop('epoch', 0):.4g}"))
         parts.append(metric_table({"newest": newest}))
-    if (folder / ensembles.ACCOUNT).is_file():
-        parts += ensembles.view(run.read_json(folder / ensembles.ACCOUNT))
+    if (folder / tables.ACCOUNT).is_file():
+        parts += tables.view(run.read_json(folder / tables.ACCOUNT))
     parts += _curves(folder)
     if found.get("best"):
         best = found["best"]

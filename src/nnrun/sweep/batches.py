@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from nnrun.errors import Interrupted, MachineError, NnrunError, one_line
-from nnrun.record import fsio, run
+from nnrun.record import run
+from nnrun.storage import fsio
 from nnrun.sweep.engine import Batch, Engine, many_files
 
 __all__ = ["InProcess", "News", "Trainer", "carry_out", "is_done", "seconds_of"]

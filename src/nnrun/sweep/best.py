@@ -7,8 +7,8 @@ from typing import Any
 
 from nnrun import catalog
 from nnrun.catalog import Spec, bound
-from nnrun.record import fsio
 from nnrun.spec import BLOCKS, yaml12
+from nnrun.storage import fsio
 
 __all__ = ["write_best"]
 

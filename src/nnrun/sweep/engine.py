@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nnrun import build, catalog, driver, spec
+from nnrun import build, catalog, spec
 from nnrun.build import structure_of
 from nnrun.catalog import Spec, user_code
-from nnrun.driver import Progress
 from nnrun.record import run
-from nnrun.session import precision
-from nnrun.standing import group_of
+from nnrun.runner import driver
+from nnrun.runner.driver import Progress
+from nnrun.runner.session import precision
+from nnrun.runner.status import group_of
 from nnrun.training import shards
 from nnrun.training.shards import Compiled, Shards
 from nnrun.types import Dataset, Experiment

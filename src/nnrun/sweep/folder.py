@@ -15,11 +15,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nnrun import build, session
+from nnrun import build
 from nnrun.catalog import Spec
 from nnrun.errors import NnrunError, RunError, one_line
-from nnrun.record import fsio, run
+from nnrun.record import run
+from nnrun.runner import session
 from nnrun.spec import yaml12
+from nnrun.storage import fsio
 from nnrun.sweep.file import SweepFile, read
 from nnrun.types import Experiment
 

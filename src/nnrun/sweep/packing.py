@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nnrun.session import precision
+from nnrun.runner.session import precision
 from nnrun.sweep.engine import Batch, Engine
 from nnrun.sweep.width import width_of
 

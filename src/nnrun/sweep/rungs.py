@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnrun.record import fsio, run
+from nnrun.record import run
+from nnrun.runner.status import group_of
 from nnrun.space import Point, draws
-from nnrun.standing import group_of
-from nnrun.sweep import exploit, outcome
+from nnrun.storage import fsio
+from nnrun.sweep import exploit, records
 from nnrun.sweep.engine import Batch, Engine
 from nnrun.sweep.packing import pack
-from nnrun.sweep.setting import Setting
+from nnrun.sweep.plan import Setting
 from nnrun.sweep.stages import pairs_of, rung_steps, survivors, trial_value
 from nnrun.sweep.trials import Trial, seeds_of, trial_spec, values_at
 
@@ -78,7 +79,7 @@ class Rungs:
         missing = [one for one in runs if one not in known]
         if missing:
             width = self.setting.file.sweep.width
-            going = [one for one in missing if not outcome.is_settled(self.root / one)]
+            going = [one for one in missing if not records.is_settled(self.root / one)]
             lanes = {one: self._batches[one][-1].lanes for one in going} if leave else None
             new = pack(name, going, self.engine, self.root, width, untils, leave, lanes)
             fsio.write_json(file, {"runs": missing, "batches": [one._asdict() for one in new]})
@@ -91,11 +92,11 @@ class Rungs:
     def is_over(self, trial: Trial) -> bool:
         """Whether a trial has come to its end; with exploiting, none has before the last stage."""
         early = self.setting.search.explore is not None and not self._last
-        return not early and outcome.is_settled(self.root / trial.run)
+        return not early and records.is_settled(self.root / trial.run)
 
     def seconds(self, trial: Trial) -> float:
         """The trial's share of the time of its batches."""
-        return outcome.share_of_seconds(self.root, self._batches.get(trial.run, []), trial.run)
+        return records.share_of_seconds(self.root, self._batches.get(trial.run, []), trial.run)
 
     def settings(self, trial: Trial) -> dict[str, Any]:
         """What the trial ended with."""

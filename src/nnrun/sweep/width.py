@@ -15,8 +15,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from nnrun.build.checks import check_memory
 from nnrun.errors import MachineError
-from nnrun.fit import check_memory
 from nnrun.training.programs import one_like
 from nnrun.types import Experiment
 

@@ -1,0 +1,189 @@
+"""Whether the parts of an experiment fit together and into the machine, found out before anything is created."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nnrun.build.augment import is_augmented
+from nnrun.catalog import Spec
+from nnrun.catalog.bound import Bound
+from nnrun.duration import Clock, Duration
+from nnrun.errors import MachineError, one_line
+from nnrun.build.optimizer import MisfitError
+from nnrun.optimizer._paths import name_of
+from nnrun.spec.schema import nearest
+from nnrun.training.feed import block_bytes
+from nnrun.training.memory import free_memory
+from nnrun.training.programs import one_like
+from nnrun.training.sampled import is_noisy
+from nnrun.training.step import make_step
+from nnrun.types import Batch, Experiment, State
+
+__all__ = [
+    "check_durations",
+    "check_memory",
+    "check_method",
+    "check_model",
+    "check_step",
+    "checked",
+]
+
+Result = TypeVar("Result")
+
+
+def checked(spec: Spec, path: tuple[str | int, ...], function: Callable[[], Result]) -> Result:
+    """function(), a ValueError in it as the SpecError for the block at `path`."""
+    try:
+        return function()
+    except MisfitError as error:
+        raise spec.fail(error.path, str(error)) from None
+    except ValueError as error:
+        raise spec.fail(path, str(error).strip().partition("\n")[0]) from error
+
+
+def check_durations(spec: Spec, clock: Clock) -> None:
+    """Refuses schedules and averages that would begin after the end of the run."""
+    rest = clock.total - spec.schedule.common["warmup"].steps(clock)
+    averages = zip(spec.document.lists["average"], spec.average, strict=True)
+    blocks = [(path, block, clock.total) for (path, _), block in averages]
+    for path, block, most in [(("schedule",), spec.schedule, rest), *blocks]:
+        for key, value in block.options.items():
+            if isinstance(value, Duration) and value.steps(clock) > most:
+                what = f"{value} is {value.steps(clock)} steps, and the run has {most}"
+                after = " after the warm-up" if most < clock.total else ""
+                raise spec.fail(
+                    (*path, key), f"{what}{after}; write a shorter one or a longer train.duration"
+                )
+
+
+def check_method(spec: Spec, experiment: Experiment) -> State:
+    """Refuses an optimizer that cannot work with this model, these batches or this schedule.
+
+    Returns the state before the first step as shapes, which takes a moment to find.
+    """
+    state = checked(spec, ("optimizer",), lambda: one_like(experiment))
+    names = [name_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(state.params)]
+    _check_patterns(spec, spec.optimizer, names, ("optimizer",))
+    if any(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in jax.tree.leaves(state.memory)):
+        message = (
+            f"{spec.optimizer.name} remembers a random key, which a checkpoint cannot hold; write another one"
+        )
+        raise spec.fail(("optimizer", "name"), message)
+    step = jnp.zeros((), jnp.int32)
+    reaction = experiment.schedule(experiment.knobs).init()
+    if experiment.rate(experiment.knobs, reaction, step) is None:
+        _check_no_schedule(spec)
+    if experiment.method(experiment.knobs, reaction, step).exact:
+        _check_exact(spec, experiment)
+    return state
+
+
+def _check_exact(spec: Spec, experiment: Experiment) -> None:
+    """Refuses mini-batches and noise."""
+    name, plan = spec.optimizer.name, experiment.plan
+    watch = "to watch it fail, optimizer.allow_noise: true"
+    if plan.steps_per_epoch > 1:
+        size, all_of_them = plan.batch_size, len(experiment.dataset.train.y)
+        message = (
+            f"{name} learns the curvature by comparing gradients from step to step, and batches of {size} of "
+            f"{all_of_them} examples change the function under it; write data.batch_size: full, or {watch}"
+        )
+        raise spec.fail(("optimizer", "name"), message)
+    if is_noisy(experiment):
+        message = (
+            f"{name} learns the curvature by comparing gradients from step to step, and the noise of "
+            f"{spec.model.name} (dropout and the like) changes the function under it; switch it off, or {watch}"
+        )
+        raise spec.fail(("optimizer", "name"), message)
+    if is_augmented(experiment):
+        message = (
+            f"{name} learns the curvature by comparing gradients from step to step, and augmentation shows other "
+            f"examples at each; leave augment out, or {watch}"
+        )
+        raise spec.fail(("optimizer", "name"), message)
+
+
+def _check_no_schedule(spec: Spec) -> None:
+    for key, idle in (
+        ("name", spec.schedule.name == "constant"),
+        ("warmup", spec.schedule.common["warmup"].amount == 0),
+    ):
+        if not idle:
+            message = f"{spec.optimizer.name} has no learning rate that a schedule could change; leave it out"
+            raise spec.fail(("schedule", key), message)
+
+
+def _check_patterns(spec: Spec, block: Bound, names: list[str], path: tuple[str, ...]) -> None:
+    """Every pattern of a parameter's name must fit one, or it is misspelt."""
+    written = {**block.common, **block.options}
+    for key in ("adam_only", "decay_only", "rates"):
+        for pattern in written.get(key) or ():
+            if not any(fnmatchcase(name, pattern) for name in names):
+                message = f"no parameter fits {one_line(repr(pattern), 60)}; {nearest(pattern, names)}"
+                raise spec.fail((*path, key), message)
+    if written.get("decay_only") and not written.get("weight_decay"):
+        raise spec.fail((*path, "decay_only"), "nothing decays; add weight_decay: 0.01 or leave it out")
+    for key, inner in block.options.items():
+        if isinstance(inner, Bound):
+            _check_patterns(spec, inner, names, (*path, key))
+
+
+def check_model(spec: Spec, experiment: Experiment, outputs: int) -> None:
+    """Traces the model once, so that shapes that do not fit are found before anything is created."""
+    x = experiment.dataset.train.x
+    batch = jax.ShapeDtypeStruct((2, *x.shape[1:]), jnp.zeros(()).dtype)
+
+    def run(x: jax.Array) -> jax.Array:
+        model = experiment.model(experiment.knobs)
+        params, stats, _ = model.init(jax.random.key(0), x.shape[1:])
+        return model.apply(params, stats, x, jax.random.key(1), jnp.ones(2))[0]
+
+    try:
+        y = jax.eval_shape(run, batch)
+    except (ValueError, TypeError) as error:
+        message = str(error).strip().partition("\n")[0]
+        raise spec.fail(
+            ("model",), f"{spec.model.name} on inputs of shape {x.shape[1:]}: {message}"
+        ) from error
+    if y.shape != (2, outputs):
+        message = f"{spec.model.name} puts out shape {y.shape[1:]} per example, the data needs ({outputs},)"
+        raise spec.fail(("model",), f"{message}; end with {outputs} outputs")
+
+
+def check_memory(experiment: Experiment, like: State) -> None:
+    """Refuses what cannot fit: the data once, and per run the state before and after a chunk, and gradients.
+
+    Of data that are streamed, what is on its way; they are read by as many threads as have seeds to train.
+    """
+    leaves = jax.tree.leaves(like._replace(key=None))
+    state = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
+    parts = experiment.dataset.train, experiment.dataset.val, experiment.dataset.test
+    data = sum(part.y.nbytes + (part.x.nbytes if isinstance(part.x, np.ndarray) else 0) for part in parts)
+    readers = min(len(experiment.plan.seeds), os.cpu_count() or 1)
+    data += readers * block_bytes(experiment.dataset.train, experiment.plan.batch_size)
+    needed = data + 3 * state * len(experiment.plan.seeds)
+    free = free_memory()
+    if free is not None and needed > free:
+        held = isinstance(experiment.dataset.train.x, np.ndarray)
+        hint = " or data.stream: true" if held else " or a smaller data.batch_size"
+        raise MachineError(
+            f"the run needs about {needed / 2**30:.1f} GiB (data {data / 2**30:.1f}, parameters and optimizer "
+            f"{needed / 2**30 - data / 2**30:.1f}) and {free / 2**30:.1f} GiB are free; "
+            f"use a smaller model, fewer train.seeds{hint}"
+        )
+
+
+def check_step(experiment: Experiment, like: State) -> None:
+    """Traces a whole step, so that an optimizer or loss of the user's that fails does so before anything exists."""
+    plan, train = experiment.plan, experiment.dataset.train
+    x, y = (jax.ShapeDtypeStruct((plan.batch_size, *part.shape[1:]), part.dtype) for part in train)
+    weight = jax.ShapeDtypeStruct((plan.batch_size,), jnp.zeros(()).dtype)
+    batch: Any = (x, y, weight)
+    jax.eval_shape(make_step(experiment), like, Batch(*batch))

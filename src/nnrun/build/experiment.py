@@ -1,0 +1,224 @@
+"""From a Spec to an Experiment.  This is the last place that sees a Spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nnrun import catalog
+from nnrun.build.augment import check_augment
+from nnrun.catalog import Spec, bound, user_code
+from nnrun.data._prepare import prepare
+from nnrun.duration import Clock, Duration
+from nnrun.build.checks import check_durations, check_memory, check_method, check_model, check_step, checked
+from nnrun.layer._noise import noise_key
+from nnrun.build.optimizer import learning_rate, make_method
+from nnrun.build.model import make_model
+from nnrun.build.plan import average_names, make_plan, validation_metric
+from nnrun.schedule._cycles import Cycles
+from nnrun.schedule._warmup import warmed_up
+from nnrun.training.memory import room_for_data
+from nnrun.types import Augmentation, Average, Dataset, Experiment, Loss, Plan, Reactive, Tree
+
+__all__ = ["build", "data_of", "knobs_of", "resolved", "structure_of"]
+
+_NO_CLOCK = Clock(1, 1, 0)  # for blocks whose options hold no durations
+
+
+def build(spec: Spec, dataset: Dataset | None = None) -> Experiment:
+    """Reads and checks the data, and turns the spec into functions and arrays.
+
+    dataset   of the spec's data block, where it has been read before (`data_of` tells)
+    Raises SpecError where the parts do not fit together, DataError for bad data, MachineError where the
+    machine's memory cannot hold it.
+    """
+    try:
+        return _build(spec, dataset or _dataset(spec))
+    except bound.WrongResultError as error:
+        raise spec.fail((error.kind,) if hasattr(spec, error.kind) else ("model",), str(error)) from None
+
+
+def data_of(spec: Spec) -> str:
+    """What a spec's dataset follows from: equal for specs that have the same one."""
+    block = bound.structure(spec.data, fixed=True)
+    return repr(
+        {key: block[key] for key in block if key not in ("batch_size", "bootstrap")}
+        | {"in": spec.document.folder}
+    )
+
+
+def _dataset(spec: Spec) -> Dataset:
+    source = bound.call(spec.data, {}, _NO_CLOCK)
+    common = spec.data.common
+    return prepare(
+        source,
+        validation=common["validation"],
+        test=common["test"],
+        split_seed=common["split_seed"],
+        examples=common["examples"],
+        room=room_for_data(common["stream"]),
+    )
+
+
+def _build(spec: Spec, dataset: Dataset) -> Experiment:
+    loss = _loss(spec, dataset, bound.knobs(spec.loss))
+    if loss.classifies != bool(dataset.classes):
+        other = "squared_error" if loss.classifies else "cross_entropy"
+        what = "numbers" if loss.classifies else "labels"
+        raise spec.fail(
+            ("loss",),
+            f"{spec.loss.name} does not fit: the targets of {spec.data.name} are {what}; write loss: {{name: {other}}}",
+        )
+    plan = make_plan(spec, dataset, loss)
+    clock = Clock(plan.batch_size, plan.steps_per_epoch, plan.steps)
+    check_durations(spec, clock)
+    outputs = len(dataset.classes) or 1
+    model, model_knobs = make_model(spec, clock, outputs)
+
+    def factor(knobs: Tree, reaction: Tree, step: jax.Array) -> jax.Array:
+        return _schedule(spec, knobs, clock).factor(reaction, step)
+
+    def rate(knobs: Tree, reaction: Tree, step: jax.Array) -> jax.Array | None:
+        base = learning_rate(spec.optimizer, knobs["optimizer"])
+        return None if base is None else jnp.asarray(base * factor(knobs, reaction, step), float)
+
+    experiment = Experiment(
+        model=lambda knobs: model(knobs["model"]),
+        loss=lambda knobs: _loss(spec, dataset, knobs["loss"]),
+        penalty=lambda knobs: _penalty(spec, knobs["penalty"], clock),
+        schedule=lambda knobs: _schedule(spec, knobs, clock),
+        method=lambda knobs, reaction, step: make_method(
+            spec.optimizer, knobs["optimizer"], factor(knobs, reaction, step), clock
+        ),
+        rate=rate,
+        averages=lambda knobs: _averages(spec, knobs["average"], clock),
+        augment=lambda knobs: _augment(spec, knobs["augment"], clock),
+        noise=lambda key: noise_key(key, spec.train.random),
+        knobs=knobs_of(spec, model_knobs),
+        dataset=dataset,
+        plan=plan,
+    )
+    plan = _with_cycles(spec, _with_reaction(spec, experiment, loss), clock)
+    experiment = experiment._replace(plan=plan)
+    check_augment(spec, experiment)
+    check_model(spec, experiment, outputs)
+    like = check_method(spec, experiment)
+    if catalog.user_names(spec):  # ours have tests of their own; tracing takes a moment
+        check_step(experiment, like)
+    check_memory(experiment, like)
+    return experiment
+
+
+def knobs_of(spec: Spec, model_knobs: Tree | None = None) -> Tree:
+    """The knobs of a spec, with the structure of Experiment.knobs.
+
+    model_knobs   those of the model, where they are not those of its block
+    """
+    return {
+        "model": bound.knobs(spec.model) if model_knobs is None else model_knobs,
+        **{key: bound.knobs(getattr(spec, key)) for key in ("loss", "optimizer", "schedule")},
+        **{key: [bound.knobs(one) for one in getattr(spec, key)] for key in spec.document.lists},
+    }
+
+
+def structure_of(spec: Spec) -> dict[str, Any]:
+    """What one compiled program is made for: the spec without its knobs, its seeds and its name.
+
+    Specs of the same structure have the same data, and their runs can be lanes of one population.  The floats of
+    the user's own model count as structure, because a module of Flax or Equinox has no knobs.
+    """
+    train = {key: str(value) for key, value in spec.train if key not in ("seed", "seeds")}
+    return {
+        **{key: bound.structure(getattr(spec, key)) for key in ("data", "loss", "optimizer", "schedule")},
+        "model": bound.structure(spec.model, fixed=user_code.is_user_name(spec.model.name)),
+        **{key: [bound.structure(one) for one in getattr(spec, key)] for key in spec.document.lists},
+        "train": train,
+        "checkpoint": {key: str(value) for key, value in spec.checkpoint},
+        "folder": str(spec.document.folder),
+    }
+
+
+def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
+    """The spec as YAML data with every default filled in; what a default depends on is settled."""
+
+    def section(model: Any) -> Any:
+        return {key: str(value) if isinstance(value, Duration) else value for key, value in model}
+
+    plan = experiment.plan
+    train = section(spec.train)
+    if spec.train.early_stopping is not None:
+        train["early_stopping"] = {**section(spec.train.early_stopping), "metric": plan.patience_metric}
+    return {
+        "name": spec.name,
+        **{
+            key: bound.plain(getattr(spec, key)) for key in ("data", "model", "loss", "optimizer", "schedule")
+        },
+        **{key: [bound.plain(one) for one in getattr(spec, key)] for key in spec.document.lists},
+        "train": train,
+        "checkpoint": {**section(spec.checkpoint), "best": plan.judge},
+    }
+
+
+def _loss(spec: Spec, dataset: Dataset, knobs: Tree) -> Loss:
+    return bound.call(spec.loss, knobs, _NO_CLOCK, target_scale=dataset.target_scale)
+
+
+def _with_reaction(spec: Spec, experiment: Experiment, loss: Loss) -> Plan:
+    """The plan with the metric that the schedule reacts to."""
+    path = ("schedule", "metric")
+    checked(spec, ("average",), lambda: experiment.averages(experiment.knobs))
+    schedule = checked(spec, ("schedule",), lambda: experiment.schedule(experiment.knobs))
+    if schedule.react is None:
+        return experiment.plan
+    name = validation_metric(spec, experiment.dataset, loss, schedule.metric or experiment.plan.judge, path)
+    if name is None:
+        message = f"{spec.schedule.name} needs a validation part; write data.validation: 0.1"
+        raise spec.fail(("schedule",), message)
+    return experiment.plan._replace(reacts_to=name)
+
+
+def _with_cycles(spec: Spec, plan: Plan, clock: Clock) -> Plan:
+    """The plan with the ends of the schedule's cycles, where their checkpoints are to be kept."""
+    if spec.checkpoint.keep != "cycle_ends":
+        return plan
+    warmup = spec.schedule.common["warmup"].steps(clock)
+    made = _made_schedule(spec, bound.knobs(spec.schedule), clock, warmup)
+    if not isinstance(made, Cycles):
+        remedy = "write schedule: {name: cosine_restarts, period: 20%}, or a number"
+        raise spec.fail(("checkpoint", "keep"), f"{spec.schedule.name} has no cycles; {remedy}")
+    return plan._replace(kept=tuple(warmup + end for end in made.ends))
+
+
+def _penalty(spec: Spec, knobs: list[Tree], clock: Clock) -> Callable[[Tree], jax.Array]:
+    """The sum of all penalties."""
+    parts = [bound.call(block, knob, clock) for block, knob in zip(spec.penalty, knobs, strict=True)]
+    return lambda params: sum((part(params) for part in parts), jnp.zeros(()))
+
+
+def _augment(spec: Spec, knobs: list[Tree], clock: Clock) -> list[Augmentation]:
+    return [bound.call(block, knob, clock) for block, knob in zip(spec.augment, knobs, strict=True)]
+
+
+def _averages(spec: Spec, knobs: list[Tree], clock: Clock) -> dict[str, Average]:
+    blocks = zip(average_names(spec), spec.average, knobs, strict=True)
+    return {name: bound.call(block, knob, clock) for name, block, knob in blocks}
+
+
+def _schedule(spec: Spec, knobs: Tree, clock: Clock) -> Reactive:
+    """The schedule of a spec behind its warm-up; one that has a fixed course remembers nothing."""
+    warmup = spec.schedule.common["warmup"].steps(clock)
+    made = _made_schedule(spec, knobs["schedule"], clock, warmup)
+    if isinstance(made, Reactive):
+        return made._replace(
+            factor=lambda memory, step: warmed_up(lambda s: made.factor(memory, s), warmup)(step)
+        )
+    fixed = warmed_up(made, warmup)
+    return Reactive(lambda: (), lambda memory, step: fixed(step))
+
+
+def _made_schedule(spec: Spec, knobs: Tree, clock: Clock, warmup: int) -> Any:
+    """What the schedule's function returns, which does not know of the warm-up before it."""
+    return bound.call(spec.schedule, knobs, clock, total=max(1, clock.total - warmup))

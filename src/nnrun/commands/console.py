@@ -1,0 +1,226 @@
+"""The terminal: printing, the live view, and how an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError, one_line
+
+if TYPE_CHECKING:
+    from nnrun.report.live import Shown
+    from nnrun.report.sweep import live
+    from nnrun.runner import driver, session
+
+__all__ = [
+    "counting", "explain", "leave", "open_streams", "print_json", "report", "show", "sweep_view", "warn", "watch",
+]  # fmt: skip
+
+_MOST_LINES = 6
+_CLOSED = "stdout is closed; send it to a terminal or a file (of a run, the results are in its folder)"
+_ELSEWHERE = "send it elsewhere (of a run, the results are in its folder)"
+_USER_MODULE = "_nnrun_user_"  # how the names of modules beside a spec begin, see nnrun.catalog.user_code
+_WIDE = 1000  # columns where nobody looks at a screen: rows are not folded
+
+
+def open_streams() -> None:
+    """Makes stdout and stderr take every text: what their encoding lacks is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def explain(error: BaseException) -> tuple[int, str]:
+    """Exit code and message of whatever a command raised."""
+    if isinstance(error, NnrunError):
+        return error.exit_code, str(error)
+    if hasattr(error, "format_message"):  # typer's own: unknown options, missing arguments
+        return 2, _misused(error)
+    if isinstance(error, typer.Abort):
+        return 130, "interrupted"
+    if isinstance(error, typer.Exit):
+        return error.exit_code, ""
+    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+        return 0, ""  # the reader of our output has seen enough; typer and rich make it a SystemExit
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO):
+        return 6, f"stdout cannot be written: {error.strerror}; {_ELSEWHERE}"
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return 6, "out of memory; try a smaller model, data set or data.batch_size"
+    what, place = f"{type(error).__name__}: {one_line(error)}", _in_own_code(error)
+    if place:
+        return 2, f"{place}: {what}; mend your module (--debug shows the traceback)"
+    return 1, f"a bug in nnrun: {what}; --debug shows the traceback"
+
+
+def _in_own_code(error: BaseException) -> str:
+    """FILE:LINE of the innermost line of a user's module that led to the error, "" if none did."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    own = [at for at in frames if str(at[0].f_globals.get("__name__")).startswith(_USER_MODULE)]
+    return f"{one_line(own[-1][0].f_code.co_filename)}:{own[-1][1]}" if own else ""
+
+
+def _misused(error: Any) -> str:
+    """What typer says of a wrong command line, in the form of our own messages."""
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else "nnrun"
+    message = one_line(error.format_message()).rstrip(".")
+    if not message:
+        return ""  # a bare `nnrun`: the help is printed
+    place = where.removeprefix("nnrun").strip()
+    hint = "" if message.endswith(("?", ")")) else f"; see `{where} --help`"  # it names the nearest itself
+    return f"{place}{': ' if place else ''}{message}{hint}"
+
+
+def leave(code: int, message: str = "") -> NoReturn:
+    """Prints the message on stderr, each line behind `nnrun: `, and ends the process."""
+    for line in message.splitlines()[:_MOST_LINES]:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            print(f"nnrun: {line}", file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()
+    # Past interpreter shutdown: nothing is left to save, a closed stdout must not complain, and jax's threads
+    # need not be waited for.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+    os._exit(code)
+
+
+def show(*content: Any) -> None:
+    """Prints text and tables on stdout.  Raises MachineError where it is closed."""
+    if sys.stdout is None:
+        raise MachineError(_CLOSED)
+    if sys.stdout.isatty():
+        return _print(Console(highlight=False), content)
+    buffer = io.StringIO()
+    _print(Console(file=buffer, width=_WIDE, highlight=False), content)
+    return print("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
+
+
+def _print(console: Console, content: tuple[Any, ...]) -> None:
+    for item in content:  # a path that is folded cannot be copied
+        console.print(item, markup=False, emoji=False, soft_wrap=isinstance(item, str))
+
+
+def print_json(content: Any) -> None:
+    """Prints one JSON value on stdout.  Raises MachineError where it is closed."""
+    if sys.stdout is None:
+        raise MachineError(_CLOSED)
+    print(json.dumps(content, indent=2))
+
+
+def warn(message: str) -> None:
+    """Prints a warning on stderr, if that takes it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(f"nnrun: warning: {one_line(message)}", file=sys.stderr)
+
+
+def watch(prepared: session.Prepared, folder: Path, quiet: bool, as_json: bool) -> None:
+    """Trains, shows on stderr how it goes and on stdout the result; with `as_json` that alone."""
+    from nnrun.report import live
+    from nnrun.runner import driver
+
+    console = Console(file=_Display())  # type: ignore[arg-type]
+    try:
+        with live.watching(console, quiet or as_json) as view:
+            for progress in driver.train(prepared, folder, warn):
+                view(_shown(prepared.spec.name, progress))
+    except DivergedError:
+        if as_json:  # for whoever reads it, a diverged run is a result too
+            report(folder, as_json)
+        raise
+    report(folder, as_json)
+
+
+@contextlib.contextmanager
+def sweep_view(quiet: bool) -> Iterator[live.Watcher]:
+    """A function that shows a sweep on stderr."""
+    from nnrun.report.sweep import live
+
+    with live.watching(Console(file=_Display()), quiet) as view:  # type: ignore[arg-type]
+        yield view
+
+
+@contextlib.contextmanager
+def counting(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[], None]]:
+    """Yields a function to call after each piece of work; on a terminal a bar shows them.
+
+    The function raises Interrupted once a signal has arrived.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from nnrun import signals
+
+    display = _Display()
+    columns = TextColumn(what), BarColumn(), MofNCompleteColumn()
+    disable = quiet or not display.isatty()
+    with Progress(*columns, console=Console(file=display), transient=True, disable=disable) as progress:  # type: ignore[arg-type]
+        task = progress.add_task(what, total=total)
+
+        def tick() -> None:
+            progress.advance(task)
+            if signals.pending():
+                raise Interrupted(signals.pending(), f"interrupted while {what}; nothing was written")
+
+        yield tick
+
+
+class _Display:
+    """stderr for progress.  Closed, full, its reader gone: no display may stop a run."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr  # None where it is closed
+        self.encoding = getattr(self._stream, "encoding", "utf-8")
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream is not None and self._stream.isatty()
+
+
+def _shown(name: str, progress: driver.Progress) -> Shown:
+    from nnrun.report.live import Shown
+
+    plan, lanes = progress.plan, progress.lanes
+    best, runs = "", ""
+    if lanes and lanes[0].best and plan.judge:
+        pick = max if plan.judge in plan.rising else min
+        mark = pick((lane.best for lane in lanes if lane.best), key=lambda mark: mark.value)
+        best = f"{plan.judge} {mark.value:.5g} at step {mark.step}"
+    if len(lanes) > 1:
+        runs = f"{sum(lane.live for lane in lanes)} of {len(lanes)} seeds"
+    epochs = plan.steps / plan.steps_per_epoch
+    metrics = next((lane.latest for lane in lanes if lane.live), lanes[0].latest if lanes else {})
+    epoch = progress.step / plan.steps_per_epoch
+    return Shown(name, progress.phase, progress.step, plan.steps, epoch, epochs, runs, metrics, best)
+
+
+def report(folder: Path, as_json: bool) -> None:
+    """The result: one JSON object, or one line, the run folder and what can be done with it."""
+    from nnrun.report import summary
+
+    found = {"run_dir": str(folder), **summary.read_summary(folder)}
+    if "runs" in found:
+        found["runs"] = [{"run_dir": str(folder / one["run"]), **one} for one in found["runs"]]
+    if as_json:
+        return print_json(found)
+    place = shlex.quote(one_line(folder))
+    return show(summary.headline(found), f"run folder: {place}", f"look at it: nnrun show {place}")

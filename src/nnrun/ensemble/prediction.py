@@ -1,0 +1,154 @@
+"""Predictions of a run or an ensemble, for new inputs or a part of its own data."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nnrun.data._inputs import read_inputs
+from nnrun.ensemble.models import Model
+from nnrun.ensemble.reading import Ensemble, is_ensemble, mean_for, read
+from nnrun.errors import RunError, SpecError, one_line
+from nnrun.record import run
+from nnrun.rows import Rows
+from nnrun.runner.evaluation import SPLITS
+from nnrun.storage import fsio
+
+__all__ = ["Prediction", "check_output", "predict", "write"]
+
+_FORMATS = (".csv", ".npz")
+Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
+Warn = Callable[[str], None]
+
+
+class Prediction(NamedTuple):
+    """What was predicted.
+
+    classes  names by label; () for a regression
+    values   (n, classes) float64 probabilities, or (n,) numbers in units of the target
+    names    of the inputs, where they have any
+    targets  (n,) labels or numbers, where they are known
+    """
+
+    classes: tuple[str, ...]
+    values: np.ndarray
+    names: list[str]
+    targets: np.ndarray | None
+
+
+def check_output(output: Path) -> None:
+    """Raises SpecError unless predictions can be written there."""
+    if output.suffix not in _FORMATS:
+        raise SpecError(f"-o {one_line(output)}: write a name that ends in {' or '.join(_FORMATS)}")
+    if not output.absolute().parent.is_dir():
+        raise SpecError(f"-o {one_line(output)}: no such folder; make it first or write another name")
+
+
+def predict(
+    folder: Path,
+    source: Path | None,
+    split: str | None,
+    which: str,
+    warn: Warn,
+    counting: Counting,
+    average: str | None = None,
+) -> Prediction:
+    """Predicts with a run or an ensemble, without noise.
+
+    source   a file or folder of inputs; None: a part of the run's own data
+    split    train, val or test, where there is no source
+    which    last, best, or a step
+    average  of the run, whose value there predicts: ema, swa, ...; None: the parameters that were trained
+    Raises SpecError, DataError, RunError, MachineError, Interrupted.
+    """
+    if (source is None) == (split is None):
+        raise SpecError("what to predict for? write a file of inputs, or --split test, one of them")
+    if split is not None and split not in SPLITS:
+        raise SpecError(f"--split: got {one_line(split, 40)!r}; write one of {', '.join(SPLITS)}")
+    names: list[str] = []
+
+    def inputs(model: Model) -> np.ndarray | Rows:
+        if source is None:
+            part = getattr(model.experiment.dataset, split or "test")
+            if not len(part.y):
+                raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
+            return part.x
+        like = model.experiment.dataset.train.x
+        found = read_inputs(source, model.block, like.shape[1:], like.dtype)
+        names[:] = found.names
+        return found.x
+
+    said = mean_for(_ensemble(folder, average), which, inputs, warn, counting)
+    data = said.model.experiment.dataset
+    targets = None if split is None else getattr(data, split).y
+    if data.classes:
+        return Prediction(data.classes, said.average.probabilities(said.mean), names, targets)
+    return Prediction((), said.mean[:, 0] * data.target_scale + data.target_shift, names, targets)
+
+
+def _ensemble(folder: Path, average: str | None) -> Ensemble:
+    if is_ensemble(folder) and average:
+        raise RunError(
+            f"{one_line(folder)}: an ensemble, it keeps no average {one_line(average, 40)!r}; make it of RUN:"
+            f"{one_line(average, 40)}: nnrun ensemble"
+        )
+    if is_ensemble(folder):
+        return read(folder)
+    members = run.members(folder)
+    if members:
+        raise RunError(
+            f"{one_line(folder)}: a group of {len(members)} runs; name one, as {one_line(members[0])}, or average "
+            "them: nnrun ensemble"
+        )
+    return Ensemble(folder, "probabilities", [folder], [1.0], average)
+
+
+def write(output: Path, found: Prediction) -> None:
+    """Writes predictions as .csv or .npz.
+
+    csv   name (if there are names), label and a probability for each class, or prediction; target (if known)
+    npz   probabilities (n, classes), labels (n,), classes; or predictions (n,); targets, names
+    Raises MachineError.
+    """
+    fsio.write_file(output, (_csv if output.suffix == ".csv" else _npz)(found))
+
+
+def _csv(found: Prediction) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    said = ["label", *(f"p({name})" for name in found.classes)] if found.classes else ["prediction"]
+    writer.writerow(
+        [*["name"][: len(found.names)], *said, *(["target"] if found.targets is not None else [])]
+    )
+    for i, values in enumerate(found.values):
+        row = [found.names[i]] if found.names else []
+        row += (
+            [found.classes[values.argmax()], *map(repr, values.tolist())]
+            if found.classes
+            else [repr(float(values))]
+        )
+        if found.targets is not None:
+            target = found.targets[i]
+            row.append(found.classes[target] if found.classes else repr(float(target)))
+        writer.writerow(row)
+    return text.getvalue().encode()
+
+
+def _npz(found: Prediction) -> bytes:
+    arrays = {"predictions": found.values}
+    if found.classes:
+        labels = found.values.argmax(1).astype(np.int32)
+        arrays = {"probabilities": found.values, "labels": labels, "classes": np.array(found.classes)}
+    if found.targets is not None:
+        arrays["targets"] = found.targets
+    if found.names:
+        arrays["names"] = np.array(found.names)
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    return content.getvalue()

@@ -1,0 +1,1 @@
+"""What an ensemble gained: its tables, pictures and page."""

@@ -1,0 +1,1 @@
+"""The answer of a sweep: its words, tables, pictures and page."""

@@ -1,0 +1,133 @@
+"""The answer of a sweep, and what it leaves behind of it: leaderboard.csv and .json, report.html, plots/.
+
+read_sweep(folder) -> Sweep     answer(sweep) -> Answer     answer_tables(answer) -> for a terminal
+write_answer(folder) -> Answer, with everything written
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from nnrun.report.sweep.cautions import cautions, missing
+from nnrun.report.sweep.findings import Answer, Row, answer
+from nnrun.report.sweep.folder import is_sweep, ranked, read_sweep
+from nnrun.report.sweep.tables import answer_tables
+from nnrun.report.sweep.verdict import sentences
+from nnrun.storage import fsio
+
+__all__ = ["answer", "answer_tables", "as_data", "as_json", "is_sweep", "read_sweep", "write_answer"]
+
+
+def write_answer(folder: Path) -> Answer:
+    """Computes the answer of a sweep, finished or not, and writes it into its folder, each file whole or not at all.
+
+    Raises RunError if the folder is damaged, MachineError.
+    """
+    from nnrun.report.sweep import page, plots
+
+    found = answer(read_sweep(folder))
+    fsio.write_json(folder / "leaderboard.json", as_data(found))
+    fsio.write_file(folder / "leaderboard.csv", _leaderboard_csv(found).encode())
+    images = plots.pictures(found)
+    fsio.make_folders(folder / "plots")
+    for image in images:
+        fsio.write_file(folder / "plots" / f"{image.name}.png", image.png)
+    fsio.write_file(folder / "report.html", page.page(found, images).encode())
+    return found
+
+
+def as_json(folder: Path) -> dict[str, Any]:
+    """What `nnrun sweep --json` prints of a sweep; nothing is written."""
+    return {"run_dir": str(folder), **as_data(answer(read_sweep(folder)))}
+
+
+def as_data(found: Answer) -> dict[str, Any]:
+    """The answer as plain data: trials best first, alternatives best first, tests, and what is said in words."""
+    sweep = found.sweep
+    return {
+        "name": sweep.name,
+        "metric": sweep.metric,
+        "goal": "max" if sweep.rising else "min",
+        "search": sweep.search,
+        "trials": [
+            {**one._asdict(), "values": list(one.values), "metric": one.value}
+            for one in ranked(sweep.trials, sweep.rising)
+        ],
+        "alternatives": [_row(row, part.metric, sweep.folder) for part in found.bases for row in part.rows],
+        "comparisons": [
+            {"base": part.base, "metric": part.metric, **pair._asdict(), "significant": pair.significant}
+            for part in found.bases
+            for pair in part.comparisons
+        ],
+        "best_of_k": {
+            part.base: {label: [one._asdict() for one in curve] for label, curve in part.best_of.items()}
+            for part in found.bases
+        },
+        "importance": {
+            part.base: {label: [one._asdict() for one in known] for label, known in part.importances.items()}
+            for part in found.bases
+        },
+        "targets": {part.base: part.target for part in found.bases},
+        "profile": {label: [list(point) for point in points] for label, points in found.profile.items()},
+        "answer": sentences(found),
+        "warnings": cautions(found),
+        "missing": missing(found),
+    }
+
+
+def _row(row: Row, metric: str, folder: Path) -> dict[str, Any]:
+    there = row.reached
+    steps = there.steps if there and there.steps < float("inf") else None
+    seconds = there.seconds if there and there.seconds is not None and there.seconds < float("inf") else None
+    left_out = ("run", "values", "reached")
+    return {
+        **{name: value for name, value in row._asdict().items() if name not in left_out},
+        "metric": metric,
+        "run": row.run and row.run.relative_to(folder).as_posix(),
+        "values": {str(seed): value for seed, value in row.values.items()},
+        "reached": None
+        if there is None
+        else {"seeds": there.seeds, "of": there.of, "steps": steps, "seconds": seconds},
+    }
+
+
+def _leaderboard_csv(found: Answer) -> str:
+    """One line for each alternative on each base, best first; every varied key has a column."""
+    rows = [(part, row) for part in found.bases for row in part.rows]
+    keys = list(dict.fromkeys(key for _, row in rows for key in row.settings))
+    head = [
+        "base",
+        "alternative",
+        "trial",
+        "metric",
+        "mean",
+        "low",
+        "high",
+        "seeds",
+        "diverged",
+        "fresh_seeds",
+    ]
+    head += ["validation", "trials", "trials_diverged", "trials_stopped", "trials_failed"]
+    head += ["steps_to_target", "seconds_to_target"]
+    content = io.StringIO()
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow([*head, *keys])
+    for part, row in rows:
+        data = _row(row, part.metric, found.sweep.folder)
+        line = [
+            data[name] for name in ("base", "alternative", "trial", "metric", "mean", "low", "high", "seeds")
+        ]
+        line += [row.diverged, row.fresh, row.validation, row.trials, row.unstable, row.stopped, row.failed]
+        line += [data["reached"][name] if data["reached"] else None for name in ("steps", "seconds")]
+        writer.writerow([_cell(value) for value in (*line, *(row.settings.get(key) for key in keys))])
+    return content.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula is written behind an apostrophe."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    return value

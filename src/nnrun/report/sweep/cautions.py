@@ -1,0 +1,216 @@
+"""What a careful supervisor would say to the answer of a sweep, and what of it is still missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from nnrun.record import run
+from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
+from nnrun.report.sweep.folder import Dimension, Sweep
+from nnrun.report.sweep.verdict import gap, level
+from nnrun.statistics.budget import BestOf
+from nnrun.statistics.compare import ALPHA, least_seeds
+
+__all__ = ["border", "cautions", "missing"]
+
+_EDGE = 0.05  # of a range, at either end
+_FEW_TRIALS = 5  # the smaller budget that the ranking is looked at with
+_MANY = 0.25  # of the trials
+_NORMAL_EDGE = 1.645  # standard deviations that leave 5% at either end
+_UNIMPORTANT = 0.1  # p-value of an importance above which a dimension may have no effect
+
+
+def cautions(found: Answer) -> list[str]:
+    """Warnings, one sentence each."""
+    several = len(found.bases) > 1
+    return [
+        f"{part.base}: {text}" if several else text
+        for part in found.bases
+        for text in (
+            *_few_seeds(part, found.sweep),
+            *_diverged(part),
+            *_borders(part, found.sweep),
+            *_budget(part, found.sweep),
+            *_validation(part, found.sweep),
+        )
+    ]
+
+
+def missing(found: Answer) -> list[str]:
+    """What an unfinished sweep lacks."""
+    sweep = found.sweep
+    lines = []
+    rows = [row for part in found.bases for row in part.rows]
+    short = [row for row in rows if row.trials < sweep.trials_wanted]
+    if short and not _is_over(sweep):
+        wanted = sweep.trials_wanted * len(rows)
+        lines.append(f"{sum(row.trials for row in rows)} of {wanted} trials have ended")
+    waiting = [row for row in rows if not row.fresh]
+    if waiting and not sweep.final_seeds:
+        lines.append(
+            "no final comparison was asked for (sweep.final_seeds: 0): values are those of the search, which "
+            "flatter whatever was chosen by them, and nothing is tested"
+        )
+    elif waiting and not _is_over(sweep):
+        names = ", ".join(_name(sweep, row) for row in waiting)
+        lines.append(f"not yet trained on fresh seeds: {names}; their values are those of the search")
+    return lines
+
+
+def _is_over(sweep: Sweep) -> bool:
+    return run.is_run(sweep.folder) and run.read_state(sweep.folder)["status"] == "done"
+
+
+def _name(sweep: Sweep, row: Row) -> str:
+    return f"{row.alternative} on {row.base}" if len(sweep.bases) > 1 else row.alternative
+
+
+def _few_seeds(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
+    pairs = len(part.comparisons)
+    if not pairs:
+        if len(part.rows) > 1 and sweep.final_seeds == 1 and any(row.fresh for row in part.rows):
+            yield "with 1 seed nothing can be told from chance; write sweep.final_seeds: 10"
+        return
+    least, seeds = least_seeds(pairs), min(pair.seeds for pair in part.comparisons)
+    if seeds < least:
+        tests = "this comparison" if pairs == 1 else f"{pairs} comparisons"
+        yield (
+            f"{seeds} seeds are too few: in {tests} no difference can get below p = {ALPHA:g}, however large; "
+            f"write sweep.final_seeds: {least} or more"
+        )
+        return
+    best = part.rows[0].alternative
+    open_ = [p for p in part.comparisons if best in (p.first, p.second) and not p.significant]
+    told = [
+        f"{pair.second if pair.first == best else pair.first} "
+        f"({'more than 10,000' if pair.seeds_needed is None else f'about {pair.seeds_needed:,}'} would)"
+        for pair in open_
+    ]
+    if told:
+        seen = f"difference is the {gap(part.metric, open_[0].difference)} seen"
+        seem = "differences are what they seem" if len(told) > 1 else seen
+        yield f"{seeds} seeds cannot tell {best} from {', '.join(told)}, if the {seem}"
+
+
+def _diverged(part: BaseAnswer) -> Iterator[str]:
+    for row in part.rows:
+        if row.fresh and row.diverged:
+            kept = (
+                "its mean is of the others, so it looks better than it is" if row.values else "it has no mean"
+            )
+            yield f"{row.alternative}: {row.diverged} of {row.seeds} fresh seeds diverged; {kept}"
+        if row.fresh and not row.seeds:
+            yield f"{row.alternative}: its runs on fresh seeds failed; see the reason in final.jsonl"
+        if row.unstable >= max(2, _MANY * row.trials):
+            yield (
+                f"{row.alternative}: {row.unstable} of {row.trials} trials diverged, so its budget was smaller than "
+                "that of the others; narrow its ranges to where training is stable"
+            )
+        if row.failed:
+            yield f"{row.alternative}: {row.failed} of {row.trials} trials failed; see the reasons in trials.jsonl"
+
+
+def _borders(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
+    dimensions = {one.label: one.dimensions for one in sweep.alternatives}
+    for row in part.rows:
+        importances = {one.path: one for one in part.importances.get(row.alternative, [])}
+        for dimension in dimensions[row.alternative]:
+            end = border(dimension, row.settings[dimension.path]) if dimension.path in row.settings else None
+            if end is None:
+                continue
+            value = f"{row.alternative}: the best {dimension.path}, {row.settings[dimension.path]:.4g}"
+            weight = importances.get(dimension.path)
+            if weight and weight.p > _UNIMPORTANT:
+                yield f"{value}, is at the {end} end of its range; the metric hardly depends on it there"
+            else:
+                yield f"{value}, is at the {end} end of its range: a better one may lie beyond; widen it"
+
+
+def border(dimension: Dimension, value: Any) -> str | None:
+    """`lower` or `upper` if a value lies within 5% of that end of its range, in the range's own scale.
+
+    Of a list of three or more numbers, the least and the greatest are the ends.  A range that begins at 0 has no
+    lower end: there is nothing below it for a rate.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if dimension.kind == "choice":
+        numbers = [
+            one for one in dimension.values if isinstance(one, int | float) and not isinstance(one, bool)
+        ]
+        if len(numbers) < 3 or len(numbers) < len(dimension.values):
+            return None
+        share = 0.0 if value == min(numbers) else 1.0 if value == max(numbers) else 0.5
+        low: float = min(numbers)
+    else:
+        share, low = _share(dimension, value), dimension.low or 0.0
+    if share >= 1 - _EDGE:
+        return "upper"
+    return "lower" if share <= _EDGE and (low != 0 or dimension.kind == "normal") else None
+
+
+def _share(dimension: Dimension, value: float) -> float:
+    """Where a value stands in a range, from 0 to 1."""
+    low, high = dimension.low or 0.0, dimension.high or 0.0
+    if dimension.kind == "normal":
+        deviation = (value - low) / high
+        return 0.0 if deviation < -_NORMAL_EDGE else 1.0 if deviation > _NORMAL_EDGE else 0.5
+    if dimension.kind in ("log", "log_int"):
+        return math.log(value / low) / math.log(high / low) if value > 0 else 0.0
+    return (value - low) / (high - low)
+
+
+def _budget(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
+    curves = part.best_of
+    longest = min((len(curve) and curve[-1].k for curve in curves.values()), default=0)
+    if len(curves) < 2 or longest <= _FEW_TRIALS:
+        return
+    few = {label: _at(curve, _FEW_TRIALS) for label, curve in curves.items()}
+    all_ = {label: _at(curve, longest) for label, curve in curves.items()}
+    pick = max if sweep.rising else min
+    early, late = pick(few, key=lambda one: few[one]), pick(all_, key=lambda one: all_[one])
+    if early != late:
+        yield (
+            f"the ranking changes with the budget: after {_FEW_TRIALS} trials of tuning {early} would lead "
+            f"({sweep.metric} {level(sweep.metric, few[early])} against {level(sweep.metric, few[late])} of {late}), "
+            f"after {longest} it is {late}"
+        )
+
+
+def _at(curve: list[BestOf], k: int) -> float:
+    """The value at a budget, or at the next smaller one that is known."""
+    return [one.value for one in curve if one.k <= k][-1]
+
+
+def _validation(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
+    fresh = [row for row in part.rows if row.fresh and row.mean is not None and row.validation is not None]
+    if len(fresh) > 1 and part.metric != sweep.metric:
+        chosen = (max if sweep.rising else min)(fresh, key=lambda row: row.validation or 0.0)
+        best = fresh[0]
+        pair = next(
+            (p for p in part.comparisons if {p.first, p.second} == {chosen.alternative, best.alternative}),
+            None,
+        )
+        if pair and chosen is not best:
+            size = "more than chance would give" if pair.significant else "no more than chance may give"
+            yield (
+                f"validation and test disagree: {chosen.alternative} was the best in the search, "
+                f"{best.alternative} is on {part.metric}, by {gap(part.metric, pair.difference)} ({size})"
+            )
+    yield from _luck(fresh, sweep)
+
+
+def _luck(rows: list[Row], sweep: Sweep) -> Iterator[str]:
+    """The value by which a setting was chosen flatters it; said where fresh seeds do not reach it."""
+    told = []
+    for row in rows:
+        again, before = row.validation_again, row.validation
+        if again is None or before is None or row.low is None or row.high is None:
+            continue
+        lost = before - again if sweep.rising else again - before
+        if lost > (row.high - row.low) / 2:
+            told.append(f"{row.alternative} {level(sweep.metric, before)} → {level(sweep.metric, again)}")
+    if told:
+        yield f"the winners of the search were partly lucky: {sweep.metric} then → on fresh seeds: {', '.join(told)}"

@@ -1,0 +1,118 @@
+"""Learning curves of run folders: a metric over the steps, and when it reached a target."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nnrun.errors import NnrunError
+from nnrun.record import metrics, run
+from nnrun.storage import fsio
+
+__all__ = ["Band", "Reached", "band", "reached", "seed_curves"]
+
+Curve = tuple[np.ndarray, np.ndarray]  # steps (n,) int64, values (n,) float64
+
+
+class Band(NamedTuple):
+    """The mean of several curves and its 95% interval, at the steps of the longest; arrays (n,)."""
+
+    steps: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+class Reached(NamedTuple):
+    """When the seeds of a run first reached a target.
+
+    seeds    how many did, `of` how many
+    steps, seconds  medians over all seeds, infinite if half did not; seconds are those of the program in which
+                all the seeds trained together, None where its clock is not known
+    """
+
+    seeds: int
+    of: int
+    steps: float
+    seconds: float | None
+
+
+def seed_curves(folder: Path, metric: str) -> list[Curve]:
+    """The curve of a metric in a run, or in each run of a group; what cannot be read is left out."""
+    return [curve for _, curve in _curves(folder, metric)]
+
+
+def _curves(folder: Path, metric: str) -> list[tuple[Path, Curve]]:
+    found = []
+    for one in run.members(folder) or [folder]:
+        try:
+            columns = metrics.columns(metrics.read(one / "metrics.jsonl"))
+        except NnrunError:
+            continue
+        if metric in columns:
+            found.append((one, columns[metric]))
+    return found
+
+
+def band(curves: Sequence[Curve]) -> Band | None:
+    """Mean and 95% interval (Student's t) at each step of the longest curve; None if there is no curve.
+
+    A run that stopped early keeps the value it ended with; a curve that is not finite is that of a run that
+    diverged, and is left out.
+    """
+    finite = [curve for curve in curves if np.isfinite(curve[1]).all() and len(curve[1])]
+    if not finite:
+        return None
+    steps = max((curve[0] for curve in finite), key=len)
+    rows = np.stack([values[np.searchsorted(own, steps, side="right").clip(1) - 1] for own, values in finite])
+    mean, n = rows.mean(axis=0), len(rows)
+    half = np.zeros_like(mean)
+    if n > 1:
+        from scipy.special import stdtrit
+
+        half = float(stdtrit(n - 1, 0.975)) * rows.std(axis=0, ddof=1) / math.sqrt(n)
+    return Band(steps, mean, mean - half, mean + half)
+
+
+def reached(folder: Path, metric: str, target: float, rising: bool) -> Reached | None:
+    """When a run or group first reached the target; None if it has no curve of the metric."""
+    steps, seconds, clocked = [], [], True
+    curves = _curves(folder, metric)
+    for one, (at, values) in curves:
+        there = np.flatnonzero(values >= target if rising else values <= target)
+        first = float(at[there[0]]) if len(there) else math.inf
+        time = _clock(one, first)
+        clocked = clocked and time is not None
+        steps.append(first)
+        seconds.append(math.inf if time is None else time)
+    if not curves:
+        return None
+    count = sum(map(math.isfinite, steps))
+    return Reached(count, len(steps), _median(steps), _median(seconds) if clocked else None)
+
+
+def _median(values: Sequence[float]) -> float:
+    """The middle value, the upper one of two: where half did not reach the target, it was not reached."""
+    return sorted(values)[len(values) // 2]
+
+
+def _clock(folder: Path, step: float) -> float | None:
+    """Seconds of training until a step, by timing.jsonl; infinite for a step that never came, None if not known."""
+    if math.isinf(step):
+        return math.inf
+    try:
+        lines = fsio.read_file(folder / "timing.jsonl").split(b"\n")[:-1]
+        records = [json.loads(line) for line in lines]
+        steps, seconds = [one["step"] for one in records], [float(one["seconds"]) for one in records]
+    except (NnrunError, ValueError, KeyError, TypeError):
+        return None
+    # The clock starts anew when a run is resumed: what such a run took is not known.
+    if not steps or any(later <= earlier for earlier, later in itertools.pairwise(seconds)):
+        return None
+    return float(np.interp(step, [0, *steps], [0.0, *seconds]))

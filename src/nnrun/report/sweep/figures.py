@@ -1,0 +1,147 @@
+"""The pictures of a sweep that compare its alternatives, as matplotlib figures.
+
+looks   alternative -> its colour and line style
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnrun.report.sweep.curves import band, seed_curves
+from nnrun.report.sweep.findings import Answer, BaseAnswer
+from nnrun.report.sweep.scatter import axis_label, plain, scale_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["WIDTH", "best_of", "curves", "importance", "leaderboard", "profile"]
+
+WIDTH = 5.2  # inches
+Looks = Mapping[str, Mapping[str, Any]]
+
+
+def leaderboard(part: BaseAnswer, looks: Looks) -> Figure:
+    """Means with intervals, a row each, and the single runs."""
+    rows = [row for row in part.rows if row.mean is not None][::-1]
+    figure, axes = _figure(0.9 + 0.42 * len(rows))
+    for i, row in enumerate(rows):
+        colour = looks[row.alternative]["color"]
+        values, scale = np.array(list(row.values.values())), scale_of(part.metric)
+        axes.plot(scale * values, np.full(len(values), i), "o", ms=3, color=colour, alpha=0.35, mew=0)
+        mean = scale * (row.mean or 0.0)
+        if row.low is not None and row.high is not None:
+            axes.plot(
+                [scale * row.low, scale * row.high], [i, i], color=colour, lw=2.2, solid_capstyle="butt"
+            )
+        axes.plot(mean, i, "o", ms=7, color=colour, mec="white", mew=1)
+    axes.set_yticks(range(len(rows)), [plain(row.alternative) for row in rows])
+    axes.set(xlabel=axis_label(part.metric), ylim=(-0.6, len(rows) - 0.4))
+    axes.grid(axis="x", color="0.9", lw=0.6)
+    axes.set_axisbelow(True)
+    return figure
+
+
+def curves(part: BaseAnswer, metric: str, looks: Looks) -> Figure | None:
+    """Learning curves of the chosen settings with bands; None where there are none to read."""
+    scale, drawn, last = scale_of(metric), [], []
+    for row in part.rows:
+        found = band(seed_curves(row.run, metric)) if row.run else None
+        if found is not None:
+            drawn.append((row, found))
+            last += [float(found.low[-1]), float(found.high[-1])]
+    if not drawn:
+        return None
+    figure, axes = _figure(3.6)
+    for row, found in drawn:
+        axes.plot(
+            found.steps, scale * found.mean, label=plain(row.alternative), lw=1.5, **looks[row.alternative]
+        )
+        axes.fill_between(
+            found.steps,
+            scale * found.low,
+            scale * found.high,
+            color=looks[row.alternative]["color"],
+            alpha=0.15,
+            lw=0,
+        )
+    values = np.concatenate([found.mean for _, found in drawn])
+    _zoom(axes, scale * values, scale * np.array(last))
+    axes.set(xlabel="step", ylabel=axis_label(metric))
+    _legend(axes, len(drawn))
+    return figure
+
+
+def best_of(part: BaseAnswer, metric: str, looks: Looks) -> Figure:
+    """The best value after k trials, with bands where they are known."""
+    figure, axes = _figure(3.4)
+    scale = scale_of(metric)
+    names = [row.alternative for row in part.rows]
+    for label in sorted(part.best_of, key=names.index):
+        curve, style = part.best_of[label], looks[label]
+        k = [one.k for one in curve]
+        axes.plot(k, [scale * one.value for one in curve], label=plain(label), lw=1.5, **style)
+        ends = [(one.low, one.high) for one in curve if one.low is not None and one.high is not None]
+        if len(ends) == len(curve):
+            low, high = scale * np.array(ends).T
+            axes.fill_between(k, low, high, color=style["color"], alpha=0.1, lw=0)
+    values = scale * np.array([one.value for curve in part.best_of.values() for one in curve])
+    _zoom(axes, values, scale * np.array([curve[-1].value for curve in part.best_of.values()]))
+    axes.set(xlabel="trials", ylabel=f"best {axis_label(metric)}")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    _legend(axes, len(part.best_of))
+    return figure
+
+
+def importance(part: BaseAnswer, looks: Looks) -> Figure:
+    """A bar for each setting of each alternative, pale where chance may explain it."""
+    bars = [(row.alternative, one) for row in part.rows for one in part.importances.get(row.alternative, [])][
+        ::-1
+    ]
+    figure, axes = _figure(0.9 + 0.3 * len(bars))
+    for y, (label, one) in enumerate(bars):
+        style = {"color": looks[label]["color"], "alpha": 1.0 if one.p <= 0.05 else 0.3}
+        axes.barh(y, max(one.explained, 0.004), height=0.7, **style)
+    axes.set_yticks(
+        range(len(bars)), [plain(f"{label}: {one.path.rpartition('.')[2]}", 34) for label, one in bars]
+    )
+    axes.set(xlabel="share explained", xlim=(0, 1), ylim=(-0.6, len(bars) - 0.4))
+    return figure
+
+
+def profile(found: Answer, looks: Looks) -> Figure:
+    """The performance profile over several bases."""
+    figure, axes = _figure(3.2)
+    worst = max((tau for points in found.profile.values() for tau, _ in points), default=1.0) * 1.1
+    for label, points in found.profile.items():
+        taus, shares = [1.0, *(tau for tau, _ in points), worst], [0.0, *(share for _, share in points)]
+        axes.step(taus, [*shares, shares[-1]], where="post", label=plain(label), lw=1.5, **looks[label])
+    axes.set(xlabel="times the steps of the fastest", ylabel="share of the data sets", ylim=(0, 1.03))
+    if worst > 10:
+        axes.set_xscale("log")
+    _legend(axes, len(found.profile))
+    return figure
+
+
+def _figure(height: float) -> tuple[Figure, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, max(height, 1.6)), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _zoom(axes: Any, values: np.ndarray, last: np.ndarray) -> None:
+    """Shows where the curves end, not how far they have come: what is far from all ends is cut off."""
+    low, high = float(values.min()), float(values.max())
+    bottom, top = float(last.min()), float(last.max())
+    room = max(2 * (top - bottom), 0.25 * (high - low))
+    if high > low:
+        margin = 0.05 * room
+        axes.set_ylim(max(min(low, bottom), bottom - room) - margin, min(max(high, top), top + room) + margin)
+
+
+def _legend(axes: Any, count: int) -> None:
+    if count > 1:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=min(count, 3), handlelength=1.8)

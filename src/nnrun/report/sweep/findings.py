@@ -1,0 +1,237 @@
+"""What a sweep found out: the chosen setting of each alternative, compared on fresh seeds.
+
+Settings are chosen by the validation metric alone; alternatives are then compared on the test part, with seeds
+that no trial had.  Of an unfinished sweep it is the answer so far, and says what is missing.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nnrun.report.sweep.curves import Reached, reached
+from nnrun.report.sweep.folder import Final, Sweep, Trial
+from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
+from nnrun.statistics.compare import Comparison, compare_all, interval
+from nnrun.statistics.importance import Importance, importance
+
+__all__ = ["Answer", "BaseAnswer", "Row", "answer"]
+
+_ADAPTIVE = ("tpe", "population")  # searches whose later trials depend on the earlier
+
+
+class Row(NamedTuple):
+    """One alternative on one base.
+
+    trial       the chosen one, None while no trial has a value; `settings` are what it varied
+    validation  its value in the search, which is why it was chosen
+    values      seed -> value of the metric that is compared; of the fresh seeds that finished
+    mean, low, high   of those, with 95% interval; None if there are none, or only one
+    fresh       whether `values` are of fresh seeds; if not, they are the chosen trial's own on validation data
+    validation_again  mean of the validation metric over the fresh seeds
+    seeds, diverged   how many runs `values` could be of, and how many of those diverged
+    trials      how many have ended; `unstable` of them diverged (some seed did), `stopped` lost on the way, `failed`
+    reached     when the runs on fresh seeds reached the target
+    """
+
+    base: str
+    alternative: str
+    trial: str | None
+    settings: dict[str, Any]
+    run: Path | None
+    validation: float | None
+    values: dict[int, float]
+    mean: float | None
+    low: float | None
+    high: float | None
+    fresh: bool
+    validation_again: float | None
+    seeds: int
+    diverged: int
+    trials: int
+    unstable: int
+    stopped: int
+    failed: int
+    reached: Reached | None
+
+
+class BaseAnswer(NamedTuple):
+    """The alternatives on one base, best first; `metric` is what they are compared by."""
+
+    base: str
+    metric: str
+    rows: list[Row]
+    comparisons: list[Comparison]
+    target: float | None
+    best_of: dict[str, list[BestOf]]
+    importances: dict[str, list[Importance]]
+
+
+class Answer(NamedTuple):
+    """All of it; profile: alternative -> Dolan-Moré points of steps to the target, {} for a single base."""
+
+    sweep: Sweep
+    bases: list[BaseAnswer]
+    profile: dict[str, list[tuple[float, float]]]
+
+
+def answer(sweep: Sweep) -> Answer:
+    """Computes the answer of a sweep; reads the curves of its final runs."""
+    bases = [_base(sweep, base) for base in sweep.bases]
+    costs = {
+        one.label: [_cost(part, one.label) for part in bases if part.target is not None]
+        for one in sweep.alternatives
+    }
+    several = len(bases) > 1 and all(len(row) > 1 for row in costs.values())
+    return Answer(sweep, bases, performance_profile(costs) if several else {})
+
+
+def _cost(part: BaseAnswer, label: str) -> float:
+    found = next((row.reached for row in part.rows if row.alternative == label), None)
+    return found.steps if found else math.inf
+
+
+def _base(sweep: Sweep, base: str) -> BaseAnswer:
+    finals = {one.alternative: one for one in sweep.finals if one.base == base}
+    metric = _compared(sweep, list(finals.values()))
+    target = _target(sweep, list(finals.values()))
+    trials = {
+        one.label: sorted(
+            (t for t in sweep.trials if (t.base, t.alternative) == (base, one.label)), key=lambda t: t.number
+        )
+        for one in sweep.alternatives
+    }
+    rows = [
+        _row(sweep, base, label, metric, target, mine, finals.get(label)) for label, mine in trials.items()
+    ]
+    rows.sort(key=lambda row: _order(row, sweep.rising))
+    values = {row.alternative: row.values for row in rows if row.fresh}
+    worst = _worst(sweep, base)
+    filled = {label: [_or(one.value, worst) for one in mine] for label, mine in trials.items()}
+    curve = running_best if sweep.search in _ADAPTIVE else best_of_k
+    return BaseAnswer(
+        base,
+        metric if finals else sweep.metric,
+        rows,
+        compare_all(values),
+        target,
+        {label: curve(known, sweep.rising) for label, known in filled.items() if _some(trials[label])},
+        {
+            one.label: _importances(one.dimensions, trials[one.label], filled[one.label])
+            for one in sweep.alternatives
+        },
+    )
+
+
+def _order(row: Row, rising: bool) -> tuple[bool, bool, float]:
+    """Best first; an alternative some of whose fresh seeds diverged is behind those that are sound."""
+    mean = row.mean if row.mean is not None else 0.0
+    return row.mean is None, row.fresh and row.diverged > 0, -mean if rising else mean
+
+
+def _compared(sweep: Sweep, finals: Sequence[Final]) -> str:
+    """The metric that alternatives are compared by: that of the search, on the test part where there is one."""
+    test = "test/" + sweep.metric.partition("/")[2]
+    return test if all(test in one.metrics for one in finals if one.metrics) else sweep.metric
+
+
+def _target(sweep: Sweep, finals: Sequence[Final]) -> float | None:
+    """What is to be reached: as the sweep says, or what the worst alternative has at last."""
+    if sweep.target is not None:
+        return sweep.target
+    means = [
+        statistics.fmean(known) for one in finals if (known := _finite(one.metrics.get(sweep.metric, ())))
+    ]
+    return (min if sweep.rising else max)(means, default=None)
+
+
+def _row(
+    sweep: Sweep,
+    base: str,
+    label: str,
+    metric: str,
+    target: float | None,
+    trials: list[Trial],
+    final: Final | None,
+) -> Row:
+    chosen = _chosen(sweep, trials, final)
+    values: dict[int, float] = {}
+    column: Sequence[float | None] = ()
+    if final:
+        column = final.metrics.get(metric, (None,) * len(final.seeds))
+        values = {seed: v for seed, v in zip(final.seeds, column, strict=False) if v is not None}
+    elif chosen:
+        column = chosen.values
+        values = {i: v for i, v in enumerate(column) if v is not None}
+    low, high = _interval(metric, list(values.values())) if values else (None, None)
+    folder = final.run if final else chosen.run if chosen else None
+    again = _finite(final.metrics.get(sweep.metric, ())) if final else []
+    return Row(
+        base,
+        label,
+        chosen.trial if chosen else None,
+        chosen.settings if chosen else {},
+        sweep.folder / folder if folder else None,
+        chosen.value if chosen else None,
+        values,
+        statistics.fmean(values.values()) if values else None,
+        low,
+        high,
+        final is not None,
+        statistics.fmean(again) if again else None,
+        len(column),
+        len(column) - len(values),
+        len(trials),
+        sum(one.value is None and one.status != "failed" for one in trials),
+        sum(one.status == "stopped" for one in trials),
+        sum(one.status == "failed" for one in trials),
+        reached(sweep.folder / final.run, sweep.metric, target, sweep.rising)
+        if final and target is not None
+        else None,
+    )
+
+
+def _chosen(sweep: Sweep, trials: list[Trial], final: Final | None) -> Trial | None:
+    if final:
+        return next((one for one in trials if one.trial == final.trial), None)
+    able = [one for one in trials if one.status == "done" and one.value is not None]
+    pick = max if sweep.rising else min
+    return pick(able, key=lambda one: _or(one.value, 0.0)) if able else None
+
+
+def _interval(metric: str, values: list[float]) -> tuple[float | None, float | None]:
+    """The interval of the mean; a share cannot leave [0, 1]."""
+    found = interval(values)
+    if found is None:
+        return None, None
+    if metric.endswith("accuracy"):
+        return max(found[0], 0.0), min(found[1], 1.0)
+    return found
+
+
+def _worst(sweep: Sweep, base: str) -> float:
+    """The worst value that any trial had: what a trial without a value counts as."""
+    known = [one.value for one in sweep.trials if one.base == base and one.value is not None]
+    return (min if sweep.rising else max)(known, default=0.0)
+
+
+def _importances(dimensions: Sequence[Any], trials: list[Trial], values: list[float]) -> list[Importance]:
+    """Most important first.  A trial that was stopped counts with the value at which it lost."""
+    settings = {one.path: [trial.settings.get(one.path) for trial in trials] for one in dimensions}
+    found = [importance(path, column, values) for path, column in settings.items()]
+    return sorted((one for one in found if one), key=lambda one: -one.explained)
+
+
+def _some(trials: Sequence[Trial]) -> bool:
+    return any(one.value is not None for one in trials)
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _finite(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]

@@ -1,0 +1,216 @@
+"""The folder of a sweep, finished or not, as plain data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nnrun.errors import RunError, one_line
+from nnrun.record import run
+from nnrun.storage import fsio
+
+__all__ = ["Alternative", "Dimension", "Final", "Sweep", "Trial", "is_sweep", "ranked", "read_sweep"]
+
+_ABOUT = "sweep.json"
+_FORMAT = 1
+
+
+class Dimension(NamedTuple):
+    """One key of the spec that varied.
+
+    kind    choice (of `values`), uniform, log, int, log_int (between low and high), normal (mean low, deviation high)
+    """
+
+    path: str
+    kind: str
+    low: float | None
+    high: float | None
+    values: tuple[Any, ...]
+
+
+class Alternative(NamedTuple):
+    """Settings that are compared with others, and what varied beside them."""
+
+    label: str
+    settings: dict[str, Any]
+    dimensions: tuple[Dimension, ...]
+
+
+class Trial(NamedTuple):
+    """One trial that has ended.
+
+    settings   what varied: key of the spec -> value
+    status     done, stopped (it lost on the way), diverged or failed
+    value      mean over its seeds of the metric at each one's best step, None if one of them has none
+    """
+
+    trial: str
+    base: str
+    alternative: str
+    number: int
+    run: str
+    settings: dict[str, Any]
+    status: str
+    value: float | None
+    values: tuple[float | None, ...]
+    steps: int
+    seconds: float
+    reason: str | None
+
+
+class Final(NamedTuple):
+    """A chosen trial, trained again on fresh seeds; metrics: name -> one value for each seed."""
+
+    base: str
+    alternative: str
+    trial: str
+    run: str
+    settings: dict[str, Any]
+    seeds: tuple[int, ...]
+    status: str
+    metrics: dict[str, tuple[float | None, ...]]
+    steps: int
+    seconds: float
+
+
+class Sweep(NamedTuple):
+    """All that a sweep's folder says."""
+
+    folder: Path
+    name: str
+    metric: str
+    rising: bool  # whether more is better
+    search: str
+    trials_wanted: int  # of each alternative, on each base
+    seeds: int
+    final_seeds: int
+    target: float | None
+    bases: tuple[str, ...]
+    alternatives: tuple[Alternative, ...]
+    trials: tuple[Trial, ...]
+    finals: tuple[Final, ...]
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether this is the folder of a sweep."""
+    try:
+        return (folder / _ABOUT).is_file()
+    except OSError:
+        return False
+
+
+def read_sweep(folder: Path) -> Sweep:
+    """Reads the folder of a sweep.  Raises RunError if it is none, damaged, or written by a newer nnrun."""
+    if not is_sweep(folder):
+        raise RunError(f"{one_line(folder)}: not the folder of a sweep; name one that `nnrun sweep` made")
+    about = run.read_json(folder / _ABOUT)
+    if about.get("format") != _FORMAT:
+        raise RunError(f"{one_line(folder)}: written by a newer nnrun; update nnrun")
+    try:
+        return Sweep(
+            folder,
+            str(about["name"]),
+            str(about["metric"]),
+            about["goal"] == "max",
+            str(about["search"]),
+            int(about["trials"]),
+            int(about["seeds"]),
+            int(about["final_seeds"]),
+            about.get("target"),
+            tuple(map(str, about["bases"])),
+            tuple(_alternative(one) for one in about["alternatives"]),
+            tuple({one["trial"]: _trial(one) for one in _lines(folder / "trials.jsonl")}.values()),
+            tuple(
+                {
+                    (one["base"], one["alternative"]): _final(one) for one in _lines(folder / "final.jsonl")
+                }.values()
+            ),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise RunError(
+            f"{one_line(folder)}: its records are damaged; restore them or start a new sweep"
+        ) from None
+
+
+def ranked(trials: Iterable[Trial], rising: bool) -> list[Trial]:
+    """Trials from the best to the worst: those that were done, then those that were stopped, then the rest."""
+    place = {"done": 0, "stopped": 1}
+
+    def order(one: Trial) -> tuple[int, float, str]:
+        if one.value is None:
+            return 3, 0.0, one.trial
+        return place.get(one.status, 2), -one.value if rising else one.value, one.trial
+
+    return sorted(trials, key=order)
+
+
+def _alternative(record: Mapping[str, Any]) -> Alternative:
+    return Alternative(
+        str(record["label"]), dict(record["settings"]), tuple(map(_dimension, record["dimensions"]))
+    )
+
+
+def _dimension(record: Mapping[str, Any]) -> Dimension:
+    kind = str(record["kind"])
+    low, high = ("mean", "sd") if kind == "normal" else ("low", "high")
+    if kind == "choice":
+        return Dimension(str(record["path"]), kind, None, None, tuple(record["values"]))
+    return Dimension(str(record["path"]), kind, float(record[low]), float(record[high]), ())
+
+
+def _trial(record: Mapping[str, Any]) -> Trial:
+    values = tuple(map(_number, record["values"]))
+    return Trial(
+        str(record["trial"]),
+        str(record["base"]),
+        str(record["alternative"]),
+        int(record["number"]),
+        str(record["run"]),
+        dict(record["settings"]),
+        str(record["status"]),
+        _number(record["value"]),
+        values,
+        int(record["steps"]),
+        float(record["seconds"]),
+        record.get("reason"),
+    )
+
+
+def _final(record: Mapping[str, Any]) -> Final:
+    return Final(
+        str(record["base"]),
+        str(record["alternative"]),
+        str(record["trial"]),
+        str(record["run"]),
+        dict(record["settings"]),
+        tuple(-1 if seed is None else int(seed) for seed in record["seeds"]),
+        str(record["status"]),
+        {str(name): tuple(map(_number, values)) for name, values in record["metrics"].items()},
+        int(record["steps"]),
+        float(record["seconds"]),
+    )
+
+
+def _number(value: Any) -> float | None:
+    """What is no finite number (a null, a written NaN) is None."""
+    return float(value) if isinstance(value, int | float) and abs(value) < float("inf") else None
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    """The records of a file, [] if it does not exist; a last line without its newline is ignored."""
+    if not file.exists():
+        return []
+    found = []
+    for number, text in enumerate(fsio.read_file(file).split(b"\n")[:-1], start=1):
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            raise RunError(
+                f"{one_line(file)}:{number}: damaged line; restore the file or run the sweep again"
+            )
+        found.append(record)
+    return found

@@ -1,0 +1,146 @@
+"""The pictures of a sweep: leaderboard, learning curves, best of k, sensitivity, importance.
+
+Each is narrow, so that its text can be read on a phone; `pictures` draws all of them as PNG.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nnrun.report.sweep import figures, scatter
+from nnrun.report.sweep.findings import Answer, BaseAnswer
+from nnrun.report.sweep.scatter import look
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Picture", "pictures"]
+
+_DPI = 160
+_SETTINGS: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+}
+_NAME = re.compile("[^A-Za-z0-9._-]")
+
+
+class Picture(NamedTuple):
+    """A picture: name of its file without suffix, heading, what it shows in a sentence, and its content."""
+
+    name: str
+    title: str
+    caption: str
+    png: bytes
+
+
+def pictures(found: Answer) -> list[Picture]:
+    """All pictures of an answer, those that can be drawn."""
+    import matplotlib as mpl
+
+    made = []
+    with mpl.rc_context(_SETTINGS):
+        for part in found.bases:
+            prefix, suffix = (f"{part.base}-", f", {part.base}") if len(found.bases) > 1 else ("", "")
+            for name, title, caption, figure in _of_base(found, part):
+                made.append(Picture(_file_name(prefix + name), title + suffix, caption, _png(figure)))
+        if found.profile:
+            made.append(
+                Picture(
+                    "profile",
+                    "Performance profile",
+                    _PROFILE,
+                    _png(figures.profile(found, _looks(found))),
+                )
+            )
+    return made
+
+
+_DOTS = (
+    "One dot for each trial; the star is the chosen one, hollow dots were stopped early, triangles are beyond the "
+    "edge, crosses diverged."
+)
+_PROFILE = (
+    "Share of the data sets on which an alternative needs at most so many times the steps of the fastest one to "
+    "reach the target. Higher is better; at 1 it is the share on which it is the fastest."
+)
+
+
+def _of_base(found: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, Figure]]:
+    sweep, looks = found.sweep, _looks(found)
+    if any(row.mean is not None for row in part.rows):
+        fresh = any(row.fresh for row in part.rows)
+        what = "fresh seeds" if fresh else "the seeds of the chosen trial, not fresh ones"
+        yield (
+            "leaderboard",
+            f"{part.metric} of the chosen settings",
+            f"Means with 95% bootstrap intervals; small dots are single runs, {what}.",
+            figures.leaderboard(part, looks),
+        )
+    figure = figures.curves(part, sweep.metric, looks)
+    if figure is not None:
+        yield (
+            "curves",
+            f"{sweep.metric} while training",
+            "Means over the seeds of the chosen settings, with 95% intervals as bands.",
+            figure,
+        )
+    if part.best_of:
+        independent = any(one.low is not None for curve in part.best_of.values() for one in curve)
+        caption = (
+            "Expected best value of the search after k trials; bands are 95% intervals over other draws of the trials."
+            if independent
+            else "Best value of the search so far."
+        )
+        yield (
+            "best-of-k",
+            "How good after k trials of tuning",
+            caption,
+            figures.best_of(part, sweep.metric, looks),
+        )
+    known = {one.label: one for one in sweep.alternatives}
+    explained = _DOTS
+    for row in part.rows:
+        trials = [t for t in sweep.trials if (t.base, t.alternative) == (part.base, row.alternative)]
+        figure = scatter.sensitivity(
+            known[row.alternative], trials, row.trial, sweep.metric, sweep.rising, figures.WIDTH
+        )
+        if figure is not None:
+            yield (
+                f"sensitivity-{row.alternative}",
+                f"{row.alternative}: {sweep.metric} by setting",
+                explained,
+                figure,
+            )
+            explained = ""
+    if any(part.importances.values()):
+        yield (
+            "importance",
+            "What matters",
+            "Share of the variance of the trials' ranks that each setting alone explains, less what chance would. "
+            "Pale bars: no more than chance may give (p > 0.05).",
+            figures.importance(part, looks),
+        )
+
+
+def _looks(found: Answer) -> dict[str, dict[str, Any]]:
+    """Colour and line style of each alternative, the same in all pictures."""
+    return {one.label: look(i) for i, one in enumerate(found.sweep.alternatives)}
+
+
+def _file_name(text: str) -> str:
+    return _NAME.sub("-", text)[:100]
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    # Neither date nor version: equal answers are equal files.
+    figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": None})
+    return content.getvalue()

@@ -1,0 +1,132 @@
+"""The metric against each thing that varied, a panel each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnrun.report.sweep.folder import Alternative, Dimension, Trial
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["axis_label", "look", "plain", "scale_of", "sensitivity"]
+
+_COLOURS = (  # Okabe & Ito 2008: told apart by colour-blind readers too
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800",
+)  # fmt: skip
+_STYLES = ("-", "--", ":")
+_PANEL = 2.3  # inches, the height of one
+
+
+def look(i: int) -> dict[str, Any]:
+    """Colour and line style of the i-th alternative."""
+    return {"color": _COLOURS[i % len(_COLOURS)], "linestyle": _STYLES[i // len(_COLOURS) % len(_STYLES)]}
+
+
+def scale_of(metric: str) -> float:
+    """100 for a share, which is shown in percent, else 1."""
+    return 100.0 if metric.endswith("accuracy") else 1.0
+
+
+def axis_label(metric: str) -> str:
+    """The name of a metric with its unit."""
+    return plain(f"{metric} (%)" if scale_of(metric) == 100 else metric, 40)
+
+
+def plain(text: str, limit: int = 24) -> str:
+    """A name as matplotlib shows it letter by letter: no formulas, nothing that cannot be printed, not too long."""
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    shown = shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    return shown.replace("$", r"\$")
+
+
+def sensitivity(
+    alternative: Alternative,
+    trials: Sequence[Trial],
+    chosen: str | None,
+    metric: str,
+    rising: bool,
+    width: float,
+) -> Figure | None:
+    """A panel for each dimension of an alternative, two in a row; None if nothing varied or no trial has a value."""
+    from matplotlib.figure import Figure
+
+    known = [one for one in trials if one.value is not None]
+    dimensions = alternative.dimensions
+    if not dimensions or not known:
+        return None
+    columns = min(len(dimensions), 2)
+    rows = -(-len(dimensions) // columns)
+    figure = Figure(figsize=(width, 0.3 + _PANEL * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for panel in panels[len(dimensions) :]:
+        panel.set_visible(False)
+    for i, (panel, dimension) in enumerate(zip(panels, dimensions, strict=False)):
+        _panel(panel, dimension, trials, chosen, scale_of(metric), rising)
+        if i % columns == 0:
+            panel.set_ylabel(axis_label(metric))
+    return figure
+
+
+def _panel(
+    axes: Any, dimension: Dimension, trials: Sequence[Trial], chosen: str | None, scale: float, rising: bool
+) -> None:
+    place = _places(axes, dimension)
+    have = [(place(one.settings[dimension.path]), one) for one in trials if dimension.path in one.settings]
+    known = [(x, scale * one.value, one) for x, one in have if one.value is not None]
+    axes.set_xlabel(plain(dimension.path.rpartition(".")[2]))
+    if not known:
+        return
+    low, high = _window(np.array([y for _, y, _ in known]), rising)
+    axes.set_ylim(low, high)
+    for status, style in (("done", {}), ("stopped", {"mfc": "none"})):
+        shown = [(x, y) for x, y, one in known if one.status == status and low <= y <= high]
+        _dots(axes, shown, "o", 4.5, _COLOURS[0], alpha=0.7, **style)
+    _dots(axes, [(x, low) for x, y, _ in known if y < low], "v", 4, _COLOURS[0])
+    _dots(axes, [(x, high) for x, y, _ in known if y > high], "^", 4, _COLOURS[0])
+    lost = [x for x, one in have if one.value is None and one.status != "failed"]
+    _dots(axes, [(x, low if rising else high) for x in lost], "x", 5, _COLOURS[1])
+    best = [(x, y) for x, y, one in known if one.trial == chosen]
+    _dots(axes, best, "*", 12, _COLOURS[1], mec="white", mew=0.6)
+    axes.grid(color="0.92", lw=0.6)
+    axes.set_axisbelow(True)
+
+
+def _dots(
+    axes: Any, points: Sequence[tuple[float, float]], mark: str, size: float, colour: str, **style: Any
+) -> None:
+    if points:  # an empty line without clipping would upset the layout
+        xs, ys = zip(*points, strict=True)
+        axes.plot(xs, ys, mark, ms=size, color=colour, clip_on=False, **style)
+
+
+def _places(axes: Any, dimension: Dimension) -> Any:
+    """Sets the horizontal scale; returns the function from a value to its place there."""
+    if dimension.kind == "choice":
+        names = [str(one) for one in dimension.values]
+        axes.set_xticks(range(len(names)), [plain(name, 12) for name in names])
+        axes.set_xlim(-0.5, len(names) - 0.5)
+        axes.tick_params(axis="x", labelrotation=0 if sum(map(len, names)) < 18 else 30)
+        return lambda value: names.index(str(value)) if str(value) in names else -0.5
+    if dimension.kind in ("log", "log_int"):
+        axes.set_xscale("log")
+    if dimension.kind != "normal" and dimension.low is not None and dimension.high is not None:
+        if dimension.kind in ("log", "log_int"):
+            axes.set_xlim(dimension.low / 1.2, dimension.high * 1.2)
+        else:
+            room = 0.04 * (dimension.high - dimension.low)
+            axes.set_xlim(dimension.low - room, dimension.high + room)
+    return float
+
+
+def _window(values: np.ndarray, rising: bool) -> tuple[float, float]:
+    """The vertical range: all values, unless the worst are so far off that the good ones could not be told apart."""
+    good = values if rising else -values
+    best, quartile = float(good.max()), float(np.quantile(good, 0.25))
+    worst = max(float(good.min()), quartile - (best - quartile))
+    room = 0.08 * max(best - worst, 1e-9)
+    low, high = worst - room, best + room
+    return (low, high) if rising else (-high, -low)

@@ -1,0 +1,108 @@
+"""The answer of a sweep for a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from nnrun.report.sweep.cautions import cautions, missing
+from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
+from nnrun.report.sweep.verdict import chance, difference, level, sentences, span, steps_text
+from nnrun.statistics.compare import Comparison
+
+__all__ = ["answer_tables", "comparison_table", "leaderboard", "seeds_text", "settings_text", "trials_text"]
+
+_MOST_PAIRS = 15  # that a terminal shows
+
+
+def answer_tables(found: Answer) -> list[Any]:
+    """The whole answer: a leaderboard for each base, what it says in words, the paired tests, warnings."""
+    parts: list[Any] = []
+    for part in found.bases:
+        if len(found.bases) > 1:
+            parts.append(Text(part.base, "bold"))
+        parts += [leaderboard(part, found.sweep.metric), Text("")]
+    parts += [Text(text) for text in sentences(found)]
+    for part in found.bases:
+        if 1 < len(part.comparisons) <= _MOST_PAIRS:
+            title = f"all pairs on {part.base}" if len(found.bases) > 1 else "all pairs"
+            parts += [Text(""), Text(f"{title}: {part.metric}, first − second", "dim")]
+            parts.append(comparison_table(part.metric, part.comparisons))
+    notes = [("warning", "yellow", text) for text in cautions(found)]
+    notes += [("missing", "cyan", text) for text in missing(found)]
+    if notes:
+        parts.append(Text(""))
+    parts += [Text.assemble((f"{kind}: ", colour), text) for kind, colour, text in notes]
+    return parts
+
+
+def leaderboard(part: BaseAnswer, searched: str) -> Table:
+    """One row for each alternative, best first.
+
+    searched   the metric of the search
+    """
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    fresh = any(row.fresh for row in part.rows)
+    reached = any(row.reached for row in part.rows)
+    head = [part.metric if fresh else searched, "95% interval", "seeds"]
+    head += [f"{searched} in the search"] if fresh else []
+    head += ["steps to target"] if reached else []
+    table.add_column("alternative", no_wrap=True)
+    for name in (*head, "trials"):
+        table.add_column(name, justify="right")
+    table.add_column("chosen")
+    for row in part.rows:
+        cells = [level(part.metric, row.mean) + ("" if row.fresh or not fresh else " (search)")]
+        cells += [span(part.metric, row.low, row.high), seeds_text(row)]
+        cells += [level(searched, row.validation)] if fresh else []
+        cells += [steps_text(row)] if reached else []
+        table.add_row(Text(row.alternative), *cells, trials_text(row), Text(settings_text(row.settings)))
+    return table
+
+
+def seeds_text(row: Row) -> str:
+    """`10`, or `8 of 10` where some diverged."""
+    return str(row.seeds) if not row.diverged else f"{len(row.values)} of {row.seeds}"
+
+
+def trials_text(row: Row) -> str:
+    """How many trials have ended, and what became of those that were not good."""
+    named = ((row.unstable, "diverged"), (row.stopped, "stopped"), (row.failed, "failed"))
+    bad = ", ".join(f"{count} {what}" for count, what in named if count)
+    return f"{row.trials}{f' ({bad})' if bad else ''}"
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """`learning_rate=0.0123 dropout=0.2`: the last part of each key, all of it where that is not unique."""
+    short = [path.rpartition(".")[2] for path in settings]
+    names = [last if short.count(last) == 1 else path for path, last in zip(settings, short, strict=True)]
+    return "  ".join(f"{name}={_value(value)}" for name, value in zip(names, settings.values(), strict=True))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def comparison_table(metric: str, pairs: list[Comparison]) -> Table:
+    """One row for each pair: the difference with its interval, the corrected p-value, what it says."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("first", "second"):
+        table.add_column(name, no_wrap=True)
+    for name in ("difference", "seeds", "p (Holm)"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for pair in pairs:
+        said = Text("different", "bold") if pair.significant else Text("no significant difference", "dim")
+        cells = [
+            difference(metric, pair),
+            str(pair.seeds),
+            chance(pair.adjusted).removeprefix("p ").removeprefix("= "),
+        ]
+        table.add_row(Text(pair.first), Text(pair.second), *cells, said)
+    return table

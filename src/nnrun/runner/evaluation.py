@@ -1,0 +1,122 @@
+"""Metrics of a recorded run on a part of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nnrun.errors import RunError, SpecError, one_line
+from nnrun.record import checkpoint, run
+from nnrun.record.checkpoint import Checkpoint
+from nnrun.runner import session, summary
+from nnrun.runner.recorder import WINDOW
+from nnrun.training import evaluate, flat, programs
+from nnrun.training.averages import compile_averages
+from nnrun.training.feed import Feed, make_feed
+from nnrun.training.sampled import is_noisy, sampled, settled
+from nnrun.types import Experiment
+
+__all__ = ["SPLITS", "evaluate_run", "load_checkpoint"]
+
+SPLITS = ("train", "val", "test")
+_MOST_SAMPLES = 10_000
+Warn = Callable[[str], None]
+
+
+def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int = 0) -> dict[str, Any]:
+    """Metrics of a run, or of every run of a group with mean and 95% interval.
+
+    split  train, val or test
+    which  last, best (by validation), or the number of a step that has a checkpoint
+    samples  0: without noise; else metrics of the mean prediction over so many draws of the noise
+    Runs of a group that diverged are left out, as in its summary.  Raises SpecError, RunError, DataError.
+    """
+    if split not in SPLITS:
+        raise SpecError(f"--split: got {one_line(split, 40)!r}; write one of {', '.join(SPLITS)}")
+    if not 0 <= samples <= _MOST_SAMPLES:
+        raise SpecError(
+            f"--samples: got {one_line(samples, 40)}; write 1 to {_MOST_SAMPLES}, or 0 for no noise"
+        )
+    members = _good_members(folder, warn)
+    found = {path: load_checkpoint(path, which, warn) for path in members or [folder]}
+    prepared = session.rebuild(members[0] if members else folder, warn)
+    with session.precision(prepared.spec.train.precision):
+        if samples and not is_noisy(prepared.experiment, training=False):
+            warn(f"--samples {samples}: {prepared.spec.model.name} has no noise, so all samples are equal")
+        measured = _measure(prepared.experiment, list(found.values()), split, folder, samples)
+    each = [
+        {"run_dir": str(path), "step": one.step, "metrics": metrics}
+        for (path, one), metrics in zip(found.items(), measured, strict=True)
+    ]
+    asked = {"split": split, "checkpoint": which, **({"samples": samples} if samples else {})}
+    if not members:
+        return {**each[0], **asked}
+    averages = summary.average([{which: one["metrics"]} for one in each], sections=(which,))
+    flat_averages = {name: section.get(which, {}) for name, section in averages.items()}
+    return {"run_dir": str(folder), **asked, "runs": each, **flat_averages}
+
+
+def _good_members(folder: Path, warn: Warn) -> list[Path]:
+    """The members of a group that did not diverge; [] for a single run."""
+    members = run.members(folder)
+    diverged = [path for path in members if run.status(path) == "diverged"]
+    if members and len(diverged) == len(members):
+        raise RunError(f"{one_line(folder)}: all its runs diverged; train again with a smaller learning rate")
+    if diverged:
+        warn(f"left out, for they diverged: {', '.join(map(str, diverged))}")
+    return [path for path in members if path not in diverged]
+
+
+def load_checkpoint(folder: Path, which: str, warn: Warn) -> Checkpoint:
+    """The checkpoint `last`, `best` or of a step.  Raises RunError with the steps there are."""
+    place = folder / "checkpoints"
+    steps = checkpoint.steps(place) if place.is_dir() else []
+    if not steps:
+        raise RunError(f"{one_line(folder)}: has no checkpoint{_remedy(folder)}")
+    last = checkpoint.load_latest(place, warn)
+    if last is None or which == "last":
+        return last or _no_step(folder, which, steps)
+    step = last.progress["best"][0] if which == "best" and last.progress["best"] else which
+    if which == "best" and step == which:
+        return last  # nothing was held out to judge by
+    if not str(step).isdecimal() or int(step) not in steps:
+        return _no_step(folder, which, steps)
+    return last if int(step) == last.step else checkpoint.load(place / f"step_{int(step):08d}")
+
+
+def _remedy(folder: Path) -> str:
+    if run.status(folder) == "diverged":
+        return ", it diverged before the first; train again with a smaller learning rate"
+    return f" yet; `nnrun resume {one_line(folder)}` goes on with it"
+
+
+def _no_step(folder: Path, which: str, steps: list[int]) -> Checkpoint:
+    known = ", ".join(map(str, steps))
+    shown = one_line(which, 40)
+    raise RunError(f"{one_line(folder)}: has no checkpoint {shown!r}; write last, best or a step: {known}")
+
+
+def _measure(
+    experiment: Experiment, found: list[Checkpoint], split: str, folder: Path, samples: int
+) -> list[dict[str, float]]:
+    """One run after the other: the program is compiled once, and memory does not grow with the group."""
+    part = getattr(experiment.dataset, split)
+    if not len(part.y):
+        raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
+    one = programs.one_like(experiment)
+    held = evaluate.make_held([part])
+    predict = sampled(experiment, samples) if samples else settled
+    evaluator = evaluate.compile_evaluator(experiment, one, held, lanes=None, predict=predict)
+    feed = (
+        make_feed(experiment.dataset.train) if one.average else Feed(part, None)
+    )  # which nothing will fetch
+    averages = compile_averages(experiment, one, feed, lanes=None)
+    measured = []
+    for content in found:
+        arrays = {name: array for name, array in content.arrays.items() if name != WINDOW}
+        checkpoint.check_structure(arrays, flat.shapes(one), str(folder))
+        state = flat.unflatten(arrays, one)
+        sums = programs.measured(evaluator, averages, state, 0)
+        measured += programs.to_metrics(experiment, evaluator, sums, 0, split)
+    return measured

@@ -1,0 +1,247 @@
+"""One run being recorded: its metrics, its best step so far, its checkpoints, its end.
+
+A lane knows nothing of devices or programs: it is given rows of logged numbers and states as arrays.  A run
+alone is one lane, a population is several in step.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnrun.record import checkpoint, metrics
+from nnrun.record.checkpoint import Checkpoint
+from nnrun.storage import fsio
+from nnrun.types import Plan
+
+__all__ = ["Lane", "Mark", "is_finite"]
+
+Arrays = dict[str, np.ndarray]
+WINDOW = "log/window"  # the rows since the last line, kept in checkpoints beside the state
+_TRAIN = "train/"
+
+
+class Mark(NamedTuple):
+    """A step, the value of a metric there, and the validation loss, which decides between equal values."""
+
+    step: int
+    value: float
+    loss: float | None  # None: not finite
+
+
+class Lane:
+    """A run folder open for writing.
+
+    folder     of the run; its lock is held by the caller
+    columns    names of the logged numbers of a step
+    to_metrics averages of a loss's terms -> metrics, as Loss.metrics
+    found      the checkpoint that the run goes on from, None at its beginning
+    ended      its state.json, if the run ended before the others of its population did
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        plan: Plan,
+        columns: tuple[str, ...],
+        to_metrics: Callable[[Mapping[str, float]], dict[str, float]],
+        found: Checkpoint | None = None,
+        ended: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.folder, self.plan, self.columns, self.to_metrics = folder, plan, columns, to_metrics
+        self.status = ended["status"] if ended else "running"
+        self.ended = ended is not None  # its files are complete
+        self.step = ended["step"] if ended else found.step if found else 0
+        self.start: Arrays | None = None  # the state to go on from, None: from the beginning
+        self.final: Arrays | None = None  # the last state, once the run is done
+        self.saved: Arrays | None = None  # the last state that was saved
+        self.latest: dict[str, float] = {}
+        self.best: Mark | None = None  # by the metric that the spec judges by
+        self.best_metrics: dict[str, float] = {}
+        self.improved: Mark | None = None  # by the metric of early stopping, with min_delta
+        self.window = np.zeros((0, len(columns)))
+        self._candidate: Mark | None = None  # the step that may become the best, once its state is held
+        self._regular: list[int] = []  # the newest steps that were saved because it was time
+        if found:
+            self._restore(found)
+        self._unsaved: Checkpoint | None = None  # the best state, where it is not on disk yet
+        kept = None if ended else found.metrics_offset if found else 0
+        self._metrics = fsio.AppendFile(folder / "metrics.jsonl", keep=kept)
+        self._timing = fsio.AppendFile(folder / "timing.jsonl")
+        self._started = time.monotonic()
+
+    def _restore(self, found: Checkpoint) -> None:
+        progress = found.progress
+        self.best = Mark(*progress["best"]) if progress["best"] else None
+        self.improved = Mark(*progress["improved"]) if progress["improved"] else None
+        self.latest, self.best_metrics = progress["latest"], progress["best_metrics"]
+        self.window = found.arrays[WINDOW]
+        if progress["complete"]:
+            self.status, self.ended = "done", True
+        self._regular = list(progress["regular"])
+        self.start = {name: array for name, array in found.arrays.items() if name != WINDOW}
+        self.saved = self.start
+        if self.status == "done":
+            self.final = self.start
+
+    @property
+    def live(self) -> bool:
+        """Whether the run still goes on."""
+        return self.status == "running"
+
+    def advance(self, rows: np.ndarray, evaluation: Mapping[str, float] | None) -> bool:
+        """Takes the logged rows of the steps since the last call, and the metrics at the end of them if any.
+
+        Writes one line at every multiple of log_every and at every evaluation; afterwards `status` tells
+        whether the run diverged or stopped.  Returns whether this is the best step so far.
+
+        rows        (steps, columns)
+        evaluation  {val/name: value} at the last of the steps
+        """
+        bad = np.flatnonzero(~np.isfinite(rows[:, self.columns.index("train/loss")]))
+        if len(bad):
+            rows, evaluation, self.status = rows[: bad[0] + 1], None, "diverged"
+        last = self.step + len(rows)
+        every = self.plan.log_every
+        edges = list(range(self.step - self.step % every + every, last + 1, every))
+        if (evaluation is not None or len(bad)) and last not in edges:
+            edges.append(last)
+        lines = b""
+        for edge in edges:
+            done, rows = np.split(rows, [edge - self.step])
+            lines += metrics.line(self._line(done, edge, evaluation if edge == last else None))
+            self.step, self.window = edge, self.window[:0]
+        self.window = np.concatenate([self.window, rows])
+        self.step = last
+        if lines:
+            self._metrics.write(lines)
+        return evaluation is not None and self._judge(evaluation)
+
+    def _line(self, rows: np.ndarray, step: int, evaluation: Mapping[str, float] | None) -> dict[str, Any]:
+        """The record of a line: metrics averaged over the steps since the line before, the rest at its end."""
+        window = np.concatenate([self.window, rows])
+        mean = dict(zip(self.columns, window.mean(0).tolist(), strict=True))
+        terms = {name.removeprefix(_TRAIN): mean[name] for name in self.columns if name.startswith(_TRAIN)}
+        found = {_TRAIN + name: value for name, value in self.to_metrics(terms).items()}
+        if self.status != "diverged":  # at a step where no line was to end, the norms are not known
+            found |= {n: float(window[-1, i]) for i, n in enumerate(self.columns) if not n.startswith(_TRAIN)}
+        found |= evaluation or {}
+        self.latest = {**self.latest, **found}
+        self._time(step, evaluation is not None)
+        return {"step": step, "epoch": step / self.plan.steps_per_epoch, **found}
+
+    def _time(self, step: int, evaluated: bool) -> None:
+        if evaluated:
+            entry = {
+                "step": step,
+                "seconds": round(time.monotonic() - self._started, 4),  # since this process began to train
+                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            }
+            self._timing.write(json.dumps(entry).encode() + b"\n")
+
+    def _judge(self, evaluation: Mapping[str, float]) -> bool:
+        """Updates the best step and the patience; returns whether this is the best step so far."""
+        plan = self.plan
+        self._candidate = self._better(plan.judge, evaluation, self.best) if plan.judge else None
+        if plan.patience_metric:
+            improved = self._better(plan.patience_metric, evaluation, self.improved, plan.min_delta)
+            self.improved = improved or self.improved
+            if self.improved and self.step - self.improved.step >= plan.patience:
+                self.status = "done"
+        return self._candidate is not None
+
+    def _better(
+        self, name: str, found: Mapping[str, float], than: Mark | None, margin: float | None = None
+    ) -> Mark | None:
+        """The mark of this step if it is better than an earlier one, by more than the margin if there is one."""
+        loss = found["val/loss"]
+        mark = Mark(self.step, found[name], loss if np.isfinite(loss) else None)
+        if not np.isfinite(mark.value):
+            return None
+        if than is None:
+            return mark
+        gain = (mark.value - than.value) * (1 if name in self.plan.rising else -1)
+        if margin is None and gain == 0 and mark.loss is not None:
+            return mark if than.loss is None or mark.loss < than.loss else None
+        return mark if gain > (margin or 0.0) else None
+
+    def _checkpoint(self, arrays: Arrays) -> Checkpoint:
+        progress = {
+            "best": self.best,
+            "improved": self.improved,
+            "latest": _finite(self.latest),
+            "best_metrics": _finite(self.best_metrics),
+            "regular": self._regular,
+            "complete": self.status == "done",  # the run ends here: at its last step, or stopped early
+            **({"kept": self.plan.kept} if self.plan.kept else {}),  # for who wants the ends of the cycles
+        }
+        return Checkpoint(self.step, {**arrays, WINDOW: self.window}, progress, self._metrics.offset)
+
+    def hold_best(self, arrays: Arrays) -> None:
+        """Keeps the best state so far in memory; it goes to disk with the next `save`."""
+        self.best, self.best_metrics = self._candidate, self.latest
+        self._unsaved = self._checkpoint(arrays)
+
+    def save(self, arrays: Arrays) -> None:
+        """Writes the state, which must be finite, as a checkpoint, and the best one if it is not on disk."""
+        self._metrics.sync()
+        self._regular = [*self._regular, self.step][-self.plan.keep :]
+        if self._unsaved is not None and self._unsaved.step != self.step:
+            self._write(self._unsaved)
+        self._write(self._checkpoint(arrays))
+        self._unsaved, self.saved = None, arrays
+
+    def prune(self) -> None:
+        """Removes old checkpoints.
+
+        A population does so when all its lanes have saved: until then they may need an older common step.
+        """
+        folder = self.folder / "checkpoints"
+        if folder.exists():
+            # Best steps, old ones too, must not displace the regular ones, which a population has in common.
+            protected = {*self._regular, *self.plan.kept, *([self.best.step] if self.best else [])}
+            checkpoint.prune(folder, self.plan.keep, protected)
+
+    def _write(self, content: Checkpoint) -> None:
+        folder = self.folder / "checkpoints"
+        if not folder.exists():
+            fsio.make_folder(folder)
+        checkpoint.save(folder, *content)
+
+    def end(self, arrays: Arrays) -> None:
+        """Writes what must outlast the run: its last state, or after a divergence the best one before it."""
+        if self.status == "diverged":
+            self._metrics.sync()
+            if self._unsaved is not None:
+                self._write(self._unsaved)
+        else:
+            self.save(arrays)
+            self.final = arrays
+        self.ended = True
+
+    def best_arrays(self) -> Arrays | None:
+        """The arrays of the best step; the last ones where nothing is judged or the last step is the best."""
+        if self.best is None or (self.best.step == self.step and self.status == "done"):
+            return self.final
+        found = checkpoint.load(self.folder / "checkpoints" / f"step_{self.best.step:08d}")
+        return {name: array for name, array in found.arrays.items() if name != WINDOW}
+
+    def close(self) -> None:
+        """Syncs and closes the files; a second call does nothing."""
+        self._metrics.close()
+        self._timing.close()
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if np.isfinite(value)}
+
+
+def is_finite(arrays: Arrays) -> bool:
+    """Whether no array of a state holds NaN or infinity."""
+    return all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f")

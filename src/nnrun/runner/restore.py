@@ -1,0 +1,69 @@
+"""Which checkpoints a run, or all runs of a population together, go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nnrun.errors import RunError
+from nnrun.record import checkpoint, run
+from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.pack import NewerFormat
+from nnrun.runner.recorder import WINDOW
+
+__all__ = ["ENDED", "Found", "newest"]
+
+ENDED = ("done", "diverged")
+Warn = Callable[[str], None]
+
+
+class Found(NamedTuple):
+    """What is on disk of one lane."""
+
+    checkpoint: Checkpoint | None  # None: it begins at step 0
+    ended: Mapping[str, Any] | None  # its state.json if it ended before the others
+
+
+def newest(folders: list[Path], expected: Mapping[str, Any], warn: Warn) -> list[Found]:
+    """The checkpoints to go on from: those that go on are at one common step, the newest that all have.
+
+    expected  shape and dtype of every array of a lane's state
+    Raises RunError where checkpoints exist and none is good, or they belong to another model.
+    """
+    states = [run.read_state(folder) for folder in folders]
+    ended = [state if len(folders) > 1 and state["status"] in ENDED else None for state in states]
+    going = [folder for folder, end in zip(folders, ended, strict=True) if not end]
+    common = _common([folder / "checkpoints" for folder in going], warn)
+    found = []
+    for folder, end in zip(folders, ended, strict=True):
+        one = _latest(folder / "checkpoints", warn) if end else common.get(folder / "checkpoints")
+        if one is not None:
+            arrays = {name: array for name, array in one.arrays.items() if name != WINDOW}
+            checkpoint.check_structure(arrays, expected, str(folder / "checkpoints" / f"step_{one.step:08d}"))
+        found.append(Found(one, end))
+    return found
+
+
+def _latest(folder: Path, warn: Warn) -> Checkpoint | None:
+    return checkpoint.load_latest(folder, warn) if folder.is_dir() else None
+
+
+def _common(folders: list[Path], warn: Warn) -> dict[Path, Checkpoint]:
+    """The checkpoints of the newest step at which every folder has a good one; {} if one has none at all."""
+    if not folders:  # every run has ended; only the summary is missing
+        return {}
+    if len(folders) == 1:
+        one = _latest(folders[0], warn)
+        return {folders[0]: one} if one else {}
+    steps = [set(checkpoint.steps(folder)) if folder.is_dir() else set() for folder in folders]
+    if not all(steps):  # killed while the first checkpoints were written, or before
+        return {}
+    for step in sorted(set.intersection(*steps), reverse=True):
+        try:
+            return {folder: checkpoint.load(folder / f"step_{step:08d}") for folder in folders}
+        except NewerFormat:
+            raise
+        except RunError as error:
+            warn(f"{error}; going back to the checkpoint before")
+    raise RunError(f"{folders[0].parent.parent}: its runs have no good checkpoint of one common step")

@@ -1,0 +1,143 @@
+"""From a spec to a run folder that is ready to train, and from a run folder back to its spec."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from nnrun import build, catalog, device, signals, spec
+from nnrun.catalog import Spec
+from nnrun.errors import NnrunError, RunError, one_line
+from nnrun.record import provenance, run
+from nnrun.spec import yaml12
+from nnrun.storage import fsio
+from nnrun.types import Experiment
+
+__all__ = ["Prepared", "changes", "create", "origin", "precision", "prepare", "rebuild", "reopen"]
+
+Warn = Callable[[str], None]
+
+
+class Prepared(NamedTuple):
+    """A spec and what it means."""
+
+    spec: Spec
+    experiment: Experiment
+
+
+def precision(name: str) -> Any:
+    """A context in which arrays have this precision unless they say otherwise."""
+    return jax.enable_x64(name == "float64")
+
+
+def prepare(path: Path, overrides: Sequence[str] = (), folder: Path | None = None) -> Prepared:
+    """Reads and checks a spec and its data; nothing is created on disk.
+
+    folder   what relative paths and the user's own modules are relative to; the spec's folder by default
+    Raises SpecError, DataError, MachineError.
+    """
+    document = spec.read(path, overrides)
+    checked = catalog.bind(document._replace(folder=folder) if folder else document)
+    if checked.train.deterministic:
+        device.demand_determinism()
+    with precision(checked.train.precision):
+        return Prepared(checked, build.build(checked))
+
+
+def origin() -> dict[str, Any]:
+    """What is the same for all runs that this process begins now: versions, machine, commit, command line."""
+    device = jax.devices()[0]
+    return provenance.collect({"platform": device.platform, "kind": device.device_kind}, {})
+
+
+def create(prepared: Prepared, run_dir: Path | None, root: Path, begun: dict[str, Any] | None = None) -> Path:
+    """Creates the run folder (for several seeds one inside it for each) and returns it.
+
+    begun   the origin of the run, where many are created at once; finding it out takes a moment
+
+    Raises RunError if `run_dir` is taken, MachineError.
+    """
+    checked, experiment = prepared
+    seeds = experiment.plan.seeds
+    full = build.resolved(checked, experiment)
+    begun = begun or origin()
+    with signals.deferred():  # all of it, or nothing
+        path = run.claim_at(run_dir) if run_dir else run.claim(root, checked.name, datetime.now())
+        try:
+            for seed in seeds if len(seeds) > 1 else ():
+                folder = path / f"seed_{seed}"
+                fsio.make_folder(folder)
+                _describe(
+                    prepared, folder, {**full, "train": {**full["train"], "seed": seed, "seeds": 1}}, begun
+                )
+            _describe(prepared, path, full, begun)
+        except NnrunError:
+            with contextlib.suppress(NnrunError):
+                fsio.remove_folder(path)
+            raise
+    return path
+
+
+def _describe(prepared: Prepared, folder: Path, full: dict[str, Any], begun: dict[str, Any]) -> None:
+    """What a run folder says about where it came from; state.json last, for it makes the folder a run."""
+    text = yaml12.dump(full)
+    fsio.write_file(folder / "spec.yaml", prepared.spec.document.text.encode())
+    fsio.write_file(folder / "resolved.yaml", text.encode())
+    fsio.write_json(folder / "run.json", _provenance(prepared, text, begun))
+    run.write_state(folder, "created", step=0)
+
+
+def _provenance(prepared: Prepared, resolved: str, begun: dict[str, Any]) -> dict[str, Any]:
+    extra = {
+        "data_digest": prepared.experiment.dataset.digest,
+        "spec_hash": hashlib.sha256(resolved.encode()).hexdigest(),
+        "spec_folder": str(prepared.spec.document.folder),
+        "code": {str(file): _sha256(file) for file in catalog.user_files(prepared.spec)},
+    }
+    return {**begun, **extra}
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def reopen(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
+    """The spec of a run folder that is to go on, built again.
+
+    What differs from when the run began is warned about; with `exact` it is refused with RunError.
+    """
+    if folder.name.startswith("seed_") and run.is_run(folder.parent):
+        group = folder.parent
+        raise RunError(
+            f"{folder}: one of the seeds of {group}, which train together; write nnrun resume {group}"
+        )
+    if not any((path / "checkpoints").is_dir() for path in [folder, *run.members(folder)]):
+        warn(f"{one_line(folder)}: has no checkpoint yet; it begins again at step 0")
+    return rebuild(folder, warn, exact)
+
+
+def changes(prepared: Prepared, folder: Path, now: dict[str, Any]) -> list[str]:
+    """What differs from when the run in `folder` began and may change its result, a short line each.
+
+    now   the origin of what this process begins
+    """
+    text = (folder / "resolved.yaml").read_text(encoding="utf-8")
+    return provenance.differences(run.read_json(folder / "run.json"), _provenance(prepared, text, now))
+
+
+def rebuild(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
+    """The spec of a run folder, built again; like `reopen`, but for any run."""
+    before = run.read_json(folder / "run.json")
+    prepared = prepare(folder / "resolved.yaml", folder=Path(before.get("spec_folder", ".")))
+    found = changes(prepared, folder, origin())
+    if found and exact:
+        raise RunError(f"{folder}: {'; '.join(found)}; resume where that is as it was, or without --exact")
+    for difference in found:
+        warn(f"{folder.name}: since the run began, {difference}; the result may differ")
+    return prepared

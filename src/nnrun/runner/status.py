@@ -1,0 +1,109 @@
+"""What the state.json files of runs that train together say, and what they say when it ends in an error."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError
+from nnrun.record import run
+from nnrun.runner.recorder import Lane
+from nnrun.runner.restore import ENDED
+from nnrun.storage import fsio
+from nnrun.types import Plan
+
+__all__ = ["Group", "Standing", "ending", "group_of", "lanes_of"]
+
+
+Item = TypeVar("Item")
+
+
+class Group(NamedTuple):
+    """A run folder, and the folders of its seeds; of a run with one seed that is the folder itself."""
+
+    folder: Path
+    members: list[Path]
+
+    @property
+    def single(self) -> bool:
+        return self.members == [self.folder]
+
+
+def group_of(folder: Path, seeds: Sequence[int]) -> Group:
+    """The run in `folder`, which has these seeds."""
+    return Group(folder, [folder / f"seed_{seed}" for seed in seeds] if len(seeds) > 1 else [folder])
+
+
+def lanes_of(groups: Sequence[Group], lanes: Sequence[Item]) -> list[tuple[Group, list[Item]]]:
+    """Each group with what there is of each of its lanes; all lanes stand in the order of the groups."""
+    found: list[tuple[Group, list[Item]]] = []
+    first = 0
+    for group in groups:
+        found.append((group, list(lanes[first : first + len(group.members)])))
+        first += len(group.members)
+    return found
+
+
+class Standing(NamedTuple):
+    """The state.json files of one or several groups."""
+
+    groups: list[Group]
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of all lanes."""
+        return [member for group in self.groups for member in group.members]
+
+    def write_lane(self, index: int, lane: Lane) -> None:
+        """The state of one member that ended before the others."""
+        run.write_state(self.folders[index], lane.status, step=lane.step)
+
+    def write(self, status: str, lanes: Sequence[Lane] = (), **more: Any) -> None:
+        """The state of every group that has not ended, and of its members; what lanes know counts for them."""
+        shared: Sequence[Lane | None] = lanes or [None] * len(self.folders)
+        for group, own in lanes_of(self.groups, shared):
+            if run.read_state(group.folder)["status"] not in ENDED:
+                self.write_group(group, status, [lane for lane in own if lane], **more)
+
+    def write_group(self, group: Group, status: str, lanes: Sequence[Lane] = (), **more: Any) -> None:
+        """The state of one group and its members."""
+        for path, lane in zip(group.members, lanes or [None] * len(group.members), strict=True):
+            if lane:
+                run.write_state(path, status if lane.live else lane.status, step=lane.step, **more)
+            elif run.read_state(path)["status"] not in ENDED:
+                run.write_state(path, status, **more)
+        if not group.single:
+            run.write_state(group.folder, status, **more)
+
+
+@contextlib.contextmanager
+def ending(standing: Standing, plan: Plan) -> Iterator[None]:
+    """Leaves the reason behind when runs end in an error that they did not write down themselves."""
+    try:
+        yield
+    except (Interrupted, DivergedError, GeneratorExit):
+        raise
+    except NnrunError as error:
+        with contextlib.suppress(NnrunError):
+            standing.write("failed", reason=str(error))
+        raise
+    except MemoryError:
+        raise _out_of_memory(standing, plan) from None
+    except Exception as error:
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise _out_of_memory(standing, plan) from error
+        with contextlib.suppress(NnrunError):
+            fsio.write_file(standing.groups[0].folder / "crash.log", traceback.format_exc().encode())
+            standing.write("failed", reason=f"{type(error).__name__}; see crash.log")
+        raise
+
+
+def _out_of_memory(standing: Standing, plan: Plan) -> MachineError:
+    smaller = f"data.batch_size={max(1, plan.batch_size // 2)}"
+    message = f"out of memory; try {smaller}" + (" or fewer train.seeds" if len(plan.seeds) > 1 else "")
+    with contextlib.suppress(NnrunError):
+        standing.write("failed", reason=message)
+    return MachineError(message)

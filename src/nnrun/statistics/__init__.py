@@ -1,0 +1,1 @@
+"""Intervals, tests, budgets and calibration, from plain numbers; imports nothing of nnrun."""

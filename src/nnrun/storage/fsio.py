@@ -1,0 +1,236 @@
+"""Every write that nnrun does, so that what a function has returned from survives a crash of the machine.
+
+The order is always: write under a temporary name in the same folder, fsync it, rename it, fsync the folder.
+A reader therefore sees the old content or the new, whole.  A failed fsync is never tried again: the kernel
+may have dropped the data and would report success.
+
+Names that begin with `.tmp_` or `.trash_` are leftovers of a crash and may be removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nnrun.errors import MachineError, RunError, one_line
+from nnrun.storage import disk
+from nnrun.storage.disk import blame
+
+__all__ = [
+    "TEMPORARY",
+    "AppendFile",
+    "make_folder",
+    "make_folders",
+    "read_file",
+    "remove_folder",
+    "rename_folder",
+    "sync_folder",
+    "write_file",
+    "write_folder",
+    "write_json",
+]
+
+TEMPORARY = (".tmp_", ".trash_")
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises RunError if it is missing or the disk cannot read it back (it is damaged), MachineError if the
+    machine refuses for another reason.
+    """
+    with blame(path):
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise RunError(f"{one_line(path)}: this file is missing; restore it from a copy") from None
+        except OSError as error:
+            if error.errno == errno.EIO:
+                raise RunError(f"{one_line(path)}: the disk cannot read this file; restore it") from error
+            raise
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Creates or replaces a file: after a crash it holds the old bytes or these, never a mixture.
+
+    Raises MachineError.
+    """
+    # The process id keeps two writers of one file apart: the last to rename wins, and both are whole.
+    temporary = path.with_name(f".tmp_{path.name}.{os.getpid()}")
+    with blame(path):
+        try:
+            disk.write_new(temporary, data)
+            disk.system.rename(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                disk.system.unlink(temporary)
+            raise
+        disk.sync_folder(path.parent)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Creates or replaces a JSON file; keys are sorted, so equal content gives equal bytes.
+
+    Raises ValueError for NaN and infinity, which JSON does not have, and MachineError.
+    """
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+    write_file(path, f"{text}\n".encode())
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Creates the folder `path` with these files (name -> content): all of it appears at once, or nothing.
+
+    `path` must not exist; its parent must.  Raises MachineError.
+    """
+    temporary = path.with_name(f".tmp_{path.name}")
+    with blame(path):
+        if temporary.exists():
+            disk.delete(temporary)
+        try:
+            disk.system.mkdir(temporary)
+            for name, data in files.items():
+                disk.write_new(temporary / name, data)
+            disk.sync_folder(temporary)
+            disk.system.rename(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                disk.delete(temporary)  # on a full disk the space is wanted back
+            raise
+        disk.sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Creates one folder; of several processes that try, one succeeds.
+
+    Raises FileExistsError if `path` exists, so that a name can be claimed; else MachineError.
+    """
+    try:
+        with blame(path):
+            disk.system.mkdir(path)
+            disk.sync_folder(path.parent)
+    except MachineError as error:
+        if isinstance(error.__cause__, FileExistsError):
+            raise error.__cause__ from None
+        raise
+
+
+def make_folders(path: Path) -> None:
+    """Creates a folder and the missing ones above it; one that exists is fine.  Raises MachineError."""
+    with blame(path):
+        missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+        for folder in reversed(missing):
+            try:
+                make_folder(folder)
+            except FileExistsError:
+                if not folder.is_dir():
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+
+
+def rename_folder(old: Path, new: Path) -> None:
+    """Renames a folder; `new` is in the same parent folder and does not exist.  Raises MachineError."""
+    with blame(old):
+        disk.system.rename(old, new)
+        disk.sync_folder(new.parent)
+
+
+def remove_folder(path: Path) -> None:
+    """Removes a folder and all below it; a crash in the middle never leaves half of it under its name.
+
+    Raises MachineError.
+    """
+    with blame(path):
+        if not path.name.startswith(TEMPORARY):
+            trash = path.with_name(f".trash_{path.name}")
+            if trash.exists():
+                disk.delete(trash)
+            disk.system.rename(path, trash)
+            # The new name must be on the disk before the first file goes.
+            disk.sync_folder(path.parent)
+            path = trash
+        disk.delete(path)
+
+
+def sync_folder(path: Path) -> None:
+    """Brings the names in a folder to the disk.  Raises MachineError."""
+    with blame(path):
+        disk.sync_folder(path)
+
+
+class AppendFile:
+    """A file of lines that grows at its end.  Every method raises MachineError.
+
+    `offset` is its length in bytes.  After a failed call the file is closed for good: what the disk holds is
+    unknown until the file is opened again.
+    """
+
+    def __init__(self, path: Path, keep: int | None = None) -> None:
+        """Opens or creates `path` and cuts it to its first `keep` bytes; None: to its whole lines.
+
+        Raises RunError if it has fewer than `keep` bytes: lines that a checkpoint counts on are lost.
+        """
+        self.path = path
+        self._descriptor = -1
+        with self._guard():
+            size = path.stat().st_size if path.exists() else 0
+            if keep is not None and size < keep:
+                raise RunError(f"{one_line(path)}: has {size} bytes, its checkpoint needs {keep}; restore it")
+            # A torn last line would swallow the first line written after it.
+            self.offset = keep if keep is not None else _whole_lines(path) if size else 0
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = disk.system.open(path, flags, 0o666)
+            if size > self.offset:
+                disk.system.ftruncate(self._descriptor, self.offset)
+            disk.sync_folder(path.parent)
+
+    def write(self, data: bytes) -> None:
+        """Appends `data`, in one system call unless the system takes less."""
+        with self._guard():
+            self._check_open()
+            disk.write_all(self._descriptor, data)
+        self.offset += len(data)
+
+    def sync(self) -> None:
+        """Returns when all that was written is on the disk."""
+        with self._guard():
+            self._check_open()
+            disk.system.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Closes the file without syncing it; a second call does nothing."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            with blame(self.path):
+                disk.system.close(descriptor)
+
+    def _check_open(self) -> None:
+        if self._descriptor < 0:
+            raise MachineError(f"{one_line(self.path)}: closed, perhaps by an earlier error; open it again")
+
+    @contextlib.contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            with blame(self.path):
+                yield
+        except MachineError:
+            with contextlib.suppress(MachineError):
+                self.close()
+            raise
+
+
+def _whole_lines(path: Path, block: int = 1 << 16) -> int:
+    """The number of bytes up to the last newline, and with it; it may be far from the end after a crash."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - block)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            end = start
+    return 0

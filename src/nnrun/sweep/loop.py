@@ -1,0 +1,243 @@
+"""The course of a sweep: ask the search, train what it proposes, tell it how that went, compare what was best.
+
+Everything that is decided follows from the sweep file and from what the run folders say.  So going on with a
+killed sweep is going through the same decisions: what is done is read, what is not is trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnrun import signals
+from nnrun.errors import DataError, Interrupted, SpecError
+from nnrun.record import run
+from nnrun.runner import session
+from nnrun.space import Observation, Point
+from nnrun.sweep import folder as files
+from nnrun.sweep import records
+from nnrun.sweep.batches import News, Trainer, carry_out, is_done
+from nnrun.sweep.best import write_best
+from nnrun.sweep.engine import Engine
+from nnrun.sweep.packing import pack
+from nnrun.sweep.plan import Setting
+from nnrun.sweep.rungs import Rungs
+from nnrun.sweep.stages import ranking
+from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spec
+
+__all__ = ["Course"]
+
+_SAME_FAILURES = 3  # of the first trials, which end the sweep
+
+
+class Course:
+    """One sweep under way.
+
+    records   what became of each trial, by name
+    finals    what became of each line's chosen trial on fresh seeds
+    """
+
+    def __init__(self, setting: Setting, root: Path, engine: Engine, trainer: Trainer) -> None:
+        self.setting, self.root, self.engine, self.trainer = setting, root, engine, trainer
+        self.trials: dict[str, Trial] = {}
+        self.records: dict[str, dict[str, Any]] = {}
+        self.finals: list[dict[str, Any]] = []
+        self._lanes: dict[str, int] = {}  # of the last program that each trial was in
+        self._first: list[dict[str, Any]] = []  # records of the first that began and ended
+        self._ledger = files.Ledger(root / "trials.jsonl")
+        self._begun = session.origin()
+        self._seen: set[str] = (
+            set()
+        )  # bases whose data and code have been compared with those of the beginning
+
+    def run(self) -> Iterator[News]:
+        """Trains every trial and compares the best of each line.  Raises Interrupted, MachineError, SpecError."""
+        try:
+            yield from self._search()
+            yield from self._compare()
+        finally:
+            self._ledger.close()
+
+    def _search(self) -> Iterator[News]:
+        """Rounds of trials of all lines, until every line has had its budget."""
+        setting = self.setting
+        asked = [0] * len(setting.lines)
+        number = 0
+        while any(done < budget for done, budget in zip(asked, setting.budgets, strict=True)):
+            trials: list[Trial] = []
+            for i, line in enumerate(setting.lines):
+                count = setting.budgets[i] - asked[i]
+                count = min(count, setting.search.batch or count)
+                points = self._ask(i, asked[i], count) if count else []
+                trials += [trial_at(line, asked[i] + j, point) for j, point in enumerate(points)]
+                asked[i] += count
+            yield from self._round(f"r{number:03d}", trials)
+            number += 1
+
+    def _ask(self, place: int, first: int, count: int) -> list[Point]:
+        """What the search proposes for a line, after what it has seen of it."""
+        setting, line = self.setting, self.setting.lines[place]
+        sign = -1.0 if setting.goal == "max" else 1.0
+        own = [one for one in self.trials.values() if one.line == line]
+        seen = [
+            Observation(one.point, None if value is None else sign * value)
+            for one in own
+            for value in [records.trial_value(self.records[one.name])]
+        ]
+        return setting.search.ask(line.alternative.space, setting.file.sweep.seed, first, count, seen)
+
+    def _round(self, name: str, trials: Sequence[Trial]) -> Iterator[News]:
+        """Trains trials, over the rungs where the search has some, and writes down what became of them."""
+        self.trials.update({one.name: one for one in trials})
+        ready = [one for one in trials if self._make(one)]
+        rungs = Rungs(name, self.setting, self.root, self.engine, ready)
+        known = {one.run: one for one in ready}
+        for stage in rungs.stages():
+            self._lanes |= {one: batch.lanes for batch in stage for one in batch.runs}
+            before = [one for one in stage if is_done(self.root, one) and (one.leave or one.until is None)]
+            self._note([known[one] for batch in before for one in batch.runs if one in known], rungs)
+            for news in carry_out(self.root, stage, self.trainer):
+                yield news
+                if news.phase == "done" or (news.phase == "failed" and len(news.batch.runs) == 1):
+                    self._note([known[one] for one in news.batch.runs if one in known], rungs)
+        self._note(ready, rungs)
+
+    def _note(self, trials: Sequence[Trial], rungs: Rungs) -> None:
+        """Writes down the trials that have ended and are not written down yet."""
+        for one in trials:
+            if one.name in self.records or not rungs.is_over(one):
+                continue
+            record = records.trial_record(
+                self.root, one, one.name in rungs.stopped, rungs.seconds(one), rungs.settings(one)
+            )
+            self._add(record)
+            self._refuse_same_failures(record)
+
+    def _refuse_same_failures(self, record: dict[str, Any]) -> None:
+        """Raises SpecError where the first trials that began to train all failed, for one reason."""
+        if len(self._first) < _SAME_FAILURES:
+            self._first.append(record)
+            reasons = {one["reason"] if one["status"] == "failed" else None for one in self._first}
+            enough = len(self._first) == min(_SAME_FAILURES, sum(self.setting.budgets))
+            if enough and len(reasons) == 1 and None not in reasons:
+                raise SpecError(
+                    f"the first {len(self._first)} trials failed in the same way: {record['reason']}"
+                )
+
+    def _add(self, record: dict[str, Any]) -> None:
+        self.records[record["trial"]] = record
+        self._ledger.add(record)
+
+    def _make(self, trial: Trial) -> bool:
+        """Creates the run folder of a trial; one that cannot even begin is written down as failed."""
+        setting, path = self.setting, self.root / trial.run
+        if signals.pending():  # thousands of folders take a while
+            raise Interrupted(signals.pending(), "")
+        known = run.is_run(path)
+        if known and not (path / "resolved.yaml").exists():
+            self._add(records.trial_record(self.root, trial, False, 0.0))
+            return False
+        if known:
+            self._tell_changes(trial)
+            return True
+        seeds = seeds_of(setting.file, trial.line.base)
+        text = repr(trial.settings)
+        try:
+            checked = trial_spec(setting.file, trial.line, trial.settings, seeds, trial.name)
+            text = checked.document.text
+            files.make_run(path, checked, self.engine.experiment(checked), self._begun)
+        except (SpecError, DataError) as error:
+            files.write_failure(path, text, str(error).partition("\n")[0])
+            self._add(records.trial_record(self.root, trial, False, 0.0))
+            return False
+        self.engine.known[path] = checked
+        return True
+
+    def _tell_changes(self, trial: Trial) -> None:
+        """Warns of what has changed since the first trial of a base was made: data, code, versions, the machine."""
+        if trial.line.base.label in self._seen:
+            return
+        self._seen.add(trial.line.base.label)
+        path = self.root / trial.run
+        checked = self.engine.spec(path)
+        prepared = session.Prepared(checked, self.engine.experiment(checked))
+        for change in session.changes(prepared, path, self._begun):
+            self.engine.warn(
+                f"{self.root.name}: since the sweep began, {change}; its trials may differ by that"
+            )
+
+    def best(self) -> list[Trial]:
+        """The trial of each line that is best on validation data, with the settings that it ended with.
+
+        Lines without any are left out.
+        """
+        found: list[Trial] = []
+        for line in self.setting.lines:
+            own = [one for one in self.trials.values() if one.line == line and one.name in self.records]
+            values = {one.name: records.trial_value(self.records[one.name]) for one in own}
+            ranked = ranking(own, values, self.setting.goal)[:1]
+            found += [one._replace(settings=dict(self.records[one.name]["settings"])) for one in ranked]
+        return found
+
+    def _compare(self) -> Iterator[News]:
+        """Trains the best setting of every line on fresh seeds."""
+        file = self.setting.file
+        chosen = self.best()
+        ledger = files.Ledger(self.root / "final.jsonl")
+        places: dict[str, Trial] = {}
+        try:
+            for trial in chosen:
+                first, count = final_seeds(file, trial.line.base)
+                if not count:
+                    continue
+                place = f"final/{trial.line.folder}{trial.line.alternative.label}"
+                checked = trial_spec(file, trial.line, trial.settings, (first, count), place)
+                files.make_run(self.root / place, checked, self.engine.experiment(checked), self._begun)
+                self.engine.known[self.root / place] = checked
+                places[place] = trial
+            told = repr(
+                [(one, trial.name, final_seeds(file, trial.line.base)) for one, trial in places.items()]
+            )
+            name = f"final-{hashlib.sha256(told.encode()).hexdigest()[:8]}"  # a sweep that grew chooses again
+            known = {one: self._lanes[trial.run] for one, trial in places.items() if trial.run in self._lanes}
+            batches = pack(name, list(places), self.engine, self.root, file.sweep.width, known=known)
+            yield from carry_out(self.root, batches, self.trainer)
+            for place, trial in places.items():
+                seconds = records.share_of_seconds(self.root, batches, place)
+                record = records.final_record(self.root, trial, place, seconds)
+                self.finals.append(record)
+                ledger.add(record)
+        finally:
+            ledger.close()
+        self._write_best()
+
+    def best_of_all(self) -> Trial | None:
+        """The line's trial that is best on the validation data of the fresh seeds, on the first base.
+
+        Test data choose nothing.  Without a final comparison, the trials' own seeds count.
+        """
+        first = self.setting.file.bases[0].label
+        own = {one.name: one for one in self.best() if one.line.base.label == first}
+        values = {record["trial"]: _validation(record, self.setting.metric) for record in self.finals}
+        if not any(values.get(name) is not None for name in own):
+            values = {name: records.trial_value(self.records[name]) for name in own}
+        ranked = ranking(list(own.values()), {name: values.get(name) for name in own}, self.setting.goal)
+        return ranked[0] if ranked else None
+
+    def _write_best(self) -> None:
+        """best.yaml, a spec that trains as it is."""
+        trial = self.best_of_all()
+        if trial is None:
+            return
+        seeds = seeds_of(self.setting.file, trial.line.base)
+        checked = trial_spec(self.setting.file, trial.line, trial.settings, seeds, self.setting.file.name)
+        told = f"The best of {len(self.records)} trials by {self.setting.metric}: {trial.name}."
+        write_best(self.root, checked, told)
+
+
+def _validation(record: dict[str, Any], metric: str) -> float | None:
+    values = record["metrics"].get(metric, [])
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None

@@ -1,0 +1,128 @@
+"""What became of a run, as a line of trials.jsonl or final.jsonl, from what its folder says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnrun.record import run
+from nnrun.runner.restore import ENDED
+from nnrun.sweep.batches import seconds_of
+from nnrun.sweep.engine import Batch
+from nnrun.sweep.trials import Trial
+
+__all__ = ["final_record", "has_ended", "is_settled", "share_of_seconds", "trial_record", "trial_value"]
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether a run is over and its summary written, or it failed for good."""
+    if not run.is_run(folder):
+        return False
+    state = run.read_state(folder)
+    if state["status"] == "failed":
+        return not (folder / "resolved.yaml").exists()  # it could not even begin
+    return state["status"] in ENDED and (folder / "summary.json").is_file()
+
+
+def is_settled(folder: Path) -> bool:
+    """Whether a run is over, or has failed and will not be tried again."""
+    return has_ended(folder) or run.read_state(folder)["status"] == "failed"
+
+
+def share_of_seconds(root: Path, batches: Sequence[Batch], place: str) -> float:
+    """A run's share of the time of the batches that it was in."""
+    return sum(seconds_of(root, one, place) for one in batches)
+
+
+def trial_record(
+    root: Path, trial: Trial, stopped: bool, seconds: float, settings: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A line of trials.jsonl.
+
+    stopped   whether it lost at a rung
+    settings  what it ended with, where that has changed on the way
+    """
+    folder = root / trial.run
+    runs = _runs(folder)
+    values = [_value(one) for one in runs]
+    status, reason = _status(folder, stopped)
+    return {
+        "trial": trial.name,
+        "base": trial.line.base.label,
+        "alternative": trial.line.alternative.label,
+        "number": trial.number,
+        "run": trial.run,
+        "settings": dict(settings or trial.settings),
+        "status": status,
+        "value": _mean(values),
+        "values": values,
+        "steps": max((one["steps"] for one in runs), default=0),
+        "seconds": round(seconds, 3),
+        "reason": reason,
+    }
+
+
+def final_record(root: Path, trial: Trial, place: str, seconds: float) -> dict[str, Any]:
+    """A line of final.jsonl.
+
+    trial   the chosen one
+    place   the folder of its run on fresh seeds, below that of the sweep
+    """
+    folder = root / place
+    runs = _runs(folder)
+    names = sorted(
+        {name for one in runs for name in one["metrics"]["best"] if name.startswith(("test/", "val/"))}
+    )
+    status, reason = _status(folder, False)
+    return {
+        "base": trial.line.base.label,
+        "alternative": trial.line.alternative.label,
+        "trial": trial.name,
+        "run": place,
+        "settings": trial.settings,
+        "seeds": [one["seed"] for one in runs],
+        "status": status,
+        "metrics": {name: [_number(one, name) for one in runs] for name in names},
+        "steps": max((one["steps"] for one in runs), default=0),
+        "seconds": round(seconds, 3),
+        "reason": reason,
+    }
+
+
+def _runs(folder: Path) -> list[dict[str, Any]]:
+    """The summaries of a run's seeds, in order."""
+    if not (folder / "summary.json").is_file():
+        return []
+    summary = run.read_json(folder / "summary.json")
+    if "runs" not in summary:
+        return [{**summary, "seed": None}]
+    return [{**one, "seed": int(str(one["run"]).rpartition("_")[2])} for one in summary["runs"]]
+
+
+def _value(summary: Mapping[str, Any]) -> float | None:
+    """The metric at the best step of a run that did not diverge."""
+    return summary["best"]["value"] if summary["status"] == "done" and summary["best"] else None
+
+
+def _number(summary: Mapping[str, Any], name: str) -> float | None:
+    value = summary["metrics"]["best"].get(name)
+    return value if summary["status"] == "done" and isinstance(value, int | float) else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def trial_value(record: Mapping[str, Any]) -> float | None:
+    """What a trial is ranked by among those that may be chosen; one that was stopped may not."""
+    return record["value"] if record["status"] == "done" else None
+
+
+def _status(folder: Path, stopped: bool) -> tuple[str, str | None]:
+    state = run.read_state(folder)
+    status = state["status"]
+    if status == "done":
+        return ("stopped", "lost at a rung") if stopped else ("done", None)
+    return status, state.get("reason")
