@@ -34,7 +34,7 @@ class Recorder(disk.System):
         frame, site = sys._getframe(2), []
         while frame:
             if (
-                Path(frame.f_code.co_filename).parent.name == "record"
+                Path(frame.f_code.co_filename).parent.name in ("record", "storage")
                 and "test" not in frame.f_code.co_filename
             ):
                 site.append(f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}:{frame.f_lineno}")
