@@ -49,7 +49,7 @@ def test_a_node_dies_and_nothing_is_lost(tmp_path: Path) -> None:
     try:
         cluster.wait_for_nodes()
         engine = Engine(lambda message: None)
-        setting, folder = lifecycle.begin(tmp_path / "sweep.yaml", [], engine, tmp_path / "out", tmp_path)
+        sweep_plan, folder = lifecycle.begin(tmp_path / "sweep.yaml", [], engine, tmp_path / "out", tmp_path)
         trainer = OnRay(cluster.address, lambda message: None)
         killed = threading.Event()
 
@@ -60,7 +60,7 @@ def test_a_node_dies_and_nothing_is_lost(tmp_path: Path) -> None:
             killed.set()
 
         threading.Thread(target=kill, daemon=True).start()
-        for _ in lifecycle.sweep(setting, folder, engine, trainer):
+        for _ in lifecycle.sweep(sweep_plan, folder, engine, trainer):
             pass
         assert killed.is_set()
     finally:

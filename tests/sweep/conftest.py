@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nnrun.sweep import lifecycle
-from nnrun.sweep.batches import InProcess, News
+from nnrun.sweep.batches import Event, InProcess
 from nnrun.sweep.engine import Engine
 
 BASE = """
@@ -42,8 +42,8 @@ def write(tmp_path: Path) -> Callable[[str, str], Path]:
 class Sweep:
     """A sweep that has been run, and how to go on with it."""
 
-    def __init__(self, folder: Path, news: list[News]) -> None:
-        self.folder, self.news = folder, news
+    def __init__(self, folder: Path, event: list[Event]) -> None:
+        self.folder, self.event = folder, event
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
@@ -68,18 +68,18 @@ def run(tmp_path: Path, engine: Engine) -> Callable[..., Sweep]:
     """run(path, *overrides): a sweep from its file; run(folder): the rest of one that was begun."""
     numbers: Iterator[int] = iter(range(1000))
 
-    def go(path: Path, *overrides: str, stop: Callable[[News | None], bool] | None = None) -> Sweep:
+    def go(path: Path, *overrides: str, stop: Callable[[Event | None], bool] | None = None) -> Sweep:
         if path.is_dir():
-            folder, setting = path, lifecycle.go_on(path, overrides, engine)
+            folder, sweep_plan = path, lifecycle.continue_sweep(path, overrides, engine)
         else:
             place = tmp_path / f"sweep-{next(numbers)}"
-            setting, folder = lifecycle.begin(path, overrides, engine, place, tmp_path)
-        told: list[News] = []
-        course = lifecycle.sweep(setting, folder, engine, InProcess(engine))
-        for _, news in course:
-            told += [news] if news else []
-            if stop and stop(news):
-                course.close()
+            sweep_plan, folder = lifecycle.begin(path, overrides, engine, place, tmp_path)
+        told: list[Event] = []
+        loop = lifecycle.sweep(sweep_plan, folder, engine, InProcess(engine))
+        for _, event in loop:
+            told += [event] if event else []
+            if stop and stop(event):
+                loop.close()
                 break
         return Sweep(folder, told)
 

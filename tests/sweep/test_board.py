@@ -11,7 +11,7 @@ import pytest
 from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import InProcess
 from nnrun.sweep.engine import Engine
-from nnrun.sweep.progress import Progress
+from nnrun.sweep.progress import ProgressBoard
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -25,12 +25,12 @@ HALVING = """
 
 def test_the_share_rises_to_one(write: Any, engine: Engine, tmp_path: Path) -> None:
     """Also where most trials end early: what they did not need is no work that is left."""
-    setting, folder = lifecycle.begin(write(HALVING), [], engine, tmp_path / "sweep", tmp_path)
+    sweep_plan, folder = lifecycle.begin(write(HALVING), [], engine, tmp_path / "sweep", tmp_path)
     shares, rows = [], []
     progress = None
-    for course, news in lifecycle.sweep(setting, folder, engine, InProcess(engine)):
-        progress = progress or Progress(course)
-        board = progress.board(news)
+    for loop, event in lifecycle.sweep(sweep_plan, folder, engine, InProcess(engine)):
+        progress = progress or ProgressBoard(loop)
+        board = progress.board(event)
         shares.append(board.share)
         rows = board.rows
     assert shares[0] == 0

@@ -14,8 +14,8 @@ from nnrun.errors import RunError, SpecError
 from nnrun.record import run as runs
 from nnrun.space import draws
 from nnrun.sweep import lifecycle
-from nnrun.sweep.batches import InProcess, News
-from nnrun.sweep.engine import Batch, Engine
+from nnrun.sweep.batches import Event, InProcess
+from nnrun.sweep.engine import Engine, RunBatch
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -65,15 +65,16 @@ def test_what_is_left_behind(write: Any, run: Any) -> None:
 def test_going_on_after_any_batch_ends_in_the_same_results(write: Any, run: Any) -> None:
     path = write(RATES)
     whole = run(path)
-    batches = [news.batch.name for news in whole.news if news.phase == "done"]
+    batches = [event.batch.name for event in whole.event if event.phase == "done"]
     assert len(batches) == 6  # 2 × 2 of trials, 2 of the comparison
     for last in batches[:-1:2]:
         cut = run(
-            path, stop=lambda news, last=last: bool(news) and news.phase == "done" and news.batch.name == last
+            path,
+            stop=lambda event, last=last: bool(event) and event.phase == "done" and event.batch.name == last,
         )
         rest = run(cut.folder)
         assert rest.results() == whole.results()
-        assert not {n.batch.name for n in rest.news} & set(batches[: batches.index(last)])
+        assert not {n.batch.name for n in rest.event} & set(batches[: batches.index(last)])
 
 
 def test_going_on_within_a_batch(write: Any, run: Any) -> None:
@@ -82,9 +83,9 @@ def test_going_on_within_a_batch(write: Any, run: Any) -> None:
     whole = run(path)
     steps = 0
 
-    def stop(news: News | None) -> bool:
+    def stop(event: Event | None) -> bool:
         nonlocal steps
-        steps += bool(news) and news.phase == "training"  # type: ignore[union-attr]
+        steps += bool(event) and event.phase == "training"  # type: ignore[union-attr]
         return steps == 3
 
     assert run(run(path, stop=stop).folder).results() == whole.results()
@@ -143,10 +144,10 @@ class Broken(InProcess):
         super().__init__(engine)
         self.name, self.error, self.tried = name, error, 0
 
-    def _one(self, root: Path, batch: Batch) -> Any:
+    def _one(self, root: Path, batch: RunBatch) -> Any:
         if any(self.name in one for one in batch.runs):
             self.tried += 1
-            yield News(batch, 0, "failed", self.error)  # type: ignore[arg-type]
+            yield Event(batch, 0, "failed", self.error)  # type: ignore[arg-type]
         else:
             yield from super()._one(root, batch)
 
@@ -154,9 +155,9 @@ class Broken(InProcess):
 def test_a_batch_that_fails_is_cut_until_the_trial_to_blame_stands_alone(
     write: Any, engine: Engine, tmp_path: Path
 ) -> None:
-    setting, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
+    sweep_plan, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
     trainer = Broken(engine, "trial-005", RunError("a checkpoint is damaged"))
-    for _ in lifecycle.sweep(setting, folder, engine, trainer):
+    for _ in lifecycle.sweep(sweep_plan, folder, engine, trainer):
         pass
     records = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
     assert {one["trial"]: one["status"] for one in records} == {
@@ -168,12 +169,12 @@ def test_a_batch_that_fails_is_cut_until_the_trial_to_blame_stands_alone(
 def test_the_same_failure_in_all_of_the_first_trials_ends_it(
     write: Any, engine: Engine, tmp_path: Path
 ) -> None:
-    setting, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
+    sweep_plan, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
     trainer = Broken(engine, "trial", RunError("ValueError: the user's layer is wrong"))
     with pytest.raises(
         SpecError, match="the first 3 trials failed in the same way: ValueError: the user's layer"
     ):
-        for _ in lifecycle.sweep(setting, folder, engine, trainer):
+        for _ in lifecycle.sweep(sweep_plan, folder, engine, trainer):
             pass
     assert runs.read_state(folder)["status"] == "failed"
     assert len((folder / "trials.jsonl").read_text().splitlines()) == 3
@@ -208,9 +209,9 @@ def test_rungs_are_resumed(search: str, write: Any, run: Any) -> None:
     whole = run(path, f"sweep.search={search}")
     seen: list[str] = []
 
-    def stop(news: News | None) -> bool:
-        if news and news.phase == "done":
-            seen.append(news.batch.name)
+    def stop(event: Event | None) -> bool:
+        if event and event.phase == "done":
+            seen.append(event.batch.name)
         return len(seen) == 2
 
     assert run(run(path, f"sweep.search={search}", stop=stop).folder).results() == whole.results()
@@ -249,7 +250,7 @@ def test_a_run_folder_that_was_begun_is_made_anew(write: Any, run: Any) -> None:
     """Killed between the folder and its state.json."""
     path = write(ONE)
     whole = run(path)
-    cut = run(path, stop=lambda news: bool(news) and news.phase == "ready")
+    cut = run(path, stop=lambda event: bool(event) and event.phase == "ready")
     folder = cut.folder / "trials" / "trial-003"
     shutil.rmtree(folder)
     folder.mkdir()

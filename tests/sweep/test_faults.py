@@ -14,8 +14,8 @@ from nnrun.errors import MachineError, RunError, SpecError
 from nnrun.record import run as runs
 from nnrun.space import draws
 from nnrun.sweep import lifecycle
-from nnrun.sweep.batches import InProcess, News
-from nnrun.sweep.engine import Batch, Engine
+from nnrun.sweep.batches import Event, InProcess
+from nnrun.sweep.engine import Engine, RunBatch
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -29,10 +29,10 @@ class Failing(InProcess):
         super().__init__(engine)
         self.name, self.error, self.tried = name, error, 0
 
-    def _one(self, root: Path, batch: Batch) -> Any:
+    def _one(self, root: Path, batch: RunBatch) -> Any:
         if any(self.name in one for one in batch.runs):
             self.tried += 1
-            yield News(batch, 0, "failed", self.error)  # type: ignore[arg-type]
+            yield Event(batch, 0, "failed", self.error)  # type: ignore[arg-type]
         else:
             yield from super()._one(root, batch)
 
@@ -45,8 +45,8 @@ def test_a_resumed_sweep_tells_at_once_what_it_has(write: Any, run: Any) -> None
     """So that its progress is right, and a second kill leaves no shorter record than the first."""
     path = write(ONE + "  width: 2\n")
     done = itertools.count(1)
-    cut = run(path, stop=lambda news: bool(news) and news.phase == "done" and next(done) == 2)
-    again = run(cut.folder, stop=lambda news: news is not None)
+    cut = run(path, stop=lambda event: bool(event) and event.phase == "done" and next(done) == 2)
+    again = run(cut.folder, stop=lambda event: event is not None)
     assert [one["trial"] for one in again.lines("trials.jsonl")] == [f"trial-{i:03d}" for i in range(4)]
 
 
@@ -64,22 +64,22 @@ def test_failures_here_and_there_do_not_end_a_sweep(write: Any, run: Any) -> Non
 
 def test_a_full_disk_ends_the_sweep_at_once(write: Any, engine: Engine, tmp_path: Path) -> None:
     """It is the fault of no run: looking for one would fail dozens of times more."""
-    setting, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
+    sweep_plan, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
     trainer = Failing(engine, "trial", MachineError("no space left on device"))
     with pytest.raises(MachineError, match="no space left"):
-        list(lifecycle.sweep(setting, folder, engine, trainer))
+        list(lifecycle.sweep(sweep_plan, folder, engine, trainer))
     assert trainer.tried == 1
     assert runs.read_state(folder)["status"] == "failed"
-    list(lifecycle.sweep(setting, folder, engine, InProcess(engine)))
+    list(lifecycle.sweep(sweep_plan, folder, engine, InProcess(engine)))
     assert [one["status"] for one in records_of(folder)] == ["done"] * 6
 
 
 def test_a_batch_that_was_cut_stays_cut(write: Any, engine: Engine, tmp_path: Path) -> None:
-    setting, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
+    sweep_plan, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
     trainer = Failing(engine, "trial-004", RunError("a checkpoint is damaged"))
-    list(lifecycle.sweep(setting, folder, engine, trainer))
+    list(lifecycle.sweep(sweep_plan, folder, engine, trainer))
     before, tried = records_of(folder), trainer.tried
-    list(lifecycle.sweep(setting, folder, engine, trainer))
+    list(lifecycle.sweep(sweep_plan, folder, engine, trainer))
     key = lambda one: one["trial"]  # noqa: E731
     assert sorted(records_of(folder), key=key) == sorted(before, key=key)
     assert trainer.tried == tried
@@ -110,7 +110,7 @@ def test_a_rung_is_not_decided_again(status: str, write: Any, run: Any) -> None:
 def test_a_trial_with_a_diverged_seed_loses(search: str, write: Any, run: Any) -> None:
     """One of two seeds has diverged: the trial cannot be chosen, so it takes nobody's place."""
     path, overrides = write(ONE), (f"sweep.search={search}", "sweep.seeds=2")
-    cut = run(path, *overrides, stop=lambda news: bool(news) and news.phase == "done")
+    cut = run(path, *overrides, stop=lambda event: bool(event) and event.phase == "done")
     batch = json.loads(next((cut.folder / "batches").glob("r000-s0.json")).read_text())["batches"][0]
     values = {one: value_of(cut.folder / one, batch["until"]) for one in batch["runs"]}
     best = max(sorted(values), key=lambda name: values[name])
@@ -153,7 +153,11 @@ def test_what_has_changed_since_is_told(write: Any, run: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), "data_digest": "another"}))
     told: list[str] = []
     engine = Engine(told.append)
-    list(lifecycle.sweep(lifecycle.go_on(sweep.folder, [], engine), sweep.folder, engine, InProcess(engine)))
+    list(
+        lifecycle.sweep(
+            lifecycle.continue_sweep(sweep.folder, [], engine), sweep.folder, engine, InProcess(engine)
+        )
+    )
     assert told == [
         f"{sweep.folder.name}: since the sweep began, the data have changed; its trials may differ by that"
     ]

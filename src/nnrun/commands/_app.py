@@ -21,11 +21,11 @@ __all__ = [
     "Root",
     "RunName",
     "app",
+    "choose_device",
     "counting",
     "options",
     "prepare_device",
     "resolved",
-    "settle",
 ]
 
 app = typer.Typer(
@@ -94,7 +94,7 @@ def counting(quiet: bool) -> Callable[[str, int | None], AbstractContextManager[
     return lambda what, total: console.counting(what, total, quiet)
 
 
-def settle(device: str) -> None:
+def choose_device(device: str) -> None:
     """Settles the device for what has no spec."""
     _check_device(device)
     from nnrun import device as device_module

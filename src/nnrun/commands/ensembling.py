@@ -14,10 +14,10 @@ from nnrun.commands._app import (
     Quiet,
     Root,
     app,
+    choose_device,
     counting,
     prepare_device,
     resolved,
-    settle,
 )
 from nnrun.errors import one_line
 
@@ -57,7 +57,7 @@ def ensemble(
     as_json: Json = False,
 ) -> None:
     """Average predictions or parameters of runs, and say what it brought."""
-    settle(device)
+    choose_device(device)
     from nnrun.ensemble import make
     from nnrun.ensemble.work import Wish
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnrun.commands import console
-from nnrun.commands._app import Device, Json, Quiet, Root, app, prepare_device, resolved, settle
+from nnrun.commands._app import Device, Json, Quiet, Root, app, choose_device, prepare_device, resolved
 from nnrun.errors import SpecError, one_line
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def race(
 
         place = ground.of_run(folder, checkpoints, console.warn)
     else:
-        settle(device)
+        choose_device(device)
         from nnrun.race import ground
 
         place = ground.of_surface(surface, Path.cwd())

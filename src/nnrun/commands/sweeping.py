@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nnrun.commands import console
-from nnrun.commands._app import Device, Json, Quiet, Root, app, settle
+from nnrun.commands._app import Device, Json, Quiet, Root, app, choose_device
 from nnrun.errors import RunError, SpecError, one_line
 
 if TYPE_CHECKING:
-    from nnrun.sweep.plan import Setting
+    from nnrun.sweep.plan import SweepPlan
 
 __all__ = ["sweep"]
 
@@ -61,7 +61,7 @@ def sweep(
 
         assert spec is not None
         file.read(spec, changes)  # mistakes in the YAML are told without jax
-    settle(device)
+    choose_device(device)
     from nnrun.sweep.engine import Engine
 
     engine = Engine(console.warn)
@@ -73,10 +73,10 @@ def sweep(
     trainer = _trainer(engine, jobs, on)  # a cluster that does not answer must leave nothing behind
     if folder is None:
         assert spec is not None
-        setting, folder = lifecycle.begin(spec, changes, engine, run_dir, runs_root)
+        sweep_plan, folder = lifecycle.begin(spec, changes, engine, run_dir, runs_root)
     else:
-        setting = lifecycle.go_on(folder, changes, engine)
-    return _train(setting, folder, engine, trainer, quiet, as_json)
+        sweep_plan = lifecycle.continue_sweep(folder, changes, engine)
+    return _train(sweep_plan, folder, engine, trainer, quiet, as_json)
 
 
 def _check(spec: Path | None, resume: Path | None, of_a_new_one: bool, on: str | None) -> None:
@@ -118,18 +118,20 @@ def _trainer(engine: Any, jobs: int, on: str | None) -> Any:
     return Workers(jobs, console.warn) if jobs > 1 else InProcess(engine)
 
 
-def _train(setting: Setting, folder: Path, engine: Any, trainer: Any, quiet: bool, as_json: bool) -> None:
+def _train(
+    sweep_plan: SweepPlan, folder: Path, engine: Any, trainer: Any, quiet: bool, as_json: bool
+) -> None:
     from nnrun.report.sweep import answer
     from nnrun.sweep import lifecycle
-    from nnrun.sweep.progress import Progress
+    from nnrun.sweep.progress import ProgressBoard
 
     failed = 0
     with console.sweep_view(quiet or as_json) as view:
         progress = None
-        for course, news in lifecycle.sweep(setting, folder, engine, trainer):
-            progress = progress or Progress(course)
-            view(progress.board(news))
-            failed = sum(one["status"] == "failed" for one in course.records.values())
+        for loop, event in lifecycle.sweep(sweep_plan, folder, engine, trainer):
+            progress = progress or ProgressBoard(loop)
+            view(progress.board(event))
+            failed = sum(one["status"] == "failed" for one in loop.records.values())
     found = answer.write_answer(folder)
     if as_json:
         console.print_json(answer.as_json(folder))
@@ -143,16 +145,14 @@ def _train(setting: Setting, folder: Path, engine: Any, trainer: Any, quiet: boo
         )
         console.show(f"report: {one_line(folder / 'report.html')}", told)
     if failed:
-        told = (
-            f"{failed} of {sum(setting.budgets)} trials failed; trials.jsonl in {one_line(folder)} says why"
-        )
+        told = f"{failed} of {sum(sweep_plan.budgets)} trials failed; trials.jsonl in {one_line(folder)} says why"
         console.leave(_FAILED, told)
 
 
 def _rehearse(spec: Path, changes: list[str], engine: Any, as_json: bool) -> None:
     from nnrun.sweep import dry_run, file, plan
 
-    found = dry_run.rehearse(plan.settle(file.read(spec, changes), engine), engine)
+    found = dry_run.dry_run_of(plan.make_plan(file.read(spec, changes), engine), engine)
     if as_json:
         return console.print_json(dry_run.as_json(found))
     return console.show(*dry_run.tables(found))

@@ -14,15 +14,15 @@ from typing import NamedTuple, Protocol
 from nnrun.errors import Interrupted, MachineError, NnrunError, one_line
 from nnrun.record import run
 from nnrun.storage import fsio
-from nnrun.sweep.engine import Batch, Engine, many_files
+from nnrun.sweep.engine import Engine, RunBatch, many_files
 
-__all__ = ["InProcess", "News", "Trainer", "carry_out", "is_done", "seconds_of"]
+__all__ = ["Event", "InProcess", "Trainer", "carry_out", "is_done", "seconds_of"]
 
 
-class News(NamedTuple):
+class Event(NamedTuple):
     """How far a batch is."""
 
-    batch: Batch
+    batch: RunBatch
     step: int
     phase: str  # compiling, ready, training, testing; done, failed
     error: NnrunError | None = None  # why it failed
@@ -31,7 +31,7 @@ class News(NamedTuple):
 class Trainer(Protocol):
     """Trains batches; the news of one end with done or failed.  Raises Interrupted."""
 
-    def train(self, root: Path, batches: Sequence[Batch]) -> Iterator[News]: ...
+    def train(self, root: Path, batches: Sequence[RunBatch]) -> Iterator[Event]: ...
 
 
 class InProcess:
@@ -40,27 +40,27 @@ class InProcess:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def train(self, root: Path, batches: Sequence[Batch]) -> Iterator[News]:
+    def train(self, root: Path, batches: Sequence[RunBatch]) -> Iterator[Event]:
         """The news of every batch."""
         with many_files():
             for batch in batches:
                 yield from self._one(root, batch)
 
-    def _one(self, root: Path, batch: Batch) -> Iterator[News]:
+    def _one(self, root: Path, batch: RunBatch) -> Iterator[Event]:
         try:
             for progress in self.engine.train(root, batch):
-                yield News(batch, progress.step, progress.phase)
+                yield Event(batch, progress.step, progress.phase)
         except Interrupted:
             raise
         except NnrunError as error:
-            yield News(batch, 0, "failed", error)
+            yield Event(batch, 0, "failed", error)
         except Exception as error:  # of the user's own code, or a bug: the other trials need not share it
-            yield News(batch, 0, "failed", NnrunError(f"{type(error).__name__}: {one_line(error)}"))
+            yield Event(batch, 0, "failed", NnrunError(f"{type(error).__name__}: {one_line(error)}"))
         else:
-            yield News(batch, 0, "done")
+            yield Event(batch, 0, "done")
 
 
-def carry_out(root: Path, batches: Sequence[Batch], trainer: Trainer) -> Iterator[News]:
+def carry_out(root: Path, batches: Sequence[RunBatch], trainer: Trainer) -> Iterator[Event]:
     """Trains what is not done yet; a batch that fails is cut in half until the run that is to blame stands alone.
 
     Such a run is marked as failed, and its batch counts as done.  Raises Interrupted, and MachineError where the
@@ -69,20 +69,20 @@ def carry_out(root: Path, batches: Sequence[Batch], trainer: Trainer) -> Iterato
     left = [part for batch in batches for part in _undone(root, batch)]
     started: dict[str, float] = {}
     while left:
-        again: list[Batch] = []
-        for news in trainer.train(root, left):
-            started.setdefault(news.batch.name, time.monotonic())
-            if news.phase == "done":
-                _mark(root, news.batch, time.monotonic() - started[news.batch.name])
-            elif news.phase == "failed":
-                again += _halves(root, news)
-            yield news
+        again: list[RunBatch] = []
+        for event in trainer.train(root, left):
+            started.setdefault(event.batch.name, time.monotonic())
+            if event.phase == "done":
+                _mark(root, event.batch, time.monotonic() - started[event.batch.name])
+            elif event.phase == "failed":
+                again += _halves(root, event)
+            yield event
         left = [part for batch in again for part in _undone(root, batch)]
 
 
-def _halves(root: Path, news: News) -> list[Batch]:
+def _halves(root: Path, event: Event) -> list[RunBatch]:
     """What to train in place of a batch that failed; a run that failed alone is marked so."""
-    batch, error = news.batch, news.error
+    batch, error = event.batch, event.error
     if isinstance(error, MachineError) and not _out_of_memory(error):
         raise error  # a full disk is no fault of a run
     if len(batch.runs) > 1:
@@ -93,7 +93,7 @@ def _halves(root: Path, news: News) -> list[Batch]:
     return []
 
 
-def _cut(batch: Batch) -> list[Batch]:
+def _cut(batch: RunBatch) -> list[RunBatch]:
     """A batch in two."""
     middle = (len(batch.runs) + 1) // 2
     lanes = -(-batch.lanes * middle // len(batch.runs))
@@ -103,7 +103,7 @@ def _cut(batch: Batch) -> list[Batch]:
     ]
 
 
-def _undone(root: Path, batch: Batch) -> list[Batch]:
+def _undone(root: Path, batch: RunBatch) -> list[RunBatch]:
     """What is left of a batch: itself, or parts of it where it was cut before the sweep was killed."""
     if is_done(root, batch):
         return []
@@ -116,12 +116,12 @@ def _out_of_memory(error: NnrunError) -> bool:
     return "memory" in str(error)
 
 
-def is_done(root: Path, batch: Batch) -> bool:
+def is_done(root: Path, batch: RunBatch) -> bool:
     """Whether a batch was carried out."""
     return _marker(root, batch.name).is_file()
 
 
-def seconds_of(root: Path, batch: Batch, place: str) -> float:
+def seconds_of(root: Path, batch: RunBatch, place: str) -> float:
     """The share that a run has in the time of its batch, or of the part that it was in where that was cut."""
     if place not in batch.runs:
         return 0.0
@@ -133,7 +133,7 @@ def seconds_of(root: Path, batch: Batch, place: str) -> float:
     return 0.0
 
 
-def _mark(root: Path, batch: Batch, seconds: float) -> None:
+def _mark(root: Path, batch: RunBatch, seconds: float) -> None:
     fsio.write_json(_marker(root, batch.name), {"seconds": round(seconds, 3)})
 
 

@@ -13,7 +13,7 @@ from nnrun.storage import fsio
 __all__ = ["write_best"]
 
 
-def write_best(root: Path, checked: Spec, told: str) -> None:
+def write_best(root: Path, checked: Spec, headline: str) -> None:
     """Writes the spec into a folder, with paths made absolute and the user's own modules beside it.
 
     told   what it is the best of, for its first line
@@ -27,5 +27,5 @@ def write_best(root: Path, checked: Spec, told: str) -> None:
                 value[key][option] = given  # bound options are absolute
     for file in catalog.user_files(checked):
         fsio.write_file(root / file.name, file.read_bytes())
-    head = f"# {told}\n#   nnrun train best.yaml\n"
+    head = f"# {headline}\n#   nnrun train best.yaml\n"
     fsio.write_file(root / "best.yaml", (head + yaml12.dump(value)).encode())

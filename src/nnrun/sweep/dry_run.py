@@ -15,21 +15,21 @@ from nnrun.catalog import Spec
 from nnrun.report.live import duration
 from nnrun.runner.session import precision
 from nnrun.sweep.engine import Engine, together
-from nnrun.sweep.plan import Setting
-from nnrun.sweep.trials import Line, Trial, final_seeds, seeds_of, trial_at, trial_spec
+from nnrun.sweep.plan import SweepPlan
+from nnrun.sweep.trials import Arm, Trial, final_seeds, seeds_of, trial_at, trial_spec
 from nnrun.sweep.width import width_of
 from nnrun.training import shards
 from nnrun.training.chunks import chunks
 from nnrun.training.programs import one_like
 from nnrun.types import Experiment
 
-__all__ = ["Program", "Rehearsal", "as_json", "rehearse", "tables"]
+__all__ = ["DryRun", "ProgramCost", "as_json", "dry_run_of", "tables"]
 
 _SECONDS = 1.0  # of training that are timed for each structure
 _SHOWN = 30  # trials
 
 
-class Program(NamedTuple):
+class ProgramCost(NamedTuple):
     """One structure: the trials that share its program, and what it costs."""
 
     alternatives: list[str]
@@ -41,75 +41,81 @@ class Program(NamedTuple):
     memory: int  # bytes of one population
 
 
-class Rehearsal(NamedTuple):
+class DryRun(NamedTuple):
     """What a sweep would do."""
 
     trials: list[Trial]
-    programs: list[Program]
+    programs: list[ProgramCost]
     final_seconds: float
     note: str
 
 
-def rehearse(setting: Setting, engine: Engine) -> Rehearsal:
+def dry_run_of(sweep_plan: SweepPlan, engine: Engine) -> DryRun:
     """Draws the trials, packs them and times a chunk of each program; nothing is created on disk."""
-    trials = _trials(setting)
+    trials = _trials(sweep_plan)
     groups: dict[str, list[tuple[Trial, Spec]]] = {}
-    for one in trials:
+    for trial in trials:
         checked = trial_spec(
-            setting.file, one.line, one.settings, seeds_of(setting.file, one.line.base), one.name
+            sweep_plan.file, trial.arm, trial.settings, seeds_of(sweep_plan.file, trial.arm.base), trial.name
         )
-        groups.setdefault(repr(structure_of(checked)), []).append((one, checked))
-    programs = [_program(setting, own, engine) for own in groups.values()]
+        groups.setdefault(repr(structure_of(checked)), []).append((trial, checked))
+    programs = [_program(sweep_plan, members, engine) for members in groups.values()]
     finals = 0.0
-    for line, plan in zip(setting.lines, setting.plans, strict=True):
-        each = next((p for p in programs if _label(line) in p.alternatives), None)
-        if each is not None and each.trials:
-            runs = each.trials * seeds_of(setting.file, line.base)[1]
-            finals += each.seconds / runs / each.steps * plan.steps * final_seeds(setting.file, line.base)[1]
+    for arm, plan in zip(sweep_plan.arms, sweep_plan.plans, strict=True):
+        program = next((p for p in programs if _label(arm) in p.alternatives), None)
+        if program is not None and program.trials:
+            runs = program.trials * seeds_of(sweep_plan.file, arm.base)[1]
+            finals += (
+                program.seconds
+                / runs
+                / program.steps
+                * plan.steps
+                * final_seeds(sweep_plan.file, arm.base)[1]
+            )
     note = ""
-    if setting.search.batch:
-        note = f"{setting.search_name} chooses most of its trials from what it sees; these are the first"
-    elif setting.search.rungs and not setting.search.explore:
-        note = f"{setting.search_name} stops trials on the way: it takes a fraction of this time"
-    return Rehearsal(trials, programs, finals, note)
+    if sweep_plan.search.batch:
+        note = f"{sweep_plan.search_name} chooses most of its trials from what it sees; these are the first"
+    elif sweep_plan.search.rungs and not sweep_plan.search.explore:
+        note = f"{sweep_plan.search_name} stops trials on the way: it takes a fraction of this time"
+    return DryRun(trials, programs, finals, note)
 
 
-def _label(line: Line) -> str:
-    return line.folder + line.alternative.label
+def _label(arm: Arm) -> str:
+    return arm.folder + arm.alternative.label
 
 
-def _trials(setting: Setting) -> list[Trial]:
-    found = []
-    for line, budget in zip(setting.lines, setting.budgets, strict=True):
-        seed = setting.file.sweep.seed
-        count = min(budget, setting.search.batch or budget)
-        points = setting.search.ask(line.alternative.space, seed, 0, count, [])
+def _trials(sweep_plan: SweepPlan) -> list[Trial]:
+    trials = []
+    for arm, budget in zip(sweep_plan.arms, sweep_plan.budgets, strict=True):
+        seed = sweep_plan.file.sweep.seed
+        count = min(budget, sweep_plan.search.batch or budget)
+        points = sweep_plan.search.ask(arm.alternative.space, seed, 0, count, [])
         points += (
-            setting.search.ask(line.alternative.space, seed, count, budget - count, [])
+            sweep_plan.search.ask(arm.alternative.space, seed, count, budget - count, [])
             if budget > count
             else []
         )
-        found += [trial_at(line, i, point) for i, point in enumerate(points)]
-    return found
+        trials += [trial_at(arm, i, point) for i, point in enumerate(points)]
+    return trials
 
 
-def _program(setting: Setting, own: Sequence[tuple[Trial, Spec]], engine: Engine) -> Program:
-    experiment = engine.experiment(own[0][1])
+def _program(sweep_plan: SweepPlan, members: Sequence[tuple[Trial, Spec]], engine: Engine) -> ProgramCost:
+    experiment = engine.experiment(members[0][1])
     seeds = len(experiment.plan.seeds)
-    double = own[0][1].train.precision
+    double = members[0][1].train.precision
     with precision(double):
-        most = max(1, (setting.file.sweep.width or width_of(experiment)) // seeds)
-    count = -(-len(own) // most)
-    size = -(-len(own) // count)
-    each = [engine.experiment(one) for _, one in own[:size]]
-    whole = together(each)
+        most = max(1, (sweep_plan.file.sweep.width or width_of(experiment)) // seeds)
+    count = -(-len(members) // most)
+    size = -(-len(members) // count)
+    experiments = [engine.experiment(checked) for _, checked in members[:size]]
+    population = together(experiments)
     with precision(double):
-        compiling, a_step = _timed(whole)
-        memory = _memory(whole, size * seeds)
+        compiling, a_step = _timed(population)
+        memory = _memory(population, size * seeds)
     steps = experiment.plan.steps
-    return Program(
-        list(dict.fromkeys(_label(one.line) for one, _ in own)),
-        len(own),
+    return ProgramCost(
+        list(dict.fromkeys(_label(trial.arm) for trial, _ in members)),
+        len(members),
         size * seeds,
         steps,
         compiling,
@@ -143,43 +149,43 @@ def _memory(experiment: Experiment, lanes: int) -> int:
     return 3 * state * lanes + data
 
 
-def as_json(found: Rehearsal) -> dict[str, Any]:
+def as_json(dry_run: DryRun) -> dict[str, Any]:
     """The rehearsal as plain data."""
     return {
-        "trials": [{"trial": one.name, "settings": one.settings} for one in found.trials],
-        "programs": [one._asdict() for one in found.programs],
-        "seconds": sum(one.seconds for one in found.programs) + found.final_seconds,
-        "note": found.note,
+        "trials": [{"trial": trial.name, "settings": trial.settings} for trial in dry_run.trials],
+        "programs": [program._asdict() for program in dry_run.programs],
+        "seconds": sum(program.seconds for program in dry_run.programs) + dry_run.final_seconds,
+        "note": dry_run.note,
     }
 
 
-def tables(found: Rehearsal) -> list[Any]:
+def tables(dry_run: DryRun) -> list[Any]:
     """What a person reads: the trials, the programs, and the sum."""
     trials = Table(box=None, padding=(0, 2), header_style="dim")
     trials.add_column("trial", no_wrap=True)
     trials.add_column("settings")
-    for one in found.trials[:_SHOWN]:
-        trials.add_row(one.name, "  ".join(f"{key}={_shown(value)}" for key, value in one.settings.items()))
-    more = len(found.trials) - _SHOWN
+    for trial in dry_run.trials[:_SHOWN]:
+        trials.add_row(
+            trial.name, "  ".join(f"{key}={_shown(value)}" for key, value in trial.settings.items())
+        )
+    hidden = len(dry_run.trials) - _SHOWN
     programs = Table(box=None, padding=(0, 2), header_style="dim")
     for title in ("program", "trials", "runs at once", "steps", "compile", "time", "memory"):
         programs.add_column(title, justify="left" if title == "program" else "right", no_wrap=True)
-    for one in found.programs:
+    for program in dry_run.programs:
         programs.add_row(
-            ", ".join(one.alternatives),
-            str(one.trials),
-            str(one.lanes),
-            str(one.steps),
-            f"{one.compile_seconds:.1f} s",
-            duration(one.seconds),
-            f"{one.memory / 2**20:.0f} MB",
+            ", ".join(program.alternatives),
+            str(program.trials),
+            str(program.lanes),
+            str(program.steps),
+            f"{program.compile_seconds:.1f} s",
+            duration(program.seconds),
+            f"{program.memory / 2**20:.0f} MB",
         )
-    total = sum(one.seconds for one in found.programs)
-    told = (
-        f"about {duration(total)} for the trials and {duration(found.final_seconds)} for the final comparison"
-    )
-    rest = [f"... and {more} more trials"] if more > 0 else []
-    return [trials, *rest, "", programs, "", told, *([found.note] if found.note else [])]
+    total = sum(program.seconds for program in dry_run.programs)
+    estimate = f"about {duration(total)} for the trials and {duration(dry_run.final_seconds)} for the final comparison"
+    rest = [f"... and {hidden} more trials"] if hidden > 0 else []
+    return [trials, *rest, "", programs, "", estimate, *([dry_run.note] if dry_run.note else [])]
 
 
 def _shown(value: Any) -> str:

@@ -24,7 +24,7 @@ from nnrun.training import shards
 from nnrun.training.shards import Compiled, Shards
 from nnrun.types import Dataset, Experiment
 
-__all__ = ["Batch", "Engine", "Task", "many_files", "together"]
+__all__ = ["Engine", "RunBatch", "Task", "many_files", "together"]
 
 _HELD = 64  # structures whose experiments are kept, which share their data
 _COMPILED = 4  # programs that are kept, which have the data on the device
@@ -32,7 +32,7 @@ _DATASETS = 2
 Warn = Callable[[str], None]
 
 
-class Batch(NamedTuple):
+class RunBatch(NamedTuple):
     """Runs of one structure that train in one program.
 
     name    of its file in the sweep's folder
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     runs: list[str]
     lanes: int
     until: int | None = None
-    leave: bool = False
+    final: bool = False
 
 
 class Task(NamedTuple):
@@ -79,61 +79,64 @@ class Engine:
         if key not in self._tasks:
             data = build.data_of(checked)
             with precision(checked.train.precision):
-                made = build.build(checked, self._datasets.get(data))
-            _keep(self._datasets, data, made.dataset, _DATASETS)
-            _keep(self._tasks, key, Task(made, checked.train.precision), _HELD)
+                experiment = build.build(checked, self._datasets.get(data))
+            _keep(self._datasets, data, experiment.dataset, _DATASETS)
+            _keep(self._tasks, key, Task(experiment, checked.train.precision), _HELD)
         self._tasks.move_to_end(key)
         return self._tasks[key]
 
     def experiment(self, checked: Spec) -> Experiment:
         """The experiment of a spec: its own knobs and seeds, all else shared with its structure."""
-        made = self.task(checked).experiment
-        own = made.knobs["model"] if user_code.is_user_name(checked.model.name) else None
+        shared = self.task(checked).experiment
+        knobs = shared.knobs["model"] if user_code.is_user_name(checked.model.name) else None
         first, count = checked.train.seed, checked.train.seeds
-        plan = made.plan._replace(seeds=tuple(range(first, first + count)))
-        return made._replace(knobs=build.knobs_of(checked, own), plan=plan)
+        plan = shared.plan._replace(seeds=tuple(range(first, first + count)))
+        return shared._replace(knobs=build.knobs_of(checked, knobs), plan=plan)
 
-    def train(self, root: Path, batch: Batch) -> Iterator[Progress]:
+    def train(self, root: Path, batch: RunBatch) -> Iterator[Progress]:
         """Trains a batch, each run from its newest checkpoint.
 
         Raises Interrupted, MachineError, RunError.
         """
-        specs = [self.spec(root / one) for one in batch.runs]
-        each = [self.experiment(one) for one in specs]
-        groups = [group_of(root / name, one.plan.seeds) for name, one in zip(batch.runs, each, strict=True)]
-        whole = together(each)
-        make = partial(self._compiled, _key(specs[0]), whole, batch.lanes)
+        specs = [self.spec(root / name) for name in batch.runs]
+        experiments = [self.experiment(checked) for checked in specs]
+        groups = [
+            group_of(root / name, experiment.plan.seeds)
+            for name, experiment in zip(batch.runs, experiments, strict=True)
+        ]
+        population = together(experiments)
+        make = partial(self._compiled, _key(specs[0]), population, batch.lanes)
         with precision(specs[0].train.precision):
-            yield from driver.train_together(whole, groups, make, self.warn, batch.until, batch.leave)
+            yield from driver.train_together(population, groups, make, self.warn, batch.until, batch.final)
 
     def spec(self, folder: Path) -> Spec:
         """The spec of a run folder.  Raises RunError, SpecError."""
         if folder not in self.known:
             origin = Path(run.read_json(folder / "run.json").get("spec_folder", "."))
-            found = spec.read(folder / "resolved.yaml")._replace(folder=origin)
-            self.known[folder] = catalog.bind(found)
+            document = spec.read(folder / "resolved.yaml")._replace(folder=origin)
+            self.known[folder] = catalog.bind(document)
         return self.known[folder]
 
     def _compiled(self, key: str, experiment: Experiment, lanes: int) -> Compiled:
         """The programs for as many lanes, new or known; a machine with several cores fills them up."""
         seeds = experiment.plan.seeds
-        made = self._programs.get((key, lanes))
-        if made is None:
+        compiled = self._programs.get((key, lanes))
+        if compiled is None:
             filler = lanes - len(seeds)
             plan = experiment.plan._replace(seeds=(*seeds, *seeds[-1:] * filler))
             full = experiment._replace(plan=plan, lanes=(*experiment.lanes, *experiment.lanes[-1:] * filler))
-            made = shards.compile_shards(full)
-            _keep(self._programs, (key, lanes), made, _COMPILED)
-        if isinstance(made, Shards) or lanes == len(seeds):
-            return made.for_lanes(experiment)  # type: ignore[attr-defined]
+            compiled = shards.compile_shards(full)
+            _keep(self._programs, (key, lanes), compiled, _COMPILED)
+        if isinstance(compiled, Shards) or lanes == len(seeds):
+            return compiled.for_lanes(experiment)  # type: ignore[attr-defined]
         return self._compiled(key, experiment, len(seeds))  # another number of lanes is another program
 
 
-def together(each: Sequence[Experiment]) -> Experiment:
+def together(experiments: Sequence[Experiment]) -> Experiment:
     """Experiments of one structure as one population: their seeds, each with the knobs of its own."""
-    seeds = tuple(seed for one in each for seed in one.plan.seeds)
-    knobs = tuple(one.knobs for one in each for _ in one.plan.seeds)
-    return each[0]._replace(plan=each[0].plan._replace(seeds=seeds), lanes=knobs)
+    seeds = tuple(seed for experiment in experiments for seed in experiment.plan.seeds)
+    knobs = tuple(experiment.knobs for experiment in experiments for _ in experiment.plan.seeds)
+    return experiments[0]._replace(plan=experiments[0].plan._replace(seeds=seeds), lanes=knobs)
 
 
 def _keep(held: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:

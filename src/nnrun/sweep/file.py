@@ -18,7 +18,7 @@ from nnrun.spec.problem import Path, Place, Problem, place_of, refusal
 from nnrun.sweep import wandb
 from nnrun.sweep.over import Alternative, read_over
 
-__all__ = ["Base", "Sweep", "SweepFile", "read"]
+__all__ = ["BaseSpec", "Sweep", "SweepFile", "read"]
 
 _KEYS = ("name", "base", "sweep")
 _SHAPE = "write base: SPEC and sweep: {over: {optimizer.learning_rate: {log: [1e-4, 1]}}}"
@@ -57,7 +57,7 @@ class Sweep(BaseModel):
     )
 
 
-class Base(NamedTuple):
+class BaseSpec(NamedTuple):
     """A spec that is swept, as plain data."""
 
     label: str
@@ -70,7 +70,7 @@ class SweepFile(NamedTuple):
     """A sweep file, checked as far as it goes without a catalogue."""
 
     name: str
-    bases: list[Base]
+    bases: list[BaseSpec]
     sweep: Sweep
     alternatives: list[Alternative]
     places: dict[Path, Place]
@@ -96,7 +96,7 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
         )
     if not value.keys() & {"base", "sweep"}:
         raise refusal([Problem(Place(str(path), 1, 1), (), f"this is no sweep file; {_SHAPE}")], places)
-    for text in (one for one in overrides if one.startswith("sweep.")):
+    for text in (text for text in overrides if text.startswith("sweep.")):
         problems += override.apply(value, text, places, ["sweep"])
     problems += [
         Problem(place_of((key,), places), (key,), _unknown(key)) for key in value if key not in _KEYS
@@ -114,7 +114,9 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
         problems += wrong + _overruled(overrides, sweep)
     name, wrong = document.name_of(value, path, places)
     problems += wrong
-    bases = _bases(value, path, places, problems, [one for one in overrides if not one.startswith("sweep.")])
+    bases = _bases(
+        value, path, places, problems, [text for text in overrides if not text.startswith("sweep.")]
+    )
     if problems or sweep is None:
         raise refusal(problems, places)
     return SweepFile(name, bases, sweep, alternatives, places, yaml12.dump(value))
@@ -122,18 +124,18 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
 
 def _overruled(overrides: Sequence[str], sweep: Sweep) -> list[Problem]:
     """Overrides of the base that would change nothing, because the sweep sets the same key."""
-    own = {key: f"sweep.over.{key}" for key in sweep.over}
-    own |= {"train.seeds": "sweep.seeds"} if sweep.seeds is not None else {}
-    own |= {"checkpoint.best": "sweep.metric"} if sweep.metric is not None else {}
-    found = []
+    replacements = {key: f"sweep.over.{key}" for key in sweep.over}
+    replacements |= {"train.seeds": "sweep.seeds"} if sweep.seeds is not None else {}
+    replacements |= {"checkpoint.best": "sweep.metric"} if sweep.metric is not None else {}
+    problems = []
     for text in overrides:
         key = text.partition("=")[0]
-        found += [
+        problems += [
             Problem(Place(text), (), f"the sweep sets this; change {place} instead")
-            for name, place in own.items()
+            for name, place in replacements.items()
             if key == name or key.startswith(f"{name}.")
         ]
-    return found
+    return problems
 
 
 def _unknown(key: str) -> str:
@@ -150,31 +152,31 @@ def _bases(
     places: dict[Path, Place],
     problems: list[Problem],
     overrides: Sequence[str],
-) -> list[Base]:
+) -> list[BaseSpec]:
     """The specs that are swept, relative to the sweep file."""
     written = value.get("base")
     names = written if isinstance(written, list) else [written]
-    if not names or not all(isinstance(one, str) for one in names):
+    if not names or not all(isinstance(name, str) for name in names):
         what = f"got {schema.shown(written)}" if "base" in value else "missing"
         message = f"{what}; write the spec that is swept: base: digits.yaml"
         problems.append(Problem(place_of(("base",), places), ("base",), message))
         return []
-    found = []
+    bases = []
     for i, name in enumerate(names):
         where = ("base", i) if isinstance(written, list) else ("base",)
         base = _base(path.parent / str(name), overrides, place_of(where, places), where, problems)
-        found += [base] if base else []
-    labels = [one.label for one in found]
+        bases += [base] if base else []
+    labels = [base.label for base in bases]
     if len(set(labels)) < len(labels):
         problems.append(
             Problem(place_of(("base",), places), ("base",), "a spec comes twice; write each once")
         )
-    return found
+    return bases
 
 
 def _base(
     path: FileSystemPath, overrides: Sequence[str], place: Place, where: Path, problems: list[Problem]
-) -> Base | None:
+) -> BaseSpec | None:
     try:
         data = document.content(path)
     except SpecError as error:
@@ -182,12 +184,14 @@ def _base(
         return None
     tree = yaml12.parse(data, str(path))
     places = dict(tree.places)
-    found = list(tree.problems)
+    mistakes = list(tree.problems)
     if not isinstance(tree.value, dict):
-        problems += found or [Problem(place, where, f"{path} is no spec; name one that `nnrun train` takes")]
+        problems += mistakes or [
+            Problem(place, where, f"{path} is no spec; name one that `nnrun train` takes")
+        ]
         return None
     for text in overrides:
-        found += override.apply(tree.value, text, places, [*document.BLOCKS, *document.LISTS])
+        mistakes += override.apply(tree.value, text, places, [*document.BLOCKS, *document.LISTS])
     label, wrong = document.name_of(tree.value, path, places)
-    problems += found + wrong
-    return Base(label, path, tree.value, places)
+    problems += mistakes + wrong
+    return BaseSpec(label, path, tree.value, places)

@@ -80,8 +80,8 @@ def read_back(folder: Path, overrides: list[str]) -> SweepFile:
 def make_run(path: Path, checked: Spec, experiment: Experiment, begun: dict[str, Any]) -> None:
     """Creates the run folder of a trial; one that was not finished, or is of another spec, is made anew."""
     if run.is_run(path) and (path / "resolved.yaml").is_file():
-        wanted = yaml12.dump(build.resolved(checked, experiment)).encode()
-        if fsio.read_file(path / "resolved.yaml") == wanted:
+        resolved = yaml12.dump(build.resolved(checked, experiment)).encode()
+        if fsio.read_file(path / "resolved.yaml") == resolved:
             return
     if path.exists():
         fsio.remove_folder(path)

@@ -14,12 +14,12 @@ from nnrun.record import run
 from nnrun.storage import fsio
 from nnrun.sweep import file as sweep_file
 from nnrun.sweep import folder as files
-from nnrun.sweep.batches import News, Trainer
+from nnrun.sweep.batches import Event, Trainer
 from nnrun.sweep.engine import Engine
-from nnrun.sweep.loop import Course
-from nnrun.sweep.plan import Setting, settle
+from nnrun.sweep.loop import SweepLoop
+from nnrun.sweep.plan import SweepPlan, make_plan
 
-__all__ = ["begin", "go_on", "sweep"]
+__all__ = ["begin", "continue_sweep", "sweep"]
 
 _MAY_GROW = ("sweep.trials", "sweep.final_seeds", "sweep.target")
 Warn = Callable[[str], None]
@@ -27,39 +27,41 @@ Warn = Callable[[str], None]
 
 def begin(
     path: Path, overrides: Sequence[str], engine: Engine, run_dir: Path | None, root: Path
-) -> tuple[Setting, Path]:
+) -> tuple[SweepPlan, Path]:
     """Reads and checks a sweep file and creates the folder of the sweep.
 
     Raises SpecError, DataError, RunError, MachineError; what is wrong with the file creates nothing.
     """
-    setting = settle(sweep_file.read(path, overrides), engine)
-    return setting, files.create(setting.file, setting.about(), run_dir, root)
+    sweep_plan = make_plan(sweep_file.read(path, overrides), engine)
+    return sweep_plan, files.create(sweep_plan.file, sweep_plan.about(), run_dir, root)
 
 
-def go_on(folder: Path, overrides: Sequence[str], engine: Engine) -> Setting:
+def continue_sweep(folder: Path, overrides: Sequence[str], engine: Engine) -> SweepPlan:
     """The setting of a sweep that was begun, perhaps with a larger budget.
 
     Raises RunError, SpecError, DataError, MachineError.
     """
     for text in overrides:
         if text.partition("=")[0] not in _MAY_GROW:
-            told = ", ".join(_MAY_GROW)
+            allowed = ", ".join(_MAY_GROW)
             raise SpecError(
-                f"argument {one_line(text, 80)}: a sweep that was begun takes {told}; start another one"
+                f"argument {one_line(text, 80)}: a sweep that was begun takes {allowed}; start another one"
             )
     before = files.read_back(folder, [])
     file = files.read_back(folder, list(overrides))
-    setting = settle(file, engine)
-    if setting.search.rungs and before.sweep.trials != file.sweep.trials:
-        raise SpecError(f"sweep.trials: {setting.search_name} ranks all trials together; start another sweep")
+    sweep_plan = make_plan(file, engine)
+    if sweep_plan.search.rungs and before.sweep.trials != file.sweep.trials:
+        raise SpecError(
+            f"sweep.trials: {sweep_plan.search_name} ranks all trials together; start another sweep"
+        )
     if overrides:
-        files.rewrite(folder, setting.file, setting.about())
-    return setting
+        files.rewrite(folder, sweep_plan.file, sweep_plan.about())
+    return sweep_plan
 
 
 def sweep(
-    setting: Setting, root: Path, engine: Engine, trainer: Trainer
-) -> Iterator[tuple[Course, News | None]]:
+    sweep_plan: SweepPlan, root: Path, engine: Engine, trainer: Trainer
+) -> Iterator[tuple[SweepLoop, Event | None]]:
     """Trains what is not trained yet and compares; yields after every piece of news.
 
     Raises Interrupted, MachineError, SpecError; the folder says what happened.
@@ -69,13 +71,13 @@ def sweep(
         stack.enter_context(run.lock(root))
         stack.enter_context(_ending(root))
         run.write_state(root, "running")
-        course = Course(setting, root, engine, trainer)
-        yield course, None
-        for news in course.run():
-            yield course, news
+        loop = SweepLoop(sweep_plan, root, engine, trainer)
+        yield loop, None
+        for event in loop.run():
+            yield loop, event
             if signals.pending():  # it came between batches
                 raise Interrupted(signals.pending(), "")
-        fsio.write_json(root / "summary.json", _summary(course))
+        fsio.write_json(root / "summary.json", _summary(loop))
         run.write_state(root, "done")
         signals.forget()
 
@@ -94,17 +96,19 @@ def _ending(root: Path) -> Iterator[None]:
         raise
 
 
-def _summary(course: Course) -> dict[str, Any]:
+def _summary(loop: SweepLoop) -> dict[str, Any]:
     """What `ls` shows of a sweep: the final comparison's best by validation, else the best trial."""
-    finals = {record["trial"]: record for record in course.finals}
-    steps = sum(one["steps"] * len(one["values"]) for one in course.records.values())
-    best = course.best_of_all()
+    finals = {record["trial"]: record for record in loop.finals}
+    steps = sum(record["steps"] * len(record["values"]) for record in loop.records.values())
+    best = loop.best_of_all()
     metrics: dict[str, Any] = {}
     if best is not None:
-        metrics = {course.setting.metric: course.records[best.name]["value"]}
-        told = finals.get(best.name, {"metrics": {}})["metrics"]
-        metrics |= {name: _mean(values) for name, values in told.items() if _mean(values) is not None}
-    counts = [one["status"] for one in course.records.values()]
+        metrics = {loop.sweep_plan.metric: loop.records[best.name]["value"]}
+        final_metrics = finals.get(best.name, {"metrics": {}})["metrics"]
+        metrics |= {
+            name: _mean(values) for name, values in final_metrics.items() if _mean(values) is not None
+        }
+    counts = [record["status"] for record in loop.records.values()]
     return {
         "status": "done",
         "steps": steps,

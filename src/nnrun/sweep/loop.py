@@ -18,29 +18,29 @@ from nnrun.runner import session
 from nnrun.space import Observation, Point
 from nnrun.sweep import folder as files
 from nnrun.sweep import records
-from nnrun.sweep.batches import News, Trainer, carry_out, is_done
+from nnrun.sweep.batches import Event, Trainer, carry_out, is_done
 from nnrun.sweep.best import write_best
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.packing import pack
-from nnrun.sweep.plan import Setting
+from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.rungs import Rungs
 from nnrun.sweep.stages import ranking
 from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spec
 
-__all__ = ["Course"]
+__all__ = ["SweepLoop"]
 
 _SAME_FAILURES = 3  # of the first trials, which end the sweep
 
 
-class Course:
+class SweepLoop:
     """One sweep under way.
 
     records   what became of each trial, by name
     finals    what became of each line's chosen trial on fresh seeds
     """
 
-    def __init__(self, setting: Setting, root: Path, engine: Engine, trainer: Trainer) -> None:
-        self.setting, self.root, self.engine, self.trainer = setting, root, engine, trainer
+    def __init__(self, sweep_plan: SweepPlan, root: Path, engine: Engine, trainer: Trainer) -> None:
+        self.sweep_plan, self.root, self.engine, self.trainer = sweep_plan, root, engine, trainer
         self.trials: dict[str, Trial] = {}
         self.records: dict[str, dict[str, Any]] = {}
         self.finals: list[dict[str, Any]] = []
@@ -52,7 +52,7 @@ class Course:
             set()
         )  # bases whose data and code have been compared with those of the beginning
 
-    def run(self) -> Iterator[News]:
+    def run(self) -> Iterator[Event]:
         """Trains every trial and compares the best of each line.  Raises Interrupted, MachineError, SpecError."""
         try:
             yield from self._search()
@@ -60,57 +60,59 @@ class Course:
         finally:
             self._ledger.close()
 
-    def _search(self) -> Iterator[News]:
+    def _search(self) -> Iterator[Event]:
         """Rounds of trials of all lines, until every line has had its budget."""
-        setting = self.setting
-        asked = [0] * len(setting.lines)
+        sweep_plan = self.sweep_plan
+        asked = [0] * len(sweep_plan.arms)
         number = 0
-        while any(done < budget for done, budget in zip(asked, setting.budgets, strict=True)):
+        while any(done < budget for done, budget in zip(asked, sweep_plan.budgets, strict=True)):
             trials: list[Trial] = []
-            for i, line in enumerate(setting.lines):
-                count = setting.budgets[i] - asked[i]
-                count = min(count, setting.search.batch or count)
+            for i, arm in enumerate(sweep_plan.arms):
+                count = sweep_plan.budgets[i] - asked[i]
+                count = min(count, sweep_plan.search.batch or count)
                 points = self._ask(i, asked[i], count) if count else []
-                trials += [trial_at(line, asked[i] + j, point) for j, point in enumerate(points)]
+                trials += [trial_at(arm, asked[i] + j, point) for j, point in enumerate(points)]
                 asked[i] += count
             yield from self._round(f"r{number:03d}", trials)
             number += 1
 
     def _ask(self, place: int, first: int, count: int) -> list[Point]:
         """What the search proposes for a line, after what it has seen of it."""
-        setting, line = self.setting, self.setting.lines[place]
-        sign = -1.0 if setting.goal == "max" else 1.0
-        own = [one for one in self.trials.values() if one.line == line]
+        sweep_plan, arm = self.sweep_plan, self.sweep_plan.arms[place]
+        sign = -1.0 if sweep_plan.goal == "max" else 1.0
+        trials = [trial for trial in self.trials.values() if trial.arm == arm]
         seen = [
-            Observation(one.point, None if value is None else sign * value)
-            for one in own
-            for value in [records.trial_value(self.records[one.name])]
+            Observation(trial.point, None if value is None else sign * value)
+            for trial in trials
+            for value in [records.trial_value(self.records[trial.name])]
         ]
-        return setting.search.ask(line.alternative.space, setting.file.sweep.seed, first, count, seen)
+        return sweep_plan.search.ask(arm.alternative.space, sweep_plan.file.sweep.seed, first, count, seen)
 
-    def _round(self, name: str, trials: Sequence[Trial]) -> Iterator[News]:
+    def _round(self, name: str, trials: Sequence[Trial]) -> Iterator[Event]:
         """Trains trials, over the rungs where the search has some, and writes down what became of them."""
-        self.trials.update({one.name: one for one in trials})
-        ready = [one for one in trials if self._make(one)]
-        rungs = Rungs(name, self.setting, self.root, self.engine, ready)
-        known = {one.run: one for one in ready}
+        self.trials.update({trial.name: trial for trial in trials})
+        ready = [trial for trial in trials if self._make(trial)]
+        rungs = Rungs(name, self.sweep_plan, self.root, self.engine, ready)
+        known = {trial.run: trial for trial in ready}
         for stage in rungs.stages():
-            self._lanes |= {one: batch.lanes for batch in stage for one in batch.runs}
-            before = [one for one in stage if is_done(self.root, one) and (one.leave or one.until is None)]
-            self._note([known[one] for batch in before for one in batch.runs if one in known], rungs)
-            for news in carry_out(self.root, stage, self.trainer):
-                yield news
-                if news.phase == "done" or (news.phase == "failed" and len(news.batch.runs) == 1):
-                    self._note([known[one] for one in news.batch.runs if one in known], rungs)
+            self._lanes |= {name: batch.lanes for batch in stage for name in batch.runs}
+            before = [
+                batch for batch in stage if is_done(self.root, batch) and (batch.final or batch.until is None)
+            ]
+            self._note([known[name] for batch in before for name in batch.runs if name in known], rungs)
+            for event in carry_out(self.root, stage, self.trainer):
+                yield event
+                if event.phase == "done" or (event.phase == "failed" and len(event.batch.runs) == 1):
+                    self._note([known[name] for name in event.batch.runs if name in known], rungs)
         self._note(ready, rungs)
 
     def _note(self, trials: Sequence[Trial], rungs: Rungs) -> None:
         """Writes down the trials that have ended and are not written down yet."""
-        for one in trials:
-            if one.name in self.records or not rungs.is_over(one):
+        for trial in trials:
+            if trial.name in self.records or not rungs.is_over(trial):
                 continue
             record = records.trial_record(
-                self.root, one, one.name in rungs.stopped, rungs.seconds(one), rungs.settings(one)
+                self.root, trial, trial.name in rungs.stopped, rungs.seconds(trial), rungs.settings(trial)
             )
             self._add(record)
             self._refuse_same_failures(record)
@@ -119,8 +121,8 @@ class Course:
         """Raises SpecError where the first trials that began to train all failed, for one reason."""
         if len(self._first) < _SAME_FAILURES:
             self._first.append(record)
-            reasons = {one["reason"] if one["status"] == "failed" else None for one in self._first}
-            enough = len(self._first) == min(_SAME_FAILURES, sum(self.setting.budgets))
+            reasons = {failed["reason"] if failed["status"] == "failed" else None for failed in self._first}
+            enough = len(self._first) == min(_SAME_FAILURES, sum(self.sweep_plan.budgets))
             if enough and len(reasons) == 1 and None not in reasons:
                 raise SpecError(
                     f"the first {len(self._first)} trials failed in the same way: {record['reason']}"
@@ -132,7 +134,7 @@ class Course:
 
     def _make(self, trial: Trial) -> bool:
         """Creates the run folder of a trial; one that cannot even begin is written down as failed."""
-        setting, path = self.setting, self.root / trial.run
+        sweep_plan, path = self.sweep_plan, self.root / trial.run
         if signals.pending():  # thousands of folders take a while
             raise Interrupted(signals.pending(), "")
         known = run.is_run(path)
@@ -142,10 +144,10 @@ class Course:
         if known:
             self._tell_changes(trial)
             return True
-        seeds = seeds_of(setting.file, trial.line.base)
+        seeds = seeds_of(sweep_plan.file, trial.arm.base)
         text = repr(trial.settings)
         try:
-            checked = trial_spec(setting.file, trial.line, trial.settings, seeds, trial.name)
+            checked = trial_spec(sweep_plan.file, trial.arm, trial.settings, seeds, trial.name)
             text = checked.document.text
             files.make_run(path, checked, self.engine.experiment(checked), self._begun)
         except (SpecError, DataError) as error:
@@ -157,9 +159,9 @@ class Course:
 
     def _tell_changes(self, trial: Trial) -> None:
         """Warns of what has changed since the first trial of a base was made: data, code, versions, the machine."""
-        if trial.line.base.label in self._seen:
+        if trial.arm.base.label in self._seen:
             return
-        self._seen.add(trial.line.base.label)
+        self._seen.add(trial.arm.base.label)
         path = self.root / trial.run
         checked = self.engine.spec(path)
         prepared = session.Prepared(checked, self.engine.experiment(checked))
@@ -173,35 +175,41 @@ class Course:
 
         Lines without any are left out.
         """
-        found: list[Trial] = []
-        for line in self.setting.lines:
-            own = [one for one in self.trials.values() if one.line == line and one.name in self.records]
-            values = {one.name: records.trial_value(self.records[one.name]) for one in own}
-            ranked = ranking(own, values, self.setting.goal)[:1]
-            found += [one._replace(settings=dict(self.records[one.name]["settings"])) for one in ranked]
-        return found
+        winners: list[Trial] = []
+        for arm in self.sweep_plan.arms:
+            trials = [
+                trial for trial in self.trials.values() if trial.arm == arm and trial.name in self.records
+            ]
+            values = {trial.name: records.trial_value(self.records[trial.name]) for trial in trials}
+            ranked = ranking(trials, values, self.sweep_plan.goal)[:1]
+            winners += [
+                trial._replace(settings=dict(self.records[trial.name]["settings"])) for trial in ranked
+            ]
+        return winners
 
-    def _compare(self) -> Iterator[News]:
+    def _compare(self) -> Iterator[Event]:
         """Trains the best setting of every line on fresh seeds."""
-        file = self.setting.file
+        file = self.sweep_plan.file
         chosen = self.best()
         ledger = files.Ledger(self.root / "final.jsonl")
         places: dict[str, Trial] = {}
         try:
             for trial in chosen:
-                first, count = final_seeds(file, trial.line.base)
+                first, count = final_seeds(file, trial.arm.base)
                 if not count:
                     continue
-                place = f"final/{trial.line.folder}{trial.line.alternative.label}"
-                checked = trial_spec(file, trial.line, trial.settings, (first, count), place)
+                place = f"final/{trial.arm.folder}{trial.arm.alternative.label}"
+                checked = trial_spec(file, trial.arm, trial.settings, (first, count), place)
                 files.make_run(self.root / place, checked, self.engine.experiment(checked), self._begun)
                 self.engine.known[self.root / place] = checked
                 places[place] = trial
-            told = repr(
-                [(one, trial.name, final_seeds(file, trial.line.base)) for one, trial in places.items()]
+            identity = repr(
+                [(place, trial.name, final_seeds(file, trial.arm.base)) for place, trial in places.items()]
             )
-            name = f"final-{hashlib.sha256(told.encode()).hexdigest()[:8]}"  # a sweep that grew chooses again
-            known = {one: self._lanes[trial.run] for one, trial in places.items() if trial.run in self._lanes}
+            name = f"final-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"  # a sweep that grew chooses again
+            known = {
+                place: self._lanes[trial.run] for place, trial in places.items() if trial.run in self._lanes
+            }
             batches = pack(name, list(places), self.engine, self.root, file.sweep.width, known=known)
             yield from carry_out(self.root, batches, self.trainer)
             for place, trial in places.items():
@@ -218,12 +226,14 @@ class Course:
 
         Test data choose nothing.  Without a final comparison, the trials' own seeds count.
         """
-        first = self.setting.file.bases[0].label
-        own = {one.name: one for one in self.best() if one.line.base.label == first}
-        values = {record["trial"]: _validation(record, self.setting.metric) for record in self.finals}
-        if not any(values.get(name) is not None for name in own):
-            values = {name: records.trial_value(self.records[name]) for name in own}
-        ranked = ranking(list(own.values()), {name: values.get(name) for name in own}, self.setting.goal)
+        first = self.sweep_plan.file.bases[0].label
+        candidates = {trial.name: trial for trial in self.best() if trial.arm.base.label == first}
+        values = {record["trial"]: _validation(record, self.sweep_plan.metric) for record in self.finals}
+        if not any(values.get(name) is not None for name in candidates):
+            values = {name: records.trial_value(self.records[name]) for name in candidates}
+        ranked = ranking(
+            list(candidates.values()), {name: values.get(name) for name in candidates}, self.sweep_plan.goal
+        )
         return ranked[0] if ranked else None
 
     def _write_best(self) -> None:
@@ -231,10 +241,12 @@ class Course:
         trial = self.best_of_all()
         if trial is None:
             return
-        seeds = seeds_of(self.setting.file, trial.line.base)
-        checked = trial_spec(self.setting.file, trial.line, trial.settings, seeds, self.setting.file.name)
-        told = f"The best of {len(self.records)} trials by {self.setting.metric}: {trial.name}."
-        write_best(self.root, checked, told)
+        seeds = seeds_of(self.sweep_plan.file, trial.arm.base)
+        checked = trial_spec(
+            self.sweep_plan.file, trial.arm, trial.settings, seeds, self.sweep_plan.file.name
+        )
+        headline = f"The best of {len(self.records)} trials by {self.sweep_plan.metric}: {trial.name}."
+        write_best(self.root, checked, headline)
 
 
 def _validation(record: dict[str, Any], metric: str) -> float | None:

@@ -16,8 +16,8 @@ from typing import Any
 
 from nnrun import signals
 from nnrun.errors import Interrupted, MachineError, SpecError, one_line
-from nnrun.sweep.batches import News
-from nnrun.sweep.engine import Batch
+from nnrun.sweep.batches import Event
+from nnrun.sweep.engine import RunBatch
 from nnrun.sweep.workers import error_of
 
 __all__ = ["OnRay", "address_of"]
@@ -53,38 +53,38 @@ class OnRay:
             if not ray.is_initialized():
                 ray.init(address=address, log_to_driver=False, include_dashboard=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            told = one_line(error, 160)
+            reason = one_line(error, 160)
             raise MachineError(
-                f"--on {address or 'ray'}: no cluster answers ({told}); check the address"
+                f"--on {address or 'ray'}: no cluster answers ({reason}); check the address"
             ) from None
 
-    def train(self, root: Path, batches: Sequence[Batch]) -> Iterator[News]:
+    def train(self, root: Path, batches: Sequence[RunBatch]) -> Iterator[Event]:
         """The news of each batch when it has ended.  Raises Interrupted; what runs is cancelled then."""
         gpus = 1 if self.ray.cluster_resources().get("GPU") else 0
         task = self.ray.remote(num_cpus=0 if gpus else 1, num_gpus=gpus, max_retries=_RETRIES)(_work)
         running = {task.remote(_job(root, batch, bool(gpus))): batch for batch in batches}
         for batch in batches:
-            yield News(batch, 0, "compiling")
+            yield Event(batch, 0, "compiling")
         try:
             while running:
                 if signals.pending():
                     raise Interrupted(signals.pending(), "")
                 done, _ = self.ray.wait(list(running), num_returns=1, timeout=_POLL_SECONDS)
-                for one in done:
-                    yield self._ended(one, running.pop(one))
+                for future in done:
+                    yield self._ended(future, running.pop(future))
         finally:
-            for one in running:
-                self.ray.cancel(one, force=True)
+            for future in running:
+                self.ray.cancel(future, force=True)
 
-    def _ended(self, task: Any, batch: Batch) -> News:
+    def _ended(self, task: Any, batch: RunBatch) -> Event:
         try:
-            code, told = self.ray.get(task)
+            code, reason = self.ray.get(task)
         except self.ray.exceptions.RayError as error:
-            return News(batch, 0, "failed", error_of(-9, one_line(error, 160)))
-        return News(batch, 0, "done") if code == 0 else News(batch, 0, "failed", error_of(code, told))
+            return Event(batch, 0, "failed", error_of(-9, one_line(error, 160)))
+        return Event(batch, 0, "done") if code == 0 else Event(batch, 0, "failed", error_of(code, reason))
 
 
-def _job(root: Path, batch: Batch, gpu: bool) -> str:
+def _job(root: Path, batch: RunBatch, gpu: bool) -> str:
     job = {
         "root": str(root.absolute()),
         "batch": batch._asdict(),

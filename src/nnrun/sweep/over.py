@@ -61,10 +61,10 @@ def read_over(
             where = (*prefix, key)
             problems.append(Problem(place_of(where, places), where, f"the sweep sets this; {_OURS[key]}"))
         axes.append(list(_branches(key, value, (*prefix, key), places, problems)))
-    found = []
+    alternatives = []
     for combination in itertools.product(*axes):
         label = "-".join(part.label for part in combination if part.label) or "trial"
-        found.append(
+        alternatives.append(
             Alternative(
                 label,
                 {k: v for part in combination for k, v in part.settings.items()},
@@ -72,7 +72,7 @@ def read_over(
                 {k: v for part in combination for k, v in part.places.items()},
             )
         )
-    return _distinct(found), problems
+    return _distinct(alternatives), problems
 
 
 def _branches(
@@ -83,15 +83,15 @@ def _branches(
         is_block
         and isinstance(value, list)
         and value
-        and all(isinstance(one, str | dict | list) for one in value)
+        and all(isinstance(block, str | dict | list) for block in value)
     ):
         for i, block in enumerate(value):
             yield _branch(
                 key, {"name": block} if isinstance(block, str) else block, (*path, i), places, problems
             )
         return
-    one = _branch(key, value, path, places, problems)
-    yield one._replace(label="")
+    alternative = _branch(key, value, path, places, problems)
+    yield alternative._replace(label="")
 
 
 def _branch(
@@ -109,7 +109,7 @@ def _branch(
 def _label(value: Any) -> str:
     """The name of a block, or the names of several blocks one after another."""
     if isinstance(value, list):
-        label = "-".join(_label(one) for one in value)
+        label = "-".join(_label(block) for block in value)
     else:
         name = value.get("name") if isinstance(value, dict) else value
         label = _LABEL.sub("-", str(name or "none").rpartition(":")[2])
@@ -135,28 +135,28 @@ def _fixed(
         only = next(iter(value.values())) if isinstance(value, dict) else value
         if isinstance(only, list) and len(only) == 1 and (not is_range or "choice" in value):
             return only[0]  # a choice of one is none
-        made = _dimension(key, value, path, places, problems)
-        if made is not None:
-            dimensions.append(made)
+        dimension = _dimension(key, value, path, places, problems)
+        if dimension is not None:
+            dimensions.append(dimension)
         return _VARIES
     if isinstance(value, list):
         inner = [
-            _fixed(f"{key}.{i}", one, (*path, i), dimensions, origins, places, problems)
-            for i, one in enumerate(value)
+            _fixed(f"{key}.{i}", entry, (*path, i), dimensions, origins, places, problems)
+            for i, entry in enumerate(value)
         ]
-        return [one for one in inner if one is not _VARIES]
+        return [entry for entry in inner if entry is not _VARIES]
     if isinstance(value, dict):
         inner_block = {
-            k: _fixed(f"{key}.{k}", one, (*path, k), dimensions, origins, places, problems)
-            for k, one in value.items()
+            k: _fixed(f"{key}.{k}", entry, (*path, k), dimensions, origins, places, problems)
+            for k, entry in value.items()
         }
-        return {k: one for k, one in inner_block.items() if one is not _VARIES}
+        return {k: entry for k, entry in inner_block.items() if entry is not _VARIES}
     return value
 
 
 def _is_block_list(key: str, value: list) -> bool:
     """Whether a list is what the spec has there, blocks one after another, not a choice."""
-    return key in LISTS and all(isinstance(one, str | dict) for one in value)
+    return key in LISTS and all(isinstance(entry, str | dict) for entry in value)
 
 
 def _dimension(
@@ -171,7 +171,7 @@ def _dimension(
     if kind == "choice":
         if not isinstance(bounds, list) or not bounds:
             return wrong(f"got {shown(bounds)}; write a list of at least one value, or {_RANGE}")
-        if any(one in bounds[:i] for i, one in enumerate(bounds)):
+        if any(entry in bounds[:i] for i, entry in enumerate(bounds)):
             return wrong(f"got {shown(bounds)}, in which a value comes twice; write each once")
         return Dimension(key, "choice", values=tuple(bounds))
     if not _are_numbers(bounds):
@@ -185,7 +185,7 @@ def _dimension(
         return Dimension(key, kind, float(low), float(high))
     if low >= high:
         return wrong(f"the range [{low:g}, {high:g}] is empty; write the lower end first")
-    if kind.endswith("int") and not all(float(one).is_integer() for one in bounds):
+    if kind.endswith("int") and not all(float(bound).is_integer() for bound in bounds):
         return wrong(f"got {shown(bounds)}; write two whole numbers")
     if kind in ("log", "log_int") and low <= 0:
         return wrong(
@@ -199,18 +199,20 @@ def _are_numbers(bounds: Any) -> bool:
         isinstance(bounds, list)
         and len(bounds) == 2
         and all(
-            isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one)
-            for one in bounds
+            isinstance(bound, int | float) and not isinstance(bound, bool) and math.isfinite(bound)
+            for bound in bounds
         )
     )
 
 
-def _distinct(found: list[Alternative]) -> list[Alternative]:
+def _distinct(alternatives: list[Alternative]) -> list[Alternative]:
     """The second adam is adam-2."""
     taken: dict[str, int] = {}
     distinct = []
-    for one in found:
-        taken[one.label] = taken.get(one.label, 0) + 1
-        number = taken[one.label]
-        distinct.append(one if number == 1 else one._replace(label=f"{one.label}-{number}"))
+    for alternative in alternatives:
+        taken[alternative.label] = taken.get(alternative.label, 0) + 1
+        number = taken[alternative.label]
+        distinct.append(
+            alternative if number == 1 else alternative._replace(label=f"{alternative.label}-{number}")
+        )
     return distinct

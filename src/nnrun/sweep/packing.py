@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnrun.runner.session import precision
-from nnrun.sweep.engine import Batch, Engine
+from nnrun.sweep.engine import Engine, RunBatch
 from nnrun.sweep.width import width_of
 
 __all__ = ["pack"]
@@ -21,9 +21,9 @@ def pack(
     root: Path,
     width: int | None,
     untils: dict[str, int | None] | None = None,
-    leave: bool = False,
+    final: bool = False,
     known: Mapping[str, int] | None = None,
-) -> list[Batch]:
+) -> list[RunBatch]:
     """Batches of runs that exist, in the order of the first of each structure.
 
     width   most seeds in one program; None: by the size of the net
@@ -31,10 +31,10 @@ def pack(
     known   lanes of programs of the structure of a run that are compiled already; used where they are not far too many
     """
     groups: dict[tuple[str, int | None], list[str]] = {}
-    for one in runs:
-        until = untils[one] if untils else None
-        groups.setdefault((engine.structure(root / one), until), []).append(one)
-    found: list[Batch] = []
+    for run_name in runs:
+        until = untils[run_name] if untils else None
+        groups.setdefault((engine.structure(root / run_name), until), []).append(run_name)
+    found: list[RunBatch] = []
     for (_, until), own in groups.items():
         experiment = engine.experiment(engine.spec(root / own[0]))
         seeds = len(experiment.plan.seeds)
@@ -46,5 +46,5 @@ def pack(
             lanes = (known or {}).get(own[i], 0)
             fits = size * seeds <= lanes <= _SPARE * size * seeds
             label = f"{name}-{len(found):02d}"
-            found.append(Batch(label, own[i : i + size], lanes if fits else size * seeds, until, leave))
+            found.append(RunBatch(label, own[i : i + size], lanes if fits else size * seeds, until, final))
     return found

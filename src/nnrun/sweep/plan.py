@@ -12,16 +12,16 @@ from nnrun.space import Search
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile
 from nnrun.sweep.stages import losers_among, rung_steps
-from nnrun.sweep.trials import Line, check, final_seeds, lines, seeds_of, trial_at, trial_spec, values_at
+from nnrun.sweep.trials import Arm, arms, check, final_seeds, seeds_of, trial_at, trial_spec, values_at
 from nnrun.types import Plan
 
-__all__ = ["Setting", "settle"]
+__all__ = ["SweepPlan", "make_plan"]
 
 _TRIALS = 20
 _TRIED = 3  # trials of a line that may be impossible before all are taken to be
 
 
-class Setting(NamedTuple):
+class SweepPlan(NamedTuple):
     """A sweep file that has been checked against the catalogue and the data.
 
     budgets   trials of each line
@@ -31,7 +31,7 @@ class Setting(NamedTuple):
     file: SweepFile
     search: Search
     search_name: str
-    lines: list[Line]
+    arms: list[Arm]
     budgets: list[int]
     plans: list[Plan]
     metric: str
@@ -54,38 +54,38 @@ class Setting(NamedTuple):
             "bases": [base.label for base in self.file.bases],
             "alternatives": [
                 {
-                    "label": one.label,
-                    "settings": one.settings,
-                    "dimensions": [_dimension(dimension) for dimension in one.space],
+                    "label": alternative.label,
+                    "settings": alternative.settings,
+                    "dimensions": [_dimension(dimension) for dimension in alternative.space],
                 }
-                for one in self.file.alternatives
+                for alternative in self.file.alternatives
             ],
         }
 
 
 def _dimension(dimension: Any) -> dict[str, Any]:
-    told: dict[str, Any] = {"path": dimension.path, "kind": dimension.kind}
+    record: dict[str, Any] = {"path": dimension.path, "kind": dimension.kind}
     if dimension.kind == "choice":
-        return {**told, "values": list(dimension.values)}
+        return {**record, "values": list(dimension.values)}
     names = ("mean", "sd") if dimension.kind == "normal" else ("low", "high")
-    return {**told, **dict(zip(names, (dimension.low, dimension.high), strict=True))}
+    return {**record, **dict(zip(names, (dimension.low, dimension.high), strict=True))}
 
 
-def settle(file: SweepFile, engine: Engine) -> Setting:
+def make_plan(file: SweepFile, engine: Engine) -> SweepPlan:
     """Checks everything that a sweep will need; nothing is created.
 
     Raises SpecError, DataError, MachineError.
     """
     search, name = _search(file)
     check(file)
-    each = lines(file)
-    plans = [_plan(file, line, search, engine) for line in each]
+    all_arms = arms(file)
+    plans = [_plan(file, arm, search, engine) for arm in all_arms]
     metric, goal = _metric(file, plans)
-    setting = Setting(
-        file, search, name, each, [_budget(file, line, search) for line in each], plans, metric, goal
+    sweep_plan = SweepPlan(
+        file, search, name, all_arms, [_budget(file, arm, search) for arm in all_arms], plans, metric, goal
     )
-    _check_search(setting)
-    return setting
+    _check_search(sweep_plan)
+    return sweep_plan
 
 
 def _search(file: SweepFile) -> tuple[Search, str]:
@@ -99,13 +99,13 @@ def _search(file: SweepFile) -> tuple[Search, str]:
         raise file.fail("search", f"{block.name}: {error}") from None
 
 
-def _plan(file: SweepFile, line: Line, search: Search, engine: Engine) -> Plan:
+def _plan(file: SweepFile, arm: Arm, search: Search, engine: Engine) -> Plan:
     """The plan of the first trial of a line that can be built; raises what is wrong with the first, if none can."""
     reason: SpecError | None = None
-    for number, point in enumerate(search.ask(line.alternative.space, file.sweep.seed, 0, _TRIED, [])):
-        name = trial_at(line, number, point).name
+    for number, point in enumerate(search.ask(arm.alternative.space, file.sweep.seed, 0, _TRIED, [])):
+        name = trial_at(arm, number, point).name
         try:
-            checked = trial_spec(file, line, values_at(line, point), seeds_of(file, line.base), name)
+            checked = trial_spec(file, arm, values_at(arm, point), seeds_of(file, arm.base), name)
             return engine.experiment(checked).plan
         except SpecError as error:
             reason = reason or error
@@ -113,12 +113,12 @@ def _plan(file: SweepFile, line: Line, search: Search, engine: Engine) -> Plan:
     raise reason
 
 
-def _budget(file: SweepFile, line: Line, search: Search) -> int:
-    if not line.alternative.space:
+def _budget(file: SweepFile, arm: Arm, search: Search) -> int:
+    if not arm.alternative.space:
         return 1  # nothing varies: further trials would be the same runs again
-    most = search.most(line.alternative.space) if search.most else None
-    wanted = file.sweep.trials or most or _TRIALS
-    return wanted if most is None else min(wanted, most)
+    most = search.most(arm.alternative.space) if search.most else None
+    trials = file.sweep.trials or most or _TRIALS
+    return trials if most is None else min(trials, most)
 
 
 def _metric(file: SweepFile, plans: list[Plan]) -> tuple[str, str]:
@@ -127,8 +127,8 @@ def _metric(file: SweepFile, plans: list[Plan]) -> tuple[str, str]:
     if None in judges:
         raise file.fail("metric", "nothing is held out to judge by; write data.validation: 0.1 in the base")
     if len(judges) > 1:
-        told = " and ".join(sorted(map(str, judges)))
-        raise file.fail("metric", f"the trials would be judged by {told}; write sweep.metric")
+        names = " and ".join(sorted(map(str, judges)))
+        raise file.fail("metric", f"the trials would be judged by {names}; write sweep.metric")
     [metric] = judges
     goal = "max" if metric in plans[0].rising else "min"
     if file.sweep.goal not in (None, goal):
@@ -137,43 +137,45 @@ def _metric(file: SweepFile, plans: list[Plan]) -> tuple[str, str]:
     return str(metric), goal
 
 
-def _check_search(setting: Setting) -> None:
+def _check_search(sweep_plan: SweepPlan) -> None:
     """Refuses what the search cannot do with these spaces."""
-    file, search = setting.file, setting.search
-    if search.rungs and not all(rung_steps(search, plan) for plan in setting.plans):
+    file, search = sweep_plan.file, sweep_plan.search
+    if search.rungs and not all(rung_steps(search, plan) for plan in sweep_plan.plans):
         message = (
-            f"{setting.search_name} compares trials on the way, but they are evaluated only at their end"
+            f"{sweep_plan.search_name} compares trials on the way, but they are evaluated only at their end"
         )
         raise file.fail("search", f"{message}; write a shorter train.evaluate_every or a longer run")
     if search.explore is None:
         return
-    if any(plan.patience for plan in setting.plans):
+    if any(plan.patience for plan in sweep_plan.plans):
         message = (
-            f"{setting.search_name} decides itself who goes on; leave train.early_stopping out of the base"
+            f"{sweep_plan.search_name} decides itself who goes on; leave train.early_stopping out of the base"
         )
         raise file.fail("search", message)
-    for line, budget in zip(setting.lines, setting.budgets, strict=True):
-        if line.alternative.space and not losers_among(budget, 1 - search.keep):
+    for arm, budget in zip(sweep_plan.arms, sweep_plan.budgets, strict=True):
+        if arm.alternative.space and not losers_among(budget, 1 - search.keep):
             message = f"of {budget} trials the share of losers is less than one"
             raise file.fail("trials", f"{message}; write more sweep.trials or larger losers")
-        blocked = [one.path for one in line.alternative.space if not _may_change(file, line, one.path)]
+        blocked = [
+            dimension.path
+            for dimension in arm.alternative.space
+            if not _may_change(file, arm, dimension.path)
+        ]
         if blocked:
-            message = (
-                f"{setting.search_name} changes settings during a run, and {blocked[0]} cannot change there"
-            )
+            message = f"{sweep_plan.search_name} changes settings during a run, and {blocked[0]} cannot change there"
             raise file.fail("over", f"{message}; search it with random, tpe or halving")
 
 
-def _may_change(file: SweepFile, line: Line, path: str) -> bool:
+def _may_change(file: SweepFile, arm: Arm, path: str) -> bool:
     """Whether a key is a knob: two specs that differ in it have one structure."""
     from nnrun.build import structure_of
 
-    space = line.alternative.space
+    space = arm.alternative.space
     low, high = (
         trial_spec(
             file,
-            line,
-            values_at(line, tuple(u if one.path == path else 0.5 for one in space)),
+            arm,
+            values_at(arm, tuple(u if dimension.path == path else 0.5 for dimension in space)),
             (0, 1),
             "trial",
         )

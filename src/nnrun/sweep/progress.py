@@ -7,63 +7,67 @@ from typing import Any
 
 from nnrun.report.sweep.live import Board, Row
 from nnrun.statistics.mean import mean_and_interval
-from nnrun.sweep.batches import News
-from nnrun.sweep.loop import Course
-from nnrun.sweep.trials import Line, final_seeds, seeds_of
+from nnrun.sweep.batches import Event
+from nnrun.sweep.loop import SweepLoop
+from nnrun.sweep.trials import Arm, final_seeds, seeds_of
 
-__all__ = ["Progress"]
+__all__ = ["ProgressBoard"]
 
 
-class Progress:
+class ProgressBoard:
     """Counts the steps of all runs, so that what is left can be told."""
 
-    def __init__(self, course: Course) -> None:
-        self.course = course
+    def __init__(self, loop: SweepLoop) -> None:
+        self.loop = loop
         self._reached: dict[str, int] = {}  # run -> steps done, of those under way
 
-    def board(self, news: News | None) -> Board:
+    def board(self, event: Event | None) -> Board:
         """What to show after a piece of news."""
-        setting = self.course.setting
+        sweep_plan = self.loop.sweep_plan
         phase = "starting"
-        if news is not None:
-            reached = dict.fromkeys(news.batch.runs, news.step) if news.step else {}
+        if event is not None:
+            reached = dict.fromkeys(event.batch.runs, event.step) if event.step else {}
             self._reached |= reached
-            phase = "comparing" if news.batch.name.startswith("final") else news.phase
+            phase = "comparing" if event.batch.name.startswith("final") else event.phase
             phase = "training" if phase in ("ready", "done", "failed") else phase
-        rows = [self._row(line, budget) for line, budget in zip(setting.lines, setting.budgets, strict=True)]
-        return Board(setting.file.name, phase, setting.metric, self._share(), rows)
+        rows = [
+            self._row(arm, budget) for arm, budget in zip(sweep_plan.arms, sweep_plan.budgets, strict=True)
+        ]
+        return Board(sweep_plan.file.name, phase, sweep_plan.metric, self._share(), rows)
 
     def _share(self) -> float:
         """The share of the work that is done; a trial that ended early was all of its work."""
-        course, setting = self.course, self.course.setting
+        loop, sweep_plan = self.loop, self.loop.sweep_plan
         done, whole = 0, 0
-        for line, budget, plan in zip(setting.lines, setting.budgets, setting.plans, strict=True):
-            own = [one for one in course.trials.values() if one.line == line]
-            seeds, fresh = seeds_of(setting.file, line.base)[1], final_seeds(setting.file, line.base)[1]
-            ended = [course.records[one.name]["steps"] for one in own if one.name in course.records]
-            open_ones = [self._reached.get(one.run, 0) for one in own if one.name not in course.records]
-            final = self._reached.get(f"final/{line.folder}{line.alternative.label}", 0)
+        for arm, budget, plan in zip(sweep_plan.arms, sweep_plan.budgets, sweep_plan.plans, strict=True):
+            trials = [trial for trial in loop.trials.values() if trial.arm == arm]
+            seeds, fresh = seeds_of(sweep_plan.file, arm.base)[1], final_seeds(sweep_plan.file, arm.base)[1]
+            ended = [loop.records[trial.name]["steps"] for trial in trials if trial.name in loop.records]
+            open_ones = [
+                self._reached.get(trial.run, 0) for trial in trials if trial.name not in loop.records
+            ]
+            final = self._reached.get(f"final/{arm.folder}{arm.alternative.label}", 0)
             done += seeds * (sum(ended) + sum(open_ones)) + fresh * final
             whole += seeds * (sum(ended) + (budget - len(ended)) * plan.steps) + fresh * plan.steps
         return min(1.0, done / max(1, whole))
 
-    def _row(self, line: Line, budget: int) -> Row:
-        label = line.folder + line.alternative.label
-        course = self.course
-        own = [one for one in course.records.values() if course.trials[one["trial"]].line == line]
+    def _row(self, arm: Arm, budget: int) -> Row:
+        label = arm.folder + arm.alternative.label
+        loop = self.loop
+        records = [record for record in loop.records.values() if loop.trials[record["trial"]].arm == arm]
         lost = {
-            status: sum(one["status"] == status for one in own)
+            status: sum(record["status"] == status for record in records)
             for status in ("stopped", "diverged", "failed")
         }
-        told = ", ".join(f"{count} {status}" for status, count in lost.items() if count)
-        return Row(label, len(own), budget, _best(own, course.setting.goal), told)
+        losses = ", ".join(f"{count} {status}" for status, count in lost.items() if count)
+        return Row(label, len(records), budget, _best(records, loop.sweep_plan.goal), losses)
 
 
 def _best(records: Sequence[dict[str, Any]], goal: str) -> str:
-    known = [one for one in records if one["status"] == "done" and one["value"] is not None]
+    known = [record for record in records if record["status"] == "done" and record["value"] is not None]
     if not known:
         return ""
     pick = max if goal == "max" else min
-    best = pick(known, key=lambda one: one["value"])
+    best = pick(known, key=lambda record: record["value"])
     mean, half = mean_and_interval(best["values"])
     return f"{mean:.4g}" + (f" ± {half:.2g}" if half is not None else "")

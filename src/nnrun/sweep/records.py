@@ -9,10 +9,17 @@ from typing import Any
 from nnrun.record import run
 from nnrun.runner.restore import ENDED
 from nnrun.sweep.batches import seconds_of
-from nnrun.sweep.engine import Batch
+from nnrun.sweep.engine import RunBatch
 from nnrun.sweep.trials import Trial
 
-__all__ = ["final_record", "has_ended", "is_settled", "share_of_seconds", "trial_record", "trial_value"]
+__all__ = [
+    "final_record",
+    "has_ended",
+    "needs_no_training",
+    "share_of_seconds",
+    "trial_record",
+    "trial_value",
+]
 
 
 def has_ended(folder: Path) -> bool:
@@ -25,14 +32,14 @@ def has_ended(folder: Path) -> bool:
     return state["status"] in ENDED and (folder / "summary.json").is_file()
 
 
-def is_settled(folder: Path) -> bool:
+def needs_no_training(folder: Path) -> bool:
     """Whether a run is over, or has failed and will not be tried again."""
     return has_ended(folder) or run.read_state(folder)["status"] == "failed"
 
 
-def share_of_seconds(root: Path, batches: Sequence[Batch], place: str) -> float:
+def share_of_seconds(root: Path, batches: Sequence[RunBatch], place: str) -> float:
     """A run's share of the time of the batches that it was in."""
-    return sum(seconds_of(root, one, place) for one in batches)
+    return sum(seconds_of(root, batch, place) for batch in batches)
 
 
 def trial_record(
@@ -45,19 +52,19 @@ def trial_record(
     """
     folder = root / trial.run
     runs = _runs(folder)
-    values = [_value(one) for one in runs]
+    values = [_value(summary) for summary in runs]
     status, reason = _status(folder, stopped)
     return {
         "trial": trial.name,
-        "base": trial.line.base.label,
-        "alternative": trial.line.alternative.label,
+        "base": trial.arm.base.label,
+        "alternative": trial.arm.alternative.label,
         "number": trial.number,
         "run": trial.run,
         "settings": dict(settings or trial.settings),
         "status": status,
         "value": _mean(values),
         "values": values,
-        "steps": max((one["steps"] for one in runs), default=0),
+        "steps": max((summary["steps"] for summary in runs), default=0),
         "seconds": round(seconds, 3),
         "reason": reason,
     }
@@ -72,19 +79,24 @@ def final_record(root: Path, trial: Trial, place: str, seconds: float) -> dict[s
     folder = root / place
     runs = _runs(folder)
     names = sorted(
-        {name for one in runs for name in one["metrics"]["best"] if name.startswith(("test/", "val/"))}
+        {
+            name
+            for summary in runs
+            for name in summary["metrics"]["best"]
+            if name.startswith(("test/", "val/"))
+        }
     )
     status, reason = _status(folder, False)
     return {
-        "base": trial.line.base.label,
-        "alternative": trial.line.alternative.label,
+        "base": trial.arm.base.label,
+        "alternative": trial.arm.alternative.label,
         "trial": trial.name,
         "run": place,
         "settings": trial.settings,
-        "seeds": [one["seed"] for one in runs],
+        "seeds": [summary["seed"] for summary in runs],
         "status": status,
-        "metrics": {name: [_number(one, name) for one in runs] for name in names},
-        "steps": max((one["steps"] for one in runs), default=0),
+        "metrics": {name: [_number(summary, name) for summary in runs] for name in names},
+        "steps": max((summary["steps"] for summary in runs), default=0),
         "seconds": round(seconds, 3),
         "reason": reason,
     }
@@ -97,7 +109,7 @@ def _runs(folder: Path) -> list[dict[str, Any]]:
     summary = run.read_json(folder / "summary.json")
     if "runs" not in summary:
         return [{**summary, "seed": None}]
-    return [{**one, "seed": int(str(one["run"]).rpartition("_")[2])} for one in summary["runs"]]
+    return [{**member, "seed": int(str(member["run"]).rpartition("_")[2])} for member in summary["runs"]]
 
 
 def _value(summary: Mapping[str, Any]) -> float | None:

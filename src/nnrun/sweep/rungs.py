@@ -11,9 +11,9 @@ from nnrun.runner.status import group_of
 from nnrun.space import Point, draws
 from nnrun.storage import fsio
 from nnrun.sweep import exploit, records
-from nnrun.sweep.engine import Batch, Engine
+from nnrun.sweep.engine import Engine, RunBatch
 from nnrun.sweep.packing import pack
-from nnrun.sweep.plan import Setting
+from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.stages import pairs_of, rung_steps, survivors, trial_value
 from nnrun.sweep.trials import Trial, seeds_of, trial_spec, values_at
 
@@ -27,72 +27,80 @@ class Rungs:
     """
 
     def __init__(
-        self, name: str, setting: Setting, root: Path, engine: Engine, trials: Sequence[Trial]
+        self, name: str, sweep_plan: SweepPlan, root: Path, engine: Engine, trials: Sequence[Trial]
     ) -> None:
-        self.name, self.setting, self.root, self.engine = name, setting, root, engine
+        self.name, self.sweep_plan, self.root, self.engine = name, sweep_plan, root, engine
         self.trials = list(trials)
         self.stopped: set[str] = set()
-        self._points: dict[str, Point] = {one.name: one.point for one in trials}
-        self._batches: dict[str, list[Batch]] = {}  # that each run was in
+        self._points: dict[str, Point] = {trial.name: trial.point for trial in trials}
+        self._batches: dict[str, list[RunBatch]] = {}  # that each run was in
         self._last = False
 
-    def stages(self) -> Iterator[list[Batch]]:
+    def stages(self) -> Iterator[list[RunBatch]]:
         """The batches of each stage in turn; what is decided after a stage follows from the run folders."""
-        going, search = self.trials, self.setting.search
-        rungs = {one.name: rung_steps(search, self._plan(one)) if search.rungs else [] for one in going}
+        going, search = self.trials, self.sweep_plan.search
+        rungs = {trial.name: rung_steps(search, self._plan(trial)) if search.rungs else [] for trial in going}
         count = max((len(steps) for steps in rungs.values()), default=0)
         for k in range(count + 1):
-            untils = {one.run: rungs[one.name][k] if k < len(rungs[one.name]) else None for one in going}
+            untils = {
+                trial.run: rungs[trial.name][k] if k < len(rungs[trial.name]) else None for trial in going
+            }
             self._last = k == count
-            yield self._stage(f"{self.name}-s{k}", [one.run for one in going], untils)
+            yield self._stage(f"{self.name}-s{k}", [trial.run for trial in going], untils)
             if self._last or not going:
                 return
-            steps = {one.name: untils[one.run] or self._plan(one).steps for one in going}
+            steps = {trial.name: untils[trial.run] or self._plan(trial).steps for trial in going}
             values = self._values(k, going, steps)
             if search.explore:
                 self._exploit(k, going, values, steps)
                 continue
-            on = survivors(going, values, self.setting.goal, search.keep)
-            losers = [one for one in going if one.name not in on]
-            left = self._stage(f"{self.name}-s{k}x", [one.run for one in losers], untils, leave=True)
-            stopped = {one for batch in left for one in batch.runs if untils[one] is not None}
-            self.stopped |= {one.name for one in losers if one.run in stopped}  # others had ended before
+            on = survivors(going, values, self.sweep_plan.goal, search.keep)
+            losers = [trial for trial in going if trial.name not in on]
+            left = self._stage(f"{self.name}-s{k}x", [trial.run for trial in losers], untils, final=True)
+            stopped = {run_name for batch in left for run_name in batch.runs if untils[run_name] is not None}
+            self.stopped |= {
+                trial.name for trial in losers if trial.run in stopped
+            }  # others had ended before
             yield left
-            going = [one for one in going if one.name in on]
+            going = [trial for trial in going if trial.name in on]
 
     def _stage(
-        self, name: str, runs: Sequence[str], untils: dict[str, int | None], leave: bool = False
-    ) -> list[Batch]:
+        self, name: str, runs: Sequence[str], untils: dict[str, int | None], final: bool = False
+    ) -> list[RunBatch]:
         """The batches of a stage as written down; runs that are not among them are packed and written down now.
 
         In a sweep that has grown, a stage has more runs than it had.  Runs that leave were in a program of some
         size just now, which is used again.
         """
-        wanted = set(runs)
-        batches: list[Batch] = []
+        requested = set(runs)
+        batches: list[RunBatch] = []
         known: set[str] = set()
         while (file := self.root / "batches" / f"{name}.json").is_file():
             content = run.read_json(file)
-            batches += [Batch(**one) for one in content["batches"] if wanted.intersection(one["runs"])]
+            batches += [
+                RunBatch(**written)
+                for written in content["batches"]
+                if requested.intersection(written["runs"])
+            ]
             known |= set(content["runs"])
             name += "+"
-        missing = [one for one in runs if one not in known]
+        missing = [run_name for run_name in runs if run_name not in known]
         if missing:
-            width = self.setting.file.sweep.width
-            going = [one for one in missing if not records.is_settled(self.root / one)]
-            lanes = {one: self._batches[one][-1].lanes for one in going} if leave else None
-            new = pack(name, going, self.engine, self.root, width, untils, leave, lanes)
-            fsio.write_json(file, {"runs": missing, "batches": [one._asdict() for one in new]})
+            width = self.sweep_plan.file.sweep.width
+            going = [run_name for run_name in missing if not records.needs_no_training(self.root / run_name)]
+            lanes = {run_name: self._batches[run_name][-1].lanes for run_name in going} if final else None
+            new = pack(name, going, self.engine, self.root, width, untils, final, lanes)
+            fsio.write_json(file, {"runs": missing, "batches": [batch._asdict() for batch in new]})
             batches += new
         for batch in batches:
-            for one in batch.runs:
-                self._batches.setdefault(one, []).append(batch)
+            for run_name in batch.runs:
+                self._batches.setdefault(run_name, []).append(batch)
         return batches
 
     def is_over(self, trial: Trial) -> bool:
         """Whether a trial has come to its end; with exploiting, none has before the last stage."""
-        early = self.setting.search.explore is not None and not self._last
-        return not early and records.is_settled(self.root / trial.run)
+        early = self.sweep_plan.search.explore is not None and not self._last
+        return not early and records.needs_no_training(self.root / trial.run)
 
     def seconds(self, trial: Trial) -> float:
         """The trial's share of the time of its batches."""
@@ -100,7 +108,7 @@ class Rungs:
 
     def settings(self, trial: Trial) -> dict[str, Any]:
         """What the trial ended with."""
-        return values_at(trial.line, self._points[trial.name])
+        return values_at(trial.arm, self._points[trial.name])
 
     def _plan(self, trial: Trial) -> Any:
         return self.engine.experiment(self.engine.spec(self.root / trial.run)).plan
@@ -116,7 +124,9 @@ class Rungs:
         """
         file = self.root / "batches" / f"{self.name}-s{k}.rung.json"
         if not file.is_file():
-            fsio.write_json(file, {"values": {one.name: self._value(one, steps[one.name]) for one in going}})
+            fsio.write_json(
+                file, {"values": {trial.name: self._value(trial, steps[trial.name]) for trial in going}}
+            )
         return run.read_json(file)["values"]
 
     def _value(self, trial: Trial, step: int) -> float | None:
@@ -125,19 +135,19 @@ class Rungs:
         states = {run.read_state(path)["status"] for path in (self.root / trial.run, *folders)}
         if states & {"failed", "diverged"}:
             return None
-        return trial_value(folders, self.setting.metric, self.setting.goal, step)
+        return trial_value(folders, self.sweep_plan.metric, self.sweep_plan.goal, step)
 
     def _exploit(
         self, k: int, going: Sequence[Trial], values: dict[str, float | None], steps: dict[str, int]
     ) -> None:
         """Losers take the state of a winner, and its settings, moved."""
-        explore = self.setting.search.explore
+        explore = self.sweep_plan.search.explore
         assert explore is not None
         done = self.root / "batches" / f"{self.name}-s{k}-exploit.done.json"
         moves = []
-        for loser, winner in pairs_of(going, values, self.setting.goal, 1 - self.setting.search.keep):
-            space = loser.line.alternative.space
-            chance = draws(self.setting.file.sweep.seed, loser.number, 2 * len(space), stream=2 + k)
+        for loser, winner in pairs_of(going, values, self.sweep_plan.goal, 1 - self.sweep_plan.search.keep):
+            space = loser.arm.alternative.space
+            chance = draws(self.sweep_plan.file.sweep.seed, loser.number, 2 * len(space), stream=2 + k)
             self._points[loser.name] = explore(space, self._points[winner.name], chance)
             moves.append((loser, winner))
         if done.is_file():
@@ -147,13 +157,13 @@ class Rungs:
             exploit.apply(move, steps[loser.name])
             if len(move.loser) > 1:
                 run.write_state(self.root / loser.run, "interrupted", step=steps[loser.name])
-        told = [{"loser": a.name, "winner": b.name, "settings": self.settings(a)} for a, b in moves]
-        fsio.write_json(done, {"seconds": 0.0, "moves": told})
+        applied = [{"loser": a.name, "winner": b.name, "settings": self.settings(a)} for a, b in moves]
+        fsio.write_json(done, {"seconds": 0.0, "moves": applied})
 
     def _knobs(self, trial: Trial) -> Any:
         """The knobs of a trial's present point."""
-        file = self.setting.file
+        file = self.sweep_plan.file
         checked = trial_spec(
-            file, trial.line, self.settings(trial), seeds_of(file, trial.line.base), trial.name
+            file, trial.arm, self.settings(trial), seeds_of(file, trial.arm.base), trial.name
         )
         return self.engine.experiment(checked).knobs

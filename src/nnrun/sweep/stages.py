@@ -28,8 +28,10 @@ def best_until(folder: Path, metric: str, goal: str, until: int) -> float | None
     """The best value of a metric that a run logged up to a step; None where it has none or is not finite."""
     rows = metrics.read(folder / "metrics.jsonl")
     pick = max if goal == "max" else min
-    found = [row[metric] for row in rows if row["step"] <= until and isinstance(row.get(metric), int | float)]
-    return pick(found) if found and all(map(math.isfinite, found)) else None
+    values = [
+        row[metric] for row in rows if row["step"] <= until and isinstance(row.get(metric), int | float)
+    ]
+    return pick(values) if values and all(map(math.isfinite, values)) else None
 
 
 def trial_value(folders: Sequence[Path], metric: str, goal: str, until: int) -> float | None:
@@ -43,26 +45,26 @@ def survivors(
     trials: Sequence[Trial], values: Mapping[str, float | None], goal: str, keep: float
 ) -> set[str]:
     """The names of the trials that go on: of each line the best share `keep`, at least one; ties by number."""
-    found: set[str] = set()
-    for own in _by_line(trials):
-        ranked = ranking(own, values, goal)
-        found |= {one.name for one in ranked[: max(1, math.ceil(len(own) * keep - 1e-9))]}
-    return found
+    names: set[str] = set()
+    for group in _by_arm(trials):
+        ranked = ranking(group, values, goal)
+        names |= {trial.name for trial in ranked[: max(1, math.ceil(len(group) * keep - 1e-9))]}
+    return names
 
 
 def pairs_of(
     trials: Sequence[Trial], values: Mapping[str, float | None], goal: str, losers: float
 ) -> list[tuple[Trial, Trial]]:
     """(loser, winner) of each line: the worst share, the worst of them with the best of the best."""
-    found: list[tuple[Trial, Trial]] = []
-    for own in _by_line(trials):
-        ranked = ranking(own, values, goal)
-        count = min(losers_among(len(own), losers), len(ranked) // 2)
-        lost = [one for one in own if one not in ranked]  # diverged: they have nothing to go on from
+    pairs: list[tuple[Trial, Trial]] = []
+    for group in _by_arm(trials):
+        ranked = ranking(group, values, goal)
+        count = min(losers_among(len(group), losers), len(ranked) // 2)
+        lost = [trial for trial in group if trial not in ranked]  # diverged: they have nothing to go on from
         worst = [*lost, *ranked[len(ranked) - count :][::-1]][: max(count, len(lost))]
         best = ranked[: max(count, 1)]
-        found += [(loser, best[i % len(best)]) for i, loser in enumerate(worst) if best and loser not in best]
-    return found
+        pairs += [(loser, best[i % len(best)]) for i, loser in enumerate(worst) if best and loser not in best]
+    return pairs
 
 
 def losers_among(trials: int, share: float) -> int:
@@ -70,16 +72,18 @@ def losers_among(trials: int, share: float) -> int:
     return math.floor(trials * share + 1e-9)
 
 
-def _by_line(trials: Sequence[Trial]) -> list[list[Trial]]:
+def _by_arm(trials: Sequence[Trial]) -> list[list[Trial]]:
     """The trials of each line, in order."""
     groups: dict[str, list[Trial]] = {}
-    for one in trials:
-        groups.setdefault(one.name.rpartition("-")[0], []).append(one)
+    for trial in trials:
+        groups.setdefault(trial.name.rpartition("-")[0], []).append(trial)
     return list(groups.values())
 
 
 def ranking(trials: Sequence[Trial], values: Mapping[str, float | None], goal: str) -> list[Trial]:
     """The trials that have a value, best first, equal ones by number."""
     sign = -1.0 if goal == "max" else 1.0
-    known = [(sign * value, one.number, one) for one in trials if (value := values[one.name]) is not None]
-    return [one for _, _, one in sorted(known, key=lambda item: item[:2])]
+    known = [
+        (sign * value, trial.number, trial) for trial in trials if (value := values[trial.name]) is not None
+    ]
+    return [trial for _, _, trial in sorted(known, key=lambda item: item[:2])]

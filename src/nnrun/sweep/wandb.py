@@ -52,27 +52,27 @@ def translated(
     for key in block:
         if key not in _KNOWN:
             wrong((key,), f"unknown key; {nearest(key, _KNOWN)}")
-    found: dict[str, Any] = {key: block[key] for key in _OWN if key in block}
+    translation: dict[str, Any] = {key: block[key] for key in _OWN if key in block}
     method = block.get("method", "random")
     if not isinstance(method, str) or method not in _METHODS:
         wrong(("method",), f"got {shown(method)}; write one of: {', '.join(_METHODS)}")
     else:
-        found["search"] = _METHODS[method]
+        translation["search"] = _METHODS[method]
     if block.get("early_terminate") is not None:
-        found["search"] = _halving(block["early_terminate"], method, wrong)
+        translation["search"] = _halving(block["early_terminate"], method, wrong)
     if "run_cap" in block:
-        found.setdefault("trials", block["run_cap"])  # sweep.trials=40 makes a sweep longer
-    _metric(block.get("metric"), found, wrong)
+        translation.setdefault("trials", block["run_cap"])  # sweep.trials=40 makes a sweep longer
+    _metric(block.get("metric"), translation, wrong)
     parameters = block.get("parameters")
     if not isinstance(parameters, dict) or not parameters:
         wrong(("parameters",), "missing; write parameters: {optimizer.learning_rate: {min: 1e-4, max: 1}}")
     else:
         over = {key: _parameter(key, value, wrong) for key, value in parameters.items()}
-        found["over"] = over
-    return found, problems
+        translation["over"] = over
+    return translation, problems
 
 
-def _metric(metric: Any, found: dict[str, Any], wrong: Any) -> None:
+def _metric(metric: Any, translation: dict[str, Any], wrong: Any) -> None:
     if metric is None:
         return
     if not isinstance(metric, dict) or not isinstance(metric.get("name"), str):
@@ -82,7 +82,7 @@ def _metric(metric: Any, found: dict[str, Any], wrong: Any) -> None:
     if goal not in _GOALS:
         wrong(("metric", "goal"), f"got {shown(goal)}; write maximize or minimize")
         return
-    found["metric"], found["goal"] = metric["name"], _GOALS[goal]
+    translation["metric"], translation["goal"] = metric["name"], _GOALS[goal]
 
 
 def _halving(early: Any, method: Any, wrong: Any) -> dict[str, Any] | None:
@@ -121,9 +121,9 @@ def _parameter(key: str, value: Any, wrong: Any) -> Any:
     if distribution == "normal":
         return {"normal": [value.get("mu", 0.0), value.get("sigma", 1.0)]}
     bounds = [value.get("min"), value.get("max")]
-    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in bounds):
+    if not all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in bounds):
         return wrong(path, f"got {shown(value)}; write {{values: [...]}} or {{min: ..., max: ...}}")
     if distribution == "log_uniform":  # its ends are exponents of e
-        return {"log": [math.exp(min(float(one or 0), 700.0)) for one in bounds]}
-    whole = all(isinstance(one, int) for one in bounds)
+        return {"log": [math.exp(min(float(bound or 0), 700.0)) for bound in bounds]}
+    whole = all(isinstance(bound, int) for bound in bounds)
     return {_RANGES.get(distribution or ("int_uniform" if whole else "uniform"), "uniform"): bounds}

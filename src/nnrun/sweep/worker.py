@@ -28,14 +28,14 @@ def main(argument: str) -> int:
         os.sched_setaffinity(0, job["cores"])
     from nnrun import device, signals
     from nnrun.errors import NnrunError, one_line
-    from nnrun.sweep.engine import Batch, Engine, many_files
+    from nnrun.sweep.engine import Engine, RunBatch, many_files
 
     signals.install()
     try:
         device.prepare(job["device"])
         with many_files():
             engine = Engine(lambda message: _tell({"warning": message}))
-            for progress in engine.train(Path(job["root"]), Batch(**job["batch"])):
+            for progress in engine.train(Path(job["root"]), RunBatch(**job["batch"])):
                 _tell({"step": progress.step, "phase": progress.phase})
     except NnrunError as error:
         _tell({"error": str(error)})

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from nnrun import signals
 from nnrun.errors import DataError, Interrupted, MachineError, NnrunError, RunError, SpecError
-from nnrun.sweep.batches import News
-from nnrun.sweep.engine import Batch
+from nnrun.sweep.batches import Event
+from nnrun.sweep.engine import RunBatch
 
-__all__ = ["Place", "Workers", "error_of", "places"]
+__all__ = ["Slot", "Workers", "error_of", "places"]
 
 _RETRIES = 2  # of a worker that was killed, or whose machine failed
 _ERRORS = {2: SpecError, 3: DataError, 4: RunError, 6: MachineError}
@@ -26,34 +26,34 @@ _POLL_SECONDS = 0.2
 Warn = Callable[[str], None]
 
 
-class Place(NamedTuple):
+class Slot(NamedTuple):
     """Where a worker computes."""
 
     cores: tuple[int, ...]  # () all
     environment: dict[str, str]
 
 
-def places(jobs: int) -> list[Place]:
+def places(jobs: int) -> list[Slot]:
     """A place for each worker: a GPU in turn where there are any, else a share of the cores."""
     import jax
 
     if jax.default_backend() != "cpu":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        names = visible.split(",") if visible else [str(one.id) for one in jax.local_devices()]
-        return [Place((), {"CUDA_VISIBLE_DEVICES": names[i % len(names)]}) for i in range(jobs)]
+        names = visible.split(",") if visible else [str(device.id) for device in jax.local_devices()]
+        return [Slot((), {"CUDA_VISIBLE_DEVICES": names[i % len(names)]}) for i in range(jobs)]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if not cores:
-        return [Place((), {})] * jobs
+        return [Slot((), {})] * jobs
     if jobs >= len(cores):
-        return [Place((cores[i % len(cores)],), {}) for i in range(jobs)]
+        return [Slot((cores[i % len(cores)],), {}) for i in range(jobs)]
     bounds = [len(cores) * i // jobs for i in range(jobs + 1)]
-    return [Place(tuple(cores[a:b]), {}) for a, b in itertools.pairwise(bounds)]
+    return [Slot(tuple(cores[a:b]), {}) for a, b in itertools.pairwise(bounds)]
 
 
 class _Worker:
     """One process with one batch; a thread hands on what it tells."""
 
-    def __init__(self, root: Path, batch: Batch, place: Place, number: int, inbox: queue.Queue) -> None:
+    def __init__(self, root: Path, batch: RunBatch, place: Slot, number: int, inbox: queue.Queue) -> None:
         import jax
 
         self.batch, self.number = batch, number
@@ -95,7 +95,7 @@ class Workers:
     def __init__(self, jobs: int, warn: Warn) -> None:
         self.jobs, self.warn = jobs, warn
 
-    def train(self, root: Path, batches: Sequence[Batch]) -> Iterator[News]:
+    def train(self, root: Path, batches: Sequence[RunBatch]) -> Iterator[Event]:
         """The news of all batches as they come.  Raises Interrupted once all workers have saved."""
         jobs = max(1, min(self.jobs, len(batches)))
         waiting, free = list(batches), list(range(jobs))
@@ -111,49 +111,49 @@ class Workers:
                 if signals.pending():
                     raise Interrupted(signals.pending(), "")
                 try:
-                    worker, told = inbox.get(timeout=_POLL_SECONDS)
+                    worker, message = inbox.get(timeout=_POLL_SECONDS)
                 except queue.Empty:
                     continue
-                if told is not None:
-                    yield from self._told(worker, told)
+                if message is not None:
+                    yield from self._told(worker, message)
                     continue
                 running.remove(worker)
                 free.append(worker.number)
-                news = self._ended(worker, tries)
-                if news is None:
+                event = self._ended(worker, tries)
+                if event is None:
                     waiting.insert(0, worker.batch)
                 else:
-                    yield news
+                    yield event
         finally:
             _stop(running)
 
-    def _told(self, worker: _Worker, told: dict[str, Any]) -> Iterator[News]:
-        if "warning" in told:
-            self.warn(told["warning"])
-        elif "error" in told:
-            worker.error = told["error"]
+    def _told(self, worker: _Worker, message: dict[str, Any]) -> Iterator[Event]:
+        if "warning" in message:
+            self.warn(message["warning"])
+        elif "error" in message:
+            worker.error = message["error"]
         else:
-            yield News(worker.batch, told["step"], told["phase"])
+            yield Event(worker.batch, message["step"], message["phase"])
 
-    def _ended(self, worker: _Worker, tries: dict[str, int]) -> News | None:
+    def _ended(self, worker: _Worker, tries: dict[str, int]) -> Event | None:
         """The last news of a batch; None if it is to be tried again."""
         code, batch = worker.process.returncode, worker.batch
         if code == 0:
-            return News(batch, 0, "done")
+            return Event(batch, 0, "done")
         if code < 0 or code > 128 or code == 6:
             if signals.pending():
                 return None
             tries[batch.name] = tries.get(batch.name, 0) + 1
             if tries[batch.name] <= _RETRIES:
                 return None
-        return News(batch, 0, "failed", error_of(code, worker.error))
+        return Event(batch, 0, "failed", error_of(code, worker.error))
 
 
-def error_of(code: int, told: str) -> NnrunError:
+def error_of(code: int, reason: str) -> NnrunError:
     """Why a worker that ended with an exit code, or by a signal, did so."""
     if code < 0 or code > 128:
-        return NnrunError(f"its worker was killed{f' ({told})' if told else f' by signal {abs(code)}'}")
-    return _ERRORS.get(code, NnrunError)(told or f"its worker ended with exit code {code}")
+        return NnrunError(f"its worker was killed{f' ({reason})' if reason else f' by signal {abs(code)}'}")
+    return _ERRORS.get(code, NnrunError)(reason or f"its worker ended with exit code {code}")
 
 
 def _stop(running: Sequence[_Worker]) -> None:
