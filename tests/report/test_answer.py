@@ -15,7 +15,7 @@ from nnrun.errors import RunError
 from nnrun.report.sweep.cautions import border, cautions, missing
 from nnrun.report.sweep.curves import band, reached, seed_curves
 from nnrun.report.sweep.findings import answer
-from nnrun.report.sweep.folder import Dimension, is_sweep, ranked, read_sweep
+from nnrun.report.sweep.folder import DimensionRecord, is_sweep, ranked, read_sweep
 from nnrun.report.sweep.verdict import sentences
 
 
@@ -184,7 +184,7 @@ def test_trials_that_diverged_or_failed(make_sweep: Callable[..., Path]) -> None
     assert any(text.startswith("sgd: 1 of 20 trials failed") for text in texts)
 
 
-LOG = Dimension("optimizer.learning_rate", "log", 1e-4, 1.0, ())
+LOG = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())
 
 
 @pytest.mark.parametrize(
@@ -194,23 +194,23 @@ LOG = Dimension("optimizer.learning_rate", "log", 1e-4, 1.0, ())
         (LOG, 0.6, None),
         (LOG, 1.5e-4, "lower"),
         (LOG, 1.7e-4, None),
-        (Dimension("model.dropout", "uniform", 0.0, 0.6, ()), 0.01, None),
-        (Dimension("model.dropout", "uniform", 0.1, 0.6, ()), 0.12, "lower"),
-        (Dimension("model.dropout", "uniform", 0.0, 0.6, ()), 0.58, "upper"),
-        (Dimension("model.depth", "int", 2, 6, ()), 6, "upper"),
-        (Dimension("model.depth", "int", 2, 6, ()), 5, None),
-        (Dimension("model.width", "log_int", 8, 512, ()), 8, "lower"),
-        (Dimension("optimizer.momentum", "choice", None, None, (0.8, 0.9, 0.99)), 0.99, "upper"),
-        (Dimension("optimizer.momentum", "choice", None, None, (0.8, 0.9, 0.99)), 0.9, None),
-        (Dimension("optimizer.momentum", "choice", None, None, (0.8, 0.9)), 0.9, None),
-        (Dimension("model.activation", "choice", None, None, ("relu", "tanh", "gelu")), "relu", None),
-        (Dimension("model.batch_norm", "choice", None, None, (True, False)), True, None),
-        (Dimension("x", "normal", 0.0, 2.0, ()), 3.5, "upper"),
-        (Dimension("x", "normal", 0.0, 2.0, ()), -3.5, "lower"),
-        (Dimension("x", "normal", 0.0, 2.0, ()), 3.0, None),
+        (DimensionRecord("model.dropout", "uniform", 0.0, 0.6, ()), 0.01, None),
+        (DimensionRecord("model.dropout", "uniform", 0.1, 0.6, ()), 0.12, "lower"),
+        (DimensionRecord("model.dropout", "uniform", 0.0, 0.6, ()), 0.58, "upper"),
+        (DimensionRecord("model.depth", "int", 2, 6, ()), 6, "upper"),
+        (DimensionRecord("model.depth", "int", 2, 6, ()), 5, None),
+        (DimensionRecord("model.width", "log_int", 8, 512, ()), 8, "lower"),
+        (DimensionRecord("optimizer.momentum", "choice", None, None, (0.8, 0.9, 0.99)), 0.99, "upper"),
+        (DimensionRecord("optimizer.momentum", "choice", None, None, (0.8, 0.9, 0.99)), 0.9, None),
+        (DimensionRecord("optimizer.momentum", "choice", None, None, (0.8, 0.9)), 0.9, None),
+        (DimensionRecord("model.activation", "choice", None, None, ("relu", "tanh", "gelu")), "relu", None),
+        (DimensionRecord("model.batch_norm", "choice", None, None, (True, False)), True, None),
+        (DimensionRecord("x", "normal", 0.0, 2.0, ()), 3.5, "upper"),
+        (DimensionRecord("x", "normal", 0.0, 2.0, ()), -3.5, "lower"),
+        (DimensionRecord("x", "normal", 0.0, 2.0, ()), 3.0, None),
     ],
 )
-def test_the_border_of_a_range(dimension: Dimension, value: Any, end: str | None) -> None:
+def test_the_border_of_a_range(dimension: DimensionRecord, value: Any, end: str | None) -> None:
     assert border(dimension, value) == end
 
 

@@ -12,10 +12,10 @@ __all__ = ["table"]
 
 def table(kinds: Mapping[str, Mapping[str, str]]) -> Table:
     """{kind: {name: summary}} as rows: kind, name, summary."""
-    found = Table(box=None, show_header=False, pad_edge=False)
+    rows = Table(box=None, show_header=False, pad_edge=False)
     for style in ("dim", "bold", ""):
-        found.add_column(style=style)
+        rows.add_column(style=style)
     for kind, entries in kinds.items():
         for i, (name, summary) in enumerate(entries.items()):
-            found.add_row(Text("" if i else kind), Text(name), Text(summary))
-    return found
+            rows.add_row(Text("" if i else kind), Text(name), Text(summary))
+    return rows

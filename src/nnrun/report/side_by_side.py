@@ -77,21 +77,23 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, Any], given: Mapp
     settings = flat(resolved)
     first = settings.get("train.seed")
     runs = list(_runs(summary, first if isinstance(first, int) else 0))
-    done = [(seed, one) for seed, one in runs if one.get("status") == "done"]
-    found: dict[str, dict[int, float]] = {}
-    for seed, one in done:
-        for metric, number in one.get("metrics", {}).get("best", {}).items():
+    done = [(seed, seed_summary) for seed, seed_summary in runs if seed_summary.get("status") == "done"]
+    values: dict[str, dict[int, float]] = {}
+    for seed, seed_summary in done:
+        for metric, number in seed_summary.get("metrics", {}).get("best", {}).items():
             if isinstance(number, int | float):
-                found.setdefault(metric, {})[seed] = float(number)
-    judged = next((one["best"]["metric"] for _, one in runs if one.get("best")), None)
+                values.setdefault(metric, {})[seed] = float(number)
+    judged = next(
+        (seed_summary["best"]["metric"] for _, seed_summary in runs if seed_summary.get("best")), None
+    )
     seeds = tuple(seed for seed, _ in runs)
     about = _about(folder)
-    changes = [str(one) for one in about.get("argv") or [] if "=" in str(one)]
-    written = frozenset([*flat(given), *(one.partition("=")[0] for one in changes)])
+    changes = [str(argument) for argument in about.get("argv") or [] if "=" in str(argument)]
+    written = frozenset([*flat(given), *(text.partition("=")[0] for text in changes)])
     # An equal digest says more than an equal name.
     examples = about.get("data_digest") or (settings.get("data.name"), settings.get("data.path"))
     data = examples, settings.get("data.split_seed"), settings.get("data.test")
-    return Entry(name, folder, run.status(folder), settings, found, seeds, written, judged, data)
+    return Entry(name, folder, run.status(folder), settings, values, seeds, written, judged, data)
 
 
 def _runs(summary: Mapping[str, Any], first: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -100,9 +102,9 @@ def _runs(summary: Mapping[str, Any], first: int) -> Iterator[tuple[int, Mapping
         if summary:
             yield first, summary
         return
-    for i, one in enumerate(summary["runs"]):
-        number = str(one.get("run", "")).rpartition("seed_")[2]
-        yield int(number) if number.isdecimal() else first + i, one
+    for i, seed_summary in enumerate(summary["runs"]):
+        number = str(seed_summary.get("run", "")).rpartition("seed_")[2]
+        yield int(number) if number.isdecimal() else first + i, seed_summary
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -114,11 +116,11 @@ def _about(folder: Path) -> dict[str, Any]:
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A spec as key -> value; lists are values."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for key, inner in tree.items():
         path = f"{prefix}{key}"
-        found |= flat(inner, f"{path}.") if isinstance(inner, Mapping) else {path: inner}
-    return found
+        settings |= flat(inner, f"{path}.") if isinstance(inner, Mapping) else {path: inner}
+    return settings
 
 
 def differing(entries: Sequence[Entry]) -> list[str]:
@@ -127,17 +129,17 @@ def differing(entries: Sequence[Entry]) -> list[str]:
     An option that only some have, because their block has another name, is shown if they do not agree on it or if
     it was written down, not where it is a default.
     """
-    keys = dict.fromkeys(key for one in entries for key in one.settings)
-    found: list[str] = []
+    keys = dict.fromkeys(key for entry in entries for key in entry.settings)
+    keys_that_differ: list[str] = []
     for key in keys:
-        known = [repr(one.settings[key]) for one in entries if key in one.settings]
-        other_block = f"{key.rpartition('.')[0]}.name" in found
+        known = [repr(entry.settings[key]) for entry in entries if key in entry.settings]
+        other_block = f"{key.rpartition('.')[0]}.name" in keys_that_differ
         partly = len(known) < len(entries) and not (
-            other_block and all(key not in one.written for one in entries)
+            other_block and all(key not in entry.written for entry in entries)
         )
         if key not in _NAMES and (partly or len(set(known)) > 1):
-            found.append(key)
-    return found
+            keys_that_differ.append(key)
+    return keys_that_differ
 
 
 def value(entry: Entry, metric: str) -> Value:
@@ -153,7 +155,7 @@ def value(entry: Entry, metric: str) -> Value:
 
 def side_by_side(entries: Sequence[Entry]) -> SideBySide:
     """Compares runs; they are tested in pairs, seed by seed, where their seeds and their test data are the same."""
-    names = list(dict.fromkeys(name for one in entries for name in one.metrics))
+    names = list(dict.fromkeys(name for entry in entries for name in entry.metrics))
     shown = sorted(name for name in names if name.startswith("test/")) or sorted(
         name for name in names if name.startswith("val/")
     )
@@ -164,15 +166,15 @@ def side_by_side(entries: Sequence[Entry]) -> SideBySide:
         )
     comparisons, reason = _tests(entries, metric)
     rising = metric.rpartition("/")[2] not in _FALLING
-    said = [reason] if reason else list(_words(entries, metric, comparisons, rising))
-    return SideBySide([*entries], differing(entries), shown, metric, comparisons, said)
+    sentences = [reason] if reason else list(_words(entries, metric, comparisons, rising))
+    return SideBySide([*entries], differing(entries), shown, metric, comparisons, sentences)
 
 
 def _judged(entries: Sequence[Entry], shown: Sequence[str]) -> str | None:
     """The metric that decides: the shown twin of what the runs were judged by."""
-    for one in entries:
+    for entry in entries:
         for part in ("test/", "val/"):
-            name = part + (one.judged or "").partition("/")[2]
+            name = part + (entry.judged or "").partition("/")[2]
             if name in shown:
                 return name
     return next((name for name in shown if name.endswith("/loss")), shown[0] if shown else None)
@@ -180,16 +182,16 @@ def _judged(entries: Sequence[Entry], shown: Sequence[str]) -> str | None:
 
 def _tests(entries: Sequence[Entry], metric: str) -> tuple[list[Comparison], str | None]:
     """The tests of all pairs, or why there are none."""
-    if len({one.data for one in entries}) > 1:
+    if len({entry.data for entry in entries}) > 1:
         return [], "the runs were not tested on the same examples, so their differences are not tested"
     if len(entries) > _MOST_TESTED:
         return (
             [],
             f"{len(entries)} runs are too many to test each against each; name the {_MOST_TESTED} that matter",
         )
-    found = compare_all({one.name: one.metrics.get(metric, {}) for one in entries})
-    if found:
-        return found, None
+    comparisons = compare_all({entry.name: entry.metrics.get(metric, {}) for entry in entries})
+    if comparisons:
+        return comparisons, None
     return [], (
         "no two runs have two seeds in common, so nothing can be told from chance; train each with train.seeds=5"
     )
@@ -199,7 +201,7 @@ def _words(
     entries: Sequence[Entry], metric: str, comparisons: Sequence[Comparison], rising: bool
 ) -> Iterator[str]:
     """The best run against the others."""
-    means = {one.name: mean for one in entries if (mean := value(one, metric).mean) is not None}
+    means = {entry.name: mean for entry in entries if (mean := value(entry, metric).mean) is not None}
     best = (max if rising else min)(means, key=lambda name: means[name])
     yield f"{best} has the best {metric}: {level(metric, means[best])}"
     for pair in comparisons:
@@ -209,7 +211,7 @@ def _words(
                 size = gap(metric, pair.difference)
                 needed = f"; about {pair.seeds_needed} seeds would show one, if it is the {size} seen"
             yield pair_sentence(metric, pair, rising) + needed
-    for one in entries:
-        lost = len(one.seeds) - len(one.metrics.get(metric, {}))
+    for entry in entries:
+        lost = len(entry.seeds) - len(entry.metrics.get(metric, {}))
         if lost:
-            yield f"{one.name}: {lost} of {len(one.seeds)} seeds diverged; its values are of the others"
+            yield f"{entry.name}: {lost} of {len(entry.seeds)} seeds diverged; its values are of the others"

@@ -20,9 +20,9 @@ __all__ = ["as_csv", "as_data", "as_markdown", "as_table"]
 _ABSENT = "–"
 
 
-def as_table(found: SideBySide) -> Group:
+def as_table(comparison: SideBySide) -> Group:
     """Runs as rows or, where there are more settings than runs, as columns; then what the tests say."""
-    head, rows = _cells(found)
+    head, rows = _cells(comparison)
     if len(head) > len(rows) + 1:
         turned = list(zip(head, *rows, strict=True))
         head, rows = list(turned[0]), [list(row) for row in turned[1:]]
@@ -31,31 +31,33 @@ def as_table(found: SideBySide) -> Group:
         table.add_column(Text(name), no_wrap=i == 0, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    return Group(table, Text(""), *(Text(line) for line in found.said))
+    return Group(table, Text(""), *(Text(line) for line in comparison.said))
 
 
-def as_markdown(found: SideBySide) -> str:
+def as_markdown(comparison: SideBySide) -> str:
     """A table with runs as rows, and the sentences as a list."""
-    head, rows = _cells(found)
+    head, rows = _cells(comparison)
     lines = [head, ["---"] * len(head), *rows]
     table = "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
-    return table + "\n\n" + "\n".join(f"- {_escaped(line)}" for line in found.said)
+    return table + "\n\n" + "\n".join(f"- {_escaped(line)}" for line in comparison.said)
 
 
 def _escaped(text: str) -> str:
     return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
 
 
-def as_csv(found: SideBySide) -> str:
+def as_csv(comparison: SideBySide) -> str:
     """A line for each run; of each metric the mean and the ends of its interval."""
     content = io.StringIO()
     writer = csv.writer(content, lineterminator="\n")
-    ends = [f"{metric}{end}" for metric in found.metrics for end in ("", " low", " high")]
-    writer.writerow(["run", "status", "seeds", *found.keys, *ends])
-    for one in found.entries:
-        numbers = [number for metric in found.metrics for number in value(one, metric)]
-        settings = [_csv_cell(one.settings[key]) if key in one.settings else None for key in found.keys]
-        writer.writerow([_csv_cell(one.name), one.status, len(one.seeds), *settings, *numbers])
+    ends = [f"{metric}{end}" for metric in comparison.metrics for end in ("", " low", " high")]
+    writer.writerow(["run", "status", "seeds", *comparison.keys, *ends])
+    for entry in comparison.entries:
+        numbers = [number for metric in comparison.metrics for number in value(entry, metric)]
+        settings = [
+            _csv_cell(entry.settings[key]) if key in entry.settings else None for key in comparison.keys
+        ]
+        writer.writerow([_csv_cell(entry.name), entry.status, len(entry.seeds), *settings, *numbers])
     return content.getvalue().rstrip("\n")
 
 
@@ -66,47 +68,53 @@ def _csv_cell(content: Any) -> Any:
     return f"'{content}" if isinstance(content, str) and content[:1] in "=+-@\t\r" and content else content
 
 
-def as_data(found: SideBySide) -> dict[str, Any]:
+def as_data(comparison: SideBySide) -> dict[str, Any]:
     """For programs."""
     return {
         "runs": [
             {
-                "run": str(one.folder),
-                "name": one.name,
-                "status": one.status,
-                "seeds": list(one.seeds),
-                "settings": {key: one.settings.get(key) for key in found.keys},
+                "run": str(entry.folder),
+                "name": entry.name,
+                "status": entry.status,
+                "seeds": list(entry.seeds),
+                "settings": {key: entry.settings.get(key) for key in comparison.keys},
                 "metrics": {
                     metric: {
-                        **value(one, metric)._asdict(),
-                        "values": {str(seed): number for seed, number in one.metrics.get(metric, {}).items()},
+                        **value(entry, metric)._asdict(),
+                        "values": {
+                            str(seed): number for seed, number in entry.metrics.get(metric, {}).items()
+                        },
                     }
-                    for metric in found.metrics
+                    for metric in comparison.metrics
                 },
             }
-            for one in found.entries
+            for entry in comparison.entries
         ],
-        "metric": found.metric,
-        "comparisons": [{**pair._asdict(), "significant": pair.significant} for pair in found.comparisons],
-        "answer": found.said,
+        "metric": comparison.metric,
+        "comparisons": [
+            {**pair._asdict(), "significant": pair.significant} for pair in comparison.comparisons
+        ],
+        "answer": comparison.said,
     }
 
 
-def _cells(found: SideBySide) -> tuple[list[str], list[list[str]]]:
+def _cells(comparison: SideBySide) -> tuple[list[str], list[list[str]]]:
     """Heads and rows as text."""
-    unfinished = any(one.status != "done" for one in found.entries)
-    head = ["run", *(["status"] if unfinished else []), *found.keys, "seeds", *found.metrics]
+    unfinished = any(entry.status != "done" for entry in comparison.entries)
+    head = ["run", *(["status"] if unfinished else []), *comparison.keys, "seeds", *comparison.metrics]
     rows = []
-    for one in found.entries:
-        settings = [_shown(one.settings[key]) if key in one.settings else _ABSENT for key in found.keys]
-        results = [_result(one, metric) for metric in found.metrics]
-        finished = max((len(known) for known in one.metrics.values()), default=0)
+    for entry in comparison.entries:
+        settings = [
+            _shown(entry.settings[key]) if key in entry.settings else _ABSENT for key in comparison.keys
+        ]
+        results = [_result(entry, metric) for metric in comparison.metrics]
+        finished = max((len(known) for known in entry.metrics.values()), default=0)
         rows.append(
             [
-                one.name,
-                *([one.status] if unfinished else []),
+                entry.name,
+                *([entry.status] if unfinished else []),
                 *settings,
-                some_of(finished, len(one.seeds)),
+                some_of(finished, len(entry.seeds)),
                 *results,
             ]
         )

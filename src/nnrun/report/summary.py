@@ -19,7 +19,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 def finished(summary: Mapping[str, Any]) -> int:
     """How many runs of a group did not diverge: the mean is over these."""
-    return sum(one["status"] == "done" for one in summary["runs"])
+    return sum(member["status"] == "done" for member in summary["runs"])
 
 
 def seeds_line(done: int, seeds: int) -> str:

@@ -58,11 +58,11 @@ def _row(folder: Path) -> dict[str, Any]:
 
 def _newest(folder: Path) -> dict[str, Any]:
     """The newest value of each metric of a run that has no summary, and the step of its newest line."""
-    found: dict[str, Any] = {}
+    newest: dict[str, Any] = {}
     with contextlib.suppress(NnrunError):
         for record in metrics.read(folder / "metrics.jsonl"):
-            found |= record
-    return found
+            newest |= record
+    return newest
 
 
 def overview_table(rows: list[dict[str, Any]]) -> Table:
@@ -104,7 +104,7 @@ def describe(folder: Path) -> dict[str, Any]:
     """What `nnrun show` tells of a run or group, as plain data."""
     state = run.read_state(folder)
     members = run.members(folder)
-    found: dict[str, Any] = {
+    description: dict[str, Any] = {
         "run_dir": str(folder),
         "status": run.status(folder),
         **{key: value for key, value in state.items() if key != "status"},
@@ -112,12 +112,12 @@ def describe(folder: Path) -> dict[str, Any]:
         "provenance": _provenance(folder),
     }
     if members:
-        found["members"] = [str(path) for path in members]
+        description["members"] = [str(path) for path in members]
     else:
-        found["checkpoints"] = (
+        description["checkpoints"] = (
             checkpoint.steps(folder / "checkpoints") if (folder / "checkpoints").is_dir() else []
         )
-    return found
+    return description
 
 
 def _provenance(folder: Path) -> dict[str, Any]:
@@ -149,19 +149,21 @@ def metric_table(
 
 def show_view(folder: Path) -> Group:
     """What `nnrun show` prints: state, metrics, curves, checkpoints, where it came from."""
-    found = describe(folder)
+    description = describe(folder)
     status = Text.assemble(
-        (found["run_dir"], "bold"), "  ", (found["status"], _COLOURS.get(found["status"], ""))
+        (description["run_dir"], "bold"),
+        "  ",
+        (description["status"], _COLOURS.get(description["status"], "")),
     )
     parts: list[Any] = [status]
-    if "reason" in found:
-        parts.append(Text(f"reason: {found['reason']}"))
-    if found.get("mean"):
-        parts.append(metric_table(found["mean"], found["ci95"]))
-    if "mean" in found:
-        parts.append(Text(seeds_line(finished(found), len(found["runs"])), "dim"))
-    elif "metrics" in found:
-        parts.append(metric_table(found["metrics"]))
+    if "reason" in description:
+        parts.append(Text(f"reason: {description['reason']}"))
+    if description.get("mean"):
+        parts.append(metric_table(description["mean"], description["ci95"]))
+    if "mean" in description:
+        parts.append(Text(seeds_line(finished(description), len(description["runs"])), "dim"))
+    elif "metrics" in description:
+        parts.append(metric_table(description["metrics"]))
     elif newest := _newest(folder):
         step = newest.pop("step")
         parts.append(Text(f"reached  step {step}, epoch {newest.pop('epoch', 0):.4g}"))
@@ -169,15 +171,15 @@ def show_view(folder: Path) -> Group:
     if (folder / tables.ACCOUNT).is_file():
         parts += tables.view(run.read_json(folder / tables.ACCOUNT))
     parts += _curves(folder)
-    if found.get("best"):
-        best = found["best"]
+    if description.get("best"):
+        best = description["best"]
         parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))
-    if found.get("checkpoints"):
-        parts.append(Text("kept     checkpoints of steps " + ", ".join(map(str, found["checkpoints"]))))
-    parts += [Text(f"member   {path}") for path in found.get("members", [])]
-    if found["status"] in _RESUMABLE:
-        parts.append(Text(f"go on    nnrun resume {shlex.quote(found['run_dir'])}"))
-    return Group(*parts, *_origin(found["provenance"]))
+    if description.get("checkpoints"):
+        parts.append(Text("kept     checkpoints of steps " + ", ".join(map(str, description["checkpoints"]))))
+    parts += [Text(f"member   {path}") for path in description.get("members", [])]
+    if description["status"] in _RESUMABLE:
+        parts.append(Text(f"go on    nnrun resume {shlex.quote(description['run_dir'])}"))
+    return Group(*parts, *_origin(description["provenance"]))
 
 
 def _curves(folder: Path) -> list[Text]:

@@ -90,8 +90,8 @@ def performance_profile(costs: Mapping[str, Sequence[float]]) -> dict[str, list[
     least = table.min(axis=0)
     with np.errstate(invalid="ignore"):
         ratios = np.where(np.isfinite(table), table / least, math.inf)
-    found = {}
+    points = {}
     for label, row in zip(costs, ratios, strict=True):
         reached = np.sort(row[np.isfinite(row)])
-        found[label] = [(float(r), (i + 1) / problems) for i, r in enumerate(reached)]
-    return found
+        points[label] = [(float(r), (i + 1) / problems) for i, r in enumerate(reached)]
+    return points

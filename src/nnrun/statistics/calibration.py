@@ -35,11 +35,11 @@ def reliability(p: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliabil
     confidence, right = p.max(1), (p.argmax(1) == labels).astype(np.float64)
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
-    there = counts > 0
-    sums = [np.bincount(place, values, minlength=bins)[there] for values in (confidence, right)]
-    means = [total / counts[there] for total in sums]
-    error = float((counts[there] * np.abs(means[0] - means[1])).sum() / len(labels))
-    return Reliability(error, counts[there].tolist(), means[0].tolist(), means[1].tolist())
+    filled = counts > 0
+    sums = [np.bincount(place, values, minlength=bins)[filled] for values in (confidence, right)]
+    means = [total / counts[filled] for total in sums]
+    error = float((counts[filled] * np.abs(means[0] - means[1])).sum() / len(labels))
+    return Reliability(error, counts[filled].tolist(), means[0].tolist(), means[1].tolist())
 
 
 def scaled(log_p: np.ndarray, temperature: float) -> np.ndarray:
@@ -69,5 +69,5 @@ def fit_temperature(log_p: np.ndarray, labels: np.ndarray) -> float | None:
         return float((np.log(np.exp(z).sum(1)) - z[rows, labels]).mean())
 
     edge = math.log(_HOTTEST)
-    found = minimize_scalar(loss, bounds=(-edge, edge), method="bounded", options={"xatol": 1e-7})
-    return math.exp(float(found.x))
+    minimum = minimize_scalar(loss, bounds=(-edge, edge), method="bounded", options={"xatol": 1e-7})
+    return math.exp(float(minimum.x))

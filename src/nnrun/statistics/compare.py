@@ -134,12 +134,12 @@ def sign_flip_interval(differences: Sequence[float]) -> tuple[float, float] | No
     x = np.asarray(differences, np.float64)
     signs = _signs(len(x))
     flipped = signs < 0
-    some = flipped.any(axis=1)
+    flips_any = flipped.any(axis=1)
     # A way that flips none is as far as the observed one at any shift.
-    k = int(ALPHA / 2 * len(signs)) - int((~some).sum()) + 1
+    k = int(ALPHA / 2 * len(signs)) - int((~flips_any).sum()) + 1
     if k < 1:
         return interval(differences)
-    flipped = flipped[some]
+    flipped = flipped[flips_any]
     means = np.partition(flipped @ x / flipped.sum(axis=1), [k - 1, len(flipped) - k])
     return float(means[k - 1]), float(means[len(flipped) - k])
 
@@ -161,11 +161,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Source: Holm 1979.
     """
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    found, largest = [0.0] * len(p_values), 0.0
+    adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
-        found[i] = largest
-    return found
+        adjusted[i] = largest
+    return adjusted
 
 
 def compare_all(values: Mapping[str, Mapping[int, float]]) -> list[Comparison]:
@@ -179,13 +179,13 @@ def compare_all(values: Mapping[str, Mapping[int, float]]) -> list[Comparison]:
         if len(common) >= 2:
             pairs.append((first, second, [values[first][s] - values[second][s] for s in common]))
     p_values = [sign_flip_test(differences) for _, _, differences in pairs]
-    found = []
+    comparisons = []
     for (first, second, differences), p, adjusted in zip(pairs, p_values, holm(p_values), strict=True):
         low, high = sign_flip_interval(differences) or (None, None)
         mean = float(np.mean(differences))
         needed = seeds_for(differences, len(pairs))
-        found.append(Comparison(first, second, mean, low, high, p, adjusted, len(differences), needed))
-    return found
+        comparisons.append(Comparison(first, second, mean, low, high, p, adjusted, len(differences), needed))
+    return comparisons
 
 
 def least_seeds(pairs: int) -> int:

@@ -49,11 +49,11 @@ def subsets(members: int, size: int, most: int) -> list[tuple[int, ...]]:
     if math.comb(members, size) <= most:
         return list(itertools.combinations(range(members), size))
     words = np.random.Philox(key=np.array([members, size], np.uint64))
-    found: dict[tuple[int, ...], None] = {}
-    while len(found) < most:
+    drawn_subsets: dict[tuple[int, ...], None] = {}
+    while len(drawn_subsets) < most:
         drawn = np.argsort(words.random_raw(members), kind="stable")[:size]
-        found[tuple(sorted(drawn.tolist()))] = None
-    return list(found)
+        drawn_subsets[tuple(sorted(drawn.tolist()))] = None
+    return list(drawn_subsets)
 
 
 def spread(values: Sequence[float] | np.ndarray, center: float | None = None) -> tuple[float, float]:
@@ -62,21 +62,21 @@ def spread(values: Sequence[float] | np.ndarray, center: float | None = None) ->
     Their ends are quantiles, by linear interpolation.  A NaN is left out: a resample of one example over and
     over has no r2.
     """
-    found = np.asarray(values, np.float64)
-    found = found[~np.isnan(found)]
-    if not len(found):
+    finite = np.asarray(values, np.float64)
+    finite = finite[~np.isnan(finite)]
+    if not len(finite):
         return math.nan, math.nan
-    middle = float(found.mean()) if center is None else center
-    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    middle = float(finite.mean()) if center is None else center
+    low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return max(0.0, middle - float(low)), max(0.0, float(high) - middle)
 
 
 def together(value: float, parts: Mapping[str, tuple[float, float] | None]) -> dict[str, object]:
     """A value and its intervals: one for each source of chance, and `both`, the half widths added in quadrature."""
     known = [part for part in parts.values() if part is not None]
-    found: dict[str, object] = {"value": value}
+    intervals: dict[str, object] = {"value": value}
     for name, part in parts.items():
-        found[name] = None if part is None else [value - part[0], value + part[1]]
+        intervals[name] = None if part is None else [value - part[0], value + part[1]]
     below, above = (math.sqrt(sum(part[side] ** 2 for part in known)) for side in (0, 1))
-    found["both"] = [value - below, value + above] if len(known) > 1 else None
-    return found
+    intervals["both"] = [value - below, value + above] if len(known) > 1 else None
+    return intervals

@@ -72,7 +72,7 @@ def _between(ranks: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 def _groups(settings: Sequence[Any]) -> np.ndarray:
     """The bin of each trial: as many trials in each for a range, one for each choice."""
-    texts = [repr(one) for one in settings]
+    texts = [repr(setting) for setting in settings]
     different = list(dict.fromkeys(texts))
     bins = min(max(len(settings) // _BIN, 2), _MOST_BINS)
     if not _are_numbers(settings) or len(different) <= bins:
@@ -89,4 +89,4 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _are_numbers(settings: Sequence[Any]) -> bool:
-    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in settings)
+    return all(isinstance(setting, int | float) and not isinstance(setting, bool) for setting in settings)

@@ -60,10 +60,10 @@ def _shown(account: Mapping[str, Any]) -> list[str]:
 def _curve(account: Mapping[str, Any]) -> Figure:
     names, curve = _shown(account), account["curve"]
     figure, axes = _figure(len(names))
-    sizes = [one["members"] for one in curve]
+    sizes = [point["members"] for point in curve]
     for axis, name in zip(axes, names, strict=True):
-        mean, low, high = ([one[name][kind] for one in curve] for kind in ("mean", "low", "high"))
-        if all(one["subsets"] == 1 for one in curve):  # of parameters: the best members first
+        mean, low, high = ([point[name][kind] for point in curve] for kind in ("mean", "low", "high"))
+        if all(point["subsets"] == 1 for point in curve):  # of parameters: the best members first
             axis.plot(sizes, mean, "o-", color=_BLUE, label="average of the best by validation")
         else:
             axis.fill_between(sizes, low, high, color=_BLUE, alpha=0.2, label="95% of the subsets")
@@ -81,7 +81,7 @@ def _members(account: Mapping[str, Any]) -> Figure:
     names = _shown(account)
     figure, axes = _figure(len(names))
     for axis, name in zip(axes, names, strict=True):
-        values = [one["metrics"][name] for one in account["members"]]
+        values = [member["metrics"][name] for member in account["members"]]
         axis.plot(range(1, len(values) + 1), values, "o", color=_GREY, label="members")
         for row, colour, label in (("mean", _ORANGE, "their mean"), ("ensemble", _GREEN, "ensemble")):
             axis.axhline(account[row][name], color=colour, label=label)
@@ -96,9 +96,9 @@ def _reliability(calibration: Mapping[str, Any]) -> Figure:
     axis.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":")
     kinds = {"before": (_BLUE, "as predicted"), "after": (_GREEN, "after temperature scaling")}
     for kind, (colour, label) in kinds.items():
-        if found := calibration.get(kind):
-            text = f"{label}: error {number(found['error'])}"
-            axis.plot(found["confidence"], found["accuracy"], "o-", color=colour, label=text)
+        if bins := calibration.get(kind):
+            text = f"{label}: error {number(bins['error'])}"
+            axis.plot(bins["confidence"], bins["accuracy"], "o-", color=colour, label=text)
     axis.set_xlabel("confidence")
     axis.set_ylabel("accuracy")
     axis.legend(frameon=False, fontsize=8)
@@ -109,9 +109,9 @@ def _barrier(barrier: Mapping[str, Any]) -> Figure:
     line = barrier["line"]
     names = [name for name in ("loss", "accuracy", "rmse") if name in line[0]][:2]
     figure, axes = _figure(len(names))
-    at = [one["alpha"] for one in line]
+    at = [point["alpha"] for point in line]
     for axis, name in zip(axes, names, strict=True):
-        axis.plot(at, [one[name] for one in line], "o-", color=_BLUE)
+        axis.plot(at, [point[name] for point in line], "o-", color=_BLUE)
         axis.plot([0, 1], [line[0][name], line[-1][name]], color=_GREY, linewidth=1, linestyle=":")
         axis.set_xlabel(f"{barrier['between'][0]} → {barrier['between'][1]}", fontsize=8)
         axis.set_ylabel(f"{barrier['split']}/{name}")
@@ -136,14 +136,15 @@ def page(account: Mapping[str, Any], drawn: Mapping[str, bytes]) -> str:
 
 def _table(account: Mapping[str, Any]) -> str:
     names = names_of(account["ensemble"])
-    rows = [(one["name"], one["metrics"]) for one in account["members"]]
+    rows = [(member["name"], member["metrics"]) for member in account["members"]]
     rows.append(("mean member", account["mean"]))
     if account["best"]:
         rows.append((f"best member ({account['best']['name']})", account["best"]["metrics"]))
     rows.append(("ensemble", account["ensemble"]))
     cells = [
-        f"<tr><td>{html.escape(label)}" + "".join(f"<td align=right>{number(found[name])}" for name in names)
-        for label, found in rows
+        f"<tr><td>{html.escape(label)}"
+        + "".join(f"<td align=right>{number(metrics[name])}" for name in names)
+        for label, metrics in rows
     ]
     head = "".join(f"<th align=right>{html.escape(name)}" for name in names)
     return f"<table cellpadding=4><tr><th align=left>{account['split']}{head}{''.join(cells)}</table>"

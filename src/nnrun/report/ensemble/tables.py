@@ -36,12 +36,12 @@ def member_table(account: Mapping[str, Any]) -> Table:
     table.add_column(account["split"], no_wrap=True)
     for name in names:
         table.add_column(_SHOWN.get(name, name), justify="right")
-    weighted = len({one["weight"] for one in account["members"]}) > 1
+    weighted = len({member["weight"] for member in account["members"]}) > 1
     if weighted:
         table.add_column("weight", justify="right")
-    for one in account["members"]:
-        weight = [f"{one['weight']:.3f}"] if weighted else []
-        table.add_row(Text(one["name"]), *(number(one["metrics"][name]) for name in names), *weight)
+    for member in account["members"]:
+        weight = [f"{member['weight']:.3f}"] if weighted else []
+        table.add_row(Text(member["name"]), *(number(member["metrics"][name]) for name in names), *weight)
     table.add_row(Text("mean member", "bold"), *(number(account["mean"][name]) for name in names))
     if account["best"]:
         best = account["best"]
@@ -56,19 +56,19 @@ def gain_lines(account: Mapping[str, Any]) -> list[Text]:
     """What the ensemble gained in each metric, with its 95% intervals."""
     lines = []
     for kind, reference in _REFERENCES.items():
-        for name, found in (account["gain"].get(kind) or {}).items():
-            if name in (*_RISING, "loss", "rmse") and not isinstance(found["value"], str):  # "nan"
-                lines.append(Text(f"gain over {reference}: {gain_line(name, found)}"))
+        for name, gain in (account["gain"].get(kind) or {}).items():
+            if name in (*_RISING, "loss", "rmse") and not isinstance(gain["value"], str):  # "nan"
+                lines.append(Text(f"gain over {reference}: {gain_line(name, gain)}"))
     return lines
 
 
-def gain_line(name: str, found: Mapping[str, Any]) -> str:
+def gain_line(name: str, gain: Mapping[str, Any]) -> str:
     """`accuracy +1.93 points [+1.5, +2.4]` or `loss 0.016 lower [0.014, 0.019]`: the widest interval there is."""
-    kind, span = ("both", found["both"]) if found["both"] else ("examples", found["examples"])
+    kind, span = ("both", gain["both"]) if gain["both"] else ("examples", gain["examples"])
     covers = "examples and members" if kind == "both" else "examples"
     scale, unit = (100.0, " points") if name == "accuracy" else (1.0, "")
     # Plus 0.0, for a minus 0 is no loss.
-    value, low, high = (scale * one + 0.0 for one in (found["value"], *span))
+    value, low, high = (scale * end + 0.0 for end in (gain["value"], *span))
     if name in _RISING:
         shown = f"{value:+.3g}{unit}  [{low:+.3g}, {high:+.3g}]"
     elif value >= 0:
@@ -80,28 +80,29 @@ def gain_line(name: str, found: Mapping[str, Any]) -> str:
 
 def _notes(account: Mapping[str, Any]) -> list[Text]:
     notes = []
-    if found := account.get("diversity"):
+    if diversity := account.get("diversity"):
         notes.append(
-            f"members disagree on {_share(found['disagreement'])} on average; "
-            f"correlation of their errors {found['error_correlation']:.2f}"
+            f"members disagree on {_share(diversity['disagreement'])} on average; "
+            f"correlation of their errors {diversity['error_correlation']:.2f}"
             if "accuracy" in account["ensemble"]
-            else f"members differ by {number(found['disagreement'])} on average; "
-            f"correlation of their errors {found['error_correlation']:.2f}"
+            else f"members differ by {number(diversity['disagreement'])} on average; "
+            f"correlation of their errors {diversity['error_correlation']:.2f}"
         )
-    if (found := account.get("calibration")) and "after" in found:
+    if (calibration := account.get("calibration")) and "after" in calibration:
         notes.append(
-            f"calibration error {number(found['before']['error'])}, {number(found['after']['error'])} at the "
-            f"temperature {found['temperature']:.3f} fitted on validation"
+            f"calibration error {number(calibration['before']['error'])}, "
+            f"{number(calibration['after']['error'])} at the "
+            f"temperature {calibration['temperature']:.3f} fitted on validation"
         )
-    if found := account.get("soup"):
-        entered = sum(one["entered"] for one in found)
-        notes.append(f"greedy soup: {entered} of {len(found)} members entered")
-    if found := account.get("barrier"):
+    if steps := account.get("soup"):
+        entered = sum(step["entered"] for step in steps)
+        notes.append(f"greedy soup: {entered} of {len(steps)} members entered")
+    if barrier := account.get("barrier"):
         notes.append(
-            f"along the line from {found['between'][0]} to {found['between'][1]} the loss "
+            f"along the line from {barrier['between'][0]} to {barrier['between'][1]} the loss "
             + (
-                f"rises by up to {number(found['height'])} above"
-                if found["height"] > 0
+                f"rises by up to {number(barrier['height'])} above"
+                if barrier["height"] > 0
                 else "does not rise above"
             )
             + " the straight line between its ends"

@@ -28,15 +28,15 @@ def write_answer(folder: Path) -> Answer:
     """
     from nnrun.report.sweep import page, plots
 
-    found = answer(read_sweep(folder))
-    fsio.write_json(folder / "leaderboard.json", as_data(found))
-    fsio.write_file(folder / "leaderboard.csv", _leaderboard_csv(found).encode())
-    images = plots.pictures(found)
+    sweep_answer = answer(read_sweep(folder))
+    fsio.write_json(folder / "leaderboard.json", as_data(sweep_answer))
+    fsio.write_file(folder / "leaderboard.csv", _leaderboard_csv(sweep_answer).encode())
+    images = plots.pictures(sweep_answer)
     fsio.make_folders(folder / "plots")
     for image in images:
         fsio.write_file(folder / "plots" / f"{image.name}.png", image.png)
-    fsio.write_file(folder / "report.html", page.page(found, images).encode())
-    return found
+    fsio.write_file(folder / "report.html", page.page(sweep_answer, images).encode())
+    return sweep_answer
 
 
 def as_json(folder: Path) -> dict[str, Any]:
@@ -44,44 +44,50 @@ def as_json(folder: Path) -> dict[str, Any]:
     return {"run_dir": str(folder), **as_data(answer(read_sweep(folder)))}
 
 
-def as_data(found: Answer) -> dict[str, Any]:
+def as_data(answer: Answer) -> dict[str, Any]:
     """The answer as plain data: trials best first, alternatives best first, tests, and what is said in words."""
-    sweep = found.sweep
+    sweep = answer.sweep
     return {
         "name": sweep.name,
         "metric": sweep.metric,
         "goal": "max" if sweep.rising else "min",
         "search": sweep.search,
         "trials": [
-            {**one._asdict(), "values": list(one.values), "metric": one.value}
-            for one in ranked(sweep.trials, sweep.rising)
+            {**trial._asdict(), "values": list(trial.values), "metric": trial.value}
+            for trial in ranked(sweep.trials, sweep.rising)
         ],
-        "alternatives": [_row(row, part.metric, sweep.folder) for part in found.bases for row in part.rows],
+        "alternatives": [_row(row, part.metric, sweep.folder) for part in answer.bases for row in part.rows],
         "comparisons": [
             {"base": part.base, "metric": part.metric, **pair._asdict(), "significant": pair.significant}
-            for part in found.bases
+            for part in answer.bases
             for pair in part.comparisons
         ],
         "best_of_k": {
-            part.base: {label: [one._asdict() for one in curve] for label, curve in part.best_of.items()}
-            for part in found.bases
+            part.base: {label: [point._asdict() for point in curve] for label, curve in part.best_of.items()}
+            for part in answer.bases
         },
         "importance": {
-            part.base: {label: [one._asdict() for one in known] for label, known in part.importances.items()}
-            for part in found.bases
+            part.base: {
+                label: [share._asdict() for share in known] for label, known in part.importances.items()
+            }
+            for part in answer.bases
         },
-        "targets": {part.base: part.target for part in found.bases},
-        "profile": {label: [list(point) for point in points] for label, points in found.profile.items()},
-        "answer": sentences(found),
-        "warnings": cautions(found),
-        "missing": missing(found),
+        "targets": {part.base: part.target for part in answer.bases},
+        "profile": {label: [list(point) for point in points] for label, points in answer.profile.items()},
+        "answer": sentences(answer),
+        "warnings": cautions(answer),
+        "missing": missing(answer),
     }
 
 
 def _row(row: Row, metric: str, folder: Path) -> dict[str, Any]:
-    there = row.reached
-    steps = there.steps if there and there.steps < float("inf") else None
-    seconds = there.seconds if there and there.seconds is not None and there.seconds < float("inf") else None
+    reached = row.reached
+    steps = reached.steps if reached and reached.steps < float("inf") else None
+    seconds = (
+        reached.seconds
+        if reached and reached.seconds is not None and reached.seconds < float("inf")
+        else None
+    )
     left_out = ("run", "values", "reached")
     return {
         **{name: value for name, value in row._asdict().items() if name not in left_out},
@@ -89,14 +95,14 @@ def _row(row: Row, metric: str, folder: Path) -> dict[str, Any]:
         "run": row.run and row.run.relative_to(folder).as_posix(),
         "values": {str(seed): value for seed, value in row.values.items()},
         "reached": None
-        if there is None
-        else {"seeds": there.seeds, "of": there.of, "steps": steps, "seconds": seconds},
+        if reached is None
+        else {"seeds": reached.seeds, "of": reached.of, "steps": steps, "seconds": seconds},
     }
 
 
-def _leaderboard_csv(found: Answer) -> str:
+def _leaderboard_csv(answer: Answer) -> str:
     """One line for each alternative on each base, best first; every varied key has a column."""
-    rows = [(part, row) for part in found.bases for row in part.rows]
+    rows = [(part, row) for part in answer.bases for row in part.rows]
     keys = list(dict.fromkeys(key for _, row in rows for key in row.settings))
     head = [
         "base",
@@ -116,7 +122,7 @@ def _leaderboard_csv(found: Answer) -> str:
     writer = csv.writer(content, lineterminator="\n")
     writer.writerow([*head, *keys])
     for part, row in rows:
-        data = _row(row, part.metric, found.sweep.folder)
+        data = _row(row, part.metric, answer.sweep.folder)
         line = [
             data[name] for name in ("base", "alternative", "trial", "metric", "mean", "low", "high", "seeds")
         ]

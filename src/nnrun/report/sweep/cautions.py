@@ -8,7 +8,7 @@ from typing import Any
 
 from nnrun.record import run
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
-from nnrun.report.sweep.folder import Dimension, Sweep
+from nnrun.report.sweep.folder import DimensionRecord, SweepRecord
 from nnrun.report.sweep.verdict import gap, level
 from nnrun.statistics.budget import BestOf
 from nnrun.statistics.compare import ALPHA, least_seeds
@@ -22,31 +22,31 @@ _NORMAL_EDGE = 1.645  # standard deviations that leave 5% at either end
 _UNIMPORTANT = 0.1  # p-value of an importance above which a dimension may have no effect
 
 
-def cautions(found: Answer) -> list[str]:
+def cautions(answer: Answer) -> list[str]:
     """Warnings, one sentence each."""
-    several = len(found.bases) > 1
+    several = len(answer.bases) > 1
     return [
         f"{part.base}: {text}" if several else text
-        for part in found.bases
+        for part in answer.bases
         for text in (
-            *_few_seeds(part, found.sweep),
+            *_few_seeds(part, answer.sweep),
             *_diverged(part),
-            *_borders(part, found.sweep),
-            *_budget(part, found.sweep),
-            *_validation(part, found.sweep),
+            *_borders(part, answer.sweep),
+            *_budget(part, answer.sweep),
+            *_validation(part, answer.sweep),
         )
     ]
 
 
-def missing(found: Answer) -> list[str]:
+def missing(answer: Answer) -> list[str]:
     """What an unfinished sweep lacks."""
-    sweep = found.sweep
+    sweep = answer.sweep
     lines = []
-    rows = [row for part in found.bases for row in part.rows]
-    short = [row for row in rows if row.trials < sweep.trials_wanted]
+    rows = [row for part in answer.bases for row in part.rows]
+    short = [row for row in rows if row.trials < sweep.trials_planned]
     if short and not _is_over(sweep):
-        wanted = sweep.trials_wanted * len(rows)
-        lines.append(f"{sum(row.trials for row in rows)} of {wanted} trials have ended")
+        trials = sweep.trials_planned * len(rows)
+        lines.append(f"{sum(row.trials for row in rows)} of {trials} trials have ended")
     waiting = [row for row in rows if not row.fresh]
     if waiting and not sweep.final_seeds:
         lines.append(
@@ -59,15 +59,15 @@ def missing(found: Answer) -> list[str]:
     return lines
 
 
-def _is_over(sweep: Sweep) -> bool:
+def _is_over(sweep: SweepRecord) -> bool:
     return run.is_run(sweep.folder) and run.read_state(sweep.folder)["status"] == "done"
 
 
-def _name(sweep: Sweep, row: Row) -> str:
+def _name(sweep: SweepRecord, row: Row) -> str:
     return f"{row.alternative} on {row.base}" if len(sweep.bases) > 1 else row.alternative
 
 
-def _few_seeds(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
+def _few_seeds(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     pairs = len(part.comparisons)
     if not pairs:
         if len(part.rows) > 1 and sweep.final_seeds == 1 and any(row.fresh for row in part.rows):
@@ -83,15 +83,15 @@ def _few_seeds(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
         return
     best = part.rows[0].alternative
     open_ = [p for p in part.comparisons if best in (p.first, p.second) and not p.significant]
-    told = [
+    rivals = [
         f"{pair.second if pair.first == best else pair.first} "
         f"({'more than 10,000' if pair.seeds_needed is None else f'about {pair.seeds_needed:,}'} would)"
         for pair in open_
     ]
-    if told:
+    if rivals:
         seen = f"difference is the {gap(part.metric, open_[0].difference)} seen"
-        seem = "differences are what they seem" if len(told) > 1 else seen
-        yield f"{seeds} seeds cannot tell {best} from {', '.join(told)}, if the {seem}"
+        seem = "differences are what they seem" if len(rivals) > 1 else seen
+        yield f"{seeds} seeds cannot tell {best} from {', '.join(rivals)}, if the {seem}"
 
 
 def _diverged(part: BaseAnswer) -> Iterator[str]:
@@ -112,10 +112,12 @@ def _diverged(part: BaseAnswer) -> Iterator[str]:
             yield f"{row.alternative}: {row.failed} of {row.trials} trials failed; see the reasons in trials.jsonl"
 
 
-def _borders(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
-    dimensions = {one.label: one.dimensions for one in sweep.alternatives}
+def _borders(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
+    dimensions = {alternative.label: alternative.dimensions for alternative in sweep.alternatives}
     for row in part.rows:
-        importances = {one.path: one for one in part.importances.get(row.alternative, [])}
+        importances = {
+            importance.path: importance for importance in part.importances.get(row.alternative, [])
+        }
         for dimension in dimensions[row.alternative]:
             end = border(dimension, row.settings[dimension.path]) if dimension.path in row.settings else None
             if end is None:
@@ -128,7 +130,7 @@ def _borders(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
                 yield f"{value}, is at the {end} end of its range: a better one may lie beyond; widen it"
 
 
-def border(dimension: Dimension, value: Any) -> str | None:
+def border(dimension: DimensionRecord, value: Any) -> str | None:
     """`lower` or `upper` if a value lies within 5% of that end of its range, in the range's own scale.
 
     Of a list of three or more numbers, the least and the greatest are the ends.  A range that begins at 0 has no
@@ -138,7 +140,9 @@ def border(dimension: Dimension, value: Any) -> str | None:
         return None
     if dimension.kind == "choice":
         numbers = [
-            one for one in dimension.values if isinstance(one, int | float) and not isinstance(one, bool)
+            choice
+            for choice in dimension.values
+            if isinstance(choice, int | float) and not isinstance(choice, bool)
         ]
         if len(numbers) < 3 or len(numbers) < len(dimension.values):
             return None
@@ -151,7 +155,7 @@ def border(dimension: Dimension, value: Any) -> str | None:
     return "lower" if share <= _EDGE and (low != 0 or dimension.kind == "normal") else None
 
 
-def _share(dimension: Dimension, value: float) -> float:
+def _share(dimension: DimensionRecord, value: float) -> float:
     """Where a value stands in a range, from 0 to 1."""
     low, high = dimension.low or 0.0, dimension.high or 0.0
     if dimension.kind == "normal":
@@ -162,7 +166,7 @@ def _share(dimension: Dimension, value: float) -> float:
     return (value - low) / (high - low)
 
 
-def _budget(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
+def _budget(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     curves = part.best_of
     longest = min((len(curve) and curve[-1].k for curve in curves.values()), default=0)
     if len(curves) < 2 or longest <= _FEW_TRIALS:
@@ -170,7 +174,7 @@ def _budget(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
     few = {label: _at(curve, _FEW_TRIALS) for label, curve in curves.items()}
     all_ = {label: _at(curve, longest) for label, curve in curves.items()}
     pick = max if sweep.rising else min
-    early, late = pick(few, key=lambda one: few[one]), pick(all_, key=lambda one: all_[one])
+    early, late = pick(few, key=lambda label: few[label]), pick(all_, key=lambda label: all_[label])
     if early != late:
         yield (
             f"the ranking changes with the budget: after {_FEW_TRIALS} trials of tuning {early} would lead "
@@ -181,10 +185,10 @@ def _budget(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
 
 def _at(curve: list[BestOf], k: int) -> float:
     """The value at a budget, or at the next smaller one that is known."""
-    return [one.value for one in curve if one.k <= k][-1]
+    return [point.value for point in curve if point.k <= k][-1]
 
 
-def _validation(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
+def _validation(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     fresh = [row for row in part.rows if row.fresh and row.mean is not None and row.validation is not None]
     if len(fresh) > 1 and part.metric != sweep.metric:
         chosen = (max if sweep.rising else min)(fresh, key=lambda row: row.validation or 0.0)
@@ -202,15 +206,15 @@ def _validation(part: BaseAnswer, sweep: Sweep) -> Iterator[str]:
     yield from _luck(fresh, sweep)
 
 
-def _luck(rows: list[Row], sweep: Sweep) -> Iterator[str]:
+def _luck(rows: list[Row], sweep: SweepRecord) -> Iterator[str]:
     """The value by which a setting was chosen flatters it; said where fresh seeds do not reach it."""
-    told = []
+    losses = []
     for row in rows:
         again, before = row.validation_again, row.validation
         if again is None or before is None or row.low is None or row.high is None:
             continue
         lost = before - again if sweep.rising else again - before
         if lost > (row.high - row.low) / 2:
-            told.append(f"{row.alternative} {level(sweep.metric, before)} → {level(sweep.metric, again)}")
-    if told:
-        yield f"the winners of the search were partly lucky: {sweep.metric} then → on fresh seeds: {', '.join(told)}"
+            losses.append(f"{row.alternative} {level(sweep.metric, before)} → {level(sweep.metric, again)}")
+    if losses:
+        yield f"the winners of the search were partly lucky: {sweep.metric} then → on fresh seeds: {', '.join(losses)}"

@@ -49,15 +49,15 @@ def seed_curves(folder: Path, metric: str) -> list[Curve]:
 
 
 def _curves(folder: Path, metric: str) -> list[tuple[Path, Curve]]:
-    found = []
-    for one in run.members(folder) or [folder]:
+    curves = []
+    for member in run.members(folder) or [folder]:
         try:
-            columns = metrics.columns(metrics.read(one / "metrics.jsonl"))
+            columns = metrics.columns(metrics.read(member / "metrics.jsonl"))
         except NnrunError:
             continue
         if metric in columns:
-            found.append((one, columns[metric]))
-    return found
+            curves.append((member, columns[metric]))
+    return curves
 
 
 def band(curves: Sequence[Curve]) -> Band | None:
@@ -70,7 +70,7 @@ def band(curves: Sequence[Curve]) -> Band | None:
     if not finite:
         return None
     steps = max((curve[0] for curve in finite), key=len)
-    rows = np.stack([values[np.searchsorted(own, steps, side="right").clip(1) - 1] for own, values in finite])
+    rows = np.stack([values[np.searchsorted(at, steps, side="right").clip(1) - 1] for at, values in finite])
     mean, n = rows.mean(axis=0), len(rows)
     half = np.zeros_like(mean)
     if n > 1:
@@ -84,10 +84,10 @@ def reached(folder: Path, metric: str, target: float, rising: bool) -> Reached |
     """When a run or group first reached the target; None if it has no curve of the metric."""
     steps, seconds, clocked = [], [], True
     curves = _curves(folder, metric)
-    for one, (at, values) in curves:
-        there = np.flatnonzero(values >= target if rising else values <= target)
-        first = float(at[there[0]]) if len(there) else math.inf
-        time = _clock(one, first)
+    for member, (at, values) in curves:
+        hits = np.flatnonzero(values >= target if rising else values <= target)
+        first = float(at[hits[0]]) if len(hits) else math.inf
+        time = _clock(member, first)
         clocked = clocked and time is not None
         steps.append(first)
         seconds.append(math.inf if time is None else time)
@@ -109,7 +109,10 @@ def _clock(folder: Path, step: float) -> float | None:
     try:
         lines = fsio.read_file(folder / "timing.jsonl").split(b"\n")[:-1]
         records = [json.loads(line) for line in lines]
-        steps, seconds = [one["step"] for one in records], [float(one["seconds"]) for one in records]
+        steps, seconds = (
+            [record["step"] for record in records],
+            [float(record["seconds"]) for record in records],
+        )
     except (NnrunError, ValueError, KeyError, TypeError):
         return None
     # The clock starts anew when a run is resumed: what such a run took is not known.

@@ -48,26 +48,26 @@ def curves(part: BaseAnswer, metric: str, looks: Looks) -> Figure | None:
     """Learning curves of the chosen settings with bands; None where there are none to read."""
     scale, drawn, last = scale_of(metric), [], []
     for row in part.rows:
-        found = band(seed_curves(row.run, metric)) if row.run else None
-        if found is not None:
-            drawn.append((row, found))
-            last += [float(found.low[-1]), float(found.high[-1])]
+        curve = band(seed_curves(row.run, metric)) if row.run else None
+        if curve is not None:
+            drawn.append((row, curve))
+            last += [float(curve.low[-1]), float(curve.high[-1])]
     if not drawn:
         return None
     figure, axes = _figure(3.6)
-    for row, found in drawn:
+    for row, curve in drawn:
         axes.plot(
-            found.steps, scale * found.mean, label=plain(row.alternative), lw=1.5, **looks[row.alternative]
+            curve.steps, scale * curve.mean, label=plain(row.alternative), lw=1.5, **looks[row.alternative]
         )
         axes.fill_between(
-            found.steps,
-            scale * found.low,
-            scale * found.high,
+            curve.steps,
+            scale * curve.low,
+            scale * curve.high,
             color=looks[row.alternative]["color"],
             alpha=0.15,
             lw=0,
         )
-    values = np.concatenate([found.mean for _, found in drawn])
+    values = np.concatenate([curve.mean for _, curve in drawn])
     _zoom(axes, scale * values, scale * np.array(last))
     axes.set(xlabel="step", ylabel=axis_label(metric))
     _legend(axes, len(drawn))
@@ -81,13 +81,15 @@ def best_of(part: BaseAnswer, metric: str, looks: Looks) -> Figure:
     names = [row.alternative for row in part.rows]
     for label in sorted(part.best_of, key=names.index):
         curve, style = part.best_of[label], looks[label]
-        k = [one.k for one in curve]
-        axes.plot(k, [scale * one.value for one in curve], label=plain(label), lw=1.5, **style)
-        ends = [(one.low, one.high) for one in curve if one.low is not None and one.high is not None]
+        k = [point.k for point in curve]
+        axes.plot(k, [scale * point.value for point in curve], label=plain(label), lw=1.5, **style)
+        ends = [
+            (point.low, point.high) for point in curve if point.low is not None and point.high is not None
+        ]
         if len(ends) == len(curve):
             low, high = scale * np.array(ends).T
             axes.fill_between(k, low, high, color=style["color"], alpha=0.1, lw=0)
-    values = scale * np.array([one.value for curve in part.best_of.values() for one in curve])
+    values = scale * np.array([point.value for curve in part.best_of.values() for point in curve])
     _zoom(axes, values, scale * np.array([curve[-1].value for curve in part.best_of.values()]))
     axes.set(xlabel="trials", ylabel=f"best {axis_label(metric)}")
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -97,31 +99,31 @@ def best_of(part: BaseAnswer, metric: str, looks: Looks) -> Figure:
 
 def importance(part: BaseAnswer, looks: Looks) -> Figure:
     """A bar for each setting of each alternative, pale where chance may explain it."""
-    bars = [(row.alternative, one) for row in part.rows for one in part.importances.get(row.alternative, [])][
-        ::-1
-    ]
+    bars = [
+        (row.alternative, share) for row in part.rows for share in part.importances.get(row.alternative, [])
+    ][::-1]
     figure, axes = _figure(0.9 + 0.3 * len(bars))
-    for y, (label, one) in enumerate(bars):
-        style = {"color": looks[label]["color"], "alpha": 1.0 if one.p <= 0.05 else 0.3}
-        axes.barh(y, max(one.explained, 0.004), height=0.7, **style)
+    for y, (label, share) in enumerate(bars):
+        style = {"color": looks[label]["color"], "alpha": 1.0 if share.p <= 0.05 else 0.3}
+        axes.barh(y, max(share.explained, 0.004), height=0.7, **style)
     axes.set_yticks(
-        range(len(bars)), [plain(f"{label}: {one.path.rpartition('.')[2]}", 34) for label, one in bars]
+        range(len(bars)), [plain(f"{label}: {share.path.rpartition('.')[2]}", 34) for label, share in bars]
     )
     axes.set(xlabel="share explained", xlim=(0, 1), ylim=(-0.6, len(bars) - 0.4))
     return figure
 
 
-def profile(found: Answer, looks: Looks) -> Figure:
+def profile(answer: Answer, looks: Looks) -> Figure:
     """The performance profile over several bases."""
     figure, axes = _figure(3.2)
-    worst = max((tau for points in found.profile.values() for tau, _ in points), default=1.0) * 1.1
-    for label, points in found.profile.items():
+    worst = max((tau for points in answer.profile.values() for tau, _ in points), default=1.0) * 1.1
+    for label, points in answer.profile.items():
         taus, shares = [1.0, *(tau for tau, _ in points), worst], [0.0, *(share for _, share in points)]
         axes.step(taus, [*shares, shares[-1]], where="post", label=plain(label), lw=1.5, **looks[label])
     axes.set(xlabel="times the steps of the fastest", ylabel="share of the data sets", ylim=(0, 1.03))
     if worst > 10:
         axes.set_xscale("log")
-    _legend(axes, len(found.profile))
+    _legend(axes, len(answer.profile))
     return figure
 
 

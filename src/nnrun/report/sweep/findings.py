@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nnrun.report.sweep.curves import Reached, reached
-from nnrun.report.sweep.folder import Final, Sweep, Trial
+from nnrun.report.sweep.folder import FinalRecord, SweepRecord, TrialRecord
 from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
 from nnrun.statistics.compare import Comparison, compare_all, interval
 from nnrun.statistics.importance import Importance, importance
@@ -73,44 +73,46 @@ class BaseAnswer(NamedTuple):
 class Answer(NamedTuple):
     """All of it; profile: alternative -> Dolan-Moré points of steps to the target, {} for a single base."""
 
-    sweep: Sweep
+    sweep: SweepRecord
     bases: list[BaseAnswer]
     profile: dict[str, list[tuple[float, float]]]
 
 
-def answer(sweep: Sweep) -> Answer:
+def answer(sweep: SweepRecord) -> Answer:
     """Computes the answer of a sweep; reads the curves of its final runs."""
     bases = [_base(sweep, base) for base in sweep.bases]
     costs = {
-        one.label: [_cost(part, one.label) for part in bases if part.target is not None]
-        for one in sweep.alternatives
+        alternative.label: [_cost(part, alternative.label) for part in bases if part.target is not None]
+        for alternative in sweep.alternatives
     }
     several = len(bases) > 1 and all(len(row) > 1 for row in costs.values())
     return Answer(sweep, bases, performance_profile(costs) if several else {})
 
 
 def _cost(part: BaseAnswer, label: str) -> float:
-    found = next((row.reached for row in part.rows if row.alternative == label), None)
-    return found.steps if found else math.inf
+    reached_target = next((row.reached for row in part.rows if row.alternative == label), None)
+    return reached_target.steps if reached_target else math.inf
 
 
-def _base(sweep: Sweep, base: str) -> BaseAnswer:
-    finals = {one.alternative: one for one in sweep.finals if one.base == base}
+def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
+    finals = {final.alternative: final for final in sweep.finals if final.base == base}
     metric = _compared(sweep, list(finals.values()))
     target = _target(sweep, list(finals.values()))
     trials = {
-        one.label: sorted(
-            (t for t in sweep.trials if (t.base, t.alternative) == (base, one.label)), key=lambda t: t.number
+        alternative.label: sorted(
+            (t for t in sweep.trials if (t.base, t.alternative) == (base, alternative.label)),
+            key=lambda t: t.number,
         )
-        for one in sweep.alternatives
+        for alternative in sweep.alternatives
     }
     rows = [
-        _row(sweep, base, label, metric, target, mine, finals.get(label)) for label, mine in trials.items()
+        _row(sweep, base, label, metric, target, trials_of, finals.get(label))
+        for label, trials_of in trials.items()
     ]
     rows.sort(key=lambda row: _order(row, sweep.rising))
     values = {row.alternative: row.values for row in rows if row.fresh}
     worst = _worst(sweep, base)
-    filled = {label: [_or(one.value, worst) for one in mine] for label, mine in trials.items()}
+    filled = {label: [_or(trial.value, worst) for trial in trials_of] for label, trials_of in trials.items()}
     curve = running_best if sweep.search in _ADAPTIVE else best_of_k
     return BaseAnswer(
         base,
@@ -120,8 +122,10 @@ def _base(sweep: Sweep, base: str) -> BaseAnswer:
         target,
         {label: curve(known, sweep.rising) for label, known in filled.items() if _some(trials[label])},
         {
-            one.label: _importances(one.dimensions, trials[one.label], filled[one.label])
-            for one in sweep.alternatives
+            alternative.label: _importances(
+                alternative.dimensions, trials[alternative.label], filled[alternative.label]
+            )
+            for alternative in sweep.alternatives
         },
     )
 
@@ -132,30 +136,30 @@ def _order(row: Row, rising: bool) -> tuple[bool, bool, float]:
     return row.mean is None, row.fresh and row.diverged > 0, -mean if rising else mean
 
 
-def _compared(sweep: Sweep, finals: Sequence[Final]) -> str:
+def _compared(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> str:
     """The metric that alternatives are compared by: that of the search, on the test part where there is one."""
     test = "test/" + sweep.metric.partition("/")[2]
-    return test if all(test in one.metrics for one in finals if one.metrics) else sweep.metric
+    return test if all(test in final.metrics for final in finals if final.metrics) else sweep.metric
 
 
-def _target(sweep: Sweep, finals: Sequence[Final]) -> float | None:
+def _target(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> float | None:
     """What is to be reached: as the sweep says, or what the worst alternative has at last."""
     if sweep.target is not None:
         return sweep.target
     means = [
-        statistics.fmean(known) for one in finals if (known := _finite(one.metrics.get(sweep.metric, ())))
+        statistics.fmean(known) for final in finals if (known := _finite(final.metrics.get(sweep.metric, ())))
     ]
     return (min if sweep.rising else max)(means, default=None)
 
 
 def _row(
-    sweep: Sweep,
+    sweep: SweepRecord,
     base: str,
     label: str,
     metric: str,
     target: float | None,
-    trials: list[Trial],
-    final: Final | None,
+    trials: list[TrialRecord],
+    final: FinalRecord | None,
 ) -> Row:
     chosen = _chosen(sweep, trials, final)
     values: dict[int, float] = {}
@@ -185,48 +189,52 @@ def _row(
         len(column),
         len(column) - len(values),
         len(trials),
-        sum(one.value is None and one.status != "failed" for one in trials),
-        sum(one.status == "stopped" for one in trials),
-        sum(one.status == "failed" for one in trials),
+        sum(trial.value is None and trial.status != "failed" for trial in trials),
+        sum(trial.status == "stopped" for trial in trials),
+        sum(trial.status == "failed" for trial in trials),
         reached(sweep.folder / final.run, sweep.metric, target, sweep.rising)
         if final and target is not None
         else None,
     )
 
 
-def _chosen(sweep: Sweep, trials: list[Trial], final: Final | None) -> Trial | None:
+def _chosen(sweep: SweepRecord, trials: list[TrialRecord], final: FinalRecord | None) -> TrialRecord | None:
     if final:
-        return next((one for one in trials if one.trial == final.trial), None)
-    able = [one for one in trials if one.status == "done" and one.value is not None]
+        return next((trial for trial in trials if trial.trial == final.trial), None)
+    able = [trial for trial in trials if trial.status == "done" and trial.value is not None]
     pick = max if sweep.rising else min
-    return pick(able, key=lambda one: _or(one.value, 0.0)) if able else None
+    return pick(able, key=lambda trial: _or(trial.value, 0.0)) if able else None
 
 
 def _interval(metric: str, values: list[float]) -> tuple[float | None, float | None]:
     """The interval of the mean; a share cannot leave [0, 1]."""
-    found = interval(values)
-    if found is None:
+    ends = interval(values)
+    if ends is None:
         return None, None
     if metric.endswith("accuracy"):
-        return max(found[0], 0.0), min(found[1], 1.0)
-    return found
+        return max(ends[0], 0.0), min(ends[1], 1.0)
+    return ends
 
 
-def _worst(sweep: Sweep, base: str) -> float:
+def _worst(sweep: SweepRecord, base: str) -> float:
     """The worst value that any trial had: what a trial without a value counts as."""
-    known = [one.value for one in sweep.trials if one.base == base and one.value is not None]
+    known = [trial.value for trial in sweep.trials if trial.base == base and trial.value is not None]
     return (min if sweep.rising else max)(known, default=0.0)
 
 
-def _importances(dimensions: Sequence[Any], trials: list[Trial], values: list[float]) -> list[Importance]:
+def _importances(
+    dimensions: Sequence[Any], trials: list[TrialRecord], values: list[float]
+) -> list[Importance]:
     """Most important first.  A trial that was stopped counts with the value at which it lost."""
-    settings = {one.path: [trial.settings.get(one.path) for trial in trials] for one in dimensions}
-    found = [importance(path, column, values) for path, column in settings.items()]
-    return sorted((one for one in found if one), key=lambda one: -one.explained)
+    settings = {
+        dimension.path: [trial.settings.get(dimension.path) for trial in trials] for dimension in dimensions
+    }
+    shares = [importance(path, column, values) for path, column in settings.items()]
+    return sorted((share for share in shares if share), key=lambda share: -share.explained)
 
 
-def _some(trials: Sequence[Trial]) -> bool:
-    return any(one.value is not None for one in trials)
+def _some(trials: Sequence[TrialRecord]) -> bool:
+    return any(trial.value is not None for trial in trials)
 
 
 def _or(value: float | None, otherwise: float) -> float:

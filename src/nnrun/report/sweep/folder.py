@@ -11,13 +11,22 @@ from nnrun.errors import RunError, one_line
 from nnrun.record import run
 from nnrun.storage import fsio
 
-__all__ = ["Alternative", "Dimension", "Final", "Sweep", "Trial", "is_sweep", "ranked", "read_sweep"]
+__all__ = [
+    "AlternativeRecord",
+    "DimensionRecord",
+    "FinalRecord",
+    "SweepRecord",
+    "TrialRecord",
+    "is_sweep",
+    "ranked",
+    "read_sweep",
+]
 
 _ABOUT = "sweep.json"
 _FORMAT = 1
 
 
-class Dimension(NamedTuple):
+class DimensionRecord(NamedTuple):
     """One key of the spec that varied.
 
     kind    choice (of `values`), uniform, log, int, log_int (between low and high), normal (mean low, deviation high)
@@ -30,15 +39,15 @@ class Dimension(NamedTuple):
     values: tuple[Any, ...]
 
 
-class Alternative(NamedTuple):
+class AlternativeRecord(NamedTuple):
     """Settings that are compared with others, and what varied beside them."""
 
     label: str
     settings: dict[str, Any]
-    dimensions: tuple[Dimension, ...]
+    dimensions: tuple[DimensionRecord, ...]
 
 
-class Trial(NamedTuple):
+class TrialRecord(NamedTuple):
     """One trial that has ended.
 
     settings   what varied: key of the spec -> value
@@ -60,7 +69,7 @@ class Trial(NamedTuple):
     reason: str | None
 
 
-class Final(NamedTuple):
+class FinalRecord(NamedTuple):
     """A chosen trial, trained again on fresh seeds; metrics: name -> one value for each seed."""
 
     base: str
@@ -75,7 +84,7 @@ class Final(NamedTuple):
     seconds: float
 
 
-class Sweep(NamedTuple):
+class SweepRecord(NamedTuple):
     """All that a sweep's folder says."""
 
     folder: Path
@@ -83,14 +92,14 @@ class Sweep(NamedTuple):
     metric: str
     rising: bool  # whether more is better
     search: str
-    trials_wanted: int  # of each alternative, on each base
+    trials_planned: int  # of each alternative, on each base
     seeds: int
     final_seeds: int
     target: float | None
     bases: tuple[str, ...]
-    alternatives: tuple[Alternative, ...]
-    trials: tuple[Trial, ...]
-    finals: tuple[Final, ...]
+    alternatives: tuple[AlternativeRecord, ...]
+    trials: tuple[TrialRecord, ...]
+    finals: tuple[FinalRecord, ...]
 
 
 def is_sweep(folder: Path) -> bool:
@@ -101,7 +110,7 @@ def is_sweep(folder: Path) -> bool:
         return False
 
 
-def read_sweep(folder: Path) -> Sweep:
+def read_sweep(folder: Path) -> SweepRecord:
     """Reads the folder of a sweep.  Raises RunError if it is none, damaged, or written by a newer nnrun."""
     if not is_sweep(folder):
         raise RunError(f"{one_line(folder)}: not the folder of a sweep; name one that `nnrun sweep` made")
@@ -109,7 +118,7 @@ def read_sweep(folder: Path) -> Sweep:
     if about.get("format") != _FORMAT:
         raise RunError(f"{one_line(folder)}: written by a newer nnrun; update nnrun")
     try:
-        return Sweep(
+        return SweepRecord(
             folder,
             str(about["name"]),
             str(about["metric"]),
@@ -120,11 +129,12 @@ def read_sweep(folder: Path) -> Sweep:
             int(about["final_seeds"]),
             about.get("target"),
             tuple(map(str, about["bases"])),
-            tuple(_alternative(one) for one in about["alternatives"]),
-            tuple({one["trial"]: _trial(one) for one in _lines(folder / "trials.jsonl")}.values()),
+            tuple(_alternative(record) for record in about["alternatives"]),
+            tuple({record["trial"]: _trial(record) for record in _lines(folder / "trials.jsonl")}.values()),
             tuple(
                 {
-                    (one["base"], one["alternative"]): _final(one) for one in _lines(folder / "final.jsonl")
+                    (record["base"], record["alternative"]): _final(record)
+                    for record in _lines(folder / "final.jsonl")
                 }.values()
             ),
         )
@@ -134,35 +144,35 @@ def read_sweep(folder: Path) -> Sweep:
         ) from None
 
 
-def ranked(trials: Iterable[Trial], rising: bool) -> list[Trial]:
+def ranked(trials: Iterable[TrialRecord], rising: bool) -> list[TrialRecord]:
     """Trials from the best to the worst: those that were done, then those that were stopped, then the rest."""
     place = {"done": 0, "stopped": 1}
 
-    def order(one: Trial) -> tuple[int, float, str]:
-        if one.value is None:
-            return 3, 0.0, one.trial
-        return place.get(one.status, 2), -one.value if rising else one.value, one.trial
+    def order(trial: TrialRecord) -> tuple[int, float, str]:
+        if trial.value is None:
+            return 3, 0.0, trial.trial
+        return place.get(trial.status, 2), -trial.value if rising else trial.value, trial.trial
 
     return sorted(trials, key=order)
 
 
-def _alternative(record: Mapping[str, Any]) -> Alternative:
-    return Alternative(
+def _alternative(record: Mapping[str, Any]) -> AlternativeRecord:
+    return AlternativeRecord(
         str(record["label"]), dict(record["settings"]), tuple(map(_dimension, record["dimensions"]))
     )
 
 
-def _dimension(record: Mapping[str, Any]) -> Dimension:
+def _dimension(record: Mapping[str, Any]) -> DimensionRecord:
     kind = str(record["kind"])
     low, high = ("mean", "sd") if kind == "normal" else ("low", "high")
     if kind == "choice":
-        return Dimension(str(record["path"]), kind, None, None, tuple(record["values"]))
-    return Dimension(str(record["path"]), kind, float(record[low]), float(record[high]), ())
+        return DimensionRecord(str(record["path"]), kind, None, None, tuple(record["values"]))
+    return DimensionRecord(str(record["path"]), kind, float(record[low]), float(record[high]), ())
 
 
-def _trial(record: Mapping[str, Any]) -> Trial:
+def _trial(record: Mapping[str, Any]) -> TrialRecord:
     values = tuple(map(_number, record["values"]))
-    return Trial(
+    return TrialRecord(
         str(record["trial"]),
         str(record["base"]),
         str(record["alternative"]),
@@ -178,8 +188,8 @@ def _trial(record: Mapping[str, Any]) -> Trial:
     )
 
 
-def _final(record: Mapping[str, Any]) -> Final:
-    return Final(
+def _final(record: Mapping[str, Any]) -> FinalRecord:
+    return FinalRecord(
         str(record["base"]),
         str(record["alternative"]),
         str(record["trial"]),
@@ -202,7 +212,7 @@ def _lines(file: Path) -> list[dict[str, Any]]:
     """The records of a file, [] if it does not exist; a last line without its newline is ignored."""
     if not file.exists():
         return []
-    found = []
+    records = []
     for number, text in enumerate(fsio.read_file(file).split(b"\n")[:-1], start=1):
         try:
             record = json.loads(text)
@@ -212,5 +222,5 @@ def _lines(file: Path) -> list[dict[str, Any]]:
             raise RunError(
                 f"{one_line(file)}:{number}: damaged line; restore the file or run the sweep again"
             )
-        found.append(record)
-    return found
+        records.append(record)
+    return records

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nnrun.report.sweep.cautions import cautions, missing
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
-from nnrun.report.sweep.folder import Alternative, Dimension, Trial, ranked
+from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord, ranked
 from nnrun.report.sweep.plots import Picture
 from nnrun.report.sweep.style import STYLE
 from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
@@ -43,24 +43,24 @@ class _Column(NamedTuple):
     kind: str = ""
 
 
-def page(found: Answer, images: Sequence[Picture]) -> str:
+def page(answer: Answer, images: Sequence[Picture]) -> str:
     """The content of report.html."""
-    sweep = found.sweep
+    sweep = answer.sweep
     title = escape(f"nnrun sweep: {sweep.name}")
     body = [
         f"<h1>{escape(sweep.name)}</h1>",
-        f'<p class="dim">{escape(_facts(found))}</p>',
-        _lack(missing(found)),
-        _words(found),
-        _notes(cautions(found)),
-        *(_leaderboard(found, part) for part in found.bases),
+        f'<p class="dim">{escape(_facts(answer))}</p>',
+        _lack(missing(answer)),
+        _words(answer),
+        _notes(cautions(answer)),
+        *(_leaderboard(answer, part) for part in answer.bases),
         '<h2>Pictures</h2><div class="pictures">' + "".join(map(_figure, images)) + "</div>"
         if images
         else "",
-        *(_pairs(found, part) for part in found.bases if part.comparisons),
+        *(_pairs(answer, part) for part in answer.bases if part.comparisons),
         _spaces(sweep.alternatives),
-        _trials(found),
-        "<h2>How this was computed</h2>" + _method(found),
+        _trials(answer),
+        "<h2>How this was computed</h2>" + _method(answer),
     ]
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -69,24 +69,26 @@ def page(found: Answer, images: Sequence[Picture]) -> str:
     )
 
 
-def _facts(found: Answer) -> str:
-    sweep = found.sweep
+def _facts(answer: Answer) -> str:
+    sweep = answer.sweep
     alternatives = len(sweep.alternatives)
-    runs = sum(len(one.values) for one in sweep.trials) + sum(len(one.seeds) for one in sweep.finals)
+    runs = sum(len(record.values) for record in sweep.trials) + sum(
+        len(record.seeds) for record in sweep.finals
+    )
     bases = f" on {len(sweep.bases)} bases" if len(sweep.bases) > 1 else ""
     return (
-        f"{alternatives} alternative{_s(alternatives)}{bases}, {sweep.trials_wanted} trials each by {sweep.search} "
+        f"{alternatives} alternative{_s(alternatives)}{bases}, {sweep.trials_planned} trials each by {sweep.search} "
         f"search, {_count(sweep.seeds, 'seed')} a trial, judged by {sweep.metric} "
         f"({'more' if sweep.rising else 'less'} is better); {runs} runs"
     )
 
 
-def _words(found: Answer) -> str:
+def _words(answer: Answer) -> str:
     parts = []
-    for part in found.bases:
-        lines = base_sentences(part, found.sweep.rising)
+    for part in answer.bases:
+        lines = base_sentences(part, answer.sweep.rising)
         if lines:
-            name = f"<h3>{escape(part.base)}</h3>" if len(found.bases) > 1 else ""
+            name = f"<h3>{escape(part.base)}</h3>" if len(answer.bases) > 1 else ""
             rest = "".join(f"<li>{_sentence(line)}</li>" for line in lines[1:])
             parts.append(
                 f'{name}<p class="lead">{_sentence(lines[0])}</p>' + (f"<ul>{rest}</ul>" if rest else "")
@@ -110,8 +112,8 @@ def _sentence(text: str) -> str:
     return escape(text if text.endswith(".") else f"{text}.")
 
 
-def _leaderboard(found: Answer, part: BaseAnswer) -> str:
-    searched, fresh = found.sweep.metric, any(row.fresh for row in part.rows)
+def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
+    searched, fresh = answer.sweep.metric, any(row.fresh for row in part.rows)
     timed, number = fresh and part.target is not None, "number"
     columns = [_Column("alternative"), _Column(part.metric, number), _Column("95% interval", number)]
     columns += [_Column("seeds", number), _Column(f"{searched} in the search", number)]
@@ -124,7 +126,7 @@ def _leaderboard(found: Answer, part: BaseAnswer) -> str:
         cells += [seeds_text(row), level(searched, row.validation)]
         cells += [steps_text(row), _seconds(row)] if timed else []
         rows.append([*cells, trials_text(row), settings_text(row.settings)])
-    return f"<h2>Leaderboard{_on(found, part)}</h2>" + _table(columns, rows, best=True)
+    return f"<h2>Leaderboard{_on(answer, part)}</h2>" + _table(columns, rows, best=True)
 
 
 def _seconds(row: Row) -> str:
@@ -137,7 +139,7 @@ def _target(part: BaseAnswer, searched: str) -> str:
     return f"steps to {searched} {level(searched, part.target)}"
 
 
-def _pairs(found: Answer, part: BaseAnswer) -> str:
+def _pairs(answer: Answer, part: BaseAnswer) -> str:
     columns = [
         _Column("first"),
         _Column("second"),
@@ -157,24 +159,26 @@ def _pairs(found: Answer, part: BaseAnswer) -> str:
         ]
         for pair in part.comparisons
     ]
-    return f"<h2>All pairs{_on(found, part)}, by {escape(part.metric)}</h2>" + _table(columns, rows)
+    return f"<h2>All pairs{_on(answer, part)}, by {escape(part.metric)}</h2>" + _table(columns, rows)
 
 
 def _p(value: float) -> str:
     return chance(value).removeprefix("p ").removeprefix("= ")
 
 
-def _on(found: Answer, part: BaseAnswer) -> str:
-    return f" on {escape(part.base)}" if len(found.bases) > 1 else ""
+def _on(answer: Answer, part: BaseAnswer) -> str:
+    return f" on {escape(part.base)}" if len(answer.bases) > 1 else ""
 
 
-def _spaces(alternatives: Iterable[Alternative]) -> str:
+def _spaces(alternatives: Iterable[AlternativeRecord]) -> str:
     columns = [_Column("alternative"), _Column("key"), _Column("searched in")]
-    rows = [[one.label, d.path, _range(d)] for one in alternatives for d in one.dimensions]
+    rows = [
+        [alternative.label, d.path, _range(d)] for alternative in alternatives for d in alternative.dimensions
+    ]
     return "<h2>What varied</h2>" + _table(columns, rows) if rows else ""
 
 
-def _range(dimension: Dimension) -> str:
+def _range(dimension: DimensionRecord) -> str:
     if dimension.kind == "choice":
         return "one of " + ", ".join(map(str, dimension.values))
     low, high = dimension.low or 0.0, dimension.high or 0.0
@@ -184,8 +188,8 @@ def _range(dimension: Dimension) -> str:
     return f"{low:g} to {high:g}{kinds.get(dimension.kind, '')}"
 
 
-def _trials(found: Answer) -> str:
-    sweep = found.sweep
+def _trials(answer: Answer) -> str:
+    sweep = answer.sweep
     columns = [
         _Column("trial"),
         _Column(sweep.metric, "number"),
@@ -194,24 +198,30 @@ def _trials(found: Answer) -> str:
     ]
     columns += [_Column("settings", "text")]
     rows = [
-        [one.trial, level(sweep.metric, one.value), _status(one), str(one.steps), settings_text(one.settings)]
-        for one in ranked(sweep.trials, sweep.rising)
+        [
+            trial.trial,
+            level(sweep.metric, trial.value),
+            _status(trial),
+            str(trial.steps),
+            settings_text(trial.settings),
+        ]
+        for trial in ranked(sweep.trials, sweep.rising)
     ]
     if not rows:
         return ""
     return f"<h2>Trials</h2><details><summary>all {len(rows)}, best first</summary>{_table(columns, rows)}</details>"
 
 
-def _status(one: Trial) -> str:
-    return one.status + (f": {one.reason}" if one.reason and one.status == "failed" else "")
+def _status(trial: TrialRecord) -> str:
+    return trial.status + (f": {trial.reason}" if trial.reason and trial.status == "failed" else "")
 
 
-def _method(found: Answer) -> str:
-    metrics = {part.metric for part in found.bases if any(row.fresh for row in part.rows)}
+def _method(answer: Answer) -> str:
+    metrics = {part.metric for part in answer.bases if any(row.fresh for row in part.rows)}
     on = f" on <code>{escape(metrics.pop())}</code>" if len(metrics) == 1 else ""
-    seeds = f"the {_count(found.sweep.seeds, 'seed')}"
-    of_base = " of a base" if len(found.bases) > 1 else ""
-    return _METHOD.format(searched=escape(found.sweep.metric), seeds=seeds, on=on, of_base=of_base)
+    seeds = f"the {_count(answer.sweep.seeds, 'seed')}"
+    of_base = " of a base" if len(answer.bases) > 1 else ""
+    return _METHOD.format(searched=escape(answer.sweep.metric), seeds=seeds, on=on, of_base=of_base)
 
 
 def _table(columns: Sequence[_Column], rows: Iterable[Sequence[str]], best: bool = False) -> str:

@@ -41,26 +41,26 @@ class Picture(NamedTuple):
     png: bytes
 
 
-def pictures(found: Answer) -> list[Picture]:
+def pictures(answer: Answer) -> list[Picture]:
     """All pictures of an answer, those that can be drawn."""
     import matplotlib as mpl
 
-    made = []
+    images = []
     with mpl.rc_context(_SETTINGS):
-        for part in found.bases:
-            prefix, suffix = (f"{part.base}-", f", {part.base}") if len(found.bases) > 1 else ("", "")
-            for name, title, caption, figure in _of_base(found, part):
-                made.append(Picture(_file_name(prefix + name), title + suffix, caption, _png(figure)))
-        if found.profile:
-            made.append(
+        for part in answer.bases:
+            prefix, suffix = (f"{part.base}-", f", {part.base}") if len(answer.bases) > 1 else ("", "")
+            for name, title, caption, figure in _of_base(answer, part):
+                images.append(Picture(_file_name(prefix + name), title + suffix, caption, _png(figure)))
+        if answer.profile:
+            images.append(
                 Picture(
                     "profile",
                     "Performance profile",
                     _PROFILE,
-                    _png(figures.profile(found, _looks(found))),
+                    _png(figures.profile(answer, _looks(answer))),
                 )
             )
-    return made
+    return images
 
 
 _DOTS = (
@@ -73,8 +73,8 @@ _PROFILE = (
 )
 
 
-def _of_base(found: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, Figure]]:
-    sweep, looks = found.sweep, _looks(found)
+def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, Figure]]:
+    sweep, looks = answer.sweep, _looks(answer)
     if any(row.mean is not None for row in part.rows):
         fresh = any(row.fresh for row in part.rows)
         what = "fresh seeds" if fresh else "the seeds of the chosen trial, not fresh ones"
@@ -93,7 +93,7 @@ def _of_base(found: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, F
             figure,
         )
     if part.best_of:
-        independent = any(one.low is not None for curve in part.best_of.values() for one in curve)
+        independent = any(point.low is not None for curve in part.best_of.values() for point in curve)
         caption = (
             "Expected best value of the search after k trials; bands are 95% intervals over other draws of the trials."
             if independent
@@ -105,7 +105,7 @@ def _of_base(found: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, F
             caption,
             figures.best_of(part, sweep.metric, looks),
         )
-    known = {one.label: one for one in sweep.alternatives}
+    known = {alternative.label: alternative for alternative in sweep.alternatives}
     explained = _DOTS
     for row in part.rows:
         trials = [t for t in sweep.trials if (t.base, t.alternative) == (part.base, row.alternative)]
@@ -130,9 +130,9 @@ def _of_base(found: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, F
         )
 
 
-def _looks(found: Answer) -> dict[str, dict[str, Any]]:
+def _looks(answer: Answer) -> dict[str, dict[str, Any]]:
     """Colour and line style of each alternative, the same in all pictures."""
-    return {one.label: look(i) for i, one in enumerate(found.sweep.alternatives)}
+    return {alternative.label: look(i) for i, alternative in enumerate(answer.sweep.alternatives)}
 
 
 def _file_name(text: str) -> str:

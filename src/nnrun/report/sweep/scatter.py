@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnrun.report.sweep.folder import Alternative, Dimension, Trial
+from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,8 +44,8 @@ def plain(text: str, limit: int = 24) -> str:
 
 
 def sensitivity(
-    alternative: Alternative,
-    trials: Sequence[Trial],
+    alternative: AlternativeRecord,
+    trials: Sequence[TrialRecord],
     chosen: str | None,
     metric: str,
     rising: bool,
@@ -54,7 +54,7 @@ def sensitivity(
     """A panel for each dimension of an alternative, two in a row; None if nothing varied or no trial has a value."""
     from matplotlib.figure import Figure
 
-    known = [one for one in trials if one.value is not None]
+    known = [trial for trial in trials if trial.value is not None]
     dimensions = alternative.dimensions
     if not dimensions or not known:
         return None
@@ -72,24 +72,31 @@ def sensitivity(
 
 
 def _panel(
-    axes: Any, dimension: Dimension, trials: Sequence[Trial], chosen: str | None, scale: float, rising: bool
+    axes: Any,
+    dimension: DimensionRecord,
+    trials: Sequence[TrialRecord],
+    chosen: str | None,
+    scale: float,
+    rising: bool,
 ) -> None:
     place = _places(axes, dimension)
-    have = [(place(one.settings[dimension.path]), one) for one in trials if dimension.path in one.settings]
-    known = [(x, scale * one.value, one) for x, one in have if one.value is not None]
+    have = [
+        (place(trial.settings[dimension.path]), trial) for trial in trials if dimension.path in trial.settings
+    ]
+    known = [(x, scale * trial.value, trial) for x, trial in have if trial.value is not None]
     axes.set_xlabel(plain(dimension.path.rpartition(".")[2]))
     if not known:
         return
     low, high = _window(np.array([y for _, y, _ in known]), rising)
     axes.set_ylim(low, high)
     for status, style in (("done", {}), ("stopped", {"mfc": "none"})):
-        shown = [(x, y) for x, y, one in known if one.status == status and low <= y <= high]
+        shown = [(x, y) for x, y, trial in known if trial.status == status and low <= y <= high]
         _dots(axes, shown, "o", 4.5, _COLOURS[0], alpha=0.7, **style)
     _dots(axes, [(x, low) for x, y, _ in known if y < low], "v", 4, _COLOURS[0])
     _dots(axes, [(x, high) for x, y, _ in known if y > high], "^", 4, _COLOURS[0])
-    lost = [x for x, one in have if one.value is None and one.status != "failed"]
+    lost = [x for x, trial in have if trial.value is None and trial.status != "failed"]
     _dots(axes, [(x, low if rising else high) for x in lost], "x", 5, _COLOURS[1])
-    best = [(x, y) for x, y, one in known if one.trial == chosen]
+    best = [(x, y) for x, y, trial in known if trial.trial == chosen]
     _dots(axes, best, "*", 12, _COLOURS[1], mec="white", mew=0.6)
     axes.grid(color="0.92", lw=0.6)
     axes.set_axisbelow(True)
@@ -103,10 +110,10 @@ def _dots(
         axes.plot(xs, ys, mark, ms=size, color=colour, clip_on=False, **style)
 
 
-def _places(axes: Any, dimension: Dimension) -> Any:
+def _places(axes: Any, dimension: DimensionRecord) -> Any:
     """Sets the horizontal scale; returns the function from a value to its place there."""
     if dimension.kind == "choice":
-        names = [str(one) for one in dimension.values]
+        names = [str(choice) for choice in dimension.values]
         axes.set_xticks(range(len(names)), [plain(name, 12) for name in names])
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.tick_params(axis="x", labelrotation=0 if sum(map(len, names)) < 18 else 30)

@@ -19,21 +19,21 @@ __all__ = ["answer_tables", "comparison_table", "leaderboard", "seeds_text", "se
 _MOST_PAIRS = 15  # that a terminal shows
 
 
-def answer_tables(found: Answer) -> list[Any]:
+def answer_tables(answer: Answer) -> list[Any]:
     """The whole answer: a leaderboard for each base, what it says in words, the paired tests, warnings."""
     parts: list[Any] = []
-    for part in found.bases:
-        if len(found.bases) > 1:
+    for part in answer.bases:
+        if len(answer.bases) > 1:
             parts.append(Text(part.base, "bold"))
-        parts += [leaderboard(part, found.sweep.metric), Text("")]
-    parts += [Text(text) for text in sentences(found)]
-    for part in found.bases:
+        parts += [leaderboard(part, answer.sweep.metric), Text("")]
+    parts += [Text(text) for text in sentences(answer)]
+    for part in answer.bases:
         if 1 < len(part.comparisons) <= _MOST_PAIRS:
-            title = f"all pairs on {part.base}" if len(found.bases) > 1 else "all pairs"
+            title = f"all pairs on {part.base}" if len(answer.bases) > 1 else "all pairs"
             parts += [Text(""), Text(f"{title}: {part.metric}, first − second", "dim")]
             parts.append(comparison_table(part.metric, part.comparisons))
-    notes = [("warning", "yellow", text) for text in cautions(found)]
-    notes += [("missing", "cyan", text) for text in missing(found)]
+    notes = [("warning", "yellow", text) for text in cautions(answer)]
+    notes += [("missing", "cyan", text) for text in missing(answer)]
     if notes:
         parts.append(Text(""))
     parts += [Text.assemble((f"{kind}: ", colour), text) for kind, colour, text in notes]
@@ -98,11 +98,11 @@ def comparison_table(metric: str, pairs: list[Comparison]) -> Table:
         table.add_column(name, justify="right")
     table.add_column("")
     for pair in pairs:
-        said = Text("different", "bold") if pair.significant else Text("no significant difference", "dim")
+        verdict = Text("different", "bold") if pair.significant else Text("no significant difference", "dim")
         cells = [
             difference(metric, pair),
             str(pair.seeds),
             chance(pair.adjusted).removeprefix("p ").removeprefix("= "),
         ]
-        table.add_row(Text(pair.first), Text(pair.second), *cells, said)
+        table.add_row(Text(pair.first), Text(pair.second), *cells, verdict)
     return table

@@ -74,13 +74,13 @@ def pair_sentence(metric: str, pair: Comparison, rising: bool) -> str:
     )
 
 
-def sentences(found: Answer) -> list[str]:
+def sentences(answer: Answer) -> list[str]:
     """The answer, a sentence each, with the name of the base in front where there are several."""
-    several = len(found.bases) > 1
+    several = len(answer.bases) > 1
     return [
         f"{part.base}: {text}" if several else text
-        for part in found.bases
-        for text in base_sentences(part, found.sweep.rising)
+        for part in answer.bases
+        for text in base_sentences(part, answer.sweep.rising)
     ]
 
 
@@ -109,12 +109,14 @@ def _headline(part: BaseAnswer, best: Row) -> str:
 
 def steps_text(row: Row) -> str:
     """When the runs reached the target: steps, or how many did."""
-    there = row.reached
-    if there is None:
+    reached = row.reached
+    if reached is None:
         return "–"
-    if there.seeds * 2 <= there.of:
-        return f"{there.seeds} of {there.of} seeds"
-    return f"{there.steps:,.0f}" + (f" ({there.seeds} of {there.of} seeds)" if there.seeds < there.of else "")
+    if reached.seeds * 2 <= reached.of:
+        return f"{reached.seeds} of {reached.of} seeds"
+    return f"{reached.steps:,.0f}" + (
+        f" ({reached.seeds} of {reached.of} seeds)" if reached.seeds < reached.of else ""
+    )
 
 
 def _is_share(metric: str) -> bool:
