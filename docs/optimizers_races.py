@@ -9,7 +9,7 @@ import numpy as np
 from optimizers_parts import PICTURES, picture, shrunk, table
 
 from nnrun.race import draw, entrants, ground, trajectory
-from nnrun.race.trajectory import Path as Course
+from nnrun.race.trajectory import Trajectory
 from nnrun.runner import session
 
 __all__ = ["RACES", "momentum", "nesterov", "six", "zigzag"]
@@ -71,7 +71,7 @@ def six() -> str:
     return f"{shown}\n\n{still}\n\n{table(head, rows)}"
 
 
-def _race(name: str, surface: str, steps: int) -> list[Course]:
+def _race(name: str, surface: str, steps: int) -> list[Trajectory]:
     """Runs and draws what `nnrun race` would; no optimizers stand for those of the lecture."""
     place, paths = _paths(surface, steps, RACES[name] or entrants.LECTURE)
     with session.precision(place.precision):
@@ -80,7 +80,7 @@ def _race(name: str, surface: str, steps: int) -> list[Course]:
     return paths
 
 
-def _paths(surface: str, steps: int, optimizers: Sequence[str]) -> tuple[ground.Ground, list[Course]]:
+def _paths(surface: str, steps: int, optimizers: Sequence[str]) -> tuple[ground.Ground, list[Trajectory]]:
     place = ground.of_surface(surface, Path.cwd())
     with session.precision(place.precision):
         racers = [entrants.entrant(text, Path.cwd(), steps, place.rates) for text in optimizers]
@@ -90,11 +90,11 @@ def _paths(surface: str, steps: int, optimizers: Sequence[str]) -> tuple[ground.
     return place, paths
 
 
-def _row(path: Course) -> list[str]:
+def _row(path: Trajectory) -> list[str]:
     beyond = max(0.0, float(np.nanmax(path.points[:, 0])))
     rate = f"{path.learning_rate:.3g}"
     return [f"`{path.label}`", rate, _steps(path), f"{beyond:.2g}", f"{path.values[-1]:.2g}"]
 
 
-def _steps(path: Course) -> str:
+def _steps(path: Trajectory) -> str:
     return "not reached" if path.steps is None else str(path.steps)

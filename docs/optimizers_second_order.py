@@ -137,7 +137,7 @@ def _follow(label: str, passes: int, *overrides: str, timed: bool = False) -> Co
             state = advance(state, rows)
         course.steps.append(step + every)
         course.loss.append(float(loss_of(state.params)))
-        course.passes.append(_gradients(state.memory, step + every) * plan.batch_size / examples)
+        course.passes.append(_gradients(state.opt_state, step + every) * plan.batch_size / examples)
     if timed:
         rows = positions(0, examples, plan.batch_size, 0, course.steps[-1])
         fastest = np.min([_timed(advance, start, rows) for _ in range(3)], axis=0)

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nnrun"
-LEAVES = {"errors", "types", "options", "duration", "rows"}
+LEAVES = {"errors", "types", "options", "duration", "rows", "machine"}
 CATALOGUE = {"augment", "data", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "rows": set(),
+    "machine": set(),
     "duration": set(),
     "space": set(),
     "signals": set(),
@@ -27,15 +28,15 @@ ALLOWED: dict[str, set[str]] = {
     **{folder: LEAVES | {folder} for folder in CATALOGUE},
     "model": LEAVES | {"model", "layer"},
     "search": LEAVES | {"search", "space"},
-    "training": LEAVES | {"training"},
-    "record": {"errors", "record", "storage"},
+    "training": LEAVES | {"statistics", "training"},
+    "record": {"errors", "machine", "record", "storage"},
     "report": {"errors", "record", "report", "statistics", "storage"},
     "build": {*LEAVES, "build", "catalog", "data", "layer", "model", "optimizer", "schedule", "spec", "training"},
     "runner": {
         *LEAVES, "build", "catalog", "device", "record", "runner", "signals", "spec", "statistics", "storage",
         "training",
     },
-    "race": LEAVES | {"build", "catalog", "race", "record", "runner", "storage", "training"},
+    "race": LEAVES | {"build", "catalog", "race", "record", "report", "runner", "storage", "training"},
     "sweep": {
         *LEAVES, "build", "catalog", "device", "record", "report", "runner", "signals", "space", "spec",
         "statistics", "storage", "sweep", "training",
@@ -47,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"ensemble", "record", "report", "runner", "types"},
     "commands": {
         "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "race", "record", "report",
-        "runner", "signals", "spec", "storage", "sweep", "types",
+        "runner", "signals", "spec", "statistics", "storage", "sweep", "types",
     },
     "cli": {"commands"},
     "__init__": {"api"},

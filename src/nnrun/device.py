@@ -90,8 +90,8 @@ def _cache_folder() -> Path | None:
     folder = Path(base) / "nnrun" / f"programs-{provenance.cpu()['flags'] or 'any'}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError:
         return None
-    mine = found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+    mine = status.st_uid == os.getuid() and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
     return folder if mine else None

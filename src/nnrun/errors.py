@@ -8,10 +8,14 @@
     ├── MachineError       6  the machine: disk, memory, permission, no such device
     └── Interrupted        130 SIGINT, 143 SIGTERM
 
+A sweep that has finished, but not all of whose trials could train, ends with 7: that is no error, its answer is
+there.
 A message is one line (or one line per problem): the place, the value, what is allowed, the remedy.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 __all__ = [
     "DataError",
@@ -21,8 +25,12 @@ __all__ = [
     "NnrunError",
     "RunError",
     "SpecError",
+    "Warn",
+    "first_line",
     "one_line",
 ]
+
+Warn = Callable[[str], None]  # is given each warning, one line
 
 
 class NnrunError(Exception):
@@ -81,3 +89,8 @@ def one_line(text: object, limit: int = 300) -> str:
     """
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; other libraries continue with advice to programmers."""
+    return str(error).strip().partition("\n")[0]

@@ -60,19 +60,19 @@ class Dimension(NamedTuple):
             case "choice":
                 return (self.values.index(value) + 0.5) / len(self.values)
             case "uniform":
-                found = (value - self.low) / (self.high - self.low)
+                coordinate = (value - self.low) / (self.high - self.low)
             case "log":
-                found = math.log(value / self.low) / math.log(self.high / self.low)
+                coordinate = math.log(value / self.low) / math.log(self.high / self.low)
             case "int":
-                found = (value - self.low + 0.5) / (self.high - self.low + 1)
+                coordinate = (value - self.low + 0.5) / (self.high - self.low + 1)
             case "log_int":
                 low, high = self.low - 0.5, self.high + 0.5
-                found = math.log(value / low) / math.log(high / low)
+                coordinate = math.log(value / low) / math.log(high / low)
             case _:
                 from scipy.special import ndtr
 
-                found = float(ndtr((value - self.low) / self.high))
-        return min(max(found, 0.0), math.nextafter(1.0, 0.0))
+                coordinate = float(ndtr((value - self.low) / self.high))
+        return min(max(coordinate, 0.0), math.nextafter(1.0, 0.0))
 
     def grid(self, points: int) -> list[float]:
         """The coordinates of an even grid: every choice or whole number, so many numbers of a range, ends included."""
@@ -131,7 +131,7 @@ def draws(seed: int, number: int, count: int, stream: int = 0) -> Point:
     stream   tells apart what one trial draws for several purposes
     """
     raw = np.random.Philox(key=[seed, stream << 32 | number]).random_raw(count)
-    return tuple(float(one) for one in (raw >> np.uint64(11)) * 2.0**-53)
+    return tuple(float(number_in_unit) for number_in_unit in (raw >> np.uint64(11)) * 2.0**-53)
 
 
 def _rounded(value: float, low: float, high: float) -> float:

@@ -154,8 +154,8 @@ class State(NamedTuple):
     step: Array  # () int32: steps done
     params: Tree
     stats: Tree
-    memory: Tree
-    reaction: Tree  # what a Reactive schedule remembers
+    opt_state: Tree  # what the Method remembers
+    schedule_state: Tree  # what a Reactive schedule remembers
     average: Tree  # {name: memory} of each Average
     key: Array  # () the run's key; never rebound: noise of step t comes from fold_in(key, t)
     knobs: Tree  # float options that may vary inside one compiled program
@@ -221,7 +221,7 @@ class Plan(NamedTuple):
     patience: int  # steps without an improvement after which a run stops; 0: never
     patience_metric: str | None
     min_delta: float
-    rising: tuple[str, ...]  # metrics of which more is better, as val/accuracy
+    rising: tuple[str, ...]  # metrics of which more is better, without the part of the data: accuracy
     reacts_to: str | None  # validation metric that a Reactive schedule waits for; None: it has a fixed course
     accumulate: int  # parts of a batch, one after another
     bootstrap: bool = False  # whether each seed trains on a sample of its own, drawn with replacement
@@ -239,8 +239,8 @@ class Experiment(NamedTuple):
     loss: Callable[[Tree], Loss]  # knobs -> Loss
     penalty: Callable[[Tree], Callable[[Tree], Array]]  # knobs -> params -> ()
     schedule: Callable[[Tree], Reactive]  # knobs -> Reactive
-    method: Callable[[Tree, Tree, Array], Method]  # knobs, reaction, step -> Method
-    rate: Callable[[Tree, Tree, Array], Array | None]  # knobs, reaction, step -> learning rate, or None
+    method: Callable[[Tree, Tree, Array], Method]  # knobs, schedule_state, step -> Method
+    rate: Callable[[Tree, Tree, Array], Array | None]  # knobs, schedule_state, step -> learning rate, or None
     averages: Callable[[Tree], dict[str, Average]]  # knobs -> {name: Average}
     augment: Callable[[Tree], list[Augmentation]]  # knobs -> Augmentations, one after another
     noise: Callable[[Array], Array]  # the run's key -> that key as one of the generator of noise

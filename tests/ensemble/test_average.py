@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from nnrun.ensemble.average import PREDICTIONS, Average, name_of, softmax
+from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of, softmax
 
 
 def members(count: int = 5, examples: int = 40, classes: int = 4) -> list[np.ndarray]:
@@ -14,8 +14,8 @@ def members(count: int = 5, examples: int = 40, classes: int = 4) -> list[np.nda
     return [draw.normal(0, 3, (examples, classes)).astype(np.float32) for _ in range(count)]
 
 
-def mean(how: str, outputs: list[np.ndarray]) -> tuple[Average, np.ndarray]:
-    average = Average(how, len(outputs), True)
+def mean(how: str, outputs: list[np.ndarray]) -> tuple[Combiner, np.ndarray]:
+    average = Combiner(how, len(outputs), True)
     return average, average.mean(outputs, [1 / len(outputs)] * len(outputs))
 
 
@@ -64,7 +64,7 @@ def test_an_ensemble_of_one_is_that_member_bit_for_bit(how: str):
 @pytest.mark.parametrize("how", PREDICTIONS)
 def test_numbers_are_averaged_as_they_are(how: str):
     outputs = [one[:, :1] for one in members()]
-    average = Average(how, len(outputs), classifies=False)
+    average = Combiner(how, len(outputs), classifies=False)
     found = average.outputs(average.mean(outputs, [0.2] * 5))
     np.testing.assert_allclose(found, np.mean(np.array(outputs, np.float64), 0), rtol=1e-12, atol=1e-15)
 

@@ -8,6 +8,7 @@ import pytest
 from nnrun.ensemble.line import along, barrier
 from nnrun.ensemble.soup import alike, greedy, uniform
 from nnrun.errors import RunError
+from nnrun.statistics.metric import Metric
 
 
 def members(count: int = 6) -> list[dict[str, np.ndarray]]:
@@ -17,7 +18,7 @@ def members(count: int = 6) -> list[dict[str, np.ndarray]]:
             "params/a/kernel": draw.normal(size=(3, 2)).astype(np.float32),
             "params/a/bias": draw.normal(size=2).astype(np.float32),
             "average/ema/sum/a/bias": draw.normal(size=2).astype(np.float32),
-            "memory/m": draw.normal(size=2).astype(np.float32),
+            "opt_state/m": draw.normal(size=2).astype(np.float32),
             "step": np.int32(i),
         }
         for i in range(count)
@@ -31,7 +32,7 @@ def test_the_uniform_average_is_the_mean_and_the_rest_is_the_first_ones():
         wanted = np.mean([one[name] for one in given], axis=0, dtype=np.float64).astype(np.float32)
         np.testing.assert_array_equal(found[name], wanted)
         assert found[name].dtype == np.float32
-    assert found["memory/m"] is given[0]["memory/m"]
+    assert found["opt_state/m"] is given[0]["opt_state/m"]
     assert found["step"] == 0
 
 
@@ -68,7 +69,7 @@ def test_the_greedy_soup_is_that_of_the_recipe(target):
         def judge(arrays, count, sign=sign):
             return sign * value(arrays["params/a/bias"]), 0.0
 
-        soup, tried = greedy(order, given.__getitem__, judge, rising)
+        soup, tried = greedy(order, given.__getitem__, judge, Metric("accuracy", rising))
         inside = [one.member for one in tried if one.entered]
         assert [one.member for one in tried] == order
         assert inside == recipe(given, order, value)

@@ -13,7 +13,7 @@ import pytest
 from jax import Array, lax
 
 from nnrun.optimizer._flat import flat
-from nnrun.optimizer._line_search import Found, Wolfe, line_search
+from nnrun.optimizer._line_search import Accepted, Wolfe, line_search
 
 pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
 
@@ -39,7 +39,7 @@ def yanai(a, b1=0.001, b2=0.001):
     return gamma(b1) * jnp.sqrt((1 - a) ** 2 + b2**2) + gamma(b2) * jnp.sqrt(a**2 + b1**2)
 
 
-def search(phi: Callable[[Array], Array], alpha: Any, wolfe: Wolfe, direction: float = 1.0) -> Found:
+def search(phi: Callable[[Array], Array], alpha: Any, wolfe: Wolfe, direction: float = 1.0) -> Accepted:
     """From x = 0 along the direction; aux is the point evaluated."""
     space = flat(lambda x: (phi(x), x), jnp.zeros(()))
     start = space.evaluate(space.x)
@@ -59,13 +59,13 @@ CASES = [  # the function and the constants of the paper
 FUNCTIONS, C1, C2 = zip(*CASES, strict=True)
 
 
-def one_of(which: Array, alpha: Array) -> Found:
+def one_of(which: Array, alpha: Array) -> Accepted:
     wolfe = Wolfe(jnp.array(C1)[which], jnp.array(C2)[which], 30)
     return search(lambda a: lax.switch(which, FUNCTIONS, a), alpha, wolfe)
 
 
 @pytest.fixture(scope="module")
-def together() -> Found:
+def together() -> Accepted:
     """All functions from all first trials: 24 searches of different lengths as members of a population."""
     with jax.enable_x64(True):
         which, alpha = np.indices((len(CASES), len(STARTS)))

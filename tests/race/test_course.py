@@ -10,7 +10,7 @@ from nnrun.optimizer._first_order import first_order
 from nnrun.optimizer.adam import adam
 from nnrun.optimizer.sgd import sgd
 from nnrun.race.entrants import LECTURE, entrant, surface
-from nnrun.race.trajectory import RATES, run, settled
+from nnrun.race.trajectory import RATES, first_step_to_stay, run
 from nnrun.surface.long_valley import long_valley
 from nnrun.surface.noisy_quadratic import noisy_quadratic
 
@@ -65,7 +65,7 @@ def test_noise_is_the_same_for_all_and_depends_on_the_seed():
     ([3.0, 0.5, 2.0], 1.0, None), ([3.0, 0.5, np.nan], 1.0, None),
 ])  # fmt: skip
 def test_it_is_settled_where_it_stays(values, goal, wanted):
-    assert settled(np.array(values), goal) == wanted
+    assert first_step_to_stay(np.array(values), goal) == wanted
 
 
 @pytest.mark.parametrize("name", LECTURE)

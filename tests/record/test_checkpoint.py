@@ -21,7 +21,7 @@ def some_arrays(seed=0):
     return {
         "params/kernel": rng.standard_normal((3, 4)).astype(np.float32),
         "params/scale": rng.standard_normal(5).astype(ml_dtypes.bfloat16),
-        "memory/count": np.array(seed, np.int32),
+        "opt_state/count": np.array(seed, np.int32),
         "key": rng.integers(0, 2**32, 2, np.uint32),
     }
 

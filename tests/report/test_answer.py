@@ -17,6 +17,7 @@ from nnrun.report.sweep.curves import band, reached, seed_curves
 from nnrun.report.sweep.findings import answer
 from nnrun.report.sweep.folder import DimensionRecord, is_sweep, ranked, read_sweep
 from nnrun.report.sweep.verdict import sentences
+from nnrun.statistics.metric import Metric
 
 
 def records(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -319,8 +320,8 @@ def test_curves_with_a_band(make_sweep: Callable[..., Path]) -> None:
     assert found.high[-1] - found.mean[-1] == pytest.approx(
         2.262157 * np.std(last, ddof=1) / math.sqrt(10), rel=1e-6
     )
-    assert reached(folder, "val/accuracy", 2.0, rising=True) == (0, 10, math.inf, math.inf)
-    assert reached(folder, "val/nothing", 2.0, rising=True) is None
+    assert reached(folder, Metric("val/accuracy", True), 2.0) == (0, 10, math.inf, math.inf)
+    assert reached(folder, Metric("val/nothing", True), 2.0) is None
 
 
 def test_a_curve_that_stopped_early_keeps_its_last_value() -> None:

@@ -11,7 +11,7 @@ import pytest
 from nnrun.errors import DivergedError
 from nnrun.record import checkpoint, run
 from nnrun.runner import driver, session
-from nnrun.runner.recorder import Lane
+from nnrun.runner.recorder import Recorder
 from nnrun.types import Plan
 
 SPEC = """
@@ -54,35 +54,39 @@ def plan(**changes: Any) -> Plan:
 
 
 @pytest.fixture
-def lane(tmp_path: Path) -> Lane:
-    return Lane(tmp_path, plan(), ("train/loss", "learning_rate"), dict)
+def recorder(tmp_path: Path) -> Recorder:
+    return Recorder(tmp_path, plan(), ("train/loss", "learning_rate"), dict)
 
 
-def test_a_loss_that_is_not_finite_wins_no_tie_and_breaks_no_checkpoint(lane: Lane) -> None:
+def test_a_loss_that_is_not_finite_wins_no_tie_and_breaks_no_checkpoint(recorder: Recorder) -> None:
     state = {"params/w": np.zeros(2, np.float32)}
     rows = np.ones((1, 10, 2))[0]
-    assert lane.advance(rows, {"val/accuracy": 0.5, "val/loss": float("inf")})
-    lane.hold_best(state)
-    lane.save(state)
-    assert not lane.advance(rows, {"val/accuracy": 0.5, "val/loss": float("nan")})
-    assert lane.advance(rows, {"val/accuracy": 0.5, "val/loss": 3.0})
-    lane.hold_best(state)
-    assert not lane.advance(rows, {"val/accuracy": 0.5, "val/loss": 3.5})
-    lane.save(state)
-    assert checkpoint.load_latest(lane.folder / "checkpoints", print).progress["best"] == [30, 0.5, 3.0]
-    lane.close()
+    assert recorder.advance(rows, {"val/accuracy": 0.5, "val/loss": float("inf")})
+    recorder.hold_best(state)
+    recorder.save(state)
+    assert not recorder.advance(rows, {"val/accuracy": 0.5, "val/loss": float("nan")})
+    assert recorder.advance(rows, {"val/accuracy": 0.5, "val/loss": 3.0})
+    recorder.hold_best(state)
+    assert not recorder.advance(rows, {"val/accuracy": 0.5, "val/loss": 3.5})
+    recorder.save(state)
+    assert checkpoint.load_latest(recorder.folder / "checkpoints", print).progress["best"] == {
+        "step": 30,
+        "value": 0.5,
+        "loss": 3.0,
+    }
+    recorder.close()
 
 
-def test_best_steps_do_not_displace_regular_checkpoints(lane: Lane) -> None:
+def test_best_steps_do_not_displace_regular_checkpoints(recorder: Recorder) -> None:
     """keep: 2, and each regular save is preceded by a new best: both regular steps must stay."""
     state = {"params/w": np.zeros(2, np.float32)}
     for i in range(1, 5):
-        lane.advance(np.ones((9, 2)), {"val/accuracy": i / 10, "val/loss": 1.0})
-        lane.hold_best(state)
-        lane.advance(np.ones((1, 2)), None)
-        lane.save(state)
-        lane.prune()
-    kept = checkpoint.steps(lane.folder / "checkpoints")
+        recorder.advance(np.ones((9, 2)), {"val/accuracy": i / 10, "val/loss": 1.0})
+        recorder.hold_best(state)
+        recorder.advance(np.ones((1, 2)), None)
+        recorder.save(state)
+        recorder.prune()
+    kept = checkpoint.steps(recorder.folder / "checkpoints")
     assert {30, 40} <= set(kept)
     assert 39 in kept
-    lane.close()
+    recorder.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from PIL import Image
 
 from nnrun.race import draw
-from nnrun.race.trajectory import Path as Course
+from nnrun.race.trajectory import Trajectory
 from nnrun.surface.beale import beale
 
 SPEC = """
@@ -27,7 +26,7 @@ checkpoint: {every: 1 epoch, keep: 9}
 
 
 @pytest.fixture(scope="module")
-def folder(warm: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(warm: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
     place = tmp_path_factory.mktemp("race")
     (place / "spec.yaml").write_text(SPEC)
     assert warm("train", "spec.yaml", "--run-dir", "runs/small", "-q", folder=place).code == 0
@@ -35,7 +34,7 @@ def folder(warm: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def race(warm: Callable[..., Any], folder: Path) -> Callable[..., Any]:
+def race(warm: Callable[..., Any], folder: Trajectory) -> Callable[..., Any]:
     return lambda *arguments: warm("race", *arguments, folder=folder)
 
 
@@ -57,7 +56,7 @@ def test_adam_and_newton_on_the_saddle(race: Callable[..., Any]) -> None:
     }
 
 
-def test_the_table_and_the_picture(race: Callable[..., Any], folder: Path) -> None:
+def test_the_table_and_the_picture(race: Callable[..., Any], folder: Trajectory) -> None:
     done = race("{name: sgd, learning_rate: 0.01}", "--steps", "30", "-o", "race.png")
     assert done.code == 0
     assert re.search(r"learning_rate: 0\.01\}\s+0\.01\s+–\s+\d", done.out)
@@ -66,7 +65,7 @@ def test_the_table_and_the_picture(race: Callable[..., Any], folder: Path) -> No
         assert picture.size == (1100, 506)
 
 
-def test_the_plane_through_three_checkpoints(race: Callable[..., Any], folder: Path) -> None:
+def test_the_plane_through_three_checkpoints(race: Callable[..., Any], folder: Trajectory) -> None:
     """It begins at the loss that the first checkpoint has, and goes down."""
     done = race(
         "{name: sgd, learning_rate: 0.1}", "--run", "small", "--steps", "20", "--json", "-o", "plane.html"
@@ -80,7 +79,7 @@ def test_the_plane_through_three_checkpoints(race: Callable[..., Any], folder: P
     assert chosen.json["surface"] == "small, steps 7, 14, 21"
 
 
-def test_the_plane_passes_through_the_checkpoints(folder: Path) -> None:
+def test_the_plane_passes_through_the_checkpoints(folder: Trajectory) -> None:
     """At the last one it is the training loss with stored statistics, and the penalty, by hand."""
     import jax
     import jax.numpy as jnp
@@ -124,7 +123,7 @@ def test_the_plane_passes_through_the_checkpoints(folder: Path) -> None:
 def test_a_gif_plays_and_ends_where_the_paths_end() -> None:
     t = np.linspace(0, 1, 40)
     points = np.stack([1 + 2 * t, 1.5 - t], 1)
-    path = Course("straight", 0.1, points, 20 * (1 - t) + 1e-3, None)
+    path = Trajectory("straight", 0.1, points, 20 * (1 - t) + 1e-3, None)
     content = draw.draw(beale(), [path], "a line", ".gif", grid=20)
     with Image.open(io.BytesIO(content)) as picture:
         assert picture.n_frames == 40
@@ -164,7 +163,9 @@ def test_a_mistake_is_told_in_one_line(case: str, race: Callable[..., Any]) -> N
         assert part in done.err
 
 
-def test_a_run_with_few_checkpoints_is_refused(race: Callable[..., Any], warm: Any, folder: Path) -> None:
+def test_a_run_with_few_checkpoints_is_refused(
+    race: Callable[..., Any], warm: Any, folder: Trajectory
+) -> None:
     few = ["checkpoint.keep=2", "checkpoint.every=20 steps", "train.duration=14 steps"]
     assert warm("train", "spec.yaml", *few, "--run-dir", "runs/few", "-q", folder=folder).code == 0
     done = race("--run", "few")

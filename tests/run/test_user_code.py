@@ -115,7 +115,7 @@ def test_an_elementwise_optimizer_and_a_layer_in_a_list(home: Path, warm: Callab
     assert (done.code, done.err) == (0, "")
     assert done.json["metrics"]["best"]["test/accuracy"] > 0.9
     (folder,) = [max((home / "run/checkpoints").iterdir())]
-    memory = {name for name in load_file(folder / "arrays.safetensors") if name.startswith("memory/")}
+    memory = {name for name in load_file(folder / "arrays.safetensors") if name.startswith("opt_state/")}
     assert any(name.endswith("m/layer_1/kernel") for name in memory), memory
 
 

@@ -14,7 +14,7 @@ from nnrun.layer.dense import dense
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.model.mlp import mlp
 from nnrun.penalty.l2 import l2
-from nnrun.training.objective import Setting, make_objective
+from nnrun.training.objective import StepContext, make_objective
 from nnrun.types import Batch, Experiment, Objective
 
 EXAMPLES, PADDING = 11, 3
@@ -28,13 +28,13 @@ def double() -> Iterator[None]:
         yield
 
 
-def setting(model: Any, noise: Any = None, **changes: Any) -> tuple[Setting, Any]:
+def setting(model: Any, noise: Any = None, **changes: Any) -> tuple[StepContext, Any]:
     """A batch of 8 examples and 3 rows of padding, which hold rubbish."""
     rng = np.random.default_rng(0)
     x, y = jnp.asarray(rng.normal(size=(EXAMPLES, 5))), jnp.asarray(rng.integers(0, 4, EXAMPLES), jnp.int32)
     weight = jnp.asarray([1.0] * (EXAMPLES - PADDING) + [0.0] * PADDING)
     params, stats, _ = model.init(jax.random.key(1), (5,))
-    made = Setting(model, cross_entropy(), l2(0.3), stats, Batch(x, y, weight), noise)
+    made = StepContext(model, cross_entropy(), l2(0.3), stats, Batch(x, y, weight), noise)
     return made._replace(**changes), params
 
 

@@ -15,7 +15,7 @@ from nnrun.loss.squared_error import squared_error
 from nnrun.training.evaluate import Held, compile_evaluator
 from nnrun.training.feed import Feed
 from nnrun.training.programs import one_like, to_metrics
-from nnrun.training.sampled import is_noisy, sampled, settled
+from nnrun.training.sampled import is_noisy, sampled, without_noise
 from nnrun.types import Examples, Experiment, Layer
 
 pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
@@ -33,7 +33,7 @@ def shaken(params, stats, x, key, weight):
 SHAKEN = Layer(lambda key, shape: (jnp.ones(()), {}, shape), shaken)
 
 
-class Setting:
+class StepContext:
     """What `sampled` asks of an Experiment."""
 
     knobs: Any = None
@@ -53,7 +53,7 @@ def draws(x: Any, first: int) -> np.ndarray:
 
 
 def predicted(loss: Any, x: Any, first: int, unit: float = 1.0) -> Any:
-    predict: Any = sampled(Setting(loss, unit), SAMPLES)  # type: ignore[arg-type]
+    predict: Any = sampled(StepContext(loss, unit), SAMPLES)  # type: ignore[arg-type]
     return jax.jit(lambda x: predict(SHAKEN, jnp.array(2.0), {}, x, KEY, jnp.int32(first)))(x)
 
 
@@ -145,6 +145,6 @@ def test_what_is_noisy(experiment: Callable[..., Experiment]) -> None:
 
 def test_settled_is_the_model_without_noise():
     x = jnp.ones((2, 3))
-    outputs, beside = settled(SHAKEN, jnp.array(2.0), {}, x, KEY, jnp.int32(0))
+    outputs, beside = without_noise(SHAKEN, jnp.array(2.0), {}, x, KEY, jnp.int32(0))
     np.testing.assert_array_equal(outputs, 2 * x)
     assert beside == {}

@@ -36,9 +36,9 @@ def shares(key: Array, alpha: Array | float, per: Per, like: Array) -> Array:
     like   (n, ...) the examples, for their number and dtype
     """
     alpha = jnp.asarray(alpha, like.dtype)
-    some = jnp.where(alpha > 0, alpha, 1)  # a knob may be 0, where the distribution has no density
+    safe_alpha = jnp.where(alpha > 0, alpha, 1)  # a knob may be 0, where the distribution has no density
     number = 1 if per == "batch" else like.shape[0]
-    return jnp.where(alpha > 0, jax.random.beta(key, some, some, (number,), like.dtype), 1)
+    return jnp.where(alpha > 0, jax.random.beta(key, safe_alpha, safe_alpha, (number,), like.dtype), 1)
 
 
 def spread(a: Array, like: Array) -> Array:

@@ -30,7 +30,9 @@ def mixup(alpha: Rate = 1.0, per: Per = "batch") -> Augmentation:
         x = batch.x
         whom, how_much = jax.random.split(key)
         partner, share = partners(whom, batch.weight), spread(shares(how_much, alpha, per, x), x)
-        own = share.reshape(-1, *[1] * (x.ndim - 1))
-        return batch._replace(x=own * x + (1 - own) * x[partner], other=batch.y[partner], share=share)
+        share_by_example = share.reshape(-1, *[1] * (x.ndim - 1))
+        return batch._replace(
+            x=share_by_example * x + (1 - share_by_example) * x[partner], other=batch.y[partner], share=share
+        )
 
     return augment

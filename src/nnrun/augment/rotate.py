@@ -63,5 +63,5 @@ def _pixels(x: jax.Array, i: jax.Array, j: jax.Array) -> jax.Array:
     n, height, width, _ = x.shape
     within = (i >= 0) & (i < height) & (j >= 0) & (j < width)
     image = jnp.arange(n, dtype=jnp.int32)[:, None, None]
-    found = x.at[image, jnp.clip(i, 0, height - 1), jnp.clip(j, 0, width - 1)].get(mode="promise_in_bounds")
-    return jnp.where(within[..., None], found, 0)
+    values = x.at[image, jnp.clip(i, 0, height - 1), jnp.clip(j, 0, width - 1)].get(mode="promise_in_bounds")
+    return jnp.where(within[..., None], values, 0)

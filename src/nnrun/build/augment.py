@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from nnrun.errors import first_line
 from nnrun.catalog import Spec
 from nnrun.catalog.bound import WrongResultError
 from nnrun.catalog.user_code import is_user_name
@@ -35,17 +36,17 @@ def check_augment(spec: Spec, experiment: Experiment) -> None:
             )
         where = f"{block.name} on inputs of shape {batch.x.shape[1:]}"
         try:
-            found = jax.eval_shape(run, key, batch)
+            augmented = jax.eval_shape(run, key, batch)
         except WrongResultError:
             raise
         except (ValueError, TypeError) as error:
-            raise spec.fail(path, f"{where}: {str(error).strip().partition(chr(10))[0]}") from error
-        if _looks(found) != _looks(batch):
+            raise spec.fail(path, f"{where}: {first_line(error)}") from error
+        if _looks(augmented) != _looks(batch):
             message = (
                 f"{where} does not return the batch with inputs, targets and weights of the shapes and types"
             )
             raise spec.fail(path, f"{message} that it got; write batch._replace(x=...)")
-        batch = found
+        batch = augmented
 
 
 def is_augmented(experiment: Experiment) -> bool:

@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nnrun import machine
 from nnrun.build.augment import is_augmented
 from nnrun.catalog import Spec
 from nnrun.catalog.bound import Bound
 from nnrun.duration import Clock, Duration
-from nnrun.errors import MachineError, one_line
+from nnrun.errors import MachineError, first_line, one_line
 from nnrun.build.optimizer import MisfitError
 from nnrun.optimizer._paths import name_of
 from nnrun.spec.schema import nearest
@@ -45,7 +46,7 @@ def checked(spec: Spec, path: tuple[str | int, ...], function: Callable[[], Resu
     except MisfitError as error:
         raise spec.fail(error.path, str(error)) from None
     except ValueError as error:
-        raise spec.fail(path, str(error).strip().partition("\n")[0]) from error
+        raise spec.fail(path, first_line(error)) from error
 
 
 def check_durations(spec: Spec, clock: Clock) -> None:
@@ -71,16 +72,16 @@ def check_method(spec: Spec, experiment: Experiment) -> State:
     state = checked(spec, ("optimizer",), lambda: one_like(experiment))
     names = [name_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(state.params)]
     _check_patterns(spec, spec.optimizer, names, ("optimizer",))
-    if any(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in jax.tree.leaves(state.memory)):
+    if any(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in jax.tree.leaves(state.opt_state)):
         message = (
             f"{spec.optimizer.name} remembers a random key, which a checkpoint cannot hold; write another one"
         )
         raise spec.fail(("optimizer", "name"), message)
     step = jnp.zeros((), jnp.int32)
-    reaction = experiment.schedule(experiment.knobs).init()
-    if experiment.rate(experiment.knobs, reaction, step) is None:
+    schedule_state = experiment.schedule(experiment.knobs).init()
+    if experiment.rate(experiment.knobs, schedule_state, step) is None:
         _check_no_schedule(spec)
-    if experiment.method(experiment.knobs, reaction, step).exact:
+    if experiment.method(experiment.knobs, schedule_state, step).exact:
         _check_exact(spec, experiment)
     return state
 
@@ -148,7 +149,7 @@ def check_model(spec: Spec, experiment: Experiment, outputs: int) -> None:
     try:
         y = jax.eval_shape(run, batch)
     except (ValueError, TypeError) as error:
-        message = str(error).strip().partition("\n")[0]
+        message = first_line(error)
         raise spec.fail(
             ("model",), f"{spec.model.name} on inputs of shape {x.shape[1:]}: {message}"
         ) from error
@@ -166,7 +167,7 @@ def check_memory(experiment: Experiment, like: State) -> None:
     state = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
     parts = experiment.dataset.train, experiment.dataset.val, experiment.dataset.test
     data = sum(part.y.nbytes + (part.x.nbytes if isinstance(part.x, np.ndarray) else 0) for part in parts)
-    readers = min(len(experiment.plan.seeds), os.cpu_count() or 1)
+    readers = min(len(experiment.plan.seeds), len(machine.cores()))
     data += readers * block_bytes(experiment.dataset.train, experiment.plan.batch_size)
     needed = data + 3 * state * len(experiment.plan.seeds)
     free = free_memory()

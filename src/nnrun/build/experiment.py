@@ -66,11 +66,11 @@ def _dataset(spec: Spec) -> Dataset:
 def _build(spec: Spec, dataset: Dataset) -> Experiment:
     loss = _loss(spec, dataset, bound.knobs(spec.loss))
     if loss.classifies != bool(dataset.classes):
-        other = "squared_error" if loss.classifies else "cross_entropy"
+        fitting = "squared_error" if loss.classifies else "cross_entropy"
         what = "numbers" if loss.classifies else "labels"
         raise spec.fail(
             ("loss",),
-            f"{spec.loss.name} does not fit: the targets of {spec.data.name} are {what}; write loss: {{name: {other}}}",
+            f"{spec.loss.name} does not fit: the targets of {spec.data.name} are {what}; write loss: {{name: {fitting}}}",
         )
     plan = make_plan(spec, dataset, loss)
     clock = Clock(plan.batch_size, plan.steps_per_epoch, plan.steps)
@@ -78,20 +78,20 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
     outputs = len(dataset.classes) or 1
     model, model_knobs = make_model(spec, clock, outputs)
 
-    def factor(knobs: Tree, reaction: Tree, step: jax.Array) -> jax.Array:
-        return _schedule(spec, knobs, clock).factor(reaction, step)
+    def factor(knobs: Tree, schedule_state: Tree, step: jax.Array) -> jax.Array:
+        return _schedule(spec, knobs, clock).factor(schedule_state, step)
 
-    def rate(knobs: Tree, reaction: Tree, step: jax.Array) -> jax.Array | None:
+    def rate(knobs: Tree, schedule_state: Tree, step: jax.Array) -> jax.Array | None:
         base = learning_rate(spec.optimizer, knobs["optimizer"])
-        return None if base is None else jnp.asarray(base * factor(knobs, reaction, step), float)
+        return None if base is None else jnp.asarray(base * factor(knobs, schedule_state, step), float)
 
     experiment = Experiment(
         model=lambda knobs: model(knobs["model"]),
         loss=lambda knobs: _loss(spec, dataset, knobs["loss"]),
         penalty=lambda knobs: _penalty(spec, knobs["penalty"], clock),
         schedule=lambda knobs: _schedule(spec, knobs, clock),
-        method=lambda knobs, reaction, step: make_method(
-            spec.optimizer, knobs["optimizer"], factor(knobs, reaction, step), clock
+        method=lambda knobs, schedule_state, step: make_method(
+            spec.optimizer, knobs["optimizer"], factor(knobs, schedule_state, step), clock
         ),
         rate=rate,
         averages=lambda knobs: _averages(spec, knobs["average"], clock),
@@ -120,7 +120,7 @@ def knobs_of(spec: Spec, model_knobs: Tree | None = None) -> Tree:
     return {
         "model": bound.knobs(spec.model) if model_knobs is None else model_knobs,
         **{key: bound.knobs(getattr(spec, key)) for key in ("loss", "optimizer", "schedule")},
-        **{key: [bound.knobs(one) for one in getattr(spec, key)] for key in spec.document.lists},
+        **{key: [bound.knobs(block) for block in getattr(spec, key)] for key in spec.document.lists},
     }
 
 
@@ -134,7 +134,7 @@ def structure_of(spec: Spec) -> dict[str, Any]:
     return {
         **{key: bound.structure(getattr(spec, key)) for key in ("data", "loss", "optimizer", "schedule")},
         "model": bound.structure(spec.model, fixed=user_code.is_user_name(spec.model.name)),
-        **{key: [bound.structure(one) for one in getattr(spec, key)] for key in spec.document.lists},
+        **{key: [bound.structure(block) for block in getattr(spec, key)] for key in spec.document.lists},
         "train": train,
         "checkpoint": {key: str(value) for key, value in spec.checkpoint},
         "folder": str(spec.document.folder),
@@ -156,7 +156,7 @@ def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
         **{
             key: bound.plain(getattr(spec, key)) for key in ("data", "model", "loss", "optimizer", "schedule")
         },
-        **{key: [bound.plain(one) for one in getattr(spec, key)] for key in spec.document.lists},
+        **{key: [bound.plain(block) for block in getattr(spec, key)] for key in spec.document.lists},
         "train": train,
         "checkpoint": {**section(spec.checkpoint), "best": plan.judge},
     }
@@ -185,11 +185,11 @@ def _with_cycles(spec: Spec, plan: Plan, clock: Clock) -> Plan:
     if spec.checkpoint.keep != "cycle_ends":
         return plan
     warmup = spec.schedule.common["warmup"].steps(clock)
-    made = _made_schedule(spec, bound.knobs(spec.schedule), clock, warmup)
-    if not isinstance(made, Cycles):
+    schedule = _made_schedule(spec, bound.knobs(spec.schedule), clock, warmup)
+    if not isinstance(schedule, Cycles):
         remedy = "write schedule: {name: cosine_restarts, period: 20%}, or a number"
         raise spec.fail(("checkpoint", "keep"), f"{spec.schedule.name} has no cycles; {remedy}")
-    return plan._replace(kept=tuple(warmup + end for end in made.ends))
+    return plan._replace(kept=tuple(warmup + end for end in schedule.ends))
 
 
 def _penalty(spec: Spec, knobs: list[Tree], clock: Clock) -> Callable[[Tree], jax.Array]:
@@ -210,12 +210,12 @@ def _averages(spec: Spec, knobs: list[Tree], clock: Clock) -> dict[str, Average]
 def _schedule(spec: Spec, knobs: Tree, clock: Clock) -> Reactive:
     """The schedule of a spec behind its warm-up; one that has a fixed course remembers nothing."""
     warmup = spec.schedule.common["warmup"].steps(clock)
-    made = _made_schedule(spec, knobs["schedule"], clock, warmup)
-    if isinstance(made, Reactive):
-        return made._replace(
-            factor=lambda memory, step: warmed_up(lambda s: made.factor(memory, s), warmup)(step)
+    schedule = _made_schedule(spec, knobs["schedule"], clock, warmup)
+    if isinstance(schedule, Reactive):
+        return schedule._replace(
+            factor=lambda memory, step: warmed_up(lambda s: schedule.factor(memory, s), warmup)(step)
         )
-    fixed = warmed_up(made, warmup)
+    fixed = warmed_up(schedule, warmup)
     return Reactive(lambda: (), lambda memory, step: fixed(step))
 
 

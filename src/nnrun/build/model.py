@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from nnrun.errors import first_line
 from nnrun.catalog import Spec, bound, user_code
 from nnrun.catalog.bound import WrongResultError
 from nnrun.duration import Clock
@@ -36,15 +37,15 @@ def make_model(spec: Spec, clock: Clock, outputs: int) -> tuple[Callable[[Tree],
 
 def _library(spec: Spec, make: Callable[[Tree, jax.Array], Any]) -> str | None:
     """The library of what the user's function returns, found out without computing anything; None: a Layer."""
-    found: list[str | None] = []
+    libraries: list[str | None] = []
     try:
-        jax.eval_shape(lambda key: found.append(_foreign.library_of(make({}, key))), jax.random.key(0))
+        jax.eval_shape(lambda key: libraries.append(_foreign.library_of(make({}, key))), jax.random.key(0))
     except WrongResultError:
         raise
     except (ValueError, TypeError) as error:
-        message = str(error).strip().partition("\n")[0]
+        message = first_line(error)
         raise spec.fail(("model",), f"{spec.model.name}: {message}") from error
     takes_key = "key" in inspect.signature(spec.model.function).parameters
-    if wrong := _foreign.asks_for_key(found[0], takes_key):
+    if wrong := _foreign.asks_for_key(libraries[0], takes_key):
         raise spec.fail(("model",), f"{spec.model.name} {wrong}")
-    return found[0]
+    return libraries[0]

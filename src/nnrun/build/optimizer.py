@@ -32,28 +32,28 @@ def learning_rate(block: Bound, knobs: Tree) -> Any:
     """
     if block.options.get("learning_rate") is not None:
         return knobs.get("learning_rate", block.options["learning_rate"])
-    found = (learning_rate(inner, knobs[key]) for key, inner in _inner(block).items())
-    return next((rate for rate in found if rate is not None), None)
+    rates = (learning_rate(inner, knobs[key]) for key, inner in _inner(block).items())
+    return next((rate for rate in rates if rate is not None), None)
 
 
 def make_method(block: Bound, knobs: Tree, factor: jax.Array, clock: Clock) -> Method:
     """The Method of a block, its learning rates times `factor`.  Raises MisfitError."""
-    made = _make(block, knobs, factor, clock, ("optimizer",))
-    return made if isinstance(made, Method) else first_order(made)
+    optimizer = _make(block, knobs, factor, clock, ("optimizer",))
+    return optimizer if isinstance(optimizer, Method) else first_order(optimizer)
 
 
 def _make(
     block: Bound, knobs: Tree, factor: jax.Array, clock: Clock, path: tuple[str, ...]
 ) -> Method | optax.GradientTransformation:
-    own, inner = dict(knobs), _inner(block)
+    knobs_of_block, inner = dict(knobs), _inner(block)
     if block.options.get("learning_rate") is not None:
-        own["learning_rate"] = learning_rate(block, knobs) * factor
-    made_inner = {key: _transform(one, knobs[key], factor, clock, (*path, key)) for key, one in inner.items()}
+        knobs_of_block["learning_rate"] = learning_rate(block, knobs) * factor
+    transforms = {key: _transform(block_inside, knobs[key], factor, clock, (*path, key)) for key, block_inside in inner.items()}
     outer = block._replace(options={key: v for key, v in block.options.items() if key not in inner})
-    optimizer = bound.call(outer, own, clock, **made_inner)
-    common = {key: own.get(key, value) for key, value in block.common.items()}
+    optimizer = bound.call(outer, knobs_of_block, clock, **transforms)
+    common = {key: knobs_of_block.get(key, value) for key, value in block.common.items()}
     if not isinstance(optimizer, Method):
-        rate = learning_rate(block, {**knobs, **own})
+        rate = learning_rate(block, {**knobs, **knobs_of_block})
         return with_common(optimizer, 0.0 if rate is None else rate, **common)
     if wrong := [key for key, value in block.common.items() if value]:
         where = f"write it inside {next(iter(inner))}" if inner else "leave it out"
@@ -65,11 +65,11 @@ def _make(
 def _transform(
     block: Bound, knobs: Tree, factor: jax.Array, clock: Clock, path: tuple[str, ...]
 ) -> optax.GradientTransformation:
-    made = _make(block, knobs, factor, clock, path)
-    if isinstance(made, Method):
+    transform = _make(block, knobs, factor, clock, path)
+    if isinstance(transform, Method):
         message = f"{block.name} makes its own steps, so nothing can be wrapped around it; write another one"
         raise MisfitError((*path, "name"), message)
-    return made
+    return transform
 
 
 def _inner(block: Bound) -> dict[str, Bound]:

@@ -36,10 +36,10 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
         )
     every, early = spec.checkpoint.every, spec.train.early_stopping
     judge = validation_metric(spec, dataset, loss, spec.checkpoint.best, ("checkpoint", "best"))
-    wanted = early and validation_metric(
+    patience_metric = early and validation_metric(
         spec, dataset, loss, early.metric or judge, ("train", "early_stopping", "metric")
     )
-    if early and wanted is None:
+    if early and patience_metric is None:
         raise spec.fail(("train", "early_stopping"), "needs a validation part; write data.validation: 0.1")
     return Plan(
         seeds=tuple(range(spec.train.seed, spec.train.seed + spec.train.seeds)),
@@ -57,9 +57,9 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
         patience=0
         if early is None
         else _at_least_one(spec, ("train", "early_stopping", "patience"), early.patience, clock),
-        patience_metric=wanted,
+        patience_metric=patience_metric,
         min_delta=0.0 if early is None else early.min_delta,
-        rising=tuple(f"{prefix}/{name}" for prefix in _prefixes(spec) for name in loss.rising),
+        rising=loss.rising,
         reacts_to=None,
         accumulate=_accumulate(spec, batch),
         bootstrap=spec.data.common["bootstrap"],

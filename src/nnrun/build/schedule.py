@@ -26,10 +26,10 @@ def factors(text: str, folder: Path, clock: Clock, count: int) -> np.ndarray:
     block = catalog.bind_one("schedule", text, folder)
     warmup = block.common["warmup"].steps(clock)
     try:
-        made = bound.call(block, bound.knobs(block), clock, total=max(1, clock.total - warmup))
+        schedule = bound.call(block, bound.knobs(block), clock, total=max(1, clock.total - warmup))
     except (ValueError, bound.WrongResultError) as error:
         raise SpecError(f"{one_line(text, 60)}: {error}") from None
-    if isinstance(made, Reactive):
+    if isinstance(schedule, Reactive):
         raise SpecError(f"{block.name}: its course depends on what evaluations find; there is none to plot")
     steps = jnp.linspace(0, clock.total - 1, count).round().astype(jnp.int32)
-    return np.asarray(jax.vmap(warmed_up(made, warmup))(steps))
+    return np.asarray(jax.vmap(warmed_up(schedule, warmup))(steps))

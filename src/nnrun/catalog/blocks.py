@@ -21,7 +21,7 @@ from nnrun.catalog import bound, user_code
 from nnrun.catalog.bound import Bound
 from nnrun.catalog.checked import Spec
 from nnrun.catalog.listing import KINDS, SUPPLIED, details, entries, names, parameters, required, summary
-from nnrun.errors import SpecError, one_line
+from nnrun.errors import SpecError, first_line, one_line
 from nnrun.spec import schema
 from nnrun.spec.problem import Path, Place, Problem, place_of, refusal
 
@@ -56,13 +56,13 @@ def find(kind: str, name: str, folder: FileSystemPath | None = None) -> Callable
 
 def check_names(document: spec.Document) -> None:
     """Raises SpecError with all problems that can be seen without importing an entry, hence without jax."""
-    found = list(document.problems)
+    problems = list(document.problems)
     for key, block in document.blocks.items():
-        found += _check_names(key, block, (key,), document.places)
+        problems += _check_names(key, block, (key,), document.places)
     for key, blocks in document.lists.items():
         for path, block in blocks:
-            found += _check_names(key, block, path, document.places)
-    _stop(found, document)
+            problems += _check_names(key, block, path, document.places)
+    _stop(problems, document)
 
 
 def bind(document: spec.Document) -> Spec:
@@ -71,13 +71,15 @@ def bind(document: spec.Document) -> Spec:
     Raises SpecError with all problems found: first those of `check_names`, then the values of the options.
     """
     check_names(document)
-    found: list[Problem] = []
-    bound_blocks = {key: _bind(key, block, (key,), document, found) for key, block in document.blocks.items()}
+    problems: list[Problem] = []
+    bound_blocks = {
+        key: _bind(key, block, (key,), document, problems) for key, block in document.blocks.items()
+    }
     lists = {
-        key: [_bind(key, block, path, document, found) for path, block in several]
+        key: [_bind(key, block, path, document, problems) for path, block in several]
         for key, several in document.lists.items()
     }
-    _stop(found, document)
+    _stop(problems, document)
     blocks = {key: block for key, block in bound_blocks.items() if block is not None}
     return Spec(
         name=document.name,
@@ -106,17 +108,17 @@ def bind_one(kind: str, text: str, folder: FileSystemPath) -> Bound:
 def bind_block(kind: str, block: Any, path: Path, places: dict[Path, Place], folder: FileSystemPath) -> Bound:
     """A block of plain data that stands at `path` of some file.  Raises SpecError."""
     document = spec.Document("", {}, {}, {}, places, [], folder, "")
-    found: list[Problem] = []
-    made = _bind(kind, block, path, document, found)
-    _stop(found, document)
-    if made is None:
+    problems: list[Problem] = []
+    block_bound = _bind(kind, block, path, document, problems)
+    _stop(problems, document)
+    if block_bound is None:
         raise SpecError(f"{one_line(block, 60)}: not a block; write a name or {{name: ...}}")
-    return made
+    return block_bound
 
 
-def _stop(found: list[Problem], document: spec.Document) -> None:
-    if found:
-        raise refusal(found, document.places)
+def _stop(problems: list[Problem], document: spec.Document) -> None:
+    if problems:
+        raise refusal(problems, document.places)
 
 
 def _no_such(kind: str, name: str) -> str:
@@ -148,21 +150,23 @@ def _check_keys(kind: str, block: dict[str, Any], path: Path, places: dict[Path,
     name = block["name"]
     common = schema.keys(spec.COMMON[kind]) if _has_common(kind, path) else ()
     known = [*parameters(kind, name), *common]
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for key in block:
         if key in SUPPLIED.get(kind, ()):
-            found.append(Problem(place_of((*path, key), places), (*path, key), "nnrun sets this; remove it"))
+            problems.append(
+                Problem(place_of((*path, key), places), (*path, key), "nnrun sets this; remove it")
+            )
         elif key not in ("name", *known):
             message = f"unknown key; {schema.nearest(key, known)}"
-            found.append(Problem(place_of((*path, key), places), (*path, key), message))
+            problems.append(Problem(place_of((*path, key), places), (*path, key), message))
     for key, inner in entries(kind, name).items():
         value = block.get(key)
         if isinstance(value, list):
             for i, item in enumerate(value):
-                found += _check_names(inner, item, (*path, key, i), places)
+                problems += _check_names(inner, item, (*path, key, i), places)
         elif value is not None:
-            found += _check_names(inner, value, (*path, key), places)
-    return found
+            problems += _check_names(inner, value, (*path, key), places)
+    return problems
 
 
 def _has_common(kind: str, path: Path) -> bool:
@@ -170,33 +174,35 @@ def _has_common(kind: str, path: Path) -> bool:
     return kind in spec.COMMON and (len(path) == 1 or kind == "optimizer")
 
 
-def _bind(kind: str, block: Any, path: Path, document: spec.Document, found: list[Problem]) -> Bound | None:
-    """The block bound to its function, or None with the reasons appended to `found`."""
+def _bind(
+    kind: str, block: Any, path: Path, document: spec.Document, problems: list[Problem]
+) -> Bound | None:
+    """The block bound to its function, or None with the reasons appended to `problems`."""
     places = document.places
     wrong = _check_names(kind, block, path, places)  # news only for blocks inside the user's own
     if wrong:
-        found += wrong
+        problems += wrong
         return None
     block = {"name": block} if isinstance(block, str) else block
     try:
         function, model = _resolve(kind, block["name"], document.folder)
     except LookupError as error:
-        found.append(Problem(place_of((*path, "name"), places), (*path, "name"), str(error.args[0])))
+        problems.append(Problem(place_of((*path, "name"), places), (*path, "name"), str(error.args[0])))
         return None
-    own = {key: value for key, value in block.items() if key != "name"}
+    options_written = {key: value for key, value in block.items() if key != "name"}
     common: dict[str, Any] = {}
     if _has_common(kind, path):
         shared = set(schema.keys(spec.COMMON[kind])) - set(schema.keys(model))
-        written = {key: own.pop(key) for key in shared & set(own)}
+        written = {key: options_written.pop(key) for key in shared & set(options_written)}
         common_values, wrong = schema.check(spec.COMMON[kind], written, path, places)
         values = schema.values(common_values) if common_values else {}
         common = {key: value for key, value in values.items() if key in shared}
-    checked, problems = schema.check(model, own, path, places)
-    found += wrong + problems
+    checked, mistakes = schema.check(model, options_written, path, places)
+    problems += wrong + mistakes
     if checked is None or wrong:
         return None
     options = {
-        key: _arrived(value, key, function, path, document, found)
+        key: _arrived(value, key, function, path, document, problems)
         for key, value in schema.values(checked).items()
     }
     return Bound(kind, block["name"], function, options, common)
@@ -210,14 +216,14 @@ def _resolve(kind: str, name: str, folder: FileSystemPath) -> tuple[Callable, ty
     except Exception as error:
         if not user_code.is_user_name(name):
             raise
-        reason = str(error).partition("\n")[0]  # pydantic goes on with advice to programmers
+        reason = first_line(error)
         raise LookupError(
             f"{one_line(name, 60)} cannot be used: {one_line(reason, 160)}; mend its signature"
         ) from error
 
 
 def _arrived(
-    value: Any, key: str, function: Callable, path: Path, document: spec.Document, found: list[Problem]
+    value: Any, key: str, function: Callable, path: Path, document: spec.Document, problems: list[Problem]
 ) -> Any:
     """An option as the function receives it: blocks bound, paths absolute."""
     hint = bound.hints(function)[key]
@@ -229,5 +235,5 @@ def _arrived(
     if entry is None:
         return value
     if isinstance(value, list) and bound.holds_list(hint):
-        return [_bind(entry, item, (*path, key, i), document, found) for i, item in enumerate(value)]
-    return _bind(entry, value, (*path, key), document, found)
+        return [_bind(entry, item, (*path, key, i), document, problems) for i, item in enumerate(value)]
+    return _bind(entry, value, (*path, key), document, problems)

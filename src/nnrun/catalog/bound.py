@@ -81,17 +81,17 @@ def _is_knob(hint: Any, value: Any) -> bool:
 def knobs(bound: Bound) -> dict[str, Any]:
     """The knobs of a block and of the blocks inside it: {option: number or nested knobs}."""
     types = hints(bound.function)
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, value in bound.options.items():
         if isinstance(value, Bound):
-            found[key] = knobs(value)
+            result[key] = knobs(value)
         elif isinstance(value, list) and value and isinstance(value[0], Bound):
-            found[key] = [knobs(item) for item in value]
+            result[key] = [knobs(item) for item in value]
         elif isinstance(value, (int, float)) and _is_knob(types[key], value):
-            found[key] = float(value)
+            result[key] = float(value)
     if bound.kind == "optimizer":  # the common keys of data and schedule are structure
-        found |= {k: v for k, v in bound.common.items() if isinstance(v, float) and not is_off(v)}
-    return found
+        result |= {k: v for k, v in bound.common.items() if isinstance(v, float) and not is_off(v)}
+    return result
 
 
 class WrongResultError(TypeError):
@@ -145,8 +145,8 @@ def invoke(bound: Bound, knobs: dict[str, Any], clock: Clock, **supplied: Any) -
             options[key] = value.steps(clock)
         else:
             options[key] = knobs.get(key, value)
-    wanted = inspect.signature(bound.function).parameters
-    filled = {key: value for key, value in supplied.items() if key in wanted and key not in options}
+    parameters = inspect.signature(bound.function).parameters
+    filled = {key: value for key, value in supplied.items() if key in parameters and key not in options}
     return bound.function(**options, **filled)
 
 

@@ -26,8 +26,8 @@ class Spec(NamedTuple):
     augment: list[Bound]
     penalty: list[Bound]
     average: list[Bound]
-    train: spec.Train
-    checkpoint: spec.Checkpoint
+    train: spec.TrainSection
+    checkpoint: spec.CheckpointSection
     document: spec.Document
 
     def fail(self, path: Path, message: str) -> SpecError:
@@ -38,8 +38,8 @@ class Spec(NamedTuple):
 def user_names(spec: Spec) -> set[str]:
     """The names `module:function` in a spec, those of inner blocks included."""
     outer = [getattr(spec, key) for key in spec.document.blocks] + spec.augment + spec.penalty + spec.average
-    blocks = [one for block in outer for one in bound.walk(block)]
-    return {one.name for one in blocks if user_code.is_user_name(one.name)}
+    blocks = [inner for block in outer for inner in bound.walk(block)]
+    return {block.name for block in blocks if user_code.is_user_name(block.name)}
 
 
 def user_files(spec: Spec) -> list[FileSystemPath]:

@@ -51,12 +51,12 @@ def json_schema() -> _Json:
         about = {"description": _ABOUT.get(kind, kind)}
         properties[kind] = about | (_with_default(kind, default) if default else {"$ref": f"#/$defs/{kind}"})
     for kind in spec.LISTS:
-        one = {"$ref": f"#/$defs/{kind}"}
-        several = [one, {"type": "array", "items": one}, {"type": "null"}]
+        block = {"$ref": f"#/$defs/{kind}"}
+        several = [block, {"type": "array", "items": block}, {"type": "null"}]
         properties[kind] = {"anyOf": several, "description": _ABOUT.get(kind, kind)}
     for section, model in spec.SECTIONS.items():
-        own = _model(model, definitions)
-        properties[section] = own if own.get("required") else {"anyOf": [own, {"type": "null"}]}
+        fields = _model(model, definitions)
+        properties[section] = fields if fields.get("required") else {"anyOf": [fields, {"type": "null"}]}
         properties[section]["description"] = _first_line(model.__doc__)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -94,7 +94,7 @@ def _kind(kind: str, common: type[BaseModel] | None) -> _Json:
     """The blocks of a kind: one for each entry, its name alone where that is enough, the user's own code."""
     blocks = {name: _entry(kind, name, common) for name in listing.names(kind)}
     alone = [name for name, block in blocks.items() if block["required"] == ["name"]]
-    own: _Json = {
+    user_block: _Json = {
         "title": "module:function",
         "description": "a function of your own, in a file beside the spec",
         "type": "object",
@@ -102,29 +102,29 @@ def _kind(kind: str, common: type[BaseModel] | None) -> _Json:
         "required": ["name"],
     }
     names = [{"enum": alone}] if alone else []
-    return {"anyOf": [*names, {"type": "string", "pattern": _USER_NAME}, *blocks.values(), own]}
+    return {"anyOf": [*names, {"type": "string", "pattern": _USER_NAME}, *blocks.values(), user_block]}
 
 
 def _entry(kind: str, name: str, common: type[BaseModel] | None) -> _Json:
     supplied = listing.SUPPLIED.get(kind, frozenset())
-    own = _model(schema.options_model(catalog.find(kind, name), supplied), {})
+    options = _model(schema.options_model(catalog.find(kind, name), supplied), {})
     shared = _model(common, {})["properties"] if common else {}
     return {
         "title": name,
         "description": listing.summary(kind, name),
         "type": "object",
-        "properties": {"name": {"const": name}, **shared, **own["properties"]},
-        "required": ["name", *own.get("required", ())],
+        "properties": {"name": {"const": name}, **shared, **options["properties"]},
+        "required": ["name", *options.get("required", ())],
         "additionalProperties": False,
     }
 
 
 def _model(model: type[BaseModel], definitions: _Json) -> _Json:
     """A pydantic model's schema; the models inside it go to `definitions`."""
-    made = model.model_json_schema(ref_template=_DEFS + "{model}", schema_generator=_Generator)
-    found = _with_references(made)
-    definitions |= found.pop("$defs", {})
-    return {"properties": {}, **found}
+    raw = model.model_json_schema(ref_template=_DEFS + "{model}", schema_generator=_Generator)
+    result = _with_references(raw)
+    definitions |= result.pop("$defs", {})
+    return {"properties": {}, **result}
 
 
 class _Generator(GenerateJsonSchema):
@@ -134,9 +134,9 @@ class _Generator(GenerateJsonSchema):
         return False  # `Learning Rate` beside learning_rate tells nothing
 
     def generate_inner(self, schema: Any) -> _Json:
-        found = super().generate_inner(schema)
-        kind = str(found.get("$ref", "")).removeprefix(_DEFS)
-        return {_ENTRY: kind} if kind in listing.SPEC_KINDS else found
+        inner = super().generate_inner(schema)
+        kind = str(inner.get("$ref", "")).removeprefix(_DEFS)
+        return {_ENTRY: kind} if kind in listing.SPEC_KINDS else inner
 
 
 def _with_references(value: Any) -> Any:

@@ -46,17 +46,17 @@ def details(kind: str, name: str) -> str:
     arguments = source.args.args + source.args.kwonlyargs
     defaults = [None] * (len(source.args.args) - len(source.args.defaults)) + list(source.args.defaults)
     rows = [
-        f"  {one.arg}: {ast.unparse(one.annotation) if one.annotation else 'Any'}"
+        f"  {argument.arg}: {ast.unparse(argument.annotation) if argument.annotation else 'Any'}"
         + (f" = {ast.unparse(default)}" if default is not None else "")
-        for one, default in zip(arguments, [*defaults, *source.args.kw_defaults], strict=True)
-        if one.arg not in SUPPLIED.get(kind, ())
+        for argument, default in zip(arguments, [*defaults, *source.args.kw_defaults], strict=True)
+        if argument.arg not in SUPPLIED.get(kind, ())
     ]
     return "\n".join([f"{kind}: {name}", *rows, "", ast.get_docstring(source) or ""])
 
 
 def parameters(kind: str, name: str) -> list[str]:
     """The names of an entry's options, without those that nnrun supplies."""
-    return [one.arg for one in _arguments(kind, name) if one.arg not in SUPPLIED.get(kind, ())]
+    return [argument.arg for argument in _arguments(kind, name) if argument.arg not in SUPPLIED.get(kind, ())]
 
 
 def required(kind: str, name: str) -> list[str]:
@@ -64,11 +64,11 @@ def required(kind: str, name: str) -> list[str]:
     arguments = _source(kind, name).args
     positional = arguments.args[: len(arguments.args) - len(arguments.defaults)]
     alone = [
-        one
-        for one, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        argument
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
         if default is None
     ]
-    return [one.arg for one in [*positional, *alone] if one.arg not in SUPPLIED.get(kind, ())]
+    return [argument.arg for argument in [*positional, *alone] if argument.arg not in SUPPLIED.get(kind, ())]
 
 
 def entries(kind: str, name: str) -> dict[str, str]:
@@ -80,15 +80,15 @@ def entries(kind: str, name: str) -> dict[str, str]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    found: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for argument in _arguments(kind, name):
         nodes = list(ast.walk(argument.annotation)) if argument.annotation else []
         named = [aliases[node.id] for node in nodes if isinstance(node, ast.Name) and node.id in aliases]
         for node in [*nodes, *(inner for alias in named for inner in ast.walk(alias))]:
             match node:
                 case ast.Call(func=ast.Name(id="Entry" | "EntryMark"), args=[ast.Constant(value=str(inner))]):
-                    found[argument.arg] = inner
-    return found
+                    kinds[argument.arg] = inner
+    return kinds
 
 
 def _arguments(kind: str, name: str) -> list[ast.arg]:

@@ -47,8 +47,12 @@ def find(name: str, folder: Path) -> Callable:
     if module_name.partition(".")[0] == "optax" and callable(function):
         return from_optax(function)
     if not callable(function):
-        own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise LookupError(f"{module_name} has no function {function_name}; {nearest(function_name, own)}")
+        functions = [
+            key for key, value in vars(module).items() if callable(value) and not key.startswith("_")
+        ]
+        raise LookupError(
+            f"{module_name} has no function {function_name}; {nearest(function_name, functions)}"
+        )
     return function
 
 
@@ -70,8 +74,8 @@ def _imported(name: str, folder: Path) -> ModuleType:
             return importlib.import_module(name) if file is None else _import_file(name, file)
     except (Exception, SystemExit) as error:  # a module can raise anything; SystemExit is a script's ending
         if file is None and isinstance(error, ModuleNotFoundError) and name.startswith(error.name or " "):
-            wanted = name.replace(".", "/") + ".py"
-            message = f"there is no file {wanted} beside the spec and no package {name}; check the spelling"
+            expected = name.replace(".", "/") + ".py"
+            message = f"there is no file {expected} beside the spec and no package {name}; check the spelling"
             raise LookupError(message) from None
         where = _line(error, file)
         what = f"{type(error).__name__}: {one_line(error, 160)}"
@@ -113,13 +117,13 @@ def _import_file(name: str, file: Path) -> ModuleType:
     if private in sys.modules:
         return sys.modules[private]
     inside = [str(file.parent)] if file.name == "__init__.py" else None
-    found = importlib.util.spec_from_file_location(private, file, submodule_search_locations=inside)
-    if found is None or found.loader is None:
+    location = importlib.util.spec_from_file_location(private, file, submodule_search_locations=inside)
+    if location is None or location.loader is None:
         raise ImportError(f"{file} cannot be imported")
-    module = importlib.util.module_from_spec(found)
+    module = importlib.util.module_from_spec(location)
     sys.modules[private] = module
     try:
-        found.loader.exec_module(module)
+        location.loader.exec_module(module)
     except BaseException:
         del sys.modules[private]
         raise

@@ -42,12 +42,12 @@ def list_(
         shared = [f"\nEvery block of this kind has also: {', '.join(common)}"] if common else []
         return console.show(catalog.details(kind, name), *shared)
     kinds = [kind] if kind else list(catalog.KINDS)
-    found = {k: {name: catalog.summary(k, name) for name in catalog.names(k)} for k in kinds}
+    entries = {k: {name: catalog.summary(k, name) for name in catalog.names(k)} for k in kinds}
     if as_json:
-        return console.print_json(found)
+        return console.print_json(entries)
     from nnrun.report import catalogue
 
-    return console.show(catalogue.table(found))
+    return console.show(catalogue.table(entries))
 
 
 def _plot(kind: str | None, name: str | None) -> str:

@@ -40,14 +40,14 @@ def compare(
     entries = [_entry(name, folder) for name, folder in _named(list(_folders(runs, runs_root)))]
     if len(entries) < 2:
         raise SpecError("compare: got one run; name at least two, or a sweep")
-    found = side_by_side.side_by_side(entries)
+    comparison = side_by_side.side_by_side(entries)
     if as_json:
-        return console.print_json(side_by_side_text.as_data(found))
+        return console.print_json(side_by_side_text.as_data(comparison))
     if as_csv:
-        return console.show(side_by_side_text.as_csv(found))
+        return console.show(side_by_side_text.as_csv(comparison))
     if markdown:
-        return console.show(side_by_side_text.as_markdown(found))
-    return console.show(side_by_side_text.as_table(found))
+        return console.show(side_by_side_text.as_markdown(comparison))
+    return console.show(side_by_side_text.as_table(comparison))
 
 
 def _folders(texts: list[str], root: Path) -> Iterator[Path]:
@@ -71,23 +71,25 @@ def _inside(folder: Path) -> list[Path]:
     if not is_sweep(folder):
         return [folder]
     sweep = read_sweep(folder)
-    trials = ranked(sweep.trials, sweep.rising)
-    found = [
-        folder / one.run for one in sweep.finals or trials if (folder / one.run / "resolved.yaml").is_file()
+    trials = ranked(sweep.trials, sweep.judge)
+    inner = [
+        folder / record.run
+        for record in sweep.finals or trials
+        if (folder / record.run / "resolved.yaml").is_file()
     ]
-    if not found or not all(map(run.is_run, found)):
+    if not inner or not all(map(run.is_run, inner)):
         raise RunError(f"{one_line(folder)}: a sweep of which no trial has ended; wait, or name other runs")
-    return found
+    return inner
 
 
 def _named(folders: list[Path]) -> list[tuple[str, Path]]:
     """Each run with the shortest end of its path that tells it from the others."""
     parts = [folder.absolute().parts for folder in folders]
     length = 1
-    while length < max(map(len, parts), default=1) and len({one[-length:] for one in parts}) < len(parts):
+    while length < max(map(len, parts), default=1) and len({path[-length:] for path in parts}) < len(parts):
         length += 1
     return [
-        (one_line("/".join(one[-length:]), 80), folder) for one, folder in zip(parts, folders, strict=True)
+        (one_line("/".join(path[-length:]), 80), folder) for path, folder in zip(parts, folders, strict=True)
     ]
 
 

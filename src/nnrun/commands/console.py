@@ -67,8 +67,8 @@ def explain(error: BaseException) -> tuple[int, str]:
 def _in_own_code(error: BaseException) -> str:
     """FILE:LINE of the innermost line of a user's module that led to the error, "" if none did."""
     frames = list(traceback.walk_tb(error.__traceback__))
-    own = [at for at in frames if str(at[0].f_globals.get("__name__")).startswith(_USER_MODULE)]
-    return f"{one_line(own[-1][0].f_code.co_filename)}:{own[-1][1]}" if own else ""
+    user_frames = [at for at in frames if str(at[0].f_globals.get("__name__")).startswith(_USER_MODULE)]
+    return f"{one_line(user_frames[-1][0].f_code.co_filename)}:{user_frames[-1][1]}" if user_frames else ""
 
 
 def _misused(error: Any) -> str:
@@ -198,17 +198,20 @@ class _Display:
 
 def _shown(name: str, progress: driver.Progress) -> Shown:
     from nnrun.report.live import Shown
+    from nnrun.statistics.metric import metric_of
 
-    plan, lanes = progress.plan, progress.lanes
+    plan, recorders = progress.plan, progress.recorders
     best, runs = "", ""
-    if lanes and lanes[0].best and plan.judge:
-        pick = max if plan.judge in plan.rising else min
-        mark = pick((lane.best for lane in lanes if lane.best), key=lambda mark: mark.value)
+    if recorders and recorders[0].best and plan.judge:
+        marks = [recorder.best for recorder in recorders if recorder.best]
+        mark = metric_of(plan.judge, plan.rising).best(marks, lambda mark: mark.value) or marks[0]
         best = f"{plan.judge} {mark.value:.5g} at step {mark.step}"
-    if len(lanes) > 1:
-        runs = f"{sum(lane.live for lane in lanes)} of {len(lanes)} seeds"
+    if len(recorders) > 1:
+        runs = f"{sum(recorder.live for recorder in recorders)} of {len(recorders)} seeds"
     epochs = plan.steps / plan.steps_per_epoch
-    metrics = next((lane.latest for lane in lanes if lane.live), lanes[0].latest if lanes else {})
+    metrics = next(
+        (recorder.latest for recorder in recorders if recorder.live), recorders[0].latest if recorders else {}
+    )
     epoch = progress.step / plan.steps_per_epoch
     return Shown(name, progress.phase, progress.step, plan.steps, epoch, epochs, runs, metrics, best)
 
@@ -217,10 +220,10 @@ def report(folder: Path, as_json: bool) -> None:
     """The result: one JSON object, or one line, the run folder and what can be done with it."""
     from nnrun.report import summary
 
-    found = {"run_dir": str(folder), **summary.read_summary(folder)}
-    if "runs" in found:
-        found["runs"] = [{"run_dir": str(folder / one["run"]), **one} for one in found["runs"]]
+    result = {"run_dir": str(folder), **summary.read_summary(folder)}
+    if "runs" in result:
+        result["runs"] = [{"run_dir": str(folder / member["run"]), **member} for member in result["runs"]]
     if as_json:
-        return print_json(found)
+        return print_json(result)
     place = shlex.quote(one_line(folder))
-    return show(summary.headline(found), f"run folder: {place}", f"look at it: nnrun show {place}")
+    return show(summary.headline(result), f"run folder: {place}", f"look at it: nnrun show {place}")

@@ -59,9 +59,9 @@ def ensemble(
     """Average predictions or parameters of runs, and say what it brought."""
     choose_device(device)
     from nnrun.ensemble import make
-    from nnrun.ensemble.work import Wish
+    from nnrun.ensemble.work import Request
 
-    wish = Wish(average, checkpoints, top, split, barrier)
+    wish = Request(average, checkpoints, top, split, barrier)
     make.check_wish(wish, output)
 
     show = counting(quiet or as_json)
@@ -104,10 +104,12 @@ def predict(
 
     prediction.check_output(output)
     show = counting(quiet or as_json)
-    found = prediction.predict(folder, inputs, split, step or checkpoint, console.warn, show, parameters)
-    prediction.write(output, found)
+    predictions = prediction.predict(
+        folder, inputs, split, step or checkpoint, console.warn, show, parameters
+    )
+    prediction.write(output, predictions)
     if as_json:
         return console.print_json(
-            {"run_dir": str(folder), "output": str(output), "examples": len(found.values)}
+            {"run_dir": str(folder), "output": str(output), "examples": len(predictions.values)}
         )
-    return console.show(f"{len(found.values)} predictions: {one_line(output)}")
+    return console.show(f"{len(predictions.values)} predictions: {one_line(output)}")

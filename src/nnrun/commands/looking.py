@@ -56,8 +56,8 @@ def _show_sweep(folder: Path, as_json: bool) -> None:
     if as_json:
         console.print_json({"status": status, **answer.as_json(folder)})
         return
-    found = answer.answer(answer.read_sweep(folder))
-    console.show(f"{one_line(folder)}  {status}", *answer.answer_tables(found))
+    sweep_answer = answer.answer(answer.read_sweep(folder))
+    console.show(f"{one_line(folder)}  {status}", *answer.answer_tables(sweep_answer))
     if report.is_file():
         console.show(f"report: {one_line(report)}")
     if status not in ("done", "running"):

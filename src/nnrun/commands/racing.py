@@ -13,7 +13,7 @@ from nnrun.errors import SpecError, one_line
 
 if TYPE_CHECKING:
     from nnrun.race.ground import Ground
-    from nnrun.race.trajectory import Path as Course
+    from nnrun.race.trajectory import Trajectory
 
 __all__ = ["race"]
 
@@ -77,20 +77,20 @@ def race(
     return console.show(f"picture: {one_line(output)}" if output else "-o race.gif draws it")
 
 
-def _paths(place: Ground, optimizers: list[str], steps: int, seed: int, quiet: bool) -> list[Course]:
+def _paths(place: Ground, optimizers: list[str], steps: int, seed: int, quiet: bool) -> list[Trajectory]:
     from nnrun.race import entrants, trajectory
 
     known = optimizers or entrants.LECTURE
     racers = [entrants.entrant(text, Path.cwd(), steps, place.rates) for text in known]
     paths = []
     with console.counting("racing", len(racers), quiet) as tick:
-        for one in racers:
-            paths.append(trajectory.run(place.surface, one.label, one.make, one.rates, steps, seed))
+        for racer in racers:
+            paths.append(trajectory.run(place.surface, racer.label, racer.make, racer.rates, steps, seed))
             tick()
     return paths
 
 
-def _draw(place: Ground, paths: list[Course], output: Path, quiet: bool) -> None:
+def _draw(place: Ground, paths: list[Trajectory], output: Path, quiet: bool) -> None:
     from nnrun.race import draw
     from nnrun.storage import fsio
 

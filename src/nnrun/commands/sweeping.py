@@ -131,28 +131,28 @@ def _train(
         for loop, event in lifecycle.sweep(sweep_plan, folder, engine, trainer):
             progress = progress or ProgressBoard(loop)
             view(progress.board(event))
-            failed = sum(one["status"] == "failed" for one in loop.records.values())
-    found = answer.write_answer(folder)
+            failed = sum(record["status"] == "failed" for record in loop.records.values())
+    sweep_answer = answer.write_answer(folder)
     if as_json:
         console.print_json(answer.as_json(folder))
     else:
-        console.show(*answer.answer_tables(found))
+        console.show(*answer.answer_tables(sweep_answer))
         best = folder / "best.yaml"
-        told = (
+        closing_line = (
             f"train the best: nnrun train {one_line(best)}"
             if best.is_file()
             else "no trial has a value to be best"
         )
-        console.show(f"report: {one_line(folder / 'report.html')}", told)
+        console.show(f"report: {one_line(folder / 'report.html')}", closing_line)
     if failed:
-        told = f"{failed} of {sum(sweep_plan.budgets)} trials failed; trials.jsonl in {one_line(folder)} says why"
-        console.leave(_FAILED, told)
+        failures = f"{failed} of {sum(sweep_plan.budgets)} trials failed"
+        console.leave(_FAILED, f"{failures}; trials.jsonl in {one_line(folder)} says why")
 
 
 def _rehearse(spec: Path, changes: list[str], engine: Any, as_json: bool) -> None:
     from nnrun.sweep import dry_run, file, plan
 
-    found = dry_run.dry_run_of(plan.make_plan(file.read(spec, changes), engine), engine)
+    estimate = dry_run.dry_run_of(plan.make_plan(file.read(spec, changes), engine), engine)
     if as_json:
-        return console.print_json(dry_run.as_json(found))
-    return console.show(*dry_run.tables(found))
+        return console.print_json(dry_run.as_json(estimate))
+    return console.show(*dry_run.tables(estimate))

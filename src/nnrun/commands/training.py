@@ -99,21 +99,21 @@ def evaluate(
             raise SpecError(
                 "--samples: an ensemble averages its members, without noise; evaluate a member of it"
             )
-        found = reading.evaluate_ensemble(folder, split, checkpoint, console.warn, counting(as_json))
+        result = reading.evaluate_ensemble(folder, split, checkpoint, console.warn, counting(as_json))
     else:
-        found = evaluation.evaluate_run(folder, split, checkpoint, console.warn, samples)
+        result = evaluation.evaluate_run(folder, split, checkpoint, console.warn, samples)
     if as_json:
-        return console.print_json(found)
-    if "average" in found:
-        members = f"mean of {len(found['runs'])} members"
-        head = f"{found['run_dir']}  {found['average']}"
-        rows = {"ensemble": found["metrics"], members: found["mean"]}
-        return console.show(head, table.metric_table(rows, {members: found["ci95"]}))
-    if "runs" in found:
-        seeds = len(found["runs"])
-        head = f"{found['run_dir']}  {summary.seeds_line(seeds, seeds)}"
+        return console.print_json(result)
+    if "average" in result:
+        members = f"mean of {len(result['runs'])} members"
+        head = f"{result['run_dir']}  {result['average']}"
+        rows = {"ensemble": result["metrics"], members: result["mean"]}
+        return console.show(head, table.metric_table(rows, {members: result["ci95"]}))
+    if "runs" in result:
+        seeds = len(result["runs"])
+        head = f"{result['run_dir']}  {summary.seeds_line(seeds, seeds)}"
         return console.show(
-            head, table.metric_table({checkpoint: found["mean"]}, {checkpoint: found["ci95"]})
+            head, table.metric_table({checkpoint: result["mean"]}, {checkpoint: result["ci95"]})
         )
-    head = f"{found['run_dir']}  step {found['step']}"
-    return console.show(head, table.metric_table({checkpoint: found["metrics"]}))
+    head = f"{result['run_dir']}  step {result['step']}"
+    return console.show(head, table.metric_table({checkpoint: result["metrics"]}))

@@ -30,10 +30,10 @@ def check(source: Source, place: str) -> Source:
         )
     _check_part(source.train, source.classes, f"{where}: training part", at_least=2)
     if source.classes and (len(source.classes) < 2 or len(set(source.classes)) < len(source.classes)):
-        found = (
+        reason = (
             "every target is the same" if len(source.classes) == 1 else f"{len(source.classes)} class names"
         )
-        raise DataError(f"{where}: {found}; there must be at least two classes, all different")
+        raise DataError(f"{where}: {reason}; there must be at least two classes, all different")
     if source.classes and (source.train.y == source.train.y[0]).all():
         raise DataError(
             f"{where}: every example is of class {int(source.train.y[0])}; two classes are needed"

@@ -71,10 +71,10 @@ def load(
     sizes = {file.name: file.records * published.record for file in files}
     content = _read_folder(place, sizes) if place.is_dir() else read_tar(place, sizes)
     for file in files:
-        found = hashlib.sha256(content[file.name].data).hexdigest()
-        if found != file.sha256:
+        digest = hashlib.sha256(content[file.name].data).hexdigest()
+        if digest != file.sha256:
             raise DataError(
-                f"{one_line(place)}: {file.name} is not the published one of {published.name}: SHA-256 {found}, "
+                f"{one_line(place)}: {file.name} is not the published one of {published.name}: SHA-256 {digest}, "
                 f"published {file.sha256}; get it again (a set of your own: use data.name image_folder)"
             )
     train, test = (_examples(published, part, content, label) for part in (published.train, published.test))
@@ -84,9 +84,9 @@ def load(
 def _read_folder(folder: Path, sizes: dict[str, int]) -> dict[str, np.ndarray]:
     content = {}
     for name, size in sizes.items():
-        with open_file(folder / name) as (stream, found):
-            if found != size:
-                raise DataError(f"{one_line(folder / name)}: has {found} bytes, not {size}; get it again")
+        with open_file(folder / name) as (stream, actual):
+            if actual != size:
+                raise DataError(f"{one_line(folder / name)}: has {actual} bytes, not {size}; get it again")
             content[name] = np.empty(size, np.uint8)
             if read_into(stream, content[name].data) < size:
                 raise DataError(f"{one_line(folder / name)}: became shorter while it was read; get it again")

@@ -27,8 +27,8 @@ class Download(NamedTuple):
     limit: int  # bytes; a mirror that sends more is given up
 
 
-def download(wanted: Download) -> Path:
-    """The path of `wanted` in the cache, downloaded if it is not there whole.
+def download(item: Download) -> Path:
+    """The path of `item` in the cache, downloaded if it is not there whole.
 
     pooch writes a temporary file and renames it when its digest is right, so an interruption leaves nothing.
     Raises DataError, naming the place to put the file by hand, if no mirror delivers it, and MachineError if
@@ -37,13 +37,13 @@ def download(wanted: Download) -> Path:
     import pooch
 
     pooch.get_logger().setLevel("WARNING")  # the progress line says it
-    folder = Path(pooch.os_cache("nnrun")) / wanted.folder
+    folder = Path(pooch.os_cache("nnrun")) / item.folder
     failures = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for mirror in wanted.mirrors:
+        for mirror in item.mirrors:
             try:
-                return _retrieve(mirror, wanted, folder)
+                return _retrieve(mirror, item, folder)
             except (OSError, ValueError) as error:  # no network, no such file; wrong digest, too long
                 if isinstance(error, OSError) and error.errno in _OUR_MACHINE:
                     raise
@@ -51,26 +51,26 @@ def download(wanted: Download) -> Path:
     except OSError as error:
         raise MachineError(
             f"{one_line(folder)}: cannot be written: {error.strerror or one_line(error)}; "
-            f"put {wanted.file} into $NNRUN_DATA_DIR/{wanted.folder}"
+            f"put {item.file} into $NNRUN_DATA_DIR/{item.folder}"
         ) from error
     raise DataError(
-        f"{wanted.file}: cannot be downloaded ({'; '.join(failures)}); connect to the network, or put "
-        f"the file into {one_line(folder)} or into $NNRUN_DATA_DIR/{wanted.folder}"
+        f"{item.file}: cannot be downloaded ({'; '.join(failures)}); connect to the network, or put "
+        f"the file into {one_line(folder)} or into $NNRUN_DATA_DIR/{item.folder}"
     )
 
 
-def _retrieve(mirror: str, wanted: Download, folder: Path) -> Path:
+def _retrieve(mirror: str, item: Download, folder: Path) -> Path:
     """The file from this mirror, or from the cache if it is there whole."""
     import pooch
 
     # any object with pooch's four names is a progress bar to it; its annotations say bool
     http = cast("Any", pooch.HTTPDownloader)
-    downloader = http(progressbar=_Progress(wanted), chunk_size=1 << 16, timeout=_TIMEOUT)
+    downloader = http(progressbar=_Progress(item), chunk_size=1 << 16, timeout=_TIMEOUT)
     return Path(
         pooch.retrieve(
-            url=mirror + wanted.file,
-            known_hash=wanted.digest,
-            fname=wanted.file,
+            url=mirror + item.file,
+            known_hash=item.digest,
+            fname=item.file,
             path=folder,
             downloader=downloader,
         )
@@ -88,9 +88,9 @@ def _reason(error: Exception) -> str:
 class _Progress:
     """What pooch takes for a progress bar: one line on a terminal, and the limit on bytes."""
 
-    def __init__(self, wanted: Download) -> None:
-        self._limit = wanted.limit
-        self._line = ProgressLine(wanted.file)
+    def __init__(self, item: Download) -> None:
+        self._limit = item.limit
+        self._line = ProgressLine(item.file)
         self._done = 0
         self.total = 0  # set by pooch, from the length that the server states; 0: it does not
 

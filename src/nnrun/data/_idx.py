@@ -78,11 +78,11 @@ def _parse(stream: BinaryIO, capacity: int, axes: int, place: str) -> Idx:
 
 def _shape(header: bytes, axes: int, place: str) -> tuple[int, ...]:
     """The shape in an IDX header, whose magic number is checked."""
-    wanted = bytes((0, 0, 8, axes))
-    if header[:4] != wanted:
+    magic = bytes((0, 0, 8, axes))
+    if header[:4] != magic:
         raise DataError(
             f"{place}: not an IDX file of unsigned bytes with {axes} axes: starts with "
-            f"{header[:4].hex(' ') or 'nothing'}, not {wanted.hex(' ')}; images have 3 axes, labels 1"
+            f"{header[:4].hex(' ') or 'nothing'}, not {magic.hex(' ')}; images have 3 axes, labels 1"
         )
     if len(header) < 4 + 4 * axes:
         raise DataError(f"{place}: truncated: ends inside its header of {4 + 4 * axes} bytes; get it again")

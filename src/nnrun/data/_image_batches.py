@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnrun import machine
 from nnrun.data._images import Form, decode, only_errors
 from nnrun.errors import DataError, one_line
 
@@ -41,7 +41,7 @@ def batches(
     """
     size = max(1, min(_MOST_AT_ONCE, _BATCH_BYTES // (shape[0] * shape[1] * shape[2])))
     groups = (part.files[start : start + size] for start in range(0, len(part.files), size))
-    threads = _cores()
+    threads = len(machine.cores())
     pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
     waiting: deque[Future[np.ndarray]] = deque()
     try:
@@ -71,10 +71,3 @@ def _decode_all(
             )
         pixels[index] = image
     return pixels
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

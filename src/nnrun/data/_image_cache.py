@@ -54,12 +54,12 @@ def pixels(parts: Sequence[Part], form: Form) -> list[np.ndarray]:
     source = _digest_of_files(parts)
     with _blame(folder):
         _make(folder)
-        found = _open(folder, source, parts)
-        if found is not None:
-            return found
+        arrays = _open(folder, source, parts)
+        if arrays is not None:
+            return arrays
         with _locked(folder):
-            found = _open(folder, source, parts)  # another process may have been at it
-            return found if found is not None else _write(folder, source, parts, form)
+            arrays = _open(folder, source, parts)  # another process may have been at it
+            return arrays if arrays is not None else _write(folder, source, parts, form)
 
 
 def _folder(parts: Sequence[Part], form: Form) -> Path:
@@ -72,20 +72,20 @@ def _folder(parts: Sequence[Part], form: Form) -> Path:
 
 def _digest_of_files(parts: Sequence[Part]) -> str:
     """Of everything that the pixels depend on but what is in the name of the folder."""
-    made = hashlib.sha256(f"{_FORMAT} {PIL.__version__}".encode())
+    digest = hashlib.sha256(f"{_FORMAT} {PIL.__version__}".encode())
     for part in parts:
-        made.update(b"\0\0")
+        digest.update(b"\0\0")
         for file in part.files:
-            made.update(os.fsencode(file.path) + f"\0{file.label} {file.size} ".encode())
-            made.update(f"{file.modified} {file.changed}\0".encode())
-    return made.hexdigest()
+            digest.update(os.fsencode(file.path) + f"\0{file.label} {file.size} ".encode())
+            digest.update(f"{file.modified} {file.changed}\0".encode())
+    return digest.hexdigest()
 
 
 def _make(folder: Path) -> None:
     """Makes the folder, the user's alone: what others could write to is not trusted."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise MachineError(
             f"{one_line(folder)}: this cache of images belongs to another user or is open to others; remove it"
         )
@@ -136,8 +136,8 @@ def _write(folder: Path, source: str, parts: Sequence[Part], form: Form) -> list
     files, done = [], 0
     try:
         for index, part in enumerate(parts):
-            with contextlib.closing(batches(part, form, shape, named)) as made:
-                counted = _counted(made, line, done, total)
+            with contextlib.closing(batches(part, form, shape, named)) as decoded:
+                counted = _counted(decoded, line, done, total)
                 file = write_pixels(folder / f"pixels-{index}", (len(part.files), *shape), counted)
             files.append(file)
             done += len(part.files)
@@ -153,8 +153,10 @@ def _write(folder: Path, source: str, parts: Sequence[Part], form: Form) -> list
     return arrays
 
 
-def _counted(made: Iterator[np.ndarray], line: ProgressLine, done: int, total: int) -> Iterator[np.ndarray]:
-    for batch in made:
+def _counted(
+    decoded: Iterator[np.ndarray], line: ProgressLine, done: int, total: int
+) -> Iterator[np.ndarray]:
+    for batch in decoded:
         yield batch
         done += len(batch)
         line.show(done, total)

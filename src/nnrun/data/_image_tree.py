@@ -51,10 +51,10 @@ def scan(folder: Path, inside: Path) -> Part:
         if not name.isprintable():  # also what is not Unicode
             raise DataError(f"{one_line(place)}: this name of a class cannot be printed; rename the folder")
         refuse_link(place, real)
-        found = _walk(folder, name, real)
-        if not found:
+        images = _walk(folder, name, real)
+        if not images:
             raise DataError(f"{one_line(place)}: this class has no images; add some, or remove the folder")
-        files += [_describe(path, label, found[path]) for path in sorted(found)]
+        files += [_describe(path, label, images[path]) for path in sorted(images)]
     return Part(folder, tuple(names), files)
 
 
@@ -88,16 +88,16 @@ def _walk(top: Path, name: str, real: str, depth: int = 0) -> dict[str, os.DirEn
         raise DataError(
             f"{one_line(top / name)}: lies more than {_DEEPEST} folders below its class; flatten it"
         )
-    found = {}
+    entries = {}
     for entry in _entries(top / name):
         path = f"{name}/{entry.name}"
         if entry.is_symlink():
             refuse_link(top / path, real)
         if entry.is_dir(follow_symlinks=False):
-            found |= _walk(top, path, real, depth + 1)
+            entries |= _walk(top, path, real, depth + 1)
         else:
-            found[path] = entry
-    return found
+            entries[path] = entry
+    return entries
 
 
 def refuse_link(path: Path, real: str) -> None:
@@ -116,11 +116,11 @@ def refuse_link(path: Path, real: str) -> None:
 
 def _describe(path: str, label: int, entry: os.DirEntry[str]) -> ImageFile:
     try:
-        found = entry.stat()
+        status = entry.stat()
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP):
             raise DataError(f"{one_line(entry.path)}: leads to no file; put one in its place") from None
         raise MachineError(f"{one_line(entry.path)}: cannot be read: {error.strerror}") from error
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{one_line(entry.path)}: is not a regular file; remove it")
-    return ImageFile(path, label, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return ImageFile(path, label, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

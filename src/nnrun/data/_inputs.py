@@ -65,9 +65,9 @@ def _stored(x: np.ndarray, dtype: np.dtype, place: str) -> np.ndarray:
         return x
     if dtype == np.uint8 and x.dtype.kind in "iuf" and ((x >= 0) & (x <= 255) & (x == np.floor(x))).all():
         return x.astype(np.uint8)
-    wanted = "whole numbers from 0 to 255" if dtype == np.uint8 else "numbers"
+    kind = "whole numbers from 0 to 255" if dtype == np.uint8 else "numbers"
     raise DataError(
-        f"{place}: inputs of type {x.dtype} that are not all {wanted}, which the model was trained on"
+        f"{place}: inputs of type {x.dtype} that are not all {kind}, which the model was trained on"
     )
 
 
@@ -87,10 +87,10 @@ def _table(path: Path, block: Mapping[str, Any], shape: tuple[int, ...]) -> np.n
         options = {name: block[name] for name in ("target", "features", "categorical", "delimiter")}
         return csv_inputs(str(path), block["path"], **options)
     table = read_table(str(path), ",")
-    wanted = int(np.prod(shape))
-    if len(table.columns) != wanted:
+    width = int(np.prod(shape))
+    if len(table.columns) != width:
         raise DataError(
-            f"{one_line(path)}: has {len(table.columns)} columns, the model takes {wanted} inputs; leave the others out"
+            f"{one_line(path)}: has {len(table.columns)} columns, the model takes {width} inputs; leave the others out"
         )
     columns = [column.numbers() for column in table.columns.values()]
     return np.stack(columns, axis=1).reshape(-1, *shape)

@@ -107,13 +107,13 @@ def _read_header(stream: BinaryIO, place: str) -> tuple[np.dtype, tuple[int, ...
     if length > _MAX_HEADER:
         raise DataError(f"{place}: has a header of {length} bytes, at most {_MAX_HEADER} are read")
     text = stream.read(length).decode("latin-1")
-    found = _HEADER.fullmatch(text)
-    if found is None:
+    header = _HEADER.fullmatch(text)
+    if header is None:
         raise DataError(
             f"{place}: has the header '{one_line(text.strip(), 80)}'; needed: a plain array of numbers"
         )
-    shape = tuple(int(n) for n in re.findall(r"\d+", found["shape"]))
-    return _dtype(found["descr"], place), shape, found["fortran"] == "True", 8 + layout.size + length
+    shape = tuple(int(n) for n in re.findall(r"\d+", header["shape"]))
+    return _dtype(header["descr"], place), shape, header["fortran"] == "True", 8 + layout.size + length
 
 
 def _dtype(descr: str, place: str) -> np.dtype:

@@ -24,11 +24,11 @@ class Pixels(NamedTuple):
     sha256: str  # of the shape and the bytes
 
 
-def write_pixels(path: Path, shape: tuple[int, ...], made: Iterator[np.ndarray]) -> Pixels:
+def write_pixels(path: Path, shape: tuple[int, ...], decoded: Iterator[np.ndarray]) -> Pixels:
     """Writes and syncs a file of pixels, through the file system: a full disk kills who writes through a map."""
     digest = _begin(shape)
     with path.open("xb") as stream:
-        for batch in made:
+        for batch in decoded:
             digest.update(batch.data)
             stream.write(batch.data)
         stream.flush()
@@ -46,11 +46,11 @@ def map_pixels(folder: Path, file: Pixels) -> np.ndarray:
 
 def digest(array: np.ndarray) -> str:
     """SHA-256 of shape and bytes."""
-    made = _begin(array.shape)
+    hasher = _begin(array.shape)
     flat = array.reshape(-1)
     for start in range(0, flat.size, _CHUNK):
-        made.update(flat[start : start + _CHUNK].data)
-    return made.hexdigest()
+        hasher.update(flat[start : start + _CHUNK].data)
+    return hasher.hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -80,8 +80,8 @@ def _split(
     if examples is not None:
         _check_examples(examples, len(train_rows), max(2, len(source.classes)))
         _, train_rows = _take(train_rows, labels, len(train_rows) - examples)
-    own = source.test
-    tested = (source.train, test_rows) if own is None else (own, np.arange(len(own.y)))
+    test_part = source.test
+    tested = (source.train, test_rows) if test_part is None else (test_part, np.arange(len(test_part.y)))
     return [(source.train, train_rows), (source.train, val_rows), tested]
 
 
@@ -96,14 +96,14 @@ def _check_sizes(total: int, test: int, val: int, needs_val: bool, has_test: boo
     )
 
 
-def _check_examples(wanted: int, there: int, least: int) -> None:
-    if wanted > there:
+def _check_examples(examples: int, available: int, least: int) -> None:
+    if examples > available:
         raise DataError(
-            f"data.examples: {wanted} are wanted, the training part holds {there}; write at most {there}, or "
+            f"data.examples: {examples} are wanted, the training part holds {available}; write at most {available}, or "
             "leave it out to train on all of them"
         )
-    if wanted < least:
-        raise DataError(f"data.examples: {wanted} are too few; write at least {least}")
+    if examples < least:
+        raise DataError(f"data.examples: {examples} are too few; write at least {least}")
 
 
 def _permutation(count: int, seed: int) -> np.ndarray:

@@ -78,8 +78,8 @@ class _File:
 
     def read(self, numbers: np.ndarray) -> np.ndarray:
         """The rows of these numbers, strictly ascending."""
-        found = np.empty((len(numbers), *self.shape), self.dtype)
-        rows = found.view(np.uint8).reshape(len(numbers), self.width) if found.size else found
+        result = np.empty((len(numbers), *self.shape), self.dtype)
+        rows = result.view(np.uint8).reshape(len(numbers), self.width) if result.size else result
         runs = list(self._runs(numbers))
         self._announce(numbers, runs)
         for start, stop in runs:
@@ -90,7 +90,7 @@ class _File:
                 between = np.empty((last - first + 1, self.width), np.uint8)
                 self._fill(between, first)
                 rows[start:stop] = between[numbers[start:stop] - first]
-        return found
+        return result
 
     def _runs(self, numbers: np.ndarray) -> Iterator[tuple[int, int]]:
         """start, stop: parts of `numbers` that are read at once."""

@@ -42,34 +42,34 @@ def read_tar(path: Path, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
         bounded = _Bounded(cast("BinaryIO", stream), sum(sizes.values()) + _SLACK, place)
         try:
             with tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r|") as archive:
-                found = _members(archive, sizes, place)
+                content = _members(archive, sizes, place)
         except _DAMAGE as error:
             raise DataError(
                 f"{place}: damaged, truncated, or not a tar archive ({one_line(error, 120)}); get it again"
             ) from error
-    missing = [name for name in sizes if name not in found]
+    missing = [name for name in sizes if name not in content]
     if missing:
         raise DataError(f"{place}: truncated, or another archive: holds no {missing[0]}; get it again")
-    return found
+    return content
 
 
 def _members(archive: tarfile.TarFile, sizes: Mapping[str, int], place: str) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+    content: dict[str, np.ndarray] = {}
     for count, member in enumerate(archive):
         if count >= _MOST_MEMBERS:
             raise DataError(f"{place}: holds more than {_MOST_MEMBERS} files; it is another archive")
         name = PurePosixPath(member.name).name
         if name not in sizes:
             continue
-        if name in found or not member.isreg() or member.issparse():
-            what = "more than once" if name in found else "as something else than a regular file"
+        if name in content or not member.isreg() or member.issparse():
+            what = "more than once" if name in content else "as something else than a regular file"
             raise DataError(f"{place}: holds {name} {what}; get it again")
         if member.size != sizes[name]:
             raise DataError(f"{place}: {name} has {member.size} bytes, not {sizes[name]}; get it again")
-        found[name] = _content(archive, member, place)
-        if len(found) == len(sizes):
+        content[name] = _content(archive, member, place)
+        if len(content) == len(sizes):
             break
-    return found
+    return content
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, place: str) -> np.ndarray:

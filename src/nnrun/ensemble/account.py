@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnrun.ensemble.average import Average, log_softmax, softmax
+from nnrun.ensemble.average import Combiner, log_softmax, softmax
 from nnrun.ensemble.gains import Halves, gains
 from nnrun.ensemble.predict import Predicted
 from nnrun.ensemble.scores import Judge, targets_of
 from nnrun.statistics.calibration import fit_temperature, reliability, scaled
 from nnrun.statistics.gain import spread, subsets
+from nnrun.statistics.metric import Metric
 
 __all__ = ["CALIBRATION", "Blend", "account", "best_first", "mean_of", "own_outputs", "scores_of"]
 
@@ -31,7 +32,7 @@ class Blend(NamedTuple):
     """
 
     how: str
-    average: Average | None
+    average: Combiner | None
     weights: list[float]
     mean: dict[str, np.ndarray]
 
@@ -45,14 +46,14 @@ class Blend(NamedTuple):
         )
 
 
-def mean_of(predicted: Predicted, average: Average, weights: Sequence[float], part: str) -> np.ndarray:
+def mean_of(predicted: Predicted, average: Combiner, weights: Sequence[float], part: str) -> np.ndarray:
     """The weighted mean over members of what is averaged."""
     return average.mean(predicted.all(part), weights)
 
 
 def own_outputs(how: str, outputs: np.ndarray, classifies: bool) -> np.ndarray:
     """A member's outputs as those of an ensemble of one, so that the two have the same bits."""
-    alone = Average("logits" if how == "logits" else "probabilities", 1, classifies)
+    alone = Combiner("logits" if how == "logits" else "probabilities", 1, classifies)
     return alone.outputs(alone.mean([outputs], [1.0]))
 
 
@@ -60,13 +61,16 @@ def scores_of(predicted: Predicted, how: str, judge: Judge, part: str) -> np.nda
     """The loss's terms of every member on every example, (members, terms, n)."""
     targets = targets_of(predicted.model, predicted.examples(part).y)
     classifies = predicted.model.classifies
-    return np.stack([judge.terms(own_outputs(how, one, classifies), targets) for one in predicted.all(part)])
+    return np.stack(
+        [judge.terms(own_outputs(how, outputs, classifies), targets) for outputs in predicted.all(part)]
+    )
 
 
-def best_first(found: Sequence[Mapping[str, float]], name: str, rising: bool) -> list[int]:
+def best_first(metrics: Sequence[Mapping[str, float]], metric: Metric) -> list[int]:
     """Positions of the members, the best by a metric first; the loss decides between equal ones."""
-    sign = -1 if rising else 1
-    return sorted(range(len(found)), key=lambda i: (sign * found[i][name], found[i]["loss"], i))
+    return sorted(
+        range(len(metrics)), key=lambda i: (-metric.sign * metrics[i][metric.name], metrics[i]["loss"], i)
+    )
 
 
 def account(
@@ -90,23 +94,23 @@ def account(
     scores = np.concatenate([members, judge.terms(outputs, targets)[None]])
     rows = [judge.metrics(means) for means in scores.mean(2)]
     curve, halves = _subsets(predicted, blend, judge, part, tick)
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "examples": len(y),
         "gain": gains(scores, judge, order, halves),
         "curve": curve,
         "diversity": _diversity(predicted, part),
     }
     if model.classifies:
-        for row, one in zip(rows, [*predicted.all(part), None], strict=True):
-            p = _probabilities(blend, part) if one is None else softmax(one)
+        for row, outputs_of_member in zip(rows, [*predicted.all(part), None], strict=True):
+            p = _probabilities(blend, part) if outputs_of_member is None else softmax(outputs_of_member)
             row[CALIBRATION] = reliability(p, y).error
-        found["calibration"] = _calibration(predicted, blend, part)
-    found["metrics"] = {"members": rows[:-1], "ensemble": rows[-1]}
-    found["metrics"]["mean"] = {
+        result["calibration"] = _calibration(predicted, blend, part)
+    result["metrics"] = {"members": rows[:-1], "ensemble": rows[-1]}
+    result["metrics"]["mean"] = {
         name: math.fsum(r[name] for r in rows[:-1]) / (len(rows) - 1) for name in rows[0]
     }
-    found["metrics"]["best"] = None if order is None else rows[order[0]]
-    return found
+    result["metrics"]["best"] = None if order is None else rows[order[0]]
+    return result
 
 
 def _probabilities(blend: Blend, part: str) -> np.ndarray:
@@ -128,25 +132,25 @@ def _subsets(
     sizes = {size: subsets(members, size, per_size) for size in range(1, members + 1)}
     if members >= _FEWEST:
         sizes[half] = subsets(members, half, per_size * _HALVES // _PER_SIZE)
-    chosen = [one for found in sizes.values() for one in found]
+    chosen = [subset for subsets_of_size in sizes.values() for subset in subsets_of_size]
     means = judge.of_subsets(blend.average, predicted.all(part), blend.weights, chosen, targets, tick)
     curve, start, halves = [], 0, None
-    for size, found in sizes.items():
-        own = means[start : start + len(found)]
-        start += len(found)
-        curve.append({"members": size, "subsets": len(found), **_band(judge.table(own))})
+    for size, subsets_of_size in sizes.items():
+        means_of_size = means[start : start + len(subsets_of_size)]
+        start += len(subsets_of_size)
+        curve.append({"members": size, "subsets": len(subsets_of_size), **_band(judge.table(means_of_size))})
         if size == half and members >= _FEWEST:
-            halves = Halves(found, own)
+            halves = Halves(subsets_of_size, means_of_size)
     return curve, halves
 
 
 def _band(table: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    found = {}
+    bands = {}
     for name, values in table.items():
         below, above = spread(values)
         mean = float(values.mean())
-        found[name] = {"mean": mean, "low": mean - below, "high": mean + above}
-    return found
+        bands[name] = {"mean": mean, "low": mean - below, "high": mean + above}
+    return bands
 
 
 def _diversity(predicted: Predicted, part: str) -> dict[str, float] | None:
@@ -159,14 +163,16 @@ def _diversity(predicted: Predicted, part: str) -> dict[str, float] | None:
         return None
     y, model = predicted.examples(part).y, predicted.model
     if model.classifies:
-        said = np.stack([one.argmax(1).astype(np.int32) for one in predicted.all(part)])
-        errors = (said != y).astype(np.float64)
+        predictions = np.stack([outputs.argmax(1).astype(np.int32) for outputs in predicted.all(part)])
+        errors = (predictions != y).astype(np.float64)
     else:
-        said = np.stack([np.asarray(one[:, 0], np.float64) for one in predicted.all(part)])
-        errors = said - targets_of(model, y)
-    pairs = [(i, j) for i in range(len(said)) for j in range(i)]
+        predictions = np.stack([np.asarray(outputs[:, 0], np.float64) for outputs in predicted.all(part)])
+        errors = predictions - targets_of(model, y)
+    pairs = [(i, j) for i in range(len(predictions)) for j in range(i)]
     apart = [
-        np.mean(said[i] != said[j]) if model.classifies else np.mean(np.abs(said[i] - said[j]))
+        np.mean(predictions[i] != predictions[j])
+        if model.classifies
+        else np.mean(np.abs(predictions[i] - predictions[j]))
         for i, j in pairs
     ]
     unit = 1.0 if model.classifies else model.experiment.dataset.target_scale
@@ -184,12 +190,12 @@ def _calibration(predicted: Predicted, blend: Blend, part: str) -> dict[str, Any
     be fitted.
     """
     y = predicted.examples(part).y
-    found: dict[str, Any] = {"before": reliability(_probabilities(blend, part), y)._asdict()}
+    calibration: dict[str, Any] = {"before": reliability(_probabilities(blend, part), y)._asdict()}
     if "val" in blend.mean:
         held = predicted.examples("val").y
         temperature = fit_temperature(log_softmax(blend.outputs("val")), held)
-        found["temperature"] = temperature
+        calibration["temperature"] = temperature
         if temperature is not None:
             after = reliability(scaled(log_softmax(blend.outputs(part)), temperature), y)
-            found["after"] = after._asdict()
-    return found
+            calibration["after"] = after._asdict()
+    return calibration

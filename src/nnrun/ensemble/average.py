@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-__all__ = ["PARAMETERS", "PREDICTIONS", "Average", "log_softmax", "name_of", "softmax"]
+__all__ = ["PARAMETERS", "PREDICTIONS", "Combiner", "log_softmax", "name_of", "softmax"]
 
 PREDICTIONS = ("probabilities", "logits", "vote", "weighted")
 PARAMETERS = ("parameters", "greedy")
@@ -37,7 +37,7 @@ def softmax(outputs: np.ndarray) -> np.ndarray:
     return np.exp(log_softmax(outputs))
 
 
-class Average:
+class Combiner:
     """A way to average the predictions of so many members.
 
     how         one of PREDICTIONS
@@ -69,8 +69,8 @@ class Average:
     def mean(self, outputs: Iterable[np.ndarray], weights: Sequence[float]) -> np.ndarray:
         """The weighted mean over members, one after another; weights sum to 1."""
         total: np.ndarray | None = None
-        for one, weight in zip(outputs, weights, strict=True):
-            share = weight * self.values(one)
+        for member_outputs, weight in zip(outputs, weights, strict=True):
+            share = weight * self.values(member_outputs)
             total = share if total is None else total + share
         if total is None:
             raise ValueError("an average of nothing")

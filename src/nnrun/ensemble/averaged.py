@@ -22,7 +22,7 @@ from nnrun.training.averages import compile_averages
 from nnrun.training.feed import Feed, make_feed
 from nnrun.types import State
 
-__all__ = ["averaged", "settled"]
+__all__ = ["averaged", "stored_averages"]
 
 _AVERAGED = ("params/", "stats/")
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
@@ -45,14 +45,16 @@ def averaged(model: Model, average: str) -> Callable[[Checkpoint, str], Checkpoi
         arrays = {n: array for n, array in content.arrays.items() if n.split("/")[0] in State._fields}
         checkpoint.check_structure(arrays, flat.shapes(like), place)
         states[:] = states or [compile_averages(alone, like, feed, None)]
-        found = flat.flatten(states[0](flat.unflatten(arrays, like))[average])
-        own = {name: array for name, array in found.items() if name.startswith(_AVERAGED)}
-        return content._replace(arrays={**content.arrays, **own})
+        arrays_of_state = flat.flatten(states[0](flat.unflatten(arrays, like))[average])
+        averaged_arrays = {
+            name: array for name, array in arrays_of_state.items() if name.startswith(_AVERAGED)
+        }
+        return content._replace(arrays={**content.arrays, **averaged_arrays})
 
     return of
 
 
-def settled(members: Sequence[Member], folder: Path, counting: Counting) -> list[Member]:
+def stored_averages(members: Sequence[Member], folder: Path, counting: Counting) -> list[Member]:
     """The members by rising SHA-256, each average stored in `folder` as parameters.
 
     Raises RunError, Interrupted.
@@ -60,7 +62,7 @@ def settled(members: Sequence[Member], folder: Path, counting: Counting) -> list
     those = [member for member in members if member.average]
     if not those:
         return list(members)
-    found = [member for member in members if not member.average]
+    result = [member for member in members if not member.average]
     with counting("averages of runs", len(those)) as tick:
         for group in by_model([member.folder for member in those]):
             model = open_model(those[group[0]].folder, lambda _: None)  # what it says will be said once more
@@ -70,6 +72,6 @@ def settled(members: Sequence[Member], folder: Path, counting: Counting) -> list
                     for i in group:
                         if those[i].average == name:
                             content = of(those[i].load(), those[i].name)
-                            found.append(stored(those[i], content, folder / f"{i + 1:02d}"))
+                            result.append(stored(those[i], content, folder / f"{i + 1:02d}"))
                             tick()
-    return sorted(found, key=lambda member: member.sha256)
+    return sorted(result, key=lambda member: member.sha256)

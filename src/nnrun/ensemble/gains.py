@@ -38,25 +38,27 @@ def gains(
     means = judge.table(scores.mean(2))
     drawn = judge.table(resampled(scores, _RESAMPLES))
     members = len(scores) - 1
-    found: dict[str, Any] = {"over_mean": {}, "over_best": None if order is None else {}}
+    result: dict[str, Any] = {"over_mean": {}, "over_best": None if order is None else {}}
     table = judge.table(halves.means) if halves else {}
-    for name, own in means.items():
-        sign = 1.0 if name in judge.rising else -1.0
+    for name, values in means.items():
+        sign = judge.metric(name).sign
         references = {"over_mean": None} if order is None else {"over_mean": None, "over_best": order[0]}
         for kind, best in references.items():
             by_example = sign * (drawn[name][:, -1] - _reference(drawn[name][:, :-1], best))
-            value = float(sign * (own[-1] - _reference(own[:-1], best)))
+            value = float(sign * (values[-1] - _reference(values[:-1], best)))
             by_member = None
             if halves:
                 picked = [
-                    _reference(own[list(some)], None if best is None else _best_of(some, order or []))
-                    for some in halves.chosen
+                    _reference(values[list(subset)], None if best is None else _best_of(subset, order or []))
+                    for subset in halves.chosen
                 ]
                 scale = math.sqrt(len(halves.chosen[0]) / (members - len(halves.chosen[0])))
                 below, above = spread(sign * (table[name] - np.array(picked)))
                 by_member = scale * below, scale * above
-            found[kind][name] = together(value, {"examples": spread(by_example, value), "members": by_member})
-    return found
+            result[kind][name] = together(
+                value, {"examples": spread(by_example, value), "members": by_member}
+            )
+    return result
 
 
 def _reference(values: np.ndarray, best: int | None) -> Any:
@@ -64,6 +66,6 @@ def _reference(values: np.ndarray, best: int | None) -> Any:
     return values.mean(-1) if best is None else values[..., best]
 
 
-def _best_of(some: Sequence[int], order: Sequence[int]) -> int:
+def _best_of(subset: Sequence[int], order: Sequence[int]) -> int:
     """Which of some members is the best on validation, as a position among them."""
-    return list(some).index(next(member for member in order if member in some))
+    return list(subset).index(next(member for member in order if member in subset))

@@ -20,10 +20,12 @@ Arrays = Mapping[str, np.ndarray]
 def between(a: Arrays, b: Arrays, alpha: float) -> dict[str, np.ndarray]:
     """(1 − α)·a + α·b for parameters, summed in float64; the rest is a's."""
     return {
-        name: ((1 - alpha) * one.astype(np.float64) + alpha * b[name].astype(np.float64)).astype(one.dtype)
+        name: ((1 - alpha) * array.astype(np.float64) + alpha * b[name].astype(np.float64)).astype(
+            array.dtype
+        )
         if name.startswith("params/")
-        else one
-        for name, one in a.items()
+        else array
+        for name, array in a.items()
     }
 
 
@@ -42,4 +44,4 @@ def along(
 def barrier(line: Sequence[Mapping[str, Any]], name: str = "loss") -> float:
     """The largest rise above the straight line between the values at both ends: ≥ 0."""
     ends = line[0][name], line[-1][name]
-    return max(one[name] - ((1 - one["alpha"]) * ends[0] + one["alpha"] * ends[1]) for one in line)
+    return max(point[name] - ((1 - point["alpha"]) * ends[0] + point["alpha"] * ends[1]) for point in line)

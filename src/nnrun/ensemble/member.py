@@ -94,8 +94,8 @@ def stored(member: Member, content: Checkpoint, folder: Path) -> Member:
     _check_finite(content, member.place)
     fsio.make_folders(folder / "checkpoints")
     checkpoint.save(folder / "checkpoints", *content)
-    own = _digest(_predictive(content.arrays))
-    return member._replace(kept=folder, sha256=_sha256(folder, member.step), content=own)
+    content_digest = _digest(_predictive(content.arrays))
+    return member._replace(kept=folder, sha256=_sha256(folder, member.step), content=content_digest)
 
 
 def check_average(content: Checkpoint, average: str | None, place: str) -> None:
@@ -119,7 +119,7 @@ def _check_finite(content: Checkpoint, place: str) -> None:
 
 
 def _sha256(folder: Path, step: int) -> str:
-    file = folder / "checkpoints" / f"step_{step:08d}" / ARRAYS
+    file = checkpoint.step_folder(folder / "checkpoints", step) / ARRAYS
     return hashlib.sha256(fsio.read_file(file)).hexdigest()
 
 

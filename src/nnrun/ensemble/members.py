@@ -6,12 +6,12 @@ A member is refused by name: nothing that is damaged, diverged or there twice is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nnrun import signals
 from nnrun.ensemble.member import Member, load, make_member
-from nnrun.errors import Interrupted, RunError, SpecError, one_line
+from nnrun.errors import Interrupted, RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, pointer, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.report.sweep.folder import is_sweep
@@ -21,7 +21,6 @@ __all__ = ["RECORD", "apart", "check_choice", "find"]
 RECORD = "ensemble.json"  # what makes a run folder one of an ensemble
 _LEADERBOARD = "leaderboard.json"
 _CHOICES = ("last", "best", "all", "cycle")
-Warn = Callable[[str], None]
 
 
 def check_choice(checkpoints: str) -> None:
@@ -42,7 +41,7 @@ def find(texts: Sequence[str], root: Path, checkpoints: str, top: int | None, wa
     or was trained on other data than the first; Interrupted.
     """
     check_choice(checkpoints)
-    found: list[Member] = []
+    members: list[Member] = []
     problems: list[str] = []
     sweeps = 0
     for text in texts:
@@ -55,15 +54,15 @@ def find(texts: Sequence[str], root: Path, checkpoints: str, top: int | None, wa
             continue
         for path in runs:
             try:
-                found += _checkpoints(path, step or checkpoints, average, warn)
+                members += _checkpoints(path, step or checkpoints, average, warn)
             except RunError as error:
                 problems.append(str(error))
     if top is not None and not sweeps and not problems:
         raise SpecError("--top: none of the members is a sweep; leave it out, or name a sweep")
-    problems += apart(found)
+    problems += apart(members)
     if problems:
         raise RunError("\n".join(problems))
-    return sorted(found, key=lambda member: member.sha256)
+    return sorted(members, key=lambda member: member.sha256)
 
 
 def _resolve(text: str, root: Path) -> tuple[Path, str | None, str | None]:
@@ -100,7 +99,7 @@ def _best_trials(folder: Path, top: int | None) -> list[Path]:
         raise RunError(f"{shown}: the sweep is not finished; `nnrun sweep --resume {shown}` goes on with it")
     trials = run.read_json(folder / _LEADERBOARD).get("trials")
     try:
-        done = [folder / one["run"] for one in trials or () if one["status"] == "done"]
+        done = [folder / trial["run"] for trial in trials or () if trial["status"] == "done"]
     except (KeyError, TypeError):
         raise RunError(f"{one_line(folder / _LEADERBOARD)}: damaged; restore it") from None
     if len(done) < top:
@@ -126,10 +125,10 @@ def _checkpoints(folder: Path, which: str, average: str | None, warn: Warn) -> I
         chosen = _ends(folder, load(folder, "last"))
     else:
         chosen = which.split(",")
-    for one in chosen:
+    for step in chosen:
         if signals.pending():
             raise Interrupted(signals.pending(), "interrupted while looking for members; nothing was written")
-        yield make_member(folder, load(folder, one), average)
+        yield make_member(folder, load(folder, step), average)
 
 
 def _ends(folder: Path, last: Checkpoint) -> list[str]:
@@ -143,18 +142,18 @@ def _ends(folder: Path, last: Checkpoint) -> list[str]:
     return [str(step) for step in ends]
 
 
-def apart(found: Sequence[Member]) -> list[str]:
+def apart(members: Sequence[Member]) -> list[str]:
     """A line for each member that is there twice, or was trained on other data than the first."""
     first: dict[str, Member] = {}
     problems = []
-    for member in found:
+    for member in members:
         same = first.setdefault(member.content, member)
         if same is not member:
             problems.append(f"{member.place}: the same as {same.place}; name it once")
-        elif member.data != found[0].data:
-            shown = f"{one_line(member.data, 13)} and {one_line(found[0].data, 13)}"
+        elif member.data != members[0].data:
+            shown = f"{one_line(member.data, 13)} and {one_line(members[0].data, 13)}"
             problems.append(
-                f"{member.place}: trained on other data than {one_line(found[0].folder)} (digests {shown}); "
+                f"{member.place}: trained on other data than {one_line(members[0].folder)} (digests {shown}); "
                 "members must share data, its split and data.examples"
             )
     return problems

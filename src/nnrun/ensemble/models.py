@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nnrun.errors import RunError, one_line
+from nnrun.errors import RunError, Warn, one_line
 from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.runner import session
@@ -20,7 +20,6 @@ from nnrun.types import Experiment, State
 __all__ = ["Model", "block_of", "by_model", "open_model", "state_of", "task"]
 
 _DECIDING = ("data", "model", "loss")  # the blocks that predictions depend on
-Warn = Callable[[str], None]
 
 
 class Model(NamedTuple):
@@ -92,9 +91,9 @@ def block_of(folder: Path, kind: str) -> dict[str, Any]:
 
 def _deciding(folder: Path) -> dict[str, Any]:
     place = folder / "resolved.yaml"
-    found = yaml12.parse(fsio.read_file(place), str(place)).value
+    resolved = yaml12.parse(fsio.read_file(place), str(place)).value
     try:
-        return {name: found[name] for name in _DECIDING} | {"precision": found["train"]["precision"]}
+        return {name: resolved[name] for name in _DECIDING} | {"precision": resolved["train"]["precision"]}
     except (KeyError, TypeError):
         raise RunError(f"{one_line(place)}: damaged; restore it") from None
 

@@ -20,12 +20,12 @@ from nnrun.training.averages import compile_statistics
 from nnrun.training.feed import make_feed
 from nnrun.training.outputs import essential
 
-__all__ = ["Kitchen", "check_alike", "independent", "open_kitchen"]
+__all__ = ["ParameterAverager", "check_alike", "independent", "make_averager"]
 
 Arrays = Mapping[str, np.ndarray]
 
 
-class Kitchen(NamedTuple):
+class ParameterAverager(NamedTuple):
     """What is needed to average parameters and to look at the result.  To be used within the model's precision.
 
     refresh   arrays -> the same with batch-norm statistics measured on training data
@@ -63,16 +63,16 @@ class Kitchen(NamedTuple):
         """
         if how == "parameters" or order is None:
             averaged = uniform(self.load(i) for i in range(len(self.members)))
-            return self._settled(averaged, len(self.members)), []
+            return self._refreshed(averaged, len(self.members)), []
 
         def judged(arrays: dict[str, np.ndarray], count: int) -> tuple[float, float]:
-            found = self.metrics(self._settled(arrays, count), "val")
-            return found[name], found["loss"]
+            metrics = self.metrics(self._refreshed(arrays, count), "val")
+            return metrics[name], metrics["loss"]
 
-        soup, tried = greedy(order, self.load, judged, name in self.judge.rising)
-        return self._settled(soup, sum(one.entered for one in tried)), tried
+        soup, tried = greedy(order, self.load, judged, self.judge.metric(name))
+        return self._refreshed(soup, sum(step.entered for step in tried)), tried
 
-    def _settled(self, arrays: Arrays, count: int) -> dict[str, np.ndarray]:
+    def _refreshed(self, arrays: Arrays, count: int) -> dict[str, np.ndarray]:
         """An average of one member is that member, its statistics too."""
         return self.refresh(arrays) if count > 1 else dict(arrays)
 
@@ -81,13 +81,13 @@ class Kitchen(NamedTuple):
 
         order   the members, the best on validation first; None: as they stand
         """
-        mixture, found = Mixture(), []
+        mixture, points = Mixture(), []
         for size, index in enumerate(order or range(len(self.members)), 1):
             mixture = mixture.plus(self.load(index))
-            metrics = self.metrics(self._settled(mixture.mean(), size), part)
+            metrics = self.metrics(self._refreshed(mixture.mean(), size), part)
             same = {name: {"mean": value, "low": value, "high": value} for name, value in metrics.items()}
-            found.append({"members": size, "subsets": 1, **same})
-        return found
+            points.append({"members": size, "subsets": 1, **same})
+        return points
 
     def line(self, pair: tuple[int, int], part: str, points: int = POINTS) -> dict[str, Any]:
         """Metrics along the line between two members, and how high the barrier of the loss is."""
@@ -95,27 +95,31 @@ class Kitchen(NamedTuple):
         def measure(arrays: dict[str, np.ndarray]) -> dict[str, float]:
             return self.metrics(self.refresh(arrays), part)
 
-        found = along(self.load(pair[0]), self.load(pair[1]), measure, points)
+        points_on_line = along(self.load(pair[0]), self.load(pair[1]), measure, points)
         names = [self.members[i].name for i in pair]
-        return {"between": names, "split": part, "line": found, "height": barrier(found)}
+        return {"between": names, "split": part, "line": points_on_line, "height": barrier(points_on_line)}
 
 
-def open_kitchen(model: Model, judge: Judge, members: Sequence[Member], tick: Callable[[], None]) -> Kitchen:
+def make_averager(
+    model: Model, judge: Judge, members: Sequence[Member], tick: Callable[[], None]
+) -> ParameterAverager:
     """Compiles what averages of parameters need."""
     like = essential(model.like)
     experiment = model.experiment
     if not jax.tree.leaves(like.stats):
-        return Kitchen(model, judge, members, lambda arrays: dict(arrays), tick)
+        return ParameterAverager(model, judge, members, lambda arrays: dict(arrays), tick)
     statistics = compile_statistics(experiment, like, make_feed(experiment.dataset.train), None)
 
     def refresh(arrays: Arrays) -> dict[str, np.ndarray]:
         state = state_of(model, Checkpoint(0, dict(arrays), {}, 0), "the average")
         fresh = state._replace(stats=statistics(state.params, state.stats, state.knobs))
-        found = flat.flatten(fresh)
+        refreshed = flat.flatten(fresh)
         tick()
-        return {name: found[name] if name.startswith("stats/") else array for name, array in arrays.items()}
+        return {
+            name: refreshed[name] if name.startswith("stats/") else array for name, array in arrays.items()
+        }
 
-    return Kitchen(model, judge, members, refresh, tick)
+    return ParameterAverager(model, judge, members, refresh, tick)
 
 
 def check_alike(members: Sequence[Member]) -> None:
@@ -127,26 +131,26 @@ def check_alike(members: Sequence[Member]) -> None:
     block = block_of(members[0].folder, "model")
     for member in members[1:]:
         alike(first, members[0].name, member.load().arrays, member.name)
-        other = block_of(member.folder, "model")
-        for name in dict.fromkeys((*block, *other)):
-            own, its = block.get(name), other.get(name)
-            if _without_fractions(own) != _without_fractions(its):
+        block_of_member = block_of(member.folder, "model")
+        for name in dict.fromkeys((*block, *block_of_member)):
+            expected, actual = block.get(name), block_of_member.get(name)
+            if _without_fractions(expected) != _without_fractions(actual):
                 raise RunError(
-                    f"{member.name}: model.{name} is {one_line(its, 40)}, in {members[0].name} it is "
-                    f"{one_line(own, 40)}; parameters of one model only can be averaged, predictions of all: "
+                    f"{member.name}: model.{name} is {one_line(actual, 40)}, in {members[0].name} it is "
+                    f"{one_line(expected, 40)}; parameters of one model only can be averaged, predictions of all: "
                     "--average probabilities"
                 )
 
 
 def _without_fractions(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _without_fractions(one) for name, one in value.items()}
+        return {name: _without_fractions(entry) for name, entry in value.items()}
     if isinstance(value, list):
-        return [_without_fractions(one) for one in value]
+        return [_without_fractions(entry) for entry in value]
     return None if isinstance(value, float) else value
 
 
 def independent(members: Sequence[Member]) -> tuple[int, int] | None:
     """Two members of different runs; None: all are snapshots of one run."""
-    other = next((i for i, member in enumerate(members) if member.origin != members[0].origin), None)
-    return None if other is None else (0, other)
+    stranger = next((i for i, member in enumerate(members) if member.origin != members[0].origin), None)
+    return None if stranger is None else (0, stranger)

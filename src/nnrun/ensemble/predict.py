@@ -12,7 +12,7 @@ import numpy as np
 
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.models import Model, by_model, open_model, state_of, task
-from nnrun.errors import RunError, SpecError, one_line
+from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.runner import session
 from nnrun.storage import fsio
 from nnrun.training.outputs import BATCH
@@ -22,7 +22,6 @@ __all__ = ["Counting", "Predicted", "batches", "predict", "store"]
 
 # what is done, how many pieces it has -> a context that gives a function to call after each of them
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
-Warn = Callable[[str], None]
 _JUDGED = ("greedy", "weighted")  # averages that are fitted on validation data
 
 
@@ -103,13 +102,13 @@ def _one(
 
 
 def _part(model: Model, part: str) -> Examples:
-    found: Examples = getattr(model.experiment.dataset, part)
-    if not len(found.y):
+    examples: Examples = getattr(model.experiment.dataset, part)
+    if not len(examples.y):
         raise SpecError(
             f"there is no {part} part, for the members held nothing out; write --split test and --average "
             "probabilities, or train with data.validation=0.1"
         )
-    return found
+    return examples
 
 
 def batches(examples: int) -> int:

@@ -14,17 +14,16 @@ import numpy as np
 from nnrun.data._inputs import read_inputs
 from nnrun.ensemble.models import Model
 from nnrun.ensemble.reading import Ensemble, is_ensemble, mean_for, read
-from nnrun.errors import RunError, SpecError, one_line
+from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import run
 from nnrun.rows import Rows
-from nnrun.runner.evaluation import SPLITS
+from nnrun.runner.evaluation import check_split
 from nnrun.storage import fsio
 
 __all__ = ["Prediction", "check_output", "predict", "write"]
 
 _FORMATS = (".csv", ".npz")
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
-Warn = Callable[[str], None]
 
 
 class Prediction(NamedTuple):
@@ -69,8 +68,8 @@ def predict(
     """
     if (source is None) == (split is None):
         raise SpecError("what to predict for? write a file of inputs, or --split test, one of them")
-    if split is not None and split not in SPLITS:
-        raise SpecError(f"--split: got {one_line(split, 40)!r}; write one of {', '.join(SPLITS)}")
+    if split is not None:
+        check_split(split)
     names: list[str] = []
 
     def inputs(model: Model) -> np.ndarray | Rows:
@@ -80,16 +79,16 @@ def predict(
                 raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
             return part.x
         like = model.experiment.dataset.train.x
-        found = read_inputs(source, model.block, like.shape[1:], like.dtype)
-        names[:] = found.names
-        return found.x
+        new_inputs = read_inputs(source, model.block, like.shape[1:], like.dtype)
+        names[:] = new_inputs.names
+        return new_inputs.x
 
-    said = mean_for(_ensemble(folder, average), which, inputs, warn, counting)
-    data = said.model.experiment.dataset
+    answer = mean_for(_ensemble(folder, average), which, inputs, warn, counting)
+    data = answer.model.experiment.dataset
     targets = None if split is None else getattr(data, split).y
     if data.classes:
-        return Prediction(data.classes, said.average.probabilities(said.mean), names, targets)
-    return Prediction((), said.mean[:, 0] * data.target_scale + data.target_shift, names, targets)
+        return Prediction(data.classes, answer.average.probabilities(answer.mean), names, targets)
+    return Prediction((), answer.mean[:, 0] * data.target_scale + data.target_shift, names, targets)
 
 
 def _ensemble(folder: Path, average: str | None) -> Ensemble:
@@ -109,46 +108,56 @@ def _ensemble(folder: Path, average: str | None) -> Ensemble:
     return Ensemble(folder, "probabilities", [folder], [1.0], average)
 
 
-def write(output: Path, found: Prediction) -> None:
+def write(output: Path, prediction: Prediction) -> None:
     """Writes predictions as .csv or .npz.
 
     csv   name (if there are names), label and a probability for each class, or prediction; target (if known)
     npz   probabilities (n, classes), labels (n,), classes; or predictions (n,); targets, names
     Raises MachineError.
     """
-    fsio.write_file(output, (_csv if output.suffix == ".csv" else _npz)(found))
+    fsio.write_file(output, (_csv if output.suffix == ".csv" else _npz)(prediction))
 
 
-def _csv(found: Prediction) -> bytes:
+def _csv(prediction: Prediction) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    said = ["label", *(f"p({name})" for name in found.classes)] if found.classes else ["prediction"]
-    writer.writerow(
-        [*["name"][: len(found.names)], *said, *(["target"] if found.targets is not None else [])]
+    columns = (
+        ["label", *(f"p({name})" for name in prediction.classes)] if prediction.classes else ["prediction"]
     )
-    for i, values in enumerate(found.values):
-        row = [found.names[i]] if found.names else []
+    writer.writerow(
+        [
+            *["name"][: len(prediction.names)],
+            *columns,
+            *(["target"] if prediction.targets is not None else []),
+        ]
+    )
+    for i, values in enumerate(prediction.values):
+        row = [prediction.names[i]] if prediction.names else []
         row += (
-            [found.classes[values.argmax()], *map(repr, values.tolist())]
-            if found.classes
+            [prediction.classes[values.argmax()], *map(repr, values.tolist())]
+            if prediction.classes
             else [repr(float(values))]
         )
-        if found.targets is not None:
-            target = found.targets[i]
-            row.append(found.classes[target] if found.classes else repr(float(target)))
+        if prediction.targets is not None:
+            target = prediction.targets[i]
+            row.append(prediction.classes[target] if prediction.classes else repr(float(target)))
         writer.writerow(row)
     return text.getvalue().encode()
 
 
-def _npz(found: Prediction) -> bytes:
-    arrays = {"predictions": found.values}
-    if found.classes:
-        labels = found.values.argmax(1).astype(np.int32)
-        arrays = {"probabilities": found.values, "labels": labels, "classes": np.array(found.classes)}
-    if found.targets is not None:
-        arrays["targets"] = found.targets
-    if found.names:
-        arrays["names"] = np.array(found.names)
+def _npz(prediction: Prediction) -> bytes:
+    arrays = {"predictions": prediction.values}
+    if prediction.classes:
+        labels = prediction.values.argmax(1).astype(np.int32)
+        arrays = {
+            "probabilities": prediction.values,
+            "labels": labels,
+            "classes": np.array(prediction.classes),
+        }
+    if prediction.targets is not None:
+        arrays["targets"] = prediction.targets
+    if prediction.names:
+        arrays["names"] = np.array(prediction.names)
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **arrays)
     return content.getvalue()

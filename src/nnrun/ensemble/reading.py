@@ -11,27 +11,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnrun import signals
-from nnrun.ensemble.average import PREDICTIONS, Average, name_of
+from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
 from nnrun.ensemble.averaged import averaged
 from nnrun.ensemble.member import load
 from nnrun.ensemble.members import RECORD
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.ensemble.predict import batches
 from nnrun.ensemble.scores import Judge, make_judge, targets_of
-from nnrun.errors import RunError, SpecError, one_line
-from nnrun.record import run
+from nnrun.errors import RunError, SpecError, Warn, one_line
+from nnrun.record import checkpoint, run
 from nnrun.record.pack import ARRAYS
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
-from nnrun.runner.evaluation import SPLITS
+from nnrun.runner.evaluation import check_split
 from nnrun.storage import fsio
 
-__all__ = ["Ensemble", "Said", "evaluate_ensemble", "is_ensemble", "mean_for", "read"]
+__all__ = ["Ensemble", "MeanOutputs", "evaluate_ensemble", "is_ensemble", "mean_for", "read"]
 
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 Inputs = Callable[[Model], "np.ndarray | Rows"]  # the inputs that a model is to predict for, as stored
 Each = Callable[[Model, int, np.ndarray], None]  # model, position of the member, its outputs
-Warn = Callable[[str], None]
 
 
 class Ensemble(NamedTuple):
@@ -60,8 +59,8 @@ def read(folder: Path) -> Ensemble:
     members = run.members(folder)
     try:
         how, listed = record["average"], record["members"]
-        weights = [float(one["weight"]) for one in listed]
-        digests = [(one["sha256"], int(one["step"])) for one in listed]
+        weights = [float(entry["weight"]) for entry in listed]
+        digests = [(entry["sha256"], int(entry["step"])) for entry in listed]
     except (KeyError, TypeError, ValueError):
         raise RunError(f"{one_line(place)}: damaged; make the ensemble again") from None
     if how not in PREDICTIONS or len(members) != len(listed):
@@ -69,13 +68,13 @@ def read(folder: Path) -> Ensemble:
             f"{one_line(folder)}: holds {len(members)} of its {len(listed)} members; make the ensemble again"
         )
     for member, (digest, step) in zip(members, digests, strict=True):
-        file = member / "checkpoints" / f"step_{step:08d}" / ARRAYS
+        file = checkpoint.step_folder(member / "checkpoints", step) / ARRAYS
         if hashlib.sha256(fsio.read_file(file)).hexdigest() != digest:
             raise RunError(f"{one_line(file)}: not the member that {RECORD} lists; make the ensemble again")
     return Ensemble(folder, how, members, weights)
 
 
-class Said(NamedTuple):
+class MeanOutputs(NamedTuple):
     """What an ensemble, or one run, says of some inputs.
 
     average   how the mean is to be read
@@ -83,23 +82,28 @@ class Said(NamedTuple):
     """
 
     model: Model
-    average: Average
+    average: Combiner
     mean: np.ndarray
 
 
 def mean_for(
-    ensemble: Ensemble, which: str, inputs: Inputs, warn: Warn, counting: Counting, each: Each | None = None
-) -> Said:
+    ensemble: Ensemble,
+    which: str,
+    inputs: Inputs,
+    warn: Warn,
+    counting: Counting,
+    on_member: Each | None = None,
+) -> MeanOutputs:
     """Predicts with one member after another; of members that share a model, only the sum is held.
 
     which   the checkpoint of each member: last, best, or a step
-    each    is given the outputs of each member, in no certain order
+    on_member   is given the outputs of each member, in no certain order
     """
     count = len(ensemble.members)
     groups = list(by_model(ensemble.members))
     model = open_model(ensemble.members[groups[0][0]], warn)
     x = inputs(model)
-    average = Average(ensemble.how, count, model.classifies)
+    average = Combiner(ensemble.how, count, model.classifies)
     waiting: dict[int, np.ndarray] = {}  # outputs of members whose turn in the sum comes later
     summed, total = 0, np.zeros(())
     with signals.deferred(), counting("predicting", count * batches(len(x))) as tick:
@@ -114,13 +118,13 @@ def mean_for(
                     if ensemble.average:
                         content = averaged(model, ensemble.average)(content, one_line(member))
                     waiting[i] = model.outputs(state_of(model, content, one_line(member)), x, tick)
-                    if each is not None:
-                        each(model, i, waiting[i])
+                    if on_member is not None:
+                        on_member(model, i, waiting[i])
                     while summed in waiting:
                         share = ensemble.weights[summed] * average.values(waiting.pop(summed))
                         total = share if summed == 0 else total + share
                         summed += 1
-    return Said(model, average, total)
+    return MeanOutputs(model, average, total)
 
 
 def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting: Counting) -> dict[str, Any]:
@@ -128,8 +132,7 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
 
     Raises SpecError, RunError, DataError, Interrupted.
     """
-    if split not in SPLITS:
-        raise SpecError(f"--split: got {one_line(split, 40)!r}; write one of {', '.join(SPLITS)}")
+    check_split(split)
     ensemble = read(folder)
 
     def inputs(model: Model) -> np.ndarray | Rows:
@@ -144,25 +147,25 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
     def measure(model: Model, outputs: np.ndarray) -> dict[str, float]:
         judge = judges[model.precision] = judges.get(model.precision) or make_judge(model)
         targets = targets_of(model, getattr(model.experiment.dataset, split).y)
-        found = judge.metrics(judge.terms(outputs, targets).mean(1))
-        return {f"{split}/{name}": value for name, value in found.items()}
+        metrics = judge.metrics(judge.terms(outputs, targets).mean(1))
+        return {f"{split}/{name}": value for name, value in metrics.items()}
 
-    def each(model: Model, index: int, outputs: np.ndarray) -> None:
+    def measure_member(model: Model, index: int, outputs: np.ndarray) -> None:
         alone[index] = measure(model, outputs)
 
-    said = mean_for(ensemble, which, inputs, warn, counting, each)
-    with session.precision(said.model.precision):
-        together = measure(said.model, said.average.outputs(said.mean))
+    answer = mean_for(ensemble, which, inputs, warn, counting, measure_member)
+    with session.precision(answer.model.precision):
+        together = measure(answer.model, answer.average.outputs(answer.mean))
     runs = [
         {"run_dir": str(member), "step": load(member, which).step, "metrics": alone[i]}
         for i, member in enumerate(ensemble.members)
     ]
-    averages = summary.average([{which: one["metrics"]} for one in runs], sections=(which,))
+    averages = summary.average([{which: member_run["metrics"]} for member_run in runs], sections=(which,))
     return {
         "run_dir": str(folder),
         "split": split,
         "checkpoint": which,
-        "average": name_of(ensemble.how, said.model.classifies),
+        "average": name_of(ensemble.how, answer.model.classifies),
         "metrics": together,
         "runs": runs,
         **{name: section.get(which, {}) for name, section in averages.items()},

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nnrun.ensemble.average import Average
+from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.models import Model
+from nnrun.statistics.metric import Metric, metric_of
 from nnrun.types import Loss
 
 __all__ = ["Judge", "make_judge", "targets_of"]
@@ -23,7 +24,6 @@ class Judge(NamedTuple):
     """The loss of a run, on the host.
 
     names   of its terms
-    rising  the metrics of which more is better
     """
 
     loss: Loss
@@ -31,22 +31,21 @@ class Judge(NamedTuple):
     program: jax.stages.Compiled
     width: int
 
-    @property
-    def rising(self) -> tuple[str, ...]:
-        """Metrics of which more is better."""
-        return self.loss.rising
+    def metric(self, name: str) -> Metric:
+        """The metric of this name, with its direction."""
+        return metric_of(name, self.loss.rising)
 
     def terms(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """(n, width), (n,) as `targets` gives them -> (terms, n) float64."""
-        found = np.empty((len(self.names), len(outputs)))
+        result = np.empty((len(self.names), len(outputs)))
         for start in range(0, len(outputs), _ROWS):
             rows = slice(start, start + _ROWS)
             count = len(outputs[rows])
             padding = [(0, _ROWS - count)]
             z = np.pad(np.asarray(outputs[rows], jnp.zeros(()).dtype), [*padding, (0, 0)])
-            made = np.asarray(self.program(z, np.pad(targets[rows], padding)))
-            found[:, rows] = made[:, :count]
-        return found
+            scored = np.asarray(self.program(z, np.pad(targets[rows], padding)))
+            result[:, rows] = scored[:, :count]
+        return result
 
     def metrics(self, means: np.ndarray) -> dict[str, float]:
         """Means of the terms (terms,) -> metrics."""
@@ -54,12 +53,14 @@ class Judge(NamedTuple):
 
     def table(self, means: np.ndarray) -> dict[str, np.ndarray]:
         """Means (..., terms) -> metrics, each (...)."""
-        flat = [self.metrics(one) for one in means.reshape(-1, means.shape[-1])]
-        return {name: np.array([one[name] for one in flat]).reshape(means.shape[:-1]) for name in flat[0]}
+        flat = [self.metrics(row) for row in means.reshape(-1, means.shape[-1])]
+        return {
+            name: np.array([metrics[name] for metrics in flat]).reshape(means.shape[:-1]) for name in flat[0]
+        }
 
     def of_subsets(
         self,
-        average: Average,
+        average: Combiner,
         outputs: Sequence[np.ndarray],
         weights: Sequence[float],
         chosen: Sequence[tuple[int, ...]],
@@ -78,12 +79,14 @@ class Judge(NamedTuple):
         sums = np.zeros((len(chosen), len(self.names)))
         rows = max(1, _NUMBERS // (max(len(chosen), len(outputs)) * self.width))
         for start in range(0, len(targets), rows):
-            values = np.stack([average.values(one[start : start + rows]) for one in outputs])
+            values = np.stack(
+                [average.values(member_outputs[start : start + rows]) for member_outputs in outputs]
+            )
             means = np.tensordot(shares, values, 1)
-            own = targets[start : start + rows]
+            part = targets[start : start + rows]
             flat = average.outputs(means).reshape(-1, self.width)
-            found = self.terms(flat, np.tile(own, len(chosen)))
-            sums += found.reshape(len(self.names), len(chosen), -1).sum(2).T
+            scored = self.terms(flat, np.tile(part, len(chosen)))
+            sums += scored.reshape(len(self.names), len(chosen), -1).sum(2).T
             tick()
         return sums / len(targets)
 
@@ -96,9 +99,9 @@ def make_judge(model: Model) -> Judge:
     names: list[str] = []
 
     def terms(outputs, targets):
-        found = loss.terms(outputs, targets)
-        names[:] = sorted(found)
-        return jnp.stack([found[name] for name in names])
+        values = loss.terms(outputs, targets)
+        names[:] = sorted(values)
+        return jnp.stack([values[name] for name in names])
 
     like = experiment.dataset.test.y
     kind = np.dtype(np.int32) if like.dtype.kind == "i" else jnp.zeros(()).dtype

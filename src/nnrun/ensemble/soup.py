@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.errors import RunError, one_line
+from nnrun.statistics.metric import Metric
 
 __all__ = ["Mixture", "Tried", "alike", "greedy", "uniform"]
 
@@ -27,11 +28,13 @@ class Mixture:
 
     def plus(self, arrays: Arrays) -> Mixture:
         """The mixture with one more; this one stays what it is."""
-        more = Mixture()
-        more.count, more._first = self.count + 1, self._first or arrays
+        larger = Mixture()
+        larger.count, larger._first = self.count + 1, self._first or arrays
         averaged = (name for name in arrays if name.startswith(_AVERAGED) and arrays[name].dtype.kind == "f")
-        more._sums = {name: self._sums.get(name, 0.0) + arrays[name].astype(np.float64) for name in averaged}
-        return more
+        larger._sums = {
+            name: self._sums.get(name, 0.0) + arrays[name].astype(np.float64) for name in averaged
+        }
+        return larger
 
     def mean(self) -> dict[str, np.ndarray]:
         """The arrays of the average; all that is no parameter is the first one's."""
@@ -41,14 +44,14 @@ class Mixture:
         return {**self._first, **means}
 
 
-def alike(first: Arrays, first_name: str, other: Arrays, other_name: str) -> None:
+def alike(first: Arrays, first_name: str, second: Arrays, second_name: str) -> None:
     """Raises RunError naming the first leaf that differs and both shapes, unless both have one structure."""
-    own, their = _forms(first), _forms(other)
-    for name in (*own, *their):
-        if own.get(name) != their.get(name):
+    first_forms, second_forms = _forms(first), _forms(second)
+    for name in (*first_forms, *second_forms):
+        if first_forms.get(name) != second_forms.get(name):
             raise RunError(
-                f"{other_name}: {one_line(name)} is {their.get(name, 'absent')}, in {first_name} it is "
-                f"{own.get(name, 'absent')}; parameters of one structure only can be averaged, predictions "
+                f"{second_name}: {one_line(name)} is {second_forms.get(name, 'absent')}, in {first_name} it is "
+                f"{first_forms.get(name, 'absent')}; parameters of one structure only can be averaged, predictions "
                 "of all: --average probabilities"
             )
 
@@ -84,14 +87,14 @@ def greedy(
     order: Iterable[int],
     load: Callable[[int], Arrays],
     judge: Callable[[dict[str, np.ndarray], int], tuple[float, float]],
-    rising: bool,
+    metric: Metric,
 ) -> tuple[dict[str, np.ndarray], list[Tried]]:
     """Greedy soup (Wortsman et al. 2022, recipe 1): members enter in order while they do not make it worse.
 
     order   positions of the members, the best on validation first
     load    the arrays of a member
     judge   arrays of an average, how many are in it -> value of the judging metric on validation, loss
-    rising  whether more is better
+    metric  the judging one
     Returns the arrays of the soup, and who was tried.
     """
     mixture, soup, best = Mixture(), {}, -np.inf
@@ -100,7 +103,7 @@ def greedy(
         candidate = mixture.plus(load(member))
         arrays = candidate.mean()
         value, loss = judge(arrays, candidate.count)
-        score = value if rising else -value
+        score = metric.sign * value
         enters = not tried or score >= best
         tried.append(Tried(member, enters, value, loss))
         if enters:

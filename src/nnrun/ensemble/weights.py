@@ -42,5 +42,5 @@ def regression_weights(predicted: np.ndarray, targets: np.ndarray) -> np.ndarray
     # That the weights sum to 1 is one more equation, which counts for more than all others.
     firm = _FIRM * max(1.0, float(np.linalg.norm(predicted)))
     rows = np.vstack([predicted.T, np.full(len(predicted), firm)])
-    found, _ = nnls(rows, np.append(targets, firm))
-    return found / found.sum()
+    solution, _ = nnls(rows, np.append(targets, firm))
+    return solution / solution.sum()

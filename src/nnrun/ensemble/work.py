@@ -9,21 +9,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnrun.ensemble.account import Blend, mean_of
-from nnrun.ensemble.average import Average, name_of, softmax
+from nnrun.ensemble.average import Combiner, name_of, softmax
 from nnrun.ensemble.member import Member
-from nnrun.ensemble.parameters import Kitchen, independent, open_kitchen
+from nnrun.ensemble.parameters import ParameterAverager, independent, make_averager
 from nnrun.ensemble.predict import Predicted
 from nnrun.ensemble.scores import Judge, targets_of
 from nnrun.ensemble.weights import mixture_weights, regression_weights
 from nnrun.ensemble.write import write_average
+from nnrun.errors import Warn
 
-__all__ = ["Wish", "Work"]
+__all__ = ["Assembly", "Request"]
 
 _MIDDLE = 3  # points of a line that tell whether there is a barrier
-Warn = Callable[[str], None]
 
 
-class Wish(NamedTuple):
+class Request(NamedTuple):
     """What is asked for."""
 
     how: str = "probabilities"
@@ -33,7 +33,7 @@ class Wish(NamedTuple):
     barrier: bool = False
 
 
-class Work:
+class Assembly:
     """Everything that is known once the members have predicted."""
 
     def __init__(
@@ -42,26 +42,26 @@ class Work:
         members: Sequence[Member],
         predicted: Predicted,
         judge: Judge,
-        wish: Wish,
+        request: Request,
         order: list[int] | None,
         name: str,
         tick: Callable[[], None],
     ) -> None:
         self.folder, self.members, self.predicted, self.judge = folder, members, predicted, judge
-        self.wish, self.order, self.name, self.tick = wish, order, name, tick
-        self._kitchen: Kitchen | None = None
+        self.request, self.order, self.name, self.tick = request, order, name, tick
+        self._kitchen: ParameterAverager | None = None
 
-    def kitchen(self) -> Kitchen:
+    def averager(self) -> ParameterAverager:
         """What averages of parameters need, compiled once."""
-        self._kitchen = self._kitchen or open_kitchen(
+        self._kitchen = self._kitchen or make_averager(
             self.predicted.model, self.judge, self.members, self.tick
         )
         return self._kitchen
 
     def predictions(self) -> tuple[Blend, dict[str, Any]]:
         """The average of the members' predictions."""
-        how, predicted = self.wish.how, self.predicted
-        average = Average(how, len(self.members), predicted.model.classifies)
+        how, predicted = self.request.how, self.predicted
+        average = Combiner(how, len(self.members), predicted.model.classifies)
         weights = self._fitted() if how == "weighted" else [1 / len(self.members)] * len(self.members)
         means = {part: mean_of(predicted, average, weights, part) for part in predicted.parts}
         return Blend(how, average, weights, means), {}
@@ -71,51 +71,55 @@ class Work:
         targets = targets_of(model, self.predicted.examples("val").y)
         if model.classifies:
             rows = np.arange(len(targets))
-            return mixture_weights(np.stack([softmax(one)[rows, targets] for one in outputs])).tolist()
-        return regression_weights(np.stack([one[:, 0] for one in outputs]), targets).tolist()
+            return mixture_weights(
+                np.stack([softmax(member_outputs)[rows, targets] for member_outputs in outputs])
+            ).tolist()
+        return regression_weights(
+            np.stack([member_outputs[:, 0] for member_outputs in outputs]), targets
+        ).tolist()
 
     def parameters(self) -> tuple[Blend, dict[str, Any]]:
         """The average of the members' parameters, as a checkpoint."""
-        how, kitchen = self.wish.how, self.kitchen()
-        arrays, tried = kitchen.soup(how, self.order, self.name)
-        entered = [one.member for one in tried if one.entered] or range(len(self.members))
+        how, averager = self.request.how, self.averager()
+        arrays, tried = averager.soup(how, self.order, self.name)
+        entered = [step.member for step in tried if step.entered] or range(len(self.members))
         weights = [1 / len(entered) if i in entered else 0.0 for i in range(len(self.members))]
         write_average(self.folder, self.members, arrays)
-        means = {part: kitchen.outputs(arrays, part) for part in self.predicted.parts}
+        means = {part: averager.outputs(arrays, part) for part in self.predicted.parts}
         steps = [
-            {"name": self.members[one.member].name, "entered": one.entered, self.name: one.value}
-            for one in tried
+            {"name": self.members[step.member].name, "entered": step.entered, self.name: step.value}
+            for step in tried
         ]
-        more = {"soup": steps} if tried else {"curve": kitchen.curve(self.order, self.wish.split)}
-        return Blend(how, None, weights, means), more
+        extras = {"soup": steps} if tried else {"curve": averager.curve(self.order, self.request.split)}
+        return Blend(how, None, weights, means), extras
 
     def pair(self) -> tuple[int, int]:
         """The two members that a line is drawn between: the best two, independent ones if there are."""
         order = self.order or list(range(len(self.members)))
         first = self.members[order[0]].origin
-        other = next((i for i in order[1:] if self.members[i].origin != first), order[1])
-        return order[0], other
+        partner = next((i for i in order[1:] if self.members[i].origin != first), order[1])
+        return order[0], partner
 
     def warn_of_basins(self, warn: Warn) -> None:
         """Independent runs lie in different basins: says so, with what lies between two of them."""
         if independent(self.members):
-            line = self.kitchen().line(self.pair(), self.wish.split, _MIDDLE)
+            line = self.averager().line(self.pair(), self.request.split, _MIDDLE)
             if line["height"] <= 0:
                 return
             ends, middle = [line["line"][i]["loss"] for i in (0, -1)], line["line"][1]["loss"]
             a, b = line["between"]
             warn(
-                f"--average {self.wish.how}: these are independent runs, whose parameters lie in different basins: "
-                f"{self.wish.split}/loss is {ends[0]:.4g} at {a}, {ends[1]:.4g} at {b} and {middle:.4g} half-way; "
-                + ("" if self.wish.barrier else "--barrier shows the line, ")
+                f"--average {self.request.how}: these are independent runs, whose parameters lie in different basins: "
+                f"{self.request.split}/loss is {ends[0]:.4g} at {a}, {ends[1]:.4g} at {b} and {middle:.4g} half-way; "
+                + ("" if self.request.barrier else "--barrier shows the line, ")
                 + "--average probabilities averages what they predict"
             )
 
     def described(
-        self, blend: Blend, own: Mapping[str, list[dict[str, float]]], found: dict[str, Any]
+        self, blend: Blend, metrics_of: Mapping[str, list[dict[str, float]]], account: dict[str, Any]
     ) -> dict[str, Any]:
         """The account with the names of the members."""
-        metrics = found.pop("metrics")
+        metrics = account.pop("metrics")
         members = [
             {
                 "name": member.name,
@@ -126,7 +130,7 @@ class Work:
                 "weight": blend.weights[i],
                 "epochs": self.predicted.epochs[i],
                 "metrics": metrics["members"][i],
-                "validation": own["val"][i] if "val" in own else None,
+                "validation": metrics_of["val"][i] if "val" in metrics_of else None,
             }
             for i, member in enumerate(self.members)
         ]
@@ -135,9 +139,9 @@ class Work:
             chosen = self.order[0]
             best = {"name": self.members[chosen].name, "by": self.name, "metrics": metrics["best"]}
         means = {"mean": metrics["mean"], "best": best, "ensemble": metrics["ensemble"]}
-        shown = name_of(self.wish.how, self.predicted.model.classifies)
-        head = {"average": shown, "split": self.wish.split, "rising": list(self.judge.rising)}
-        return {**head, "members": members, **means, **found}
+        shown = name_of(self.request.how, self.predicted.model.classifies)
+        head = {"average": shown, "split": self.request.split, "rising": list(self.judge.loss.rising)}
+        return {**head, "members": members, **means, **account}
 
     def record(self, blend: Blend, result: Mapping[str, Any]) -> dict[str, Any]:
         """The content of ensemble.json."""
@@ -145,7 +149,7 @@ class Work:
         return {
             "format": 1,
             "kind": "parameters" if blend.average is None else "predictions",
-            "average": self.wish.how,
-            "members": [{name: one[name] for name in kept} for one in result["members"]],
+            "average": self.request.how,
+            "members": [{name: member[name] for name in kept} for member in result["members"]],
             "temperature": (result.get("calibration") or {}).get("temperature"),
         }

@@ -89,12 +89,14 @@ def write_run(
     metrics = {f"{account['split']}/{name}": value for name, value in account["ensemble"].items()}
     _write_spec(folder, members[0])
     device = jax.devices()[0]
-    own = provenance.collect({"platform": device.platform, "kind": device.device_kind}, _shared(members[0]))
-    fsio.write_json(folder / "run.json", own)
+    origin = provenance.collect(
+        {"platform": device.platform, "kind": device.device_kind}, _shared(members[0])
+    )
+    fsio.write_json(folder / "run.json", origin)
     fsio.write_json(folder / RECORD, finite(record))
     fsio.write_json(folder / ACCOUNT, finite(account))
     step = max(member.step for member in members)
-    _write_summary(folder, step, max(one["epochs"] for one in account["members"]), metrics)
+    _write_summary(folder, step, max(member["epochs"] for member in account["members"]), metrics)
     run.write_state(folder, "done", step=step)
 
 

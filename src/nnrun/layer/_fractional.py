@@ -72,9 +72,9 @@ def _forward(axis: int, x: Array, where: Intervals) -> tuple[Array, tuple[Array,
     row = jnp.broadcast_to(_spread(where.first, axis), best.shape)
     for offset in range(1, _LONGEST):
         at = jnp.minimum(where.first + offset, where.last)
-        other = jnp.take(x, at, axis)
-        larger = (other > best) | (jnp.isnan(other) & ~jnp.isnan(best))
-        best, row = jnp.where(larger, other, best), jnp.where(larger, _spread(at, axis), row)
+        candidate = jnp.take(x, at, axis)
+        larger = (candidate > best) | (jnp.isnan(candidate) & ~jnp.isnan(best))
+        best, row = jnp.where(larger, candidate, best), jnp.where(larger, _spread(at, axis), row)
     return best, (x, where, row)
 
 

@@ -75,8 +75,8 @@ def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
     if bit_width == 64:
         high, low = (words(k, positions).astype(jnp.uint64) for k in _split(key, (2,)))
         return high << jnp.uint64(32) | low
-    found = words(key, positions)
-    return found if bit_width == 32 else (found >> jnp.uint32(32 - bit_width)).astype(f"uint{bit_width}")
+    hashed = words(key, positions)
+    return hashed if bit_width == 32 else (hashed >> jnp.uint32(32 - bit_width)).astype(f"uint{bit_width}")
 
 
 FAST = define_prng_impl(

@@ -78,5 +78,5 @@ def _units(key: Array, shape: tuple[int, ...]) -> Array:
         return (words(data, lax.iota(jnp.uint32, size).reshape(shape)) >> jnp.uint32(16)).astype(jnp.uint16)
     blocks = -(-size // 4)
     counters = lax.iota(jnp.uint32, 2 * blocks)
-    found = jnp.stack(threefry(data, counters[:blocks], counters[blocks:]))
-    return lax.bitcast_convert_type(found, jnp.uint16).reshape(-1)[:size].reshape(shape)
+    blocks_of_words = jnp.stack(threefry(data, counters[:blocks], counters[blocks:]))
+    return lax.bitcast_convert_type(blocks_of_words, jnp.uint16).reshape(-1)[:size].reshape(shape)

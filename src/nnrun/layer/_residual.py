@@ -48,14 +48,14 @@ def residual_block(
 
     def init(key, x_shape):
         params, stats, y_shape = branch.init(jax.random.fold_in(key, 0), x_shape)
-        own, own_stats, s_shape = ({}, {}, tuple(x_shape))
+        shortcut_params, own_stats, s_shape = ({}, {}, tuple(x_shape))
         if shortcut is not None:
-            own, own_stats, s_shape = shortcut.init(jax.random.fold_in(key, 1), x_shape)
+            shortcut_params, own_stats, s_shape = shortcut.init(jax.random.fold_in(key, 1), x_shape)
         if tuple(y_shape) != tuple(s_shape):
             raise ValueError(
                 f"a residual block adds shape {y_shape} to {s_shape}; keep shape and channels equal"
             )
-        return _named(params, own), _named(stats, own_stats), y_shape
+        return _named(params, shortcut_params), _named(stats, own_stats), y_shape
 
     def apply(params, stats, x, key, weight):
         def f(x, key):
@@ -64,8 +64,8 @@ def residual_block(
         beside, own_stats = x, {}
         if shortcut is not None:
             own_key = None if key is None else jax.random.fold_in(key, 1)
-            own = params.get("shortcut", {}), stats.get("shortcut", {})
-            beside, own_stats = shortcut.apply(*own, x, own_key, weight)
+            shortcut_parts = params.get("shortcut", {}), stats.get("shortcut", {})
+            beside, own_stats = shortcut.apply(*shortcut_parts, x, own_key, weight)
         if survival is None or key is None:
             y, new = f(x, None if key is None else jax.random.fold_in(key, 0))
             y = y if survival is None else y * keep_probability(1 - survival).astype(y.dtype)

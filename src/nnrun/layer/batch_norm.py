@@ -39,13 +39,13 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
             mean, var = stats["mean"], stats["var"]
         else:
             w = weight.astype(x.dtype)
-            found = w.sum()
-            count = jnp.maximum(found, 1) * (x.size // (x.shape[0] * x.shape[-1]))
+            examples = w.sum()
+            count = jnp.maximum(examples, 1) * (x.size // (x.shape[0] * x.shape[-1]))
             mean = _weighted_sum(w, x) / count
             var = _weighted_sum(w, jnp.square(x - _wide(mean, x))) / count
             kept = lax.stop_gradient({"mean": mean, "var": var})
             seen = {name: momentum * stats[name] + (1 - momentum) * kept[name] for name in stats}
-            stats = {name: jnp.where(found > 0, seen[name], stats[name]) for name in stats}
+            stats = {name: jnp.where(examples > 0, seen[name], stats[name]) for name in stats}
         factor = params["scale"] * lax.rsqrt(var + eps)
         return (x - _wide(mean, x)) * _wide(factor, x) + _wide(params["bias"], x), stats
 

@@ -85,11 +85,11 @@ def _draws(layer, params, x_shape):
 
 def _dropped(params, key, rate):
     """The parameters, each entry at 0 or divided by the probability of keeping it."""
-    found = {}
+    dropped = {}
     for i, (name, array) in enumerate(sorted(params.items())):
         kept, keep = drop_mask(jax.random.fold_in(key, i), array.shape, rate)
-        found[name] = jnp.where(kept, array / keep.astype(array.dtype), 0)
-    return found
+        dropped[name] = jnp.where(kept, array / keep.astype(array.dtype), 0)
+    return dropped
 
 
 def _moments_matched(inner, params, x, rate, samples, bend):

@@ -86,8 +86,8 @@ def _stage(convolutions: Convolutions, filters: int, convs: int, pool: Layer, sc
     """Convolutions, each with a norm and an activation, then pooling and dropout of whole channels."""
     layers: Named = []
     for i in range(1, convs + 1):
-        one = conv(filters, convolutions.kernel, bias=convolutions.norm is None)
-        layers += unit("conv", i, one, convolutions.norm, convolutions.activation, DropConnect())
+        layer = conv(filters, convolutions.kernel, bias=convolutions.norm is None)
+        layers += unit("conv", i, layer, convolutions.norm, convolutions.activation, DropConnect())
     layers += [("pool", pool)]
     rate = convolutions.channel_dropout
     return serial([*layers, *([] if is_off(rate) else [("dropout", dropout(rate, scaling, "channel"))])])

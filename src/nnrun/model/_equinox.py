@@ -58,8 +58,8 @@ def equinox_layer(make: Callable[[Array], Any]) -> Layer:
     return Layer(init, apply)
 
 
-def _taken_apart(made: Any) -> _Parts:
-    module, state = made if type(made) is tuple else (made, None)
+def _taken_apart(result: Any) -> _Parts:
+    module, state = result if type(result) is tuple else (result, None)
     params, rest = eqx.partition(
         module, lambda leaf: _is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact)
     )
@@ -84,16 +84,16 @@ def _stats(buffers: Tree, state: Any) -> dict[str, Any]:
 def _called(module: Any, state: Any, x: Array, key: Array | None, weight: Array | None) -> tuple[Array, Any]:
     """outputs, state."""
     module = _in_mode(module, key is None, weight is None)
-    more = flags(module.__call__, key, weight)
+    switches = flags(module.__call__, key, weight)
     takes_key = "key" in inspect.signature(module.__call__).parameters
     keys = jax.random.split(key, x.shape[0]) if takes_key and key is not None else None
 
-    def one(x: Array, state: Any, key: Array | None) -> tuple[Array, Any]:
-        given = {**more, **({"key": key} if takes_key else {})}
+    def on_example(x: Array, state: Any, key: Array | None) -> tuple[Array, Any]:
+        given = {**switches, **({"key": key} if takes_key else {})}
         return (module(x, **given), None) if state is None else module(x, state, **given)
 
     batched = jax.vmap(
-        one, in_axes=(0, None, None if keys is None else 0), out_axes=(0, None), axis_name=_AXIS
+        on_example, in_axes=(0, None, None if keys is None else 0), out_axes=(0, None), axis_name=_AXIS
     )
     y, state = batched(x, state, keys)
     return outputs_of(y, x), state

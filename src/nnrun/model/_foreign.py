@@ -32,8 +32,8 @@ def library_of(result: object) -> str | None:
 
 def _library(result: object) -> str | None:
     homes = [base.__module__ + "." for base in type(result).__mro__ if base.__name__ == "Module"]
-    found = (name for home in homes for start, name in _BASES.items() if home.startswith(start))
-    return next(found, None)
+    libraries = (name for home in homes for start, name in _BASES.items() if home.startswith(start))
+    return next(libraries, None)
 
 
 def asks_for_key(library: str | None, takes_key: bool) -> str | None:

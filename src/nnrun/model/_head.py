@@ -43,7 +43,7 @@ def hidden_layers(
         )
     layers: Named = []
     for i, units in enumerate(widths, start=1):
-        one = dense(units, bias=norm is None, init=init)
-        layers += unit("hidden", i, one, norm, activation, noise.drop)
+        layer = dense(units, bias=norm is None, init=init)
+        layers += unit("hidden", i, layer, norm, activation, noise.drop)
         layers += [] if is_off(noise.dropout) else [(f"dropout_{i}", dropout(noise.dropout, noise.scaling))]
     return layers

@@ -61,14 +61,16 @@ def _held(key: Array | None, weight: Array | None) -> Callable[..., Any]:
         call: Callable[..., Any], args: tuple, kwargs: dict[str, Any], context: nn.module.InterceptorContext
     ):
         module = context.module
-        own = type(module).__module__.startswith("flax.linen.") and context.method_name == "__call__"
-        for name in off if own else ():
+        is_flax_layer = (
+            type(module).__module__.startswith("flax.linen.") and context.method_name == "__call__"
+        )
+        for name in off if is_flax_layer else ():
             if off[name] and name in type(module).__dataclass_fields__:
                 object.__setattr__(module, name, None)  # it is this call's copy; both set would be refused
                 kwargs[name] = True
                 args = args[:1] if isinstance(module, nn.BatchNorm | nn.Dropout) else args
         given = args[0] if args else kwargs.get("x")
-        norm = own and isinstance(module, nn.BatchNorm)
+        norm = is_flax_layer and isinstance(module, nn.BatchNorm)
         if norm and weight is not None and given is not None and len(given) == len(weight):
             wide = weight.reshape(-1, *(1,) * (given.ndim - 1)) > 0
             kwargs.setdefault("mask", wide)  # the padding of a short batch is left out

@@ -17,14 +17,14 @@ __all__ = ["alike", "at_precision", "flags", "named", "outputs_of", "unnamed"]
 
 def named(tree: Tree) -> dict[str, Any]:
     """The arrays of any tree as nested dicts by the names on their paths: layers/0/weight."""
-    found: dict[str, Any] = {}
+    tree_by_name: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         *parents, last = _names(path)
-        node = found
+        node = tree_by_name
         for parent in parents:
             node = node.setdefault(parent, {})
         node[last] = leaf
-    return found
+    return tree_by_name
 
 
 def unnamed(arrays: dict[str, Any], like: Tree) -> Tree:

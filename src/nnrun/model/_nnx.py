@@ -68,8 +68,8 @@ def _seeded(like: Tree, key: Array | None) -> Tree:
     def begin(leaf: Any) -> Array:
         if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jnp.zeros(leaf.shape, leaf.dtype)
-        own = jax.random.fold_in(key, next(numbers))
-        return jax.random.split(own, leaf.shape) if leaf.shape else own
+        leaf_key = jax.random.fold_in(key, next(numbers))
+        return jax.random.split(leaf_key, leaf.shape) if leaf.shape else leaf_key
 
     return jax.tree.map(begin, like)
 
@@ -83,7 +83,7 @@ def _called(module: nnx.Module, x: Array, key: Array | None, weight: Array | Non
         module.set_attributes(
             deterministic=key is None, use_running_average=weight is None, raise_if_not_found=False
         )
-    more: dict[str, Any] = dict(flags(call, key, weight))
+    arguments: dict[str, Any] = dict(flags(call, key, weight))
     if "rngs" in inspect.signature(call).parameters:
-        more["rngs"] = None if key is None else nnx.Rngs(key)
-    return outputs_of(call(x, **more), x)
+        arguments["rngs"] = None if key is None else nnx.Rngs(key)
+    return outputs_of(call(x, **arguments), x)

@@ -73,8 +73,8 @@ def fmp_net(
     drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
 
     def convolved(number: int, window: int) -> Named:
-        one = conv(filters * number, window, padding="valid", bias=not batch_norm)
-        return unit("conv", number, one, norm, activation, drop)
+        layer = conv(filters * number, window, padding="valid", bias=not batch_norm)
+        return unit("conv", number, layer, norm, activation, drop)
 
     def net(draw: Array | int) -> Layer:
         layers: Named = [("embed", _embedded(sizes[0][0], blocks, ratio))]
@@ -102,12 +102,12 @@ def _regions(block: int, draw: Array | int) -> Any:
 
 def sides(blocks: int, ratio: float) -> list[tuple[int, int, int]]:
     """Of each block: the side of its input, of what it pools, and of what that makes; the last makes 2."""
-    found, after = [], 2
+    triples, after = [], 2
     for _ in range(blocks):
         before = min(2 * after, max(after + 1, round(after * ratio)))
-        found.append((before + 1, before, after))
+        triples.append((before + 1, before, after))
         after = before + 1
-    return found[::-1]
+    return triples[::-1]
 
 
 def _embedded(side: int, blocks: int, ratio: float) -> Layer:
@@ -115,7 +115,9 @@ def _embedded(side: int, blocks: int, ratio: float) -> Layer:
 
     def shape(x_shape):
         if max(x_shape[:2]) > side:
-            enough = next(more for more in itertools.count(1) if sides(more, ratio)[0][0] >= max(x_shape[:2]))
+            enough = next(
+                count for count in itertools.count(1) if sides(count, ratio)[0][0] >= max(x_shape[:2])
+            )
             raise ValueError(
                 f"{blocks} blocks take images up to {side} × {side}, got {x_shape}; write blocks: {enough}, or a "
                 "larger ratio"

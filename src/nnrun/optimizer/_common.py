@@ -64,11 +64,11 @@ def decoupled_weight_decay(
         if params is None:
             raise ValueError("weight decay needs the parameters; call update(updates, state, params)")
 
-        def one(path: Any, u: Array, w: Array) -> Array:
-            wanted = decays(path, w) if only is None else first_match(name_of(path), only)
-            return u - jnp.asarray(learning_rate * decay, u.dtype) * w if wanted else u
+        def decayed(path: Any, u: Array, w: Array) -> Array:
+            applies = decays(path, w) if only is None else first_match(name_of(path), only)
+            return u - jnp.asarray(learning_rate * decay, u.dtype) * w if applies else u
 
-        return jax.tree_util.tree_map_with_path(one, updates, params), state
+        return jax.tree_util.tree_map_with_path(decayed, updates, params), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 

@@ -15,8 +15,8 @@ __all__ = ["evaluate"]
 
 def evaluate(objective: Objective | Callable, params: Tree) -> Evaluation:
     """Value, aux and gradient at params; an Objective has its own way to the gradient (micro-batches)."""
-    own = isinstance(objective, Objective)
-    gradient_of = objective.gradient if own else jax.value_and_grad(objective, has_aux=True)
+    is_objective = isinstance(objective, Objective)
+    gradient_of = objective.gradient if is_objective else jax.value_and_grad(objective, has_aux=True)
     (value, aux), gradient = gradient_of(params)
     return jax.tree.map(_strong, Evaluation(value, aux, gradient))
 

@@ -35,6 +35,6 @@ def updated(
 
     Transforms that ask for it are told the value too, and may evaluate it elsewhere (optax's line searches).
     """
-    told = {"value": evaluation.value, "grad": evaluation.gradient, "value_fn": lambda x: objective(x)[0]}
+    extra = {"value": evaluation.value, "grad": evaluation.gradient, "value_fn": lambda x: objective(x)[0]}
     extended = optax.with_extra_args_support(transform)
-    return extended.update(evaluation.gradient, memory, params, **told)
+    return extended.update(evaluation.gradient, memory, params, **extra)

@@ -12,7 +12,7 @@ from jax import Array, lax
 from nnrun.optimizer._flat import Flat
 from nnrun.types import Evaluation, Tree
 
-__all__ = ["Found", "Search", "Trial", "Wolfe", "line_search"]
+__all__ = ["Accepted", "LineSearch", "Probe", "Wolfe", "line_search"]
 
 
 class Wolfe(NamedTuple):
@@ -23,7 +23,7 @@ class Wolfe(NamedTuple):
     limit: int = 20  # evaluations after which the lowest trial that decreases f enough will do
 
 
-class Found(NamedTuple):
+class Accepted(NamedTuple):
     """Where a line search ends."""
 
     alpha: Array  # () 0: no step goes down
@@ -32,7 +32,7 @@ class Found(NamedTuple):
     evaluations: Array  # () int32: how many were made
 
 
-class Trial(NamedTuple):
+class Probe(NamedTuple):
     """The objective along the line, φ(α) = f(x + αp)."""
 
     alpha: Array  # ()
@@ -40,13 +40,13 @@ class Trial(NamedTuple):
     dphi: Array  # () φ'(α) = ∇f(x + αp)ᵀp
 
 
-class Search(NamedTuple):
+class LineSearch(NamedTuple):
     """The state between two trials."""
 
-    low: Trial  # the lowest of the trials that decrease f enough; α = 0 at first
-    high: Trial  # the other end of an interval that holds good step lengths; α = ∞ until a trial was too long
+    low: Probe  # the lowest of the trials that decrease f enough; α = 0 at first
+    high: Probe  # the other end of an interval that holds good step lengths; α = ∞ until a trial was too long
     alpha: Array  # () the next trial
-    found: Found  # at `low`
+    accepted: Accepted  # at `low`
     done: Array  # ()
 
 
@@ -57,7 +57,7 @@ def line_search(
     alpha: Array | float = 1.0,
     wolfe: Wolfe = Wolfe(),  # noqa: B008 (immutable)
     idle: Array | bool = False,
-) -> Found:
+) -> Accepted:
     """Looks along x + αp for a step length that satisfies the strong Wolfe conditions.
 
     p       (n,) must go down, ∇fᵀp < 0, else no step is found
@@ -69,32 +69,34 @@ def line_search(
     has no upper end, high.alpha = ∞, the cases of zoom are those of bracketing.  So no member of a population
     waits in one phase for the others.  A value or a slope that is not finite counts as +∞.
     """
-    zero = Trial(jnp.zeros_like(start.value), start.value, start.gradient @ p)
+    zero = Probe(jnp.zeros_like(start.value), start.value, start.gradient @ p)
     conditions = _conditions(zero, wolfe)
 
-    def body(search: Search) -> Search:
+    def body(search: LineSearch) -> LineSearch:
         x = space.x + search.alpha * p
         evaluation = space.evaluate(x)
-        trial = _trial(search.alpha, evaluation, p)
-        decreases, flat = conditions(trial)
+        probe = _probe(search.alpha, evaluation, p)
+        decreases, flat = conditions(probe)
         done = decreases & flat
-        better = done | (decreases & (trial.phi < search.low.phi))
-        evaluations = search.found.evaluations + 1
-        found = _choose(better, Found(trial.alpha, x, evaluation, evaluations), search.found)
-        low, high = _narrow(search, trial, better)
-        return Search(low, high, _next(search.low, low, high), found._replace(evaluations=evaluations), done)
+        better = done | (decreases & (probe.phi < search.low.phi))
+        evaluations = search.accepted.evaluations + 1
+        accepted = _choose(better, Accepted(probe.alpha, x, evaluation, evaluations), search.accepted)
+        low, high = _narrow(search, probe, better)
+        return LineSearch(
+            low, high, _next(search.low, low, high), accepted._replace(evaluations=evaluations), done
+        )
 
-    def goes_on(search: Search) -> Array:
-        return ~search.done & (search.found.evaluations < wolfe.limit)
+    def goes_on(search: LineSearch) -> Array:
+        return ~search.done & (search.accepted.evaluations < wolfe.limit)
 
     far = jax.tree.map(lambda a: jnp.full_like(a, jnp.inf), zero)
-    nowhere = Found(zero.alpha, space.x, start, jnp.zeros((), jnp.int32))
+    nowhere = Accepted(zero.alpha, space.x, start, jnp.zeros((), jnp.int32))
     done = ~(zero.dphi < 0) | idle
-    first = Search(zero, far, jnp.asarray(alpha, zero.phi.dtype), nowhere, done)
-    return lax.while_loop(goes_on, body, first).found
+    first = LineSearch(zero, far, jnp.asarray(alpha, zero.phi.dtype), nowhere, done)
+    return lax.while_loop(goes_on, body, first).accepted
 
 
-def _conditions(zero: Trial, wolfe: Wolfe) -> Callable[[Trial], tuple[Array, Array]]:
+def _conditions(zero: Probe, wolfe: Wolfe) -> Callable[[Probe], tuple[Array, Array]]:
     """Trial -> whether it decreases f enough, whether its slope is flat enough.
 
     Where the values differ by no more than rounding the slopes alone decide, which is the same for a parabola:
@@ -103,29 +105,29 @@ def _conditions(zero: Trial, wolfe: Wolfe) -> Callable[[Trial], tuple[Array, Arr
     c1, c2 = (jnp.asarray(c, zero.phi.dtype) for c in (wolfe.c1, wolfe.c2))
     rounding = 4 * float(jnp.finfo(zero.phi.dtype).eps) * jnp.abs(zero.phi)
 
-    def conditions(trial: Trial) -> tuple[Array, Array]:
-        armijo = trial.phi <= zero.phi + c1 * trial.alpha * zero.dphi
-        same = jnp.abs(trial.phi - zero.phi) <= rounding
-        approximate = same & (trial.dphi <= (2 * c1 - 1) * zero.dphi)
-        return armijo | approximate, jnp.abs(trial.dphi) <= -c2 * zero.dphi
+    def conditions(probe: Probe) -> tuple[Array, Array]:
+        armijo = probe.phi <= zero.phi + c1 * probe.alpha * zero.dphi
+        same = jnp.abs(probe.phi - zero.phi) <= rounding
+        approximate = same & (probe.dphi <= (2 * c1 - 1) * zero.dphi)
+        return armijo | approximate, jnp.abs(probe.dphi) <= -c2 * zero.dphi
 
     return conditions
 
 
-def _trial(alpha: Array, evaluation: Evaluation, p: Array) -> Trial:
+def _probe(alpha: Array, evaluation: Evaluation, p: Array) -> Probe:
     phi, dphi = evaluation.value, evaluation.gradient @ p
     finite = jnp.isfinite(phi) & jnp.isfinite(dphi)
-    return Trial(alpha, jnp.where(finite, phi, jnp.inf), jnp.where(finite, dphi, jnp.inf))
+    return Probe(alpha, jnp.where(finite, phi, jnp.inf), jnp.where(finite, dphi, jnp.inf))
 
 
-def _narrow(search: Search, trial: Trial, better: Array) -> tuple[Trial, Trial]:
+def _narrow(search: LineSearch, probe: Probe, better: Array) -> tuple[Probe, Probe]:
     """The smaller interval: its low end is the lowest trial, and φ falls from there into the interval."""
     low, high = search.low, search.high
-    turns = trial.dphi * (high.alpha - low.alpha) >= 0
-    return _choose(better, trial, low), _choose(better, _choose(turns, low, high), trial)
+    turns = probe.dphi * (high.alpha - low.alpha) >= 0
+    return _choose(better, probe, low), _choose(better, _choose(turns, low, high), probe)
 
 
-def _next(before: Trial, low: Trial, high: Trial) -> Array:
+def _next(before: Probe, low: Probe, high: Probe) -> Array:
     """The next trial: the cubic's minimum, kept well inside the interval, or beyond its low end if it has no other."""
     bracketed = jnp.isfinite(high.alpha)
     span = jnp.where(bracketed, high.alpha - low.alpha, low.alpha - before.alpha)
@@ -134,16 +136,16 @@ def _next(before: Trial, low: Trial, high: Trial) -> Array:
     minimum = _cubic(_choose(bracketed, high, before), low)
     # Without a minimum: near, as φ is infinite at the high end; or far, as φ falls and falls.
     usable = jnp.isfinite(minimum) & (bracketed | (minimum > low.alpha))
-    trial = jnp.where(usable, minimum, jnp.where(bracketed, near, far))
-    return jnp.clip(trial, jnp.minimum(near, far), jnp.maximum(near, far))
+    probe = jnp.where(usable, minimum, jnp.where(bracketed, near, far))
+    return jnp.clip(probe, jnp.minimum(near, far), jnp.maximum(near, far))
 
 
-def _cubic(a: Trial, b: Trial) -> Array:
+def _cubic(a: Probe, b: Probe) -> Array:
     """The minimum of the cubic through two trials and their slopes, equation 3.59; NaN if it has none."""
     d1 = a.dphi + b.dphi - 3 * (a.phi - b.phi) / (a.alpha - b.alpha)
     d2 = jnp.sign(b.alpha - a.alpha) * jnp.sqrt(d1**2 - a.dphi * b.dphi)
     return b.alpha - (b.alpha - a.alpha) * (b.dphi + d2 - d1) / (b.dphi - a.dphi + 2 * d2)
 
 
-def _choose(condition: Array, one: Tree, other: Tree) -> Tree:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), one, other)
+def _choose(condition: Array, yes: Tree, no: Tree) -> Tree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

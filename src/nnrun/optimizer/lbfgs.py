@@ -73,15 +73,15 @@ def lbfgs(
         p = jnp.where(known, p, -g)
         alpha = jnp.where(known, 1, jnp.minimum(1, 1 / jnp.linalg.norm(g)))
         stuck = (memory.failures > 1) & (not allow_noise)
-        found = line_search(space, p, past.evaluation, alpha, Wolfe(c1, c2, max_line_search), stuck)
-        failed = found.alpha == 0
-        pairs = _with(pairs, found.x - space.x, found.evaluation.gradient - g)
+        accepted = line_search(space, p, past.evaluation, alpha, Wolfe(c1, c2, max_line_search), stuck)
+        failed = accepted.alpha == 0
+        pairs = _with(pairs, accepted.x - space.x, accepted.evaluation.gradient - g)
         memory = Memory(
             _without(pairs, failed),
-            past.then(found.evaluation, found.evaluations),
+            past.then(accepted.evaluation, accepted.evaluations),
             jnp.where(failed, memory.failures + 1, 0),
         )
-        return space.unravel(found.x), memory, space.reported(found.evaluation)
+        return space.unravel(accepted.x), memory, space.reported(accepted.evaluation)
 
     return Method(init, step, exact=not allow_noise)
 

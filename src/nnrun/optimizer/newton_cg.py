@@ -62,10 +62,10 @@ def newton_cg(
         known = solution.p @ g < 0
         p = jnp.where(known, solution.p, -g)
         alpha = jnp.where(known, 1, jnp.minimum(1, 1 / jnp.linalg.norm(g)))
-        found = line_search(space, p, past.evaluation, alpha, Wolfe(limit=max_line_search), failures > 1)
-        failures = jnp.where(found.alpha > 0, 0, failures + 1)
-        past = past.then(found.evaluation, found.evaluations)
+        accepted = line_search(space, p, past.evaluation, alpha, Wolfe(limit=max_line_search), failures > 1)
+        failures = jnp.where(accepted.alpha > 0, 0, failures + 1)
+        past = past.then(accepted.evaluation, accepted.evaluations)
         memory = Memory(past, memory.products + solution.products, failures)
-        return space.unravel(found.x), memory, space.reported(found.evaluation)
+        return space.unravel(accepted.x), memory, space.reported(accepted.evaluation)
 
     return Method(init, step, exact=not allow_noise)

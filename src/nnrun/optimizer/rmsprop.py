@@ -50,5 +50,5 @@ def rmsprop(
             u = b = momentum * b + u
         return -learning_rate * u, {"s": s, "m": m, "b": b}
 
-    wanted = {"s": True, "m": centered, "b": not is_off(momentum)}
-    return elementwise(rule, **{name: 0.0 for name, is_wanted in wanted.items() if is_wanted})
+    buffers = {"s": True, "m": centered, "b": not is_off(momentum)}
+    return elementwise(rule, **{name: 0.0 for name, is_wanted in buffers.items() if is_wanted})

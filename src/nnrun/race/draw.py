@@ -20,17 +20,14 @@ from matplotlib.lines import Line2D
 from PIL import Image
 from scipy.ndimage import zoom
 
-from nnrun.race.trajectory import Path
+from nnrun.race.trajectory import Trajectory
+from nnrun.report.drawing import look
 from nnrun.types import Surface
 
 __all__ = ["GRID", "draw"]
 
 GRID = 240  # points of a contour map on each axis
 
-_COLOURS = (  # Okabe & Ito 2008: told apart by colour-blind readers too
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442",
-)  # fmt: skip
-_STYLES = ("-", "--", ":")
 _FRAMES = 90
 _PER_SECOND = 15
 _REST = 2500  # milliseconds that a GIF stays at its end
@@ -56,7 +53,7 @@ show();
 
 def draw(
     surface: Surface,
-    paths: Sequence[Path],
+    trajectories: Sequence[Trajectory],
     title: str,
     suffix: str,
     tick: Callable[[], None] = lambda: None,
@@ -73,13 +70,13 @@ def draw(
         still = suffix == ".png"
         figure = Figure(figsize=(10, 4.6), dpi=_STILL_DPI if still else _MOVING_DPI, layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        lowest = min(float(np.nanmin(path.values)) for path in paths)
+        lowest = min(float(np.nanmin(trajectory.values)) for trajectory in trajectories)
         surface = surface._replace(floor=min(surface.floor, lowest))  # that of a plane is only estimated
-        show, moving = _plot(figure, surface, paths, title, grid)
+        show, moving = _plot(figure, surface, trajectories, title, grid)
         for name, point in (marks or {}).items():
             figure.axes[0].plot(*point, "k^", ms=5)
             figure.axes[0].annotate(name, point, textcoords="offset points", xytext=(5, 5), fontsize=8)
-        last = len(paths[0].values) - 1
+        last = len(trajectories[0].values) - 1
         if still:
             show(last)
             tick()
@@ -130,44 +127,48 @@ def _page(frames: list[Image.Image], title: str) -> bytes:
 
 
 def _plot(
-    figure: Figure, surface: Surface, paths: Sequence[Path], title: str, grid: int
+    figure: Figure, surface: Surface, trajectories: Sequence[Trajectory], title: str, grid: int
 ) -> tuple[Callable[[int], None], list[Line2D]]:
     """Draws everything that stays; returns the function that shows the first steps of the paths, and its lines."""
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
     figure.suptitle(title)
     _contours(left, surface, grid)
-    scale = _scale(surface, paths)
+    scale = _scale(surface, trajectories)
     lines = []
-    for i, path in enumerate(paths):
-        look = {"color": _COLOURS[i % len(_COLOURS)], "linestyle": _STYLES[i // len(_COLOURS) % len(_STYLES)]}
-        (trail,) = left.plot([], [], lw=1.6, **look)
-        (head,) = left.plot([], [], "o", ms=6, color=look["color"], mec="white", mew=0.8)
-        (curve,) = right.plot([], [], lw=1.6, label=_label(path), **look)
+    for i, trajectory in enumerate(trajectories):
+        style = look(i)
+        (trail,) = left.plot([], [], lw=1.6, **style)
+        (head,) = left.plot([], [], "o", ms=6, color=style["color"], mec="white", mew=0.8)
+        (curve,) = right.plot([], [], lw=1.6, label=_label(trajectory), **style)
         lines.append((trail, head, curve))
-    right.set(xlabel="step", ylabel="value above the least", yscale="log", xlim=(0, len(paths[0].values) - 1))
-    heights = np.concatenate([path.values for path in paths]) - surface.floor
+    right.set(
+        xlabel="step", ylabel="value above the least", yscale="log", xlim=(0, len(trajectories[0].values) - 1)
+    )
+    heights = np.concatenate([trajectory.values for trajectory in trajectories]) - surface.floor
     top = max(float(np.nanmax(np.where(heights < 1e3 * heights[0], heights, np.nan))), scale)
     right.set_ylim(scale, 2 * top)
     right.axhline(max(surface.goal - surface.floor, scale), color="0.6", lw=0.8, ls="--")
     right.legend(loc="upper right", fontsize=8, framealpha=0.85)
 
     def show(step: int) -> None:
-        for path, (trail, head, curve) in zip(paths, lines, strict=True):
-            trail.set_data(path.points[: step + 1, 0], path.points[: step + 1, 1])
-            head.set_data(path.points[step : step + 1, 0], path.points[step : step + 1, 1])
-            curve.set_data(np.arange(step + 1), np.maximum(path.values[: step + 1] - surface.floor, scale))
+        for trajectory, (trail, head, curve) in zip(trajectories, lines, strict=True):
+            trail.set_data(trajectory.points[: step + 1, 0], trajectory.points[: step + 1, 1])
+            head.set_data(trajectory.points[step : step + 1, 0], trajectory.points[step : step + 1, 1])
+            curve.set_data(
+                np.arange(step + 1), np.maximum(trajectory.values[: step + 1] - surface.floor, scale)
+            )
 
     return show, [line for three in lines for line in three]
 
 
-def _label(path: Path) -> str:
-    rate = "" if path.learning_rate is None else f"  rate {path.learning_rate:.2g}"
-    return f"{path.label[:40]}{rate}"
+def _label(trajectory: Trajectory) -> str:
+    rate = "" if trajectory.learning_rate is None else f"  rate {trajectory.learning_rate:.2g}"
+    return f"{trajectory.label[:40]}{rate}"
 
 
-def _scale(surface: Surface, paths: Sequence[Path]) -> float:
+def _scale(surface: Surface, trajectories: Sequence[Trajectory]) -> float:
     """The least height above the floor that the curves show."""
-    start = max(float(path.values[0]) for path in paths) - surface.floor
+    start = max(float(trajectory.values[0]) for trajectory in trajectories) - surface.floor
     return max(start, 1e-12) * _LEAST
 
 
@@ -175,8 +176,8 @@ def _contours(axes: Any, surface: Surface, grid: int) -> None:
     (left, right), (bottom, top) = surface.window
     xs, ys = np.linspace(left, right, grid), np.linspace(bottom, top, grid)
     points = jnp.asarray(np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2), float)
-    found = np.asarray(jax.jit(lambda p: jax.lax.map(surface.value, p, batch_size=64))(points))
-    heights = np.asarray(zoom(found.reshape(grid, grid), GRID / grid)) - surface.floor
+    values = np.asarray(jax.jit(lambda p: jax.lax.map(surface.value, p, batch_size=64))(points))
+    heights = np.asarray(zoom(values.reshape(grid, grid), GRID / grid)) - surface.floor
     xs, ys = np.linspace(left, right, GRID), np.linspace(bottom, top, GRID)
     low = max(float(np.quantile(heights, 0.002)), 1e-6 * float(heights.max()))
     levels = np.geomspace(low, float(heights.max()), 22)

@@ -43,10 +43,12 @@ def of_run(folder: Path, checkpoints: str | None, warn: Callable[[str], None]) -
     prepared = session.rebuild(folder, warn)
     precision = prepared.spec.train.precision
     with session.precision(precision):
-        found = plane.plane(prepared.experiment, folder, steps)
-    marks = {f"step {step}": (x, y) for step, (x, y) in zip(steps, found.points.tolist(), strict=True)}
+        surface_plane = plane.plane(prepared.experiment, folder, steps)
+    marks = {
+        f"step {step}": (x, y) for step, (x, y) in zip(steps, surface_plane.points.tolist(), strict=True)
+    }
     title = f"{folder.name}, steps {', '.join(map(str, steps))}"
-    return Ground(title, found.surface, marks, precision, RATES[::3], 33)
+    return Ground(title, surface_plane.surface, marks, precision, RATES[::3], 33)
 
 
 def _steps(text: str) -> list[int]:

@@ -31,7 +31,7 @@ class Plane(NamedTuple):
     points: np.ndarray  # (3, 2)
 
 
-def pick(folder: Path, wanted: list[int] | None) -> list[int]:
+def pick(folder: Path, steps: list[int] | None) -> list[int]:
     """Three steps of which there are checkpoints: those wanted, or the first, the middle and the last.
 
     Raises RunError, SpecError.
@@ -39,16 +39,16 @@ def pick(folder: Path, wanted: list[int] | None) -> list[int]:
     place = folder / "checkpoints"
     known = checkpoint.steps(place) if place.is_dir() else []
     shown = ", ".join(map(str, known)) or "none"
-    if wanted is None:
+    if steps is None:
         if len(known) < 3:
             remedy = "train with checkpoint.keep=10 and checkpoint.every='1 epoch'"
             raise RunError(f"{one_line(folder)}: has checkpoints {shown}, a plane needs three; {remedy}")
         return [known[0], known[len(known) // 2], known[-1]]
-    missing = [step for step in wanted if step not in known]
-    if len(set(wanted)) != 3 or missing:
-        got = ",".join(map(str, wanted))
+    missing = [step for step in steps if step not in known]
+    if len(set(steps)) != 3 or missing:
+        got = ",".join(map(str, steps))
         raise SpecError(f"--checkpoints: got {got}; write three steps that there are checkpoints of: {shown}")
-    return wanted
+    return steps
 
 
 def plane(experiment: Experiment, folder: Path, steps: list[int]) -> Plane:
@@ -87,8 +87,8 @@ def plane(experiment: Experiment, folder: Path, steps: list[int]) -> Plane:
 
 
 def _load(folder: Path, step: int, like: State) -> State:
-    found = checkpoint.load(folder / "checkpoints" / f"step_{step:08d}")
-    arrays = {name: array for name, array in found.arrays.items() if name in flat.shapes(like)}
+    content = checkpoint.load(checkpoint.step_folder(folder / "checkpoints", step))
+    arrays = {name: array for name, array in content.arrays.items() if name in flat.shapes(like)}
     checkpoint.check_structure(arrays, flat.shapes(like), str(folder))
     return flat.unflatten(arrays, like)
 

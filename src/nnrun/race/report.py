@@ -4,36 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from nnrun.race.trajectory import Path
+from nnrun.race.trajectory import Trajectory
 from nnrun.types import Surface
 
 __all__ = ["record", "table"]
 
 
-def table(title: str, surface: Surface, paths: Sequence[Path]) -> Table:
+def table(title: str, surface: Surface, trajectories: Sequence[Trajectory]) -> Table:
     """One row for each optimizer: its learning rate, the steps to the goal, the value at the end."""
     head = f"{title}: steps after which the value stays at {surface.goal:.3g} or below"
-    found = Table(title=head, box=None, pad_edge=False, title_justify="left")
-    found.add_column("optimizer")
+    rows = Table(title=head, box=None, pad_edge=False, title_justify="left")
+    rows.add_column("optimizer")
     for name in ("learning rate", "steps", "value at the end"):
-        found.add_column(name, justify="right")
-    for path in paths:
-        last = float(path.values[-1])
-        found.add_row(
-            path.label,
-            "none" if path.learning_rate is None else f"{path.learning_rate:.3g}",
-            "–" if path.steps is None else str(path.steps),
+        rows.add_column(name, justify="right")
+    for trajectory in trajectories:
+        last = float(trajectory.values[-1])
+        rows.add_row(
+            trajectory.label,
+            "none" if trajectory.learning_rate is None else f"{trajectory.learning_rate:.3g}",
+            "–" if trajectory.steps is None else str(trajectory.steps),
             f"{last:.3g}" if math.isfinite(last) else "diverged",
         )
-    return found
+    return rows
 
 
-def record(title: str, surface: Surface, paths: Sequence[Path], output: FilePath | None) -> dict[str, Any]:
+def record(
+    title: str, surface: Surface, trajectories: Sequence[Trajectory], output: Path | None
+) -> dict[str, Any]:
     """The same for programs; null for what was not reached or is not finite."""
     return {
         "surface": title,
@@ -41,11 +43,11 @@ def record(title: str, surface: Surface, paths: Sequence[Path], output: FilePath
         "picture": str(output) if output else None,
         "optimizers": [
             {
-                "optimizer": path.label,
-                "learning_rate": path.learning_rate,
-                "steps": path.steps,
-                "value": float(path.values[-1]) if math.isfinite(path.values[-1]) else None,
+                "optimizer": trajectory.label,
+                "learning_rate": trajectory.learning_rate,
+                "steps": trajectory.steps,
+                "value": float(trajectory.values[-1]) if math.isfinite(trajectory.values[-1]) else None,
             }
-            for path in paths
+            for trajectory in trajectories
         ],
     }

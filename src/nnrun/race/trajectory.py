@@ -13,13 +13,13 @@ from jax import Array, lax
 from nnrun.errors import SpecError, one_line
 from nnrun.types import Method, Surface
 
-__all__ = ["RATES", "Path", "run", "settled"]
+__all__ = ["RATES", "Trajectory", "first_step_to_stay", "run"]
 
 RATES = np.logspace(-5, 1, 49)  # eight to a decade
 _OUT = 1e3  # a path that leaves the window by this many of its widths has diverged
 
 
-class Path(NamedTuple):
+class Trajectory(NamedTuple):
     """Where a method went."""
 
     label: str
@@ -36,7 +36,7 @@ def run(
     rates: np.ndarray | None,
     steps: int,
     seed: int,
-) -> Path:
+) -> Trajectory:
     """Races one method.
 
     make    learning rate -> Method
@@ -53,9 +53,9 @@ def run(
     points, values = np.asarray(points), np.asarray(values)
     points = np.where(np.isfinite(values)[..., None], points, np.nan)
     best = min(range(len(values)), key=lambda i: _rank(surface, points[i], values[i]))
-    reached = settled(values[best], surface.goal)
+    reached = first_step_to_stay(values[best], surface.goal)
     rate = None if rates is None else float(tried[best])
-    return Path(label, rate, points[best], values[best], reached)
+    return Trajectory(label, rate, points[best], values[best], reached)
 
 
 def _trace(surface: Surface, method: Method, steps: int, seed: int) -> tuple[Array, Array]:
@@ -83,12 +83,12 @@ def _trace(surface: Surface, method: Method, steps: int, seed: int) -> tuple[Arr
 def _rank(surface: Surface, points: np.ndarray, values: np.ndarray) -> tuple[bool, float, float]:
     low, high = np.array(surface.window).T
     inside = bool(((points >= low) & (points <= high)).all())
-    reached = settled(values, surface.goal)
+    reached = first_step_to_stay(values, surface.goal)
     end = float(np.mean(values[-max(1, len(values) // 10) :]))
     return (not inside, np.inf if reached is None else reached, end if np.isfinite(end) else np.inf)
 
 
-def settled(values: np.ndarray, goal: float) -> int | None:
+def first_step_to_stay(values: np.ndarray, goal: float) -> int | None:
     """The first step from which on the values stay at or below the goal; None: there is none."""
     above = np.flatnonzero(~(values <= goal))
     first = int(above[-1]) + 1 if len(above) else 0

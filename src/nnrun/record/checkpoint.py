@@ -15,12 +15,17 @@ from typing import Any
 import numpy as np
 
 from nnrun.errors import RunError, one_line
-from nnrun.record.pack import ARRAYS, MANIFEST, Checkpoint, NewerFormat, dtype, pack, unpack, unseal
+from nnrun.record.pack import ARRAYS, MANIFEST, Checkpoint, OtherFormat, dtype, pack, unpack, unseal
 from nnrun.storage import fsio
 
-__all__ = ["Checkpoint", "check_structure", "load", "load_latest", "prune", "save", "steps"]
+__all__ = ["Checkpoint", "check_structure", "load", "load_latest", "prune", "save", "step_folder", "steps"]
 
 _NAME = re.compile(r"step_([0-9]{8,})")
+
+
+def step_folder(folder: Path, step: int) -> Path:
+    """Where, among the checkpoints of a run, that of a step lies."""
+    return folder / f"step_{step:08d}"
 
 
 def save(
@@ -43,7 +48,7 @@ def save(
     `arrays` or `progress` cannot be stored.
     """
     files = pack(step, arrays, progress, metrics_offset)
-    path = folder / f"step_{step:08d}"
+    path = step_folder(folder, step)
     if path.exists():
         if _holds(path, files):
             fsio.sync_folder(folder)  # the process that wrote it may have died before it did this
@@ -60,11 +65,11 @@ def load(path: Path) -> Checkpoint:
     newer than this program's; MachineError.
     """
     files = {name: fsio.read_file(path / name) for name in (MANIFEST, ARRAYS)}
-    found = unpack(files, path)
+    content = unpack(files, path)
     name = _NAME.fullmatch(path.name)
-    if name and int(name[1]) != found.step:
-        raise RunError(f"{one_line(path)}: holds step {found.step}; this folder was renamed, name it back")
-    return found
+    if name and int(name[1]) != content.step:
+        raise RunError(f"{one_line(path)}: holds step {content.step}; this folder was renamed, name it back")
+    return content
 
 
 def steps(folder: Path) -> list[int]:
@@ -81,17 +86,17 @@ def load_latest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     Each damaged one on the way is told to `warn` in one line.
     Raises RunError if all are damaged, or the newest undamaged one has a newer format; MachineError.
     """
-    found = steps(folder)
-    for step in reversed(found):
+    known = steps(folder)
+    for step in reversed(known):
         try:
-            return load(folder / f"step_{step:08d}")
-        except NewerFormat:
+            return load(step_folder(folder, step))
+        except OtherFormat:
             raise  # it is not damaged: an older one in its place would throw away work
         except RunError as error:
             warn(f"{error}; skipped this checkpoint")
-    if found:
+    if known:
         raise RunError(
-            f"{one_line(folder)}: none of {len(found)} checkpoints is good; restore one or start a new run"
+            f"{one_line(folder)}: none of {len(known)} checkpoints is good; restore one or start a new run"
         )
     return None
 
@@ -102,11 +107,11 @@ def prune(folder: Path, keep: int, protect: Collection[int] = ()) -> None:
     A checkpoint that is visibly damaged does not count as kept, and is removed only if it is older than
     those that are.  Raises MachineError.
     """
-    whole = [step for step in steps(folder) if _looks_whole(folder / f"step_{step:08d}")]
+    whole = [step for step in steps(folder) if _looks_whole(step_folder(folder, step))]
     kept = whole[-max(keep, 2) :]
     for step in steps(folder):
         if kept and step < kept[0] and step not in protect:
-            fsio.remove_folder(folder / f"step_{step:08d}")
+            fsio.remove_folder(step_folder(folder, step))
     for child in folder.iterdir():
         if child.name.startswith(fsio.TEMPORARY) and child.is_dir():
             fsio.remove_folder(child)
@@ -119,10 +124,10 @@ def check_structure(
 
     Raises RunError naming `place`, the first leaf that differs and both forms of it.
     """
-    wanted = {path: _form(shape, kind) for path, (shape, kind) in expected.items()}
-    found = {path: _form(array.shape, array.dtype) for path, array in arrays.items()}
-    for path in (*wanted, *found):
-        has, needs = found.get(path, "absent"), wanted.get(path, "absent")
+    needed = {path: _form(shape, kind) for path, (shape, kind) in expected.items()}
+    actual = {path: _form(array.shape, array.dtype) for path, array in arrays.items()}
+    for path in (*needed, *actual):
+        has, needs = actual.get(path, "absent"), needed.get(path, "absent")
         if has != needs:
             raise RunError(
                 f"{place}: {one_line(path)} is {has} in the checkpoint and {needs} in the model; "
@@ -146,7 +151,7 @@ def _looks_whole(path: Path) -> bool:
     try:
         manifest = unseal(fsio.read_file(path / MANIFEST), path / MANIFEST)
         return (path / ARRAYS).stat().st_size == manifest["files"][ARRAYS]["size"]
-    except NewerFormat:
+    except OtherFormat:
         return True
     except (RunError, OSError, KeyError, TypeError):
         return False

@@ -48,18 +48,18 @@ def columns(records: Iterable[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray,
 
     Records without a "step" are skipped; "step" is not a metric.
     """
-    found: dict[str, tuple[list[int], list[float]]] = {}
+    series: dict[str, tuple[list[int], list[float]]] = {}
     for record in records:
         if "step" not in record:
             continue
         for name, value in record.items():
             if name != "step":
-                steps, values = found.setdefault(name, ([], []))
+                steps, values = series.setdefault(name, ([], []))
                 steps.append(record["step"])
                 values.append(value)
     return {
         name: (np.array(steps, np.int64), np.array(values, np.float64))
-        for name, (steps, values) in found.items()
+        for name, (steps, values) in series.items()
     }
 
 

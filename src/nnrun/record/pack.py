@@ -31,8 +31,9 @@ __all__ = [
     "FORMAT",
     "MANIFEST",
     "STORABLE",
+    "WINDOW",
     "Checkpoint",
-    "NewerFormat",
+    "OtherFormat",
     "dtype",
     "pack",
     "seal",
@@ -40,9 +41,10 @@ __all__ = [
     "unseal",
 ]
 
-FORMAT = 1
+FORMAT = 2
 ARRAYS = "arrays.safetensors"
 MANIFEST = "manifest.json"
+WINDOW = "log/window"  # the logged rows since the last line of metrics, beside the arrays of the state
 
 _WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _FLOATS = ("float16", "bfloat16", "float32", "float64", "complex64")
@@ -58,8 +60,13 @@ class Checkpoint(NamedTuple):
     progress: dict[str, Any]  # JSON
     metrics_offset: int  # bytes of metrics.jsonl that belong to this state
 
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """The arrays of the state alone."""
+        return {name: array for name, array in self.arrays.items() if name != WINDOW}
 
-class NewerFormat(RunError):
+
+class OtherFormat(RunError):
     """An undamaged checkpoint of a format that this program does not know."""
 
 
@@ -124,18 +131,18 @@ def seal(manifest: Mapping[str, Any]) -> bytes:
 def unseal(content: bytes, place: Path) -> dict[str, Any]:
     """The manifest in a file's content; `place` is its name in messages.
 
-    Raises RunError if it is damaged, NewerFormat if it is not and has a newer format.
+    Raises RunError if it is damaged, OtherFormat if it is not and has a newer format.
     """
     try:
         manifest = json.loads(content)
-        told = manifest.pop("sha256")
-        intact = told == _sha256(_canonical(manifest))
+        digest = manifest.pop("sha256")
+        intact = digest == _sha256(_canonical(manifest))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         intact, manifest = False, {}
     if not intact:
         raise RunError(f"{one_line(place)}: its content and its own SHA-256 differ; {_RESTORE}")
     if manifest.get("format") != FORMAT:
-        raise NewerFormat(
+        raise OtherFormat(
             f"{one_line(place)}: format {one_line(manifest.get('format'), 20)}, this nnrun reads {FORMAT}; "
             "use the nnrun that wrote it"
         )

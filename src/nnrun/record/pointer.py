@@ -15,10 +15,10 @@ def split(text: str, root: Path) -> tuple[str, str | None, str | None]:
 
     root   the folder that run folders lie in; what is there under the whole text is meant as a whole
     """
-    found = _PARTS.fullmatch(text)
-    if not found or _is_there(Path(text)) or _is_there(root / text):
+    match = _PARTS.fullmatch(text)
+    if not match or _is_there(Path(text)) or _is_there(root / text):
         return text, None, None
-    return found[1], found[2], found[3]
+    return match[1], match[2], match[3]
 
 
 def _is_there(path: Path) -> bool:

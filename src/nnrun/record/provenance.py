@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from nnrun import machine
 from nnrun.errors import one_line
 
 __all__ = ["collect", "cpu", "differences"]
@@ -106,11 +107,7 @@ def cpu() -> dict[str, str | int | None]:
                 flags = hashlib.sha256(sorted_flags.encode()).hexdigest()[:16]
             if not name.strip():
                 break  # the first processor speaks for all
-    return {"model": model, "flags": flags, "cores": _cores()}
-
-
-def _cores() -> int | None:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"model": model, "flags": flags, "cores": len(machine.cores())}
 
 
 def _git() -> dict[str, Any] | None:

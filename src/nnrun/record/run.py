@@ -125,12 +125,12 @@ def status(path: Path) -> str:
 
     Raises RunError if there is no state or it is damaged.
     """
-    told = read_state(path)["status"]
-    if told != "running" or is_locked(path):
-        return told
+    written = read_state(path)["status"]
+    if written != "running" or is_locked(path):
+        return written
     # The run may have ended between the two looks; its last state was written before it let go.
-    told = read_state(path)["status"]
-    return "crashed" if told == "running" else told
+    written = read_state(path)["status"]
+    return "crashed" if written == "running" else written
 
 
 def check_free(path: Path) -> None:
@@ -210,5 +210,5 @@ def _natural(text: str) -> list[tuple[int, str]]:
 
 
 def _some(names: list[str], most: int = 4) -> str:
-    more = ", ..." if len(names) > most else ""
-    return ", ".join(one_line(name, 80) for name in names[:most]) + more
+    rest = ", ..." if len(names) > most else ""
+    return ", ".join(one_line(name, 80) for name in names[:most]) + rest

@@ -12,6 +12,7 @@ from nnrun.record import run
 from nnrun.report.summary import read_summary
 from nnrun.report.sweep.verdict import gap, level, pair_sentence
 from nnrun.statistics.compare import Comparison, compare_all, interval
+from nnrun.statistics.metric import Metric, metric_of
 
 __all__ = ["Entry", "SideBySide", "Value", "differing", "flat", "read_entry", "side_by_side", "value"]
 
@@ -23,7 +24,6 @@ _NAMES = (
     "checkpoint.every",
     "checkpoint.keep",
 )  # these make no difference
-_FALLING = ("loss", "rmse", "mae")  # metrics of which less is better
 _MOST_TESTED = 30
 
 
@@ -33,6 +33,7 @@ class Entry(NamedTuple):
     settings  key of the spec -> value
     metrics   name -> seed -> value at the best step, of the seeds that finished
     written   the keys that the spec or the command line gave, not the defaults
+    rising    the metrics of which more is better, without the part of the data
     judged    the validation metric that picked the best step, None where there is none
     data      what two runs must have in common to be tested on the same examples
     """
@@ -44,6 +45,7 @@ class Entry(NamedTuple):
     metrics: dict[str, dict[int, float]]
     seeds: tuple[int, ...]
     written: frozenset[str]
+    rising: frozenset[str]
     judged: str | None
     data: tuple[Any, ...]
 
@@ -86,6 +88,7 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, Any], given: Mapp
     judged = next(
         (seed_summary["best"]["metric"] for _, seed_summary in runs if seed_summary.get("best")), None
     )
+    rising = frozenset(name for _, seed_summary in runs for name in seed_summary.get("rising", ()))
     seeds = tuple(seed for seed, _ in runs)
     about = _about(folder)
     changes = [str(argument) for argument in about.get("argv") or [] if "=" in str(argument)]
@@ -93,7 +96,7 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, Any], given: Mapp
     # An equal digest says more than an equal name.
     examples = about.get("data_digest") or (settings.get("data.name"), settings.get("data.path"))
     data = examples, settings.get("data.split_seed"), settings.get("data.test")
-    return Entry(name, folder, run.status(folder), settings, values, seeds, written, judged, data)
+    return Entry(name, folder, run.status(folder), settings, values, seeds, written, rising, judged, data)
 
 
 def _runs(summary: Mapping[str, Any], first: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -165,8 +168,8 @@ def side_by_side(entries: Sequence[Entry]) -> SideBySide:
             [*entries], differing(entries), shown, None, [], ["no metric is there to compare yet"]
         )
     comparisons, reason = _tests(entries, metric)
-    rising = metric.rpartition("/")[2] not in _FALLING
-    sentences = [reason] if reason else list(_words(entries, metric, comparisons, rising))
+    judge = metric_of(metric, frozenset[str]().union(*(entry.rising for entry in entries)))
+    sentences = [reason] if reason else list(_words(entries, judge, comparisons))
     return SideBySide([*entries], differing(entries), shown, metric, comparisons, sentences)
 
 
@@ -197,12 +200,12 @@ def _tests(entries: Sequence[Entry], metric: str) -> tuple[list[Comparison], str
     )
 
 
-def _words(
-    entries: Sequence[Entry], metric: str, comparisons: Sequence[Comparison], rising: bool
-) -> Iterator[str]:
+def _words(entries: Sequence[Entry], judge: Metric, comparisons: Sequence[Comparison]) -> Iterator[str]:
     """The best run against the others."""
+    metric = judge.name
     means = {entry.name: mean for entry in entries if (mean := value(entry, metric).mean) is not None}
-    best = (max if rising else min)(means, key=lambda name: means[name])
+    best = judge.best(means, means.__getitem__)
+    assert best is not None
     yield f"{best} has the best {metric}: {level(metric, means[best])}"
     for pair in comparisons:
         if best in (pair.first, pair.second):
@@ -210,7 +213,7 @@ def _words(
             if not pair.significant and pair.seeds_needed:
                 size = gap(metric, pair.difference)
                 needed = f"; about {pair.seeds_needed} seeds would show one, if it is the {size} seen"
-            yield pair_sentence(metric, pair, rising) + needed
+            yield pair_sentence(judge, pair) + needed
     for entry in entries:
         lost = len(entry.seeds) - len(entry.metrics.get(metric, {}))
         if lost:

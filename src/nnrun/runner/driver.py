@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from nnrun import signals
-from nnrun.errors import DivergedError, Interrupted
+from nnrun.errors import DivergedError, Interrupted, Warn
 from nnrun.record import run
 from nnrun.runner import restore
-from nnrun.runner.recorder import Lane, is_finite
+from nnrun.runner.recorder import Recorder
 from nnrun.runner.session import Prepared, precision
-from nnrun.runner.status import Group, Standing, ending, group_of, lanes_of
-from nnrun.runner.summary import divergence, group_summary, lane_summary
+from nnrun.runner.status import Group, StateFiles, by_group, ending, group_of
+from nnrun.runner.summary import divergence, group_summary, run_summary
 from nnrun.storage import fsio
 from nnrun.training import flat, programs, shards
 from nnrun.training.chunks import Chunk, chunks
@@ -27,8 +27,6 @@ from nnrun.training.shards import Compiled
 from nnrun.types import Experiment, Plan
 
 __all__ = ["Progress", "train", "train_together"]
-
-Warn = Callable[[str], None]
 
 
 class Progress(NamedTuple):
@@ -38,7 +36,7 @@ class Progress(NamedTuple):
     plan: Plan
     phase: str  # compiling, ready, training, testing
     step: int
-    lanes: list[Lane]
+    recorders: list[Recorder]
 
 
 def train(prepared: Prepared, folder: Path, warn: Warn) -> Iterator[Progress]:
@@ -48,13 +46,13 @@ def train(prepared: Prepared, folder: Path, warn: Warn) -> Iterator[Progress]:
     """
     experiment = prepared.experiment
     group = group_of(folder, experiment.plan.seeds)
-    lanes: list[Lane] = []
+    recorders: list[Recorder] = []
     with precision(prepared.spec.train.precision):
         for progress in train_together(experiment, [group], partial(shards.compile_shards, experiment), warn):
-            lanes = progress.lanes
+            recorders = progress.recorders
             yield progress
-    if not any(lane.status == "done" for lane in lanes):
-        raise DivergedError(f"{folder}: {divergence(lanes)}")
+    if not any(recorder.status == "done" for recorder in recorders):
+        raise DivergedError(f"{folder}: {divergence(recorders)}")
 
 
 def train_together(
@@ -63,7 +61,7 @@ def train_together(
     compiled: Callable[[], Compiled],
     warn: Warn,
     until: int | None = None,
-    leave: bool = False,
+    final: bool = False,
 ) -> Iterator[Progress]:
     """Trains several runs of one structure in one program, each from its newest good checkpoint.
 
@@ -76,80 +74,84 @@ def train_together(
     checkpoints were saved, MachineError, RunError; that a run diverged is told by its lanes.
     """
     plan = experiment.plan
-    standing = Standing(groups)
+    state_files = StateFiles(groups)
     with ExitStack() as stack:
         stack.enter_context(signals.deferred())
         for path in dict.fromkeys(path for group in groups for path in [group.folder, *group.members]):
             stack.enter_context(run.lock(path))
-        stack.enter_context(ending(standing, plan))
-        standing.write("running")
+        stack.enter_context(ending(state_files, plan))
+        state_files.write("running")
         yield Progress(groups[0].folder, plan, "compiling", 0, [])
-        yield from _train(compiled(), standing, warn, min(until or plan.steps, plan.steps), leave)
+        yield from _train(compiled(), state_files, warn, min(until or plan.steps, plan.steps), final)
 
 
-def _train(compiled: Compiled, standing: Standing, warn: Warn, until: int, leave: bool) -> Iterator[Progress]:
-    folder, plan = standing.groups[0].folder, compiled.experiment.plan
-    lanes, state = _open(compiled, standing.folders, warn)
-    yield Progress(folder, plan, "ready", _step(lanes), lanes)
+def _train(
+    compiled: Compiled, state_files: StateFiles, warn: Warn, until: int, final: bool
+) -> Iterator[Progress]:
+    folder, plan = state_files.groups[0].folder, compiled.experiment.plan
+    recorders, state = _open(compiled, state_files.folders, warn)
+    yield Progress(folder, plan, "ready", _step(recorders), recorders)
     try:
-        for _ in _steps(compiled, state, lanes, standing, until):
-            yield Progress(folder, plan, "training", _step(lanes), lanes)
-        if leave:
-            _leave(lanes, standing)
-        yield Progress(folder, plan, "testing", _step(lanes), lanes)
-        _finish(compiled, lanes, standing)
+        for _ in _steps(compiled, state, recorders, state_files, until):
+            yield Progress(folder, plan, "training", _step(recorders), recorders)
+        if final:
+            _end_here(recorders, state_files)
+        yield Progress(folder, plan, "testing", _step(recorders), recorders)
+        _finish(compiled, recorders, state_files)
         signals.forget()  # it came too late to interrupt anything
     finally:
-        for lane in lanes:
-            lane.close()
+        for recorder in recorders:
+            recorder.close()
 
 
-def _step(lanes: list[Lane]) -> int:
-    return max(lane.step for lane in lanes)
+def _step(recorders: list[Recorder]) -> int:
+    return max(recorder.step for recorder in recorders)
 
 
-def _open(compiled: Compiled, folders: list[Path], warn: Warn) -> tuple[list[Lane], Any]:
+def _open(compiled: Compiled, folders: list[Path], warn: Warn) -> tuple[list[Recorder], Any]:
     """The lanes and the state to go on from: the newest checkpoint, or the beginning where there is none."""
     experiment = compiled.experiment
-    found = restore.newest(folders, flat.shapes(programs.one_like(experiment)), warn)
+    restored = restore.newest(folders, flat.shapes(programs.one_like(experiment)), warn)
     to_metrics = experiment.loss(experiment.knobs).metrics
-    lanes = [
-        Lane(path, experiment.plan, compiled.names, to_metrics, one.checkpoint, one.ended)
-        for path, one in zip(folders, found, strict=True)
+    recorders = [
+        Recorder(path, experiment.plan, compiled.names, to_metrics, start_point.checkpoint, start_point.ended)
+        for path, start_point in zip(folders, restored, strict=True)
     ]
     state = compiled.initial()
-    if any(one.checkpoint for one in found):
+    if any(start_point.checkpoint for start_point in restored):
         start = compiled.unpack(state)
-        arrays = [lane.start or fresh for lane, fresh in zip(lanes, start, strict=True)]
+        arrays = [recorder.start or fresh for recorder, fresh in zip(recorders, start, strict=True)]
         state = compiled.pack(arrays)
-    return lanes, state
+    return recorders, state
 
 
 def _steps(
-    compiled: Compiled, state: Any, lanes: list[Lane], standing: Standing, until: int
+    compiled: Compiled, state: Any, recorders: list[Recorder], state_files: StateFiles, until: int
 ) -> Iterator[None]:
     """Trains until every lane has ended or is at the step `until`; yields after each chunk.
 
     Raises Interrupted, after a checkpoint, when a signal has arrived.
     """
     plan = compiled.experiment.plan
-    begin = min((lane.step for lane in lanes if lane.live), default=plan.steps)
+    begin = min((recorder.step for recorder in recorders if recorder.live), default=plan.steps)
     saved = time.monotonic()
     if signals.pending() and begin < until:
-        _interrupt(lanes, standing)  # it came while compiling: nothing has changed since the last checkpoint
+        _interrupt(
+            recorders, state_files
+        )  # it came while compiling: nothing has changed since the last checkpoint
     for chunk in chunks(compiled, state, begin, until):
-        improved = _advance(chunk, lanes)
+        improved = _advance(chunk, recorders)
         stop = signals.pending()  # asked once: what arrives later waits for the next chunk
         due = bool(stop) or chunk.step == until or _due(plan, chunk.step, time.monotonic() - saved)
-        ending = any(not lane.live and not lane.ended for lane in lanes)
+        ending = any(not recorder.live and not recorder.ended for recorder in recorders)
         if due or ending or any(improved):
-            _keep(lanes, compiled.unpack(chunk.state), improved, due, standing)
+            _keep(recorders, compiled.unpack(chunk.state), improved, due, state_files)
             saved = time.monotonic() if due else saved
         yield
-        if not any(lane.live for lane in lanes):
+        if not any(recorder.live for recorder in recorders):
             return
         if stop:
-            _interrupt(lanes, standing)
+            _interrupt(recorders, state_files)
 
 
 def _due(plan: Plan, step: int, seconds: float) -> bool:
@@ -159,89 +161,84 @@ def _due(plan: Plan, step: int, seconds: float) -> bool:
     return bool(by_steps or by_clock or step == plan.steps or step in plan.kept)
 
 
-def _advance(chunk: Chunk, lanes: list[Lane]) -> list[bool]:
+def _advance(chunk: Chunk, recorders: list[Recorder]) -> list[bool]:
     """Hands each lane that is live its rows and metrics; returns which of them are at their best."""
-    metrics = chunk.metrics or [None] * len(lanes)
+    metrics = chunk.metrics or [None] * len(recorders)
     return [
-        lane.live and lane.advance(row, own)
-        for lane, row, own in zip(lanes, chunk.rows, metrics, strict=True)
+        recorder.live and recorder.advance(row, evaluation)
+        for recorder, row, evaluation in zip(recorders, chunk.rows, metrics, strict=True)
     ]
 
 
-def _keep(lanes: list[Lane], arrays: list[Any], improved: list[bool], due: bool, standing: Standing) -> None:
-    """Holds the best states, saves what is due, and closes the books of lanes that end here."""
-    written = []
-    for i, lane in enumerate(lanes):
-        if (improved[i] or (lane.live and due)) and not is_finite(arrays[i]):
-            lane.status = "diverged"  # in the optimizer's memory, while the loss is still finite
-        elif improved[i]:
-            lane.hold_best(arrays[i])
-        if lane.live and lane.step == lane.plan.steps:
-            lane.status = "done"
-        if lane.live and due:
-            lane.save(arrays[i])
-            written.append(lane)
-        elif not lane.live and not lane.ended:
-            lane.end(arrays[i])
-            written.append(lane)
-            if len(lanes) > 1:
-                standing.write_lane(i, lane)
-    for lane in written:
-        lane.prune()
+def _keep(
+    recorders: list[Recorder], arrays: list[Any], improved: list[bool], due: bool, state_files: StateFiles
+) -> None:
+    """Has each run keep what it must; old checkpoints go only when all runs have saved."""
+    written = [
+        recorder
+        for recorder, state, best in zip(recorders, arrays, improved, strict=True)
+        if recorder.keep(state, best, due)
+    ]
+    _write_ended(recorders, written, state_files)
+    for recorder in written:
+        recorder.prune()
 
 
-def _interrupt(lanes: list[Lane], standing: Standing) -> NoReturn:
+def _write_ended(recorders: list[Recorder], written: list[Recorder], state_files: StateFiles) -> None:
+    """The states of members that have just ended, while the others may continue."""
+    for i, recorder in enumerate(recorders):
+        if len(recorders) > 1 and recorder.ended and recorder in written:
+            state_files.write_member(i, recorder)
+
+
+def _interrupt(recorders: list[Recorder], state_files: StateFiles) -> NoReturn:
     """Ends the run because of a signal; everything is on disk by now."""
-    standing.write("interrupted", lanes)
-    step, folder = _step(lanes), standing.groups[0].folder
+    state_files.write("interrupted", recorders)
+    step, folder = _step(recorders), state_files.groups[0].folder
     raise Interrupted(signals.pending(), f"interrupted at step {step}; `nnrun resume {folder}` goes on")
 
 
-def _leave(lanes: list[Lane], standing: Standing) -> None:
+def _end_here(recorders: list[Recorder], state_files: StateFiles) -> None:
     """Ends the runs where they are."""
-    for i, lane in enumerate(lanes):
-        if lane.live and lane.saved is not None:
-            lane.status = "done"
-            lane.end(lane.saved)
-            lane.prune()
-            if len(lanes) > 1:
-                standing.write_lane(i, lane)
+    ended = [recorder for recorder in recorders if recorder.end_here()]
+    _write_ended(recorders, ended, state_files)
 
 
-def _finish(compiled: Compiled, lanes: list[Lane], standing: Standing) -> None:
+def _finish(compiled: Compiled, recorders: list[Recorder], state_files: StateFiles) -> None:
     """Tests the last and the best state of the lanes that have ended and writes the summaries of their runs."""
-    last = [lane.final for lane in lanes]
-    best = [None if lane.live else lane.best_arrays() for lane in lanes]
+    last = [recorder.final for recorder in recorders]
+    best = [None if recorder.live else recorder.best_arrays() for recorder in recorders]
     tested_last = _test(compiled, last)
     same = all(a is b for a, b in zip(last, best, strict=True))
     tested_best = tested_last if same else _test(compiled, best)
     summaries = [
-        lane_summary(lane, *tested) for lane, *tested in zip(lanes, tested_last, tested_best, strict=True)
+        run_summary(recorder, *tested)
+        for recorder, *tested in zip(recorders, tested_last, tested_best, strict=True)
     ]
-    for group, own in lanes_of(standing.groups, list(zip(lanes, summaries, strict=True))):
-        if any(lane.live for lane, _ in own):
-            standing.write_group(group, "interrupted", [lane for lane, _ in own])
+    for group, pairs in by_group(state_files.groups, list(zip(recorders, summaries, strict=True))):
+        if any(recorder.live for recorder, _ in pairs):
+            state_files.write_group(group, "interrupted", [recorder for recorder, _ in pairs])
             continue
-        for lane, summary in own:
-            fsio.write_json(lane.folder / "summary.json", summary)
-        _close(group, [lane for lane, _ in own], standing)
+        for recorder, summary in pairs:
+            fsio.write_json(recorder.folder / "summary.json", summary)
+        _close(group, [recorder for recorder, _ in pairs], state_files)
 
 
-def _close(group: Group, lanes: list[Lane], standing: Standing) -> None:
+def _close(group: Group, recorders: list[Recorder], state_files: StateFiles) -> None:
     """The summary of a group and the last states of all its runs."""
     if not group.single:
-        fsio.write_json(group.folder / "summary.json", group_summary(group.folder, lanes))
-    if any(lane.status == "done" for lane in lanes):
-        standing.write_group(group, "done", lanes)
+        fsio.write_json(group.folder / "summary.json", group_summary(group.folder, recorders))
+    if any(recorder.status == "done" for recorder in recorders):
+        state_files.write_group(group, "done", recorders)
     else:
-        standing.write_group(group, "diverged", lanes, reason=divergence(lanes))
+        state_files.write_group(group, "diverged", recorders, reason=divergence(recorders))
 
 
 def _test(compiled: Compiled, arrays: list[Any]) -> list[dict[str, float]]:
     """Test metrics of each lane's arrays; {} for a lane that has none."""
-    some = next((one for one in arrays if one), None)
-    if some is None:
+    filler = next((lane_arrays for lane_arrays in arrays if lane_arrays), None)
+    if filler is None:
         return [{} for _ in arrays]
-    state = compiled.pack([one or some for one in arrays])
+    state = compiled.pack([lane_arrays or filler for lane_arrays in arrays])
     tested = compiled.evaluate(state, "test")
-    return [metrics if one else {} for one, metrics in zip(arrays, tested, strict=True)]
+    return [metrics if lane_arrays else {} for lane_arrays, metrics in zip(arrays, tested, strict=True)]

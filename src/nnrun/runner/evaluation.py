@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nnrun.errors import RunError, SpecError, one_line
+from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.runner import session, summary
-from nnrun.runner.recorder import WINDOW
 from nnrun.training import evaluate, flat, programs
 from nnrun.training.averages import compile_averages
 from nnrun.training.feed import Feed, make_feed
-from nnrun.training.sampled import is_noisy, sampled, settled
+from nnrun.training.sampled import is_noisy, sampled, without_noise
 from nnrun.types import Experiment
 
-__all__ = ["SPLITS", "evaluate_run", "load_checkpoint"]
+__all__ = ["SPLITS", "check_split", "evaluate_run", "load_checkpoint"]
 
 SPLITS = ("train", "val", "test")
 _MOST_SAMPLES = 10_000
-Warn = Callable[[str], None]
+
+
+def check_split(split: str) -> None:
+    """Raises SpecError unless this is a part of the data."""
+    if split not in SPLITS:
+        raise SpecError(f"--split: got {one_line(split, 40)!r}; write one of {', '.join(SPLITS)}")
 
 
 def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int = 0) -> dict[str, Any]:
@@ -32,29 +35,28 @@ def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int 
     samples  0: without noise; else metrics of the mean prediction over so many draws of the noise
     Runs of a group that diverged are left out, as in its summary.  Raises SpecError, RunError, DataError.
     """
-    if split not in SPLITS:
-        raise SpecError(f"--split: got {one_line(split, 40)!r}; write one of {', '.join(SPLITS)}")
+    check_split(split)
     if not 0 <= samples <= _MOST_SAMPLES:
         raise SpecError(
             f"--samples: got {one_line(samples, 40)}; write 1 to {_MOST_SAMPLES}, or 0 for no noise"
         )
     members = _good_members(folder, warn)
-    found = {path: load_checkpoint(path, which, warn) for path in members or [folder]}
+    checkpoints = {path: load_checkpoint(path, which, warn) for path in members or [folder]}
     prepared = session.rebuild(members[0] if members else folder, warn)
     with session.precision(prepared.spec.train.precision):
         if samples and not is_noisy(prepared.experiment, training=False):
             warn(f"--samples {samples}: {prepared.spec.model.name} has no noise, so all samples are equal")
-        measured = _measure(prepared.experiment, list(found.values()), split, folder, samples)
-    each = [
-        {"run_dir": str(path), "step": one.step, "metrics": metrics}
-        for (path, one), metrics in zip(found.items(), measured, strict=True)
+        measured = _measure(prepared.experiment, list(checkpoints.values()), split, folder, samples)
+    results = [
+        {"run_dir": str(path), "step": content.step, "metrics": metrics}
+        for (path, content), metrics in zip(checkpoints.items(), measured, strict=True)
     ]
     asked = {"split": split, "checkpoint": which, **({"samples": samples} if samples else {})}
     if not members:
-        return {**each[0], **asked}
-    averages = summary.average([{which: one["metrics"]} for one in each], sections=(which,))
+        return {**results[0], **asked}
+    averages = summary.average([{which: result["metrics"]} for result in results], sections=(which,))
     flat_averages = {name: section.get(which, {}) for name, section in averages.items()}
-    return {"run_dir": str(folder), **asked, "runs": each, **flat_averages}
+    return {"run_dir": str(folder), **asked, "runs": results, **flat_averages}
 
 
 def _good_members(folder: Path, warn: Warn) -> list[Path]:
@@ -77,12 +79,12 @@ def load_checkpoint(folder: Path, which: str, warn: Warn) -> Checkpoint:
     last = checkpoint.load_latest(place, warn)
     if last is None or which == "last":
         return last or _no_step(folder, which, steps)
-    step = last.progress["best"][0] if which == "best" and last.progress["best"] else which
+    step = last.progress["best"]["step"] if which == "best" and last.progress["best"] else which
     if which == "best" and step == which:
         return last  # nothing was held out to judge by
     if not str(step).isdecimal() or int(step) not in steps:
         return _no_step(folder, which, steps)
-    return last if int(step) == last.step else checkpoint.load(place / f"step_{int(step):08d}")
+    return last if int(step) == last.step else checkpoint.load(checkpoint.step_folder(place, int(step)))
 
 
 def _remedy(folder: Path) -> str:
@@ -98,25 +100,25 @@ def _no_step(folder: Path, which: str, steps: list[int]) -> Checkpoint:
 
 
 def _measure(
-    experiment: Experiment, found: list[Checkpoint], split: str, folder: Path, samples: int
+    experiment: Experiment, checkpoints: list[Checkpoint], split: str, folder: Path, samples: int
 ) -> list[dict[str, float]]:
     """One run after the other: the program is compiled once, and memory does not grow with the group."""
     part = getattr(experiment.dataset, split)
     if not len(part.y):
         raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
-    one = programs.one_like(experiment)
+    like = programs.one_like(experiment)
     held = evaluate.make_held([part])
-    predict = sampled(experiment, samples) if samples else settled
-    evaluator = evaluate.compile_evaluator(experiment, one, held, lanes=None, predict=predict)
+    predict = sampled(experiment, samples) if samples else without_noise
+    evaluator = evaluate.compile_evaluator(experiment, like, held, lanes=None, predict=predict)
     feed = (
-        make_feed(experiment.dataset.train) if one.average else Feed(part, None)
+        make_feed(experiment.dataset.train) if like.average else Feed(part, None)
     )  # which nothing will fetch
-    averages = compile_averages(experiment, one, feed, lanes=None)
+    averages = compile_averages(experiment, like, feed, lanes=None)
     measured = []
-    for content in found:
-        arrays = {name: array for name, array in content.arrays.items() if name != WINDOW}
-        checkpoint.check_structure(arrays, flat.shapes(one), str(folder))
-        state = flat.unflatten(arrays, one)
+    for content in checkpoints:
+        arrays = content.state
+        checkpoint.check_structure(arrays, flat.shapes(like), str(folder))
+        state = flat.unflatten(arrays, like)
         sums = programs.measured(evaluator, averages, state, 0)
         measured += programs.to_metrics(experiment, evaluator, sums, 0, split)
     return measured

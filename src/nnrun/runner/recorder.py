@@ -11,37 +11,31 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nnrun.record import checkpoint, metrics
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.pack import WINDOW
+from nnrun.runner.mark import Mark, is_better
+from nnrun.statistics.metric import metric_of
 from nnrun.storage import fsio
 from nnrun.types import Plan
 
-__all__ = ["Lane", "Mark", "is_finite"]
+__all__ = ["Recorder", "is_finite"]
 
 Arrays = dict[str, np.ndarray]
-WINDOW = "log/window"  # the rows since the last line, kept in checkpoints beside the state
 _TRAIN = "train/"
 
 
-class Mark(NamedTuple):
-    """A step, the value of a metric there, and the validation loss, which decides between equal values."""
-
-    step: int
-    value: float
-    loss: float | None  # None: not finite
-
-
-class Lane:
+class Recorder:
     """A run folder open for writing.
 
     folder     of the run; its lock is held by the caller
     columns    names of the logged numbers of a step
     to_metrics averages of a loss's terms -> metrics, as Loss.metrics
-    found      the checkpoint that the run goes on from, None at its beginning
+    start_checkpoint   where the run continues, None at its beginning
     ended      its state.json, if the run ended before the others of its population did
     """
 
@@ -51,13 +45,13 @@ class Lane:
         plan: Plan,
         columns: tuple[str, ...],
         to_metrics: Callable[[Mapping[str, float]], dict[str, float]],
-        found: Checkpoint | None = None,
+        start_checkpoint: Checkpoint | None = None,
         ended: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder, self.plan, self.columns, self.to_metrics = folder, plan, columns, to_metrics
         self.status = ended["status"] if ended else "running"
         self.ended = ended is not None  # its files are complete
-        self.step = ended["step"] if ended else found.step if found else 0
+        self.step = ended["step"] if ended else start_checkpoint.step if start_checkpoint else 0
         self.start: Arrays | None = None  # the state to go on from, None: from the beginning
         self.final: Arrays | None = None  # the last state, once the run is done
         self.saved: Arrays | None = None  # the last state that was saved
@@ -68,24 +62,24 @@ class Lane:
         self.window = np.zeros((0, len(columns)))
         self._candidate: Mark | None = None  # the step that may become the best, once its state is held
         self._regular: list[int] = []  # the newest steps that were saved because it was time
-        if found:
-            self._restore(found)
+        if start_checkpoint:
+            self._restore(start_checkpoint)
         self._unsaved: Checkpoint | None = None  # the best state, where it is not on disk yet
-        kept = None if ended else found.metrics_offset if found else 0
+        kept = None if ended else start_checkpoint.metrics_offset if start_checkpoint else 0
         self._metrics = fsio.AppendFile(folder / "metrics.jsonl", keep=kept)
         self._timing = fsio.AppendFile(folder / "timing.jsonl")
         self._started = time.monotonic()
 
-    def _restore(self, found: Checkpoint) -> None:
-        progress = found.progress
-        self.best = Mark(*progress["best"]) if progress["best"] else None
-        self.improved = Mark(*progress["improved"]) if progress["improved"] else None
+    def _restore(self, content: Checkpoint) -> None:
+        progress = content.progress
+        self.best = Mark(**progress["best"]) if progress["best"] else None
+        self.improved = Mark(**progress["improved"]) if progress["improved"] else None
         self.latest, self.best_metrics = progress["latest"], progress["best_metrics"]
-        self.window = found.arrays[WINDOW]
+        self.window = content.arrays[WINDOW]
         if progress["complete"]:
             self.status, self.ended = "done", True
         self._regular = list(progress["regular"])
-        self.start = {name: array for name, array in found.arrays.items() if name != WINDOW}
+        self.start = content.state
         self.saved = self.start
         if self.status == "done":
             self.final = self.start
@@ -128,13 +122,15 @@ class Lane:
         window = np.concatenate([self.window, rows])
         mean = dict(zip(self.columns, window.mean(0).tolist(), strict=True))
         terms = {name.removeprefix(_TRAIN): mean[name] for name in self.columns if name.startswith(_TRAIN)}
-        found = {_TRAIN + name: value for name, value in self.to_metrics(terms).items()}
+        values = {_TRAIN + name: value for name, value in self.to_metrics(terms).items()}
         if self.status != "diverged":  # at a step where no line was to end, the norms are not known
-            found |= {n: float(window[-1, i]) for i, n in enumerate(self.columns) if not n.startswith(_TRAIN)}
-        found |= evaluation or {}
-        self.latest = {**self.latest, **found}
+            values |= {
+                n: float(window[-1, i]) for i, n in enumerate(self.columns) if not n.startswith(_TRAIN)
+            }
+        values |= evaluation or {}
+        self.latest = {**self.latest, **values}
         self._time(step, evaluation is not None)
-        return {"step": step, "epoch": step / self.plan.steps_per_epoch, **found}
+        return {"step": step, "epoch": step / self.plan.steps_per_epoch, **values}
 
     def _time(self, step: int, evaluated: bool) -> None:
         if evaluated:
@@ -148,33 +144,26 @@ class Lane:
     def _judge(self, evaluation: Mapping[str, float]) -> bool:
         """Updates the best step and the patience; returns whether this is the best step so far."""
         plan = self.plan
-        self._candidate = self._better(plan.judge, evaluation, self.best) if plan.judge else None
+        self._candidate = self._mark(plan.judge, evaluation, self.best) if plan.judge else None
         if plan.patience_metric:
-            improved = self._better(plan.patience_metric, evaluation, self.improved, plan.min_delta)
+            improved = self._mark(plan.patience_metric, evaluation, self.improved, plan.min_delta)
             self.improved = improved or self.improved
             if self.improved and self.step - self.improved.step >= plan.patience:
                 self.status = "done"
         return self._candidate is not None
 
-    def _better(
-        self, name: str, found: Mapping[str, float], than: Mark | None, margin: float | None = None
+    def _mark(
+        self, name: str, evaluation: Mapping[str, float], than: Mark | None, margin: float | None = None
     ) -> Mark | None:
-        """The mark of this step if it is better than an earlier one, by more than the margin if there is one."""
-        loss = found["val/loss"]
-        mark = Mark(self.step, found[name], loss if np.isfinite(loss) else None)
-        if not np.isfinite(mark.value):
-            return None
-        if than is None:
-            return mark
-        gain = (mark.value - than.value) * (1 if name in self.plan.rising else -1)
-        if margin is None and gain == 0 and mark.loss is not None:
-            return mark if than.loss is None or mark.loss < than.loss else None
-        return mark if gain > (margin or 0.0) else None
+        """The mark of this step if it is better than an earlier one."""
+        loss = evaluation["val/loss"]
+        mark = Mark(self.step, evaluation[name], loss if np.isfinite(loss) else None)
+        return mark if is_better(mark, than, metric_of(name, self.plan.rising), margin) else None
 
     def _checkpoint(self, arrays: Arrays) -> Checkpoint:
         progress = {
-            "best": self.best,
-            "improved": self.improved,
+            "best": self.best and self.best._asdict(),
+            "improved": self.improved and self.improved._asdict(),
             "latest": _finite(self.latest),
             "best_metrics": _finite(self.best_metrics),
             "regular": self._regular,
@@ -182,6 +171,34 @@ class Lane:
             **({"kept": self.plan.kept} if self.plan.kept else {}),  # for who wants the ends of the cycles
         }
         return Checkpoint(self.step, {**arrays, WINDOW: self.window}, progress, self._metrics.offset)
+
+    def keep(self, arrays: Arrays, improved: bool, due: bool) -> bool:
+        """After a chunk: holds the best state, saves where it is due, ends the run where it is over.
+
+        Returns whether a checkpoint was written.
+        """
+        if (improved or (self.live and due)) and not is_finite(arrays):
+            self.status = "diverged"  # in the optimizer's state, while the loss is still finite
+        elif improved:
+            self.hold_best(arrays)
+        if self.live and self.step == self.plan.steps:
+            self.status = "done"
+        if self.live and due:
+            self.save(arrays)
+            return True
+        if self.live or self.ended:
+            return False
+        self.end(arrays)
+        return True
+
+    def end_here(self) -> bool:
+        """Ends a live run at its last saved state, as if that had been its length; returns whether it did."""
+        if not self.live or self.saved is None:
+            return False
+        self.status = "done"
+        self.end(self.saved)
+        self.prune()
+        return True
 
     def hold_best(self, arrays: Arrays) -> None:
         """Keeps the best state so far in memory; it goes to disk with the next `save`."""
@@ -229,8 +246,8 @@ class Lane:
         """The arrays of the best step; the last ones where nothing is judged or the last step is the best."""
         if self.best is None or (self.best.step == self.step and self.status == "done"):
             return self.final
-        found = checkpoint.load(self.folder / "checkpoints" / f"step_{self.best.step:08d}")
-        return {name: array for name, array in found.arrays.items() if name != WINDOW}
+        content = checkpoint.load(checkpoint.step_folder(self.folder / "checkpoints", self.best.step))
+        return content.state
 
     def close(self) -> None:
         """Syncs and closes the files; a second call does nothing."""

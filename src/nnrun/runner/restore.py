@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nnrun.errors import RunError
+from nnrun.errors import RunError, Warn
 from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
-from nnrun.record.pack import NewerFormat
-from nnrun.runner.recorder import WINDOW
+from nnrun.record.pack import OtherFormat
 
-__all__ = ["ENDED", "Found", "newest"]
+__all__ = ["ENDED", "Restored", "newest"]
 
 ENDED = ("done", "diverged")
-Warn = Callable[[str], None]
 
 
-class Found(NamedTuple):
+class Restored(NamedTuple):
     """What is on disk of one lane."""
 
     checkpoint: Checkpoint | None  # None: it begins at step 0
     ended: Mapping[str, Any] | None  # its state.json if it ended before the others
 
 
-def newest(folders: list[Path], expected: Mapping[str, Any], warn: Warn) -> list[Found]:
+def newest(folders: list[Path], expected: Mapping[str, Any], warn: Warn) -> list[Restored]:
     """The checkpoints to go on from: those that go on are at one common step, the newest that all have.
 
     expected  shape and dtype of every array of a lane's state
@@ -35,14 +33,15 @@ def newest(folders: list[Path], expected: Mapping[str, Any], warn: Warn) -> list
     ended = [state if len(folders) > 1 and state["status"] in ENDED else None for state in states]
     going = [folder for folder, end in zip(folders, ended, strict=True) if not end]
     common = _common([folder / "checkpoints" for folder in going], warn)
-    found = []
+    restored = []
     for folder, end in zip(folders, ended, strict=True):
-        one = _latest(folder / "checkpoints", warn) if end else common.get(folder / "checkpoints")
-        if one is not None:
-            arrays = {name: array for name, array in one.arrays.items() if name != WINDOW}
-            checkpoint.check_structure(arrays, expected, str(folder / "checkpoints" / f"step_{one.step:08d}"))
-        found.append(Found(one, end))
-    return found
+        content = _latest(folder / "checkpoints", warn) if end else common.get(folder / "checkpoints")
+        if content is not None:
+            checkpoint.check_structure(
+                content.state, expected, str(checkpoint.step_folder(folder / "checkpoints", content.step))
+            )
+        restored.append(Restored(content, end))
+    return restored
 
 
 def _latest(folder: Path, warn: Warn) -> Checkpoint | None:
@@ -54,15 +53,15 @@ def _common(folders: list[Path], warn: Warn) -> dict[Path, Checkpoint]:
     if not folders:  # every run has ended; only the summary is missing
         return {}
     if len(folders) == 1:
-        one = _latest(folders[0], warn)
-        return {folders[0]: one} if one else {}
+        content = _latest(folders[0], warn)
+        return {folders[0]: content} if content else {}
     steps = [set(checkpoint.steps(folder)) if folder.is_dir() else set() for folder in folders]
     if not all(steps):  # killed while the first checkpoints were written, or before
         return {}
     for step in sorted(set.intersection(*steps), reverse=True):
         try:
-            return {folder: checkpoint.load(folder / f"step_{step:08d}") for folder in folders}
-        except NewerFormat:
+            return {folder: checkpoint.load(checkpoint.step_folder(folder, step)) for folder in folders}
+        except OtherFormat:
             raise
         except RunError as error:
             warn(f"{error}; going back to the checkpoint before")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,15 +13,13 @@ import jax
 
 from nnrun import build, catalog, device, signals, spec
 from nnrun.catalog import Spec
-from nnrun.errors import NnrunError, RunError, one_line
+from nnrun.errors import NnrunError, RunError, Warn, one_line
 from nnrun.record import provenance, run
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 from nnrun.types import Experiment
 
 __all__ = ["Prepared", "changes", "create", "origin", "precision", "prepare", "rebuild", "reopen"]
-
-Warn = Callable[[str], None]
 
 
 class Prepared(NamedTuple):
@@ -135,9 +133,11 @@ def rebuild(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
     """The spec of a run folder, built again; like `reopen`, but for any run."""
     before = run.read_json(folder / "run.json")
     prepared = prepare(folder / "resolved.yaml", folder=Path(before.get("spec_folder", ".")))
-    found = changes(prepared, folder, origin())
-    if found and exact:
-        raise RunError(f"{folder}: {'; '.join(found)}; resume where that is as it was, or without --exact")
-    for difference in found:
+    differences = changes(prepared, folder, origin())
+    if differences and exact:
+        raise RunError(
+            f"{folder}: {'; '.join(differences)}; resume where that is as it was, or without --exact"
+        )
+    for difference in differences:
         warn(f"{folder.name}: since the run began, {difference}; the result may differ")
     return prepared

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError
 from nnrun.record import run
-from nnrun.runner.recorder import Lane
+from nnrun.runner.recorder import Recorder
 from nnrun.runner.restore import ENDED
 from nnrun.storage import fsio
 from nnrun.types import Plan
 
-__all__ = ["Group", "Standing", "ending", "group_of", "lanes_of"]
+__all__ = ["Group", "StateFiles", "by_group", "ending", "group_of"]
 
 
 Item = TypeVar("Item")
@@ -37,17 +37,17 @@ def group_of(folder: Path, seeds: Sequence[int]) -> Group:
     return Group(folder, [folder / f"seed_{seed}" for seed in seeds] if len(seeds) > 1 else [folder])
 
 
-def lanes_of(groups: Sequence[Group], lanes: Sequence[Item]) -> list[tuple[Group, list[Item]]]:
+def by_group(groups: Sequence[Group], recorders: Sequence[Item]) -> list[tuple[Group, list[Item]]]:
     """Each group with what there is of each of its lanes; all lanes stand in the order of the groups."""
-    found: list[tuple[Group, list[Item]]] = []
+    result: list[tuple[Group, list[Item]]] = []
     first = 0
     for group in groups:
-        found.append((group, list(lanes[first : first + len(group.members)])))
+        result.append((group, list(recorders[first : first + len(group.members)])))
         first += len(group.members)
-    return found
+    return result
 
 
-class Standing(NamedTuple):
+class StateFiles(NamedTuple):
     """The state.json files of one or several groups."""
 
     groups: list[Group]
@@ -57,22 +57,24 @@ class Standing(NamedTuple):
         """The folders of all lanes."""
         return [member for group in self.groups for member in group.members]
 
-    def write_lane(self, index: int, lane: Lane) -> None:
+    def write_member(self, index: int, recorder: Recorder) -> None:
         """The state of one member that ended before the others."""
-        run.write_state(self.folders[index], lane.status, step=lane.step)
+        run.write_state(self.folders[index], recorder.status, step=recorder.step)
 
-    def write(self, status: str, lanes: Sequence[Lane] = (), **more: Any) -> None:
+    def write(self, status: str, recorders: Sequence[Recorder] = (), **more: Any) -> None:
         """The state of every group that has not ended, and of its members; what lanes know counts for them."""
-        shared: Sequence[Lane | None] = lanes or [None] * len(self.folders)
-        for group, own in lanes_of(self.groups, shared):
+        shared: Sequence[Recorder | None] = recorders or [None] * len(self.folders)
+        for group, members in by_group(self.groups, shared):
             if run.read_state(group.folder)["status"] not in ENDED:
-                self.write_group(group, status, [lane for lane in own if lane], **more)
+                self.write_group(group, status, [recorder for recorder in members if recorder], **more)
 
-    def write_group(self, group: Group, status: str, lanes: Sequence[Lane] = (), **more: Any) -> None:
+    def write_group(self, group: Group, status: str, recorders: Sequence[Recorder] = (), **more: Any) -> None:
         """The state of one group and its members."""
-        for path, lane in zip(group.members, lanes or [None] * len(group.members), strict=True):
-            if lane:
-                run.write_state(path, status if lane.live else lane.status, step=lane.step, **more)
+        for path, recorder in zip(group.members, recorders or [None] * len(group.members), strict=True):
+            if recorder:
+                run.write_state(
+                    path, status if recorder.live else recorder.status, step=recorder.step, **more
+                )
             elif run.read_state(path)["status"] not in ENDED:
                 run.write_state(path, status, **more)
         if not group.single:
@@ -80,7 +82,7 @@ class Standing(NamedTuple):
 
 
 @contextlib.contextmanager
-def ending(standing: Standing, plan: Plan) -> Iterator[None]:
+def ending(state_files: StateFiles, plan: Plan) -> Iterator[None]:
     """Leaves the reason behind when runs end in an error that they did not write down themselves."""
     try:
         yield
@@ -88,22 +90,22 @@ def ending(standing: Standing, plan: Plan) -> Iterator[None]:
         raise
     except NnrunError as error:
         with contextlib.suppress(NnrunError):
-            standing.write("failed", reason=str(error))
+            state_files.write("failed", reason=str(error))
         raise
     except MemoryError:
-        raise _out_of_memory(standing, plan) from None
+        raise _out_of_memory(state_files, plan) from None
     except Exception as error:
         if "RESOURCE_EXHAUSTED" in str(error):
-            raise _out_of_memory(standing, plan) from error
+            raise _out_of_memory(state_files, plan) from error
         with contextlib.suppress(NnrunError):
-            fsio.write_file(standing.groups[0].folder / "crash.log", traceback.format_exc().encode())
-            standing.write("failed", reason=f"{type(error).__name__}; see crash.log")
+            fsio.write_file(state_files.groups[0].folder / "crash.log", traceback.format_exc().encode())
+            state_files.write("failed", reason=f"{type(error).__name__}; see crash.log")
         raise
 
 
-def _out_of_memory(standing: Standing, plan: Plan) -> MachineError:
+def _out_of_memory(state_files: StateFiles, plan: Plan) -> MachineError:
     smaller = f"data.batch_size={max(1, plan.batch_size // 2)}"
     message = f"out of memory; try {smaller}" + (" or fewer train.seeds" if len(plan.seeds) > 1 else "")
     with contextlib.suppress(NnrunError):
-        standing.write("failed", reason=message)
+        state_files.write("failed", reason=message)
     return MachineError(message)

@@ -30,8 +30,8 @@ def grid(points: Count = 5) -> Search:
 
 def _corner(axes: list[list[float]], number: int) -> Point:
     """The combination of this number; the last dimension changes fastest."""
-    found: list[float] = []
+    coordinates: list[float] = []
     for axis in reversed(axes):
         number, place = divmod(number, len(axis))
-        found.append(axis[place])
-    return tuple(reversed(found))
+        coordinates.append(axis[place])
+    return tuple(reversed(coordinates))

@@ -25,7 +25,7 @@ def tpe(startup: Count = 10, batch: Count = 8) -> Search:
     def ask(space: Space, seed: int, first: int, count: int, seen: Sequence[Observation]) -> list[Point]:
         if not space:
             return [()] * count
-        known = [one for one in seen if one.value is not None]
+        known = [observation for observation in seen if observation.value is not None]
         if first < startup or not known:
             return [draws(seed, number, len(space)) for number in range(first, first + count)]
         return _proposals(space, int(draws(seed, first, 1, stream=1)[0] * 2**32), count, seen)
@@ -47,14 +47,15 @@ def _proposals(space: Space, seed: int, count: int, seen: Sequence[Observation])
     shapes = {str(i): _distribution(optuna, dimension) for i, dimension in enumerate(space)}
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True)
     study = optuna.create_study(sampler=sampler)
-    worst = max((one.value for one in seen if one.value is not None), default=0.0)
-    for one in seen:  # what diverged is as bad as the worst
-        coordinates = {str(i): _inside(space[i], u) for i, u in enumerate(one.point)}
-        value = worst if one.value is None else one.value
+    worst = max((observation.value for observation in seen if observation.value is not None), default=0.0)
+    for observation in seen:  # what diverged is as bad as the worst
+        coordinates = {str(i): _inside(space[i], u) for i, u in enumerate(observation.point)}
+        value = worst if observation.value is None else observation.value
         study.add_trial(optuna.create_trial(params=coordinates, distributions=shapes, value=value))
     asked = [study.ask(shapes) for _ in range(count)]
     return [
-        tuple(_outside(dimension, one.params[str(i)]) for i, dimension in enumerate(space)) for one in asked
+        tuple(_outside(dimension, proposal.params[str(i)]) for i, dimension in enumerate(space))
+        for proposal in asked
     ]
 
 
@@ -69,5 +70,5 @@ def _inside(dimension: Dimension, u: float) -> float | int:
     return u if dimension.ordered else min(int(u * len(dimension.values)), len(dimension.values) - 1)
 
 
-def _outside(dimension: Dimension, found: float) -> float:
-    return min(float(found), 1 - 2.0**-53) if dimension.ordered else (found + 0.5) / len(dimension.values)
+def _outside(dimension: Dimension, value: float) -> float:
+    return min(float(value), 1 - 2.0**-53) if dimension.ordered else (value + 0.5) / len(dimension.values)

@@ -4,12 +4,12 @@ from nnrun.spec.document import BLOCKS, LISTS, Document, read
 from nnrun.spec.sections import (
     COMMON,
     SECTIONS,
-    Checkpoint,
+    CheckpointSection,
     DataCommon,
-    EarlyStopping,
+    EarlyStoppingSection,
     OptimizerCommon,
     ScheduleCommon,
-    Train,
+    TrainSection,
 )
 from nnrun.spec.yaml12 import parse
 
@@ -18,13 +18,13 @@ __all__ = [
     "COMMON",
     "LISTS",
     "SECTIONS",
-    "Checkpoint",
+    "CheckpointSection",
     "DataCommon",
     "Document",
-    "EarlyStopping",
+    "EarlyStoppingSection",
     "OptimizerCommon",
     "ScheduleCommon",
-    "Train",
+    "TrainSection",
     "parse",
     "read",
 ]

@@ -13,15 +13,15 @@ _ARGUMENT = re.compile(r"(?P<names>[A-Za-z_]\w*(?:, [A-Za-z_]\w*)*)\s{2,}(?P<tex
 
 def arguments(doc: str | None, known: Collection[str]) -> dict[str, str]:
     """{argument: description} for the arguments among `known` that the docstring has a line for."""
-    found: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     names: list[str] = []
     for line in inspect.cleandoc(doc or "").splitlines()[1:]:
         match = _ARGUMENT.fullmatch(line)
         if match:
             names = [name for name in match["names"].split(", ") if name in known]
-            found |= dict.fromkeys(names, match["text"])
+            descriptions |= dict.fromkeys(names, match["text"])
         elif line.startswith(" "):
-            found |= {name: f"{found[name]} {line.strip()}" for name in names}
+            descriptions |= {name: f"{descriptions[name]} {line.strip()}" for name in names}
         else:
             names = []
-    return found
+    return descriptions

@@ -72,9 +72,9 @@ def from_data(
     sections, bad_sections = _sections(value, places)
     blocks, bad_blocks = _blocks(value, places)
     name, bad_name = name_of(value, path, places)
-    found = problems + bad_sections + bad_blocks + bad_name + _unknown(value, places)
+    all_problems = problems + bad_sections + bad_blocks + bad_name + _unknown(value, places)
     lists = {key: _list(key, value.get(key)) for key in LISTS}
-    return Document(name, blocks, lists, sections, places, found, path.parent.absolute(), text)
+    return Document(name, blocks, lists, sections, places, all_problems, path.parent.absolute(), text)
 
 
 def content(path: FileSystemPath) -> bytes:
@@ -131,17 +131,17 @@ def name_of(value: dict, path: FileSystemPath, places: dict[Path, Place]) -> tup
 
 def _sections(value: dict, places: dict[Path, Place]) -> tuple[dict[str, Any], list[Problem]]:
     sections: dict[str, Any] = {}
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for key, model in SECTIONS.items():
         block = {} if value.get(key) is None else value[key]
-        sections[key], problems = schema.check(model, block, (key,), places)
-        found += problems
-    return sections, found
+        sections[key], mistakes = schema.check(model, block, (key,), places)
+        problems += mistakes
+    return sections, problems
 
 
 def _blocks(value: dict, places: dict[Path, Place]) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
     blocks: dict[str, dict[str, Any]] = {}
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for key, default in BLOCKS.items():
         block = value.get(key, default)
         if isinstance(block, str):
@@ -151,8 +151,8 @@ def _blocks(value: dict, places: dict[Path, Place]) -> tuple[dict[str, dict[str,
             continue
         what = f"got {schema.shown(block)}" if key in value else "missing"
         message = f"{what}; write `{key}: {{name: ...}}`, see `nnrun list {key}` for the names"
-        found.append(Problem(place_of((key,), places), (key,), message))
-    return blocks, found
+        problems.append(Problem(place_of((key,), places), (key,), message))
+    return blocks, problems
 
 
 def _list(key: str, value: Any) -> list[tuple[Path, Any]]:

@@ -62,7 +62,7 @@ def put(
     if problem:
         return path, problem
     parent[path[-1]] = new
-    for inner in [one for one in places if one[: len(path)] == path]:
+    for inner in [known for known in places if known[: len(path)] == path]:
         del places[inner]
     places.update({path + inner: place for inner, place in new_places.items()})
     return path, None

@@ -50,14 +50,19 @@ def refusal(problems: Iterable[Problem], places: Mapping[Path, Place]) -> SpecEr
 
     A value that could not be read is told once: what it then lacks is not another mistake.
     """
-    told: dict[Path, Problem] = {}
+    first_at: dict[Path, Problem] = {}
     for problem in problems:
         path = problem.path
-        is_echo = path not in places and any(path[:i] in told for i in range(1, len(path)))
+        is_echo = path not in places and any(path[:i] in first_at for i in range(1, len(path)))
         if not is_echo:
-            told.setdefault(path, problem)
-    lines = [str(one) for one in sorted(told.values(), key=lambda one: (one.place.line, one.place.column))]
+            first_at.setdefault(path, problem)
+    lines = [
+        str(problem)
+        for problem in sorted(
+            first_at.values(), key=lambda problem: (problem.place.line, problem.place.column)
+        )
+    ]
     if len(lines) > _MAX_LINES:
-        more = len(lines) - (_MAX_LINES - 1)
-        lines = [*lines[: _MAX_LINES - 1], f"... and {more} more"]
+        hidden = len(lines) - (_MAX_LINES - 1)
+        lines = [*lines[: _MAX_LINES - 1], f"... and {hidden} more"]
     return SpecError(*lines)

@@ -75,12 +75,12 @@ def check(
     try:
         return model.model_validate(block), []
     except ValidationError as error:
-        found: dict[Path, list[Any]] = {}
+        items_at: dict[Path, list[Any]] = {}
         for item in error.errors(include_url=False):
-            found.setdefault(_written(item, block, model), []).append(item)
+            items_at.setdefault(_written(item, block, model), []).append(item)
     return None, [
         Problem(place_of(prefix + inner, places), prefix + inner, _explain(items, inner, model, block))
-        for inner, items in found.items()
+        for inner, items in items_at.items()
     ]
 
 
@@ -143,8 +143,8 @@ def _explain(items: list[Any], path: Path, model: type[BaseModel], block: Any) -
         reason = one_line(first["ctx"]["error"])
         about = f"; needed: {field.description}" if field and field.description and "; " not in reason else ""
         return f"{got}: {reason}{about}"
-    wanted = dict.fromkeys(_remedy(item, field) for item in items)
-    return f"{got}; write {' or '.join(wanted)}"
+    remedies = dict.fromkeys(_remedy(item, field) for item in items)
+    return f"{got}; write {' or '.join(remedies)}"
 
 
 def _remedy(item: Any, field: FieldInfo | None) -> str:

@@ -13,12 +13,12 @@ from nnrun.spec import schema
 __all__ = [
     "COMMON",
     "SECTIONS",
-    "Checkpoint",
+    "CheckpointSection",
     "DataCommon",
-    "EarlyStopping",
+    "EarlyStoppingSection",
     "OptimizerCommon",
     "ScheduleCommon",
-    "Train",
+    "TrainSection",
 ]
 
 _TIMES = ("seconds", "minutes")
@@ -29,7 +29,7 @@ class _Section(BaseModel):
     model_config = schema.STRICT
 
 
-class EarlyStopping(_Section):
+class EarlyStoppingSection(_Section):
     """Stop when a validation metric has not improved for a while."""
 
     metric: str | None = Field(
@@ -39,7 +39,7 @@ class EarlyStopping(_Section):
     min_delta: Annotated[float, Ge(0)] = Field(0.0, description="a smaller change is no improvement")
 
 
-class Train(_Section):
+class TrainSection(_Section):
     """How long, from which seed, and what is looked at on the way."""
 
     duration: Annotated[Any, StepsMark(_AMOUNTS)] = Field(description="length of the run, such as 30 epochs")
@@ -51,7 +51,9 @@ class Train(_Section):
     evaluate_every: Annotated[Any, StepsMark()] = Field(
         "1 epoch", description="metrics on the validation part"
     )
-    early_stopping: EarlyStopping | None = Field(None, description="stop when validation stops improving")
+    early_stopping: EarlyStoppingSection | None = Field(
+        None, description="stop when validation stops improving"
+    )
     accumulate: Annotated[int, Ge(1)] = Field(
         1, description="compute the gradient of a batch in so many parts, one after another, to save memory"
     )
@@ -63,7 +65,7 @@ class Train(_Section):
     deterministic: bool = Field(False, description="on a GPU, only deterministic kernels (slower)")
 
 
-class Checkpoint(_Section):
+class CheckpointSection(_Section):
     """When the state of a run is written to disk."""
 
     every: Annotated[Any, StepsMark((*_AMOUNTS, "%", *_TIMES))] = Field(
@@ -135,7 +137,7 @@ class ScheduleCommon(_Section):
     )
 
 
-SECTIONS = {"train": Train, "checkpoint": Checkpoint}
+SECTIONS = {"train": TrainSection, "checkpoint": CheckpointSection}
 COMMON = {
     "data": DataCommon,
     "optimizer": OptimizerCommon,

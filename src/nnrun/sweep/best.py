@@ -16,7 +16,7 @@ __all__ = ["write_best"]
 def write_best(root: Path, checked: Spec, headline: str) -> None:
     """Writes the spec into a folder, with paths made absolute and the user's own modules beside it.
 
-    told   what it is the best of, for its first line
+    headline   what it is the best of, for its first line
     """
     value: dict[str, Any] = yaml12.parse(checked.document.text, "best.yaml").value
     for key in BLOCKS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from nnrun import build, catalog, spec
 from nnrun.build import structure_of
 from nnrun.catalog import Spec, user_code
+from nnrun.errors import Warn
 from nnrun.record import run
 from nnrun.runner import driver
 from nnrun.runner.driver import Progress
@@ -29,7 +30,6 @@ __all__ = ["Engine", "RunBatch", "Task", "many_files", "together"]
 _HELD = 64  # structures whose experiments are kept, which share their data
 _COMPILED = 4  # programs that are kept, which have the data on the device
 _DATASETS = 2
-Warn = Callable[[str], None]
 
 
 class RunBatch(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from nnrun.sweep.batches import Event, Trainer
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.loop import SweepLoop
 from nnrun.sweep.plan import SweepPlan, make_plan
+from nnrun.sweep.records import mean_value
 
 __all__ = ["begin", "continue_sweep", "sweep"]
 
 _MAY_GROW = ("sweep.trials", "sweep.final_seeds", "sweep.target")
-Warn = Callable[[str], None]
 
 
 def begin(
@@ -103,10 +103,12 @@ def _summary(loop: SweepLoop) -> dict[str, Any]:
     best = loop.best_of_all()
     metrics: dict[str, Any] = {}
     if best is not None:
-        metrics = {loop.sweep_plan.metric: loop.records[best.name]["value"]}
+        metrics = {loop.sweep_plan.metric.name: loop.records[best.name]["value"]}
         final_metrics = finals.get(best.name, {"metrics": {}})["metrics"]
         metrics |= {
-            name: _mean(values) for name, values in final_metrics.items() if _mean(values) is not None
+            name: mean_value(values)
+            for name, values in final_metrics.items()
+            if mean_value(values) is not None
         }
     counts = [record["status"] for record in loop.records.values()]
     return {
@@ -116,8 +118,3 @@ def _summary(loop: SweepLoop) -> dict[str, Any]:
         "best_trial": None if best is None else best.name,
         "metrics": {"best": metrics},
     }
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

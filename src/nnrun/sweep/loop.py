@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nnrun import signals
-from nnrun.errors import DataError, Interrupted, SpecError
+from nnrun.errors import DataError, Interrupted, SpecError, first_line
 from nnrun.record import run
 from nnrun.runner import session
 from nnrun.space import Observation, Point
@@ -79,7 +79,7 @@ class SweepLoop:
     def _ask(self, place: int, first: int, count: int) -> list[Point]:
         """What the search proposes for a line, after what it has seen of it."""
         sweep_plan, arm = self.sweep_plan, self.sweep_plan.arms[place]
-        sign = -1.0 if sweep_plan.goal == "max" else 1.0
+        sign = -sweep_plan.metric.sign  # a search minimises
         trials = [trial for trial in self.trials.values() if trial.arm == arm]
         seen = [
             Observation(trial.point, None if value is None else sign * value)
@@ -151,7 +151,7 @@ class SweepLoop:
             text = checked.document.text
             files.make_run(path, checked, self.engine.experiment(checked), self._begun)
         except (SpecError, DataError) as error:
-            files.write_failure(path, text, str(error).partition("\n")[0])
+            files.write_failure(path, text, first_line(error))
             self._add(records.trial_record(self.root, trial, False, 0.0))
             return False
         self.engine.known[path] = checked
@@ -181,7 +181,7 @@ class SweepLoop:
                 trial for trial in self.trials.values() if trial.arm == arm and trial.name in self.records
             ]
             values = {trial.name: records.trial_value(self.records[trial.name]) for trial in trials}
-            ranked = ranking(trials, values, self.sweep_plan.goal)[:1]
+            ranked = ranking(trials, values, self.sweep_plan.metric)[:1]
             winners += [
                 trial._replace(settings=dict(self.records[trial.name]["settings"])) for trial in ranked
             ]
@@ -228,11 +228,14 @@ class SweepLoop:
         """
         first = self.sweep_plan.file.bases[0].label
         candidates = {trial.name: trial for trial in self.best() if trial.arm.base.label == first}
-        values = {record["trial"]: _validation(record, self.sweep_plan.metric) for record in self.finals}
+        values = {
+            record["trial"]: records.mean_value(record["metrics"].get(self.sweep_plan.metric.name, []))
+            for record in self.finals
+        }
         if not any(values.get(name) is not None for name in candidates):
             values = {name: records.trial_value(self.records[name]) for name in candidates}
         ranked = ranking(
-            list(candidates.values()), {name: values.get(name) for name in candidates}, self.sweep_plan.goal
+            list(candidates.values()), {name: values.get(name) for name in candidates}, self.sweep_plan.metric
         )
         return ranked[0] if ranked else None
 
@@ -245,11 +248,5 @@ class SweepLoop:
         checked = trial_spec(
             self.sweep_plan.file, trial.arm, trial.settings, seeds, self.sweep_plan.file.name
         )
-        headline = f"The best of {len(self.records)} trials by {self.sweep_plan.metric}: {trial.name}."
+        headline = f"The best of {len(self.records)} trials by {self.sweep_plan.metric.name}: {trial.name}."
         write_best(self.root, checked, headline)
-
-
-def _validation(record: dict[str, Any], metric: str) -> float | None:
-    values = record["metrics"].get(metric, [])
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None

@@ -10,12 +10,12 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnrun import signals
-from nnrun.errors import Interrupted, MachineError, SpecError, one_line
+from nnrun.errors import Interrupted, MachineError, SpecError, Warn, one_line
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import RunBatch
 from nnrun.sweep.workers import error_of
@@ -24,7 +24,6 @@ __all__ = ["OnRay", "address_of"]
 
 _RETRIES = 3  # of a batch whose node or worker died
 _POLL_SECONDS = 0.5
-Warn = Callable[[str], None]
 
 
 def address_of(text: str) -> str | None:

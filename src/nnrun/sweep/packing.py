@@ -34,17 +34,19 @@ def pack(
     for run_name in runs:
         until = untils[run_name] if untils else None
         groups.setdefault((engine.structure(root / run_name), until), []).append(run_name)
-    found: list[RunBatch] = []
-    for (_, until), own in groups.items():
-        experiment = engine.experiment(engine.spec(root / own[0]))
+    batches: list[RunBatch] = []
+    for (_, until), members in groups.items():
+        experiment = engine.experiment(engine.spec(root / members[0]))
         seeds = len(experiment.plan.seeds)
-        with precision(engine.spec(root / own[0]).train.precision):
+        with precision(engine.spec(root / members[0]).train.precision):
             most = max(1, (width or width_of(experiment)) // seeds)
-        count = -(-len(own) // most)
-        size = -(-len(own) // count)  # of equal size, so that one program serves them all
-        for i in range(0, len(own), size):
-            lanes = (known or {}).get(own[i], 0)
+        count = -(-len(members) // most)
+        size = -(-len(members) // count)  # of equal size, so that one program serves them all
+        for i in range(0, len(members), size):
+            lanes = (known or {}).get(members[i], 0)
             fits = size * seeds <= lanes <= _SPARE * size * seeds
-            label = f"{name}-{len(found):02d}"
-            found.append(RunBatch(label, own[i : i + size], lanes if fits else size * seeds, until, final))
-    return found
+            label = f"{name}-{len(batches):02d}"
+            batches.append(
+                RunBatch(label, members[i : i + size], lanes if fits else size * seeds, until, final)
+            )
+    return batches

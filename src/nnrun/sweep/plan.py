@@ -9,6 +9,7 @@ from nnrun.catalog import bound
 from nnrun.duration import Clock
 from nnrun.errors import SpecError
 from nnrun.space import Search
+from nnrun.statistics.metric import Metric, metric_of
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile
 from nnrun.sweep.stages import losers_among, rung_steps
@@ -34,8 +35,7 @@ class SweepPlan(NamedTuple):
     arms: list[Arm]
     budgets: list[int]
     plans: list[Plan]
-    metric: str
-    goal: str
+    metric: Metric
 
     def about(self) -> dict[str, Any]:
         """What sweep.json says."""
@@ -43,8 +43,8 @@ class SweepPlan(NamedTuple):
         first = self.file.bases[0]
         return {
             "name": self.file.name,
-            "metric": self.metric,
-            "goal": self.goal,
+            "metric": self.metric.name,
+            "goal": self.metric.goal,
             "target": sweep.target,
             "search": self.search_name,
             "seed": sweep.seed,
@@ -80,9 +80,9 @@ def make_plan(file: SweepFile, engine: Engine) -> SweepPlan:
     check(file)
     all_arms = arms(file)
     plans = [_plan(file, arm, search, engine) for arm in all_arms]
-    metric, goal = _metric(file, plans)
+    metric = _metric(file, plans)
     sweep_plan = SweepPlan(
-        file, search, name, all_arms, [_budget(file, arm, search) for arm in all_arms], plans, metric, goal
+        file, search, name, all_arms, [_budget(file, arm, search) for arm in all_arms], plans, metric
     )
     _check_search(sweep_plan)
     return sweep_plan
@@ -121,20 +121,19 @@ def _budget(file: SweepFile, arm: Arm, search: Search) -> int:
     return trials if most is None else min(trials, most)
 
 
-def _metric(file: SweepFile, plans: list[Plan]) -> tuple[str, str]:
-    """The metric that judges, and whether more of it is better."""
+def _metric(file: SweepFile, plans: list[Plan]) -> Metric:
+    """The metric that judges."""
     judges = {plan.judge for plan in plans}
     if None in judges:
         raise file.fail("metric", "nothing is held out to judge by; write data.validation: 0.1 in the base")
     if len(judges) > 1:
         names = " and ".join(sorted(map(str, judges)))
         raise file.fail("metric", f"the trials would be judged by {names}; write sweep.metric")
-    [metric] = judges
-    goal = "max" if metric in plans[0].rising else "min"
-    if file.sweep.goal not in (None, goal):
-        better = "more" if goal == "max" else "less"
-        raise file.fail("goal", f"got {file.sweep.goal}, but of {metric} {better} is better; leave it out")
-    return str(metric), goal
+    metric = metric_of(str(judges.pop()), plans[0].rising)
+    if file.sweep.goal not in (None, metric.goal):
+        message = f"got {file.sweep.goal}, but of {metric.name} {metric.words} is better; leave it out"
+        raise file.fail("goal", message)
+    return metric
 
 
 def _check_search(sweep_plan: SweepPlan) -> None:

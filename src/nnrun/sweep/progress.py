@@ -7,6 +7,7 @@ from typing import Any
 
 from nnrun.report.sweep.live import Board, Row
 from nnrun.statistics.mean import mean_and_interval
+from nnrun.statistics.metric import Metric
 from nnrun.sweep.batches import Event
 from nnrun.sweep.loop import SweepLoop
 from nnrun.sweep.trials import Arm, final_seeds, seeds_of
@@ -33,7 +34,7 @@ class ProgressBoard:
         rows = [
             self._row(arm, budget) for arm, budget in zip(sweep_plan.arms, sweep_plan.budgets, strict=True)
         ]
-        return Board(sweep_plan.file.name, phase, sweep_plan.metric, self._share(), rows)
+        return Board(sweep_plan.file.name, phase, sweep_plan.metric.name, self._share(), rows)
 
     def _share(self) -> float:
         """The share of the work that is done; a trial that ended early was all of its work."""
@@ -60,14 +61,13 @@ class ProgressBoard:
             for status in ("stopped", "diverged", "failed")
         }
         losses = ", ".join(f"{count} {status}" for status, count in lost.items() if count)
-        return Row(label, len(records), budget, _best(records, loop.sweep_plan.goal), losses)
+        return Row(label, len(records), budget, _best(records, loop.sweep_plan.metric), losses)
 
 
-def _best(records: Sequence[dict[str, Any]], goal: str) -> str:
+def _best(records: Sequence[dict[str, Any]], metric: Metric) -> str:
     known = [record for record in records if record["status"] == "done" and record["value"] is not None]
-    if not known:
+    best = metric.best(known, lambda record: record["value"])
+    if best is None:
         return ""
-    pick = max if goal == "max" else min
-    best = pick(known, key=lambda record: record["value"])
     mean, half = mean_and_interval(best["values"])
     return f"{mean:.4g}" + (f" ± {half:.2g}" if half is not None else "")

@@ -62,7 +62,7 @@ def trial_record(
         "run": trial.run,
         "settings": dict(settings or trial.settings),
         "status": status,
-        "value": _mean(values),
+        "value": mean_value(values),
         "values": values,
         "steps": max((summary["steps"] for summary in runs), default=0),
         "seconds": round(seconds, 3),
@@ -122,7 +122,8 @@ def _number(summary: Mapping[str, Any], name: str) -> float | None:
     return value if summary["status"] == "done" and isinstance(value, int | float) else None
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean_value(values: Sequence[float | None]) -> float | None:
+    """The mean over the seeds of a trial; None where one of them has no value."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known and len(known) == len(values) else None
 

@@ -14,7 +14,7 @@ from nnrun.sweep import exploit, records
 from nnrun.sweep.engine import Engine, RunBatch
 from nnrun.sweep.packing import pack
 from nnrun.sweep.plan import SweepPlan
-from nnrun.sweep.stages import pairs_of, rung_steps, survivors, trial_value
+from nnrun.sweep.stages import pairs_of, rung_steps, rung_value, survivors
 from nnrun.sweep.trials import Trial, seeds_of, trial_spec, values_at
 
 __all__ = ["Rungs"]
@@ -54,7 +54,7 @@ class Rungs:
             if search.explore:
                 self._exploit(k, going, values, steps)
                 continue
-            on = survivors(going, values, self.sweep_plan.goal, search.keep)
+            on = survivors(going, values, self.sweep_plan.metric, search.keep)
             losers = [trial for trial in going if trial.name not in on]
             left = self._stage(f"{self.name}-s{k}x", [trial.run for trial in losers], untils, final=True)
             stopped = {run_name for batch in left for run_name in batch.runs if untils[run_name] is not None}
@@ -135,7 +135,7 @@ class Rungs:
         states = {run.read_state(path)["status"] for path in (self.root / trial.run, *folders)}
         if states & {"failed", "diverged"}:
             return None
-        return trial_value(folders, self.sweep_plan.metric, self.sweep_plan.goal, step)
+        return rung_value(folders, self.sweep_plan.metric, step)
 
     def _exploit(
         self, k: int, going: Sequence[Trial], values: dict[str, float | None], steps: dict[str, int]
@@ -145,7 +145,7 @@ class Rungs:
         assert explore is not None
         done = self.root / "batches" / f"{self.name}-s{k}-exploit.done.json"
         moves = []
-        for loser, winner in pairs_of(going, values, self.sweep_plan.goal, 1 - self.sweep_plan.search.keep):
+        for loser, winner in pairs_of(going, values, self.sweep_plan.metric, 1 - self.sweep_plan.search.keep):
             space = loser.arm.alternative.space
             chance = draws(self.sweep_plan.file.sweep.seed, loser.number, 2 * len(space), stream=2 + k)
             self._points[loser.name] = explore(space, self._points[winner.name], chance)

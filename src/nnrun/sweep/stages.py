@@ -11,10 +11,12 @@ from pathlib import Path
 
 from nnrun.record import metrics
 from nnrun.space import Search
+from nnrun.statistics.metric import Metric
+from nnrun.sweep.records import mean_value
 from nnrun.sweep.trials import Trial
 from nnrun.types import Plan
 
-__all__ = ["best_until", "losers_among", "pairs_of", "ranking", "rung_steps", "survivors", "trial_value"]
+__all__ = ["best_until", "losers_among", "pairs_of", "ranking", "rung_steps", "rung_value", "survivors"]
 
 
 def rung_steps(search: Search, plan: Plan) -> list[int]:
@@ -24,41 +26,37 @@ def rung_steps(search: Search, plan: Plan) -> list[int]:
     return sorted(step for step in steps if 0 < step < plan.steps)
 
 
-def best_until(folder: Path, metric: str, goal: str, until: int) -> float | None:
+def best_until(folder: Path, metric: Metric, until: int) -> float | None:
     """The best value of a metric that a run logged up to a step; None where it has none or is not finite."""
-    rows = metrics.read(folder / "metrics.jsonl")
-    pick = max if goal == "max" else min
-    values = [
-        row[metric] for row in rows if row["step"] <= until and isinstance(row.get(metric), int | float)
-    ]
-    return pick(values) if values and all(map(math.isfinite, values)) else None
+    rows = [row for row in metrics.read(folder / "metrics.jsonl") if row["step"] <= until]
+    values = [row[metric.name] for row in rows if isinstance(row.get(metric.name), int | float)]
+    return metric.best(values, float) if all(map(math.isfinite, values)) else None
 
 
-def trial_value(folders: Sequence[Path], metric: str, goal: str, until: int) -> float | None:
+def rung_value(folders: Sequence[Path], metric: Metric, until: int) -> float | None:
     """The mean over the seeds of a trial; None where one of them diverged."""
-    values = [best_until(folder, metric, goal, until) for folder in folders]
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None
+    values = [best_until(folder, metric, until) for folder in folders]
+    return mean_value(values)
 
 
 def survivors(
-    trials: Sequence[Trial], values: Mapping[str, float | None], goal: str, keep: float
+    trials: Sequence[Trial], values: Mapping[str, float | None], metric: Metric, keep: float
 ) -> set[str]:
     """The names of the trials that go on: of each line the best share `keep`, at least one; ties by number."""
     names: set[str] = set()
     for group in _by_arm(trials):
-        ranked = ranking(group, values, goal)
+        ranked = ranking(group, values, metric)
         names |= {trial.name for trial in ranked[: max(1, math.ceil(len(group) * keep - 1e-9))]}
     return names
 
 
 def pairs_of(
-    trials: Sequence[Trial], values: Mapping[str, float | None], goal: str, losers: float
+    trials: Sequence[Trial], values: Mapping[str, float | None], metric: Metric, losers: float
 ) -> list[tuple[Trial, Trial]]:
     """(loser, winner) of each line: the worst share, the worst of them with the best of the best."""
     pairs: list[tuple[Trial, Trial]] = []
     for group in _by_arm(trials):
-        ranked = ranking(group, values, goal)
+        ranked = ranking(group, values, metric)
         count = min(losers_among(len(group), losers), len(ranked) // 2)
         lost = [trial for trial in group if trial not in ranked]  # diverged: they have nothing to go on from
         worst = [*lost, *ranked[len(ranked) - count :][::-1]][: max(count, len(lost))]
@@ -80,10 +78,11 @@ def _by_arm(trials: Sequence[Trial]) -> list[list[Trial]]:
     return list(groups.values())
 
 
-def ranking(trials: Sequence[Trial], values: Mapping[str, float | None], goal: str) -> list[Trial]:
+def ranking(trials: Sequence[Trial], values: Mapping[str, float | None], metric: Metric) -> list[Trial]:
     """The trials that have a value, best first, equal ones by number."""
-    sign = -1.0 if goal == "max" else 1.0
     known = [
-        (sign * value, trial.number, trial) for trial in trials if (value := values[trial.name]) is not None
+        (-metric.sign * value, trial.number, trial)
+        for trial in trials
+        if (value := values[trial.name]) is not None
     ]
     return [trial for _, _, trial in sorted(known, key=lambda item: item[:2])]

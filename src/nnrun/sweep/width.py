@@ -9,12 +9,12 @@ measurement at hand: so a resumed sweep packs its trials as the one that was kil
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import jax
 import numpy as np
 
+from nnrun import machine
 from nnrun.build.checks import check_memory
 from nnrun.errors import MachineError
 from nnrun.training.programs import one_like
@@ -33,7 +33,7 @@ def width_of(experiment: Experiment) -> int:
     leaves = jax.tree.leaves(like._replace(key=None))
     size = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
     if jax.default_backend() == "cpu":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = len(machine.cores())
         convolves = any(leaf.ndim == 4 for leaf in jax.tree.leaves(like.params))
         lanes = cores * (1 if convolves else int(np.clip(_CACHE // max(size, 1), 1, _MOST_CPU)))
     else:

@@ -9,12 +9,12 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nnrun import signals
-from nnrun.errors import DataError, Interrupted, MachineError, NnrunError, RunError, SpecError
+from nnrun import machine, signals
+from nnrun.errors import DataError, Interrupted, MachineError, NnrunError, RunError, SpecError, Warn
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import RunBatch
 
@@ -23,7 +23,6 @@ __all__ = ["Slot", "Workers", "error_of", "places"]
 _RETRIES = 2  # of a worker that was killed, or whose machine failed
 _ERRORS = {2: SpecError, 3: DataError, 4: RunError, 6: MachineError}
 _POLL_SECONDS = 0.2
-Warn = Callable[[str], None]
 
 
 class Slot(NamedTuple):
@@ -41,9 +40,7 @@ def places(jobs: int) -> list[Slot]:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         names = visible.split(",") if visible else [str(device.id) for device in jax.local_devices()]
         return [Slot((), {"CUDA_VISIBLE_DEVICES": names[i % len(names)]}) for i in range(jobs)]
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if not cores:
-        return [Slot((), {})] * jobs
+    cores = machine.cores()
     if jobs >= len(cores):
         return [Slot((cores[i % len(cores)],), {}) for i in range(jobs)]
     bounds = [len(cores) * i // jobs for i in range(jobs + 1)]

@@ -32,7 +32,7 @@ def compile_averages(
 
     def averaged(state: State) -> dict[str, Tree]:
         averages = experiment.averages(state.knobs)
-        return {name: one.value(state.average[name], state.params) for name, one in averages.items()}
+        return {name: average.value(state.average[name], state.params) for name, average in averages.items()}
 
     compiled = jax.jit(averaged if lanes is None else jax.vmap(averaged)).lower(state).compile()
     statistics = compile_statistics(experiment, state, feed, lanes)
@@ -74,10 +74,10 @@ def compile_statistics(
     function: Any = refreshed
     if lanes is not None:
         function = jax.vmap(refreshed, in_axes=(0, 0, 0, None, None, None, None))
-    own = state.params, state.stats, state.knobs
+    parts = state.params, state.stats, state.knobs
     positions = jax.ShapeDtypeStruct((together, size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    compiled = jax.jit(function).lower(*own, *feed.like(together * size), positions, count).compile()
+    compiled = jax.jit(function).lower(*parts, *feed.like(together * size), positions, count).compile()
 
     def statistics(params: Tree, stats: Tree, knobs: Tree) -> Tree:
         for start in range(0, _BATCHES, together):

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array, lax
 
 from nnrun.training.feed import Feed
-from nnrun.training.sampled import Predict, settled
+from nnrun.training.sampled import Predict, without_noise
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Examples, Experiment, State
 
@@ -105,18 +105,18 @@ class Evaluator(NamedTuple):
 
     def run(self, state: State, part: int) -> list[Array]:
         """Begins to evaluate a part; returns the sums, at once unless data are streamed."""
-        found: list[Array] = []
+        sums: list[Array] = []
         for x, y, *bounds in self.held.pieces(part):
-            own = state.params, state.stats, state.knobs, state.key
-            if len(found) > 1:
-                found[-2].block_until_ready()  # so that no more than three pieces are there
-            found.append(self.sums(*own, x, y, *map(np.int32, bounds)))
-        return found
+            parts = state.params, state.stats, state.knobs, state.key
+            if len(sums) > 1:
+                sums[-2].block_until_ready()  # so that no more than three pieces are there
+            sums.append(self.sums(*parts, x, y, *map(np.int32, bounds)))
+        return sums
 
     def means(self, sums: list[Array], part: int) -> np.ndarray:
         """Averages of what `run` returned, (lanes..., terms): the batches are added in float64, in order."""
         examples = self.held.examples(part)
-        batches = np.concatenate([np.asarray(one).astype(np.float64) for one in sums], axis=-2)
+        batches = np.concatenate([np.asarray(piece).astype(np.float64) for piece in sums], axis=-2)
         return batches[..., : -(-examples // self.held.size), :].sum(-2) / examples
 
 
@@ -125,7 +125,7 @@ def compile_evaluator(
     state: State,
     held: Held,
     lanes: int | None,
-    predict: Predict = settled,
+    predict: Predict = without_noise,
 ) -> Evaluator:
     """Compiles the evaluation of parts of the data; one program serves them all."""
     names: list[str] = []
@@ -143,10 +143,10 @@ def compile_evaluator(
             weight = (rows < stop).astype(float)
             batch = _window(x, y, first, weight)
             inputs, targets = normalise(experiment, batch)
-            outputs, more = predict(model, params, stats, inputs, key, place + i * size)
-            found = loss.terms(outputs, targets) | more
-            names[:], beside[:] = sorted(found), sorted(more)
-            return jnp.stack([jnp.where(weight > 0, found[name], 0.0).sum() for name in names])
+            outputs, extras = predict(model, params, stats, inputs, key, place + i * size)
+            values = loss.terms(outputs, targets) | extras
+            names[:], beside[:] = sorted(values), sorted(extras)
+            return jnp.stack([jnp.where(weight > 0, values[name], 0.0).sum() for name in names])
 
         width = jax.eval_shape(terms, jnp.int32(0)).shape[0]
         count = (stop - start + size - 1) // size
@@ -157,8 +157,8 @@ def compile_evaluator(
     if lanes is not None:
         function = jax.vmap(sums, in_axes=(0, 0, 0, 0, *[None] * 5))
     bound = jax.ShapeDtypeStruct((), jnp.int32)
-    own = state.params, state.stats, state.knobs, state.key
-    lowered = jax.jit(function).lower(*own, *like, bound, bound, bound)
+    parts = state.params, state.stats, state.knobs, state.key
+    lowered = jax.jit(function).lower(*parts, *like, bound, bound, bound)
     return Evaluator(tuple(names), tuple(beside), lowered.compile(), held)
 
 

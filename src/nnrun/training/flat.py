@@ -28,7 +28,7 @@ def named(tree: Tree) -> dict[str, np.ndarray]:
 
 
 def flatten(state: State) -> dict[str, np.ndarray]:
-    """Copies of all arrays of a state, by path: params/hidden_1/kernel, memory/t, key, ..."""
+    """Copies of all arrays of a state, by path: params/hidden_1/kernel, opt_state/t, key, ..."""
     return named(_raw(state))
 
 
@@ -41,9 +41,9 @@ def shapes(like: State) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
 def unflatten(arrays: Mapping[str, np.ndarray], like: State) -> State:
     """The state again, with the structure of `like`."""
     structure = jax.eval_shape(_raw, like)
-    found = jax.tree_util.tree_map_with_path(lambda path, _: np.asarray(arrays[_name(path)]), structure)
+    raw = jax.tree_util.tree_map_with_path(lambda path, _: np.asarray(arrays[_name(path)]), structure)
     # A copy, so that nothing the compiled programs do can reach the caller's arrays.
-    state = jax.device_put(found, may_alias=False)
+    state = jax.device_put(raw, may_alias=False)
     return state._replace(key=jax.random.wrap_key_data(state.key))
 
 

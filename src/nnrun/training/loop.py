@@ -57,8 +57,10 @@ def compile_chunk(
     ) -> tuple[State, Array]:
         def batch(i: Array) -> Batch:
             rows = positions[i]
-            found = jnp.maximum(rows, 0)
-            return Batch(x[found], y[found], (rows != PADDING).astype(float), _closing(plan, first + i + 1))
+            examples = jnp.maximum(rows, 0)
+            return Batch(
+                x[examples], y[examples], (rows != PADDING).astype(float), _closing(plan, first + i + 1)
+            )
 
         shapes = jax.eval_shape(lambda: step(state, batch(jnp.int32(0)))[1])
         names[:] = sorted(shapes)

@@ -22,8 +22,8 @@ def room_for_data(stream: bool | str) -> float:
 
 def free_memory() -> int | None:
     """Bytes that a program may still take, of the host and of the device; None where nobody tells."""
-    found = [bytes_ for bytes_ in (_host(), _device()) if bytes_ is not None]
-    return min(found, default=None)
+    limits = [bytes_ for bytes_ in (_host(), _device()) if bytes_ is not None]
+    return min(limits, default=None)
 
 
 def _host() -> int | None:
@@ -31,8 +31,8 @@ def _host() -> int | None:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    found = {name: value for name, _, value in (line.partition(":") for line in lines)}
-    return int(found["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in found else None
+    fields = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    return int(fields["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in fields else None
 
 
 def _device() -> int | None:

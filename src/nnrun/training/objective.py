@@ -11,10 +11,10 @@ from jax import Array, lax
 
 from nnrun.types import Batch, Layer, Loss, Objective, Tree
 
-__all__ = ["Setting", "make_objective"]
+__all__ = ["StepContext", "make_objective"]
 
 
-class Setting(NamedTuple):
+class StepContext(NamedTuple):
     """All that an objective depends on beside the parameters."""
 
     model: Layer
@@ -25,7 +25,7 @@ class Setting(NamedTuple):
     noise: Array | None  # a key
 
 
-def make_objective(setting: Setting, parts: int = 1) -> Objective:
+def make_objective(context: StepContext, parts: int = 1) -> Objective:
     """The objective params -> value, (stats, means); means {name: ()} are the loss's terms averaged.
 
     parts   how many pieces the batch is cut into, which are evaluated one after another.  With k pieces the
@@ -34,17 +34,17 @@ def make_objective(setting: Setting, parts: int = 1) -> Objective:
             `gradient` sums the gradients of the pieces; differentiating the objective evaluates each twice.
     """
     if parts == 1:
-        return _whole(setting)
-    return _in_parts(setting, parts)
+        return _whole(context)
+    return _in_parts(context, parts)
 
 
-def _piece(setting: Setting, examples: Array) -> Callable[..., tuple[Array, tuple[Tree, Tree]]]:
+def _piece(context: StepContext, examples: Array) -> Callable[..., tuple[Array, tuple[Tree, Tree]]]:
     """(params, stats, batch, noise) -> the batch's share of the mean loss over `examples`, (stats, means)."""
 
     def piece(params, stats, batch, noise):
-        outputs, stats = setting.model.apply(params, stats, batch.x, noise, batch.weight)
-        value = (batch.weight * _for_targets(setting.loss.value, outputs, batch)).sum() / examples
-        terms = _for_targets(setting.loss.terms, outputs, batch)
+        outputs, stats = context.model.apply(params, stats, batch.x, noise, batch.weight)
+        value = (batch.weight * _for_targets(context.loss.value, outputs, batch)).sum() / examples
+        terms = _for_targets(context.loss.terms, outputs, batch)
         return value, (stats, {name: (batch.weight * term).sum() / examples for name, term in terms.items()})
 
     return piece
@@ -52,45 +52,45 @@ def _piece(setting: Setting, examples: Array) -> Callable[..., tuple[Array, tupl
 
 def _for_targets(function: Callable[[Array, Array], Tree], outputs: Array, batch: Batch) -> Tree:
     """function(outputs, targets) of each example; where it has two targets, both values by their shares."""
-    own = function(outputs, batch.y)
+    values = function(outputs, batch.y)
     if batch.other is None or batch.share is None:
-        return own
+        return values
     share = batch.share
-    return jax.tree.map(lambda a, b: share * a + (1 - share) * b, own, function(outputs, batch.other))
+    return jax.tree.map(lambda a, b: share * a + (1 - share) * b, values, function(outputs, batch.other))
 
 
-def _whole(setting: Setting) -> Objective:
-    batch = setting.batch
+def _whole(context: StepContext) -> Objective:
+    batch = context.batch
     examples = batch.weight.sum()
-    piece = _piece(setting, examples)
+    piece = _piece(context, examples)
 
     def whole(params):
-        value, aux = piece(params, setting.stats, batch, setting.noise)
-        return value + setting.penalty(params), aux
+        value, aux = piece(params, context.stats, batch, context.noise)
+        return value + context.penalty(params), aux
 
     def outputs_of(params):
-        return setting.model.apply(params, setting.stats, batch.x, setting.noise, batch.weight)[0]
+        return context.model.apply(params, context.stats, batch.x, context.noise, batch.weight)[0]
 
     def value_of(outputs):
-        return (batch.weight * _for_targets(setting.loss.value, outputs, batch)).sum() / examples
+        return (batch.weight * _for_targets(context.loss.value, outputs, batch)).sum() / examples
 
     gradient = jax.value_and_grad(whole, has_aux=True)
-    return Objective(whole, gradient, outputs_of, value_of, setting.penalty)
+    return Objective(whole, gradient, outputs_of, value_of, context.penalty)
 
 
-def _in_parts(setting: Setting, parts: int) -> Objective:
-    examples = setting.batch.weight.sum()
-    piece = _piece(setting, examples)
-    batch = setting.batch
+def _in_parts(context: StepContext, parts: int) -> Objective:
+    examples = context.batch.weight.sum()
+    piece = _piece(context, examples)
+    batch = context.batch
     cut = jax.tree.map(lambda a: _cut(a, parts), (batch.x, batch.y, batch.weight, batch.other, batch.share))
     rows = (jnp.arange(parts, dtype=jnp.uint32), *cut)
 
     def part(row):
-        _, x, y, weight, other, share = row
-        return Batch(x, y, weight, other=other, share=share)
+        _, x, y, weight, second_targets, share = row
+        return Batch(x, y, weight, other=second_targets, share=share)
 
     def noise(i):
-        return None if setting.noise is None else jax.random.fold_in(setting.noise, i)
+        return None if context.noise is None else jax.random.fold_in(context.noise, i)
 
     def whole(params):
         @jax.checkpoint
@@ -98,33 +98,35 @@ def _in_parts(setting: Setting, parts: int) -> Objective:
             value, (stats, means) = piece(params, stats, part(row), noise(row[0]))
             return (value, means), stats
 
-        (value, means), stats = _sum_over(evaluate, setting.stats, rows)
-        return value + setting.penalty(params), (stats, means)
+        (value, means), stats = _sum_over(evaluate, context.stats, rows)
+        return value + context.penalty(params), (stats, means)
 
     def gradient(params):
         def evaluate(stats, row):
-            found = jax.value_and_grad(piece, has_aux=True)(params, stats, part(row), noise(row[0]))
-            (value, (stats, means)), slope = found
+            result = jax.value_and_grad(piece, has_aux=True)(params, stats, part(row), noise(row[0]))
+            (value, (stats, means)), slope = result
             return (value, means, slope), stats
 
-        (value, means, slope), stats = _sum_over(evaluate, setting.stats, rows)
-        extra, pull = jax.value_and_grad(setting.penalty)(params)
+        (value, means, slope), stats = _sum_over(evaluate, context.stats, rows)
+        extra, pull = jax.value_and_grad(context.penalty)(params)
         return (value + extra, (stats, means)), jax.tree.map(jnp.add, slope, pull)
 
     def outputs_of(params):
         @jax.checkpoint
         def outputs(row):
-            one = part(row)
-            return setting.model.apply(params, setting.stats, one.x, noise(row[0]), one.weight)[0]
+            batch_part = part(row)
+            return context.model.apply(params, context.stats, batch_part.x, noise(row[0]), batch_part.weight)[
+                0
+            ]
 
-        found = lax.map(outputs, rows)
-        return found.reshape(-1, *found.shape[2:])
+        parts_of_outputs = lax.map(outputs, rows)
+        return parts_of_outputs.reshape(-1, *parts_of_outputs.shape[2:])
 
     def value_of(outputs):
         flat = part(jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), (None, *cut)))
-        return (flat.weight * _for_targets(setting.loss.value, outputs, flat)).sum() / examples
+        return (flat.weight * _for_targets(context.loss.value, outputs, flat)).sum() / examples
 
-    return Objective(whole, gradient, outputs_of, value_of, setting.penalty)
+    return Objective(whole, gradient, outputs_of, value_of, context.penalty)
 
 
 def _sum_over(
@@ -134,8 +136,8 @@ def _sum_over(
 
     def add(carry, row):
         total, stats = carry
-        found, stats = evaluate(stats, row)
-        return (jax.tree.map(jnp.add, total, found), stats), None
+        terms, stats = evaluate(stats, row)
+        return (jax.tree.map(jnp.add, total, terms), stats), None
 
     shapes = jax.eval_shape(evaluate, stats, jax.tree.map(lambda a: a[0], rows))[0]
     zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)

@@ -54,12 +54,12 @@ def _remembered(*place: int) -> np.ndarray:
         if place in _orders:
             _orders.move_to_end(place)
             return _orders[place]
-    made = _epoch(*place)
+    order = _epoch(*place)
     with _lock:
-        _orders[place] = made
+        _orders[place] = order
         while sum(order.nbytes for order in _orders.values()) > _KEPT and len(_orders) > 1:
             _orders.popitem(last=False)
-    return made
+    return order
 
 
 def _epoch(seed: int, epoch: int, examples: int, batch_size: int, bootstrap: int) -> np.ndarray:

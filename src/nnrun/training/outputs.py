@@ -25,7 +25,7 @@ Outputs = Callable[[State, "np.ndarray | Rows", Callable[[], None]], np.ndarray]
 def essential(like: State) -> State:
     """What of a state its predictions depend on; the rest becomes None."""
     knobs = {name: like.knobs[name] for name in ("model", "loss")}
-    return like._replace(memory=None, reaction=None, average=None, knobs=knobs)
+    return like._replace(opt_state=None, schedule_state=None, average=None, knobs=knobs)
 
 
 def compile_outputs(experiment: Experiment, like: State) -> Outputs:
@@ -46,7 +46,7 @@ def compile_outputs(experiment: Experiment, like: State) -> Outputs:
     shape = jax.eval_shape(outputs, like.params, like.stats, like.knobs, batch).shape[1:]
 
     def run(state: State, x: np.ndarray | Rows, tick: Callable[[], None]) -> np.ndarray:
-        found = np.empty((len(x), *shape), dtype)
+        outputs_of_all = np.empty((len(x), *shape), dtype)
         begun: list[tuple[int, Array]] = []  # of which one is under way while the one before is copied
         for start in range(0, len(x), BATCH):
             rows = np.asarray(x[start : start + BATCH])
@@ -54,15 +54,15 @@ def compile_outputs(experiment: Experiment, like: State) -> Outputs:
             whole = jax.device_put(np.pad(rows, padding))
             begun.append((start, program(state.params, state.stats, state.knobs, whole)))
             if len(begun) > 1:
-                _copy(found, *begun.pop(0))
+                _copy(outputs_of_all, *begun.pop(0))
             tick()
-        for start, made in begun:
-            _copy(found, start, made)
-        return found
+        for start, batch_outputs in begun:
+            _copy(outputs_of_all, start, batch_outputs)
+        return outputs_of_all
 
     return run
 
 
-def _copy(found: np.ndarray, start: int, made: Array) -> None:
-    rows = found[start : start + BATCH]
-    rows[:] = np.asarray(made)[: len(rows)]
+def _copy(target: np.ndarray, start: int, batch_outputs: Array) -> None:
+    rows = target[start : start + BATCH]
+    rows[:] = np.asarray(batch_outputs)[: len(rows)]

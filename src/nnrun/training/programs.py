@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nnrun.statistics.metric import metric_of
 from nnrun.training import flat
 from nnrun.training.averages import compile_averages
 from nnrun.training.evaluate import Evaluator, compile_evaluator, make_held
@@ -64,8 +65,8 @@ class Programs(NamedTuple):
 
     def rows(self, log: Array, count: int) -> np.ndarray:
         """The logged numbers of a chunk, (lanes, count, names) float64."""
-        found = np.asarray(log).astype(np.float64)
-        return (found if self.lanes else found[None])[:, :count]
+        logged = np.asarray(log).astype(np.float64)
+        return (logged if self.lanes else logged[None])[:, :count]
 
     def initial(self) -> State:
         """The state before the first step, with a leading axis of lanes where there are several seeds."""
@@ -79,8 +80,10 @@ class Programs(NamedTuple):
         plan = self.experiment.plan
         if plan.reacts_to is None:
             return state
-        sign = -1.0 if plan.reacts_to in plan.rising else 1.0
-        values = np.array([sign * one[plan.reacts_to] for one in metrics], jnp.zeros(()).dtype)
+        sign = -metric_of(plan.reacts_to, plan.rising).sign  # less is better for schedules
+        values = np.array(
+            [sign * metrics_of_lane[plan.reacts_to] for metrics_of_lane in metrics], jnp.zeros(()).dtype
+        )
         return self.react(state, values if self.lanes else values[0])
 
     def unpack(self, state: State) -> list[dict[str, np.ndarray]]:
@@ -117,7 +120,7 @@ def measured(
 
     def run() -> dict[str, list[Array]]:
         states = {"": state, **averages(state)}
-        return {name: evaluator.run(one, part) for name, one in states.items()}
+        return {name: evaluator.run(averaged, part) for name, averaged in states.items()}
 
     return run() if evaluator.held.whole is not None else begin(run)
 
@@ -133,9 +136,9 @@ def to_metrics(
     """Metrics of each lane from sums over a part, named split/name or split/average/name."""
     metrics_of = experiment.loss(experiment.knobs).metrics
     lanes: list[dict[str, float]] = []
-    for average, found in waited(sums).items():
+    for average, pieces in waited(sums).items():
         prefix = f"{split}/{average}/" if average else f"{split}/"
-        means = np.atleast_2d(evaluator.means(found, part))
+        means = np.atleast_2d(evaluator.means(pieces, part))
         lanes = lanes or [{} for _ in means]
         for lane, row in zip(lanes, means, strict=True):
             terms = dict(zip(evaluator.names, row.tolist(), strict=True))
@@ -176,14 +179,14 @@ def compile_programs(experiment: Experiment) -> Programs:
 def _react(experiment: Experiment, state: State, metric: Array) -> State:
     """The state after the schedule has seen a metric, of which less is better."""
     react = experiment.schedule(state.knobs).react
-    return state if react is None else state._replace(reaction=react(state.reaction, metric))
+    return state if react is None else state._replace(schedule_state=react(state.schedule_state, metric))
 
 
 def _knobs(experiment: Experiment) -> list[Tree]:
     """The knobs of each lane, as arrays."""
     dtype = jnp.zeros(()).dtype
-    own = experiment.lanes or (experiment.knobs,) * len(experiment.plan.seeds)
-    return [jax.tree.map(lambda value: np.asarray(value, dtype), one) for one in own]
+    knobs_of_lanes = experiment.lanes or (experiment.knobs,) * len(experiment.plan.seeds)
+    return [jax.tree.map(lambda value: np.asarray(value, dtype), knobs) for knobs in knobs_of_lanes]
 
 
 def one_like(experiment: Experiment) -> State:

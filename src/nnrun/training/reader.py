@@ -51,15 +51,15 @@ class Reader:
     def _block(self, number: int) -> Batches:
         """A block of steps; the one after it is being read from now on."""
         last = (self.plan.steps - 1) // self.capacity
-        wanted = range(number, min(number + 1, last) + 1)
-        self._blocks = {n: self._blocks.get(n) or begin(self._read, n) for n in wanted}
+        numbers = range(number, min(number + 1, last) + 1)
+        self._blocks = {n: self._blocks.get(n) or begin(self._read, n) for n in numbers}
         return self._blocks[number].result()
 
     def _read(self, number: int) -> Batches:
         """Always as many positions, so that x has the same shape in every block."""
         first = number * self.capacity
-        found = self._positions(first, min(self.capacity, self.plan.steps - first))
-        return self.feed.fetch(self._filled(found))
+        positions = self._positions(first, min(self.capacity, self.plan.steps - first))
+        return self.feed.fetch(self._filled(positions))
 
     def _positions(self, first: int, count: int) -> np.ndarray:
         """(seeds, count, batch_size): which examples each step trains on."""
@@ -69,6 +69,8 @@ class Reader:
         ]
         return np.stack(drawn)
 
-    def _filled(self, found: np.ndarray) -> np.ndarray:
+    def _filled(self, positions: np.ndarray) -> np.ndarray:
         """With steps behind that are not done."""
-        return np.pad(found, [(0, 0), (0, self.capacity - found.shape[1]), (0, 0)], constant_values=PADDING)
+        return np.pad(
+            positions, [(0, 0), (0, self.capacity - positions.shape[1]), (0, 0)], constant_values=PADDING
+        )

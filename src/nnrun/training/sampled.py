@@ -11,14 +11,14 @@ from jax.scipy.special import entr
 
 from nnrun.types import Experiment, Layer, Tree
 
-__all__ = ["Predict", "is_noisy", "sampled", "settled"]
+__all__ = ["Predict", "is_noisy", "sampled", "without_noise"]
 
 # (model, params, stats, x, key, first) -> outputs, {name: (n,)}, what is reported beside the loss's own terms;
 # first () is the position of the batch in its part of the data
 Predict = Callable[[Layer, Tree, Tree, Array, Array, Array], tuple[Array, dict[str, Array]]]
 
 
-def settled(
+def without_noise(
     model: Layer, params: Tree, stats: Tree, x: Array, key: Array, first: Array
 ) -> tuple[Array, dict[str, Array]]:
     """The outputs without noise."""
@@ -45,8 +45,8 @@ def sampled(experiment: Experiment, samples: int) -> Predict:
         noise = jax.random.fold_in(experiment.noise(key), 3)
 
         def draw(s: Array) -> Array:
-            own = jax.random.fold_in(jax.random.fold_in(noise, s), first)
-            return model.apply(params, stats, x, own, None)[0]
+            noise_of_sample = jax.random.fold_in(jax.random.fold_in(noise, s), first)
+            return model.apply(params, stats, x, noise_of_sample, None)[0]
 
         return gather(draw, jax.eval_shape(draw, jnp.int32(0)), samples)
 

@@ -7,7 +7,6 @@ one other device a population is one program; several devices get a part each, w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
@@ -17,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nnrun import machine
 from nnrun.training.programs import Programs, compile_programs, waited
 from nnrun.types import Experiment, State
 
@@ -84,8 +84,8 @@ class Shards(NamedTuple):
 
     def rows(self, log: Held, count: int) -> np.ndarray:
         """The logged numbers of a chunk, (lanes, count, names) float64."""
-        found = [part.rows(held.result()[1], count) for part, held in zip(self.parts, log, strict=True)]
-        return np.concatenate(found)[: self._lanes]
+        logged = [part.rows(held.result()[1], count) for part, held in zip(self.parts, log, strict=True)]
+        return np.concatenate(logged)[: self._lanes]
 
     def measure(self, state: Held, split: str) -> list[Future]:
         """Begins to evaluate the validation or test part; returns at once, `metrics` waits."""
@@ -97,8 +97,10 @@ class Shards(NamedTuple):
 
     def metrics(self, sums: list[Future], split: str) -> list[dict[str, float]]:
         """The metrics of each lane from what `measure` returned."""
-        found = (part.metrics(one.result(), split) for part, one in zip(self.parts, sums, strict=True))
-        return list(chain.from_iterable(found))[: self._lanes]
+        metrics_of_parts = (
+            part.metrics(future.result(), split) for part, future in zip(self.parts, sums, strict=True)
+        )
+        return list(chain.from_iterable(metrics_of_parts))[: self._lanes]
 
     def evaluate(self, state: Held, split: str) -> list[dict[str, float]]:
         """Metrics of each lane on the validation or test part."""
@@ -107,22 +109,24 @@ class Shards(NamedTuple):
     def reacted(self, state: Held, metrics: list[dict[str, float]]) -> Held:
         """The state after its schedule has seen what an evaluation found in each lane."""
 
-        def react(i: int, own: list[dict[str, float]]) -> tuple[State, Any]:
+        def react(i: int, share: list[dict[str, float]]) -> tuple[State, Any]:
             held, log = state[i].result()
-            return self.parts[i].reacted(held, own), log
+            return self.parts[i].reacted(held, share), log
 
-        return [self._send(i, react, i, own) for i, own in enumerate(self._shares(metrics))]
+        return [self._send(i, react, i, share) for i, share in enumerate(self._shares(metrics))]
 
     def unpack(self, state: Held) -> list[dict[str, np.ndarray]]:
         """The arrays of each lane, copied to the host."""
-        found = (part.unpack(held.result()[0]) for part, held in zip(self.parts, state, strict=True))
-        return list(chain.from_iterable(found))[: self._lanes]
+        arrays_of_parts = (
+            part.unpack(held.result()[0]) for part, held in zip(self.parts, state, strict=True)
+        )
+        return list(chain.from_iterable(arrays_of_parts))[: self._lanes]
 
     def pack(self, lanes: list[dict[str, np.ndarray]]) -> Held:
         """The state from the arrays of the lanes."""
         return [
-            self._send(i, lambda part=part, own=own: (part.pack(own), None))
-            for i, (part, own) in enumerate(zip(self.parts, self._shares(lanes), strict=True))
+            self._send(i, lambda part=part, share=share: (part.pack(share), None))
+            for i, (part, share) in enumerate(zip(self.parts, self._shares(lanes), strict=True))
         ]
 
     def _shares(self, lanes: list[Any]) -> list[list[Any]]:
@@ -149,11 +153,6 @@ class Shards(NamedTuple):
         return self.workers[part].submit(run)
 
 
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def compile_shards(experiment: Experiment, cores: int | None = None) -> Compiled:
     """Compiles a run or population, which is divided over the devices, or over the cores of a single CPU.
 
@@ -161,18 +160,20 @@ def compile_shards(experiment: Experiment, cores: int | None = None) -> Compiled
     """
     seeds, devices = experiment.plan.seeds, jax.local_devices()
     several = len(devices) > 1
-    most = len(devices) if several else (cores or _cores()) if jax.default_backend() == "cpu" else 1
-    wanted = min(len(seeds), most)
-    if wanted == 1:
+    most = (
+        len(devices) if several else (cores or len(machine.cores())) if jax.default_backend() == "cpu" else 1
+    )
+    parts_wanted = min(len(seeds), most)
+    if parts_wanted == 1:
         return compile_programs(experiment)
-    size = -(-len(seeds) // wanted)
+    size = -(-len(seeds) // parts_wanted)
     shares = _split(experiment, -(-len(seeds) // size), size)
     places = tuple(devices[: len(shares)]) if several else (devices[0],) * len(shares)
-    made: dict[Any, Programs] = {}
+    programs_at: dict[Any, Programs] = {}
     for share, place in zip(shares, places, strict=True):
         with jax.default_device(place):  # a program belongs to the device that it was compiled for
-            made[place] = made.get(place) or compile_programs(share)
-    parts = [made[place].for_lanes(share) for share, place in zip(shares, places, strict=True)]
+            programs_at[place] = programs_at.get(place) or compile_programs(share)
+    parts = [programs_at[place].for_lanes(share) for share, place in zip(shares, places, strict=True)]
     double = bool(jnp.zeros(()).dtype == jnp.float64)
     return Shards(experiment, parts, [ThreadPoolExecutor(1) for _ in parts], double, places)
 
@@ -187,6 +188,6 @@ def _split(experiment: Experiment, parts: int, size: int) -> list[Experiment]:
     seeds = shares(experiment.plan.seeds)
     knobs = shares(experiment.lanes) if experiment.lanes else [()] * parts
     return [
-        experiment._replace(plan=experiment.plan._replace(seeds=own), lanes=lanes)
-        for own, lanes in zip(seeds, knobs, strict=True)
+        experiment._replace(plan=experiment.plan._replace(seeds=seeds_of_part), lanes=lanes)
+        for seeds_of_part, lanes in zip(seeds, knobs, strict=True)
     ]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from nnrun.training.objective import Setting, make_objective
+from nnrun.training.objective import StepContext, make_objective
 from nnrun.types import Batch, Experiment, Objective, State, Tree
 
 __all__ = ["initial_state", "make_step", "normalise"]
@@ -26,12 +26,12 @@ def initial_state(experiment: Experiment, key: Array, knobs: Tree) -> State:
     model = experiment.model(knobs)
     params, stats, _ = model.init(jax.random.fold_in(key, 0), experiment.dataset.train.x.shape[1:])
     step = jnp.zeros((), jnp.int32)
-    reaction = experiment.schedule(knobs).init()
-    method = experiment.method(knobs, reaction, step)
+    schedule_state = experiment.schedule(knobs).init()
+    method = experiment.method(knobs, schedule_state, step)
     examples = _ready(experiment, _any_batch(experiment))
     memory = method.init(_objective(experiment, knobs, stats, examples, key), params)
-    average = {name: one.init(params) for name, one in experiment.averages(knobs).items()}
-    return State(step, params, stats, memory, reaction, average, key, knobs)
+    average = {name: running.init(params) for name, running in experiment.averages(knobs).items()}
+    return State(step, params, stats, memory, schedule_state, average, key, knobs)
 
 
 def make_step(experiment: Experiment) -> Callable[[State, Batch], tuple[State, Log]]:
@@ -43,28 +43,30 @@ def make_step(experiment: Experiment) -> Callable[[State, Batch], tuple[State, L
         chance = jax.random.fold_in(jax.random.fold_in(state.key, 2), state.step)
         examples = _augmented(experiment, knobs, _ready(experiment, batch), chance)
         objective = _objective(experiment, knobs, state.stats, examples, noise)
-        method = experiment.method(knobs, state.reaction, state.step)
-        params, memory, evaluation = method.step(objective, state.params, state.memory)
+        method = experiment.method(knobs, state.schedule_state, state.step)
+        params, memory, evaluation = method.step(objective, state.params, state.opt_state)
         stats, means = evaluation.aux
         log = {f"train/{name}": mean for name, mean in means.items()}
-        rate = experiment.rate(knobs, state.reaction, state.step)
+        rate = experiment.rate(knobs, state.schedule_state, state.step)
         log |= {} if rate is None else {"learning_rate": rate}
         if knobs["penalty"]:
             log["penalty"] = experiment.penalty(knobs)(state.params)
         log |= _norms(batch.closing, evaluation.gradient, state.params, params)
         done = state.step + 1
         averages = experiment.averages(knobs)
-        average = {name: one.update(state.average[name], params, done) for name, one in averages.items()}
-        return State(done, params, stats, memory, state.reaction, average, state.key, knobs), log
+        average = {
+            name: running.update(state.average[name], params, done) for name, running in averages.items()
+        }
+        return State(done, params, stats, memory, state.schedule_state, average, state.key, knobs), log
 
     return step
 
 
 def _objective(experiment: Experiment, knobs: Tree, stats: Tree, batch: Batch, noise: Array) -> Objective:
-    setting = Setting(
+    context = StepContext(
         experiment.model(knobs), experiment.loss(knobs), experiment.penalty(knobs), stats, batch, noise
     )
-    return make_objective(setting, experiment.plan.accumulate)
+    return make_objective(context, experiment.plan.accumulate)
 
 
 def _ready(experiment: Experiment, batch: Batch) -> Batch:
@@ -99,7 +101,7 @@ def normalise(experiment: Experiment, batch: Batch) -> tuple[Array, Array]:
     return x, (batch.y.astype(shift.dtype) - data.target_shift) / data.target_scale
 
 
-def _norms(wanted: Array | bool, gradient: Tree, before: Tree, after: Tree) -> Log:
+def _norms(is_logged: Array | bool, gradient: Tree, before: Tree, after: Tree) -> Log:
     """‖gradient‖, ‖update‖, and ‖update‖ / ‖parameters‖, about 1e-3 in a healthy run (cs231n); 0 if not wanted.
 
     On a CPU they would take a tenth of a small net's step.
@@ -115,4 +117,4 @@ def _norms(wanted: Array | bool, gradient: Tree, before: Tree, after: Tree) -> L
         }
 
     absent = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(measured))
-    return lax.cond(wanted, measured, lambda: absent)
+    return lax.cond(is_logged, measured, lambda: absent)

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from nnrun.report import drawing
+from nnrun.report.drawing import COLOURS, Picture
 from nnrun.report.ensemble.tables import gain_lines, names_of
+from nnrun.report.html import Column, document, figure, table
 from nnrun.report.summary import number
 
 __all__ = ["page", "pictures"]
 
-_BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#777777"  # Okabe & Ito 2008
+_BLUE, _ORANGE, _GREEN = COLOURS[:3]
+_GREY = "#777777"
 _DPI = 110
-_STYLE = "font:14px sans-serif;margin:2em auto;max-width:60em"
 _TITLES = {
     "curve": "How many members are enough",
-    "reliability": "Calibration",
     "members": "Members and ensemble",
+    "reliability": "Calibration",
     "barrier": "Along the line between two members",
+}
+_CAPTIONS = {
+    "curve": "Mean over ensembles of some of the members; the band holds the middle 95% of them.",
+    "members": "Each member, their mean, and the ensemble.",
+    "reliability": "Accuracy against confidence, in bins; on the dotted line they are equal.",
+    "barrier": "Weighted averages of two members' parameters; the dotted line joins the ends.",
 }
 
 
-def pictures(account: Mapping[str, Any]) -> dict[str, bytes]:
-    """PNGs by name: the curve against the number of members, the reliability diagram, members, the barrier."""
+def pictures(account: Mapping[str, Any]) -> list[Picture]:
+    """The curve against the number of members, the reliability diagram, members, the barrier."""
     drawn = {"members": _members(account)}
     if len(account["curve"]) > 1:
         drawn["curve"] = _curve(account)
@@ -37,20 +43,16 @@ def pictures(account: Mapping[str, Any]) -> dict[str, bytes]:
         drawn["reliability"] = _reliability(account["calibration"])
     if account.get("barrier"):
         drawn["barrier"] = _barrier(account["barrier"])
-    return {name: _png(figure) for name, figure in drawn.items()}
+    return [
+        Picture(name, _TITLES[name], _CAPTIONS[name], drawing.png(drawn[name], _DPI))
+        for name in _TITLES
+        if name in drawn
+    ]
 
 
 def _figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(5.4 * columns, 3.8), layout="constrained")
     return figure, [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    FigureCanvasAgg(figure)
-    # Neither date nor version: equal accounts are equal files.
-    figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": None})
-    return content.getvalue()
 
 
 def _shown(account: Mapping[str, Any]) -> list[str]:
@@ -118,20 +120,14 @@ def _barrier(barrier: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def page(account: Mapping[str, Any], drawn: Mapping[str, bytes]) -> str:
+def page(account: Mapping[str, Any], images: Sequence[Picture]) -> str:
     """One HTML file that needs no other: tables, gains, pictures."""
     title = f"Ensemble of {len(account['members'])}: {account['average']}"
-    parts = [f"<h1>{html.escape(title)}</h1>", _table(account)]
-    parts += [f"<p>{html.escape(line.plain)}</p>" for line in gain_lines(account)]
-    for name in ("curve", "members", "reliability", "barrier"):
-        if name in drawn:
-            data = base64.b64encode(drawn[name]).decode()
-            heading = _TITLES[name]
-            parts.append(
-                f'<h2>{heading}</h2><img alt="{heading}" style="max-width:100%" src="data:image/png;base64,{data}">'
-            )
-    head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
-    return f'{head}<body style="{_STYLE}">{"".join(parts)}</body></html>\n'
+    parts = [f"<h1>{escape(title)}</h1>", _table(account)]
+    parts += [f"<p>{escape(line.plain)}</p>" for line in gain_lines(account)]
+    if images:
+        parts.append('<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>")
+    return document(f"nnrun ensemble: {title}", parts)
 
 
 def _table(account: Mapping[str, Any]) -> str:
@@ -141,10 +137,6 @@ def _table(account: Mapping[str, Any]) -> str:
     if account["best"]:
         rows.append((f"best member ({account['best']['name']})", account["best"]["metrics"]))
     rows.append(("ensemble", account["ensemble"]))
-    cells = [
-        f"<tr><td>{html.escape(label)}"
-        + "".join(f"<td align=right>{number(metrics[name])}" for name in names)
-        for label, metrics in rows
-    ]
-    head = "".join(f"<th align=right>{html.escape(name)}" for name in names)
-    return f"<table cellpadding=4><tr><th align=left>{account['split']}{head}{''.join(cells)}</table>"
+    columns = [Column(account["split"]), *(Column(name, "number") for name in names)]
+    cells = [[label, *(number(metrics[name]) for name in names)] for label, metrics in rows]
+    return table(columns, cells, best=len(cells) - 1)

@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nnrun.report.summary import number
+from nnrun.statistics.metric import Metric, metric_of
 
 __all__ = ["ACCOUNT", "gain_line", "gain_lines", "member_table", "names_of", "view"]
 
 ACCOUNT = "account.json"  # in the run folder of an ensemble
 _FIRST = ("accuracy", "loss", "calibration_error")
-_RISING = ("accuracy", "r2")
 _SHOWN = {"calibration_error": "calibration error"}
 _REFERENCES = {"over_mean": "the mean member", "over_best": "the best member"}
 
@@ -57,25 +57,27 @@ def gain_lines(account: Mapping[str, Any]) -> list[Text]:
     lines = []
     for kind, reference in _REFERENCES.items():
         for name, gain in (account["gain"].get(kind) or {}).items():
-            if name in (*_RISING, "loss", "rmse") and not isinstance(gain["value"], str):  # "nan"
-                lines.append(Text(f"gain over {reference}: {gain_line(name, gain)}"))
+            if not isinstance(gain["value"], str):  # "nan"
+                lines.append(
+                    Text(f"gain over {reference}: {gain_line(metric_of(name, account['rising']), gain)}")
+                )
     return lines
 
 
-def gain_line(name: str, gain: Mapping[str, Any]) -> str:
+def gain_line(metric: Metric, gain: Mapping[str, Any]) -> str:
     """`accuracy +1.93 points [+1.5, +2.4]` or `loss 0.016 lower [0.014, 0.019]`: the widest interval there is."""
     kind, span = ("both", gain["both"]) if gain["both"] else ("examples", gain["examples"])
     covers = "examples and members" if kind == "both" else "examples"
-    scale, unit = (100.0, " points") if name == "accuracy" else (1.0, "")
+    scale, unit = (100.0, " points") if metric.name == "accuracy" else (1.0, "")
     # Plus 0.0, for a minus 0 is no loss.
     value, low, high = (scale * end + 0.0 for end in (gain["value"], *span))
-    if name in _RISING:
+    if metric.rising:
         shown = f"{value:+.3g}{unit}  [{low:+.3g}, {high:+.3g}]"
     elif value >= 0:
         shown = f"{value:.3g} lower  [{low:.3g}, {high:.3g}]"
     else:
         shown = f"{-value:.3g} higher  [{-high:.3g}, {-low:.3g}]"
-    return f"{name} {shown}, 95% over {covers}"
+    return f"{metric.name} {shown}, 95% over {covers}"
 
 
 def _notes(account: Mapping[str, Any]) -> list[Text]:

@@ -50,11 +50,11 @@ def as_data(answer: Answer) -> dict[str, Any]:
     return {
         "name": sweep.name,
         "metric": sweep.metric,
-        "goal": "max" if sweep.rising else "min",
+        "goal": sweep.judge.goal,
         "search": sweep.search,
         "trials": [
             {**trial._asdict(), "values": list(trial.values), "metric": trial.value}
-            for trial in ranked(sweep.trials, sweep.rising)
+            for trial in ranked(sweep.trials, sweep.judge)
         ],
         "alternatives": [_row(row, part.metric, sweep.folder) for part in answer.bases for row in part.rows],
         "comparisons": [

@@ -173,9 +173,8 @@ def _budget(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
         return
     few = {label: _at(curve, _FEW_TRIALS) for label, curve in curves.items()}
     all_ = {label: _at(curve, longest) for label, curve in curves.items()}
-    pick = max if sweep.rising else min
-    early, late = pick(few, key=lambda label: few[label]), pick(all_, key=lambda label: all_[label])
-    if early != late:
+    early, late = (sweep.judge.best(values, values.__getitem__) for values in (few, all_))
+    if early is not None and late is not None and early != late:
         yield (
             f"the ranking changes with the budget: after {_FEW_TRIALS} trials of tuning {early} would lead "
             f"({sweep.metric} {level(sweep.metric, few[early])} against {level(sweep.metric, few[late])} of {late}), "
@@ -191,7 +190,7 @@ def _at(curve: list[BestOf], k: int) -> float:
 def _validation(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     fresh = [row for row in part.rows if row.fresh and row.mean is not None and row.validation is not None]
     if len(fresh) > 1 and part.metric != sweep.metric:
-        chosen = (max if sweep.rising else min)(fresh, key=lambda row: row.validation or 0.0)
+        chosen = sweep.judge.best(fresh, lambda row: row.validation or 0.0) or fresh[0]
         best = fresh[0]
         pair = next(
             (p for p in part.comparisons if {p.first, p.second} == {chosen.alternative, best.alternative}),
@@ -213,7 +212,7 @@ def _luck(rows: list[Row], sweep: SweepRecord) -> Iterator[str]:
         again, before = row.validation_again, row.validation
         if again is None or before is None or row.low is None or row.high is None:
             continue
-        lost = before - again if sweep.rising else again - before
+        lost = sweep.judge.gain(before, again)
         if lost > (row.high - row.low) / 2:
             losses.append(f"{row.alternative} {level(sweep.metric, before)} → {level(sweep.metric, again)}")
     if losses:

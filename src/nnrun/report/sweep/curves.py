@@ -13,6 +13,7 @@ import numpy as np
 
 from nnrun.errors import NnrunError
 from nnrun.record import metrics, run
+from nnrun.statistics.metric import Metric
 from nnrun.storage import fsio
 
 __all__ = ["Band", "Reached", "band", "reached", "seed_curves"]
@@ -80,12 +81,12 @@ def band(curves: Sequence[Curve]) -> Band | None:
     return Band(steps, mean, mean - half, mean + half)
 
 
-def reached(folder: Path, metric: str, target: float, rising: bool) -> Reached | None:
+def reached(folder: Path, judge: Metric, target: float) -> Reached | None:
     """When a run or group first reached the target; None if it has no curve of the metric."""
     steps, seconds, clocked = [], [], True
-    curves = _curves(folder, metric)
+    curves = _curves(folder, judge.name)
     for member, (at, values) in curves:
-        hits = np.flatnonzero(values >= target if rising else values <= target)
+        hits = np.flatnonzero(judge.sign * (values - target) >= 0)
         first = float(at[hits[0]]) if len(hits) else math.inf
         time = _clock(member, first)
         clocked = clocked and time is not None

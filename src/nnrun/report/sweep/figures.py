@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnrun.report.drawing import axis_label, plain, scale_of
 from nnrun.report.sweep.curves import band, seed_curves
 from nnrun.report.sweep.findings import Answer, BaseAnswer
-from nnrun.report.sweep.scatter import axis_label, plain, scale_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

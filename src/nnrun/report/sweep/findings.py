@@ -17,6 +17,7 @@ from nnrun.report.sweep.folder import FinalRecord, SweepRecord, TrialRecord
 from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
 from nnrun.statistics.compare import Comparison, compare_all, interval
 from nnrun.statistics.importance import Importance, importance
+from nnrun.statistics.metric import Metric
 
 __all__ = ["Answer", "BaseAnswer", "Row", "answer"]
 
@@ -109,7 +110,7 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
         _row(sweep, base, label, metric, target, trials_of, finals.get(label))
         for label, trials_of in trials.items()
     ]
-    rows.sort(key=lambda row: _order(row, sweep.rising))
+    rows.sort(key=lambda row: _order(row, sweep.judge))
     values = {row.alternative: row.values for row in rows if row.fresh}
     worst = _worst(sweep, base)
     filled = {label: [_or(trial.value, worst) for trial in trials_of] for label, trials_of in trials.items()}
@@ -120,7 +121,7 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
         rows,
         compare_all(values),
         target,
-        {label: curve(known, sweep.rising) for label, known in filled.items() if _some(trials[label])},
+        {label: curve(known, sweep.judge.rising) for label, known in filled.items() if _some(trials[label])},
         {
             alternative.label: _importances(
                 alternative.dimensions, trials[alternative.label], filled[alternative.label]
@@ -130,10 +131,10 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
     )
 
 
-def _order(row: Row, rising: bool) -> tuple[bool, bool, float]:
+def _order(row: Row, judge: Metric) -> tuple[bool, bool, float]:
     """Best first; an alternative some of whose fresh seeds diverged is behind those that are sound."""
     mean = row.mean if row.mean is not None else 0.0
-    return row.mean is None, row.fresh and row.diverged > 0, -mean if rising else mean
+    return row.mean is None, row.fresh and row.diverged > 0, -judge.sign * mean
 
 
 def _compared(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> str:
@@ -149,7 +150,7 @@ def _target(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> float | None:
     means = [
         statistics.fmean(known) for final in finals if (known := _finite(final.metrics.get(sweep.metric, ())))
     ]
-    return (min if sweep.rising else max)(means, default=None)
+    return sweep.judge.worst(means, float)
 
 
 def _row(
@@ -192,9 +193,7 @@ def _row(
         sum(trial.value is None and trial.status != "failed" for trial in trials),
         sum(trial.status == "stopped" for trial in trials),
         sum(trial.status == "failed" for trial in trials),
-        reached(sweep.folder / final.run, sweep.metric, target, sweep.rising)
-        if final and target is not None
-        else None,
+        reached(sweep.folder / final.run, sweep.judge, target) if final and target is not None else None,
     )
 
 
@@ -202,8 +201,7 @@ def _chosen(sweep: SweepRecord, trials: list[TrialRecord], final: FinalRecord | 
     if final:
         return next((trial for trial in trials if trial.trial == final.trial), None)
     able = [trial for trial in trials if trial.status == "done" and trial.value is not None]
-    pick = max if sweep.rising else min
-    return pick(able, key=lambda trial: _or(trial.value, 0.0)) if able else None
+    return sweep.judge.best(able, lambda trial: _or(trial.value, 0.0))
 
 
 def _interval(metric: str, values: list[float]) -> tuple[float | None, float | None]:
@@ -219,7 +217,7 @@ def _interval(metric: str, values: list[float]) -> tuple[float | None, float | N
 def _worst(sweep: SweepRecord, base: str) -> float:
     """The worst value that any trial had: what a trial without a value counts as."""
     known = [trial.value for trial in sweep.trials if trial.base == base and trial.value is not None]
-    return (min if sweep.rising else max)(known, default=0.0)
+    return sweep.judge.worst(known, float) or 0.0
 
 
 def _importances(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
+from nnrun.statistics.metric import Metric
 from nnrun.storage import fsio
 
 __all__ = [
@@ -89,8 +90,7 @@ class SweepRecord(NamedTuple):
 
     folder: Path
     name: str
-    metric: str
-    rising: bool  # whether more is better
+    judge: Metric  # of validation data
     search: str
     trials_planned: int  # of each alternative, on each base
     seeds: int
@@ -100,6 +100,11 @@ class SweepRecord(NamedTuple):
     alternatives: tuple[AlternativeRecord, ...]
     trials: tuple[TrialRecord, ...]
     finals: tuple[FinalRecord, ...]
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric that judges."""
+        return self.judge.name
 
 
 def is_sweep(folder: Path) -> bool:
@@ -121,8 +126,7 @@ def read_sweep(folder: Path) -> SweepRecord:
         return SweepRecord(
             folder,
             str(about["name"]),
-            str(about["metric"]),
-            about["goal"] == "max",
+            Metric(str(about["metric"]), about["goal"] == "max"),
             str(about["search"]),
             int(about["trials"]),
             int(about["seeds"]),
@@ -144,14 +148,14 @@ def read_sweep(folder: Path) -> SweepRecord:
         ) from None
 
 
-def ranked(trials: Iterable[TrialRecord], rising: bool) -> list[TrialRecord]:
+def ranked(trials: Iterable[TrialRecord], judge: Metric) -> list[TrialRecord]:
     """Trials from the best to the worst: those that were done, then those that were stopped, then the rest."""
     place = {"done": 0, "stopped": 1}
 
     def order(trial: TrialRecord) -> tuple[int, float, str]:
         if trial.value is None:
             return 3, 0.0, trial.trial
-        return place.get(trial.status, 2), -trial.value if rising else trial.value, trial.trial
+        return place.get(trial.status, 2), -judge.sign * trial.value, trial.trial
 
     return sorted(trials, key=order)
 

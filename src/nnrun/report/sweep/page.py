@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import NamedTuple
 
+from nnrun.report.drawing import Picture
+from nnrun.report.html import Column, document, figure, table
 from nnrun.report.sweep.cautions import cautions, missing
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord, ranked
-from nnrun.report.sweep.plots import Picture
-from nnrun.report.sweep.style import STYLE
 from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
 from nnrun.report.sweep.verdict import base_sentences, chance, difference, level, span, steps_text
 
@@ -36,17 +34,9 @@ these trained together.</li>
 """
 
 
-class _Column(NamedTuple):
-    """A column of a table; `kind`: the class of its cells."""
-
-    name: str
-    kind: str = ""
-
-
 def page(answer: Answer, images: Sequence[Picture]) -> str:
     """The content of report.html."""
     sweep = answer.sweep
-    title = escape(f"nnrun sweep: {sweep.name}")
     body = [
         f"<h1>{escape(sweep.name)}</h1>",
         f'<p class="dim">{escape(_facts(answer))}</p>',
@@ -54,19 +44,13 @@ def page(answer: Answer, images: Sequence[Picture]) -> str:
         _words(answer),
         _notes(cautions(answer)),
         *(_leaderboard(answer, part) for part in answer.bases),
-        '<h2>Pictures</h2><div class="pictures">' + "".join(map(_figure, images)) + "</div>"
-        if images
-        else "",
+        '<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>" if images else "",
         *(_pairs(answer, part) for part in answer.bases if part.comparisons),
         _spaces(sweep.alternatives),
         _trials(answer),
         "<h2>How this was computed</h2>" + _method(answer),
     ]
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}</style></head><body>\n" + "\n".join(filter(None, body)) + "\n</body></html>\n"
-    )
+    return document(f"nnrun sweep: {sweep.name}", body)
 
 
 def _facts(answer: Answer) -> str:
@@ -79,14 +63,14 @@ def _facts(answer: Answer) -> str:
     return (
         f"{alternatives} alternative{_s(alternatives)}{bases}, {sweep.trials_planned} trials each by {sweep.search} "
         f"search, {_count(sweep.seeds, 'seed')} a trial, judged by {sweep.metric} "
-        f"({'more' if sweep.rising else 'less'} is better); {runs} runs"
+        f"({sweep.judge.words} is better); {runs} runs"
     )
 
 
 def _words(answer: Answer) -> str:
     parts = []
     for part in answer.bases:
-        lines = base_sentences(part, answer.sweep.rising)
+        lines = base_sentences(part, answer.sweep.judge)
         if lines:
             name = f"<h3>{escape(part.base)}</h3>" if len(answer.bases) > 1 else ""
             rest = "".join(f"<li>{_sentence(line)}</li>" for line in lines[1:])
@@ -115,10 +99,10 @@ def _sentence(text: str) -> str:
 def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
     searched, fresh = answer.sweep.metric, any(row.fresh for row in part.rows)
     timed, number = fresh and part.target is not None, "number"
-    columns = [_Column("alternative"), _Column(part.metric, number), _Column("95% interval", number)]
-    columns += [_Column("seeds", number), _Column(f"{searched} in the search", number)]
-    columns += [_Column(_target(part, searched), number), _Column("seconds", number)] if timed else []
-    columns += [_Column("trials", number), _Column("chosen setting", "text")]
+    columns = [Column("alternative"), Column(part.metric, number), Column("95% interval", number)]
+    columns += [Column("seeds", number), Column(f"{searched} in the search", number)]
+    columns += [Column(_target(part, searched), number), Column("seconds", number)] if timed else []
+    columns += [Column("trials", number), Column("chosen setting", "text")]
     rows = []
     for row in part.rows:
         mark = "" if row.fresh or not fresh else " (search)"
@@ -126,7 +110,7 @@ def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
         cells += [seeds_text(row), level(searched, row.validation)]
         cells += [steps_text(row), _seconds(row)] if timed else []
         rows.append([*cells, trials_text(row), settings_text(row.settings)])
-    return f"<h2>Leaderboard{_on(answer, part)}</h2>" + _table(columns, rows, best=True)
+    return f"<h2>Leaderboard{_on(answer, part)}</h2>" + table(columns, rows, best=0)
 
 
 def _seconds(row: Row) -> str:
@@ -141,12 +125,12 @@ def _target(part: BaseAnswer, searched: str) -> str:
 
 def _pairs(answer: Answer, part: BaseAnswer) -> str:
     columns = [
-        _Column("first"),
-        _Column("second"),
-        _Column("first − second", "number"),
-        _Column("seeds", "number"),
+        Column("first"),
+        Column("second"),
+        Column("first − second", "number"),
+        Column("seeds", "number"),
     ]
-    columns += [_Column("p", "number"), _Column("p (Holm)", "number"), _Column("verdict")]
+    columns += [Column("p", "number"), Column("p (Holm)", "number"), Column("verdict")]
     rows = [
         [
             pair.first,
@@ -159,7 +143,7 @@ def _pairs(answer: Answer, part: BaseAnswer) -> str:
         ]
         for pair in part.comparisons
     ]
-    return f"<h2>All pairs{_on(answer, part)}, by {escape(part.metric)}</h2>" + _table(columns, rows)
+    return f"<h2>All pairs{_on(answer, part)}, by {escape(part.metric)}</h2>" + table(columns, rows)
 
 
 def _p(value: float) -> str:
@@ -171,11 +155,11 @@ def _on(answer: Answer, part: BaseAnswer) -> str:
 
 
 def _spaces(alternatives: Iterable[AlternativeRecord]) -> str:
-    columns = [_Column("alternative"), _Column("key"), _Column("searched in")]
+    columns = [Column("alternative"), Column("key"), Column("searched in")]
     rows = [
         [alternative.label, d.path, _range(d)] for alternative in alternatives for d in alternative.dimensions
     ]
-    return "<h2>What varied</h2>" + _table(columns, rows) if rows else ""
+    return "<h2>What varied</h2>" + table(columns, rows) if rows else ""
 
 
 def _range(dimension: DimensionRecord) -> str:
@@ -191,12 +175,12 @@ def _range(dimension: DimensionRecord) -> str:
 def _trials(answer: Answer) -> str:
     sweep = answer.sweep
     columns = [
-        _Column("trial"),
-        _Column(sweep.metric, "number"),
-        _Column("status"),
-        _Column("steps", "number"),
+        Column("trial"),
+        Column(sweep.metric, "number"),
+        Column("status"),
+        Column("steps", "number"),
     ]
-    columns += [_Column("settings", "text")]
+    columns += [Column("settings", "text")]
     rows = [
         [
             trial.trial,
@@ -205,11 +189,11 @@ def _trials(answer: Answer) -> str:
             str(trial.steps),
             settings_text(trial.settings),
         ]
-        for trial in ranked(sweep.trials, sweep.rising)
+        for trial in ranked(sweep.trials, sweep.judge)
     ]
     if not rows:
         return ""
-    return f"<h2>Trials</h2><details><summary>all {len(rows)}, best first</summary>{_table(columns, rows)}</details>"
+    return f"<h2>Trials</h2><details><summary>all {len(rows)}, best first</summary>{table(columns, rows)}</details>"
 
 
 def _status(trial: TrialRecord) -> str:
@@ -222,28 +206,6 @@ def _method(answer: Answer) -> str:
     seeds = f"the {_count(answer.sweep.seeds, 'seed')}"
     of_base = " of a base" if len(answer.bases) > 1 else ""
     return _METHOD.format(searched=escape(answer.sweep.metric), seeds=seeds, on=on, of_base=of_base)
-
-
-def _table(columns: Sequence[_Column], rows: Iterable[Sequence[str]], best: bool = False) -> str:
-    head = "".join(f'<th class="{column.kind}">{escape(column.name)}</th>' for column in columns)
-    lines = []
-    for i, row in enumerate(rows):
-        cells = (
-            f'<td class="{column.kind}">{escape(text)}</td>'
-            for column, text in zip(columns, row, strict=True)
-        )
-        lines.append(f"<tr{' class=best' if best and i == 0 else ''}>{''.join(cells)}</tr>")
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
-
-
-def _figure(image: Picture) -> str:
-    data = base64.b64encode(image.png).decode()
-    title, caption = escape(image.title), escape(image.caption)
-    return (
-        f'<figure><h3>{title}</h3><img alt="{title}. {caption}" src="data:image/png;base64,{data}">'
-        + (f"<figcaption>{caption}</figcaption>" if caption else "")
-        + "</figure>"
-    )
 
 
 def _count(n: int, what: str) -> str:

@@ -5,19 +5,18 @@ Each is narrow, so that its text can be read on a phone; `pictures` draws all of
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from nnrun.report.drawing import Picture, look, png
 from nnrun.report.sweep import figures, scatter
 from nnrun.report.sweep.findings import Answer, BaseAnswer
-from nnrun.report.sweep.scatter import look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Picture", "pictures"]
+__all__ = ["pictures"]
 
 _DPI = 160
 _SETTINGS: dict[Any, Any] = {
@@ -32,15 +31,6 @@ _SETTINGS: dict[Any, Any] = {
 _NAME = re.compile("[^A-Za-z0-9._-]")
 
 
-class Picture(NamedTuple):
-    """A picture: name of its file without suffix, heading, what it shows in a sentence, and its content."""
-
-    name: str
-    title: str
-    caption: str
-    png: bytes
-
-
 def pictures(answer: Answer) -> list[Picture]:
     """All pictures of an answer, those that can be drawn."""
     import matplotlib as mpl
@@ -50,14 +40,14 @@ def pictures(answer: Answer) -> list[Picture]:
         for part in answer.bases:
             prefix, suffix = (f"{part.base}-", f", {part.base}") if len(answer.bases) > 1 else ("", "")
             for name, title, caption, figure in _of_base(answer, part):
-                images.append(Picture(_file_name(prefix + name), title + suffix, caption, _png(figure)))
+                images.append(Picture(_file_name(prefix + name), title + suffix, caption, png(figure, _DPI)))
         if answer.profile:
             images.append(
                 Picture(
                     "profile",
                     "Performance profile",
                     _PROFILE,
-                    _png(figures.profile(answer, _looks(answer))),
+                    png(figures.profile(answer, _looks(answer)), _DPI),
                 )
             )
     return images
@@ -109,9 +99,7 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
     explained = _DOTS
     for row in part.rows:
         trials = [t for t in sweep.trials if (t.base, t.alternative) == (part.base, row.alternative)]
-        figure = scatter.sensitivity(
-            known[row.alternative], trials, row.trial, sweep.metric, sweep.rising, figures.WIDTH
-        )
+        figure = scatter.sensitivity(known[row.alternative], trials, row.trial, sweep.judge, figures.WIDTH)
         if figure is not None:
             yield (
                 f"sensitivity-{row.alternative}",
@@ -137,10 +125,3 @@ def _looks(answer: Answer) -> dict[str, dict[str, Any]]:
 
 def _file_name(text: str) -> str:
     return _NAME.sub("-", text)[:100]
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    # Neither date nor version: equal answers are equal files.
-    figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": None})
-    return content.getvalue()

@@ -7,48 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnrun.report.drawing import COLOURS, axis_label, plain, scale_of
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord
+from nnrun.statistics.metric import Metric
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["axis_label", "look", "plain", "scale_of", "sensitivity"]
+__all__ = ["sensitivity"]
 
-_COLOURS = (  # Okabe & Ito 2008: told apart by colour-blind readers too
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800",
-)  # fmt: skip
-_STYLES = ("-", "--", ":")
 _PANEL = 2.3  # inches, the height of one
-
-
-def look(i: int) -> dict[str, Any]:
-    """Colour and line style of the i-th alternative."""
-    return {"color": _COLOURS[i % len(_COLOURS)], "linestyle": _STYLES[i // len(_COLOURS) % len(_STYLES)]}
-
-
-def scale_of(metric: str) -> float:
-    """100 for a share, which is shown in percent, else 1."""
-    return 100.0 if metric.endswith("accuracy") else 1.0
-
-
-def axis_label(metric: str) -> str:
-    """The name of a metric with its unit."""
-    return plain(f"{metric} (%)" if scale_of(metric) == 100 else metric, 40)
-
-
-def plain(text: str, limit: int = 24) -> str:
-    """A name as matplotlib shows it letter by letter: no formulas, nothing that cannot be printed, not too long."""
-    shown = "".join(c if c.isprintable() else "?" for c in text)
-    shown = shown if len(shown) <= limit else shown[: limit - 1] + "…"
-    return shown.replace("$", r"\$")
 
 
 def sensitivity(
     alternative: AlternativeRecord,
     trials: Sequence[TrialRecord],
     chosen: str | None,
-    metric: str,
-    rising: bool,
+    judge: Metric,
     width: float,
 ) -> Figure | None:
     """A panel for each dimension of an alternative, two in a row; None if nothing varied or no trial has a value."""
@@ -65,9 +40,9 @@ def sensitivity(
     for panel in panels[len(dimensions) :]:
         panel.set_visible(False)
     for i, (panel, dimension) in enumerate(zip(panels, dimensions, strict=False)):
-        _panel(panel, dimension, trials, chosen, scale_of(metric), rising)
+        _panel(panel, dimension, trials, chosen, scale_of(judge.name), judge.rising)
         if i % columns == 0:
-            panel.set_ylabel(axis_label(metric))
+            panel.set_ylabel(axis_label(judge.name))
     return figure
 
 
@@ -91,13 +66,13 @@ def _panel(
     axes.set_ylim(low, high)
     for status, style in (("done", {}), ("stopped", {"mfc": "none"})):
         shown = [(x, y) for x, y, trial in known if trial.status == status and low <= y <= high]
-        _dots(axes, shown, "o", 4.5, _COLOURS[0], alpha=0.7, **style)
-    _dots(axes, [(x, low) for x, y, _ in known if y < low], "v", 4, _COLOURS[0])
-    _dots(axes, [(x, high) for x, y, _ in known if y > high], "^", 4, _COLOURS[0])
+        _dots(axes, shown, "o", 4.5, COLOURS[0], alpha=0.7, **style)
+    _dots(axes, [(x, low) for x, y, _ in known if y < low], "v", 4, COLOURS[0])
+    _dots(axes, [(x, high) for x, y, _ in known if y > high], "^", 4, COLOURS[0])
     lost = [x for x, trial in have if trial.value is None and trial.status != "failed"]
-    _dots(axes, [(x, low if rising else high) for x in lost], "x", 5, _COLOURS[1])
+    _dots(axes, [(x, low if rising else high) for x in lost], "x", 5, COLOURS[1])
     best = [(x, y) for x, y, trial in known if trial.trial == chosen]
-    _dots(axes, best, "*", 12, _COLOURS[1], mec="white", mew=0.6)
+    _dots(axes, best, "*", 12, COLOURS[1], mec="white", mew=0.6)
     axes.grid(color="0.92", lw=0.6)
     axes.set_axisbelow(True)
 

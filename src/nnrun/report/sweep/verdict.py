@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
 from nnrun.statistics.compare import Comparison
+from nnrun.statistics.metric import Metric
 
 __all__ = [
     "base_sentences",
@@ -55,23 +56,21 @@ def difference(metric: str, pair: Comparison, forward: bool = True) -> str:
     return f"{middle} [{low:{form}}, {high:{form}}]"
 
 
-def pair_sentence(metric: str, pair: Comparison, rising: bool) -> str:
+def pair_sentence(metric: Metric, pair: Comparison) -> str:
     """What a comparison says of two alternatives."""
     seeds = f"{pair.seeds} seeds"
     if not pair.significant:
         return f"{pair.first} and {pair.second} show no significant difference ({chance(pair.adjusted)}, {seeds})"
-    ahead = (pair.difference > 0) == rising
+    ahead = metric.better(pair.difference, 0.0)
     winner, loser = (pair.first, pair.second) if ahead else (pair.second, pair.first)
     ends = ""
     if pair.low is not None and pair.high is not None:
-        scale = 100.0 if _is_share(metric) else 1.0
+        scale = 100.0 if _is_share(metric.name) else 1.0
         sign = 1.0 if pair.difference > 0 else -1.0
         low, high = sorted((sign * scale * pair.low, sign * scale * pair.high))
-        form = ".2f" if _is_share(metric) else ".3g"
+        form = ".2f" if _is_share(metric.name) else ".3g"
         ends = f" [{low:{form}}, {high:{form}}]"
-    return (
-        f"{winner} beats {loser} by {gap(metric, pair.difference)}{ends} ({chance(pair.adjusted)}, {seeds})"
-    )
+    return f"{winner} beats {loser} by {gap(metric.name, pair.difference)}{ends} ({chance(pair.adjusted)}, {seeds})"
 
 
 def sentences(answer: Answer) -> list[str]:
@@ -80,11 +79,11 @@ def sentences(answer: Answer) -> list[str]:
     return [
         f"{part.base}: {text}" if several else text
         for part in answer.bases
-        for text in base_sentences(part, answer.sweep.rising)
+        for text in base_sentences(part, answer.sweep.judge)
     ]
 
 
-def base_sentences(part: BaseAnswer, rising: bool) -> list[str]:
+def base_sentences(part: BaseAnswer, judge: Metric) -> list[str]:
     """The best alternative of a base, and how sure that is against each of the others."""
     if not part.rows or part.rows[0].mean is None:
         return []
@@ -92,7 +91,10 @@ def base_sentences(part: BaseAnswer, rising: bool) -> list[str]:
     against = [pair for pair in part.comparisons if best.alternative in (pair.first, pair.second)]
     # What is not decided before what is.
     against.sort(key=lambda pair: (pair.significant, abs(pair.difference)))
-    return [_headline(part, best), *(pair_sentence(part.metric, pair, rising) for pair in against)]
+    return [
+        _headline(part, best),
+        *(pair_sentence(judge._replace(name=part.metric), pair) for pair in against),
+    ]
 
 
 def _headline(part: BaseAnswer, best: Row) -> str:

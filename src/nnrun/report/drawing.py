@@ -1,0 +1,54 @@
+"""What all pictures share: colours, labels, and files that are equal where their content is equal."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "Picture", "axis_label", "look", "plain", "png", "scale_of"]
+
+COLOURS = (  # Okabe & Ito 2008: told apart by colour-blind readers too; the yellow is darker, for white paper
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800",
+)  # fmt: skip
+_STYLES = ("-", "--", ":")
+
+
+class Picture(NamedTuple):
+    """A picture: name of its file without suffix, heading, what it shows in a sentence, and its content."""
+
+    name: str
+    title: str
+    caption: str
+    png: bytes
+
+
+def look(i: int) -> dict[str, Any]:
+    """Colour and line style of the i-th of several things that are drawn together."""
+    return {"color": COLOURS[i % len(COLOURS)], "linestyle": _STYLES[i // len(COLOURS) % len(_STYLES)]}
+
+
+def scale_of(metric: str) -> float:
+    """100 for a share, which is shown in percent, else 1."""
+    return 100.0 if metric.endswith("accuracy") else 1.0
+
+
+def axis_label(metric: str) -> str:
+    """The name of a metric with its unit."""
+    return plain(f"{metric} (%)" if scale_of(metric) == 100 else metric, 40)
+
+
+def plain(text: str, limit: int = 24) -> str:
+    """A name as matplotlib shows it letter by letter: no formulas, nothing that cannot be printed, not too long."""
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    shown = shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    return shown.replace("$", r"\$")
+
+
+def png(figure: Figure, dpi: int) -> bytes:
+    """The figure as PNG, with neither date nor version: equal figures are equal files."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
+    return content.getvalue()

@@ -1,0 +1,86 @@
+"""The shell of every report: one HTML file that needs no other, on a phone and on a desktop, by day and by night."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import NamedTuple
+
+from nnrun.report.drawing import Picture
+
+__all__ = ["Column", "document", "figure", "table"]
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c2024; --dim: #646b73; --line: #dfe3e7; --paper: #fff; --note: #fff6e0;
+        --edge: #e0a800; --lack: #e7f1fb; --lack-edge: #3b82c4; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e3e6e9; --dim: #9aa3ad; --line: #353b42; --paper: #16191d; --note: #33290f; --edge: #b98d10;
+          --lack: #14283a; --lack-edge: #4f8fc9; }
+  figure img { filter: invert(0.91) hue-rotate(180deg); }
+}
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto;
+       padding: 1rem; max-width: 72rem; }
+h1 { font-size: 1.5rem; margin: 0.2rem 0; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2rem 0 0.5rem; }
+p, li { overflow-wrap: anywhere; }
+.dim, figcaption, summary { color: var(--dim); }
+.lead { font-size: 1.15rem; font-weight: 600; }
+ul { padding-left: 1.2rem; margin: 0.3rem 0; }
+.note { background: var(--note); border-left: 4px solid var(--edge); padding: 0.5rem 0.9rem; margin: 0.9rem 0; }
+.lack { background: var(--lack); border-left-color: var(--lack-edge); }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.3rem 0.7rem 0.3rem 0; text-align: left; border-bottom: 1px solid var(--line);
+         white-space: nowrap; vertical-align: top; }
+th { color: var(--dim); font-weight: 500; }
+td.number, th.number { text-align: right; }
+td.text { white-space: normal; min-width: 11rem; }
+tr.best td { font-weight: 600; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1rem 2rem; }
+figure { margin: 0; }
+figure h3 { font-size: 1rem; margin: 0.6rem 0 0.2rem; }
+figure img { width: 100%; height: auto; display: block; }
+figcaption { font-size: 0.85rem; }
+summary { cursor: pointer; margin: 0.6rem 0; }
+"""
+
+
+class Column(NamedTuple):
+    """A column of a table; `kind`: the class of its cells (number, text or "")."""
+
+    name: str
+    kind: str = ""
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """The whole file; parts that are empty are left out."""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{_STYLE}</style></head><body>\n" + "\n".join(filter(None, parts)) + "\n</body></html>\n"
+    )
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], best: int | None = None) -> str:
+    """A table of text; `best`: the number of the row that stands out."""
+    head = "".join(f'<th class="{column.kind}">{escape(column.name)}</th>' for column in columns)
+    lines = []
+    for i, row in enumerate(rows):
+        cells = (
+            f'<td class="{column.kind}">{escape(text)}</td>'
+            for column, text in zip(columns, row, strict=True)
+        )
+        lines.append(f"<tr{' class=best' if i == best else ''}>{''.join(cells)}</tr>")
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def figure(image: Picture) -> str:
+    """A picture inside the file, with its heading and caption."""
+    data = base64.b64encode(image.png).decode()
+    title, caption = escape(image.title), escape(image.caption)
+    return (
+        f'<figure><h3>{title}</h3><img alt="{title}. {caption}" src="data:image/png;base64,{data}">'
+        + (f"<figcaption>{caption}</figcaption>" if caption else "")
+        + "</figure>"
+    )

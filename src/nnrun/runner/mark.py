@@ -1,0 +1,34 @@
+"""The best step of a run so far, and whether another one is better."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from nnrun.statistics.metric import Metric
+
+__all__ = ["Mark", "is_better"]
+
+
+class Mark(NamedTuple):
+    """A step, the value of a metric there, and the validation loss, which decides between equal values."""
+
+    step: int
+    value: float
+    loss: float | None  # None: not finite
+
+
+def is_better(mark: Mark, than: Mark | None, metric: Metric, margin: float | None = None) -> bool:
+    """Whether a mark is better than an earlier one, by more than the margin if there is one.
+
+    than   None: there is no earlier one, and any finite value is better
+    Without a margin, the loss decides between equal values.
+    """
+    if not math.isfinite(mark.value):
+        return False
+    if than is None:
+        return True
+    gain = metric.gain(mark.value, than.value)
+    if margin is None and gain == 0 and mark.loss is not None:
+        return than.loss is None or mark.loss < than.loss
+    return gain > (margin or 0.0)
