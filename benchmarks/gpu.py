@@ -16,7 +16,7 @@ The sections, the most valuable first; each is a process of its own, so that non
     tests         the conformance suites on this device, as far as the time reaches
 
 Without a GPU everything runs in small, in three minutes on two cores, to show that it works: times mean nothing
-then.  While runs are killed and resumed, torch fills its compile cache; nothing is timed at that time.  Programs of
+then.  torch fills its compile cache beside the first sections, which time nothing.  Programs of
 nnrun that are timed are compiled on a quiet device, because XLA chooses kernels by measuring them.
 
 Float32 is what each side makes of it by default: jax multiplies in TF32 on such a device, torch does so in
@@ -58,7 +58,8 @@ SECTIONS = {
     "cifar94": Section("gpu_runs", "cifar94", 60),
     "tests": Section("gpu_tests", "tests", 600),
 }
-WARM = Section("gpu_speed", "torch_warm", 150)  # beside the section kill
+TIMED = ("population", "convolutions", "cifar94")
+WARM = Section("gpu_speed", "torch_warm", 150)  # beside the sections before these
 _SHORTEST = 10.0  # a section does not begin with less
 
 
@@ -93,6 +94,7 @@ class Whole:
         self.began = time.monotonic()
         self.seconds = arguments.seconds
         self.results: dict[str, Any] = {"sections": {}}
+        self.beside: subprocess.Popen[bytes] | None = None
 
     @property
     def left(self) -> float:
@@ -132,11 +134,13 @@ class Whole:
             return
         say(f"== {name}  (at most {seconds:.0f} s)")
         began = time.monotonic()
-        beside = self.start("warm", WARM.seconds)[0] if name == "kill" and self.arguments.compile else None
+        if name == "kill" and self.arguments.compile:
+            self.beside = self.start("warm", WARM.seconds)[0]
+        if name in TIMED and self.beside:
+            say(f"    torch's cache: {self.finish(self.beside, self.left / 5)}")
+            self.beside = None
         process, part = self.start(name, seconds - 2)
         status = self.finish(process, seconds)
-        if beside:
-            self.finish(beside, self.began + self.seconds / 2 - time.monotonic())
         found = json.loads(part.read_text()) if part.is_file() else {}
         spent = round(time.monotonic() - began, 1)
         say(f"== {name}: {status}, {spent} s")
@@ -217,6 +221,8 @@ def main() -> None:
             whole.section(name)
             if name == "devices":
                 settle(arguments, whole.results["sections"]["devices"].get("platform", "cpu"))
+        if whole.beside:
+            stop(whole.beside)
         whole.conclude()
 
 

@@ -125,6 +125,11 @@ class Steps:
         }
 
 
+def compile_quickly() -> None:
+    """Compilation in a fraction of the time, where times mean nothing."""
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 def population(lanes: int, folder: Path) -> Steps:
     """So many nets 64-128-10 in one program."""
     return Steps(MLP.replace("LANES", str(lanes)), folder)

@@ -42,7 +42,7 @@ def tests(check: Check) -> None:
     for line in process.stdout:
         match = _RESULT.search(line)
         result, test = (match[1] or match[4], match[2] or match[3]) if match else ("", "")
-        if result and not rest:
+        if result and not rest and check.left > _LAST:  # what is interrupted counts as an error
             counts[result] += 1
             if result in ("FAILED", "ERROR"):
                 check.conclude(f"    {result} {test.strip()}")
