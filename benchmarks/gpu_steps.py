@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nnrun import session
+from nnrun.runner import session
 from nnrun.training.chunks import chunks
 from nnrun.training.programs import compile_programs
 from nnrun.training.step import make_step
