@@ -141,14 +141,14 @@ class Whole:
             self.beside = None
         process, part = self.start(name, seconds - 2)
         status = self.finish(process, seconds)
-        found = json.loads(part.read_text()) if part.is_file() else {}
+        content = json.loads(part.read_text()) if part.is_file() else {}
         spent = round(time.monotonic() - began, 1)
         say(f"== {name}: {status}, {spent} s")
-        self.keep(name, {"status": status, "seconds": spent, **found})
+        self.keep(name, {"status": status, "seconds": spent, **content})
 
-    def keep(self, name: str, found: dict[str, Any]) -> None:
+    def keep(self, name: str, content: dict[str, Any]) -> None:
         """Adds to the results, and writes them if that was asked for."""
-        self.results["sections"][name] = found
+        self.results["sections"][name] = content
         self.results |= {"seconds": round(time.monotonic() - self.began, 1), "small": self.arguments.small}
         if self.arguments.json:
             self.arguments.json.write_text(json.dumps(self.results, indent=2))
@@ -156,9 +156,9 @@ class Whole:
     def conclude(self) -> None:
         """Everything that counts, once more."""
         say("\n== all in all")
-        for name, found in self.results["sections"].items():
-            say(f"{name}: {found['status']}, {found.get('seconds', 0)} s")
-            for line in found.get("conclusions", []):
+        for name, content in self.results["sections"].items():
+            say(f"{name}: {content['status']}, {content.get('seconds', 0)} s")
+            for line in content.get("conclusions", []):
                 say(f"    {line.strip()}")
 
 
@@ -217,12 +217,16 @@ def main() -> None:
         raise SystemExit(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         whole = Whole(arguments, Path(place))
-        for name in names:
-            whole.section(name)
-            if name == "devices":
-                settle(arguments, whole.results["sections"]["devices"].get("platform", "cpu"))
-        if whole.beside:
-            stop(whole.beside)
+        try:
+            for name in names:
+                whole.section(name)
+                if name == "devices":
+                    settle(arguments, whole.results["sections"]["devices"].get("platform", "cpu"))
+        except KeyboardInterrupt:
+            say("== interrupted")
+        finally:
+            if whole.beside:
+                stop(whole.beside)
         whole.conclude()
 
 

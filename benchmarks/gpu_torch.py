@@ -157,9 +157,9 @@ def mlps(x: np.ndarray, y: np.ndarray, lanes: int, compiled: bool, together: int
 
     def work(rows: torch.Tensor) -> torch.Tensor:
         rows = rows.reshape(lanes, 64)
-        found, losses = gradients(params, inputs[rows], targets[rows])
+        slopes, losses = gradients(params, inputs[rows], targets[rows])
         for name in names:
-            params[name].grad = found[name]
+            params[name].grad = slopes[name]
         return losses.mean()
 
     return Steps(batches(len(x), 64, lanes), work, adam(params.values()), together)
