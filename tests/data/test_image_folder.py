@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nnrun import machine
 from nnrun.data import _image_batches, _image_cache, _image_tree
 from nnrun.data.image_folder import image_folder
 from nnrun.errors import DataError, MachineError
@@ -520,7 +521,7 @@ def test_many_batches_keep_the_order_on_any_number_of_threads(
     monkeypatch.setattr(_image_batches, "_MOST_AT_ONCE", 4)
     wanted = [*range(0, 60, 2), *range(1, 60, 2)]
     for threads, form in ((1, "pad"), (3, "crop")):
-        monkeypatch.setattr(_image_batches, "_cores", lambda threads=threads: threads)
+        monkeypatch.setattr(machine, "cores", lambda threads=threads: list(range(threads)))
         found = image_folder(str(tmp_path / "set"), size=[4, 5], resize=form).train.x
         assert found[:, 0, 0, 0].tolist() == wanted
 

@@ -143,13 +143,17 @@ def test_load_latest_falls_back_and_says_so(tmp_path):
         checkpoint.load_latest(tmp_path, warnings.append)
 
 
-def test_a_newer_format_is_neither_damage_nor_passed_over(tmp_path):
+@pytest.mark.parametrize("other", [1, pack.FORMAT + 1])
+def test_another_format_is_neither_damage_nor_passed_over(other, tmp_path):
     fill(tmp_path, 2)
     path = tmp_path / "step_00000002" / "manifest.json"
     manifest = json.loads(path.read_bytes())
     del manifest["sha256"]
-    path.write_bytes(pack.seal({**manifest, "format": 2}))
-    with pytest.raises(RunError, match="format 2, this nnrun reads 1; use the nnrun that wrote it"):
+    path.write_bytes(pack.seal({**manifest, "format": other}))
+    message = f"format {other}, this nnrun reads {pack.FORMAT}; use the nnrun that wrote it"
+    with pytest.raises(RunError, match=message):
+        checkpoint.load_latest(tmp_path, unexpected)
+    with pytest.raises(RunError, match="use the nnrun that wrote it"):
         checkpoint.load_latest(tmp_path, unexpected)
     checkpoint.prune(tmp_path, 2)
     assert checkpoint.steps(tmp_path) == [1, 2]

@@ -366,7 +366,7 @@ def test_the_ranking_of_trials(make_sweep: Callable[..., Path]) -> None:
             record.update(status="stopped", value=0.999)
 
     rewrite(folder, "trials.jsonl", stop)
-    order = ranked(read_sweep(folder).trials, True)
+    order = ranked(read_sweep(folder).trials, Metric("val/accuracy", True))
     done = [one for one in order if one.status == "done"]
     assert order[: len(done)] == done
     assert order[len(done)].trial == "adam-001"

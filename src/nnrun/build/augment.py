@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nnrun.errors import first_line
 from nnrun.catalog import Spec
 from nnrun.catalog.bound import WrongResultError
 from nnrun.catalog.user_code import is_user_name
+from nnrun.errors import first_line
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment
 

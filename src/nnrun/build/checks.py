@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
@@ -13,11 +12,11 @@ import numpy as np
 
 from nnrun import machine
 from nnrun.build.augment import is_augmented
+from nnrun.build.optimizer import MisfitError
 from nnrun.catalog import Spec
 from nnrun.catalog.bound import Bound
 from nnrun.duration import Clock, Duration
 from nnrun.errors import MachineError, first_line, one_line
-from nnrun.build.optimizer import MisfitError
 from nnrun.optimizer._paths import name_of
 from nnrun.spec.schema import nearest
 from nnrun.training.feed import block_bytes

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 
 from nnrun import catalog
 from nnrun.build.augment import check_augment
+from nnrun.build.checks import check_durations, check_memory, check_method, check_model, check_step, checked
+from nnrun.build.model import make_model
+from nnrun.build.optimizer import learning_rate, make_method
+from nnrun.build.plan import average_names, make_plan, validation_metric
 from nnrun.catalog import Spec, bound, user_code
 from nnrun.data._prepare import prepare
 from nnrun.duration import Clock, Duration
-from nnrun.build.checks import check_durations, check_memory, check_method, check_model, check_step, checked
 from nnrun.layer._noise import noise_key
-from nnrun.build.optimizer import learning_rate, make_method
-from nnrun.build.model import make_model
-from nnrun.build.plan import average_names, make_plan, validation_metric
 from nnrun.schedule._cycles import Cycles
 from nnrun.schedule._warmup import warmed_up
 from nnrun.training.memory import room_for_data
@@ -70,7 +70,8 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
         what = "numbers" if loss.classifies else "labels"
         raise spec.fail(
             ("loss",),
-            f"{spec.loss.name} does not fit: the targets of {spec.data.name} are {what}; write loss: {{name: {fitting}}}",
+            f"{spec.loss.name} does not fit: the targets of {spec.data.name} are {what}; "
+            f"write loss: {{name: {fitting}}}",
         )
     plan = make_plan(spec, dataset, loss)
     clock = Clock(plan.batch_size, plan.steps_per_epoch, plan.steps)

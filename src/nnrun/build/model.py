@@ -8,10 +8,10 @@ from typing import Any
 
 import jax
 
-from nnrun.errors import first_line
 from nnrun.catalog import Spec, bound, user_code
 from nnrun.catalog.bound import WrongResultError
 from nnrun.duration import Clock
+from nnrun.errors import first_line
 from nnrun.model import _foreign
 from nnrun.types import Layer, Tree
 

@@ -48,7 +48,10 @@ def _make(
     knobs_of_block, inner = dict(knobs), _inner(block)
     if block.options.get("learning_rate") is not None:
         knobs_of_block["learning_rate"] = learning_rate(block, knobs) * factor
-    transforms = {key: _transform(block_inside, knobs[key], factor, clock, (*path, key)) for key, block_inside in inner.items()}
+    transforms = {
+        key: _transform(block_inside, knobs[key], factor, clock, (*path, key))
+        for key, block_inside in inner.items()
+    }
     outer = block._replace(options={key: v for key, v in block.options.items() if key not in inner})
     optimizer = bound.call(outer, knobs_of_block, clock, **transforms)
     common = {key: knobs_of_block.get(key, value) for key, value in block.common.items()}

@@ -6,10 +6,7 @@ alone is one lane, a population is several in step.
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ import numpy as np
 from nnrun.record import checkpoint, metrics
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.pack import WINDOW
+from nnrun.record.timing import Timing
 from nnrun.runner.mark import Mark, is_better
 from nnrun.statistics.metric import metric_of
 from nnrun.storage import fsio
@@ -67,8 +65,7 @@ class Recorder:
         self._unsaved: Checkpoint | None = None  # the best state, where it is not on disk yet
         kept = None if ended else start_checkpoint.metrics_offset if start_checkpoint else 0
         self._metrics = fsio.AppendFile(folder / "metrics.jsonl", keep=kept)
-        self._timing = fsio.AppendFile(folder / "timing.jsonl")
-        self._started = time.monotonic()
+        self._timing = Timing(folder)
 
     def _restore(self, content: Checkpoint) -> None:
         progress = content.progress
@@ -129,17 +126,9 @@ class Recorder:
             }
         values |= evaluation or {}
         self.latest = {**self.latest, **values}
-        self._time(step, evaluation is not None)
+        if evaluation is not None:
+            self._timing.note(step)
         return {"step": step, "epoch": step / self.plan.steps_per_epoch, **values}
-
-    def _time(self, step: int, evaluated: bool) -> None:
-        if evaluated:
-            entry = {
-                "step": step,
-                "seconds": round(time.monotonic() - self._started, 4),  # since this process began to train
-                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            }
-            self._timing.write(json.dumps(entry).encode() + b"\n")
 
     def _judge(self, evaluation: Mapping[str, float]) -> bool:
         """Updates the best step and the patience; returns whether this is the best step so far."""

@@ -48,9 +48,7 @@ class SweepLoop:
         self._first: list[dict[str, Any]] = []  # records of the first that began and ended
         self._ledger = files.Ledger(root / "trials.jsonl")
         self._begun = session.origin()
-        self._seen: set[str] = (
-            set()
-        )  # bases whose data and code have been compared with those of the beginning
+        self._seen: set[str] = set()  # bases whose data and code were compared with those of the beginning
 
     def run(self) -> Iterator[Event]:
         """Trains every trial and compares the best of each line.  Raises Interrupted, MachineError, SpecError."""

@@ -15,6 +15,7 @@ from nnrun.sweep.trials import Trial
 __all__ = [
     "final_record",
     "has_ended",
+    "mean_value",
     "needs_no_training",
     "share_of_seconds",
     "trial_record",

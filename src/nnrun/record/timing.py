@@ -1,0 +1,33 @@
+"""timing.jsonl: when the evaluations of a run happened.  Clock times lie apart from the metrics, whose bytes repeat."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nnrun.storage import fsio
+
+__all__ = ["Timing"]
+
+
+class Timing:
+    """The file, open for writing; its clock begins now."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = fsio.AppendFile(folder / "timing.jsonl")
+        self._started = time.monotonic()
+
+    def note(self, step: int) -> None:
+        """Writes down that a step was evaluated just now."""
+        entry = {
+            "step": step,
+            "seconds": round(time.monotonic() - self._started, 4),  # since this process began to train
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        self._file.write(json.dumps(entry).encode() + b"\n")
+
+    def close(self) -> None:
+        """Syncs and closes the file; a second call does nothing."""
+        self._file.close()
