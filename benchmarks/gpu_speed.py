@@ -94,7 +94,9 @@ def torch_mlps(check: Check, steps: int) -> Timers:
         net = built(check, f"torch, {way}", partial(gpu_torch.mlp, x, y, compile_it, together))
         if net:
             timers[f"torch, {way}"] = partial(net.time, steps)
-        if together == gpu_torch.HAS_GPU:  # of many nets a step is long enough for a graph of its own
+        if (
+            together == gpu_torch.HAS_GPU and not compile_it
+        ):  # compiled, torch's fused Adam refuses them; of many nets a step is long enough for a graph of its own
             name = f"torch vmap, {lanes} nets, {way}"
             nets = built(check, name, partial(gpu_torch.mlps, x, y, lanes, compile_it, together))
             if nets:
@@ -136,20 +138,26 @@ def convolutions(check: Check) -> None:
         folder.mkdir()
         write_images(folder / "images.npz", 400 if check.small else 10_000, SHAPES[name])
     builds = {name: partial(gpu_steps.convolutional, name, batch, folder) for name, folder in folders.items()}
+    fast = {name: partial(gpu_steps.convolutional, name, batch, folders[name], "tf32") for name in folders}
     nets = compiled(check, builds)
+    tf32 = {} if check.small else compiled(check, fast)  # on a CPU it is the same program
     with check.guarded("peaks"):
         check.note("peaks", gpu_products.peaks(check.small))
         rates = [f"{name} {rate / 1e12:.1f} TFLOP/s" for name, rate in check.results["peaks"].items()]
         check.conclude(f"peaks of products: {', '.join(rates)}")
     for name, net in nets.items():
         with check.guarded(name):
-            convolution(check, name, net, batch)
+            convolution(check, name, net, batch, tf32.get(name))
 
 
-def convolution(check: Check, name: str, net: gpu_steps.Steps, batch: int) -> None:
+def convolution(
+    check: Check, name: str, net: gpu_steps.Steps, batch: int, tf32: gpu_steps.Steps | None
+) -> None:
     """One net of both sides."""
     steps, rounds = (3, 1) if check.small else (200, 3)
     timers: Timers = {f"nnrun, {part}": partial(getattr(net, part), steps) for part in ("device", "loop")}
+    if tf32:
+        timers["nnrun tf32, device"] = partial(tf32.device, steps)
     if HAS_TORCH:
         data = standardised(net.experiment.dataset.train, net.experiment.dataset)
         timers |= torch_convolutions(check, name, batch, data, steps)
@@ -194,7 +202,6 @@ def torch_warm(check: Check) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(1293, 64)).astype(np.float32), rng.integers(0, 10, 1293)
     built(check, "cache, torch", partial(gpu_torch.mlp, x, y, True, 0))
-    built(check, "cache, torch vmap", partial(gpu_torch.mlps, x, y, LANES[0], True, 0))
     for name, shape in SHAPES.items():
         images, targets = rng.normal(size=(1000, *shape)).astype(np.float32), rng.integers(0, 10, 1000)
         for half in (False, True):

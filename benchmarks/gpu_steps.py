@@ -44,12 +44,13 @@ class Steps:
     Each measurement uses examples in an order that nobody has asked for before, so no cache of orders helps.
     """
 
-    def __init__(self, text: str, folder: Path) -> None:
+    def __init__(self, text: str, folder: Path, precision: str = "float32") -> None:
         spec = folder / f"steps-{time.monotonic_ns()}.yaml"
         spec.write_text(text)
-        self.experiment = session.prepare(spec).experiment
+        self.experiment = session.prepare(spec, [f"train.precision={precision}"]).experiment
         began = time.perf_counter()
-        self.programs = compile_programs(self.experiment)
+        with session.precision(precision):
+            self.programs = compile_programs(self.experiment)
         self.compile_seconds = time.perf_counter() - began
         self.state: Any = self.programs.initial()
         self.step = 0
@@ -135,6 +136,6 @@ def population(lanes: int, folder: Path) -> Steps:
     return Steps(MLP.replace("LANES", str(lanes)), folder)
 
 
-def convolutional(name: str, batch: int, folder: Path) -> Steps:
+def convolutional(name: str, batch: int, folder: Path, precision: str = "float32") -> Steps:
     """A net of MODELS on the folder's images.npz."""
-    return Steps(CONV.replace("MODEL", MODELS[name]).replace("BATCH", str(batch)), folder)
+    return Steps(CONV.replace("MODEL", MODELS[name]).replace("BATCH", str(batch)), folder, precision)

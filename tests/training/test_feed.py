@@ -20,7 +20,7 @@ from nnrun.training import feed as feed_module
 from nnrun.training import memory, order, reader
 from nnrun.training.evaluate import make_held
 from nnrun.training.feed import Feed, begin, block_bytes, make_feed
-from nnrun.training.order import PADDING, positions
+from nnrun.training.order import PADDING, positions, positions_of_all
 from nnrun.training.programs import one_like
 from nnrun.training.reader import Reader
 from nnrun.types import Examples, Experiment, Plan
@@ -177,16 +177,42 @@ def test_streamed_parts_are_evaluated_in_the_same_batches(block: int) -> None:
 
 
 def test_orders_are_remembered_up_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three of 110 int32; what is forgotten comes back the same."""
+    """Three of 110 int32; what is forgotten comes back the same, and what is remembered is not made again."""
+    made = []
+    make = order._orders_of_epoch
+    monkeypatch.setattr(order, "_orders_of_epoch", lambda place: made.append(place.seeds[0]) or make(place))
     monkeypatch.setattr(order, "_KEPT", 3 * 440)
-    monkeypatch.setattr(order, "_orders", type(order._orders)())
+    monkeypatch.setattr(order, "_memory", order._Memory())
     first = positions(0, 103, SIZE, 0, 11)
-    for seed in (1, 2, 0, 3):
+    for seed in (1, 2, 0, 3, 2, 0, 3, 1):
         positions(seed, 103, SIZE, 0, 11)
-    assert [place[0] for place in order._orders] == [2, 0, 3]
-    for seed in (1, 2):
-        positions(seed, 103, SIZE, 0, 11)
+    assert made == [0, 1, 2, 3, 1]
     np.testing.assert_array_equal(positions(0, 103, SIZE, 0, 11), first)
+
+
+def test_the_next_epoch_is_made_while_this_one_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory_of_orders = order._Memory()
+    monkeypatch.setattr(order, "_memory", memory_of_orders)
+    positions(5, 103, SIZE, 0, 11)
+    assert [place.epoch for place in memory_of_orders._orders] == [0, 1]
+    positions(5, 103, SIZE, 11, 11)
+    assert [place.epoch for place in memory_of_orders._orders] == [0, 1, 2]
+
+
+def test_many_seeds_have_the_orders_that_each_has_alone() -> None:
+    """Also where threads share the work, and across the edge of an epoch."""
+    together = positions_of_all(range(40), 103, SIZE, 7, 9)
+    for seed in (0, 15, 16, 39):
+        np.testing.assert_array_equal(together[seed], positions(seed, 103, SIZE, 7, 9))
+
+
+def test_orders_are_those_of_the_raw_words() -> None:
+    """The permutation of (seed, epoch) is the stable order of NumPy's raw Philox words: it must never change."""
+    words = np.random.Philox(key=np.array([3, 2], np.uint64)).random_raw(103)
+    expected = np.argsort(words, kind="stable")
+    found = positions(3, 103, 10, 22, 11).reshape(-1)
+    np.testing.assert_array_equal(found[:103], expected)
+    assert (found[103:] == PADDING).all()
 
 
 def test_what_streams(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "Checkpoint",
     "OtherFormat",
     "dtype",
+    "is_finite",
     "pack",
     "seal",
     "unpack",
@@ -77,6 +78,11 @@ def dtype(kind: Any) -> np.dtype:
 
         return np.dtype(ml_dtypes.bfloat16)
     return np.dtype(kind)
+
+
+def is_finite(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether no array of a state holds NaN or infinity."""
+    return all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f")
 
 
 def pack(

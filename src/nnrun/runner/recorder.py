@@ -14,14 +14,14 @@ import numpy as np
 
 from nnrun.record import checkpoint, metrics
 from nnrun.record.checkpoint import Checkpoint
-from nnrun.record.pack import WINDOW
+from nnrun.record.pack import WINDOW, is_finite
 from nnrun.record.timing import Timing
 from nnrun.runner.mark import Mark, is_better
 from nnrun.statistics.metric import metric_of
 from nnrun.storage import fsio
 from nnrun.types import Plan
 
-__all__ = ["Recorder", "is_finite"]
+__all__ = ["Recorder"]
 
 Arrays = dict[str, np.ndarray]
 _TRAIN = "train/"
@@ -246,8 +246,3 @@ class Recorder:
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in values.items() if np.isfinite(value)}
-
-
-def is_finite(arrays: Arrays) -> bool:
-    """Whether no array of a state holds NaN or infinity."""
-    return all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f")

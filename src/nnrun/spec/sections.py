@@ -57,12 +57,18 @@ class TrainSection(_Section):
     accumulate: Annotated[int, Ge(1)] = Field(
         1, description="compute the gradient of a batch in so many parts, one after another, to save memory"
     )
-    precision: Literal["float32", "float64"] = Field("float32", description="of parameters and arithmetic")
+    precision: Literal["float32", "float64", "tf32"] = Field(
+        "float32",
+        description="of parameters and arithmetic; tf32: float32, but products with 10 bits where a GPU has "
+        "tensor cores for them",
+    )
     random: Literal["threefry", "fast"] = Field(
         "threefry",
         description="what noise is drawn from: the generator of jax, or a hash at a fraction of its cost",
     )
-    deterministic: bool = Field(False, description="on a GPU, only deterministic kernels (slower)")
+    deterministic: bool = Field(
+        True, description="on a GPU, only deterministic kernels, so that a resumed run has the same bits"
+    )
 
 
 class CheckpointSection(_Section):

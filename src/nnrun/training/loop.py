@@ -37,9 +37,14 @@ class Program(NamedTuple):
     advance: Callable[..., tuple[State, Array]]
 
 
-def capacity(batch_size: int, lanes: int) -> int:
-    """Most steps in a chunk: enough that the way back to the host costs nothing, 16 MB of positions at most."""
-    return int(np.clip(4_000_000 // (batch_size * lanes), 1, 512))
+def capacity(plan: Plan, lanes: int) -> int:
+    """Most steps in a chunk: enough that the way back to the host costs nothing, 16 MB of positions at most.
+
+    A chunk ends where an evaluation or a checkpoint is due, and the positions that are handed over with each are
+    always as many: no more than can be used.
+    """
+    apart = min(plan.evaluate_every, plan.checkpoint_every or plan.evaluate_every, plan.steps)
+    return int(np.clip(4_000_000 // (plan.batch_size * lanes), 1, min(512, apart)))
 
 
 def compile_chunk(

@@ -3,18 +3,70 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["PADDING", "positions", "sample"]
+from nnrun import machine
+
+__all__ = ["PADDING", "positions", "positions_of_all", "sample"]
 
 PADDING = -1  # fills up the last batch of an epoch
 
 _SAMPLE = 2**64 - 1  # in place of an epoch, which no run reaches
 _KEPT = 256 << 20  # bytes of orders that are remembered
-_orders: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
-_lock = Lock()  # the parts of a population ask from threads of their own
+_SHARE = 16  # seeds whose orders a thread makes at a time
+
+
+class _Epoch(NamedTuple):
+    """What the orders of all seeds in one epoch depend on."""
+
+    seeds: tuple[int, ...]
+    epoch: int
+    examples: int
+    batch_size: int
+    bootstrap: bool
+
+    @property
+    def bytes(self) -> int:
+        return 4 * len(self.seeds) * -(-self.examples // self.batch_size) * self.batch_size
+
+
+class _Memory:
+    """The orders of the last epochs, each made once; those of the next epoch are made while these are in use.
+
+    Counting bytes takes the same time however much is remembered: a population asks often.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()  # the parts of a population ask from threads of their own
+        self._orders: OrderedDict[_Epoch, Future[np.ndarray]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, place: _Epoch) -> np.ndarray:
+        """The orders of an epoch, (seeds, steps, batch_size)."""
+        future = self._begun(place)
+        if 4 * place.bytes <= _KEPT:
+            self._begun(place._replace(epoch=place.epoch + 1))
+        return future.result()
+
+    def _begun(self, place: _Epoch) -> Future[np.ndarray]:
+        with self._lock:
+            if place in self._orders:
+                self._orders.move_to_end(place)
+                return self._orders[place]
+            future = self._orders[place] = _makers().submit(_orders_of_epoch, place)
+            self._bytes += place.bytes
+            while self._bytes > _KEPT and len(self._orders) > 2:  # the epoch in use, and the next one
+                self._bytes -= self._orders.popitem(last=False)[0].bytes
+            return future
+
+
+_memory = _Memory()
 
 
 def positions(
@@ -26,17 +78,23 @@ def positions(
     visits the bootstrap sample of the seed instead: as many examples, drawn with replacement.
     Returns int32 (count, batch_size), `PADDING` where a short batch has no example.
     """
+    return positions_of_all([seed], examples, batch_size, first, count, bootstrap)[0]
+
+
+def positions_of_all(
+    seeds: Sequence[int], examples: int, batch_size: int, first: int, count: int, bootstrap: bool = False
+) -> np.ndarray:
+    """`positions` of several seeds: int32 (seeds, count, batch_size)."""
+    if not count:
+        return np.empty((len(seeds), 0, batch_size), np.int32)
     per_epoch = -(-examples // batch_size)
-    steps = np.arange(first, first + count)
+    begin, end = first // per_epoch, -(-(first + count) // per_epoch)
     rows = [
-        _remembered(seed, int(epoch), examples, batch_size, 1 if bootstrap else 0)
-        for epoch in range(first // per_epoch, -(-(first + count) // per_epoch))
+        _memory.get(_Epoch(tuple(seeds), epoch, examples, batch_size, bootstrap))
+        for epoch in range(begin, end)
     ]
-    return (
-        np.concatenate(rows)[steps - (first // per_epoch) * per_epoch]
-        if count
-        else np.empty((0, batch_size), np.int32)
-    )
+    steps = rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+    return steps[:, first - begin * per_epoch :][:, :count]
 
 
 def sample(seed: int, examples: int) -> np.ndarray:
@@ -48,29 +106,41 @@ def sample(seed: int, examples: int) -> np.ndarray:
     return (words % np.uint64(examples)).astype(np.int32)
 
 
-def _remembered(*place: int) -> np.ndarray:
-    """_epoch(*place), made once; the least recently used are forgotten."""
-    with _lock:
-        if place in _orders:
-            _orders.move_to_end(place)
-            return _orders[place]
-    order = _epoch(*place)
-    with _lock:
-        _orders[place] = order
-        while sum(order.nbytes for order in _orders.values()) > _KEPT and len(_orders) > 1:
-            _orders.popitem(last=False)
-    return order
+@cache
+def _makers() -> ThreadPoolExecutor:
+    """The thread that begins the next epoch's orders."""
+    return ThreadPoolExecutor(2, "orders")
 
 
-def _epoch(seed: int, epoch: int, examples: int, batch_size: int, bootstrap: int) -> np.ndarray:
-    """All batches of one epoch, (steps, batch_size).
+@cache
+def _sorters() -> ThreadPoolExecutor:
+    """The threads that sort: NumPy lets go of the interpreter meanwhile."""
+    return ThreadPoolExecutor(len(machine.cores()), "sort")
+
+
+def _orders_of_epoch(place: _Epoch) -> np.ndarray:
+    """All batches of one epoch, (seeds, steps, batch_size)."""
+    seeds, steps = place.seeds, -(-place.examples // place.batch_size)
+    orders = np.full((len(seeds), steps * place.batch_size), PADDING, np.int32)
+    if len(seeds) <= _SHARE:
+        _fill(orders, seeds, place)
+    else:
+        shares = range(0, len(seeds), _SHARE)
+        done = [
+            _sorters().submit(_fill, orders[i : i + _SHARE], seeds[i : i + _SHARE], place) for i in shares
+        ]
+        for future in done:
+            future.result()
+    return orders.reshape(len(seeds), steps, place.batch_size)
+
+
+def _fill(orders: np.ndarray, seeds: Sequence[int], place: _Epoch) -> None:
+    """Writes the order of each seed into its row.
 
     NumPy promises the raw stream of a bit generator for ever, but not what its Generator methods make of it;
     so the permutation is the order of raw 64-bit words.
     """
-    words = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(examples)
-    order = np.argsort(words, kind="stable").astype(np.int32)
-    if bootstrap:
-        order = sample(seed, examples)[order]
-    short = -examples % batch_size
-    return np.concatenate([order, np.full(short, PADDING, np.int32)]).reshape(-1, batch_size)
+    for row, seed in zip(orders, seeds, strict=True):
+        words = np.random.Philox(key=np.array([seed, place.epoch], np.uint64)).random_raw(place.examples)
+        order = np.argsort(words, kind="stable")
+        row[: place.examples] = sample(seed, place.examples)[order] if place.bootstrap else order

@@ -157,7 +157,7 @@ def compile_programs(experiment: Experiment) -> Programs:
     lanes = lanes if lanes > 1 else None
     dataset = experiment.dataset
     feed, held = make_feed(dataset.train), make_held([dataset.val, dataset.test])
-    reader = Reader(feed, experiment.plan, capacity(experiment.plan.batch_size, lanes or 1))
+    reader = Reader(feed, experiment.plan, capacity(experiment.plan, lanes or 1))
     x, y = reader.like()
 
     def one(seed: Array, knobs: Tree) -> State:

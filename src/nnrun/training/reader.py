@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnrun.training.feed import Batches, Feed, begin
-from nnrun.training.order import PADDING, positions
+from nnrun.training.order import PADDING, positions_of_all
 from nnrun.types import Plan
 
 __all__ = ["Reader"]
@@ -64,10 +64,7 @@ class Reader:
     def _positions(self, first: int, count: int) -> np.ndarray:
         """(seeds, count, batch_size): which examples each step trains on."""
         examples, plan = len(self.feed.examples.y), self.plan
-        drawn = [
-            positions(seed, examples, plan.batch_size, first, count, plan.bootstrap) for seed in plan.seeds
-        ]
-        return np.stack(drawn)
+        return positions_of_all(plan.seeds, examples, plan.batch_size, first, count, plan.bootstrap)
 
     def _filled(self, positions: np.ndarray) -> np.ndarray:
         """With steps behind that are not done."""
