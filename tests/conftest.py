@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import inspect
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 import pytest
+from jax._src.interpreters import mlir
 
 from nnrun import catalog, options
 from nnrun.catalog import bound
@@ -46,6 +48,10 @@ os.environ |= PROGRAM_CACHE  # for commands, and for what chooses the device in 
 jax.config.update("jax_compilation_cache_dir", PROGRAM_CACHE["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+# jax makes a new MLIR context for each program, which takes longer than most programs of these tests.
+if hasattr(mlir, "make_ir_context"):
+    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 # Mixed dtypes and silent broadcasts between ranks are mistakes; here they raise.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
