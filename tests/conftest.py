@@ -1,19 +1,57 @@
-"""What all tests share: strict arithmetic, float64, the real data, catalogue entries with guessed options."""
+"""What all tests share: strict arithmetic, float64, one cache of programs, commands, guessed options."""
 
 from __future__ import annotations
 
+import collections
+import functools
 import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import pytest
+from jax._src.interpreters import mlir
 
 from nnrun import catalog, options
 from nnrun.catalog import bound
+from nnrun.record import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
+MONTH = 30 * 24 * 3600
+
+
+def program_cache() -> dict[str, str]:
+    """Settings of jax's cache of compiled programs, which workers, commands and the next session share.
+
+    A program is found by its code, its options and the versions of the libraries, so an old one is never
+    taken for a new one.  The folder can be deleted at any time.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "nnrun" / f"tests-{provenance.cpu()['flags'] or 'any'}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(folder),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
+PROGRAM_CACHE = program_cache()
+os.environ |= PROGRAM_CACHE  # for commands, and for what chooses the device in this process
+jax.config.update("jax_compilation_cache_dir", PROGRAM_CACHE["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+# jax makes a new MLIR context for each program, which takes longer than most programs of these tests.
+if hasattr(mlir, "make_ir_context"):
+    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 # Mixed dtypes and silent broadcasts between ranks are mistakes; here they raise.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -35,6 +73,49 @@ BY_KIND = {
     "optimizer": [("momentum", {"learning_rate": 0.01})],
 }
 
+seconds: collections.Counter[str] = collections.Counter()  # of each file, over all workers
+begun = time.monotonic()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--within",
+        type=float,
+        metavar="SECONDS",
+        help="fail if the session takes longer; the gate's limit",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Programs of the month before last are deleted, by the process that starts the workers."""
+    if not hasattr(config, "workerinput"):
+        for file in Path(PROGRAM_CACHE["JAX_COMPILATION_CACHE_DIR"]).iterdir():
+            if time.time() - file.stat().st_mtime > MONTH:
+                file.unlink(missing_ok=True)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    seconds[report.nodeid.partition("::")[0]] += report.duration
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A session that took longer than it may is a failed one, if all tests passed."""
+    limit = session.config.getoption("--within")
+    too_long = limit is not None and time.monotonic() - begun > limit
+    if too_long and not hasattr(session.config, "workerinput") and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The slowest files, and the time of all, which `--within` limits."""
+    terminalreporter.section("slowest files")
+    for name, duration in seconds.most_common(10):
+        terminalreporter.line(f"{duration:7.1f} s  {name}")
+    passed, limit = time.monotonic() - begun, config.getoption("--within")
+    terminalreporter.line(f"{sum(seconds.values()):7.1f} s  all files; the session took {passed:.0f} s")
+    if limit is not None and passed > limit:
+        terminalreporter.line(f"ERROR: the session may take {limit:.0f} s (--within)", red=True)
+
 
 @pytest.fixture
 def float64() -> Iterator[None]:
@@ -49,6 +130,71 @@ def quick_compilation() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+class Finished(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a command: the compile cache of all tests, no settings from outside."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("JAX_", "XLA_")) or key.startswith(("JAX_COMPILATION_", "JAX_PERSISTENT_"))
+    }
+    # Strict, but for a program in the cache that another process writes at this moment.
+    entry = "persistent compilation cache entry"
+    warnings = f"error,ignore:Error reading {entry},ignore:Error writing {entry}"
+    return {**kept, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")), "PYTHONWARNINGS": warnings}
+
+
+@pytest.fixture
+def nnrun(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Finished]:
+    """nnrun(*arguments): runs the command in an empty folder of its own."""
+
+    def run(*arguments: object, folder: Path = tmp_path, seconds: float = 120, **settings: str) -> Finished:
+        done = subprocess.run(
+            [sys.executable, "-m", "nnrun", *map(str, arguments)],
+            cwd=folder,
+            env={**environment, **settings},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def warm(environment: dict[str, str]) -> Iterator[Callable[..., Finished]]:
+    """warm(*arguments, folder=..., NAME="value"): like `nnrun`, without the seconds of imports."""
+    command = [sys.executable, str(ROOT / "tests" / "run" / "warm.py")]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin and process.stdout
+        stdin, stdout = process.stdin, process.stdout
+
+        def run(*arguments: object, folder: Path, **settings: str) -> Finished:
+            with tempfile.TemporaryDirectory() as place:
+                files = [f"{place}/out", f"{place}/err"]
+                stdin.write(json.dumps([list(map(str, arguments)), str(folder), settings, *files]) + "\n")
+                stdin.flush()
+                code = int(stdout.readline())
+                return Finished(code, *(Path(file).read_text() for file in files))
+
+        yield run
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -30,37 +31,69 @@ def installs(block: str) -> bool:
     return "pip install" in block
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A checkout as the README's reader has it, with a `nnrun` on the path."""
-    place = tmp_path_factory.mktemp("reader")
-    shutil.copytree(ROOT / "configs", place / "configs")
-    script = place / "bin" / "nnrun"
-    script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m nnrun "$@"\n')
-    script.chmod(0o755)
-    return place
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A checkout as the README's reader has it, but that runs are short."""
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    return tmp_path
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
-        "XDG_CACHE_HOME": str(folder / "c"),
-    }
-    return subprocess.run(
-        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=200
-    )
+def shorten(folder: Path) -> None:
+    """Two epochs for the specs of a folder, two optimizers for a sweep."""
+    for path in [*folder.glob("*.yaml"), *folder.glob("configs/*.yaml")]:
+        text = re.sub(r"duration: \d+ epochs", "duration: 2 epochs", path.read_text())
+        path.write_text(re.sub(r"\n +- \{name: (momentum|nesterov|adagrad|rmsprop),.*", "", text))
 
 
-def test_every_command_of_the_readme_runs(folder: Path) -> None:
+def lines_of_the_readme() -> list[str]:
     lines = [
         line for block in blocks(README, "sh") if not installs(block) for line in block.splitlines() if line
     ]
     assert len(lines) >= 10
-    for line in lines:
-        newest = max((folder / "runs").glob("digits-*"), default=None) if (folder / "runs").exists() else None
-        done = run(line.replace("RUN", newest.name if newest else "RUN"), folder)
+    return lines
+
+
+def with_newest_run(line: str, folder: Path) -> str:
+    """The line with the newest of the reader's runs for RUN."""
+    newest = max((folder / "runs").glob("digits-*"), default=None) if (folder / "runs").exists() else None
+    return line.replace("RUN", newest.name) if newest else line
+
+
+def test_every_command_of_the_readme_runs(folder: Path, warm: Callable[..., Any]) -> None:
+    """For two epochs; `test_the_readme_word_for_word` is the whole."""
+    for line in lines_of_the_readme():
+        shorten(folder)
+        command, _, file = with_newest_run(line, folder).partition(" > ")
+        program, *words = shlex.split(command)
+        assert program == "nnrun"
+        done = warm(*words, folder=folder)
+        assert done.code == 0, f"{line}\n{done.err}"
+        if file:
+            (folder / file).write_text(done.out)
+
+
+@pytest.mark.slow
+def test_the_readme_word_for_word(folder: Path) -> None:
+    """By a shell, with a `nnrun` on the path."""
+    script = folder / "bin" / "nnrun"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m nnrun "$@"\n')
+    script.chmod(0o755)
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("JAX_")},
+        "PATH": f"{script.parent}:{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(folder / "c"),
+    }
+    for line in lines_of_the_readme():
+        done = subprocess.run(
+            with_newest_run(line, folder),
+            shell=True,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
         assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
@@ -79,29 +112,32 @@ def test_the_spec_of_the_readme_is_the_config() -> None:
     assert shown == "".join(line for line in config.splitlines(True) if not line.startswith("#"))
 
 
-def test_the_users_own_code_of_the_docs_trains(folder: Path) -> None:
+def test_the_users_own_code_of_the_docs_trains(tmp_path: Path, warm: Callable[..., Any]) -> None:
     text = (ROOT / "docs" / "your_own_code.md").read_text()
     code = blocks(text, "python")[0]
     whole, model = blocks(text, "yaml")
-    (folder / "my_parts.py").write_text(code)
-    (folder / "my_spec.yaml").write_text(whole)
-    assert run("nnrun train my_spec.yaml --quiet", folder).returncode == 0
-    (folder / "my_layers.yaml").write_text(re.sub(r"model: .*\n", model, whole))
-    assert run("nnrun train my_layers.yaml --quiet", folder).returncode == 0
+    (tmp_path / "my_parts.py").write_text(code)
+    (tmp_path / "my_spec.yaml").write_text(whole)
+    (tmp_path / "my_layers.yaml").write_text(re.sub(r"model: .*\n", model, whole))
+    for file in ("my_spec.yaml", "my_layers.yaml"):
+        done = warm("train", file, "--quiet", folder=tmp_path)
+        assert done.code == 0, done.err
 
 
 @pytest.mark.parametrize(("number", "library"), [(1, "linen"), (2, "nnx"), (3, "equinox")])
-def test_a_module_of_another_library_of_the_docs_trains(number: int, library: str, folder: Path) -> None:
+def test_a_module_of_another_library_of_the_docs_trains(
+    number: int, library: str, tmp_path: Path, warm: Callable[..., Any]
+) -> None:
     pytest.importorskip("equinox" if library == "equinox" else "flax")
     text = (ROOT / "docs" / "your_own_code.md").read_text()
-    (folder / f"my_{library}.py").write_text(blocks(text, "python")[number])
+    (tmp_path / f"my_{library}.py").write_text(blocks(text, "python")[number])
     assert f"`my_{library}.py`" in text
     whole = blocks(text, "yaml")[0]
     own = re.sub(r"model: .*\n", f'model: {{name: "my_{library}:net", dropout: 0.3}}\n', whole)
     own = re.sub(r"augment: .*\n|optimizer: .*\n", "", own) + "optimizer: adam\n"
-    (folder / f"my_{library}.yaml").write_text(own)
-    done = run(f"nnrun train my_{library}.yaml --quiet", folder)
-    assert done.returncode == 0, done.stderr
+    (tmp_path / f"my_{library}.yaml").write_text(own)
+    done = warm("train", f"my_{library}.yaml", "--quiet", folder=tmp_path)
+    assert done.code == 0, done.err
 
 
 def test_every_config_has_its_command_and_is_valid() -> None:

@@ -1,80 +1,13 @@
-"""Runs through the real command line, and the pieces that tests of crashes share."""
+"""Specs of each kind of run, and what must be equal to the last byte."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 from nnrun.record import checkpoint
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class Finished(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        return json.loads(self.out)
-
-
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a command: a compile cache that the session shares, no settings from outside."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "XLA_"))}
-    return {**kept, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")), "PYTHONWARNINGS": "error"}
-
-
-@pytest.fixture
-def nnrun(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Finished]:
-    """nnrun(*arguments): runs the command in an empty folder of its own."""
-
-    def run(*arguments: object, folder: Path = tmp_path, seconds: float = 120, **settings: str) -> Finished:
-        done = subprocess.run(
-            [sys.executable, "-m", "nnrun", *map(str, arguments)],
-            cwd=folder,
-            env={**environment, **settings},
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-        )
-        return Finished(done.returncode, done.stdout, done.stderr)
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def warm(environment: dict[str, str]) -> Iterator[Callable[..., Finished]]:
-    """warm(*arguments, folder=..., NAME="value"): like `nnrun`, without the seconds of imports."""
-    command = [sys.executable, str(Path(__file__).with_name("warm.py"))]
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin and process.stdout
-        stdin, stdout = process.stdin, process.stdout
-
-        def run(*arguments: object, folder: Path, **settings: str) -> Finished:
-            with tempfile.TemporaryDirectory() as place:
-                files = [f"{place}/out", f"{place}/err"]
-                stdin.write(json.dumps([list(map(str, arguments)), str(folder), settings, *files]) + "\n")
-                stdin.flush()
-                code = int(stdout.readline())
-                return Finished(code, *(Path(file).read_text() for file in files))
-
-        yield run
-
 
 SPECS = {
     "mlp": """

@@ -6,8 +6,11 @@ exit code of the operating system.  See the fixture `warm`.
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import sys
 
 
@@ -24,13 +27,23 @@ def run_command(arguments: list[str], folder: str, settings: dict[str, str], out
     cli.main()
 
 
-def serve() -> None:
-    """One command for each line of stdin, its exit code for each on stdout."""
-    import optax  # noqa: F401 - the children find these imported
+def import_all() -> None:
+    """What the children find imported: all of nnrun, and what it imports late."""
+    import optax  # noqa: F401
+    import scipy.special  # noqa: F401
     import sklearn.datasets  # noqa: F401
 
-    from nnrun import api, build, cli, device  # noqa: F401
+    import nnrun
 
+    for module in pkgutil.walk_packages(nnrun.__path__, "nnrun."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    gc.freeze()  # a collection in a child would copy all that is here
+
+
+def serve() -> None:
+    """One command for each line of stdin, its exit code for each on stdout."""
+    import_all()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
