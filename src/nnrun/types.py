@@ -71,8 +71,8 @@ class Evaluation(NamedTuple):
 class Objective(NamedTuple):
     """What a step minimises, as a function of the parameters alone: the batch and the noise are settled.
 
-    It is called like a function, objective(params) -> value, aux, and is differentiable any number of times in
-    reverse mode (convolutions have no forward mode).  value = value_of(outputs_of(params)) + penalty_of(params).
+    objective(params) -> value, aux is differentiable any number of times in reverse mode (convolutions have no
+    forward mode).  value = value_of(outputs_of(params)) + penalty_of(params).
     """
 
     whole: Callable[[Tree], tuple[Array, Tree]]  # params -> value (), aux
@@ -178,8 +178,8 @@ Augmentation = Callable[[Array, Batch], Batch]  # (key, batch) -> batch, inputs 
 class Examples(NamedTuple):
     """Inputs and targets of a part of the data, on the host."""
 
-    x: np.ndarray | Rows  # (n, *shape) uint8 or float32, as stored; a Rows if it is streamed
-    y: np.ndarray  # (n,) int32 labels, or (n,) float32 targets
+    x: np.ndarray | Rows  # (n, *shape) uint8 or floats; a Rows if it is streamed
+    y: np.ndarray  # (n,) int32 labels, or (n,) floats: targets
 
 
 class Source(NamedTuple):
@@ -192,15 +192,17 @@ class Source(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Data ready for training.  Inputs stay as stored; the program computes (x - shift) / scale."""
+    """Data ready for training.  The program computes (x - shift) / scale; targets are standardised already."""
 
     train: Examples
     val: Examples
     test: Examples
     shift: np.ndarray  # () or (*shape) float32, from the training part only
     scale: np.ndarray  # like shift, > 0
-    target_shift: float  # targets of a regression are trained as (y − target_shift) / target_scale
+    target_shift: float  # a target is (value − target_shift) / target_scale
     target_scale: float
+    offset: np.ndarray  # like shift, float64: what was subtracted from float64 inputs before rounding; else 0
+    targets: dict[str, np.ndarray]  # of a regression, by part: (n,) float64 in their own units; {} for labels
     classes: tuple[str, ...]
     digest: str  # SHA-256 of the content of all parts, in order
 

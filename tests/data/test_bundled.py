@@ -16,9 +16,9 @@ from nnrun.data.wine import wine
     ("loader", "shape", "dtype", "counts"),
     [
         (digits, (1797, 8, 8, 1), np.uint8, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]),
-        (iris, (150, 4), np.float32, [50, 50, 50]),
-        (wine, (178, 13), np.float32, [59, 71, 48]),
-        (breast_cancer, (569, 30), np.float32, [212, 357]),
+        (iris, (150, 4), np.float64, [50, 50, 50]),
+        (wine, (178, 13), np.float64, [59, 71, 48]),
+        (breast_cancer, (569, 30), np.float64, [212, 357]),
     ],
 )
 def test_content_is_as_published(loader, shape: tuple[int, ...], dtype: type, counts: list[int]):

@@ -145,3 +145,32 @@ def test_groups_that_do_not_divide_the_channels_are_refused(groups, channels, wr
         ValueError, match=f"groups: {groups} does not divide {channels} channels; write {write}$"
     ):
         group_norm(groups).init(KEY, (8, 8, channels))
+
+
+def test_batch_norm_over_one_value_is_refused():
+    layer = batch_norm()
+    params, stats, _ = layer.init(jax.random.key(0), (3,))
+    with pytest.raises(ValueError, match="at least two examples"):
+        layer.apply(params, stats, jnp.ones((1, 3)), None, jnp.ones(1))
+    y, _ = layer.apply(params, stats, jnp.ones((1, 3)), None, None)  # stored statistics need no others
+    assert y.shape == (1, 3)
+
+
+def test_a_last_batch_of_one_example_takes_the_stored_statistics_and_leaves_them():
+    layer = batch_norm()
+    params, stats, _ = layer.init(jax.random.key(0), (3,))
+    stats = {"mean": jnp.array([1.0, 2.0, 3.0]), "var": jnp.array([4.0, 4.0, 1.0])}
+    x = jnp.array([[3.0, 0.0, 5.0], [9.0, 9.0, 9.0]])
+    y, after = layer.apply(params, stats, x, None, jnp.array([1.0, 0.0]))
+    np.testing.assert_allclose(y[0], (x[0] - stats["mean"]) / np.sqrt(stats["var"] + 1e-5), rtol=1e-6)
+    for name in stats:
+        np.testing.assert_array_equal(after[name], stats[name])
+
+
+def test_one_image_has_statistics_of_its_own():
+    layer = batch_norm()
+    x = jnp.asarray(np.random.default_rng(0).normal(2, 3, (1, 4, 4, 2)), jnp.float32)
+    params, stats, _ = layer.init(jax.random.key(0), (4, 4, 2))
+    y, _ = layer.apply(params, stats, x, None, jnp.ones(1))
+    np.testing.assert_allclose(np.asarray(y).mean((0, 1, 2)), 0, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(y).std((0, 1, 2)), 1, atol=1e-4)

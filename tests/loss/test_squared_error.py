@@ -66,3 +66,12 @@ def test_infinite_error_is_reported_as_such():
     )
     assert found["rmse"] == math.inf
     assert found["r2"] == -math.inf
+
+
+@pytest.mark.parametrize("value", [0.0, 1.7, -0.31, 1000.0])
+def test_r2_of_equal_targets_is_undefined(value):
+    """Sums of float32 squares leave a variance of rounding errors: it must not be divided by."""
+    targets = jnp.full(80, value, jnp.float32)
+    outputs = jnp.full((80, 1), value + 0.1, jnp.float32)
+    means = {name: float(term.mean()) for name, term in squared_error().terms(outputs, targets).items()}
+    assert math.isnan(squared_error().metrics(means)["r2"])

@@ -94,9 +94,32 @@ def test_an_override_sets_one_value(write, argument, path, value):
     assert found == value
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["name=a #b"], "name: YAML takes"),
+        (["data.examples=100 # of them"], "data.examples: YAML takes"),
+        (["optimizer.learning_rate=#"], "optimizer.learning_rate: YAML takes"),
+        (["train.seed=4", "train={duration: 1 epochs}"], "replaces all of train, also train.seed"),
+        (["train.seed=4", "train.seed=5"], "train.seed was given before"),
+    ],
+)
+def test_nothing_of_an_argument_is_lost(write, arguments, message):
+    problems = spec.read(write(VALID), arguments).problems
+    assert [message in str(problem) for problem in problems] == [True]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["name='a #b'"], ["name=a#b"], ["train={duration: 1 epochs}", "train.seed=4"]]
+)
+def test_what_loses_nothing_is_taken(write, arguments):
+    document = spec.read(write(VALID), arguments)
+    assert not [problem for problem in document.problems if "YAML takes" in str(problem)]
+    assert document.sections["train"].seed == (4 if len(arguments) == 2 else 0)
+
+
 def test_overrides_reach_the_sections_and_the_name(write):
     arguments = [
-        "train.seed=7",
         "train.early_stopping.patience=3 epochs",
         "checkpoint.keep=5",
         "name=b",

@@ -31,6 +31,7 @@ __all__ = [
     "check_memory",
     "check_method",
     "check_model",
+    "check_parts",
     "check_step",
     "checked",
 ]
@@ -155,6 +156,23 @@ def check_model(spec: Spec, experiment: Experiment, outputs: int) -> None:
     if y.shape != (2, outputs):
         message = f"{spec.model.name} puts out shape {y.shape[1:]} per example, the data needs ({outputs},)"
         raise spec.fail(("model",), f"{message}; end with {outputs} outputs")
+
+
+def check_parts(spec: Spec, experiment: Experiment) -> None:
+    """Refuses batch norm over single values, where a batch, or each part of it, is one example."""
+    plan = experiment.plan
+    if -(-plan.batch_size // plan.accumulate) > 1:
+        return
+    x = experiment.dataset.train.x
+    batch = jax.ShapeDtypeStruct((1, *x.shape[1:]), jnp.zeros(()).dtype)
+
+    def run(x: jax.Array) -> jax.Array:
+        model = experiment.model(experiment.knobs)
+        params, stats, _ = model.init(jax.random.key(0), x.shape[1:])
+        return model.apply(params, stats, x, jax.random.key(1), jnp.ones(1))[0]
+
+    path = ("data", "batch_size") if plan.accumulate == 1 else ("train", "accumulate")
+    checked(spec, path, lambda: jax.eval_shape(run, batch))
 
 
 def check_memory(experiment: Experiment, like: State) -> None:

@@ -7,10 +7,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nnrun import catalog
 from nnrun.build.augment import check_augment
-from nnrun.build.checks import check_durations, check_memory, check_method, check_model, check_step, checked
+from nnrun.build.checks import (
+    check_durations,
+    check_memory,
+    check_method,
+    check_model,
+    check_parts,
+    check_step,
+    checked,
+)
 from nnrun.build.model import make_model
 from nnrun.build.optimizer import learning_rate, make_method
 from nnrun.build.plan import average_names, make_plan, validation_metric
@@ -46,12 +55,12 @@ def data_of(spec: Spec) -> str:
     block = bound.structure(spec.data, fixed=True)
     return repr(
         {key: block[key] for key in block if key not in ("batch_size", "bootstrap")}
-        | {"in": spec.document.folder}
+        | {"in": spec.document.folder, "precision": spec.train.precision, "classifies": _classifies(spec)}
     )
 
 
 def _dataset(spec: Spec) -> Dataset:
-    source = bound.call(spec.data, {}, _NO_CLOCK)
+    source = bound.call(spec.data, {}, _NO_CLOCK, classifies=_classifies(spec))
     common = spec.data.common
     return prepare(
         source,
@@ -60,7 +69,15 @@ def _dataset(spec: Spec) -> Dataset:
         split_seed=common["split_seed"],
         examples=common["examples"],
         room=room_for_data(common["stream"]),
+        precision=np.dtype(jnp.zeros(()).dtype),
     )
+
+
+def _classifies(spec: Spec) -> bool | None:
+    """Whether the loss that the spec names wants labels; None where it names none."""
+    if ("loss",) not in spec.document.places:
+        return None
+    return bound.call(spec.loss, bound.knobs(spec.loss), _NO_CLOCK, target_scale=1.0).classifies
 
 
 def _build(spec: Spec, dataset: Dataset) -> Experiment:
@@ -106,6 +123,7 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
     experiment = experiment._replace(plan=plan)
     check_augment(spec, experiment)
     check_model(spec, experiment, outputs)
+    check_parts(spec, experiment)
     like = check_method(spec, experiment)
     if catalog.user_names(spec):  # ours have tests of their own; tracing takes a moment
         check_step(experiment, like)

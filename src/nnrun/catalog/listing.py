@@ -23,6 +23,7 @@ KINDS = (
 )  # fmt: skip
 SPEC_KINDS = tuple(kind for kind in KINDS if kind not in ("surface", "search"))  # for races and for sweeps
 SUPPLIED = {  # parameters that build fills in; a spec must not name them
+    "data": frozenset({"classifies"}),  # what a loss that was written in the spec needs: labels, or numbers
     "model": frozenset({"outputs", "key"}),  # numbers put out per example; for the weights of foreign modules
     "loss": frozenset({"target_scale"}),  # units of the target per standardised unit
     "schedule": frozenset({"total"}),  # steps of the whole run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import Device, Json, Quiet, Root, app, choose_device
-from nnrun.errors import RunError, SpecError, one_line
+from nnrun.errors import DivergedError, RunError, SpecError, one_line
 
 if TYPE_CHECKING:
     from nnrun.sweep.plan import SweepPlan
@@ -125,13 +126,13 @@ def _train(
     from nnrun.sweep import lifecycle
     from nnrun.sweep.progress import ProgressBoard
 
-    failed = 0
+    records: list[dict[str, Any]] = []
     with console.sweep_view(quiet or as_json) as view:
         progress = None
         for loop, event in lifecycle.sweep(sweep_plan, folder, engine, trainer):
             progress = progress or ProgressBoard(loop)
             view(progress.board(event))
-            failed = sum(record["status"] == "failed" for record in loop.records.values())
+            records = list(loop.records.values())
     sweep_answer = answer.write_answer(folder)
     if as_json:
         console.print_json(answer.as_json(folder))
@@ -139,14 +140,23 @@ def _train(
         console.show(*answer.answer_tables(sweep_answer))
         best = folder / "best.yaml"
         closing_line = (
-            f"train the best: nnrun train {one_line(best)}"
+            f"train the best: nnrun train {shlex.quote(one_line(best))}"
             if best.is_file()
             else "no trial has a value to be best"
         )
         console.show(f"report: {one_line(folder / 'report.html')}", closing_line)
-    if failed:
-        failures = f"{failed} of {sum(sweep_plan.budgets)} trials failed"
-        console.leave(_FAILED, f"{failures}; trials.jsonl in {one_line(folder)} says why")
+    _leave(records, sum(sweep_plan.budgets), folder)
+
+
+def _leave(records: list[dict[str, Any]], budget: int, folder: Path) -> None:
+    """Ends with an exit code of its own where trials failed, or where none has a result."""
+    statuses = [record["status"] for record in records]
+    where = f"trials.jsonl in {one_line(folder)} says why"
+    if records and set(statuses) == {"diverged"}:
+        message = f"all {len(records)} trials diverged, so nothing is compared; write smaller learning rates"
+        console.leave(DivergedError.exit_code, f"{message}; {where}")
+    if failed := statuses.count("failed"):
+        console.leave(_FAILED, f"{failed} of {budget} trials failed; {where}")
 
 
 def _rehearse(spec: Path, changes: list[str], engine: Any, as_json: bool) -> None:

@@ -13,14 +13,15 @@ from nnrun.types import Examples, Source
 
 __all__ = ["check"]
 
+_FLOATS = (np.float32, np.float64)
 _CHUNK = 1 << 22  # values looked at a time: 16 MiB
 
 
 def check(source: Source, place: str) -> Source:
     """`source`, if it can be trained on; `place` (a file, or the name of a set) begins the message if not.
 
-    Inputs are (n, *shape) uint8 or finite float32 with at least one axis beside n, targets (n,) int32 labels
-    in 0 ... k - 1 for the k ≥ 2 class names, or (n,) finite float32 where there are none.  Training needs two
+    Inputs are (n, *shape) uint8, float32 or float64, finite, with at least one axis beside n, targets (n,) int32
+    labels in 0 ... k - 1 for the k ≥ 2 class names, or (n,) finite floats where there are none.  Training needs two
     examples and two classes; a test part has the shape and type of the training part.  Else DataError.
     """
     where = one_line(place)
@@ -56,16 +57,29 @@ def _check_part(part: Examples, classes: tuple[str, ...], where: str, at_least: 
         raise DataError(f"{where}: {len(x)} inputs but {len(y)} targets; there must be as many")
     if len(x) < at_least:
         raise DataError(f"{where}: {len(x)} examples; at least {at_least} are needed")
-    if x.dtype not in (np.uint8, np.float32):
-        raise DataError(f"{where}: inputs of type {x.dtype}; needed: uint8 or float32")
-    if x.dtype == np.float32:
+    if x.dtype not in (np.uint8, *_FLOATS):
+        raise DataError(f"{where}: inputs of type {x.dtype}; needed: uint8, float32 or float64")
+    _check_channels(x.shape, where)
+    if x.dtype in _FLOATS:
         _check_finite(x, f"{where}: inputs")
     if not classes:
-        if y.dtype != np.float32:
-            raise DataError(f"{where}: targets of type {y.dtype} without class names; needed: float32")
+        if y.dtype not in _FLOATS:
+            raise DataError(
+                f"{where}: targets of type {y.dtype} without class names; needed: float32 or float64"
+            )
         _check_finite(y, f"{where}: targets")
     else:
         _check_labels(y, len(classes), where)
+
+
+def _check_channels(shape: tuple[int, ...], where: str) -> None:
+    """Refuses images whose channels come first: they would train as images of three rows."""
+    if len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > 4:
+        n, c, h, w = shape
+        raise DataError(
+            f"{where}: inputs of shape {shape} look like images with their channels first; nnrun takes "
+            f"(n, height, width, channels), ({n}, {h}, {w}, {c}): save x.transpose(0, 2, 3, 1)"
+        )
 
 
 def _check_finite(values: np.ndarray | Rows, where: str) -> None:

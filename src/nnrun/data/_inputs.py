@@ -37,7 +37,7 @@ def read_inputs(path: Path, block: Mapping[str, Any], shape: tuple[int, ...], dt
 
     block   name and options of the data block that the model was trained with
     shape   of one training input
-    dtype   of the training inputs, uint8 or float32
+    dtype   of the training inputs: uint8 or floats; where they are floats, those of a file are float64
     Raises DataError naming what differs.
     """
     names: list[str] = []
@@ -61,7 +61,7 @@ def read_inputs(path: Path, block: Mapping[str, Any], shape: tuple[int, ...], dt
 
 def _stored(x: np.ndarray, dtype: np.dtype, place: str) -> np.ndarray:
     """In the type of the training inputs, if nothing is lost."""
-    if x.dtype == dtype:
+    if x.dtype == dtype or (x.dtype.kind == dtype.kind == "f"):
         return x
     if dtype == np.uint8 and x.dtype.kind in "iuf" and ((x >= 0) & (x <= 255) & (x == np.floor(x))).all():
         return x.astype(np.uint8)
@@ -75,9 +75,8 @@ def _archive(path: Path, block: Mapping[str, Any], dtype: np.dtype) -> np.ndarra
     name = block.get("x", "x") if block["name"] == "npz" else "x"
     with open_npz(path) as archive:
         x = read_member(archive, name, path)
-    if dtype == np.float32 and x.dtype.kind in "fiu":
-        with np.errstate(over="ignore"):
-            return np.ascontiguousarray(x, np.float32)
+    if dtype.kind == "f" and x.dtype.kind in "fiu":
+        return np.ascontiguousarray(x, np.float32 if x.dtype == np.float32 else np.float64)
     return x
 
 

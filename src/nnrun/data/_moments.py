@@ -17,21 +17,20 @@ _CHUNK = 1 << 20  # values turned into float64 at a time: 8 MiB
 
 
 def moments(x: np.ndarray | Rows, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """What to subtract from `x` (n, *shape) and what to divide by then, both float32, the second > 0.
+    """What to subtract from `x` (n, *shape) and what to divide by then, both float64, the second ≥ 0.
 
     kind  "feature": mean and deviation of each input over the examples, both (*shape);
           "image": of all values together, both ();   "none": 0 and 1, both ()
 
-    Both are computed in float64.  What does not vary is divided by 1.
+    The deviation of what does not vary is exactly 0.
     """
     if kind == "none":
-        return np.zeros((), np.float32), np.ones((), np.float32)
+        return np.zeros(()), np.ones(())
     if kind == "image":
         mean, deviation = _byte_moments(x) if x.dtype == np.uint8 else _moments(x, None)
     else:
         mean, deviation = _moments(x, 0)
-    scale = deviation.astype(np.float32)
-    return mean.astype(np.float32), np.where(scale > 0, scale, np.float32(1))
+    return mean, deviation
 
 
 def _byte_moments(x: np.ndarray | Rows) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnrun.data._check import check
 from nnrun.data._moments import moments
+from nnrun.data._rounding import check_distinct, rounded
 from nnrun.data._rows import StoredRows
 from nnrun.errors import DataError
 from nnrun.types import Dataset, Examples, Source
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["prepare"]
 
+_FLOAT32 = np.dtype(np.float32)
 _CHUNK = 1 << 23  # bytes of inputs in memory at a time
 
 
@@ -34,6 +36,7 @@ def prepare(
     split_seed: int,
     examples: int | None = None,
     room: float = math.inf,
+    precision: np.dtype = _FLOAT32,
 ) -> Dataset:
     """`source` split in three, with the statistics for standardisation and a digest of the content.
 
@@ -41,6 +44,7 @@ def prepare(
     test        (0, 1) likewise for testing; not used where the source has a test part of its own
     split_seed  0 ... 2**64 - 1; the test part depends on it and on `test` only, not on `validation`
     examples    train on this many of the training part only, chosen by split_seed; None: on all of them
+    precision   of the run: what float64 inputs and targets are rounded to
     room        bytes: inputs that need more stay where the source has them and are read row by row
 
     Labels are split class by class (each part has its share of every class, to within one example), and
@@ -50,19 +54,56 @@ def prepare(
     split = _split(check(source, "data"), validation, test, split_seed, examples)
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
     parts = [_select(part, rows, needed > room) for part, rows in split]
-    train, val, own_test = parts
-    shift, scale = moments(train.x, source.standardize)
-    target_shift, target_scale = (0.0, 1.0) if source.classes else map(float, moments(train.y, "image"))
-    return Dataset(
-        train=train,
-        val=val,
-        test=own_test,
-        shift=shift,
-        scale=scale,
-        target_shift=target_shift,
-        target_scale=target_scale,
+    shift, scale = moments(parts[0].x, source.standardize)
+    digest, offset = _digest(parts), np.zeros_like(shift)
+    if source.train.x.dtype == np.float64:
+        shift, offset = offset, shift
+        parts = [_around(offset, part, *chosen, precision) for part, chosen in zip(parts, split, strict=True)]
+    dataset = Dataset(
+        *parts,
+        shift=shift.astype(np.float32),
+        scale=_positive(scale.astype(np.float32)),
+        target_shift=0.0,
+        target_scale=1.0,
+        offset=offset,
+        targets={},
         classes=source.classes,
-        digest=_digest(parts),
+        digest=digest,
+    )
+    return dataset if source.classes else _with_targets(dataset, precision)
+
+
+def _around(
+    offset: np.ndarray, part: Examples, source: Examples, rows: np.ndarray, precision: np.dtype
+) -> Examples:
+    """A part of the data with its inputs around an offset, rounded to the precision of the run."""
+    if isinstance(part.x, np.ndarray):
+        x = rounded(part.x, offset, precision)
+        check_distinct(part.x, x, "input")
+        return part._replace(x=x)
+    if not isinstance(source.x, np.ndarray) or isinstance(source.x, np.memmap):
+        raise DataError("data: inputs of type float64 cannot be streamed from a file; save them as float32")
+    return _select(Examples(rounded(source.x, offset, precision), source.y), rows, streamed=True)
+
+
+def _positive(scale: np.ndarray) -> np.ndarray:
+    """What does not vary is divided by 1."""
+    return np.where(scale > 0, scale, np.float32(1))
+
+
+def _with_targets(dataset: Dataset, precision: np.dtype) -> Dataset:
+    """The targets standardised by those of the training part, and as they are in the source."""
+    parts = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
+    targets = {name: part.y.astype(np.float64) for name, part in parts.items()}
+    mean, deviation = (float(value) for value in moments(targets["train"], "image"))
+    scale = deviation if deviation > 0 else 1.0
+    ready = {name: ((values - mean) / scale).astype(precision) for name, values in targets.items()}
+    check_distinct(targets["train"], ready["train"], "targets")
+    return dataset._replace(
+        **{name: part._replace(y=ready[name]) for name, part in parts.items()},
+        target_shift=mean,
+        target_scale=scale,
+        targets=targets,
     )
 
 

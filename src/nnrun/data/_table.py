@@ -10,6 +10,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from nnrun.data._cells import is_missing, odd_number
 from nnrun.data._files import open_file
 from nnrun.errors import DataError, one_line
 
@@ -35,19 +36,30 @@ class Column(NamedTuple):
         raise DataError(f"{place}: column '{one_line(self.name, 40)}': '{shown}' {problem}")
 
     def numbers(self) -> np.ndarray:
-        """(n,) float32, or DataError at the first cell that is not a finite number."""
+        """(n,) float64, or DataError at the first cell that is not a finite number."""
         values = [number(cell) for cell in self.cells]
         for row, value in enumerate(values):
             if value is None:
-                self.refuse(row, "is not a number; correct it, or list the column under data.categorical")
+                self.refuse_number(row)
             if not abs(value) <= _FLOAT32_MAX:
                 self.refuse(row, "is not a finite float32 number; correct or remove the row")
-        return np.array(values, np.float32)
+        return np.array(values, np.float64)
 
-    def check_filled(self) -> None:
-        """Raise DataError at the first empty cell."""
-        if "" in self.cells:
-            self.refuse(self.cells.index(""), "is empty; fill it in or remove the row")
+    def refuse_number(self, row: int) -> NoReturn:
+        """Raise DataError for a cell that should be a number, naming what it looks like."""
+        cell = self.cells[row]
+        if is_missing(cell):
+            self.refuse(row, "is a missing value; fill it in or remove the row")
+        remark = odd_number(cell) or "is not a number; correct it, or list the column under data.categorical"
+        self.refuse(row, remark)
+
+    def check_filled(self, remedy: str = "") -> None:
+        """Raise DataError at the first cell that is empty or says that its value is missing."""
+        for row, cell in enumerate(self.cells):
+            if not cell:
+                self.refuse(row, "is empty; fill it in or remove the row")
+            if is_missing(cell):
+                self.refuse(row, f"looks like a missing value; fill it in or remove the row{remedy}")
 
 
 class Table(NamedTuple):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Literal
 
 import numpy as np
 
+from nnrun.data._cells import odd_number
 from nnrun.data._check import check
 from nnrun.data._table import Column, Table, number, read_table
 from nnrun.errors import DataError, one_line
@@ -16,6 +19,8 @@ __all__ = ["csv", "csv_inputs"]
 
 _MANY = 20  # distinct whole numbers in a target: up to so many are taken for classes
 _MAX_CATEGORIES = 1000
+_AS_CLASS = ", or write data.task: classification if it is the name of a class"
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 def csv(
@@ -27,6 +32,7 @@ def csv(
     delimiter: Literal[",", ";", "\t", "|", " "] = ",",
     test_path: FilePath | None = None,
     standardize: Standardize = "feature",
+    classifies: bool | None = None,
 ) -> Source:
     """A table in a CSV file with a header: any columns as inputs, one as the target.
 
@@ -34,17 +40,21 @@ def csv(
     target       the column to predict
     features     the columns to predict it from; default: all others
     categorical  features that are names, not numbers: one input of 0 or 1 for each name, names sorted
-    task         "auto": a target of numbers, with fractions or more than 20 different ones, is regression
+    task         "auto": as the loss of the spec says, if it was written; else a target of numbers, with fractions or
+                 more than 20 different ones, is regression.  "classification" takes every cell as a name
     delimiter    what separates the cells of a row
     test_path    a table with the test part and the same columns; default: a test part is cut from `path`
     standardize  "feature": each input its own mean and deviation
 
+    Cells that are empty or say NA, null, ?, missing and the like are refused.
     Class names are sorted, as numbers if they all are.  Raises DataError naming FILE:ROW:COLUMN.
     """
     table = read_table(path, delimiter)
     names = _features(table, target, features, categorical or [])
     goal = table.column(target, "target")
-    regression = task == "regression" or (task == "auto" and _is_regression(goal))
+    regression = task == "regression" or (task == "auto" and _is_regression(goal, classifies))
+    if task == "auto" and not regression:
+        _refuse_odd(goal)
     classes = () if regression else _classes(goal)
     groups = {name: _categories(table.columns[name]) for name in categorical or []}
 
@@ -68,7 +78,7 @@ def csv_inputs(
     categorical: list[str] | None,
     delimiter: str,
 ) -> np.ndarray:
-    """(n, inputs) float32: the features of a table as those of the table `trained`, whose options these are.
+    """(n, inputs) float64: the features of a table as those of the table `trained`, whose options these are.
 
     The target may be missing.  Raises DataError naming FILE:ROW:COLUMN.
     """
@@ -105,9 +115,14 @@ def _features(table: Table, target: str, features: list[str] | None, categorical
     return names
 
 
-def _is_regression(goal: Column) -> bool:
-    """Whether the target's values are quantities rather than names of classes."""
-    goal.check_filled()
+def _is_regression(goal: Column, classifies: bool | None) -> bool:
+    """Whether the target's values are quantities rather than names of classes.
+
+    classifies   what the loss of the spec says, where it was written
+    """
+    goal.check_filled(_AS_CLASS)
+    if classifies is not None:
+        return not classifies
     values = [number(cell) for cell in goal.cells]
     distinct = len(set(goal.cells))
     if None in values:
@@ -115,26 +130,41 @@ def _is_regression(goal: Column) -> bool:
         if (
             numeric and distinct > _MANY
         ):  # hundreds of classes, most of them numbers: more likely a typing error
-            goal.refuse(values.index(None), "is not a number; correct it, or set data.task: classification")
+            goal.refuse_number(values.index(None))
         return False
     whole = goal.numbers() == np.floor(goal.numbers())
     return not whole.all() or distinct > _MANY
 
 
+def _refuse_odd(goal: Column) -> None:
+    """Refuses a target of which a cell is a number or a date that only people can read: it would be a class."""
+    for row, cell in enumerate(goal.cells):
+        if number(cell) is None and (remark := odd_number(cell)):
+            goal.refuse(row, f"{remark}{_AS_CLASS}")
+
+
 def _labels(goal: Column) -> list[str]:
     """The class of each row; numbers written differently (1, 1.0, 01) are one class."""
-    goal.check_filled()
+    if "" in goal.cells:
+        goal.check_filled()
     values = [value for value in map(number, goal.cells) if value is not None]
     if len(values) < len(goal.cells):
         return list(goal.cells)
     goal.numbers()  # NaN and infinity are not classes
-    return [str(int(value)) if value.is_integer() else repr(value) for value in values]
+    return [_canonical(cell, value) for cell, value in zip(goal.cells, values, strict=True)]
+
+
+def _canonical(cell: str, value: float) -> str:
+    """One way to write a number; of whole numbers every digit counts, however many there are."""
+    if _WHOLE.fullmatch(cell):
+        return str(int(cell))
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _classes(goal: Column) -> tuple[str, ...]:
     names = set(_labels(goal))
     if all(number(name) is not None for name in names):
-        return tuple(sorted(names, key=float))
+        return tuple(sorted(names, key=Decimal))
     return tuple(sorted(names))
 
 
@@ -150,9 +180,9 @@ def _categories(column: Column) -> tuple[str, ...]:
 
 
 def _one_hot(column: Column, categories: tuple[str, ...]) -> np.ndarray:
-    """(n, k) float32: 1 at the column's category."""
+    """(n, k) float64: 1 at the column's category."""
     codes = _codes(list(column.cells), categories, column)
-    return np.eye(len(categories), dtype=np.float32)[codes]
+    return np.eye(len(categories))[codes]
 
 
 def _codes(names: list[str], known: tuple[str, ...], column: Column) -> np.ndarray:

@@ -30,7 +30,8 @@ def npz(
     y            name of the targets, (n,): integers 0 ... k - 1, each of them present, or floats
     standardize  "feature": each input its own mean and deviation; "image" is better for images
 
-    Inputs of type uint8 stay so, all others become float32.  Raises DataError naming file and array.
+    Inputs of type uint8 and float32 stay so, all others become float64 until they are standardised.
+    Raises DataError naming file and array.
     """
     train = _read(Path(path), x, y)
     labels = train.y.dtype == np.int32
@@ -38,7 +39,7 @@ def npz(
         tuple(map(str, range(_count(train.y, f"{one_line(path)}: array '{one_line(y)}'")))) if labels else ()
     )
     test = None if test_path is None else _read(Path(test_path), x, y)
-    if test is not None and test.y.dtype != train.y.dtype:
+    if test is not None and test.y.dtype.kind != train.y.dtype.kind:
         raise DataError(
             f"{one_line(test_path)}: array '{one_line(y)}': read as {test.y.dtype}, in {one_line(path)} as "
             f"{train.y.dtype}; save both as integers (labels) or both as floats (regression)"
@@ -53,18 +54,19 @@ def _read(path: Path, x: str, y: str) -> Examples:
     if inputs.dtype == np.uint8:
         inputs = np.ascontiguousarray(inputs)
     else:
-        inputs = _float32(inputs, f"{one_line(path)}: array '{one_line(x)}'")
+        inputs = _floats(inputs, f"{one_line(path)}: array '{one_line(x)}'")
     place = f"{one_line(path)}: array '{one_line(y)}'"
     if targets.ndim == 2 and targets.shape[1] == 1:  # a column, as many tools write it
         targets = targets[:, 0]
-    return Examples(inputs, _float32(targets, place) if targets.dtype.kind == "f" else _int32(targets, place))
+    return Examples(inputs, _floats(targets, place) if targets.dtype.kind == "f" else _int32(targets, place))
 
 
-def _float32(values: np.ndarray, place: str) -> np.ndarray:
-    """`values` in float32, if all of them are finite there."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        converted = np.ascontiguousarray(values, dtype=np.float32)
-    bad = ~np.isfinite(converted)
+def _floats(values: np.ndarray, place: str) -> np.ndarray:
+    """`values` in float32 if they are that or shorter, else in float64, if all of them are within float32's range."""
+    short = values.dtype.itemsize <= 2 or (values.dtype.kind == "f" and values.dtype.itemsize == 4)
+    converted = np.ascontiguousarray(values, dtype=np.float32 if short else np.float64)
+    with np.errstate(invalid="ignore"):
+        bad = ~(np.abs(converted) <= np.finfo(np.float32).max)
     if bad.any():
         first = tuple(map(int, np.unravel_index(int(bad.argmax()), bad.shape)))
         raise DataError(

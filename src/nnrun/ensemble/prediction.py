@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.data._inputs import read_inputs
+from nnrun.data._rounding import rounded
 from nnrun.ensemble.models import Model
 from nnrun.ensemble.reading import Ensemble, is_ensemble, mean_for, read
 from nnrun.errors import RunError, SpecError, Warn, one_line
@@ -78,17 +79,21 @@ def predict(
             if not len(part.y):
                 raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
             return part.x
-        like = model.experiment.dataset.train.x
-        new_inputs = read_inputs(source, model.block, like.shape[1:], like.dtype)
+        data = model.experiment.dataset
+        new_inputs = read_inputs(source, model.block, data.train.x.shape[1:], data.train.x.dtype)
         names[:] = new_inputs.names
-        return new_inputs.x
+        if new_inputs.x.dtype == np.uint8:
+            return new_inputs.x
+        return rounded(new_inputs.x, data.offset, data.train.x.dtype)
 
     answer = mean_for(_ensemble(folder, average), which, inputs, warn, counting)
     data = answer.model.experiment.dataset
-    targets = None if split is None else getattr(data, split).y
+    targets = None if split is None else data.targets.get(split, getattr(data, split).y)
     if data.classes:
         return Prediction(data.classes, answer.average.probabilities(answer.mean), names, targets)
-    return Prediction((), answer.mean[:, 0] * data.target_scale + data.target_shift, names, targets)
+    return Prediction(
+        (), answer.mean[:, 0].astype(np.float64) * data.target_scale + data.target_shift, names, targets
+    )
 
 
 def _ensemble(folder: Path, average: str | None) -> Ensemble:

@@ -15,7 +15,8 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
     training     y = scale · (x − μ) / √(σ² + eps) + bias, μ and σ² of this batch (σ² divided by n);
                  stats ← momentum · stats + (1 − momentum) · (μ, σ²)
     evaluation   the same with the stored statistics
-    Examples of weight 0 (padding of a short batch) do not enter μ and σ²; a batch of padding leaves stats.
+    Examples of weight 0 (padding of a short batch) do not enter μ and σ².  A batch with one value a channel, such as
+    a last batch of one example behind a dense layer, has no variance: it takes the stored statistics and leaves them.
 
     momentum   share of the stored statistics that a step keeps, in [0, 1)
     eps        keeps the division finite
@@ -39,13 +40,18 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
             mean, var = stats["mean"], stats["var"]
         else:
             w = weight.astype(x.dtype)
-            examples = w.sum()
-            count = jnp.maximum(examples, 1) * (x.size // (x.shape[0] * x.shape[-1]))
+            examples, each = w.sum(), x.size // (x.shape[0] * x.shape[-1])
+            if x.shape[0] * each == 1:
+                raise ValueError("batch norm over one value has no variance; use at least two examples")
+            count = jnp.maximum(examples, 1) * each
             mean = _weighted_sum(w, x) / count
             var = _weighted_sum(w, jnp.square(x - _wide(mean, x))) / count
             kept = lax.stop_gradient({"mean": mean, "var": var})
             seen = {name: momentum * stats[name] + (1 - momentum) * kept[name] for name in stats}
-            stats = {name: jnp.where(examples > 0, seen[name], stats[name]) for name in stats}
+            enough = examples * each > 1
+            stored = {name: array.astype(x.dtype) for name, array in stats.items()}
+            mean, var = jnp.where(enough, mean, stored["mean"]), jnp.where(enough, var, stored["var"])
+            stats = {name: jnp.where(enough, seen[name], stats[name]) for name in stats}
         factor = params["scale"] * lax.rsqrt(var + eps)
         return (x - _wide(mean, x)) * _wide(factor, x) + _wide(params["bias"], x), stats
 

@@ -8,12 +8,15 @@ from nnrun.types import Loss
 
 __all__ = ["squared_error"]
 
+_ROUNDING = 1e-6  # what sums of float32 squares leave of a variance of 0
+
 
 def squared_error(target_scale: float = 1.0) -> Loss:
     """Squared error, for regression: L = (z − y)² / 2.
 
     Targets y are standardised by the training part; `target_scale` is one such unit in units of the target.
-    Metrics: loss (standardised), rmse and mae in the units of the target, r2 = 1 − Σ(z − y)² / Σ(y − ȳ)².
+    Metrics: loss (standardised), rmse and mae in the units of the target, r2 = 1 − Σ(z − y)² / Σ(y − ȳ)²,
+    ȳ the mean of the part; nan where its targets are all equal.
     Shapes: outputs z (n, 1), targets y (n,) -> (n,).
     """
 
@@ -27,6 +30,10 @@ def squared_error(target_scale: float = 1.0) -> Loss:
 
     def metrics(mean):
         variance = mean["target_squared"] - mean["target"] ** 2
+        if (
+            variance <= _ROUNDING * mean["target_squared"]
+        ):  # all targets of the part are equal: nothing to explain
+            variance = 0.0
         return {
             "loss": mean["loss"],
             "rmse": target_scale * math.sqrt(2 * mean["loss"]),

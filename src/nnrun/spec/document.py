@@ -55,6 +55,7 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
         message = f"got {schema.shown(value)}; write keys such as `model: {{name: mlp, hidden: [128]}}`"
         problems = problems or [Problem(Place(str(path), 1, 1), (), message)]
         return Document("", {}, {}, {}, places, problems, path.parent.absolute(), "")
+    problems += override.conflicts(overrides)
     for text in overrides:
         problems += override.apply(value, text, places, [*BLOCKS, *LISTS])
     return from_data(value, places, problems, path, data.decode("utf-8", "replace"))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from nnrun.spec import schema, yaml12
 from nnrun.spec.problem import Path, Place, Problem
 
-__all__ = ["apply", "put"]
+__all__ = ["apply", "conflicts", "put"]
 
 _KEY = re.compile(r"\w+(\.\w+){0,19}", re.ASCII)
+_COMMENT = re.compile(r"(?:^|\s)#")
 _WRITE = "write key.path=value, such as optimizer.learning_rate=3e-4"
 
 
@@ -27,10 +28,39 @@ def apply(value: dict, text: str, places: dict[Path, Place], blocks: Collection[
     if not equals or not _KEY.fullmatch(key):
         return [Problem(place, (), f"not an override; {_WRITE}")]
     tree = yaml12.parse(written, text, argument=True) if written.strip() else yaml12.Tree(None, {}, [])
+    if comment := _comment(written, tree.value):
+        return [Problem(place, tuple(key.split(".")), comment)]
     path, problem = put(value, key, tree.value, places, dict.fromkeys([(), *tree.places], place), blocks)
     if problem:
         return [Problem(place, path, problem)]
     return [Problem(place, path + problem.path, problem.message) for problem in tree.problems]
+
+
+def conflicts(overrides: Sequence[str]) -> list[Problem]:
+    """Arguments that set what an earlier one has set already, so that one of them would change nothing."""
+    problems: list[Problem] = []
+    keys: list[str] = []
+    for text in overrides:
+        key = text.partition("=")[0]
+        for earlier in keys:
+            if earlier == key:
+                problems.append(Problem(Place(text), (), f"{key} was given before; write it once"))
+            elif earlier.startswith(f"{key}."):
+                message = f"it replaces all of {key}, also {earlier} that was given before; write {key} first"
+                problems.append(Problem(Place(text), (), message))
+        keys.append(key)
+    return problems
+
+
+def _comment(written: str, value: Any) -> str | None:
+    """What is wrong with an argument that YAML would cut at a `#`."""
+    for match in _COMMENT.finditer(written):
+        before = written[: match.start()]
+        tree = yaml12.parse(before, "", argument=True) if before.strip() else yaml12.Tree(None, {}, [])
+        if not tree.problems and tree.value == value:
+            cut = schema.shown(written[match.start() :].strip(), 40)
+            return f"YAML takes {cut} for a comment; put the value in quotes: '\"{written.strip()}\"'"
+    return None
 
 
 def put(

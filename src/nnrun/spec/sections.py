@@ -55,7 +55,9 @@ class TrainSection(_Section):
         None, description="stop when validation stops improving"
     )
     accumulate: Annotated[int, Ge(1)] = Field(
-        1, description="compute the gradient of a batch in so many parts, one after another, to save memory"
+        1,
+        description="compute the gradient of a batch in this many parts, one after another, to save memory; batch "
+        "norm sees each part for itself, and noise is drawn for each",
     )
     precision: Literal["float32", "float64", "tf32"] = Field(
         "float32",

@@ -96,6 +96,7 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
         )
     if not value.keys() & {"base", "sweep"}:
         raise refusal([Problem(Place(str(path), 1, 1), (), f"this is no sweep file; {_SHAPE}")], places)
+    problems += override.conflicts(overrides)
     for text in (text for text in overrides if text.startswith("sweep.")):
         problems += override.apply(value, text, places, ["sweep"])
     problems += [

@@ -90,7 +90,7 @@ def _any_batch(experiment: Experiment) -> Batch:
 
 
 def normalise(experiment: Experiment, batch: Batch) -> tuple[Array, Array]:
-    """Inputs (x − shift) / scale and targets as the loss wants them, from the values as stored."""
+    """Inputs (x − shift) / scale and targets as the loss wants them."""
     data = experiment.dataset
     shift, scale = jnp.asarray(data.shift, float), jnp.asarray(data.scale, float)
     if shift.ndim:
@@ -98,7 +98,7 @@ def normalise(experiment: Experiment, batch: Batch) -> tuple[Array, Array]:
     x = (batch.x.astype(shift.dtype) - shift) / scale
     if jnp.issubdtype(batch.y.dtype, jnp.integer):
         return x, batch.y
-    return x, (batch.y.astype(shift.dtype) - data.target_shift) / data.target_scale
+    return x, batch.y.astype(shift.dtype)
 
 
 def _norms(is_logged: Array | bool, gradient: Tree, before: Tree, after: Tree) -> Log:

@@ -1,0 +1,63 @@
+"""What a cell of a table looks like that is not a plain number: missing, or a number written for people."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["is_missing", "odd_character", "odd_number"]
+
+# How programs write that there is no value; compared in lower case.  "none" is the name of too many categories.
+_MISSING = frozenset(["na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "nil", "missing", "?", "-", "--"])
+_GAPS = " '’\u00a0\u202f"
+_NUMBERS = (
+    (r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", "has commas between its thousands; write {plain}", ","),
+    (rf"[+-]?\d{{1,3}}([{_GAPS}]\d{{3}})+([.,]\d+)?", "has gaps between its thousands; write {plain}", _GAPS),
+    (r"[+-]?\d{1,3}(\.\d{3})+,\d+", "has points between its thousands and a decimal comma; write {plain}", "."),
+    (r"[+-]?\d*,\d+([eE][+-]?\d+)?", "has a decimal comma; write {plain}", ""),
+    (r"[+-]?\d+([.,]\d+)?\s*%", "is a percentage; write the number alone", ""),
+    (r"[€$£¥]\s*[+-]?[\d.,]+|[+-]?[\d.,]+\s*[€$£¥]", "has a currency sign; write the number alone", ""),
+    (r"\d{4}-\d{1,2}-\d{1,2}([ T][\d:.]+Z?)?", "is a date; write it as a number, such as days since the first", ""),
+    (r"\d{1,2}[./]\d{1,2}[./](\d{4}|\d{2})", "is a date; write it as a number, such as days since the first", ""),
+    (r"\d{1,2}:\d{2}(:\d{2})?", "is a time of day; write it as a number, such as minutes", ""),
+)  # fmt: skip
+_LOOKALIKE = {
+    "\u2212": "a minus sign of typesetters (U+2212); write -",
+    "\u2013": "an en dash (U+2013); write -",
+    "\u2014": "an em dash (U+2014); write -",
+    "\u00a0": "a space that does not break lines (U+00A0); write a space or nothing",
+    "\u202f": "a narrow space (U+202F); write nothing",
+    "\u201c": "a curly quote (U+201C); write nothing or \"",
+    "\u201d": "a curly quote (U+201D); write nothing or \"",
+    "\u2018": "a curly quote (U+2018); write nothing or '",
+    "\u2019": "a curly quote (U+2019); write nothing or '",
+}  # fmt: skip
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell says that there is no value: empty, NA, null, ? and the like."""
+    return not cell or cell.lower() in _MISSING
+
+
+def odd_number(cell: str) -> str | None:
+    """What is odd about a number or date that a program cannot read, with the remedy; None: it looks like neither."""
+    for pattern, remark, drop in _NUMBERS:
+        if re.fullmatch(pattern, cell):
+            plain = "".join(c for c in cell if c not in drop).replace(",", ".")
+            return remark.format(plain=plain)
+    character = odd_character(cell)
+    if character and any(c.isdecimal() for c in cell):
+        return f"contains {character}"
+    return None
+
+
+def odd_character(text: str) -> str | None:
+    """The first character that looks like another or cannot be seen, in words; None where there is none."""
+    for c in text:
+        if c in _LOOKALIKE:
+            return _LOOKALIKE[c]
+        if unicodedata.category(c) == "Cf":
+            return f"a character that cannot be seen (U+{ord(c):04X}); remove it"
+        if c.isdecimal() and not c.isascii():
+            return f"the digit {c} (U+{ord(c):04X}); write {unicodedata.decimal(c)}"
+    return None

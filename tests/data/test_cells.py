@@ -1,0 +1,109 @@
+"""Cells that are missing, or numbers that only people can read: refused with their place, never a class."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnrun.data._cells import is_missing, odd_character, odd_number
+from nnrun.data.csv import csv
+from nnrun.errors import DataError
+
+MISSING = ["NA", "na", "N/A", "#N/A", "<NA>", "NaN", "null", "NULL", "nil", "missing", "?", "-", "--", ""]
+ODD = {
+    "1,234": "1234", "1,234,567.5": "1234567.5", "-12,345": "-12345", "1 234": "1234", "1'234,5": "1234.5",
+    "1.234,56": "1234.56", "0,5": "0.5", "-3,25e-4": "-3.25e-4", "12%": "percentage", "12.5 %": "percentage",
+    "€5": "currency", "$1,200.50": "currency", "2024-01-31": "date", "31.01.2024": "date", "1/2/24": "date",
+    "2024-01-31T12:00:00": "date", "12:30": "time", "\u221217": "U+2212", "1\u00a0000": "1000",
+    "\uff11\uff12": "U+FF11", "1\u200b2": "U+200B",
+}  # fmt: skip
+
+
+def written(tmp_path, targets, header="a,y"):
+    file = tmp_path / "t.csv"
+    rows = (f'{i},"{y}"' for i, y in enumerate(targets))
+    file.write_text("\n".join([header, *rows]), encoding="utf-8")
+    return str(file)
+
+
+@pytest.mark.parametrize("cell", MISSING)
+def test_the_spellings_of_missing(cell):
+    assert is_missing(cell)
+
+
+@pytest.mark.parametrize("cell", ["none", "no", "0", "n", "nanna", "not available", "+"])
+def test_what_is_not_missing(cell):
+    assert not is_missing(cell)
+
+
+@pytest.mark.parametrize(("cell", "says"), ODD.items())
+def test_numbers_for_people_are_named_with_what_to_write(cell, says):
+    assert says in (odd_number(cell) or "")
+
+
+@pytest.mark.parametrize("cell", ["1", "1.5", "-1e-3", "abc", "a,b", "v1.2.3", "1-2", "well, no"])
+def test_other_cells_are_not_odd(cell):
+    assert odd_number(cell) is None
+
+
+def test_a_character_that_cannot_be_seen_is_named():
+    assert "U+FEFF" in (odd_character("a\ufeffb") or "")
+    assert odd_character("plain - text") is None
+
+
+@pytest.mark.parametrize("cell", MISSING)
+@pytest.mark.parametrize("others", [["0", "1"], ["1.5", "2.5", "7.25"], ["yes", "no"]])
+def test_a_missing_target_is_refused_with_its_place(cell, others, tmp_path):
+    targets = (others * 10)[:12]
+    targets[4] = cell
+    with pytest.raises(
+        DataError, match=r"t\.csv:6:2: column 'y': '.*' (is empty|looks like a missing value)"
+    ):
+        csv(written(tmp_path, targets), "y")
+
+
+@pytest.mark.parametrize("cell", [cell for cell in MISSING if cell and cell != "NaN"])
+def test_a_class_may_have_such_a_name_if_that_is_written(cell, tmp_path):
+    source = csv(written(tmp_path, ["0", "1", cell] * 4), "y", task="classification")
+    assert cell in source.classes
+    assert len(source.classes) == 3
+
+
+@pytest.mark.parametrize("cell", ODD)
+def test_targets_for_people_are_no_classes(cell, tmp_path):
+    with pytest.raises(DataError, match=r"t\.csv:2:2: column 'y'.*data\.task: classification"):
+        csv(written(tmp_path, [cell, "b", "b", cell]), "y")
+    assert len(csv(written(tmp_path, [cell, "b", "b", cell]), "y", task="classification").classes) == 2
+
+
+@pytest.mark.parametrize("cell", ["0,5", "12%", "NA", "2024-01-31", "1,234"])
+def test_a_feature_says_what_its_cell_looks_like(cell, tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text(f'a,y\n1,0\n"{cell}",1\n3,0\n4,1')
+    with pytest.raises(DataError) as caught:
+        csv(str(file), "y")
+    assert "t.csv:3:1: column 'a'" in str(caught.value)
+    assert "categorical" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cell", ["NA", "?", "null"])
+def test_a_missing_category_is_refused(cell, tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text(f"a,y\nred,0\n{cell},1\nblue,0\nred,1")
+    with pytest.raises(DataError, match=r"t\.csv:3:1: column 'a': .* looks like a missing value"):
+        csv(str(file), "y", categorical=["a"])
+
+
+def test_the_loss_settles_what_the_target_is(tmp_path):
+    counts = written(tmp_path, [0, 1, 2, 3] * 5)
+    assert csv(counts, "y").classes == ("0", "1", "2", "3")
+    assert csv(counts, "y", classifies=False).classes == ()
+    years = written(tmp_path, range(1990, 2020))
+    assert csv(years, "y").classes == ()
+    assert len(csv(years, "y", classifies=True).classes) == 30
+
+
+def test_class_ids_of_many_digits_stay_apart(tmp_path):
+    ids = [2**53, 2**53 + 1, 2**63 + 5, 2**53 - 1]
+    source = csv(written(tmp_path, ids * 3), "y", task="classification")
+    assert source.classes == tuple(map(str, sorted(ids)))
+    assert source.train.y.tolist() == [sorted(ids).index(i) for i in ids * 3]
