@@ -56,6 +56,8 @@ def test_a_run_is_saved_and_resumable(
 ) -> None:
     spec, folder = tmp_path / "spec.yaml", tmp_path / "run"
     spec.write_text(LONG)
+    if stage == "compiling":  # nothing is compiled yet
+        environment = {**environment, "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "programs")}
     child = start(spec, folder, environment)
     wait_until(lambda: STAGES[stage](folder), child)
     child.send_signal(signum)

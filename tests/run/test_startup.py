@@ -65,3 +65,20 @@ def test_one_entry_is_shown_in_full(warm, tmp_path) -> None:
     assert "  b1: Fraction = 0.9\n" in done.out
     assert "Kingma & Ba 2015" in done.out
     assert "did you mean adam?" in warm("list", "optimizer", "adm", folder=tmp_path).err
+
+
+def test_programs_are_kept_for_the_user_alone(warm, tmp_path) -> None:
+    """In the user's cache folder, and where one of them is damaged, it is compiled anew without a word."""
+    (tmp_path / "spec.yaml").write_text(
+        "data: iris\nmodel: {name: mlp, hidden: [8, 8]}\noptimizer: adam\ntrain: {duration: 3 steps}\n"
+    )
+    settings = {"JAX_COMPILATION_CACHE_DIR": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for name in ("first", "second"):
+        done = warm("train", "spec.yaml", "-q", "--run-dir", name, folder=tmp_path, **settings)
+        assert (done.code, done.err) == (0, "")
+        [place] = (tmp_path / "cache" / "nnrun").glob("programs-*")
+        assert place.stat().st_mode & 0o077 == 0
+        programs = list(place.iterdir())
+        assert programs
+        for program in programs:
+            program.write_bytes(b"damaged")
