@@ -7,13 +7,13 @@ on training data, as `nnrun evaluate` does it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import jax
 
 from nnrun.ensemble.member import Member, check_average, stored
 from nnrun.ensemble.models import Model, by_model, open_model
+from nnrun.ensemble.predict import Counting
 from nnrun.record import checkpoint
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.runner import session
@@ -25,7 +25,6 @@ from nnrun.types import State
 __all__ = ["averaged", "stored_averages"]
 
 _AVERAGED = ("params/", "stats/")
-Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 
 
 def averaged(model: Model, average: str) -> Callable[[Checkpoint, str], Checkpoint]:
@@ -38,18 +37,16 @@ def averaged(model: Model, average: str) -> Callable[[Checkpoint, str], Checkpoi
     alone = experiment._replace(averages=lambda knobs: {average: experiment.averages(knobs)[average]})
     train = experiment.dataset.train
     feed = make_feed(train) if jax.tree.leaves(like.stats) else Feed(train, None)  # which nothing will fetch
-    states: list[Callable[[State], dict[str, State]]] = []
+    programs: list[Callable[[State], dict[str, State]]] = []
 
     def of(content: Checkpoint, place: str) -> Checkpoint:
         check_average(content, average, place)
         arrays = {n: array for n, array in content.arrays.items() if n.split("/")[0] in State._fields}
         checkpoint.check_structure(arrays, flat.shapes(like), place)
-        states[:] = states or [compile_averages(alone, like, feed, None)]
-        arrays_of_state = flat.flatten(states[0](flat.unflatten(arrays, like))[average])
-        averaged_arrays = {
-            name: array for name, array in arrays_of_state.items() if name.startswith(_AVERAGED)
-        }
-        return content._replace(arrays={**content.arrays, **averaged_arrays})
+        programs[:] = programs or [compile_averages(alone, like, feed, None)]
+        fresh = flat.flatten(programs[0](flat.unflatten(arrays, like))[average])
+        fresh = {name: array for name, array in fresh.items() if name.startswith(_AVERAGED)}
+        return content._replace(arrays={**content.arrays, **fresh})
 
     return of
 
@@ -59,19 +56,21 @@ def stored_averages(members: Sequence[Member], folder: Path, counting: Counting)
 
     Raises RunError, Interrupted.
     """
-    those = [member for member in members if member.average]
-    if not those:
+    averages = [member for member in members if member.average]
+    if not averages:
         return list(members)
     result = [member for member in members if not member.average]
-    with counting("averages of runs", len(those)) as tick:
-        for group in by_model([member.folder for member in those]):
-            model = open_model(those[group[0]].folder, lambda _: None)  # what it says will be said once more
+    with counting("averages of runs", len(averages)) as tick:
+        for group in by_model([member.folder for member in averages]):
+            model = open_model(averages[group[0]].folder, lambda _: None)  # `predict` will warn
             with session.precision(model.precision):
-                for name in dict.fromkeys(str(those[i].average) for i in group):
+                for name in dict.fromkeys(str(averages[i].average) for i in group):
                     of = averaged(model, name)
                     for i in group:
-                        if those[i].average == name:
-                            content = of(those[i].load(), those[i].name)
-                            result.append(stored(those[i], content, folder / f"{i + 1:02d}"))
+                        member = averages[i]
+                        if member.average == name:
+                            result.append(
+                                stored(member, of(member.load(), member.name), folder / f"{i + 1:02d}")
+                            )
                             tick()
     return sorted(result, key=lambda member: member.sha256)

@@ -21,13 +21,13 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class Mixture:
-    """The running sum of some checkpoints, in float64: memory does not grow with their number."""
+    """The running sum of checkpoints, in float64: memory does not grow with their number."""
 
     def __init__(self) -> None:
         self.count, self._sums, self._first = 0, {}, {}
 
     def plus(self, arrays: Arrays) -> Mixture:
-        """The mixture with one more; this one stays what it is."""
+        """The mixture with one more; this one does not change."""
         larger = Mixture()
         larger.count, larger._first = self.count + 1, self._first or arrays
         averaged = (name for name in arrays if name.startswith(_AVERAGED) and arrays[name].dtype.kind == "f")
@@ -37,7 +37,7 @@ class Mixture:
         return larger
 
     def mean(self) -> dict[str, np.ndarray]:
-        """The arrays of the average; all that is no parameter is the first one's."""
+        """The arrays of the average; those that are no parameters are the first checkpoint's."""
         means = {
             name: (total / self.count).astype(self._first[name].dtype) for name, total in self._sums.items()
         }
@@ -75,7 +75,7 @@ def uniform(members: Iterable[Arrays]) -> dict[str, np.ndarray]:
 
 
 class Tried(NamedTuple):
-    """A member that asked to enter a greedy soup."""
+    """A member that was tried in a greedy soup."""
 
     member: int
     entered: bool
@@ -95,7 +95,7 @@ def greedy(
     load    the arrays of a member
     judge   arrays of an average, how many are in it -> value of the judging metric on validation, loss
     metric  the judging one
-    Returns the arrays of the soup, and who was tried.
+    Returns the arrays of the soup, and the members tried.
     """
     mixture, soup, best = Mixture(), {}, -np.inf
     tried: list[Tried] = []
