@@ -6,6 +6,7 @@ on training data, as `nnrun evaluate` does it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,24 +28,26 @@ __all__ = ["averaged", "stored_averages"]
 _AVERAGED = ("params/", "stats/")
 
 
-def averaged(model: Model, average: str) -> Callable[[Checkpoint, str], Checkpoint]:
-    """A function (checkpoint, place) -> the checkpoint with that average as its parameters, compiled.
+def averaged(model: Model) -> Callable[[Checkpoint, str, str], Checkpoint]:
+    """A function (checkpoint, average, place) -> the checkpoint with that average as its parameters.
 
-    To be used within the model's precision.  The function raises RunError naming `place` where the checkpoint has
-    no such average, or is of another model.
+    To be used within the model's precision; programs are compiled when they are first used.  The function raises
+    RunError naming `place` where the checkpoint has no such average, or is of another model.
     """
     experiment, like = model.experiment, model.like
-    alone = experiment._replace(averages=lambda knobs: {average: experiment.averages(knobs)[average]})
     train = experiment.dataset.train
     feed = make_feed(train) if jax.tree.leaves(like.stats) else Feed(train, None)  # which nothing will fetch
-    programs: list[Callable[[State], dict[str, State]]] = []
 
-    def of(content: Checkpoint, place: str) -> Checkpoint:
+    @functools.cache
+    def program(average: str) -> Callable[[State], dict[str, State]]:
+        alone = experiment._replace(averages=lambda knobs: {average: experiment.averages(knobs)[average]})
+        return compile_averages(alone, like, feed, None)
+
+    def of(content: Checkpoint, average: str, place: str) -> Checkpoint:
         check_average(content, average, place)
         arrays = {n: array for n, array in content.arrays.items() if n.split("/")[0] in State._fields}
         checkpoint.check_structure(arrays, flat.shapes(like), place)
-        programs[:] = programs or [compile_averages(alone, like, feed, None)]
-        fresh = flat.flatten(programs[0](flat.unflatten(arrays, like))[average])
+        fresh = flat.flatten(program(average)(flat.unflatten(arrays, like))[average])
         fresh = {name: array for name, array in fresh.items() if name.startswith(_AVERAGED)}
         return content._replace(arrays={**content.arrays, **fresh})
 
@@ -56,21 +59,18 @@ def stored_averages(members: Sequence[Member], folder: Path, counting: Counting)
 
     Raises RunError, Interrupted.
     """
-    averages = [member for member in members if member.average]
+    averages = [(member, member.average) for member in members if member.average]
     if not averages:
         return list(members)
     result = [member for member in members if not member.average]
     with counting("averages of runs", len(averages)) as tick:
-        for group in by_model([member.folder for member in averages]):
-            model = open_model(averages[group[0]].folder, lambda _: None)  # `predict` will warn
+        for group in by_model([member.folder for member, _ in averages]):
+            model = open_model(averages[group[0]][0].folder, lambda _: None)  # `predict` will warn
             with session.precision(model.precision):
-                for name in dict.fromkeys(str(averages[i].average) for i in group):
-                    of = averaged(model, name)
-                    for i in group:
-                        member = averages[i]
-                        if member.average == name:
-                            result.append(
-                                stored(member, of(member.load(), member.name), folder / f"{i + 1:02d}")
-                            )
-                            tick()
+                of = averaged(model)
+                for i in group:
+                    member, average = averages[i]
+                    content = of(member.load(), average, member.name)
+                    result.append(stored(member, content, folder / f"{i + 1:02d}"))
+                    tick()
     return sorted(result, key=lambda member: member.sha256)

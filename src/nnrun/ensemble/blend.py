@@ -1,4 +1,4 @@
-"""The average itself: of the members' predictions, or the predictions of an average of their parameters."""
+"""The average itself, and how it is made of the members' predictions."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.ensemble.average import Combiner, softmax
-from nnrun.ensemble.scores import Scored, single
+from nnrun.ensemble.scores import Scored
 from nnrun.ensemble.weights import mixture_weights, regression_weights
 
-__all__ = ["Blend", "blend_parameters", "blend_predictions"]
+__all__ = ["Blend", "blend_predictions"]
 
 
 class Blend(NamedTuple):
@@ -51,15 +51,3 @@ def _fitted(outputs: Sequence[np.ndarray], targets: np.ndarray, classifies: bool
         return regression_weights(np.stack([z[:, 0] for z in outputs]), targets).tolist()
     rows = np.arange(len(targets))
     return mixture_weights(np.stack([softmax(z)[rows, targets] for z in outputs])).tolist()
-
-
-def blend_parameters(
-    how: str, weights: Sequence[float], outputs: dict[str, np.ndarray], classifies: bool
-) -> Blend:
-    """The predictions of one model, an average of parameters, as those of an ensemble of one.
-
-    outputs   part of the data -> outputs of that model, (n, ...)
-    """
-    combiner = single(how, classifies)
-    means = {part: combiner.mean([z], [1.0]) if classifies else z for part, z in outputs.items()}
-    return Blend(combiner, list(weights), means)

@@ -10,7 +10,7 @@ from nnrun import signals
 from nnrun.ensemble.account import account
 from nnrun.ensemble.average import PARAMETERS, PREDICTIONS
 from nnrun.ensemble.averaged import stored_averages
-from nnrun.ensemble.blend import Blend, blend_parameters, blend_predictions
+from nnrun.ensemble.blend import blend_predictions
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.members import apart, check_choice, find
 from nnrun.ensemble.models import block_of
@@ -19,7 +19,7 @@ from nnrun.ensemble.predict import Counting, predict, store
 from nnrun.ensemble.scores import Scored, score
 from nnrun.ensemble.write import building, finite, publish, write_average, write_member, write_run
 from nnrun.errors import RunError, SpecError, Warn, one_line
-from nnrun.report.ensemble.account import Account, Extras
+from nnrun.report.ensemble.account import Account
 from nnrun.runner import session
 from nnrun.runner.evaluation import check_split
 from nnrun.storage import fsio
@@ -95,37 +95,29 @@ def _build(
         scored = score(predicted, how)
         averager = make_averager(scored, members, tick)
         if how in PARAMETERS:
-            blend, extras = _average(folder, averager, request)
+            arrays, tried = averager.soup(how)
+            write_average(folder, members, arrays)
+            blend = averager.blend(how, arrays, tried)
         else:
-            blend, extras = blend_predictions(how, scored), Extras()
-        if request.barrier:
-            extras["barrier"] = averager.line(split)
+            blend, tried = blend_predictions(how, scored), []
+            _copy(folder, members, scored, tick)
         for part in predicted.parts:
             store(place / f"ensemble_{part}.npy", blend.predictions(part))
         result = account(how, split, members, scored, blend, tick)
-        result.update(extras)
+        if tried:
+            result["soup"] = [
+                {"name": members[step.member].name, "entered": step.entered, scored.by: step.value}
+                for step in tried
+            ]
+        elif how in PARAMETERS:
+            result["curve"] = averager.curve(split)
+        if request.barrier:
+            result["barrier"] = averager.line(split)
         if how in PARAMETERS:
             _warn_of_basins(averager, request, warn)
-        else:
-            _copy(folder, members, scored, tick)
     result = finite(result)
     write_run(folder, members, how, result)
     return result
-
-
-def _average(folder: Path, averager: ParameterAverager, request: Request) -> tuple[Blend, Extras]:
-    """Writes the average of the members' parameters; returns what it predicts, and its part of the account."""
-    members, scored = averager.members, averager.scored
-    arrays, tried = averager.soup(request.how)
-    write_average(folder, members, arrays)
-    entered = [step.member for step in tried if step.entered] or range(len(members))
-    weights = [1 / len(entered) if i in entered else 0.0 for i in range(len(members))]
-    outputs = {part: averager.outputs(arrays, part) for part in scored.predicted.parts}
-    steps = [
-        {"name": members[step.member].name, "entered": step.entered, scored.by: step.value} for step in tried
-    ]
-    blend = blend_parameters(request.how, weights, outputs, scored.model.classifies)
-    return blend, Extras(soup=steps) if tried else Extras(curve=averager.curve(request.split))
 
 
 def _copy(folder: Path, members: Sequence[Member], scored: Scored, tick: Callable[[], None]) -> None:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from nnrun.ensemble.blend import Blend
 from nnrun.ensemble.line import POINTS, along, barrier
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.models import block_of, state_of
-from nnrun.ensemble.scores import Scored
+from nnrun.ensemble.scores import Scored, single
 from nnrun.ensemble.soup import Mixture, Tried, alike, greedy, uniform
 from nnrun.errors import RunError, one_line
 from nnrun.record.checkpoint import Checkpoint
@@ -43,6 +44,17 @@ class ParameterAverager(NamedTuple):
         """Predictions (n, ...) for a part of the data."""
         model = self.scored.model
         return model.outputs(_state(self.scored, arrays), model.part(part).x, self.tick)
+
+    def blend(self, how: str, arrays: Arrays, tried: Sequence[Tried]) -> Blend:
+        """The predictions of an average of parameters, as those of an ensemble of one."""
+        classifies, count = self.scored.model.classifies, len(self.members)
+        entered = [step.member for step in tried if step.entered] or range(count)
+        weights = [1 / len(entered) if i in entered else 0.0 for i in range(count)]
+        combiner, means = single(how, classifies), {}
+        for part in self.scored.predicted.parts:
+            outputs = self.outputs(arrays, part)
+            means[part] = combiner.mean([outputs], [1.0]) if classifies else outputs
+        return Blend(combiner, weights, means)
 
     def metrics(self, arrays: Arrays, part: str) -> dict[str, float]:
         """Metrics on a part of the data, statistics as they are."""

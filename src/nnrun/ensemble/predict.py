@@ -14,33 +14,19 @@ from nnrun import signals
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.errors import RunError, SpecError, Warn, one_line
-from nnrun.record.checkpoint import Checkpoint
 from nnrun.rows import Rows
 from nnrun.runner import session
 from nnrun.storage import fsio
 from nnrun.training.outputs import BATCH
-from nnrun.types import Examples
+from nnrun.types import Examples, State
 
-__all__ = ["Counting", "Inputs", "Predicted", "Source", "predict", "predict_each", "store"]
+__all__ = ["Counting", "Inputs", "Predicted", "predict", "predict_each", "store"]
 
 # what is done, how many pieces it has -> a context that gives a function to call after each of them
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 # the model of a member, the member's position -> the inputs of each part that it predicts for, as stored
 Inputs = Callable[[Model, int], Mapping[str, "np.ndarray | Rows"]]
 _JUDGED = ("greedy", "weighted")  # averages that are fitted on validation data
-
-
-class Source(NamedTuple):
-    """Where the parameters of a member are.
-
-    folder   the run
-    name     how a message calls it
-    load     its checkpoint, given its model
-    """
-
-    folder: Path
-    name: str
-    load: Callable[[Model], Checkpoint]
 
 
 class Predicted(NamedTuple):
@@ -64,30 +50,33 @@ class Predicted(NamedTuple):
 
 
 def predict_each(
+    folders: Sequence[Path],
     groups: Sequence[Sequence[int]],
-    sources: Sequence[Source],
     inputs: Inputs,
+    load: Callable[[Model, int], State],
     give: Callable[[Model, int, str, np.ndarray], None],
     warn: Warn,
     counting: Counting,
 ) -> Model:
-    """Predicts with one member after another, in the order of the groups, whose members share a model.
+    """Predicts with the run in each folder, one after another.
 
-    give   gets each member's model, its position, a part's name and the outputs for it, within the model's precision
+    groups   their positions, in this order; those of a group share a model
+    load     a model, a position -> the parameters
+    give     gets model, position, name of a part and outputs for it, within the model's precision
     Returns the last model.  Raises RunError, Interrupted.
     """
     first = groups[0][0]
-    model = open_model(sources[first].folder, warn)
+    model = open_model(folders[first], warn)
     x_of_parts = inputs(model, first)
-    total = len(sources) * sum(-(-len(x) // BATCH) for x in x_of_parts.values())
+    total = len(folders) * sum(-(-len(x) // BATCH) for x in x_of_parts.values())
     with signals.deferred(), counting("predicting", total) as tick:
         for group in groups:
             if group is not groups[0]:
-                model = open_model(sources[group[0]].folder, warn)
+                model = open_model(folders[group[0]], warn)
                 x_of_parts = inputs(model, group[0])
             with session.precision(model.precision):
                 for i in group:
-                    state = state_of(model, sources[i].load(model), sources[i].name)
+                    state = load(model, i)
                     for part, x in x_of_parts.items():
                         give(model, i, part, model.outputs(state, x, tick))
     return model
@@ -104,7 +93,8 @@ def predict(
     empty, Interrupted.
     """
     # The model of the first member is needed afterwards, so its turn comes last: one model is held at a time.
-    groups = sorted(by_model([member.folder for member in members]), key=lambda group: 0 in group)
+    folders = [member.folder for member in members]
+    groups = sorted(by_model(folders), key=lambda group: 0 in group)
     epochs = [0.0] * len(members)
     parts: list[str] = []
     tasks: list[tuple[str, str]] = []  # of the first member of each group: its name and task
@@ -125,8 +115,10 @@ def predict(
             raise RunError(f"{name}: predicts NaN or infinity on the {part} part; name the others")
         store(folder / _name(index, part), outputs)
 
-    sources = [Source(member.folder, member.name, lambda _, of=member: of.load()) for member in members]
-    model = predict_each(groups, sources, inputs, give, warn, counting)
+    def load(model: Model, index: int) -> State:
+        return state_of(model, members[index].load(), members[index].name)
+
+    model = predict_each(folders, groups, inputs, load, give, warn, counting)
     for part in parts:
         store(folder / f"targets_{part}.npy", model.part(part).y)
     return Predicted(folder, len(members), model, epochs, parts)

@@ -13,17 +13,17 @@ from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
 from nnrun.ensemble.averaged import averaged
 from nnrun.ensemble.member import load
 from nnrun.ensemble.members import RECORD
-from nnrun.ensemble.models import Model, by_model, held_out
-from nnrun.ensemble.predict import Counting, Source, predict_each
+from nnrun.ensemble.models import Model, by_model, held_out, state_of
+from nnrun.ensemble.predict import Counting, predict_each
 from nnrun.ensemble.scores import Judge, make_judge, targets_of
 from nnrun.errors import RunError, Warn, one_line
 from nnrun.record import checkpoint, run
-from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.pack import ARRAYS
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.evaluation import check_split
 from nnrun.storage import fsio
+from nnrun.types import State
 
 __all__ = ["Ensemble", "MeanOutputs", "evaluate_ensemble", "is_ensemble", "mean_for", "read"]
 
@@ -112,18 +112,18 @@ def mean_for(
             total = share if summed == 0 else total + share
             summed += 1
 
-    def source(member: Path) -> Source:
-        return Source(member, one_line(member), lambda model: _load(member, which, ensemble.average, model))
+    def state(model: Model, index: int) -> State:
+        member, average = ensemble.members[index], ensemble.average
+        content, place = load(member, which), one_line(member)
+        return state_of(model, averaged(model)(content, average, place) if average else content, place)
 
-    sources = [source(member) for member in ensemble.members]
+    def parts(model: Model, index: int) -> dict[str, np.ndarray | Rows]:
+        del index
+        return {"": inputs(model)}
+
     groups = by_model(ensemble.members)
-    model = predict_each(groups, sources, lambda model, _: {"": inputs(model)}, give, warn, counting)
+    model = predict_each(ensemble.members, groups, parts, state, give, warn, counting)
     return MeanOutputs(model, combiner(model), total)
-
-
-def _load(member: Path, which: str, average: str | None, model: Model) -> Checkpoint:
-    content = load(member, which)
-    return averaged(model, average)(content, one_line(member)) if average else content
 
 
 def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting: Counting) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The run folder of an ensemble: built under another name, there as a whole or not at all.
+"""The run folder of an ensemble, which is built under another name, so that it is complete or not there.
 
     ensemble.json   how it averages; of each member its run, step, weight and the SHA-256 of its arrays
     account.json    what it gained

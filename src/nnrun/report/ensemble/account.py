@@ -9,7 +9,6 @@ __all__ = [
     "Barrier",
     "BestMember",
     "Calibration",
-    "Extras",
     "Gain",
     "Gains",
     "MemberEntry",
@@ -91,11 +90,3 @@ class Account(TypedDict):
     calibration: NotRequired[Calibration]
     soup: NotRequired[list[dict[str, Any]]]  # the members that a greedy soup tried, whether each entered
     barrier: NotRequired[Barrier]
-
-
-class Extras(TypedDict, total=False):
-    """The parts of an account that come with averages of parameters."""
-
-    curve: list[dict[str, Any]]
-    soup: list[dict[str, Any]]
-    barrier: Barrier
