@@ -56,9 +56,11 @@ def read(folder: Path) -> Ensemble:
         how, listed = record["average"], record["members"]
         weights = [float(entry["weight"]) for entry in listed]
         digests = [(entry["sha256"], int(entry["step"])) for entry in listed]
+        if how not in PREDICTIONS:
+            raise ValueError(how)
     except (KeyError, TypeError, ValueError):
         raise RunError(f"{one_line(place)}: damaged; make the ensemble again") from None
-    if how not in PREDICTIONS or len(members) != len(listed):
+    if len(members) != len(listed):
         raise RunError(
             f"{one_line(folder)}: holds {len(members)} of its {len(listed)} members; make the ensemble again"
         )
