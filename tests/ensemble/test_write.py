@@ -178,9 +178,7 @@ def test_the_folder_is_a_run(make_run, tmp_path):
     assert "<h1>Ensemble of 2: probabilities</h1>" in (place / "report.html").read_text()
 
 
-@pytest.mark.parametrize(
-    ("how", "kind"), [("parameters", "parameters"), ("greedy", "parameters"), ("vote", "predictions")]
-)
+@pytest.mark.parametrize(("how", "kind"), [("parameters", "parameters"), ("vote", "predictions")])
 def test_the_record_says_what_was_averaged(how: str, kind: str, make_run, tmp_path):
     folder = make_run("run", steps=(10, 20))
     members = [make_member(folder, load(folder, step), None) for step in ("10", "20")]
