@@ -4,8 +4,7 @@ Conventions
     Shapes are written behind arrays: x (n, h, w, c) is a batch of n images, channels last.
     An *update* is added to the parameters: params ← params + update.
     A shape without a batch axis is the shape of one example.
-    A `key` of None means no noise; a `weight` of None means stored batch-norm statistics.  These are two
-    facts: Monte-Carlo dropout wants noise with stored statistics.
+    A `key` of None means no noise; a `weight` of None means stored batch-norm statistics: two separate facts.
     Names of parameters are paths: params/hidden_1/kernel.
 """
 
@@ -32,7 +31,7 @@ class Layer(NamedTuple):
     init   (key, x_shape) -> params, stats, y_shape         shapes of one example, without the batch axis
     apply  (params, stats, x, key, weight) -> y, stats      x (n, *x_shape) -> y (n, *y_shape)
 
-    stats holds what is remembered but not trained (batch-norm statistics).
+    stats   what is remembered but not trained (batch-norm statistics)
     key     one key for this layer's noise at this step; None: no noise.
     weight  (n,) 1 for an example, 0 for padding of a short batch, in training; None: use stored statistics.
     """
@@ -92,7 +91,7 @@ class Method(NamedTuple):
     step  (objective, params, memory) -> params, memory, Evaluation
     exact whether it needs the same objective at every step: the full batch, without noise
 
-    init may ask jax.eval_shape(objective, params) what an evaluation looks like, but must not use its values.
+    init may ask jax.eval_shape(objective, params) what an evaluation looks like, not use its values.
     """
 
     init: Callable[..., Tree]

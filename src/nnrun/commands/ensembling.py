@@ -59,13 +59,13 @@ def ensemble(
     """Average predictions or parameters of runs, and say what it brought."""
     choose_device(device)
     from nnrun.ensemble import make
-    from nnrun.ensemble.work import Request
+    from nnrun.ensemble.make import Request
 
-    wish = Request(average, checkpoints, top, split, barrier)
-    make.check_wish(wish, output)
+    request = Request(average, checkpoints, top, split, barrier)
+    make.check_request(request, output)
 
     show = counting(quiet or as_json)
-    folder, account = make.make(members, wish, runs_root, output, console.warn, show)
+    folder, account = make.make(members, request, runs_root, output, console.warn, show)
     if as_json:
         return console.print_json({"run_dir": str(folder), **account})
     from nnrun.report.ensemble import tables

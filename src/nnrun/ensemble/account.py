@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from nnrun.ensemble.average import Combiner, log_softmax, softmax
+from nnrun.ensemble.average import PARAMETERS, log_softmax, name_of, softmax
+from nnrun.ensemble.blend import Blend
 from nnrun.ensemble.gains import Halves, gains
-from nnrun.ensemble.predict import Predicted
-from nnrun.ensemble.scores import Judge, targets_of
+from nnrun.ensemble.member import Member
+from nnrun.ensemble.scores import Scored
+from nnrun.report.ensemble.account import Account, BestMember, Calibration, MemberEntry, Metrics
 from nnrun.statistics.calibration import fit_temperature, reliability, scaled
 from nnrun.statistics.gain import spread, subsets
-from nnrun.statistics.metric import Metric
 
-__all__ = ["CALIBRATION", "Blend", "account", "best_first", "mean_of", "own_outputs", "scores_of"]
+__all__ = ["CALIBRATION", "account"]
 
 _PER_SIZE = 24  # subsets of each size, for the curve
 _HALVES = 100  # for the intervals
@@ -25,115 +26,78 @@ _WORK = 4e8  # numbers that subsets may add up, about; for large sets there are 
 CALIBRATION = "calibration_error"
 
 
-class Blend(NamedTuple):
-    """An average of members' predictions; one of parameters is a model of its own, with average None.
-
-    mean   part of the data -> what is averaged, (n, ...)
-    """
-
-    how: str
-    average: Combiner | None
-    weights: list[float]
-    mean: dict[str, np.ndarray]
-
-    def outputs(self, part: str) -> np.ndarray:
-        """What takes the place of the outputs of one model."""
-        mean = self.mean[part]
-        return (
-            own_outputs(self.how, mean, mean.shape[-1] > 1)
-            if self.average is None
-            else self.average.outputs(mean)
-        )
-
-
-def mean_of(predicted: Predicted, average: Combiner, weights: Sequence[float], part: str) -> np.ndarray:
-    """The weighted mean over members of what is averaged."""
-    return average.mean(predicted.all(part), weights)
-
-
-def own_outputs(how: str, outputs: np.ndarray, classifies: bool) -> np.ndarray:
-    """A member's outputs as those of an ensemble of one, so that the two have the same bits."""
-    alone = Combiner("logits" if how == "logits" else "probabilities", 1, classifies)
-    return alone.outputs(alone.mean([outputs], [1.0]))
-
-
-def scores_of(predicted: Predicted, how: str, judge: Judge, part: str) -> np.ndarray:
-    """The loss's terms of every member on every example, (members, terms, n)."""
-    targets = targets_of(predicted.model, predicted.examples(part).y)
-    classifies = predicted.model.classifies
-    return np.stack(
-        [judge.terms(own_outputs(how, outputs, classifies), targets) for outputs in predicted.all(part)]
-    )
-
-
-def best_first(metrics: Sequence[Mapping[str, float]], metric: Metric) -> list[int]:
-    """Positions of the members, the best by a metric first; the loss decides between equal ones."""
-    return sorted(
-        range(len(metrics)), key=lambda i: (-metric.sign * metrics[i][metric.name], metrics[i]["loss"], i)
-    )
-
-
 def account(
-    predicted: Predicted,
-    blend: Blend,
-    judge: Judge,
-    part: str,
-    order: Sequence[int] | None,
-    tick: Callable[[], None],
-) -> dict[str, Any]:
-    """The account of an ensemble on a part of the data, as JSON.
+    how: str, split: str, members: Sequence[Member], scored: Scored, blend: Blend, tick: Callable[[], None]
+) -> Account:
+    """The account of an ensemble on a part of the data.
 
-    order   positions of the members, the best on validation first; None: nothing was held out
-    tick    called now and then
+    how    one of the averages
+    tick   called now and then
     """
-    model = predicted.model
-    y = predicted.examples(part).y
-    targets = targets_of(model, y)
-    members = scores_of(predicted, blend.how, judge, part)
-    outputs = blend.outputs(part)
-    scores = np.concatenate([members, judge.terms(outputs, targets)[None]])
-    rows = [judge.metrics(means) for means in scores.mean(2)]
-    curve, halves = _subsets(predicted, blend, judge, part, tick)
-    result: dict[str, Any] = {
-        "examples": len(y),
-        "gain": gains(scores, judge, order, halves),
+    judge, model, order = scored.judge, scored.model, scored.order
+    terms = judge.terms(blend.outputs(split), scored.targets(split))
+    rows = [*map(dict, scored.metrics[split]), judge.metrics(terms.mean(1))]
+    curve, halves = ([], None) if how in PARAMETERS else _subsets(scored, blend, split, tick)
+    gained = gains(np.concatenate([scored.terms[split], terms[None]]), judge, order, halves)
+    result: Account = {
+        "average": name_of(how, model.classifies),
+        "split": split,
+        "rising": list(judge.loss.rising),
+        "members": [],
+        "mean": {},
+        "best": None,
+        "ensemble": rows[-1],
+        "examples": terms.shape[1],
+        "gain": gained,
         "curve": curve,
-        "diversity": _diversity(predicted, part),
+        "diversity": _diversity(scored, split),
     }
     if model.classifies:
-        for row, outputs_of_member in zip(rows, [*predicted.all(part), None], strict=True):
-            p = _probabilities(blend, part) if outputs_of_member is None else softmax(outputs_of_member)
-            row[CALIBRATION] = reliability(p, y).error
-        result["calibration"] = _calibration(predicted, blend, part)
-    result["metrics"] = {"members": rows[:-1], "ensemble": rows[-1]}
-    result["metrics"]["mean"] = {
-        name: math.fsum(r[name] for r in rows[:-1]) / (len(rows) - 1) for name in rows[0]
-    }
-    result["metrics"]["best"] = None if order is None else rows[order[0]]
+        labels = model.part(split).y
+        predictions = [*map(softmax, scored.predicted.outputs(split)), blend.predictions(split)]
+        for row, p in zip(rows, predictions, strict=True):
+            row[CALIBRATION] = reliability(p, labels).error
+        result["calibration"] = _calibration(scored, blend, split)
+    result["members"] = _entries(members, scored, blend, rows[:-1])
+    result["mean"] = {name: math.fsum(row[name] for row in rows[:-1]) / len(members) for name in rows[0]}
+    if order is not None:
+        result["best"] = BestMember(name=members[order[0]].name, by=scored.by, metrics=rows[order[0]])
     return result
 
 
-def _probabilities(blend: Blend, part: str) -> np.ndarray:
-    if blend.average is None:
-        return softmax(blend.mean[part])
-    return blend.average.probabilities(blend.mean[part])
+def _entries(
+    members: Sequence[Member], scored: Scored, blend: Blend, rows: Sequence[Metrics]
+) -> list[MemberEntry]:
+    return [
+        {
+            "name": member.name,
+            "run": str(member.folder.absolute()),
+            "step": member.step,
+            "parameters": member.average or "trained",
+            "sha256": member.sha256,
+            "weight": blend.weights[i],
+            "epochs": scored.predicted.epochs[i],
+            "metrics": rows[i],
+            "validation": scored.metrics["val"][i] if "val" in scored.metrics else None,
+        }
+        for i, member in enumerate(members)
+    ]
 
 
 def _subsets(
-    predicted: Predicted, blend: Blend, judge: Judge, part: str, tick: Callable[[], None]
+    scored: Scored, blend: Blend, part: str, tick: Callable[[], None]
 ) -> tuple[list[dict[str, Any]], Halves | None]:
     """The curve of metrics against the number of members, and the ensembles of halves."""
-    if blend.average is None:
-        return [], None
-    targets = targets_of(predicted.model, predicted.examples(part).y)
-    members, half = predicted.members, predicted.members // 2
+    judge, targets = scored.judge, scored.targets(part)
+    members, half = len(blend.weights), len(blend.weights) // 2
     room = _WORK / (len(targets) * judge.width * (members + 4))
     per_size = int(np.clip(room, 3, _PER_SIZE))
     sizes = {size: subsets(members, size, per_size) for size in range(1, members + 1)}
     if members >= _FEWEST:
         sizes[half] = subsets(members, half, per_size * _HALVES // _PER_SIZE)
     chosen = [subset for subsets_of_size in sizes.values() for subset in subsets_of_size]
-    means = judge.of_subsets(blend.average, predicted.all(part), blend.weights, chosen, targets, tick)
+    outputs = scored.predicted.outputs(part)
+    means = judge.of_subsets(blend.combiner, outputs, blend.weights, chosen, targets, tick)
     curve, start, halves = [], 0, None
     for size, subsets_of_size in sizes.items():
         means_of_size = means[start : start + len(subsets_of_size)]
@@ -153,29 +117,26 @@ def _band(table: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
     return bands
 
 
-def _diversity(predicted: Predicted, part: str) -> dict[str, float] | None:
+def _diversity(scored: Scored, part: str) -> dict[str, float] | None:
     """How much members differ: mean over pairs of members; None for one member.
 
     disagreement        the share of examples to which two give different labels; of numbers, their mean distance
     error_correlation   of being wrong (0 or 1) on an example; of numbers, of the errors
     """
-    if predicted.members < 2:
+    outputs, model = scored.predicted.outputs(part), scored.model
+    if len(outputs) < 2:
         return None
-    y, model = predicted.examples(part).y, predicted.model
     if model.classifies:
-        predictions = np.stack([outputs.argmax(1).astype(np.int32) for outputs in predicted.all(part)])
-        errors = (predictions != y).astype(np.float64)
+        predictions = np.stack([z.argmax(1).astype(np.int32) for z in outputs])
+        errors = (predictions != model.part(part).y).astype(np.float64)
     else:
-        predictions = np.stack([np.asarray(outputs[:, 0], np.float64) for outputs in predicted.all(part)])
-        errors = predictions - targets_of(model, y)
+        predictions = np.stack([np.asarray(z[:, 0], np.float64) for z in outputs])
+        errors = predictions - scored.targets(part)
+    distance, unit = (
+        (np.not_equal, 1.0) if model.classifies else (_distance, model.experiment.dataset.target_scale)
+    )
     pairs = [(i, j) for i in range(len(predictions)) for j in range(i)]
-    apart = [
-        np.mean(predictions[i] != predictions[j])
-        if model.classifies
-        else np.mean(np.abs(predictions[i] - predictions[j]))
-        for i, j in pairs
-    ]
-    unit = 1.0 if model.classifies else model.experiment.dataset.target_scale
+    apart = [np.mean(distance(predictions[i], predictions[j])) for i, j in pairs]
     centred = errors - errors.mean(1, keepdims=True)
     size = np.sqrt((centred**2).sum(1))
     alike = [float(centred[i] @ centred[j] / (size[i] * size[j])) for i, j in pairs if size[i] * size[j] > 0]
@@ -185,17 +146,18 @@ def _diversity(predicted: Predicted, part: str) -> dict[str, float] | None:
     }
 
 
-def _calibration(predicted: Predicted, blend: Blend, part: str) -> dict[str, Any]:
-    """Reliability on a part of the data, before and after temperature scaling fitted on validation data, if it can
-    be fitted.
-    """
-    y = predicted.examples(part).y
-    calibration: dict[str, Any] = {"before": reliability(_probabilities(blend, part), y)._asdict()}
+def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.abs(a - b)
+
+
+def _calibration(scored: Scored, blend: Blend, part: str) -> Calibration:
+    """Reliability, before and after temperature scaling where it can be fitted on validation data."""
+    labels = scored.model.part(part).y
+    calibration: Calibration = {"before": reliability(blend.predictions(part), labels)._asdict()}
     if "val" in blend.mean:
-        held = predicted.examples("val").y
-        temperature = fit_temperature(log_softmax(blend.outputs("val")), held)
+        temperature = fit_temperature(log_softmax(blend.outputs("val")), scored.model.part("val").y)
         calibration["temperature"] = temperature
         if temperature is not None:
-            after = reliability(scaled(log_softmax(blend.outputs(part)), temperature), y)
-            calibration["after"] = after._asdict()
+            after = scaled(log_softmax(blend.outputs(part)), temperature)
+            calibration["after"] = reliability(after, labels)._asdict()
     return calibration

@@ -21,7 +21,7 @@ PARAMETERS = ("parameters", "greedy")
 
 
 def name_of(how: str, classifies: bool) -> str:
-    """What an average is called: numbers have no probabilities or logits, but a mean."""
+    """The name of an average in reports: that of numbers by `probabilities` or `logits` is their mean."""
     return "mean" if how in ("probabilities", "logits") and not classifies else how
 
 
@@ -38,13 +38,13 @@ def softmax(outputs: np.ndarray) -> np.ndarray:
 
 
 class Combiner:
-    """A way to average the predictions of so many members.
+    """A way to average the predictions of this many members.
 
     how         one of PREDICTIONS
     members     how many there are
     classifies  whether outputs z (n, classes) are of labels, or z (n, 1) of a number
 
-    `mean` is what is averaged, over members; the other methods say what it predicts.
+    `mean` averages what the members give; `probabilities` and `outputs` read the result.
     """
 
     def __init__(self, how: str, members: int, classifies: bool) -> None:
@@ -55,7 +55,7 @@ class Combiner:
     def values(self, outputs: np.ndarray) -> np.ndarray:
         """What one member gives, (..., classes) float64.
 
-        A vote is v + p / (members + 1), over a constant that makes it sum to 1: all that the p add together is
+        A vote is v + p / (members + 1), over a constant that makes it sum to 1: the p of all members add up to
         less than one vote.
         """
         if not self.classifies or self.how == "logits":
@@ -73,12 +73,12 @@ class Combiner:
             share = weight * self.values(member_outputs)
             total = share if total is None else total + share
         if total is None:
-            raise ValueError("an average of nothing")
+            raise ValueError("an average of no members")
         return total
 
     def probabilities(self, mean: np.ndarray) -> np.ndarray:
-        """Of the classes, (..., classes)."""
-        return softmax(mean) if self.how == "logits" else mean
+        """Of the classes, (..., classes); numbers are returned as they are."""
+        return softmax(mean) if self.how == "logits" and self.classifies else mean
 
     def outputs(self, mean: np.ndarray) -> np.ndarray:
         """What takes the place of the outputs of one model: logits, log-probabilities, or numbers."""

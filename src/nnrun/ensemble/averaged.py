@@ -6,14 +6,15 @@ on training data, as `nnrun evaluate` does it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import jax
 
 from nnrun.ensemble.member import Member, check_average, stored
 from nnrun.ensemble.models import Model, by_model, open_model
+from nnrun.ensemble.predict import Counting
 from nnrun.record import checkpoint
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.runner import session
@@ -25,31 +26,30 @@ from nnrun.types import State
 __all__ = ["averaged", "stored_averages"]
 
 _AVERAGED = ("params/", "stats/")
-Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 
 
-def averaged(model: Model, average: str) -> Callable[[Checkpoint, str], Checkpoint]:
-    """A function (checkpoint, place) -> the checkpoint with that average as its parameters, compiled.
+def averaged(model: Model) -> Callable[[Checkpoint, str, str], Checkpoint]:
+    """A function (checkpoint, average, place) -> the checkpoint with that average as its parameters.
 
-    To be used within the model's precision.  The function raises RunError naming `place` where the checkpoint has
-    no such average, or is of another model.
+    To be used within the model's precision; programs are compiled when they are first used.  The function raises
+    RunError naming `place` where the checkpoint has no such average, or is of another model.
     """
     experiment, like = model.experiment, model.like
-    alone = experiment._replace(averages=lambda knobs: {average: experiment.averages(knobs)[average]})
     train = experiment.dataset.train
     feed = make_feed(train) if jax.tree.leaves(like.stats) else Feed(train, None)  # which nothing will fetch
-    states: list[Callable[[State], dict[str, State]]] = []
 
-    def of(content: Checkpoint, place: str) -> Checkpoint:
+    @functools.cache
+    def program(average: str) -> Callable[[State], dict[str, State]]:
+        alone = experiment._replace(averages=lambda knobs: {average: experiment.averages(knobs)[average]})
+        return compile_averages(alone, like, feed, None)
+
+    def of(content: Checkpoint, average: str, place: str) -> Checkpoint:
         check_average(content, average, place)
         arrays = {n: array for n, array in content.arrays.items() if n.split("/")[0] in State._fields}
         checkpoint.check_structure(arrays, flat.shapes(like), place)
-        states[:] = states or [compile_averages(alone, like, feed, None)]
-        arrays_of_state = flat.flatten(states[0](flat.unflatten(arrays, like))[average])
-        averaged_arrays = {
-            name: array for name, array in arrays_of_state.items() if name.startswith(_AVERAGED)
-        }
-        return content._replace(arrays={**content.arrays, **averaged_arrays})
+        fresh = flat.flatten(program(average)(flat.unflatten(arrays, like))[average])
+        fresh = {name: array for name, array in fresh.items() if name.startswith(_AVERAGED)}
+        return content._replace(arrays={**content.arrays, **fresh})
 
     return of
 
@@ -59,19 +59,18 @@ def stored_averages(members: Sequence[Member], folder: Path, counting: Counting)
 
     Raises RunError, Interrupted.
     """
-    those = [member for member in members if member.average]
-    if not those:
+    averages = [(member, member.average) for member in members if member.average]
+    if not averages:
         return list(members)
     result = [member for member in members if not member.average]
-    with counting("averages of runs", len(those)) as tick:
-        for group in by_model([member.folder for member in those]):
-            model = open_model(those[group[0]].folder, lambda _: None)  # what it says will be said once more
+    with counting("averages of runs", len(averages)) as tick:
+        for group in by_model([member.folder for member, _ in averages]):
+            model = open_model(averages[group[0]][0].folder, lambda _: None)  # `predict` will warn
             with session.precision(model.precision):
-                for name in dict.fromkeys(str(those[i].average) for i in group):
-                    of = averaged(model, name)
-                    for i in group:
-                        if those[i].average == name:
-                            content = of(those[i].load(), those[i].name)
-                            result.append(stored(those[i], content, folder / f"{i + 1:02d}"))
-                            tick()
+                of = averaged(model)
+                for i in group:
+                    member, average = averages[i]
+                    content = of(member.load(), average, member.name)
+                    result.append(stored(member, content, folder / f"{i + 1:02d}"))
+                    tick()
     return sorted(result, key=lambda member: member.sha256)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nnrun.ensemble.scores import Judge
+from nnrun.report.ensemble.account import Gains
 from nnrun.statistics.gain import resampled, spread, together
 
 __all__ = ["Halves", "gains"]
@@ -27,45 +28,55 @@ class Halves(NamedTuple):
     means: np.ndarray
 
 
-def gains(
-    scores: np.ndarray, judge: Judge, order: Sequence[int] | None, halves: Halves | None
-) -> dict[str, Any]:
+def gains(scores: np.ndarray, judge: Judge, order: Sequence[int] | None, halves: Halves | None) -> Gains:
     """By how much the ensemble, the last of the predictors, is better than the mean and the best member.
 
     scores   (members and ensemble, terms, n)
+    order    the members, the best on validation first; None: nothing was held out, so none is the best
     Positive is better for every metric.  Intervals hold 95%: over examples, over members, and over both.
     """
-    means = judge.table(scores.mean(2))
-    drawn = judge.table(resampled(scores, _RESAMPLES))
-    members = len(scores) - 1
-    result: dict[str, Any] = {"over_mean": {}, "over_best": None if order is None else {}}
+    means, drawn = judge.table(scores.mean(2)), judge.table(resampled(scores, _RESAMPLES))
     table = judge.table(halves.means) if halves else {}
-    for name, values in means.items():
-        sign = judge.metric(name).sign
-        references = {"over_mean": None} if order is None else {"over_mean": None, "over_best": order[0]}
-        for kind, best in references.items():
+    gained = {}
+    for kind, best in {"over_mean": None, **({"over_best": order[0]} if order else {})}.items():
+        gained[kind] = {}
+        for name, values in means.items():
+            sign = judge.metric(name).sign
             by_example = sign * (drawn[name][:, -1] - _reference(drawn[name][:, :-1], best))
             value = float(sign * (values[-1] - _reference(values[:-1], best)))
             by_member = None
             if halves:
-                picked = [
-                    _reference(values[list(subset)], None if best is None else _best_of(subset, order or []))
-                    for subset in halves.chosen
-                ]
-                scale = math.sqrt(len(halves.chosen[0]) / (members - len(halves.chosen[0])))
-                below, above = spread(sign * (table[name] - np.array(picked)))
-                by_member = scale * below, scale * above
-            result[kind][name] = together(
-                value, {"examples": spread(by_example, value), "members": by_member}
-            )
-    return result
+                by_member = _over_halves(
+                    values[:-1], sign, table[name], halves, order if best is not None else None
+                )
+            intervals = {"examples": spread(by_example, value), "members": by_member}
+            gained[kind][name] = together(value, intervals)
+    return {"over_mean": gained["over_mean"], "over_best": gained.get("over_best")}
 
 
-def _reference(values: np.ndarray, best: int | None) -> Any:
+def _over_halves(
+    values: np.ndarray, sign: float, ensembles: np.ndarray, halves: Halves, order: Sequence[int] | None
+) -> tuple[float, float]:
+    """How far the gain reaches below and above over the choice of members.
+
+    values      of the members; ensembles: of the halves
+    order       where the reference is the best of each half; None: its mean
+    """
+    picked = [
+        _reference(values[list(subset)], None if order is None else _best_of(subset, order))
+        for subset in halves.chosen
+    ]
+    half = len(halves.chosen[0])
+    scale = math.sqrt(half / (len(values) - half))
+    below, above = spread(sign * (ensembles - np.array(picked)))
+    return scale * below, scale * above
+
+
+def _reference(values: np.ndarray, best: int | None) -> np.ndarray:
     """The mean over members (last axis), or one of them."""
     return values.mean(-1) if best is None else values[..., best]
 
 
 def _best_of(subset: Sequence[int], order: Sequence[int]) -> int:
-    """Which of some members is the best on validation, as a position among them."""
+    """The position within a subset of its member that is best on validation."""
     return list(subset).index(next(member for member in order if member in subset))

@@ -19,14 +19,11 @@ Arrays = Mapping[str, np.ndarray]
 
 def between(a: Arrays, b: Arrays, alpha: float) -> dict[str, np.ndarray]:
     """(1 − α)·a + α·b for parameters, summed in float64; the rest is a's."""
-    return {
-        name: ((1 - alpha) * array.astype(np.float64) + alpha * b[name].astype(np.float64)).astype(
-            array.dtype
-        )
-        if name.startswith("params/")
-        else array
-        for name, array in a.items()
-    }
+
+    def mixed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return ((1 - alpha) * x.astype(np.float64) + alpha * y.astype(np.float64)).astype(x.dtype)
+
+    return {name: mixed(x, b[name]) if name.startswith("params/") else x for name, x in a.items()}
 
 
 def along(

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import NamedTuple
 
 from nnrun import signals
-from nnrun.ensemble.account import Blend, account, best_first, scores_of
-from nnrun.ensemble.average import PARAMETERS, PREDICTIONS, softmax
+from nnrun.ensemble.account import account
+from nnrun.ensemble.average import PARAMETERS, PREDICTIONS
 from nnrun.ensemble.averaged import stored_averages
+from nnrun.ensemble.blend import blend_predictions
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.members import apart, check_choice, find
-from nnrun.ensemble.models import Model, block_of
-from nnrun.ensemble.parameters import check_alike
+from nnrun.ensemble.models import block_of
+from nnrun.ensemble.parameters import ParameterAverager, check_alike, independent, make_averager
 from nnrun.ensemble.predict import Counting, predict, store
-from nnrun.ensemble.scores import Judge, make_judge
-from nnrun.ensemble.work import Assembly, Request
-from nnrun.ensemble.write import building, finite, publish, write_member, write_run
+from nnrun.ensemble.scores import Scored, score
+from nnrun.ensemble.write import building, finite, publish, write_average, write_member, write_run
 from nnrun.errors import RunError, SpecError, Warn, one_line
-from nnrun.report.ensemble.page import page, pictures
+from nnrun.report.ensemble.account import Account
 from nnrun.runner import session
 from nnrun.runner.evaluation import check_split
 from nnrun.storage import fsio
 
-__all__ = ["HOW", "check_wish", "make"]
+__all__ = ["HOW", "Request", "check_request", "make"]
 
 HOW = (*PREDICTIONS, *PARAMETERS)
-_AVERAGES = ".averages"  # inside the folder that is built, while it is
+_AVERAGES = ".averages"  # inside the folder while it is built
+_MIDDLE = 3  # points of a line that show whether there is a barrier
 
 
-def check_wish(request: Request, target: Path | None) -> None:
+class Request(NamedTuple):
+    """What is asked for: the options of `nnrun ensemble`."""
+
+    how: str = "probabilities"
+    checkpoints: str = "best"
+    top: int | None = None
+    split: str = "test"
+    barrier: bool = False
+
+
+def check_request(request: Request, target: Path | None) -> None:
     """Raises SpecError or RunError for what is wrong before anything is read."""
     if request.how not in HOW:
         raise SpecError(f"--average: got {one_line(request.how, 40)!r}; write one of {', '.join(HOW)}")
@@ -48,7 +57,7 @@ def _is_empty(path: Path) -> bool:
 
 def make(
     texts: Sequence[str], request: Request, root: Path, target: Path | None, warn: Warn, counting: Counting
-) -> tuple[Path, dict[str, Any]]:
+) -> tuple[Path, Account]:
     """Makes the ensemble of these members; returns its run folder and its account.
 
     texts    runs, groups, sweeps, ensembles; behind each :STEP, :AVERAGE or both
@@ -56,7 +65,7 @@ def make(
     target   the exact folder of the ensemble; None: a new one in `root`
     Raises SpecError, RunError, DataError, MachineError, Interrupted; then nothing is left behind.
     """
-    check_wish(request, target)
+    check_request(request, target)
     with signals.deferred():
         members = find(texts, root, request.checkpoints, request.top, warn)
         if request.barrier and len(members) < 2:
@@ -76,8 +85,55 @@ def make(
         return path, result
 
 
+def _build(
+    folder: Path, members: Sequence[Member], request: Request, warn: Warn, counting: Counting
+) -> Account:
+    how, split, place = request.how, request.split, folder / "predictions"
+    fsio.make_folder(place)
+    predicted = predict(members, split, how, place, warn, counting)
+    with session.precision(predicted.model.precision), counting("averaging", None) as tick:
+        scored = score(predicted, how)
+        averager = make_averager(scored, members, tick)
+        if how in PARAMETERS:
+            arrays, tried = averager.soup(how)
+            write_average(folder, members, arrays)
+            blend = averager.blend(how, arrays, tried)
+        else:
+            blend, tried = blend_predictions(how, scored), []
+            _copy(folder, members, scored, tick)
+        for part in predicted.parts:
+            store(place / f"ensemble_{part}.npy", blend.predictions(part))
+        result = account(how, split, members, scored, blend, tick)
+        if tried:
+            result["soup"] = [
+                {"name": members[step.member].name, "entered": step.entered, scored.by: step.value}
+                for step in tried
+            ]
+        elif how in PARAMETERS:
+            result["curve"] = averager.curve(split)
+        if request.barrier:
+            result["barrier"] = averager.line(split)
+        if how in PARAMETERS:
+            _warn_of_basins(averager, request, warn)
+    result = finite(result)
+    write_run(folder, members, how, result)
+    return result
+
+
+def _copy(folder: Path, members: Sequence[Member], scored: Scored, tick: Callable[[], None]) -> None:
+    """Each member as a run folder of its own."""
+    for i, member in enumerate(members):
+        tick()
+        metrics = {
+            f"{part}/{name}": value
+            for part, rows in scored.metrics.items()
+            for name, value in rows[i].items()
+        }
+        write_member(folder / f"member_{i + 1:02d}", member, scored.predicted.epochs[i], metrics)
+
+
 def _warn_of_losses(members: Sequence[Member], warn: Warn) -> None:
-    """Members of another loss are judged by that of the first: says so."""
+    """Warns where members have different losses: all are judged by that of the first."""
     first = block_of(members[0].folder, "loss")
     for member in members[1:]:
         if (loss := block_of(member.folder, "loss")) != first:
@@ -88,56 +144,16 @@ def _warn_of_losses(members: Sequence[Member], warn: Warn) -> None:
             return
 
 
-def _build(
-    folder: Path, members: Sequence[Member], request: Request, warn: Warn, counting: Counting
-) -> dict[str, Any]:
-    place = folder / "predictions"
-    fsio.make_folder(place)
-    predicted = predict(members, request.split, request.how, place, warn, counting)
-    model = predicted.model
-    with session.precision(model.precision), counting("averaging", None) as tick:
-        judge = make_judge(model)
-        scores = {part: scores_of(predicted, request.how, judge, part).mean(2) for part in predicted.parts}
-        metrics_of = {part: [judge.metrics(means) for means in rows] for part, rows in scores.items()}
-        name = _judging(model, judge, metrics_of[request.split][0])
-        order = best_first(metrics_of["val"], judge.metric(name)) if "val" in metrics_of else None
-        work = Assembly(folder, members, predicted, judge, request, order, name, tick)
-        blend, extras = work.parameters() if request.how in PARAMETERS else work.predictions()
-        if request.barrier:
-            extras["barrier"] = work.averager().line(work.pair(), request.split)
-        for part in predicted.parts:
-            store(place / f"ensemble_{part}.npy", _outputs_to_store(blend, part, model.classifies))
-        account_of_part = account(predicted, blend, judge, request.split, order, tick)
-        result = work.described(blend, metrics_of, account_of_part) | extras
-        if request.how in PARAMETERS:
-            work.warn_of_basins(warn)
-        else:
-            for i, member in enumerate(members):
-                tick()
-                metrics = {f"{part}/{n}": v for part, rows in metrics_of.items() for n, v in rows[i].items()}
-                write_member(folder / f"member_{i + 1:02d}", member, predicted.epochs[i], metrics)
-        _draw(folder, finite(result))
-        write_run(folder, members, work.record(blend, result), result)
-    return finite(result)
-
-
-def _draw(folder: Path, account: Mapping[str, Any]) -> None:
-    images = pictures(account)
-    fsio.make_folder(folder / "plots")
-    for image in images:
-        fsio.write_file(folder / "plots" / f"{image.name}.png", image.png)
-    fsio.write_file(folder / "report.html", page(account, images).encode())
-
-
-def _judging(model: Model, judge: Judge, known: Mapping[str, float]) -> str:
-    """The metric by which the best member is chosen: the run's own where it is one of the parameters."""
-    name = (model.experiment.plan.judge or "").removeprefix("val/")
-    return name if name in known else judge.loss.judge
-
-
-def _outputs_to_store(blend: Blend, part: str, classifies: bool) -> np.ndarray:
-    """What the ensemble says: probabilities of the classes, or standardised numbers."""
-    mean = blend.mean[part]
-    if not classifies:
-        return mean
-    return softmax(mean) if blend.average is None else blend.average.probabilities(mean)
+def _warn_of_basins(averager: ParameterAverager, request: Request, warn: Warn) -> None:
+    """Warns where independent runs lie in different basins, with the losses along the line between two of them."""
+    if not independent(averager.members):
+        return
+    barrier = averager.line(request.split, _MIDDLE)
+    if barrier["height"] > 0:
+        (a, b), (first, middle, last) = barrier["between"], [point["loss"] for point in barrier["line"]]
+        warn(
+            f"--average {request.how}: these are independent runs, whose parameters lie in different basins: "
+            f"{request.split}/loss is {first:.4g} at {a}, {last:.4g} at {b} and {middle:.4g} half-way; "
+            + ("" if request.barrier else "--barrier shows the line, ")
+            + "--average probabilities averages what they predict"
+        )

@@ -32,9 +32,7 @@ class Member(NamedTuple):
     content: str  # SHA-256 of what predictions depend on
     data: str  # digest of the data that the run was trained on
     origin: bytes  # the run's key and the hash of its spec: members that share it are snapshots of one run
-    average: str | None = (
-        None  # the name of the average that its parameters are; None: those that were trained
-    )
+    average: str | None = None  # the average that its parameters are, by name; None: the trained ones
     kept: Path | None = None  # of an average: the folder whose checkpoints hold it as parameters
 
     @property
@@ -59,7 +57,7 @@ def load(folder: Path, which: str) -> Checkpoint:
     """A checkpoint of a run that is not damaged.
 
     which   last, best, or a step
-    Raises RunError; one before a damaged one would be another member than was meant.
+    Raises RunError for a damaged one; the one before it would be another member.
     """
 
     def refuse(message: str) -> None:
@@ -69,7 +67,7 @@ def load(folder: Path, which: str) -> Checkpoint:
 
 
 def make_member(folder: Path, content: Checkpoint, average: str | None) -> Member:
-    """The member that is a checkpoint of a run, or one of its averages.  Raises RunError if it cannot be one."""
+    """A checkpoint of a run, or one of its averages, as a member.  Raises RunError if it cannot be one."""
     _check_finite(content, one_line(folder))
     check_average(content, average, one_line(folder))
     about = run.read_json(folder / "run.json")
@@ -87,7 +85,7 @@ def make_member(folder: Path, content: Checkpoint, average: str | None) -> Membe
 
 
 def stored(member: Member, content: Checkpoint, folder: Path) -> Member:
-    """Keeps a checkpoint that has the member's average as parameters in `folder`; the member that is there.
+    """Writes a checkpoint with the member's average as parameters into `folder`; returns the member that it is.
 
     Raises RunError where it is not finite, MachineError.
     """

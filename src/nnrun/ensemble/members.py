@@ -1,6 +1,6 @@
 """The members of an ensemble: which checkpoints are meant, and whether they go together.
 
-A member is refused by name: nothing that is damaged, diverged or there twice is left out in silence.
+A member that is damaged, diverged or named twice is refused by name; none is left out silently.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def find(texts: Sequence[str], root: Path, checkpoints: str, top: int | None, wa
     texts        runs, groups, sweeps, ensembles; behind each :STEP, :AVERAGE or both
     checkpoints  which of a run: last, best, all, cycle, or steps with commas between
     top          how many of the best trials of a sweep
-    Raises SpecError, and RunError with a line for each member that is missing, damaged, diverged, there twice
-    or was trained on other data than the first; Interrupted.
+    Raises SpecError, and RunError with a line for each member that is missing, damaged, diverged, named twice
+    or trained on other data than the first; Interrupted.
     """
     check_choice(checkpoints)
     members: list[Member] = []
@@ -96,7 +96,7 @@ def _best_trials(folder: Path, top: int | None) -> list[Path]:
         raise SpecError(f"{one_line(folder)}: a sweep; write --top 5 for its five best trials")
     if not (folder / _LEADERBOARD).is_file():
         shown = one_line(folder)
-        raise RunError(f"{shown}: the sweep is not finished; `nnrun sweep --resume {shown}` goes on with it")
+        raise RunError(f"{shown}: the sweep is not finished; `nnrun sweep --resume {shown}` continues it")
     trials = run.read_json(folder / _LEADERBOARD).get("trials")
     try:
         done = [folder / trial["run"] for trial in trials or () if trial["status"] == "done"]
@@ -115,7 +115,7 @@ def _checkpoints(folder: Path, which: str, average: str | None, warn: Warn) -> I
     if status == "diverged":
         raise RunError(f"{one_line(folder)}: diverged, so it cannot be a member; name the others")
     if status != "done":
-        warn(f"{one_line(folder)}: is not finished ({status}); its members are those of now")
+        warn(f"{one_line(folder)}: is not finished ({status}); its newest checkpoints are taken")
     steps = checkpoint.steps(folder / "checkpoints")
     if (folder.parent / RECORD).is_file() and which in _CHOICES:
         which = "last"  # a member of an ensemble has one checkpoint
@@ -143,7 +143,7 @@ def _ends(folder: Path, last: Checkpoint) -> list[str]:
 
 
 def apart(members: Sequence[Member]) -> list[str]:
-    """A line for each member that is there twice, or was trained on other data than the first."""
+    """A line for each member that is named twice, or was trained on other data than the first."""
     first: dict[str, Member] = {}
     problems = []
     for member in members:

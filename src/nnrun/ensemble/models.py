@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nnrun.errors import RunError, Warn, one_line
+from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.runner import session
@@ -15,11 +15,12 @@ from nnrun.spec import yaml12
 from nnrun.storage import fsio
 from nnrun.training import flat, programs
 from nnrun.training.outputs import Outputs, compile_outputs, essential
-from nnrun.types import Experiment, State
+from nnrun.types import Examples, Experiment, State
 
-__all__ = ["Model", "block_of", "by_model", "open_model", "state_of", "task"]
+__all__ = ["Model", "block_of", "by_model", "held_out", "open_model", "state_of"]
 
 _DECIDING = ("data", "model", "loss")  # the blocks that predictions depend on
+_NEEDED = ("params/", "stats/", "knobs/model/", "knobs/loss/")  # of the arrays of a checkpoint
 
 
 class Model(NamedTuple):
@@ -39,6 +40,16 @@ class Model(NamedTuple):
         """Whether targets are labels."""
         return bool(self.experiment.dataset.classes)
 
+    @property
+    def task(self) -> str:
+        """What members must have in common beside the data, in words."""
+        classes = self.experiment.dataset.classes
+        return f"classes {', '.join(classes)}" if classes else "a regression"
+
+    def part(self, name: str) -> Examples:
+        """The inputs and targets of train, val or test."""
+        return getattr(self.experiment.dataset, name)
+
 
 def open_model(folder: Path, warn: Warn) -> Model:
     """The model of the run in `folder`, and its data.  To be used within its precision (session.precision)."""
@@ -51,37 +62,37 @@ def open_model(folder: Path, warn: Warn) -> Model:
     return Model({"name": data.name, **data.options}, prepared.experiment, name, like, outputs)
 
 
+def held_out(model: Model, split: str, folder: Path) -> Examples:
+    """A part of the model's data.  Raises SpecError naming the run if the part is empty."""
+    examples = model.part(split)
+    if not len(examples.y):
+        raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
+    return examples
+
+
 def state_of(model: Model, content: Checkpoint, place: str) -> State:
-    """What predictions need of a checkpoint, on the device.
+    """The part of a checkpoint that predictions need, on the device.
 
     Raises RunError naming `place`, the first leaf that differs from the model and both forms of it.
     """
     like = essential(model.like)
     shapes = flat.shapes(like)
-    arrays = {name: array for name, array in content.arrays.items() if _needed(name)}
     arrays = {
-        name: array for name, array in arrays.items() if name in shapes or not name.startswith("knobs/")
+        name: array
+        for name, array in content.arrays.items()
+        if (name in ("step", "key") or name.startswith(_NEEDED))
+        and (name in shapes or not name.startswith("knobs/"))
     }
     checkpoint.check_structure(arrays, shapes, place)
     return flat.unflatten(arrays, like)
 
 
-def _needed(name: str) -> bool:
-    return name in ("step", "key") or name.startswith(("params/", "stats/", "knobs/model/", "knobs/loss/"))
-
-
-def task(model: Model) -> str:
-    """What members must have in common beside the data, in words."""
-    dataset = model.experiment.dataset
-    return f"classes {', '.join(dataset.classes)}" if dataset.classes else "a regression"
-
-
-def by_model(folders: Sequence[Path]) -> Iterator[list[int]]:
-    """Positions of those run folders that share a model, together: each model is built once."""
+def by_model(folders: Sequence[Path]) -> list[list[int]]:
+    """Positions of the run folders, grouped by the model that they share: each model is built once."""
     groups: dict[str, list[int]] = {}
     for i, folder in enumerate(folders):
         groups.setdefault(_key(folder), []).append(i)
-    yield from groups.values()
+    return list(groups.values())
 
 
 def block_of(folder: Path, kind: str) -> dict[str, Any]:

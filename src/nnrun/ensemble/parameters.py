@@ -2,130 +2,138 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from nnrun.ensemble.blend import Blend
 from nnrun.ensemble.line import POINTS, along, barrier
 from nnrun.ensemble.member import Member
-from nnrun.ensemble.models import Model, block_of, state_of
-from nnrun.ensemble.scores import Judge, targets_of
+from nnrun.ensemble.models import block_of, state_of
+from nnrun.ensemble.scores import Scored, single
 from nnrun.ensemble.soup import Mixture, Tried, alike, greedy, uniform
 from nnrun.errors import RunError, one_line
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.report.ensemble.account import Barrier
 from nnrun.training import flat
 from nnrun.training.averages import compile_statistics
 from nnrun.training.feed import make_feed
 from nnrun.training.outputs import essential
+from nnrun.types import State, Tree
 
-__all__ = ["ParameterAverager", "check_alike", "independent", "make_averager"]
+__all__ = ["ParameterAverager", "check_alike", "independent", "line_ends", "make_averager"]
 
 Arrays = Mapping[str, np.ndarray]
 
 
 class ParameterAverager(NamedTuple):
-    """What is needed to average parameters and to look at the result.  To be used within the model's precision.
+    """Averages the members' parameters and judges the result.  To be used within the model's precision.
 
     refresh   arrays -> the same with batch-norm statistics measured on training data
     """
 
-    model: Model
-    judge: Judge
+    scored: Scored
     members: Sequence[Member]
     refresh: Callable[[Arrays], dict[str, np.ndarray]]
     tick: Callable[[], None]
 
-    def load(self, index: int) -> dict[str, np.ndarray]:
-        """The arrays of a member."""
-        member = self.members[index]
-        return member.load().arrays
-
     def outputs(self, arrays: Arrays, part: str) -> np.ndarray:
         """Predictions (n, ...) for a part of the data."""
-        state = state_of(self.model, Checkpoint(0, dict(arrays), {}, 0), "the average")
-        return self.model.outputs(state, getattr(self.model.experiment.dataset, part).x, self.tick)
+        model = self.scored.model
+        return model.outputs(_state(self.scored, arrays), model.part(part).x, self.tick)
+
+    def blend(self, how: str, arrays: Arrays, tried: Sequence[Tried]) -> Blend:
+        """The predictions of an average of parameters, as those of an ensemble of one."""
+        classifies, count = self.scored.model.classifies, len(self.members)
+        entered = [step.member for step in tried if step.entered] or range(count)
+        weights = [1 / len(entered) if i in entered else 0.0 for i in range(count)]
+        combiner, means = single(how, classifies), {}
+        for part in self.scored.predicted.parts:
+            outputs = self.outputs(arrays, part)
+            means[part] = combiner.mean([outputs], [1.0]) if classifies else outputs
+        return Blend(combiner, weights, means)
 
     def metrics(self, arrays: Arrays, part: str) -> dict[str, float]:
         """Metrics on a part of the data, statistics as they are."""
-        y = getattr(self.model.experiment.dataset, part).y
-        terms = self.judge.terms(self.outputs(arrays, part), targets_of(self.model, y))
-        return self.judge.metrics(terms.mean(1))
+        judge = self.scored.judge
+        return judge.metrics(judge.terms(self.outputs(arrays, part), self.scored.targets(part)).mean(1))
 
-    def soup(
-        self, how: str, order: Sequence[int] | None, name: str
-    ) -> tuple[dict[str, np.ndarray], list[Tried]]:
-        """The average of all members (`parameters`), or of those that enter (`greedy`).
-
-        order   the members, the best on validation first
-        name    the metric that judges on validation
-        """
+    def soup(self, how: str) -> tuple[dict[str, np.ndarray], list[Tried]]:
+        """The average of all members (`parameters`), or of those that enter (`greedy`)."""
+        order, by = self.scored.order, self.scored.by
         if how == "parameters" or order is None:
-            averaged = uniform(self.load(i) for i in range(len(self.members)))
+            averaged = uniform(member.load().arrays for member in self.members)
             return self._refreshed(averaged, len(self.members)), []
 
         def judged(arrays: dict[str, np.ndarray], count: int) -> tuple[float, float]:
             metrics = self.metrics(self._refreshed(arrays, count), "val")
-            return metrics[name], metrics["loss"]
+            return metrics[by], metrics["loss"]
 
-        soup, tried = greedy(order, self.load, judged, self.judge.metric(name))
+        soup, tried = greedy(order, self._load, judged, self.scored.judge.metric(by))
         return self._refreshed(soup, sum(step.entered for step in tried)), tried
 
+    def _load(self, index: int) -> dict[str, np.ndarray]:
+        return self.members[index].load().arrays
+
     def _refreshed(self, arrays: Arrays, count: int) -> dict[str, np.ndarray]:
-        """An average of one member is that member, its statistics too."""
+        """The average of one member is that member with its own statistics."""
         return self.refresh(arrays) if count > 1 else dict(arrays)
 
-    def curve(self, order: Sequence[int] | None, part: str) -> list[dict[str, Any]]:
-        """Metrics of the average of the first member, the first two, ...: one average of each size.
-
-        order   the members, the best on validation first; None: as they stand
-        """
+    def curve(self, part: str) -> list[dict[str, Any]]:
+        """Metrics of the average of the best member on validation, of the best two, ...: one average of each size."""
         mixture, points = Mixture(), []
-        for size, index in enumerate(order or range(len(self.members)), 1):
-            mixture = mixture.plus(self.load(index))
+        for size, index in enumerate(self.scored.order or range(len(self.members)), 1):
+            mixture = mixture.plus(self._load(index))
             metrics = self.metrics(self._refreshed(mixture.mean(), size), part)
             same = {name: {"mean": value, "low": value, "high": value} for name, value in metrics.items()}
             points.append({"members": size, "subsets": 1, **same})
         return points
 
-    def line(self, pair: tuple[int, int], part: str, points: int = POINTS) -> dict[str, Any]:
+    def line(self, part: str, points: int = POINTS) -> Barrier:
         """Metrics along the line between two members, and how high the barrier of the loss is."""
 
         def measure(arrays: dict[str, np.ndarray]) -> dict[str, float]:
             return self.metrics(self.refresh(arrays), part)
 
-        points_on_line = along(self.load(pair[0]), self.load(pair[1]), measure, points)
-        names = [self.members[i].name for i in pair]
-        return {"between": names, "split": part, "line": points_on_line, "height": barrier(points_on_line)}
+        a, b = line_ends(self.members, self.scored.order)
+        line = along(self._load(a), self._load(b), measure, points)
+        names = [self.members[i].name for i in (a, b)]
+        return {"between": names, "split": part, "line": line, "height": barrier(line)}
 
 
-def make_averager(
-    model: Model, judge: Judge, members: Sequence[Member], tick: Callable[[], None]
-) -> ParameterAverager:
-    """Compiles what averages of parameters need."""
-    like = essential(model.like)
-    experiment = model.experiment
+def make_averager(scored: Scored, members: Sequence[Member], tick: Callable[[], None]) -> ParameterAverager:
+    """What averages of parameters need; programs are compiled when they are first used.
+
+    tick   called after each batch
+    """
+    experiment, like = scored.model.experiment, essential(scored.model.like)
     if not jax.tree.leaves(like.stats):
-        return ParameterAverager(model, judge, members, lambda arrays: dict(arrays), tick)
-    statistics = compile_statistics(experiment, like, make_feed(experiment.dataset.train), None)
+        return ParameterAverager(scored, members, lambda arrays: dict(arrays), tick)
+
+    @functools.cache
+    def statistics() -> Callable[[Tree, Tree, Tree], Tree]:
+        return compile_statistics(experiment, like, make_feed(experiment.dataset.train), None)
 
     def refresh(arrays: Arrays) -> dict[str, np.ndarray]:
-        state = state_of(model, Checkpoint(0, dict(arrays), {}, 0), "the average")
-        fresh = state._replace(stats=statistics(state.params, state.stats, state.knobs))
-        refreshed = flat.flatten(fresh)
+        state = _state(scored, arrays)
+        fresh = flat.flatten(state._replace(stats=statistics()(state.params, state.stats, state.knobs)))
         tick()
-        return {
-            name: refreshed[name] if name.startswith("stats/") else array for name, array in arrays.items()
-        }
+        return {name: fresh[name] if name.startswith("stats/") else array for name, array in arrays.items()}
 
-    return ParameterAverager(model, judge, members, refresh, tick)
+    return ParameterAverager(scored, members, refresh, tick)
+
+
+def _state(scored: Scored, arrays: Arrays) -> State:
+    return state_of(scored.model, Checkpoint(0, dict(arrays), {}, 0), "the average")
 
 
 def check_alike(members: Sequence[Member]) -> None:
     """Raises RunError naming the first leaf, or the first option of the model, that differs.
 
-    Numbers with a fraction may differ: rates of dropout change no net that has learned with them.
+    Numbers with a fraction may differ: the rate of dropout changes nothing in a net that is trained.
     """
     first = members[0].load().arrays
     block = block_of(members[0].folder, "model")
@@ -152,5 +160,10 @@ def _without_fractions(value: Any) -> Any:
 
 def independent(members: Sequence[Member]) -> tuple[int, int] | None:
     """Two members of different runs; None: all are snapshots of one run."""
-    stranger = next((i for i, member in enumerate(members) if member.origin != members[0].origin), None)
-    return None if stranger is None else (0, stranger)
+    return next(((0, i) for i, member in enumerate(members) if member.origin != members[0].origin), None)
+
+
+def line_ends(members: Sequence[Member], order: Sequence[int] | None) -> tuple[int, int]:
+    """The two members that a line is drawn between: the best and the next of another run, or else the best two."""
+    best, *others = order or range(len(members))
+    return best, next((i for i in others if members[i].origin != members[best].origin), others[0])

@@ -1,27 +1,31 @@
-"""The predictions of all members, streamed to files: one member's parameters on the device at a time."""
+"""Predictions of members, one after another: one member's parameters on the device at a time."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from nnrun import signals
 from nnrun.ensemble.member import Member
-from nnrun.ensemble.models import Model, by_model, open_model, state_of, task
+from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.errors import RunError, SpecError, Warn, one_line
+from nnrun.rows import Rows
 from nnrun.runner import session
 from nnrun.storage import fsio
 from nnrun.training.outputs import BATCH
-from nnrun.types import Examples
+from nnrun.types import Examples, State
 
-__all__ = ["Counting", "Predicted", "batches", "predict", "store"]
+__all__ = ["Counting", "Inputs", "Predicted", "predict", "predict_each", "store"]
 
 # what is done, how many pieces it has -> a context that gives a function to call after each of them
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
+# the model of a member, the member's position -> the inputs of each part that it predicts for, as stored
+Inputs = Callable[[Model, int], Mapping[str, "np.ndarray | Rows"]]
 _JUDGED = ("greedy", "weighted")  # averages that are fitted on validation data
 
 
@@ -39,81 +43,103 @@ class Predicted(NamedTuple):
     epochs: list[float]
     parts: list[str]
 
-    def outputs(self, part: str, member: int) -> np.ndarray:
-        """(n, ...) as the model gives them, mapped from the file."""
-        return np.load(self.folder / _name(member, part), mmap_mode="r", allow_pickle=False)
+    def outputs(self, part: str) -> list[np.ndarray]:
+        """Of each member (n, ...) as the model gives them, mapped from the file."""
+        files = [self.folder / _name(i, part) for i in range(self.members)]
+        return [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
 
-    def all(self, part: str) -> list[np.ndarray]:
-        """Of each member."""
-        return [self.outputs(part, i) for i in range(self.members)]
 
-    def examples(self, part: str) -> Examples:
-        """The inputs and targets."""
-        return getattr(self.model.experiment.dataset, part)
+def predict_each(
+    folders: Sequence[Path],
+    groups: Sequence[Sequence[int]],
+    inputs: Inputs,
+    load: Callable[[Model, int], State],
+    give: Callable[[Model, int, str, np.ndarray], None],
+    warn: Warn,
+    counting: Counting,
+) -> Model:
+    """Predicts with the run in each folder, one after another.
+
+    groups   their positions, in this order; those of a group share a model
+    load     a model, a position -> the parameters
+    give     gets model, position, name of a part and outputs for it, within the model's precision
+    Returns the last model.  Raises RunError, Interrupted.
+    """
+    first = groups[0][0]
+    model = open_model(folders[first], warn)
+    x_of_parts = inputs(model, first)
+    total = len(folders) * sum(-(-len(x) // BATCH) for x in x_of_parts.values())
+    with signals.deferred(), counting("predicting", total) as tick:
+        for group in groups:
+            if group is not groups[0]:
+                model = open_model(folders[group[0]], warn)
+                x_of_parts = inputs(model, group[0])
+            with session.precision(model.precision):
+                for i in group:
+                    state = load(model, i)
+                    for part, x in x_of_parts.items():
+                        give(model, i, part, model.outputs(state, x, tick))
+    return model
 
 
 def predict(
     members: Sequence[Member], split: str, how: str, folder: Path, warn: Warn, counting: Counting
 ) -> Predicted:
-    """Writes what members predict into files of a folder that is there: for a part of their data, and for
-    the validation part if there is one.
+    """Writes what members predict into files of an existing folder: for a part of their data, and for the
+    validation part if there is one.
 
     how    the average, which may need a validation part, or labels
     Members may differ in their models, but not in their task.  Raises RunError, SpecError for a part that is
     empty, Interrupted.
     """
     # The model of the first member is needed afterwards, so its turn comes last: one model is held at a time.
-    groups = sorted(by_model([member.folder for member in members]), key=lambda group: 0 in group)
+    folders = [member.folder for member in members]
+    groups = sorted(by_model(folders), key=lambda group: 0 in group)
     epochs = [0.0] * len(members)
-    model = open_model(members[groups[0][0]].folder, warn)
-    if how == "vote" and not model.classifies:
-        raise SpecError("--average vote: the members predict numbers; write --average probabilities")
-    first, name = task(model), members[groups[0][0]].name
-    validated = how in _JUDGED or bool(len(model.experiment.dataset.val.y))
-    parts = list(dict.fromkeys(["val", split] if validated else [split]))
-    total = len(members) * sum(batches(len(_part(model, part).y)) for part in parts)
-    with counting("predicting", total) as tick:
-        for group in groups:
-            if group is not groups[0]:
-                model = open_model(members[group[0]].folder, warn)
-            if task(model) != first:
-                raise RunError(
-                    f"{members[group[0]].name}: its task is {one_line(task(model), 80)}, that of {name} is "
-                    f"{one_line(first, 80)}; members must have one task"
-                )
-            with session.precision(model.precision):
-                for i in group:
-                    epochs[i] = members[i].step / model.experiment.plan.steps_per_epoch
-                    _one(members[i], i, model, parts, folder, tick)
+    parts: list[str] = []
+    tasks: list[tuple[str, str]] = []  # of the first member of each group: its name and task
+
+    def inputs(model: Model, index: int) -> dict[str, np.ndarray | Rows]:
+        if how == "vote" and not tasks and not model.classifies:
+            raise SpecError("--average vote: the members predict numbers; write --average probabilities")
+        tasks.append((members[index].name, model.task))
+        _check_task(tasks[0], tasks[-1])
+        validated = how in _JUDGED or bool(len(model.part("val").y))
+        parts[:] = parts or dict.fromkeys(["val", split] if validated else [split])
+        return {part: _examples(model, part).x for part in parts}
+
+    def give(model: Model, index: int, part: str, outputs: np.ndarray) -> None:
+        epochs[index] = members[index].step / model.experiment.plan.steps_per_epoch
+        if not np.isfinite(outputs).all():
+            name = members[index].name
+            raise RunError(f"{name}: predicts NaN or infinity on the {part} part; name the others")
+        store(folder / _name(index, part), outputs)
+
+    def load(model: Model, index: int) -> State:
+        return state_of(model, members[index].load(), members[index].name)
+
+    model = predict_each(folders, groups, inputs, load, give, warn, counting)
     for part in parts:
-        store(folder / f"targets_{part}.npy", _part(model, part).y)
+        store(folder / f"targets_{part}.npy", model.part(part).y)
     return Predicted(folder, len(members), model, epochs, parts)
 
 
-def _one(
-    member: Member, index: int, model: Model, parts: Sequence[str], folder: Path, tick: Callable[[], None]
-) -> None:
-    state = state_of(model, member.load(), member.name)
-    for part in parts:
-        outputs = model.outputs(state, _part(model, part).x, tick)
-        if not np.isfinite(outputs).all():
-            raise RunError(f"{member.name}: predicts NaN or infinity on the {part} part; name the others")
-        store(folder / _name(index, part), outputs)
+def _check_task(expected: tuple[str, str], actual: tuple[str, str]) -> None:
+    if actual[1] != expected[1]:
+        raise RunError(
+            f"{actual[0]}: its task is {one_line(actual[1], 80)}, that of {expected[0]} is "
+            f"{one_line(expected[1], 80)}; members must have one task"
+        )
 
 
-def _part(model: Model, part: str) -> Examples:
-    examples: Examples = getattr(model.experiment.dataset, part)
+def _examples(model: Model, part: str) -> Examples:
+    examples = model.part(part)
     if not len(examples.y):
         raise SpecError(
             f"there is no {part} part, for the members held nothing out; write --split test and --average "
             "probabilities, or train with data.validation=0.1"
         )
     return examples
-
-
-def batches(examples: int) -> int:
-    """In how many pieces so many examples are predicted."""
-    return -(-examples // BATCH)
 
 
 def _name(member: int, part: str) -> str:

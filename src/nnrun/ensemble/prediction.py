@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +11,8 @@ import numpy as np
 
 from nnrun.data._inputs import read_inputs
 from nnrun.data._rounding import rounded
-from nnrun.ensemble.models import Model
+from nnrun.ensemble.models import Model, held_out
+from nnrun.ensemble.predict import Counting
 from nnrun.ensemble.reading import Ensemble, is_ensemble, mean_for, read
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import run
@@ -24,7 +23,6 @@ from nnrun.storage import fsio
 __all__ = ["Prediction", "check_output", "predict", "write"]
 
 _FORMATS = (".csv", ".npz")
-Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 
 
 class Prediction(NamedTuple):
@@ -75,10 +73,7 @@ def predict(
 
     def inputs(model: Model) -> np.ndarray | Rows:
         if source is None:
-            part = getattr(model.experiment.dataset, split or "test")
-            if not len(part.y):
-                raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
-            return part.x
+            return held_out(model, split or "test", folder).x
         data = model.experiment.dataset
         new_inputs = read_inputs(source, model.block, data.train.x.shape[1:], data.train.x.dtype)
         names[:] = new_inputs.names
@@ -88,12 +83,11 @@ def predict(
 
     answer = mean_for(_ensemble(folder, average), which, inputs, warn, counting)
     data = answer.model.experiment.dataset
-    targets = None if split is None else data.targets.get(split, getattr(data, split).y)
+    targets = None if split is None else data.targets.get(split, answer.model.part(split).y)
     if data.classes:
-        return Prediction(data.classes, answer.average.probabilities(answer.mean), names, targets)
-    return Prediction(
-        (), answer.mean[:, 0].astype(np.float64) * data.target_scale + data.target_shift, names, targets
-    )
+        return Prediction(data.classes, answer.combiner.probabilities(answer.mean), names, targets)
+    values = answer.mean[:, 0].astype(np.float64) * data.target_scale + data.target_shift
+    return Prediction((), values, names, targets)
 
 
 def _ensemble(folder: Path, average: str | None) -> Ensemble:
@@ -126,26 +120,15 @@ def write(output: Path, prediction: Prediction) -> None:
 def _csv(prediction: Prediction) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = (
-        ["label", *(f"p({name})" for name in prediction.classes)] if prediction.classes else ["prediction"]
-    )
-    writer.writerow(
-        [
-            *["name"][: len(prediction.names)],
-            *columns,
-            *(["target"] if prediction.targets is not None else []),
-        ]
-    )
+    classes, targets = prediction.classes, prediction.targets
+    columns = ["label", *(f"p({name})" for name in classes)] if classes else ["prediction"]
+    named, known = bool(prediction.names), targets is not None
+    writer.writerow([*["name"] * named, *columns, *["target"] * known])
     for i, values in enumerate(prediction.values):
-        row = [prediction.names[i]] if prediction.names else []
-        row += (
-            [prediction.classes[values.argmax()], *map(repr, values.tolist())]
-            if prediction.classes
-            else [repr(float(values))]
-        )
-        if prediction.targets is not None:
-            target = prediction.targets[i]
-            row.append(prediction.classes[target] if prediction.classes else repr(float(target)))
+        row = [prediction.names[i]] if named else []
+        row += [classes[values.argmax()], *map(repr, values.tolist())] if classes else [repr(float(values))]
+        if targets is not None:
+            row.append(classes[targets[i]] if classes else repr(float(targets[i])))
         writer.writerow(row)
     return text.getvalue().encode()
 
@@ -153,10 +136,9 @@ def _csv(prediction: Prediction) -> bytes:
 def _npz(prediction: Prediction) -> bytes:
     arrays = {"predictions": prediction.values}
     if prediction.classes:
-        labels = prediction.values.argmax(1).astype(np.int32)
         arrays = {
             "probabilities": prediction.values,
-            "labels": labels,
+            "labels": prediction.values.argmax(1).astype(np.int32),
             "classes": np.array(prediction.classes),
         }
     if prediction.targets is not None:

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnrun import signals
 from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
 from nnrun.ensemble.averaged import averaged
 from nnrun.ensemble.member import load
 from nnrun.ensemble.members import RECORD
-from nnrun.ensemble.models import Model, by_model, open_model, state_of
-from nnrun.ensemble.predict import batches
+from nnrun.ensemble.models import Model, by_model, held_out, state_of
+from nnrun.ensemble.predict import Counting, predict_each
 from nnrun.ensemble.scores import Judge, make_judge, targets_of
-from nnrun.errors import RunError, SpecError, Warn, one_line
+from nnrun.errors import RunError, Warn, one_line
 from nnrun.record import checkpoint, run
 from nnrun.record.pack import ARRAYS
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.evaluation import check_split
 from nnrun.storage import fsio
+from nnrun.types import State
 
 __all__ = ["Ensemble", "MeanOutputs", "evaluate_ensemble", "is_ensemble", "mean_for", "read"]
 
-Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
-Inputs = Callable[[Model], "np.ndarray | Rows"]  # the inputs that a model is to predict for, as stored
-Each = Callable[[Model, int, np.ndarray], None]  # model, position of the member, its outputs
+OnMember = Callable[[Model, int, np.ndarray], None]  # model, position of the member, its outputs
 
 
 class Ensemble(NamedTuple):
@@ -40,9 +37,7 @@ class Ensemble(NamedTuple):
     how: str
     members: list[Path]  # run folders
     weights: list[float]
-    average: str | None = (
-        None  # of each member's run, whose value its parameters are; None: those of the checkpoint
-    )
+    average: str | None = None  # that each member's run kept, which is its parameters; None: those it trained
 
 
 def is_ensemble(folder: Path) -> bool:
@@ -61,9 +56,11 @@ def read(folder: Path) -> Ensemble:
         how, listed = record["average"], record["members"]
         weights = [float(entry["weight"]) for entry in listed]
         digests = [(entry["sha256"], int(entry["step"])) for entry in listed]
+        if how not in PREDICTIONS:
+            raise ValueError(how)
     except (KeyError, TypeError, ValueError):
         raise RunError(f"{one_line(place)}: damaged; make the ensemble again") from None
-    if how not in PREDICTIONS or len(members) != len(listed):
+    if len(members) != len(listed):
         raise RunError(
             f"{one_line(folder)}: holds {len(members)} of its {len(listed)} members; make the ensemble again"
         )
@@ -75,56 +72,60 @@ def read(folder: Path) -> Ensemble:
 
 
 class MeanOutputs(NamedTuple):
-    """What an ensemble, or one run, says of some inputs.
+    """What an ensemble, or one run, predicts for some inputs.
 
-    average   how the mean is to be read
-    mean      (n, ...) float64 over members
+    combiner   reads the mean
+    mean       of what the members give, (n, ...) float64
     """
 
     model: Model
-    average: Combiner
+    combiner: Combiner
     mean: np.ndarray
 
 
 def mean_for(
     ensemble: Ensemble,
     which: str,
-    inputs: Inputs,
+    inputs: Callable[[Model], np.ndarray | Rows],
     warn: Warn,
     counting: Counting,
-    on_member: Each | None = None,
+    on_member: OnMember | None = None,
 ) -> MeanOutputs:
     """Predicts with one member after another; of members that share a model, only the sum is held.
 
-    which   the checkpoint of each member: last, best, or a step
-    on_member   is given the outputs of each member, in no certain order
+    which       the checkpoint of each member: last, best, or a step
+    inputs      the model -> the inputs to predict for, as stored
+    on_member   gets the outputs of each member, in any order
     """
-    count = len(ensemble.members)
-    groups = list(by_model(ensemble.members))
-    model = open_model(ensemble.members[groups[0][0]], warn)
-    x = inputs(model)
-    average = Combiner(ensemble.how, count, model.classifies)
     waiting: dict[int, np.ndarray] = {}  # outputs of members whose turn in the sum comes later
     summed, total = 0, np.zeros(())
-    with signals.deferred(), counting("predicting", count * batches(len(x))) as tick:
-        for group in groups:
-            if group is not groups[0]:
-                model = open_model(ensemble.members[group[0]], warn)
-                x = inputs(model)
-            with session.precision(model.precision):
-                for i in group:
-                    member = ensemble.members[i]
-                    content = load(member, which)
-                    if ensemble.average:
-                        content = averaged(model, ensemble.average)(content, one_line(member))
-                    waiting[i] = model.outputs(state_of(model, content, one_line(member)), x, tick)
-                    if on_member is not None:
-                        on_member(model, i, waiting[i])
-                    while summed in waiting:
-                        share = ensemble.weights[summed] * average.values(waiting.pop(summed))
-                        total = share if summed == 0 else total + share
-                        summed += 1
-    return MeanOutputs(model, average, total)
+
+    def combiner(model: Model) -> Combiner:
+        return Combiner(ensemble.how, len(ensemble.members), model.classifies)
+
+    def give(model: Model, index: int, part: str, outputs: np.ndarray) -> None:
+        nonlocal summed, total
+        del part
+        if on_member is not None:
+            on_member(model, index, outputs)
+        waiting[index] = outputs
+        while summed in waiting:
+            share = ensemble.weights[summed] * combiner(model).values(waiting.pop(summed))
+            total = share if summed == 0 else total + share
+            summed += 1
+
+    def state(model: Model, index: int) -> State:
+        member, average = ensemble.members[index], ensemble.average
+        content, place = load(member, which), one_line(member)
+        return state_of(model, averaged(model)(content, average, place) if average else content, place)
+
+    def parts(model: Model, index: int) -> dict[str, np.ndarray | Rows]:
+        del index
+        return {"": inputs(model)}
+
+    groups = by_model(ensemble.members)
+    model = predict_each(ensemble.members, groups, parts, state, give, warn, counting)
+    return MeanOutputs(model, combiner(model), total)
 
 
 def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting: Counting) -> dict[str, Any]:
@@ -134,30 +135,24 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
     """
     check_split(split)
     ensemble = read(folder)
-
-    def inputs(model: Model) -> np.ndarray | Rows:
-        part = getattr(model.experiment.dataset, split)
-        if not len(part.y):
-            raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
-        return part.x
-
-    alone: dict[int, dict[str, float]] = {}
+    of_members: dict[int, dict[str, float]] = {}
     judges: dict[str, Judge] = {}  # one for each precision
 
     def measure(model: Model, outputs: np.ndarray) -> dict[str, float]:
         judge = judges[model.precision] = judges.get(model.precision) or make_judge(model)
-        targets = targets_of(model, getattr(model.experiment.dataset, split).y)
-        metrics = judge.metrics(judge.terms(outputs, targets).mean(1))
+        metrics = judge.metrics(judge.terms(outputs, targets_of(model, model.part(split).y)).mean(1))
         return {f"{split}/{name}": value for name, value in metrics.items()}
 
     def measure_member(model: Model, index: int, outputs: np.ndarray) -> None:
-        alone[index] = measure(model, outputs)
+        of_members[index] = measure(model, outputs)
 
-    answer = mean_for(ensemble, which, inputs, warn, counting, measure_member)
+    answer = mean_for(
+        ensemble, which, lambda model: held_out(model, split, folder).x, warn, counting, measure_member
+    )
     with session.precision(answer.model.precision):
-        together = measure(answer.model, answer.average.outputs(answer.mean))
+        metrics = measure(answer.model, answer.combiner.outputs(answer.mean))
     runs = [
-        {"run_dir": str(member), "step": load(member, which).step, "metrics": alone[i]}
+        {"run_dir": str(member), "step": load(member, which).step, "metrics": of_members[i]}
         for i, member in enumerate(ensemble.members)
     ]
     averages = summary.average([{which: member_run["metrics"]} for member_run in runs], sections=(which,))
@@ -166,7 +161,7 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
         "split": split,
         "checkpoint": which,
         "average": name_of(ensemble.how, answer.model.classifies),
-        "metrics": together,
+        "metrics": metrics,
         "runs": runs,
         **{name: section.get(which, {}) for name, section in averages.items()},
     }

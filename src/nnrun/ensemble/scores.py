@@ -1,8 +1,8 @@
-"""The loss's terms of each example, for any predictions: what metrics, intervals and curves are made of."""
+"""How good predictions are: the loss's terms of each example, of which metrics, intervals and curves are made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -11,10 +11,11 @@ import numpy as np
 
 from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.models import Model
+from nnrun.ensemble.predict import Predicted
 from nnrun.statistics.metric import Metric, metric_of
 from nnrun.types import Loss
 
-__all__ = ["Judge", "make_judge", "targets_of"]
+__all__ = ["Judge", "Scored", "best_first", "make_judge", "score", "single", "targets_of"]
 
 _ROWS = 4096  # predictions at a time
 _NUMBERS = 1 << 22  # of the predictions of subsets that are held at a time
@@ -114,3 +115,62 @@ def targets_of(model: Model, y: np.ndarray) -> np.ndarray:
     """Targets (n,) as the loss wants them: labels, or standardised numbers in the model's precision."""
     del model
     return y if y.dtype.kind == "i" else y.astype(jnp.zeros(()).dtype)
+
+
+class Scored(NamedTuple):
+    """The members' predictions, and how good each member is alone.
+
+    terms    part of the data -> the loss's terms of every member on every example, (members, terms, n)
+    metrics  part -> the metrics of each member
+    by       the metric that chooses the best member
+    order    positions of the members, the best on validation first; None: nothing was held out
+    """
+
+    predicted: Predicted
+    judge: Judge
+    terms: dict[str, np.ndarray]
+    metrics: dict[str, list[dict[str, float]]]
+    by: str
+    order: list[int] | None
+
+    @property
+    def model(self) -> Model:
+        """The model of the first member."""
+        return self.predicted.model
+
+    def targets(self, part: str) -> np.ndarray:
+        """Targets (n,) as the loss wants them."""
+        return targets_of(self.model, self.model.part(part).y)
+
+
+def score(predicted: Predicted, how: str) -> Scored:
+    """Judges every member on every part of the data.  To be used within the model's precision.
+
+    how   the average: members are judged by the same arithmetic
+    """
+    model = predicted.model
+    judge, combiner = make_judge(model), single(how, model.classifies)
+    terms: dict[str, np.ndarray] = {}
+    for part in predicted.parts:
+        targets = targets_of(model, model.part(part).y)
+        means = (combiner.mean([outputs], [1.0]) for outputs in predicted.outputs(part))
+        terms[part] = np.stack([judge.terms(combiner.outputs(mean), targets) for mean in means])
+    metrics = {part: [judge.metrics(means) for means in values.mean(2)] for part, values in terms.items()}
+    by = (model.experiment.plan.judge or "").removeprefix(
+        "val/"
+    )  # the run's own, where the loss has that metric
+    by = by if by in metrics[predicted.parts[0]][0] else judge.loss.judge
+    order = best_first(metrics["val"], judge.metric(by)) if "val" in metrics else None
+    return Scored(predicted, judge, terms, metrics, by, order)
+
+
+def single(how: str, classifies: bool) -> Combiner:
+    """The ensemble of one that has the bits of its member's share in an average."""
+    return Combiner("logits" if how == "logits" else "probabilities", 1, classifies)
+
+
+def best_first(metrics: Sequence[Mapping[str, float]], metric: Metric) -> list[int]:
+    """Positions of the members, the best by a metric first; the loss decides between equal ones."""
+    return sorted(
+        range(len(metrics)), key=lambda i: (-metric.sign * metrics[i][metric.name], metrics[i]["loss"], i)
+    )

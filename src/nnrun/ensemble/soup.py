@@ -20,28 +20,32 @@ _AVERAGED = ("params/", "average/")  # a mean of running averages is one too
 Arrays = Mapping[str, np.ndarray]
 
 
-class Mixture:
-    """The running sum of some checkpoints, in float64: memory does not grow with their number."""
+class Mixture(NamedTuple):
+    """The running sum of checkpoints: memory does not grow with their number.
 
-    def __init__(self) -> None:
-        self.count, self._sums, self._first = 0, {}, {}
+    first   the arrays of the first one
+    sums    of the parameters, float64
+    """
+
+    members: int = 0
+    first: Arrays = {}  # noqa: RUF012  (a NamedTuple's default, never changed)
+    sums: Arrays = {}  # noqa: RUF012
 
     def plus(self, arrays: Arrays) -> Mixture:
-        """The mixture with one more; this one stays what it is."""
-        larger = Mixture()
-        larger.count, larger._first = self.count + 1, self._first or arrays
-        averaged = (name for name in arrays if name.startswith(_AVERAGED) and arrays[name].dtype.kind == "f")
-        larger._sums = {
-            name: self._sums.get(name, 0.0) + arrays[name].astype(np.float64) for name in averaged
+        """The mixture with one more."""
+        sums = {
+            name: self.sums.get(name, 0.0) + array.astype(np.float64)
+            for name, array in arrays.items()
+            if name.startswith(_AVERAGED) and array.dtype.kind == "f"
         }
-        return larger
+        return Mixture(self.members + 1, self.first or arrays, sums)
 
     def mean(self) -> dict[str, np.ndarray]:
-        """The arrays of the average; all that is no parameter is the first one's."""
+        """The arrays of the average; those that are no parameters are the first checkpoint's."""
         means = {
-            name: (total / self.count).astype(self._first[name].dtype) for name, total in self._sums.items()
+            name: (sums / self.members).astype(self.first[name].dtype) for name, sums in self.sums.items()
         }
-        return {**self._first, **means}
+        return {**self.first, **means}
 
 
 def alike(first: Arrays, first_name: str, second: Arrays, second_name: str) -> None:
@@ -57,13 +61,9 @@ def alike(first: Arrays, first_name: str, second: Arrays, second_name: str) -> N
 
 
 def _forms(arrays: Arrays) -> dict[str, str]:
-    return {
-        name: f"{array.dtype.name} {list(array.shape)}"
-        for name, array in sorted(
-            arrays.items(), key=lambda item: (not item[0].startswith("params/"), item[0])
-        )
-        if name.startswith((*_AVERAGED, "stats/"))
-    }
+    names = [name for name in arrays if name.startswith((*_AVERAGED, "stats/"))]
+    names.sort(key=lambda name: (not name.startswith("params/"), name))
+    return {name: f"{arrays[name].dtype.name} {list(arrays[name].shape)}" for name in names}
 
 
 def uniform(members: Iterable[Arrays]) -> dict[str, np.ndarray]:
@@ -75,7 +75,7 @@ def uniform(members: Iterable[Arrays]) -> dict[str, np.ndarray]:
 
 
 class Tried(NamedTuple):
-    """A member that asked to enter a greedy soup."""
+    """A member that was tried in a greedy soup."""
 
     member: int
     entered: bool
@@ -95,14 +95,14 @@ def greedy(
     load    the arrays of a member
     judge   arrays of an average, how many are in it -> value of the judging metric on validation, loss
     metric  the judging one
-    Returns the arrays of the soup, and who was tried.
+    Returns the arrays of the soup, and the members tried.
     """
     mixture, soup, best = Mixture(), {}, -np.inf
     tried: list[Tried] = []
     for member in order:
         candidate = mixture.plus(load(member))
         arrays = candidate.mean()
-        value, loss = judge(arrays, candidate.count)
+        value, loss = judge(arrays, candidate.members)
         score = metric.sign * value
         enters = not tried or score >= best
         tried.append(Tried(member, enters, value, loss))

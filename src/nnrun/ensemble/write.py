@@ -1,12 +1,12 @@
-"""The run folder of an ensemble: built under another name, there as a whole or not at all.
+"""The run folder of an ensemble, which is built under another name, so that it is complete or not there.
 
     ensemble.json   how it averages; of each member its run, step, weight and the SHA-256 of its arrays
     account.json    what it gained
-    predictions/    outputs of each member, what the ensemble makes of them, targets: .npy of each part
+    predictions/    outputs of each member, the ensemble's predictions, targets: .npy of each part
     member_01/ ...  of an average of predictions: each member as an ordinary run folder with its one checkpoint
     checkpoints/    of an average of parameters: the average
 
-Members are copied, so an ensemble goes on predicting where they are moved, pruned or trained on.
+Members are copied, so an ensemble keeps predicting when they are moved, pruned or trained further.
 """
 
 from __future__ import annotations
@@ -22,23 +22,22 @@ from typing import Any
 import jax
 import numpy as np
 
+from nnrun.ensemble.average import PARAMETERS
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.members import RECORD
 from nnrun.errors import NnrunError
 from nnrun.record import checkpoint, provenance, run
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.report.ensemble.account import Account
+from nnrun.report.ensemble.page import page, pictures
 from nnrun.report.ensemble.tables import ACCOUNT
 from nnrun.storage import fsio
 
 __all__ = ["building", "finite", "publish", "write_average", "write_member", "write_run"]
 
 _BUILD = ".tmp_ensemble-"
-_SHARED = (
-    "data_digest",
-    "spec_hash",
-    "spec_folder",
-    "code",
-)  # what an ensemble's run.json says like its members'
+_SHARED = ("data_digest", "spec_hash", "spec_folder", "code")  # of run.json: those of the first member
+_LISTED = ("name", "run", "step", "parameters", "sha256", "weight")  # of each member, in ensemble.json
 
 
 @contextlib.contextmanager
@@ -60,7 +59,7 @@ def building(parent: Path) -> Iterator[Path]:
 
 
 def _alive(process: str) -> bool:
-    """Whether the process that built there still runs: between making the folder and its lock nothing else tells."""
+    """Whether the process that builds there still runs; its folder has no lock for a moment after it is made."""
     if process == str(os.getpid()):  # in a container every process may have the same number
         return False
     try:
@@ -79,30 +78,44 @@ def publish(folder: Path, target: Path | None, root: Path) -> Path:
     return path
 
 
-def write_run(
-    folder: Path, members: Sequence[Member], record: Mapping[str, Any], account: Mapping[str, Any]
-) -> None:
-    """What makes the folder an ordinary run: spec, provenance, summary, and state.json as the last.
+def write_run(folder: Path, members: Sequence[Member], how: str, account: Account) -> None:
+    """The files that make the folder an ordinary run: account, spec, provenance, summary, and state.json at last.
 
-    record   the content of ensemble.json
+    how       one of the averages
+    account   with every number that JSON does not have as a text
     """
+    _draw(folder, account)
     metrics = {f"{account['split']}/{name}": value for name, value in account["ensemble"].items()}
     _write_spec(folder, members[0])
     device = jax.devices()[0]
-    origin = provenance.collect(
-        {"platform": device.platform, "kind": device.device_kind}, _shared(members[0])
-    )
+    of_first = run.read_json(members[0].folder / "run.json")
+    shared = {name: of_first[name] for name in _SHARED if name in of_first}
+    origin = provenance.collect({"platform": device.platform, "kind": device.device_kind}, shared)
     fsio.write_json(folder / "run.json", origin)
-    fsio.write_json(folder / RECORD, finite(record))
-    fsio.write_json(folder / ACCOUNT, finite(account))
+    fsio.write_json(folder / RECORD, _record(how, account))
+    fsio.write_json(folder / ACCOUNT, account)
     step = max(member.step for member in members)
     _write_summary(folder, step, max(member["epochs"] for member in account["members"]), metrics)
     run.write_state(folder, "done", step=step)
 
 
-def _shared(member: Member) -> dict[str, Any]:
-    before = run.read_json(member.folder / "run.json")
-    return {name: before[name] for name in _SHARED if name in before}
+def _draw(folder: Path, account: Account) -> None:
+    images = pictures(account)
+    fsio.make_folder(folder / "plots")
+    for image in images:
+        fsio.write_file(folder / "plots" / f"{image.name}.png", image.png)
+    fsio.write_file(folder / "report.html", page(account, images).encode())
+
+
+def _record(how: str, account: Account) -> dict[str, Any]:
+    """The content of ensemble.json."""
+    return {
+        "format": 1,
+        "kind": "parameters" if how in PARAMETERS else "predictions",
+        "average": how,
+        "members": [{name: member[name] for name in _LISTED} for member in account["members"]],
+        "temperature": account.get("calibration", {}).get("temperature"),
+    }
 
 
 def _write_spec(folder: Path, member: Member) -> None:
@@ -111,13 +124,8 @@ def _write_spec(folder: Path, member: Member) -> None:
 
 
 def _write_summary(folder: Path, step: int, epochs: float, metrics: Mapping[str, Any]) -> None:
-    summary = {
-        "status": "done",
-        "steps": step,
-        "epochs": epochs,
-        "best": None,
-        "metrics": {"last": metrics, "best": metrics},
-    }
+    of_checkpoints = {"last": metrics, "best": metrics}
+    summary = {"status": "done", "steps": step, "epochs": epochs, "best": None, "metrics": of_checkpoints}
     fsio.write_json(folder / "summary.json", finite(summary))
 
 

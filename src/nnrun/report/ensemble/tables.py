@@ -16,11 +16,12 @@ __all__ = ["ACCOUNT", "gain_line", "gain_lines", "member_table", "names_of", "vi
 ACCOUNT = "account.json"  # in the run folder of an ensemble
 _FIRST = ("accuracy", "loss", "calibration_error")
 _SHOWN = {"calibration_error": "calibration error"}
+_ROUNDING = 1e-9
 _REFERENCES = {"over_mean": "the mean member", "over_best": "the best member"}
 
 
 def view(account: Mapping[str, Any]) -> list[Any]:
-    """What `nnrun ensemble` prints: members and ensemble, gains, what else there is to know."""
+    """What `nnrun ensemble` prints: members and ensemble, gains, notes on diversity, calibration, soup and barrier."""
     return [member_table(account), *gain_lines(account), *_notes(account)]
 
 
@@ -58,19 +59,27 @@ def gain_lines(account: Mapping[str, Any]) -> list[Text]:
     for kind, reference in _REFERENCES.items():
         for name, gain in (account["gain"].get(kind) or {}).items():
             if not isinstance(gain["value"], str):  # "nan"
-                lines.append(
-                    Text(f"gain over {reference}: {gain_line(metric_of(name, account['rising']), gain)}")
-                )
+                metric, size = metric_of(name, account["rising"]), _size(account["mean"][name])
+                lines.append(Text(f"gain over {reference}: {gain_line(metric, gain, size)}"))
     return lines
 
 
-def gain_line(metric: Metric, gain: Mapping[str, Any]) -> str:
-    """`accuracy +1.93 points [+1.5, +2.4]` or `loss 0.016 lower [0.014, 0.019]`: the widest interval there is."""
+def _size(value: float | str) -> float:
+    """The magnitude of a metric, 0 where it is not finite."""
+    return 0.0 if isinstance(value, str) else abs(value)
+
+
+def gain_line(metric: Metric, gain: Mapping[str, Any], size: float = 1.0) -> str:
+    """`accuracy +1.93 points [+1.5, +2.4]` or `loss 0.016 lower [0.014, 0.019]`: the widest interval that is known.
+
+    size   the magnitude of the metric; what is below a billionth of it is rounding error and shown as 0
+    """
     kind, span = ("both", gain["both"]) if gain["both"] else ("examples", gain["examples"])
     covers = "examples and members" if kind == "both" else "examples"
     scale, unit = (100.0, " points") if metric.name == "accuracy" else (1.0, "")
-    # Plus 0.0, for a minus 0 is no loss.
-    value, low, high = (scale * end + 0.0 for end in (gain["value"], *span))
+    value, low, high = (
+        0.0 if abs(end) <= _ROUNDING * size else scale * end for end in (gain["value"], *span)
+    )
     if metric.rising:
         shown = f"{value:+.3g}{unit}  [{low:+.3g}, {high:+.3g}]"
     elif value >= 0:

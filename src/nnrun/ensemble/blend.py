@@ -1,0 +1,53 @@
+"""The average itself, and how it is made of the members' predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nnrun.ensemble.average import Combiner, softmax
+from nnrun.ensemble.scores import Scored
+from nnrun.ensemble.weights import mixture_weights, regression_weights
+
+__all__ = ["Blend", "blend_predictions"]
+
+
+class Blend(NamedTuple):
+    """What an ensemble predicts.
+
+    combiner  reads the mean
+    weights   of the members
+    mean      part of the data -> what the members give on average, (n, ...)
+    """
+
+    combiner: Combiner
+    weights: list[float]
+    mean: dict[str, np.ndarray]
+
+    def outputs(self, part: str) -> np.ndarray:
+        """What takes the place of the outputs of one model, (n, ...)."""
+        return self.combiner.outputs(self.mean[part])
+
+    def predictions(self, part: str) -> np.ndarray:
+        """Probabilities of the classes, or standardised numbers, (n, ...)."""
+        return self.combiner.probabilities(self.mean[part])
+
+
+def blend_predictions(how: str, scored: Scored) -> Blend:
+    """The average of the members' predictions; `weighted` fits the weights on validation data."""
+    predicted, classifies = scored.predicted, scored.model.classifies
+    combiner = Combiner(how, predicted.members, classifies)
+    weights = [1 / predicted.members] * predicted.members
+    if how == "weighted":
+        weights = _fitted(predicted.outputs("val"), scored.targets("val"), classifies)
+    means = {part: combiner.mean(predicted.outputs(part), weights) for part in predicted.parts}
+    return Blend(combiner, weights, means)
+
+
+def _fitted(outputs: Sequence[np.ndarray], targets: np.ndarray, classifies: bool) -> list[float]:
+    if not classifies:
+        return regression_weights(np.stack([z[:, 0] for z in outputs]), targets).tolist()
+    rows = np.arange(len(targets))
+    return mixture_weights(np.stack([softmax(z)[rows, targets] for z in outputs])).tolist()

@@ -1,0 +1,115 @@
+"""What is asked of an ensemble, and the warnings on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnrun.ensemble import make as make_module
+from nnrun.ensemble.make import HOW, Request, check_request, make
+from nnrun.ensemble.member import Member
+from nnrun.errors import RunError, SpecError
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_every_average_may_be_asked_for(how: str, tmp_path):
+    check_request(Request(how, "all", 3, "val", True), tmp_path / "new")
+    check_request(Request(how), None)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (
+            Request("mean"),
+            r"--average: got 'mean'; write one of probabilities, logits, vote, weighted, ",
+        ),
+        (Request("x\n" * 100), r"--average: got 'x\\\\nx"),
+        (Request(split="dev"), r"--split: got 'dev'; write one of train, val, test"),
+        (Request(checkpoints="newest"), r"--checkpoints: got 'newest'"),
+    ],
+)
+def test_what_is_wrong_is_reported_before_anything_is_read(request_: Request, message: str):
+    with pytest.raises(SpecError, match=message):
+        check_request(request_, None)
+    with pytest.raises(SpecError, match=message):
+        make([], request_, Path("nowhere"), None, pytest.fail, pytest.fail)
+
+
+def test_the_target_is_new_or_empty(tmp_path):
+    check_request(Request(), tmp_path)  # pytest's own, empty
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for target in (tmp_path, tmp_path / "file", tmp_path / "dangling"):
+        with pytest.raises(RunError, match=r"already exists; choose another folder"):
+            check_request(Request(), target)
+
+
+def test_a_line_has_two_ends(make_run, tmp_path):
+    make_run("run")
+    with pytest.raises(SpecError, match=r"--barrier: a line has two ends; name two members"):
+        make(["run"], Request(checkpoints="last", barrier=True), tmp_path, None, pytest.fail, pytest.fail)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_parameters_of_other_structures_are_refused_before_anything_is_written(make_run, tmp_path):
+    make_run("narrow", seed=1)
+    make_run("wide", seed=2, arrays={"params/kernel": np.ones((2, 5), np.float32)})
+    with pytest.raises(
+        RunError, match=r"params/kernel is float32 \[2, [35]\], in .* it is float32 \[2, [35]\]"
+    ):
+        make(["narrow", "wide"], Request("greedy", "last"), tmp_path, None, pytest.fail, pytest.fail)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["narrow", "wide"]
+
+
+def members_with(monkeypatch: pytest.MonkeyPatch, losses: list[Any]) -> list[Member]:
+    folders = [Path(f"run_{i}") for i in range(len(losses))]
+    monkeypatch.setattr(make_module, "block_of", lambda folder, kind: losses[folders.index(folder)])
+    return [Member(folder, 5, "", "", "", b"") for folder in folders]
+
+
+def test_one_warning_for_members_of_other_losses(monkeypatch):
+    warnings: list[str] = []
+    smooth = {"name": "cross_entropy", "label_smoothing": 0.1}
+    members = members_with(
+        monkeypatch, [{"name": "cross_entropy"}, {"name": "cross_entropy"}, smooth, smooth]
+    )
+    make_module._warn_of_losses(members, warnings.append)
+    assert warnings == [
+        f"run_2:5: its loss is {smooth}, that of run_0:5 is {{'name': 'cross_entropy'}}; "
+        "every metric here is by the latter"
+    ]
+    make_module._warn_of_losses(members[:2], pytest.fail)
+
+
+def averager_with(losses: list[float], origins: list[bytes]) -> Any:
+    """Stands in for what measures the line between two members."""
+    line = [{"loss": loss} for loss in losses]
+    height = losses[1] - (losses[0] + losses[2]) / 2
+    members = [Member(Path(f"run_{i}"), 5, "", "", "", origin) for i, origin in enumerate(origins)]
+    barrier = {"between": ["run_0:5", "run_1:5"], "line": line, "height": height}
+    return SimpleNamespace(members=members, line=lambda part, points: barrier)
+
+
+def test_independent_runs_in_different_basins_are_warned_of_with_the_losses():
+    warnings: list[str] = []
+    averager = averager_with([0.25, 2.0, 0.5], [b"a", b"b"])
+    make_module._warn_of_basins(averager, Request("parameters"), warnings.append)
+    assert warnings == [
+        "--average parameters: these are independent runs, whose parameters lie in different basins: "
+        "test/loss is 0.25 at run_0:5, 0.5 at run_1:5 and 2 half-way; --barrier shows the line, "
+        "--average probabilities averages what they predict"
+    ]
+    make_module._warn_of_basins(averager, Request("parameters", barrier=True), warnings.append)
+    assert "--barrier shows" not in warnings[1]
+
+
+@pytest.mark.parametrize(
+    ("losses", "origins"), [([0.25, 0.3, 0.5], [b"a", b"b"]), ([0.25, 2.0, 0.5], [b"a", b"a"])]
+)
+def test_no_warning_without_a_barrier_or_for_snapshots_of_one_run(losses, origins):
+    make_module._warn_of_basins(averager_with(losses, origins), Request("parameters"), pytest.fail)
