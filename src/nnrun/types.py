@@ -105,7 +105,7 @@ class Reactive(NamedTuple):
     init    () -> memory
     factor  (memory, step) -> () in [0, 1]
     react   (memory, value) -> memory                       value (): of the metric, less is better
-            None: it does not, its course is fixed
+            None: its course is fixed
     metric  whose value it wants; None: the one that judges the run
     """
 
@@ -136,7 +136,7 @@ class Surface(NamedTuple):
     window  ((left, right), (bottom, top)): what a picture shows
     goal    the value at which the race is won
     floor   the least value in the window, from which logarithmic pictures measure
-    noise   standard deviation of what is added to each component of a gradient; 0: none
+    noise   standard deviation of the noise of each component of a gradient
     """
 
     value: Callable[[Array], Array]
@@ -185,7 +185,7 @@ class Source(NamedTuple):
     """What a data loader returns: the files' content, not yet split."""
 
     train: Examples
-    test: Examples | None  # None: the source has no test part of its own, one is cut from train
+    test: Examples | None  # None: one is cut from train
     classes: tuple[str, ...]  # class names by label; () for regression
     standardize: str  # "feature": each input its own mean and deviation; "image": one for all; "none"
 
@@ -232,8 +232,7 @@ class Plan(NamedTuple):
 class Experiment(NamedTuple):
     """Everything that a program needs, as functions and arrays.  The spec is gone.
 
-    The functions are called inside the trace with the knobs in force, so one compiled program serves
-    every value of a knob.
+    The functions are called inside the trace with the knobs in force: one program serves every value of a knob.
     """
 
     model: Callable[[Tree], Layer]  # knobs -> Layer

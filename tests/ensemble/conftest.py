@@ -69,13 +69,17 @@ def make_model() -> Callable[..., Model]:
     ) -> Model:
         kind = np.int32 if classes else np.float32
         empty = Examples(np.zeros((0, 2), np.float32), np.zeros(0, kind))
+        ready = {
+            part: t if classes else ((t - target_shift) / target_scale).astype(kind) for part, t in y.items()
+        }
         parts = {
             part: Examples((x or {}).get(part, np.zeros((len(targets), 2), np.float32)), targets)
-            for part, targets in y.items()
+            for part, targets in ready.items()
         }
         dataset = SimpleNamespace(
             **{"train": empty, "val": empty, "test": empty, **parts},
             classes=classes,
+            targets={} if classes else dict(y),
             target_scale=target_scale,
             target_shift=target_shift,
         )

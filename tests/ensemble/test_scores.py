@@ -44,7 +44,7 @@ def test_terms_of_numbers_use_the_standardised_target(make_model):
     y = np.random.default_rng(2).normal(10, 4, N).astype(np.float32)
     model = make_model({"test": y}, classes=(), target_scale=4.0, target_shift=10.0)
     z = outputs_of(3, width=1)[0]
-    judge, targets = make_judge(model), targets_of(model, y)
+    judge, targets = make_judge(model), targets_of(model, model.experiment.dataset.test.y)
     np.testing.assert_allclose(targets, (y - 10) / 4, rtol=1e-6)
     metrics = judge.metrics(judge.terms(z, targets).mean(1))
     error = 4.0 * (z[:, 0].astype(float) - (y - 10) / 4)  # in units of the target

@@ -169,7 +169,7 @@ def test_a_last_batch_of_one_example_takes_the_stored_statistics_and_leaves_them
 
 def test_one_image_has_statistics_of_its_own():
     layer = batch_norm()
-    x = jnp.asarray(np.random.default_rng(0).normal(2, 3, (1, 4, 4, 2)), jnp.float32)
+    x = jnp.asarray(np.random.default_rng(0).normal(2, 3, (1, 4, 4, 2)), float)
     params, stats, _ = layer.init(jax.random.key(0), (4, 4, 2))
     y, _ = layer.apply(params, stats, x, None, jnp.ones(1))
     np.testing.assert_allclose(np.asarray(y).mean((0, 1, 2)), 0, atol=1e-6)

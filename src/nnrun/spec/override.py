@@ -42,6 +42,8 @@ def conflicts(overrides: Sequence[str]) -> list[Problem]:
     keys: list[str] = []
     for text in overrides:
         key = text.partition("=")[0]
+        if not _KEY.fullmatch(key):
+            continue  # which `apply` reports
         for earlier in keys:
             if earlier == key:
                 problems.append(Problem(Place(text), (), f"{key} was given before; write it once"))
