@@ -229,13 +229,13 @@ def test_one_blending_is_all():
 
 def test_the_blended_loss_is_that_of_blended_targets():
     """Cross-entropy with the soft targets λ onehot(y) + (1 − λ) onehot(y'), written out in NumPy."""
-    from nnrun.training.objective import Setting, make_objective
+    from nnrun.training.objective import StepContext, make_objective
     from nnrun.types import Layer
 
     given = batch(9, 1, 1, 4)._replace(weight=jnp.asarray([1.0] * 7 + [0.0] * 2))
     given = apply(mixup(1.0, "example"), given._replace(y=given.y % 4))
     model = Layer(lambda key, shape: ({}, {}, (4,)), lambda p, s, x, key, weight: (x.reshape(-1, 4) * p, s))
-    made = Setting(model, cross_entropy(), lambda params: jnp.zeros(()), {}, given, None)
+    made = StepContext(model, cross_entropy(), lambda params: jnp.zeros(()), {}, given, None)
     z, eye, share = 2 * np.asarray(given.x).reshape(-1, 4), np.eye(4), np.asarray(given.share)[:, None]
     soft = share * eye[np.asarray(given.y)] + (1 - share) * eye[np.asarray(given.other)]
     log_p = z - np.log(np.exp(z).sum(1, keepdims=True))

@@ -45,6 +45,7 @@ def csv(
     delimiter    what separates the cells of a row
     test_path    a table with the test part and the same columns; default: a test part is cut from `path`
     standardize  "feature": each input its own mean and deviation
+    classifies   whether the loss that the spec names wants labels; nnrun fills it in
 
     Cells that are empty or say NA, null, ?, missing and the like are refused.
     Class names are sorted, as numbers if they all are.  Raises DataError naming FILE:ROW:COLUMN.

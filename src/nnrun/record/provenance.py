@@ -24,6 +24,7 @@ __all__ = ["collect", "cpu", "differences"]
 
 _PACKAGES = ("nnrun", "jax", "jaxlib", "numpy", "optax")
 _VARIABLES = ("XLA_FLAGS", "JAX_", "NNRUN_")
+_CACHES = ("JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE")  # where programs are kept changes none of them
 _IGNORED = ("argv", "git", "hostname", "started")
 _ABSENT = "absent"
 _DIGESTS = {"data_digest": "the data have", "spec_hash": "resolved.yaml has"}
@@ -40,7 +41,11 @@ def collect(device: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, An
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": cpu(),
         "device": dict(device),
-        "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith(_VARIABLES)},
+        "environment": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(_VARIABLES) and not name.startswith(_CACHES)
+        },
         "git": _git(),
         "argv": list(sys.argv),
         "hostname": platform.node(),
