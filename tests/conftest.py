@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import collections
 import functools
+import importlib
+import importlib.util
 import inspect
+import itertools
 import json
 import os
 import subprocess
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import pytest
 from jax._src.interpreters import mlir
 
@@ -25,6 +29,7 @@ from nnrun.catalog import bound
 from nnrun.record import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
+TORCH = ROOT / "tests" / "torch.json"  # what torch says, by test
 MONTH = 30 * 24 * 3600
 
 
@@ -84,6 +89,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         metavar="SECONDS",
         help="fail if the session takes longer; the gate's limit",
+    )
+    parser.addoption(
+        "--record-torch",
+        action="store_true",
+        help="write what torch says to tests/torch.json; with -n0 and torch installed",
     )
 
 
@@ -210,6 +220,39 @@ def warm(environment: dict[str, str]) -> Iterator[Callable[..., Finished]]:
                 return Finished(code, *(Path(file).read_text() for file in files))
 
         yield run
+
+
+@pytest.fixture
+def torch_says(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """torch_says(theirs, found, tolerance): `found`, a tree of arrays, is what `theirs(torch)` returns.
+
+    Where torch is not installed, sums over each array are those that `pytest --record-torch` wrote down.
+    """
+    calls = itertools.count(1)
+
+    def check(theirs: Callable[[Any], Any], found: Any, tolerance: float = 1e-10) -> None:
+        name, table = f"{request.node.name} {next(calls)}", json.loads(TORCH.read_text())
+        if importlib.util.find_spec("torch"):
+            wanted = theirs(importlib.import_module("torch"))
+            if request.config.getoption("--record-torch"):
+                table[name] = sums(wanted)
+                TORCH.write_text(json.dumps(table, indent=0, sort_keys=True) + "\n")
+            jax.tree.map(lambda a, b: nearly_equal(a, b, np.abs(b).max(initial=1), tolerance), found, wanted)
+        size = max(np.abs(a).sum(initial=1, dtype=float) for a in map(np.asarray, jax.tree.leaves(found)))
+        nearly_equal(sums(found), table[name], size, tolerance)
+
+    return check
+
+
+def nearly_equal(found: Any, wanted: Any, size: float, tolerance: float) -> None:
+    np.testing.assert_equal(np.shape(found), np.shape(wanted))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * size)
+
+
+def sums(tree: Any) -> list[float]:
+    """Three for each array, with weights that depend on the place of a number."""
+    rows = (np.asarray(leaf, float).reshape(-1) for leaf in jax.tree.leaves(tree))
+    return [float(np.cos(k * np.arange(len(row))) @ row) for row in rows for k in range(3)]
 
 
 @pytest.fixture(scope="session")
