@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import collections
 import functools
+import importlib
+import importlib.util
 import inspect
+import itertools
 import json
 import os
 import subprocess
@@ -12,10 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import pytest
 from jax._src.interpreters import mlir
 
@@ -24,6 +29,7 @@ from nnrun.catalog import bound
 from nnrun.record import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
+TORCH = ROOT / "tests" / "torch.json"  # what torch says, by test
 MONTH = 30 * 24 * 3600
 
 
@@ -44,8 +50,9 @@ def program_cache() -> dict[str, str]:
 
 
 PROGRAM_CACHE = program_cache()
+PROGRAMS = Path(PROGRAM_CACHE["JAX_COMPILATION_CACHE_DIR"])
 os.environ |= PROGRAM_CACHE  # for commands, and for what chooses the device in this process
-jax.config.update("jax_compilation_cache_dir", PROGRAM_CACHE["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update("jax_compilation_cache_dir", str(PROGRAMS))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
@@ -84,12 +91,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="fail if the session takes longer; the gate's limit",
     )
+    parser.addoption(
+        "--record-torch",
+        action="store_true",
+        help="write what torch says to tests/torch.json; with -n0 and torch installed",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Programs of the month before last are deleted, by the process that starts the workers."""
     if not hasattr(config, "workerinput"):
-        for file in Path(PROGRAM_CACHE["JAX_COMPILATION_CACHE_DIR"]).iterdir():
+        for file in PROGRAMS.iterdir():
             if time.time() - file.stat().st_mtime > MONTH:
                 file.unlink(missing_ok=True)
 
@@ -98,11 +110,19 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     seconds[report.nodeid.partition("::")[0]] += report.duration
 
 
+def limit_of(config: pytest.Config) -> float | None:
+    """The seconds that the session may take; three times as many where most programs had to be compiled first."""
+    limit = config.getoption("--within")
+    ages = [time.time() - file.stat().st_mtime for file in PROGRAMS.iterdir()]
+    new = sum(age < time.monotonic() - begun for age in ages)
+    return limit and limit * (3 if new > len(ages) / 2 else 1)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A session that took longer than it may is a failed one, if all tests passed."""
-    limit = session.config.getoption("--within")
-    too_long = limit is not None and time.monotonic() - begun > limit
-    if too_long and not hasattr(session.config, "workerinput") and session.exitstatus == pytest.ExitCode.OK:
+    limit, took = limit_of(session.config), time.monotonic() - begun
+    starts_workers = not hasattr(session.config, "workerinput")
+    if limit and took > limit and starts_workers and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -111,9 +131,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("slowest files")
     for name, duration in seconds.most_common(10):
         terminalreporter.line(f"{duration:7.1f} s  {name}")
-    passed, limit = time.monotonic() - begun, config.getoption("--within")
-    terminalreporter.line(f"{sum(seconds.values()):7.1f} s  all files; the session took {passed:.0f} s")
-    if limit is not None and passed > limit:
+    limit, took = limit_of(config), time.monotonic() - begun
+    terminalreporter.line(f"{sum(seconds.values()):7.1f} s  all files; the session took {took:.0f} s")
+    if limit and took > limit:
         terminalreporter.line(f"ERROR: the session may take {limit:.0f} s (--within)", red=True)
 
 
@@ -124,12 +144,26 @@ def float64() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def compiled_quickly() -> Iterator[None]:
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="module")
 def quick_compilation() -> Iterator[None]:
     """Compilation in half the time, for what runs once on small arrays and is compared with a tolerance."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    with compiled_quickly():
+        yield
+
+
+@pytest.fixture(scope="session")
+def quickly() -> Callable[[], AbstractContextManager[None]]:
+    """The same as a context, where other tests of the file compare bits."""
+    return compiled_quickly
 
 
 class Finished(NamedTuple):
@@ -195,6 +229,39 @@ def warm(environment: dict[str, str]) -> Iterator[Callable[..., Finished]]:
                 return Finished(code, *(Path(file).read_text() for file in files))
 
         yield run
+
+
+@pytest.fixture
+def torch_says(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """torch_says(theirs, found, tolerance): `found`, a tree of arrays, is what `theirs(torch)` returns.
+
+    Where torch is not installed, sums over each array are those that `pytest --record-torch` wrote down.
+    """
+    calls = itertools.count(1)
+
+    def check(theirs: Callable[[Any], Any], found: Any, tolerance: float = 1e-10) -> None:
+        name, table = f"{request.node.name} {next(calls)}", json.loads(TORCH.read_text())
+        if importlib.util.find_spec("torch"):
+            wanted = theirs(importlib.import_module("torch"))
+            if request.config.getoption("--record-torch"):
+                table[name] = sums(wanted)
+                TORCH.write_text(json.dumps(table, indent=0, sort_keys=True) + "\n")
+            jax.tree.map(lambda a, b: nearly_equal(a, b, np.abs(b).max(initial=1), tolerance), found, wanted)
+        size = max(np.abs(a).sum(initial=1, dtype=float) for a in map(np.asarray, jax.tree.leaves(found)))
+        nearly_equal(sums(found), table[name], size, tolerance)
+
+    return check
+
+
+def nearly_equal(found: Any, wanted: Any, size: float, tolerance: float) -> None:
+    np.testing.assert_equal(np.shape(found), np.shape(wanted))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * size)
+
+
+def sums(tree: Any) -> list[float]:
+    """Three for each array, with weights that depend on the place of a number."""
+    rows = (np.asarray(leaf, float).reshape(-1) for leaf in jax.tree.leaves(tree))
+    return [float(np.cos(k * np.arange(len(row))) @ row) for row in rows for k in range(3)]
 
 
 @pytest.fixture(scope="session")

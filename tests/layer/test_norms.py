@@ -77,54 +77,58 @@ def torch_of(module, params, x, torch):
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("groups", [1, 2, 3])
-def test_group_norm_is_that_of_torch(near, shape, groups):
-    torch = pytest.importorskip("torch")
+def test_group_norm_is_that_of_torch(torch_says, shape, groups):
     x, params = jnp.asarray(normal(*shape, seed=2)), parameters(True, True)
-    module = torch.nn.GroupNorm(groups, 6, eps=1e-5, dtype=torch.float64)
+
+    def theirs(torch):
+        return torch_of(torch.nn.GroupNorm(groups, 6, eps=1e-5, dtype=torch.float64), params, x, torch)
+
     found = with_gradients(lambda p, x: group_norm(groups).apply(p, {}, x, None, None)[0], params, x)
-    near(found, torch_of(module, params, x, torch))
+    torch_says(theirs, found)
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (3, 4, 6)], ids=["vectors", "sequences"])
-def test_layer_norm_is_that_of_torch(near, shape):
-    torch = pytest.importorskip("torch")
+def test_layer_norm_is_that_of_torch(torch_says, shape):
     x, params = normal(*shape, seed=2), parameters(True, True)
-    module = torch.nn.LayerNorm(6, eps=1e-5, dtype=torch.float64)
-    with torch.no_grad():
-        module.weight.copy_(torch.tensor(np.asarray(params["scale"])))
-        module.bias.copy_(torch.tensor(np.asarray(params["bias"])))
-    there = torch.tensor(x, requires_grad=True)
-    y = module(there)
-    (y * torch.tensor(np.asarray(weighing(shape)))).sum().backward()
-    gradients = {"scale": module.weight.grad.numpy(), "bias": module.bias.grad.numpy()}
+
+    def theirs(torch):
+        module = torch.nn.LayerNorm(6, eps=1e-5, dtype=torch.float64)
+        with torch.no_grad():
+            module.weight.copy_(torch.tensor(np.asarray(params["scale"])))
+            module.bias.copy_(torch.tensor(np.asarray(params["bias"])))
+        there = torch.tensor(x, requires_grad=True)
+        y = module(there)
+        (y * torch.tensor(np.asarray(weighing(shape)))).sum().backward()
+        gradients = {"scale": module.weight.grad.numpy(), "bias": module.bias.grad.numpy()}
+        return y.detach().numpy(), (gradients, there.grad.numpy())
+
     found = with_gradients(lambda p, x: layer_norm().apply(p, {}, x, None, None)[0], params, jnp.asarray(x))
-    near(found, (y.detach().numpy(), (gradients, there.grad.numpy())))
+    torch_says(theirs, found)
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (4, 5, 2, 6)], ids=["vectors", "images"])
-def test_batch_norm_is_that_of_torch_but_for_its_variance(near, shape):
+def test_batch_norm_is_that_of_torch_but_for_its_variance(torch_says, shape):
     """torch stores σ² · n / (n − 1), and its momentum is what a step adds: 1 − ours."""
-    torch = pytest.importorskip("torch")
     x, params = jnp.asarray(normal(*shape, seed=2)), parameters(True, True)
-    kind = torch.nn.BatchNorm1d if len(shape) == 2 else torch.nn.BatchNorm2d
-    module = kind(6, eps=1e-5, momentum=0.3, dtype=torch.float64)
-    layer = batch_norm(momentum=0.7)
+
+    def theirs(torch, evaluating=False):
+        kind = torch.nn.BatchNorm1d if len(shape) == 2 else torch.nn.BatchNorm2d
+        module = kind(6, eps=1e-5, momentum=0.3, dtype=torch.float64)
+        trained = torch_of(module, params, x, torch)
+        if not evaluating:
+            return *trained, module.running_mean.numpy(), module.running_var.numpy()
+        module.zero_grad()
+        return torch_of(module.eval(), params, x, torch)
+
+    layer, n = batch_norm(momentum=0.7), x.size // 6
     _, stats, _ = layer.init(KEY, shape[1:])
     weight = jnp.ones(shape[0])
     found = with_gradients(lambda p, x: layer.apply(p, stats, x, None, weight)[0], params, x)
-    near(found, torch_of(module, params, x, torch))
-    n = x.size // 6
     seen = layer.apply(params, stats, x, None, weight)[1]
-    near(seen["mean"], module.running_mean.numpy())
-    near((seen["var"] - 0.7) * n / (n - 1) + 0.7, module.running_var.numpy())
-    module.eval()
-    stored = {
-        "mean": jnp.asarray(module.running_mean.numpy()),
-        "var": jnp.asarray(module.running_var.numpy()),
-    }
-    module.zero_grad()
+    stored = {"mean": seen["mean"], "var": (seen["var"] - 0.7) * n / (n - 1) + 0.7}
+    torch_says(theirs, (*found, stored["mean"], stored["var"]))
     found = with_gradients(lambda p, x: layer.apply(p, stored, x, None, None)[0], params, x)
-    near(found, torch_of(module, params, x, torch))
+    torch_says(lambda torch: theirs(torch, evaluating=True), found)
 
 
 def test_each_place_of_an_image_has_mean_0_and_variance_1_and_so_has_each_group():

@@ -13,13 +13,13 @@ import pytest
 
 def kill_and_compare(
     spec: Path,
-    nnrun: Callable[..., Any],
+    warm: Callable[..., Any],
     environment: dict[str, str],
     same: Callable[[Path, Path], None],
     kills: int,
 ) -> None:
     clean = spec.parent / "clean"
-    assert nnrun("train", spec, "--run-dir", clean, "--quiet").code == 0
+    assert warm("train", spec, "--run-dir", clean, "--quiet", folder=spec.parent).code == 0
     driver = Path(__file__).with_name("forked.py")
     command = [sys.executable, str(driver), str(spec), str(spec.parent / "killed"), str(kills), "1", "1.6"]
     done = subprocess.run(
@@ -34,10 +34,10 @@ def kill_and_compare(
         same(clean, folder)
 
 
-def test_a_few_kills(spec: Path, nnrun: Any, environment: dict[str, str], same: Any) -> None:
-    kill_and_compare(spec, nnrun, environment, same, kills=3)
+def test_a_few_kills(spec: Path, warm: Any, environment: dict[str, str], same: Any) -> None:
+    kill_and_compare(spec, warm, environment, same, kills=3)
 
 
 @pytest.mark.slow
-def test_a_hundred_kills(spec: Path, nnrun: Any, environment: dict[str, str], same: Any) -> None:
-    kill_and_compare(spec, nnrun, environment, same, kills=100)
+def test_a_hundred_kills(spec: Path, warm: Any, environment: dict[str, str], same: Any) -> None:
+    kill_and_compare(spec, warm, environment, same, kills=100)

@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
 
 
-def test_five_seeds_of_the_digits(nnrun: Callable[..., Any]) -> None:
-    done = nnrun("train", CONFIGS / "digits.yaml", "train.seeds=5", "--json")
+@pytest.mark.parametrize("seeds", [2, pytest.param(5, marks=pytest.mark.slow)])
+def test_a_few_seeds_of_the_digits(seeds: int, nnrun: Callable[..., Any]) -> None:
+    done = nnrun("train", CONFIGS / "digits.yaml", f"train.seeds={seeds}", "--json")
     assert done.json["mean"]["best"]["test/accuracy"] >= 0.97
 
 

@@ -62,18 +62,18 @@ def streamed(spec: Path) -> Path:
     return spec
 
 
-def test_it_is_the_run_in_memory_also_after_kills(
-    streamed: Path, warm: Any, environment: dict[str, str], same: Callable[[Path, Path], None]
+def stream_and_compare(
+    streamed: Path, warm: Any, environment: dict[str, str], same: Callable[[Path, Path], None], kills: int
 ) -> None:
     """Populations are divided over the cores there are."""
     folder = streamed.parent
     whole = warm("train", streamed, "data.stream=false", "--run-dir", "memory", "--quiet", folder=folder)
     assert whole.code == 0, whole.err
     driver = Path(__file__).with_name("forked.py")
-    command = [sys.executable, str(driver), str(streamed), str(folder / "killed"), "4", "1", "1.6"]
+    command = [sys.executable, str(driver), str(streamed), str(folder / "killed"), str(kills), "1", "1.6"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "killed 4"
+    assert done.stdout.splitlines()[-1] == f"killed {kills}"
     same(folder / "memory", folder / "killed" / "run-0")
     for split in ("train", "val", "test"):
         one, other = (
@@ -82,6 +82,19 @@ def test_it_is_the_run_in_memory_also_after_kills(
         )
         assert one.code == other.code == 0, (one.err, other.err)
         assert without_folders(one.json) == without_folders(other.json)
+
+
+def test_it_is_the_run_in_memory_also_after_a_kill(
+    streamed: Path, warm: Any, environment: dict[str, str], same: Callable[[Path, Path], None]
+) -> None:
+    stream_and_compare(streamed, warm, environment, same, kills=1)
+
+
+@pytest.mark.slow
+def test_it_is_the_run_in_memory_also_after_more_kills(
+    streamed: Path, warm: Any, environment: dict[str, str], same: Callable[[Path, Path], None]
+) -> None:
+    stream_and_compare(streamed, warm, environment, same, kills=4)
 
 
 def without_folders(found: Any) -> Any:

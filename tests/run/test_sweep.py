@@ -35,12 +35,28 @@ sweep:
 """
 
 
+def write(folder: Path) -> Path:
+    (folder / "tiny.yaml").write_text(BASE)
+    (folder / "sweep.yaml").write_text(SWEEP)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a sweep file and its base."""
-    (tmp_path / "tiny.yaml").write_text(BASE)
-    (tmp_path / "sweep.yaml").write_text(SWEEP)
-    return tmp_path
+    return write(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any]) -> Path:
+    """The sweep in programs of two lanes, by one process that nothing interrupts."""
+    return carried_out(write(tmp_path_factory.mktemp("whole")), warm)
+
+
+def carried_out(folder: Path, warm: Callable[..., Any]) -> Path:
+    done = warm("sweep", "sweep.yaml", "sweep.width=2", "--run-dir", "whole", "--quiet", folder=folder)
+    assert done.code == 0, done.err
+    return folder / "whole"
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -84,13 +100,12 @@ def test_a_sweep_from_its_file_to_its_answer(folder: Path, warm: Callable[..., A
     }
 
 
-def test_workers_leave_the_same_results(folder: Path, warm: Callable[..., Any]) -> None:
-    one = warm("sweep", "sweep.yaml", "sweep.width=2", "--run-dir", "one", "--quiet", folder=folder)
+def test_workers_leave_the_same_results(whole: Path, folder: Path, warm: Callable[..., Any]) -> None:
     two = warm(
         "sweep", "sweep.yaml", "sweep.width=2", "--run-dir", "two", "--quiet", "--jobs", 2, folder=folder
     )
-    assert (one.code, two.code) == (0, 0), two.err
-    for a, b in zip(results(folder / "one"), results(folder / "two"), strict=True):
+    assert two.code == 0, two.err
+    for a, b in zip(results(whole), results(folder / "two"), strict=True):
         assert a["settings"] == b["settings"]
         if "values" in a:
             assert a["values"] == pytest.approx(b["values"], rel=1e-4)
@@ -235,13 +250,11 @@ def begun(folder: Path, environment: dict[str, str], *arguments: str) -> subproc
 
 @pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_an_interrupted_sweep_goes_on(
-    jobs: str, folder: Path, warm: Callable[..., Any], environment: dict[str, str]
+    jobs: str, whole: Path, folder: Path, warm: Callable[..., Any], environment: dict[str, str]
 ) -> None:
     """SIGTERM: everything is saved, the exit code is 143; `--resume` ends as if nothing had been."""
-    whole = warm("sweep", "sweep.yaml", "sweep.width=4", "--run-dir", "whole", "--quiet", folder=folder)
-    assert whole.code == 0, whole.err
     process = begun(
-        folder, environment, "sweep.yaml", "sweep.width=4", "--run-dir", "cut", "--jobs", jobs, "--quiet"
+        folder, environment, "sweep.yaml", "sweep.width=2", "--run-dir", "cut", "--jobs", jobs, "--quiet"
     )
     until(lambda: (folder / "cut" / "trials").is_dir() and any((folder / "cut" / "trials").iterdir()))
     process.send_signal(signal.SIGTERM)
@@ -249,7 +262,7 @@ def test_an_interrupted_sweep_goes_on(
     assert json.loads((folder / "cut" / "state.json").read_text())["status"] == "interrupted"
     rest = warm("sweep", "--resume", "cut", "--quiet", "--jobs", jobs, folder=folder)
     assert rest.code == 0, rest.err
-    same(folder / "whole", folder / "cut")
+    same(whole, folder / "cut")
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -269,10 +282,10 @@ def same(a: Path, b: Path) -> None:
             assert one["values"] == pytest.approx(other["values"], rel=1e-4)
 
 
-def kill_and_compare(folder: Path, warm: Any, environment: dict[str, str], jobs: str, kills: int) -> None:
+def kill_and_compare(
+    whole: Path, folder: Path, warm: Any, environment: dict[str, str], jobs: str, kills: int
+) -> None:
     """Kills the parent, or one of its workers, at random instants, and resumes until the sweep is done."""
-    whole = warm("sweep", "sweep.yaml", "sweep.width=2", "--run-dir", "whole", "--quiet", folder=folder)
-    assert whole.code == 0, whole.err
     chance = random.Random(7)
     arguments = ["sweep.yaml", "sweep.width=2", "--run-dir", "killed", "--jobs", jobs, "--quiet"]
     for _ in range(kills):
@@ -291,9 +304,9 @@ def kill_and_compare(folder: Path, warm: Any, environment: dict[str, str], jobs:
             subprocess.run(["rm", "-rf", str(folder / "killed")], check=True)
     rest = warm("sweep", *arguments, folder=folder)
     assert rest.code == 0, rest.err
-    same(folder / "whole", folder / "killed")
+    same(whole, folder / "killed")
     names = [one["trial"] for one in lines(folder / "killed" / "trials.jsonl")]
-    assert len(names) == len(set(names)) == len(lines(folder / "whole" / "trials.jsonl"))
+    assert len(names) == len(set(names)) == len(lines(whole / "trials.jsonl"))
 
 
 def children(parent: int) -> list[int]:
@@ -303,12 +316,12 @@ def children(parent: int) -> list[int]:
         return []
 
 
-def test_a_few_kills(folder: Path, warm: Any, environment: dict[str, str]) -> None:
-    kill_and_compare(folder, warm, environment, "1", kills=1)
+def test_a_few_kills(whole: Path, folder: Path, warm: Any, environment: dict[str, str]) -> None:
+    kill_and_compare(whole, folder, warm, environment, "1", kills=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_many_kills_of_forty_trials(jobs: str, folder: Path, warm: Any, environment: dict[str, str]) -> None:
     (folder / "sweep.yaml").write_text(SWEEP.replace("trials: 3", "trials: 20"))
-    kill_and_compare(folder, warm, environment, jobs, kills=12)
+    kill_and_compare(carried_out(folder, warm), folder, warm, environment, jobs, kills=12)
