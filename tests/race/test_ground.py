@@ -89,10 +89,10 @@ class Line:
 
 @pytest.fixture
 def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
-    made = Line(tmp_path / "run")
-    monkeypatch.setattr(programs, "one_like", lambda experiment: made.state)
+    experiment_line = Line(tmp_path / "run")
+    monkeypatch.setattr(programs, "one_like", lambda experiment: experiment_line.state)
     monkeypatch.setattr(plane, "normalise", lambda experiment, batch: (batch.x, batch.y))
-    return made
+    return experiment_line
 
 
 def loss_of(w: np.ndarray, b: float) -> float:

@@ -89,13 +89,13 @@ def test_the_interval_of_a_share_ends_at_one():
 
 def test_the_best_of_a_rising_and_of_a_falling_metric():
     better, worse = [0.9 + 0.001 * i for i in range(8)], [0.8 + 0.001 * i for i in range(8)]
-    said = sentences(group("low", worse), group("high", better))
-    assert said[0].startswith("high has the best test/accuracy: 90.35%")
-    assert said[1].startswith("high beats low by 10.00 points")
+    answers = sentences(group("low", worse), group("high", better))
+    assert answers[0].startswith("high has the best test/accuracy: 90.35%")
+    assert answers[1].startswith("high beats low by 10.00 points")
     judged = {"metric": "test/mape", "judged": "val/mape", "rising": frozenset[str]()}
-    said = sentences(group("low", worse, **judged), group("high", better, **judged))
-    assert said[0].startswith("low has the best test/mape: 0.8035")
-    assert said[1].startswith("low beats high by 0.1")
+    answers = sentences(group("low", worse, **judged), group("high", better, **judged))
+    assert answers[0].startswith("low has the best test/mape: 0.8035")
+    assert answers[1].startswith("low beats high by 0.1")
 
 
 def test_a_metric_of_ones_own_that_rises():
@@ -103,21 +103,21 @@ def test_a_metric_of_ones_own_that_rises():
     assert sentences(
         group("a", [1.0], **judged), group("b", [2.0], **judged)
     )  # one seed: no test, but an order
-    said = sentences(group("a", [1.0, 1.1], **judged), group("b", [2.0, 2.1], **judged))
-    assert said[0].startswith("b has the best test/iou")
+    answers = sentences(group("a", [1.0, 1.1], **judged), group("b", [2.0, 2.1], **judged))
+    assert answers[0].startswith("b has the best test/iou")
 
 
 def test_what_cannot_be_told_yet_has_the_seeds_that_would():
     random = np.random.default_rng(0)
     noise = 0.02 * random.standard_normal((2, 6))
-    said = sentences(group("a", (0.9 + noise[0]).tolist()), group("b", (0.905 + noise[1]).tolist()))
-    assert "show no significant difference" in said[1]
-    assert "seeds would show one, if it is the" in said[1]
+    answers = sentences(group("a", (0.9 + noise[0]).tolist()), group("b", (0.905 + noise[1]).tolist()))
+    assert "show no significant difference" in answers[1]
+    assert "seeds would show one, if it is the" in answers[1]
 
 
 def test_other_examples_are_not_compared():
-    said = sentences(group("a", [0.9, 0.91]), group("b", [0.8, 0.81], data=("other", 0, None)))
-    assert said == ["the runs were not tested on the same examples, so their differences are not tested"]
+    answers = sentences(group("a", [0.9, 0.91]), group("b", [0.8, 0.81], data=("other", 0, None)))
+    assert answers == ["the runs were not tested on the same examples, so their differences are not tested"]
 
 
 def test_one_seed_each_cannot_be_told_from_chance():
@@ -132,8 +132,8 @@ def test_too_many_runs_are_not_tested_each_against_each():
 
 def test_seeds_that_diverged_are_reported():
     lost = group("lost", [0.9, 0.91, 0.92], seeds=(0, 1, 2, 3, 4))
-    said = sentences(lost, group("whole", [0.8, 0.81, 0.82, 0.83, 0.84]))
-    assert "lost: 2 of 5 seeds diverged; its values are of the others" in said
+    answers = sentences(lost, group("whole", [0.8, 0.81, 0.82, 0.83, 0.84]))
+    assert "lost: 2 of 5 seeds diverged; its values are of the others" in answers
 
 
 def test_nothing_to_compare_yet():

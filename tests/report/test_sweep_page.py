@@ -92,12 +92,12 @@ def test_the_facts_in_a_line():
     text = page.page(answer(part(row("sgd"), row("adam"))), [])
     facts = "2 alternatives, 20 trials each by random search, 3 seeds a trial, judged by val/accuracy (more is better)"
     assert f"{facts}; 0 runs" in text
-    one = answer(
+    falling = answer(
         part(row("sgd")), trials=(trial(0, 0.5), trial(1, 0.5)), seeds=1, judge=Metric("val/loss", False)
     )
     assert (
         "1 alternative, 20 trials each by random search, 1 seed a trial, judged by val/loss (less is better); 2 runs"
-        in (page.page(one, []))
+        in (page.page(falling, []))
     )
 
 
@@ -231,7 +231,7 @@ def test_seeds_and_trials_that_were_lost():
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.01, "a better one may lie beyond; widen it"), (0.5, "hardly depends on it there")]
+    ("p", "text"), [(0.01, "a better falling may lie beyond; widen it"), (0.5, "hardly depends on it there")]
 )
 def test_a_best_setting_at_the_end_of_its_range(p: float, text: str):
     importances = {"sgd": [Importance("optimizer.learning_rate", explained=0.5, p=p, correlation=None)]}

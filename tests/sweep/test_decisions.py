@@ -106,9 +106,9 @@ def test_each_arm_is_halved_on_its_own():
     good, bad = trials_of(3, "adam"), trials_of(3, "sgd")
     values = valued(good, 0.9, 0.8, 0.7) | valued(bad, 0.3, 0.2, 0.1)
     assert survivors([*good, *bad], values, RISING, 1 / 3) == {"adam-000", "sgd-000"}
-    here, there = trials_of(2, "sgd", "a/"), trials_of(2, "sgd", "b/")
-    values = valued(here, 0.9, 0.8) | valued(there, 0.2, 0.3)
-    assert survivors([*here, *there], values, RISING, 0.5) == {"a/sgd-000", "b/sgd-001"}
+    first_base, second_base = trials_of(2, "sgd", "a/"), trials_of(2, "sgd", "b/")
+    values = valued(first_base, 0.9, 0.8) | valued(second_base, 0.2, 0.3)
+    assert survivors([*first_base, *second_base], values, RISING, 0.5) == {"a/sgd-000", "b/sgd-001"}
 
 
 def test_a_trial_without_a_value_does_not_survive():

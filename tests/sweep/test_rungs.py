@@ -77,23 +77,25 @@ def numbers(batches: list[RunBatch]) -> list[int]:
 
 
 def test_without_rungs_there_is_one_stage_to_the_end(world):
-    made = world(3)
-    [stage] = list(made.rungs().stages())
+    sweep_world = world(3)
+    [stage] = list(sweep_world.rungs().stages())
     assert numbers(stage) == [0, 1, 2]
     assert stage[0].until is None and not stage[0].final
 
 
-def halved(made: World, kill_after: int = 1000) -> tuple[list[tuple[list[int], int | None, bool]], Rungs]:
+def halved(
+    sweep_world: World, kill_after: int = 1000
+) -> tuple[list[tuple[list[int], int | None, bool]], Rungs]:
     """Goes through the stages; trial i has the loss i at every rung.  Returns what each stage trained."""
-    made_rungs, stages = made.rungs(), []
+    made_rungs, stages = sweep_world.rungs(), []
     for stage in made_rungs.stages():
         until = stage[0].until if stage else None
         stages.append((numbers(stage), until, any(batch.final for batch in stage)))
         if len(stages) > kill_after:
             break
-        for trial in made.trials:
+        for trial in sweep_world.trials:
             if stage and trial.run in stage[0].runs and not stage[0].final:
-                made.log(trial, until or 6, float(trial.number))
+                sweep_world.log(trial, until or 6, float(trial.number))
     return stages, made_rungs
 
 
@@ -110,11 +112,11 @@ def test_half_of_the_trials_continue_at_each_rung(world):
 
 
 def test_losers_end_in_programs_of_the_size_that_is_compiled(world):
-    made = world(4, rungs=(0.5,), keep=0.5)
-    stages = made.rungs().stages()
+    sweep_world = world(4, rungs=(0.5,), keep=0.5)
+    stages = sweep_world.rungs().stages()
     [first] = next(stages)
-    for trial in made.trials:
-        made.log(trial, 3, float(trial.number))
+    for trial in sweep_world.trials:
+        sweep_world.log(trial, 3, float(trial.number))
     [losers] = next(stages)
     assert (len(losers.runs), losers.lanes) == (2, first.lanes)
 
@@ -122,58 +124,59 @@ def test_losers_end_in_programs_of_the_size_that_is_compiled(world):
 @pytest.mark.parametrize("kill_after", [1, 2, 3, 4])
 def test_a_resumed_sweep_goes_through_the_same_stages(kill_after: int, world):
     """Also where later values would now decide otherwise."""
-    made = world(4, rungs=(1 / 3, 2 / 3), keep=0.5)
-    before, _ = halved(made, kill_after)
-    for trial in made.trials:
-        with (made.root / trial.run / "metrics.jsonl").open("a") as file:
+    sweep_world = world(4, rungs=(1 / 3, 2 / 3), keep=0.5)
+    before, _ = halved(sweep_world, kill_after)
+    for trial in sweep_world.trials:
+        with (sweep_world.root / trial.run / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"step": 2, "val/loss": -10.0 * trial.number}) + "\n")
-    after, _ = halved(made)
+    after, _ = halved(sweep_world)
     assert after[: len(before)] == before
     assert (
-        sorted(path.name for path in (made.root / "batches").glob("*.rung.json"))[0] == "round-0-s0.rung.json"
+        sorted(path.name for path in (sweep_world.root / "batches").glob("*.rung.json"))[0]
+        == "round-0-s0.rung.json"
     )
 
 
 def test_a_trial_that_failed_or_diverged_has_no_value_at_a_rung(world):
-    made = world(4, rungs=(0.5,), keep=0.5)
-    stages = made.rungs().stages()
+    sweep_world = world(4, rungs=(0.5,), keep=0.5)
+    stages = sweep_world.rungs().stages()
     next(stages)
-    for trial in made.trials:
-        made.log(trial, 3, float(trial.number))
-    run.write_state(made.root / made.trials[0].run, "diverged", step=3)
-    (made.root / made.trials[0].run / "summary.json").write_text("{}")
-    run.write_state(made.root / made.trials[1].run, "failed")
+    for trial in sweep_world.trials:
+        sweep_world.log(trial, 3, float(trial.number))
+    run.write_state(sweep_world.root / sweep_world.trials[0].run, "diverged", step=3)
+    (sweep_world.root / sweep_world.trials[0].run / "summary.json").write_text("{}")
+    run.write_state(sweep_world.root / sweep_world.trials[1].run, "failed")
     losers = next(stages)
     assert numbers(losers) == []  # both have ended on their own
     assert numbers(next(stages)) == [2, 3]
-    values = json.loads((made.root / "batches" / "round-0-s0.rung.json").read_text())["values"]
+    values = json.loads((sweep_world.root / "batches" / "round-0-s0.rung.json").read_text())["values"]
     assert values == {"sgd-000": None, "sgd-001": None, "sgd-002": 2.0, "sgd-003": 3.0}
 
 
 def test_a_stage_that_grew_gets_batches_for_what_is_new(world):
-    made = world(2)
-    [stage] = list(made.rungs().stages())
-    later = trial_at(made.trials[0].arm, 2, (0.5,))
-    (made.root / later.run).mkdir()
-    run.write_state(made.root / later.run, "created")
-    made.trials = [*made.trials, later]
-    [again] = list(made.rungs().stages())
+    sweep_world = world(2)
+    [stage] = list(sweep_world.rungs().stages())
+    later = trial_at(sweep_world.trials[0].arm, 2, (0.5,))
+    (sweep_world.root / later.run).mkdir()
+    run.write_state(sweep_world.root / later.run, "created")
+    sweep_world.trials = [*sweep_world.trials, later]
+    [again] = list(sweep_world.rungs().stages())
     assert again[0] == stage[0]
     assert again[1].runs == [later.run]
-    assert (made.root / "batches" / "round-0-s0+.json").is_file()
-    [third] = list(made.rungs().stages())
+    assert (sweep_world.root / "batches" / "round-0-s0+.json").is_file()
+    [third] = list(sweep_world.rungs().stages())
     assert third == again
 
 
 def test_when_a_trial_is_over(world):
-    made = world(2)
-    made_rungs = made.rungs()
+    sweep_world = world(2)
+    made_rungs = sweep_world.rungs()
     list(made_rungs.stages())
-    first, second = made.trials
+    first, second = sweep_world.trials
     assert not made_rungs.is_over(first)
-    run.write_state(made.root / first.run, "done")
-    (made.root / first.run / "summary.json").write_text("{}")
-    run.write_state(made.root / second.run, "failed")
+    run.write_state(sweep_world.root / first.run, "done")
+    (sweep_world.root / first.run / "summary.json").write_text("{}")
+    run.write_state(sweep_world.root / second.run, "failed")
     assert made_rungs.is_over(first) and made_rungs.is_over(second)
     assert made_rungs.settings(first) == first.settings
 
@@ -270,28 +273,28 @@ def test_losers_of_a_population_move_from_the_settings_of_winners(world, monkeyp
     moves: list[Move] = []
     monkeypatch.setattr(rungs.exploit, "apply", lambda move, step: moves.append(move))
     monkeypatch.setattr(rungs, "trial_spec", lambda *arguments: None)
-    made = world(5, rungs=(0.5,), keep=0.8, explore=lambda space, point, draws: (point[0] + 0.1,))
-    made.engine.experiment = lambda spec: SimpleNamespace(
+    sweep_world = world(5, rungs=(0.5,), keep=0.8, explore=lambda space, point, draws: (point[0] + 0.1,))
+    sweep_world.engine.experiment = lambda spec: SimpleNamespace(
         plan=SimpleNamespace(steps=6, evaluate_every=1, seeds=(0,)), knobs=KNOBS
     )
     monkeypatch.setattr(rungs, "seeds_of", lambda file, base: (0, 1))
-    made_rungs = made.rungs()
+    made_rungs = sweep_world.rungs()
     stages = made_rungs.stages()
     next(stages)
-    assert not made_rungs.is_over(made.trials[0])
-    for trial in made.trials:
-        made.log(trial, 3, float(trial.number))
+    assert not made_rungs.is_over(sweep_world.trials[0])
+    for trial in sweep_world.trials:
+        sweep_world.log(trial, 3, float(trial.number))
     assert numbers(next(stages)) == [0, 1, 2, 3, 4]  # nobody ends
     [move] = moves
     assert [path.name for path in (*move.loser, *move.winner)] == ["sgd-004", "sgd-000"]
-    assert made_rungs.settings(made.trials[4]) == {"optimizer.learning_rate": pytest.approx(0.2)}
-    record = json.loads((made.root / "batches" / "round-0-s0-exploit.done.json").read_text())
+    assert made_rungs.settings(sweep_world.trials[4]) == {"optimizer.learning_rate": pytest.approx(0.2)}
+    record = json.loads((sweep_world.root / "batches" / "round-0-s0-exploit.done.json").read_text())
     assert record["moves"] == [
         {"loser": "sgd-004", "winner": "sgd-000", "settings": {"optimizer.learning_rate": 0.2}}
     ]
-    again = made.rungs()  # resumed: the same settings, and no state is moved a second time
+    again = sweep_world.rungs()  # resumed: the same settings, and no state is moved a second time
     stages = again.stages()
     next(stages)
     next(stages)
     assert len(moves) == 1
-    assert again.settings(made.trials[4]) == made_rungs.settings(made.trials[4])
+    assert again.settings(sweep_world.trials[4]) == made_rungs.settings(sweep_world.trials[4])

@@ -95,26 +95,26 @@ class World:
         process = SimpleNamespace(
             returncode=code, poll=lambda: code, wait=lambda: code, terminate=lambda: None
         )
-        made = SimpleNamespace(batch=batch, number=number, process=process, error="")
+        stand_in = SimpleNamespace(batch=batch, number=number, process=process, error="")
         for message in [*messages, None]:
-            inbox.put((made, message))
-        return made
+            inbox.put((stand_in, message))
+        return stand_in
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
     def make(scripts: dict[str, list[tuple[list[Any], int]]]) -> World:
-        made = World(scripts)
+        stand_in = World(scripts)
 
         def listed(worker: Any, tries: Any) -> Event | None:
-            made.running -= 1
+            stand_in.running -= 1
             return original(worker, tries)
 
         original = Workers(1, pytest.fail)._ended
-        monkeypatch.setattr(workers_module, "_Worker", made.worker)
+        monkeypatch.setattr(workers_module, "_Worker", stand_in.worker)
         monkeypatch.setattr(Workers, "_ended", lambda self, worker, tries: listed(worker, tries))
         monkeypatch.setattr(workers_module, "places", lambda jobs: [Slot((), {})] * jobs)
-        return made
+        return stand_in
 
     return make
 
@@ -129,19 +129,19 @@ def run_all(jobs: int, names: str, warn: Any = pytest.fail) -> list[tuple[str, i
 
 
 def test_news_of_all_batches_as_they_come(world):
-    made = world({name: [([{"step": 5, "phase": "training"}], 0)] for name in "abc"})
+    stand_in = world({name: [([{"step": 5, "phase": "training"}], 0)] for name in "abc"})
     events = run_all(2, "abc")
     assert sorted(events) == [
         (name, step, phase) for name in "abc" for step, phase in ((0, "done"), (5, "training"))
     ]
-    assert made.most == 2
-    assert {number for _, number in made.started} == {0, 1}
+    assert stand_in.most == 2
+    assert {number for _, number in stand_in.started} == {0, 1}
 
 
 def test_no_more_workers_than_batches(world):
-    made = world({"a": [([], 0)]})
+    stand_in = world({"a": [([], 0)]})
     assert run_all(8, "a") == [("a", 0, "done")]
-    assert made.most == 1
+    assert stand_in.most == 1
 
 
 def test_warnings_are_passed_on(world):
@@ -153,17 +153,19 @@ def test_warnings_are_passed_on(world):
 
 @pytest.mark.parametrize("code", [-9, 137, 6])
 def test_a_worker_that_was_killed_is_started_again(code: int, world):
-    made = world({"a": [([{"step": 3, "phase": "training"}], code), ([{"step": 7, "phase": "training"}], 0)]})
+    stand_in = world(
+        {"a": [([{"step": 3, "phase": "training"}], code), ([{"step": 7, "phase": "training"}], 0)]}
+    )
     assert run_all(1, "a") == [("a", 3, "training"), ("a", 7, "training"), ("a", 0, "done")]
-    assert len(made.started) == 2
+    assert len(stand_in.started) == 2
 
 
 def test_after_three_kills_the_batch_has_failed(world):
-    made = world({"a": [([], -9)] * 3, "b": [([], 0)]})
+    stand_in = world({"a": [([], -9)] * 3, "b": [([], 0)]})
     events = list(Workers(1, pytest.fail).train(Path("root"), batches("a", "b")))
     assert [(event.batch.name, event.phase) for event in events] == [("a", "failed"), ("b", "done")]
     assert str(events[0].error) == "its worker was killed by signal 9"
-    assert len(made.started) == 4
+    assert len(stand_in.started) == 4
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5])
@@ -174,7 +176,7 @@ def test_an_error_of_the_run_is_not_tried_again(code: int, world):
 
 
 def test_a_signal_stops_all_workers_and_starts_none(world, monkeypatch):
-    made = world({name: [([{"step": 1, "phase": "training"}], 0)] for name in "abc"})
+    stand_in = world({name: [([{"step": 1, "phase": "training"}], 0)] for name in "abc"})
     stopped: list[int] = []
     monkeypatch.setattr(workers_module, "_stop", lambda running: stopped.append(len(running)))
     loop = Workers(2, pytest.fail).train(Path("root"), batches("a", "b", "c"))
@@ -182,7 +184,7 @@ def test_a_signal_stops_all_workers_and_starts_none(world, monkeypatch):
     monkeypatch.setattr(signals, "pending", lambda: 15)
     with pytest.raises(Interrupted):
         list(loop)
-    assert [name for name, _ in made.started] == ["a", "b"]
+    assert [name for name, _ in stand_in.started] == ["a", "b"]
     assert stopped == [2]
 
 
@@ -207,9 +209,9 @@ def test_what_the_users_code_prints_is_no_news(monkeypatch):
     process = SimpleNamespace(stdout=iter(lines), wait=lambda: 0, returncode=0)
     monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **options: process)
     inbox: queue.Queue[Any] = queue.Queue()
-    made = workers_module._Worker(Path("root"), batches("a")[0], Slot((1,), {"X": "1"}), 0, inbox)
-    assert inbox.get(timeout=10) == (made, {"step": 1, "phase": "ready"})
-    assert inbox.get(timeout=10) == (made, None)
+    stand_in = workers_module._Worker(Path("root"), batches("a")[0], Slot((1,), {"X": "1"}), 0, inbox)
+    assert inbox.get(timeout=10) == (stand_in, {"step": 1, "phase": "ready"})
+    assert inbox.get(timeout=10) == (stand_in, None)
 
 
 def test_a_job_says_all_that_a_worker_needs(monkeypatch):
