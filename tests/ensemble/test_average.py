@@ -21,30 +21,30 @@ def mean(how: str, outputs: list[np.ndarray]) -> tuple[Combiner, np.ndarray]:
 
 def test_probabilities_are_the_mean_softmax():
     outputs = members()
-    average, found = mean("probabilities", outputs)
-    wanted = special.softmax(np.array(outputs, np.float64), axis=2).mean(0)
-    np.testing.assert_allclose(average.probabilities(found), wanted, rtol=1e-13)
-    np.testing.assert_allclose(average.outputs(found), np.log(wanted), rtol=1e-12, atol=1e-12)
+    average, blended = mean("probabilities", outputs)
+    expected = special.softmax(np.array(outputs, np.float64), axis=2).mean(0)
+    np.testing.assert_allclose(average.probabilities(blended), expected, rtol=1e-13)
+    np.testing.assert_allclose(average.outputs(blended), np.log(expected), rtol=1e-12, atol=1e-12)
 
 
 def test_logits_are_averaged_before_the_softmax():
     outputs = members()
-    average, found = mean("logits", outputs)
-    wanted = special.softmax(np.array(outputs, np.float64).mean(0), axis=1)
-    np.testing.assert_allclose(average.probabilities(found), wanted, rtol=1e-12)
+    average, blended = mean("logits", outputs)
+    expected = special.softmax(np.array(outputs, np.float64).mean(0), axis=1)
+    np.testing.assert_allclose(average.probabilities(blended), expected, rtol=1e-12)
 
 
 def test_a_vote_is_won_by_the_most_frequent_label_and_ties_by_probability():
     outputs = members(count=4, examples=500)
-    average, found = mean("vote", outputs)
-    labels = np.array([one.argmax(1) for one in outputs])
+    average, blended = mean("vote", outputs)
+    labels = np.array([z.argmax(1) for z in outputs])
     p = special.softmax(np.array(outputs, np.float64), axis=2).mean(0)
-    for i, won in enumerate(found.argmax(1)):
+    for i, won in enumerate(blended.argmax(1)):
         votes = np.bincount(labels[:, i], minlength=4)
         leaders = np.flatnonzero(votes == votes.max())
         assert won == leaders[p[i, leaders].argmax()]
-    assert any(np.bincount(one, minlength=4).max() == 2 for one in labels.T)  # there were ties
-    np.testing.assert_allclose(average.probabilities(found).sum(1), 1)
+    assert any(np.bincount(votes, minlength=4).max() == 2 for votes in labels.T)  # there were ties
+    np.testing.assert_allclose(average.probabilities(blended).sum(1), 1)
 
 
 def test_the_doubt_of_all_others_is_less_than_one_vote():
@@ -57,24 +57,24 @@ def test_the_doubt_of_all_others_is_less_than_one_vote():
 @pytest.mark.parametrize("how", PREDICTIONS)
 def test_an_ensemble_of_one_is_that_member_bit_for_bit(how: str):
     [alone] = members(count=1)
-    average, found = mean(how, [alone])
-    assert average.probabilities(found).tobytes() == softmax(alone).tobytes()
+    average, blended = mean(how, [alone])
+    assert average.probabilities(blended).tobytes() == softmax(alone).tobytes()
 
 
 @pytest.mark.parametrize("how", PREDICTIONS)
 def test_numbers_are_averaged_as_they_are(how: str):
-    outputs = [one[:, :1] for one in members()]
+    outputs = [z[:, :1] for z in members()]
     average = Combiner(how, len(outputs), classifies=False)
-    found = average.outputs(average.mean(outputs, [0.2] * 5))
-    np.testing.assert_allclose(found, np.mean(np.array(outputs, np.float64), 0), rtol=1e-12, atol=1e-15)
+    blended = average.outputs(average.mean(outputs, [0.2] * 5))
+    np.testing.assert_allclose(blended, np.mean(np.array(outputs, np.float64), 0), rtol=1e-12, atol=1e-15)
 
 
 def test_extreme_outputs_stay_finite():
     outputs = [np.array([[1e5, -1e5, 0.0]], np.float32), np.array([[-1e5, 1e5, 0.0]], np.float32)]
     for how in PREDICTIONS:
-        average, found = mean(how, outputs)
-        assert np.isfinite(average.outputs(found)).all()
-        np.testing.assert_allclose(average.probabilities(found).sum(1), 1)
+        average, blended = mean(how, outputs)
+        assert np.isfinite(average.outputs(blended)).all()
+        np.testing.assert_allclose(average.probabilities(blended).sum(1), 1)
 
 
 def test_what_averages_are_called():

@@ -118,11 +118,11 @@ def test_a_checkpoint_of_another_model_is_refused_with_both_forms(make_model):
     lacking = {name: array for name, array in arrays().items() if name != "stats/mean"}
     with pytest.raises(RunError, match=r"stats/mean is absent in the checkpoint"):
         state_of(model, Checkpoint(7, lacking, {}, 0), "run:7")
-    more = {**arrays(), "params/b": np.zeros(1, np.float32)}
+    larger = {**arrays(), "params/b": np.zeros(1, np.float32)}
     with pytest.raises(
         RunError, match=r"params/b is float32 \[1\] in the checkpoint and absent in the model"
     ):
-        state_of(model, Checkpoint(7, more, {}, 0), "run:7")
+        state_of(model, Checkpoint(7, larger, {}, 0), "run:7")
 
 
 def test_knobs_that_a_model_has_no_more_do_not_matter(make_model):

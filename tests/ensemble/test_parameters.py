@@ -163,8 +163,8 @@ def pair(make_run: Any) -> Any:
 
     def make(second: str) -> list[Member]:
         first = make_run("first", seed=1, steps=(20,), resolved=RESOLVED)
-        other = make_run("second", seed=2, steps=(20,), resolved=second)
-        return [Member(folder, 20, "", "", "", b"") for folder in (first, other)]
+        second_run = make_run("second", seed=2, steps=(20,), resolved=second)
+        return [Member(folder, 20, "", "", "", b"") for folder in (first, second_run)]
 
     return make
 

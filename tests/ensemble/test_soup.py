@@ -27,19 +27,19 @@ def members(count: int = 6) -> list[dict[str, np.ndarray]]:
 
 def test_the_uniform_average_is_the_mean_and_the_rest_is_the_first_ones():
     given = members()
-    found = uniform(given)
+    averaged = uniform(given)
     for name in ("params/a/kernel", "params/a/bias", "average/ema/sum/a/bias"):
-        wanted = np.mean([one[name] for one in given], axis=0, dtype=np.float64).astype(np.float32)
-        np.testing.assert_array_equal(found[name], wanted)
-        assert found[name].dtype == np.float32
-    assert found["opt_state/m"] is given[0]["opt_state/m"]
-    assert found["step"] == 0
+        expected = np.mean([arrays[name] for arrays in given], axis=0, dtype=np.float64).astype(np.float32)
+        np.testing.assert_array_equal(averaged[name], expected)
+        assert averaged[name].dtype == np.float32
+    assert averaged["opt_state/m"] is given[0]["opt_state/m"]
+    assert averaged["step"] == 0
 
 
 def test_the_average_of_one_has_its_bits():
-    [one] = members(1)
-    assert {name: array.tobytes() for name, array in uniform([one]).items()} == {
-        name: array.tobytes() for name, array in one.items()
+    [alone] = members(1)
+    assert {name: array.tobytes() for name, array in uniform([alone]).items()} == {
+        name: array.tobytes() for name, array in alone.items()
     }
 
 
@@ -70,24 +70,24 @@ def test_the_greedy_soup_is_that_of_the_recipe(target):
             return sign * value(arrays["params/a/bias"]), 0.0
 
         soup, tried = greedy(order, given.__getitem__, judge, Metric("accuracy", rising))
-        inside = [one.member for one in tried if one.entered]
-        assert [one.member for one in tried] == order
+        inside = [step.member for step in tried if step.entered]
+        assert [step.member for step in tried] == order
         assert inside == recipe(given, order, value)
-        wanted = np.mean([given[i]["params/a/kernel"] for i in inside], axis=0, dtype=np.float64)
-        np.testing.assert_array_equal(soup["params/a/kernel"], wanted.astype(np.float32))
+        expected = np.mean([given[i]["params/a/kernel"] for i in inside], axis=0, dtype=np.float64)
+        np.testing.assert_array_equal(soup["params/a/kernel"], expected.astype(np.float32))
 
 
 def test_other_shapes_are_refused_with_the_leaf_and_both_shapes():
-    first, other = members(2)
-    other["params/a/kernel"] = np.zeros((3, 5), np.float32)
+    first, second = members(2)
+    second["params/a/kernel"] = np.zeros((3, 5), np.float32)
     with pytest.raises(
         RunError, match=r"B: params/a/kernel is float32 \[3, 5\], in A it is float32 \[3, 2\]"
     ):
-        alike(first, "A", other, "B")
-    other["average/ema/sum/a/bias"] = np.zeros(7, np.float32)  # parameters are told first
-    del other["params/a/kernel"]
+        alike(first, "A", second, "B")
+    second["average/ema/sum/a/bias"] = np.zeros(7, np.float32)  # parameters are reported first
+    del second["params/a/kernel"]
     with pytest.raises(RunError, match=r"B: params/a/kernel is absent, in A it is float32 \[3, 2\]"):
-        alike(first, "A", other, "B")
+        alike(first, "A", second, "B")
 
 
 def test_the_line_between_two_members():
@@ -98,7 +98,7 @@ def test_the_line_between_two_members():
         return {"loss": 5 - float(arrays["params/x"]) ** 2}
 
     line = along(*ends, measure, 4)
-    assert [one["alpha"] for one in line] == pytest.approx([0, 1 / 3, 2 / 3, 1])
-    assert [one["loss"] for one in line] == pytest.approx([4, 5, 4, 1])
+    assert [point["alpha"] for point in line] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert [point["loss"] for point in line] == pytest.approx([4, 5, 4, 1])
     assert barrier(line) == pytest.approx(2)  # at x = 0 or 1: 5 − (4 − 1) and 4 − (4 − 2)
     assert barrier([{"alpha": 0.0, "loss": 1.0}, {"alpha": 1.0, "loss": 3.0}]) == 0

@@ -19,15 +19,15 @@ def on_simplex(objective, members):
 def test_mixture_weights_reach_the_optimum_of_slsqp():
     p = np.random.default_rng(0).beta(2, 1, (4, 300))
     p[3] *= 0.3  # a bad member, which gets no weight
-    found = mixture_weights(p)
+    weights = mixture_weights(p)
 
     def loss(w):
         return -np.log(w @ p).mean()
 
-    assert loss(found) <= on_simplex(loss, 4).fun + 1e-6
-    np.testing.assert_allclose(found.sum(), 1)
-    assert (found >= 0).all()
-    assert found[3] < 1e-3
+    assert loss(weights) <= on_simplex(loss, 4).fun + 1e-6
+    np.testing.assert_allclose(weights.sum(), 1)
+    assert (weights >= 0).all()
+    assert weights[3] < 1e-3
 
 
 def test_a_member_that_is_always_better_gets_everything():
@@ -44,10 +44,10 @@ def test_regression_weights_reach_the_optimum_of_slsqp():
     draw = np.random.default_rng(2)
     y = draw.normal(size=80)
     z = np.stack([y + draw.normal(0, s, 80) + b for s, b in ((0.4, 0.1), (0.5, -0.2), (2.0, 0), (0.6, 0.3))])
-    found = regression_weights(z, y)
+    weights = regression_weights(z, y)
 
     def loss(w):
         return ((w @ z - y) ** 2).mean()
 
-    np.testing.assert_allclose(found.sum(), 1)
-    assert loss(found) <= on_simplex(loss, 4).fun + 1e-8
+    np.testing.assert_allclose(weights.sum(), 1)
+    assert loss(weights) <= on_simplex(loss, 4).fun + 1e-8

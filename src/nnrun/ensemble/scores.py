@@ -156,10 +156,8 @@ def score(predicted: Predicted, how: str) -> Scored:
         means = (combiner.mean([outputs], [1.0]) for outputs in predicted.outputs(part))
         terms[part] = np.stack([judge.terms(combiner.outputs(mean), targets) for mean in means])
     metrics = {part: [judge.metrics(means) for means in values.mean(2)] for part, values in terms.items()}
-    by = (model.experiment.plan.judge or "").removeprefix(
-        "val/"
-    )  # the run's own, where the loss has that metric
-    by = by if by in metrics[predicted.parts[0]][0] else judge.loss.judge
+    chosen = (model.experiment.plan.judge or "").removeprefix("val/")
+    by = chosen if chosen in metrics[predicted.parts[0]][0] else judge.loss.judge
     order = best_first(metrics["val"], judge.metric(by)) if "val" in metrics else None
     return Scored(predicted, judge, terms, metrics, by, order)
 

@@ -129,7 +129,7 @@ def _page(frames: list[Image.Image], title: str) -> bytes:
 def _plot(
     figure: Figure, surface: Surface, trajectories: Sequence[Trajectory], title: str, grid: int
 ) -> tuple[Callable[[int], None], list[Line2D]]:
-    """Draws everything that stays; returns the function that shows the first steps of the paths, and its lines."""
+    """Draws what does not move; returns the function that shows the first steps of the paths, and its lines."""
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
     figure.suptitle(title)
     _contours(left, surface, grid)

@@ -18,7 +18,7 @@ __all__ = ["Ground", "of_run", "of_surface"]
 
 
 class Ground(NamedTuple):
-    """A surface and how finely it can be looked at."""
+    """A surface, and how many rates and points of it are tried."""
 
     title: str
     surface: Surface
@@ -34,7 +34,7 @@ def of_surface(text: str, folder: Path) -> Ground:
 
 
 def of_run(folder: Path, checkpoints: str | None, warn: Callable[[str], None]) -> Ground:
-    """The plane of a run; an evaluation of a network takes its time, so fewer rates and points are tried.
+    """The plane of a run; a network takes long to evaluate, so fewer rates and points are tried.
 
     checkpoints   three steps as text, `10,200,400`; None: the first, the middle and the last
     Raises SpecError, RunError, DataError.

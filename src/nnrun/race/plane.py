@@ -32,7 +32,7 @@ class Plane(NamedTuple):
 
 
 def pick(folder: Path, steps: list[int] | None) -> list[int]:
-    """Three steps of which there are checkpoints: those wanted, or the first, the middle and the last.
+    """Three steps of which there are checkpoints: `steps`, or the first, the middle and the last.
 
     Raises RunError, SpecError.
     """
@@ -45,7 +45,7 @@ def pick(folder: Path, steps: list[int] | None) -> list[int]:
             raise RunError(f"{one_line(folder)}: has checkpoints {shown}, a plane needs three; {remedy}")
         return [known[0], known[len(known) // 2], known[-1]]
     missing = [step for step in steps if step not in known]
-    if len(set(steps)) != 3 or missing:
+    if len(steps) != 3 or len(set(steps)) != 3 or missing:
         got = ",".join(map(str, steps))
         raise SpecError(f"--checkpoints: got {got}; write three steps that there are checkpoints of: {shown}")
     return steps

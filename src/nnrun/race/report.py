@@ -36,7 +36,7 @@ def table(title: str, surface: Surface, trajectories: Sequence[Trajectory]) -> T
 def record(
     title: str, surface: Surface, trajectories: Sequence[Trajectory], output: Path | None
 ) -> dict[str, Any]:
-    """The same for programs; null for what was not reached or is not finite."""
+    """The result for programs; null where the goal was not reached or a number is not finite."""
     return {
         "surface": title,
         "goal": surface.goal,

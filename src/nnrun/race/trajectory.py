@@ -20,7 +20,7 @@ _OUT = 1e3  # a path that leaves the window by this many of its widths has diver
 
 
 class Trajectory(NamedTuple):
-    """Where a method went."""
+    """The points that a method went through."""
 
     label: str
     learning_rate: float | None  # None: it has none
@@ -41,8 +41,8 @@ def run(
 
     make    learning rate -> Method
     rates   those to try, at once in one program; None: the method has none, or only one
-    Of several rates whose paths stay in the window, the one that is at the goal for good first wins, or else the
-    lowest over the last tenth; where every path leaves the window, of all of them.
+    Among the rates whose paths stay in the window, the one that is first to reach the goal and stay there wins;
+    if none does, the one that is lowest over the last tenth.  If every path leaves the window, all compete.
     Raises SpecError for a method that refuses.
     """
     tried = np.ones(1) if rates is None else rates

@@ -1,0 +1,194 @@
+"""The account of an ensemble as tables, pictures and a page."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from nnrun.report.ensemble.page import page, pictures
+from nnrun.report.ensemble.tables import gain_line, gain_lines, member_table, names_of, view
+from nnrun.statistics.metric import Metric
+
+
+def gain(value: float, half: float = 0.25, both: bool = True) -> dict[str, Any]:
+    span = [value - half, value + half]
+    return {
+        "value": value,
+        "examples": span,
+        "members": span if both else None,
+        "both": span if both else None,
+    }
+
+
+def member(name: str, weight: float, accuracy: float) -> dict[str, Any]:
+    return {"name": name, "weight": weight, "metrics": {"loss": 1 - accuracy, "accuracy": accuracy}}
+
+
+def account(**changes: Any) -> dict[str, Any]:
+    best = {"name": "b:20", "by": "accuracy", "metrics": {"loss": 0.2, "accuracy": 0.8}}
+    curve = [
+        {
+            "members": size,
+            "subsets": 3 if size == 1 else 1,
+            **{name: {"mean": 0.5, "low": 0.4, "high": 0.6} for name in ("loss", "accuracy")},
+        }
+        for size in (1, 2)
+    ]
+    return {
+        "average": "probabilities",
+        "split": "test",
+        "rising": ["accuracy"],
+        "members": [member("a:10", 0.5, 0.7), member("b:20", 0.5, 0.8)],
+        "mean": {"loss": 0.25, "accuracy": 0.75},
+        "best": best,
+        "ensemble": {"loss": 0.1, "accuracy": 0.9},
+        "examples": 100,
+        "gain": {
+            "over_mean": {"loss": gain(0.15), "accuracy": gain(0.15, 0.01)},
+            "over_best": {"accuracy": gain(0.1, 0.02)},
+        },
+        "curve": curve,
+        "diversity": {"disagreement": 0.125, "error_correlation": 0.5},
+        **changes,
+    }
+
+
+def shown(*parts: Any) -> list[str]:
+    console = Console(file=io.StringIO(), width=140)
+    console.print(*parts, sep="\n")
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+
+
+def test_accuracy_and_loss_come_first():
+    assert names_of({"rmse": 1, "loss": 1, "calibration_error": 1, "auc": 1, "accuracy": 1}) == [
+        "accuracy", "loss", "calibration_error", "auc", "rmse",
+    ]  # fmt: skip
+
+
+def test_members_mean_best_and_ensemble_in_rows():
+    lines = shown(member_table(account()))
+    assert lines[0].split() == ["test", "accuracy", "loss"]
+    assert [line.split()[-2:] for line in lines[1:]] == [
+        ["0.7", "0.3"], ["0.8", "0.2"], ["0.75", "0.25"], ["0.8", "0.2"], ["0.9", "0.1"],
+    ]  # fmt: skip
+    assert lines[3].startswith("mean member")
+    assert lines[4].startswith("best member  b:20, by val/accuracy")
+    assert lines[5].startswith("ensemble of 2, probabilities")
+
+
+def test_without_validation_there_is_no_best_row():
+    assert not any("best member" in line for line in shown(member_table(account(best=None))))
+
+
+def test_weights_are_shown_where_they_differ():
+    equal = shown(member_table(account()))
+    weighted = shown(member_table(account(members=[member("a", 0.125, 0.7), member("b", 0.875, 0.8)])))
+    assert "weight" not in equal[0]
+    assert weighted[0].split()[-1] == "weight"
+    assert [line.split()[-1] for line in weighted[1:3]] == ["0.125", "0.875"]
+
+
+def test_names_are_no_markup():
+    lines = shown(member_table(account(members=[member("[red]x[/red]:1", 0.5, 0.5)])))
+    assert any("[red]x[/red]:1" in line for line in lines)
+
+
+def test_a_line_for_each_gain():
+    assert [line.plain for line in gain_lines(account())] == [
+        "gain over the mean member: loss 0.15 lower  [-0.1, 0.4], 95% over examples and members",
+        "gain over the mean member: accuracy +15 points  [+14, +16], 95% over examples and members",
+        "gain over the best member: accuracy +10 points  [+8, +12], 95% over examples and members",
+    ]
+
+
+def test_what_has_no_value_has_no_line():
+    lines = gain_lines(account(gain={"over_mean": {"r2": gain(0.1) | {"value": "nan"}}, "over_best": None}))
+    assert lines == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.11e-16, "+0 points  [+0, +0]"), (-1.11e-16, "+0 points  [+0, +0]"), (1e-6, "+0.0001 points")],
+)
+def test_rounding_errors_are_no_gain(value: float, text: str):
+    """Below a billionth of the metric's size it is shown as 0."""
+    line = gain_line(Metric("accuracy", True), gain(value, 0.0, both=False), 0.97)
+    assert line.startswith(f"accuracy {text}")
+
+
+def test_rounding_errors_are_judged_by_the_size_of_the_metric():
+    """A loss of 1e-8 may well be 1e-12 lower; one of 1e4 may not."""
+    small = gain_line(Metric("loss", False), gain(1e-12, 0.0, both=False), 1e-8)
+    large = gain_line(Metric("loss", False), gain(1e-12, 0.0, both=False), 1e4)
+    assert small.startswith("loss 1e-12 lower")
+    assert large == "loss 0 lower  [0, 0], 95% over examples"
+    [line] = gain_lines(
+        account(
+            mean={"loss": 1e4},
+            ensemble={"loss": 1e4},
+            gain={"over_mean": {"loss": gain(1e-12, 0.0)}, "over_best": {}},
+        )
+    )
+    assert "loss 0 lower  [0, 0]" in line.plain
+
+
+def test_a_metric_that_is_not_finite_has_no_size():
+    content = account(mean={"loss": "inf"}, gain={"over_mean": {"loss": gain(0.5)}, "over_best": None})
+    assert "loss 0.5 lower" in gain_lines(content)[0].plain
+
+
+def test_notes_on_diversity_calibration_soup_and_barrier():
+    calibration = {"before": {"error": 0.2}, "after": {"error": 0.05}, "temperature": 1.5}
+    soup = [{"name": "a", "entered": True}, {"name": "b", "entered": False}]
+    barrier = {"between": ["a:10", "b:20"], "height": 0.3, "line": [], "split": "test"}
+    lines = shown(*view(account(calibration=calibration, soup=soup, barrier=barrier)))[-4:]
+    assert lines == [
+        "members disagree on 12.5% of the examples on average; correlation of their errors 0.50",
+        "calibration error 0.2, 0.05 at the temperature 1.500 fitted on validation",
+        "greedy soup: 1 of 2 members entered",
+        "along the line from a:10 to b:20 the loss rises by up to 0.3 above the straight line between its ends",
+    ]
+    [*_, last] = shown(*view(account(barrier={**barrier, "height": 0})))
+    assert "does not rise above the straight line" in last
+
+
+def test_numbers_differ_and_do_not_disagree():
+    content = account(
+        ensemble={"rmse": 1.0}, mean={"rmse": 1.0}, best=None, gain={"over_mean": {}, "over_best": None}
+    )
+    content["members"] = [{"name": "a", "weight": 1.0, "metrics": {"rmse": 1.0}}]
+    [*_, last] = shown(*view(content))
+    assert last == "members differ by 0.125 on average; correlation of their errors 0.50"
+
+
+BINS = {"error": 0.1, "counts": [3, 7], "confidence": [0.4, 0.9], "accuracy": [0.5, 0.8]}
+LINE = [{"alpha": alpha, "loss": 1.0, "accuracy": 0.5} for alpha in (0.0, 0.5, 1.0)]
+
+
+def test_pictures_of_what_there_is():
+    full = account(
+        calibration={"before": BINS, "after": BINS},
+        barrier={"between": ["a", "b"], "split": "test", "line": LINE, "height": 0.0},
+    )
+    images = pictures(full)
+    assert [image.name for image in images] == ["curve", "members", "reliability", "barrier"]
+    for image in images:
+        assert Image.open(io.BytesIO(image.png)).format == "PNG"
+        assert image.title and image.caption.endswith(".")
+    assert [image.name for image in pictures(account(curve=account()["curve"][:1]))] == ["members"]
+    assert images[0].png == pictures(full)[0].png  # the same account is the same file
+
+
+def test_the_page_has_the_table_the_gains_and_the_pictures():
+    content = account(members=[member("<b>a</b>:1", 0.5, 0.7), member("b:20", 0.5, 0.8)])
+    text = page(content, pictures(content))
+    assert "<h1>Ensemble of 2: probabilities</h1>" in text
+    assert "&lt;b&gt;a&lt;/b&gt;:1" in text and "<b>a</b>" not in text
+    assert text.count("gain over the mean member") == 2
+    assert text.count('src="data:image/png;base64,') == 2
+    assert "best member (b:20)" in text
+    assert "<h2>Pictures</h2>" not in page(content, [])

@@ -1,0 +1,254 @@
+"""The live views of runs and of sweeps: what they print and when, with a clock of the test's own."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from nnrun.report import live
+from nnrun.report.live import Shown, duration, sparkline
+from nnrun.report.sweep import live as sweep_live
+from nnrun.report.sweep.live import Board, Row
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0:00"),
+        (0.4, "0:00"),
+        (59.6, "1:00"),
+        (61, "1:01"),
+        (3599.4, "59:59"),
+        (3600, "1:00:00"),
+        (90061, "25:01:01"),
+    ],
+)
+def test_a_duration(seconds: float, text: str):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [
+        ([], ""),
+        ([1.0], "▁"),
+        ([2.0, 2.0, 2.0], "▁▁▁"),
+        ([0.0, 7.0], "▁█"),
+        ([float(i) for i in range(8)], "▁▂▃▄▅▆▇█"),
+        ([7.0, 0.0, float("nan"), float("inf"), 7.0], "█▁█"),
+        ([float("nan")], ""),
+    ],
+)
+def test_a_sparkline(values: list[float], bars: str):
+    assert sparkline(values) == bars
+
+
+def test_a_long_sparkline_is_thinned_and_ends_with_the_newest():
+    values = [0.0] * 1000 + [1.0]
+    bars = sparkline(values, 40)
+    assert len(bars) <= 40
+    assert bars[-1] == "█" and set(bars[:-1]) == {"▁"}
+    for count in range(1, 200):
+        assert 1 <= len(sparkline([float(i) for i in range(count)], 40)) <= 40
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def console_of(file: io.StringIO, width: int = 100) -> Console:
+    return Console(file=file, width=width, force_terminal=isinstance(file, Terminal), force_interactive=True)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """clock(seconds): the time that the views see."""
+    now = [1000.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
+
+    def put(seconds: float) -> None:
+        now[0] = 1000.0 + seconds
+
+    return put
+
+
+def shown(
+    step: int, phase: str = "training", metrics: dict[str, float] | None = None, **changes: Any
+) -> Shown:
+    values = {"train/loss": 0.5} if metrics is None else metrics
+    state = Shown("my-run", phase, step, 100, step / 10, 10.0, "", values, "")
+    return state._replace(**changes)
+
+
+def test_quiet_shows_nothing():
+    file = io.StringIO()
+    with live.watching(console_of(file), quiet=True) as watch:
+        watch(shown(100))
+    with sweep_live.watching(console_of(file), quiet=True) as watch_sweep:
+        watch_sweep(Board("s", "training", "val/loss", 0.5, []))
+    assert file.getvalue() == ""
+
+
+def test_plain_lines_have_the_metrics_of_data_and_the_time_left(clock):
+    file = io.StringIO()
+    with live.watching(console_of(file), quiet=False) as watch:
+        watch(shown(0))
+        clock(10.0)
+        watch(shown(50, metrics={"train/loss": 0.25, "val/accuracy": 0.9, "grad/norm": 3.0}))
+    assert file.getvalue() == "epoch 5/10  step 50/100  train/loss 0.25  val/accuracy 0.9  0:10 left\n"
+
+
+def test_plain_lines_are_few(clock):
+    """One for each twentieth of the run, or after half a minute; the last step always."""
+    file = io.StringIO()
+    with live.watching(console_of(file), quiet=False) as watch:
+        for step in range(101):
+            clock(step / 100)
+            watch(shown(step))
+    assert len(file.getvalue().splitlines()) == 20
+    file = io.StringIO()
+    with live.watching(console_of(file), quiet=False) as watch:
+        for step in range(5):
+            clock(31.0 * step)
+            watch(shown(step))
+    assert [line.split()[3] for line in file.getvalue().splitlines()] == ["1/100", "2/100", "3/100", "4/100"]
+
+
+def test_plain_lines_tell_nothing_of_other_phases(clock):
+    file = io.StringIO()
+    with live.watching(console_of(file), quiet=False) as watch:
+        for phase in ("compiling", "ready", "testing"):
+            clock(100.0)
+            watch(shown(100, phase))
+    assert file.getvalue() == ""
+
+
+def test_the_time_of_compiling_is_no_speed(clock):
+    """A hundred seconds of compiling, then 50 steps in 5 seconds: 5 seconds are left."""
+    file = io.StringIO()
+    with live.watching(console_of(file), quiet=False) as watch:
+        watch(shown(0, "compiling"))
+        clock(100.0)
+        watch(shown(0))
+        clock(105.0)
+        watch(shown(50))
+    assert file.getvalue().endswith("0:05 left\n")
+
+
+def test_a_resumed_run_counts_its_own_steps_for_the_speed(clock):
+    file = io.StringIO()
+    with live.watching(console_of(file), quiet=False) as watch:
+        watch(shown(60, metrics={}))
+        clock(10.0)
+        watch(shown(80))
+    assert file.getvalue().endswith("0:10 left\n")
+
+
+def test_names_are_no_markup_in_plain_lines(clock):
+    file = io.StringIO()
+    with live.watching(console_of(file), quiet=False) as watch:
+        watch(shown(100, metrics={"val/[red]x[/red]": 1.0}))
+    assert "val/[red]x[/red] 1" in file.getvalue()
+
+
+def test_the_live_view_shows_all_there_is(clock):
+    file = Terminal()
+    with live.watching(console_of(file), quiet=False) as watch:
+        watch(shown(0))
+        clock(2.0)
+        watch(
+            shown(
+                50,
+                metrics={"grad/norm": 3.0, "train/loss": 0.25},
+                runs="4 of 5 runs",
+                best="val/loss 0.3 at step 40",
+            )
+        )
+    text = file.getvalue()
+    for part in (
+        "my-run",
+        "25 steps/s",
+        "0:02 left",
+        "epoch 5.0/10",
+        "step 50/100",
+        "4 of 5 runs",
+        "val/loss 0.3 at",
+    ):
+        assert part in text, part
+    assert text.rindex("train/loss") > text.rindex("grad/norm") > text.index("0.25")  # the sparkline is last
+
+
+def test_the_live_view_is_drawn_twice_a_second(clock):
+    drawn: list[int] = []
+
+    class Screen:
+        console = console_of(Terminal())
+
+        def update(self, view: Any, refresh: bool) -> None:
+            drawn.append(1)
+
+    view = live._LiveView(Screen())  # type: ignore[arg-type]
+    for tick in range(41):
+        clock(tick / 20)
+        view(shown(tick))
+    assert len(drawn) == 5  # at 0, 0.5, 1, 1.5, 2 seconds
+    view(shown(41, "testing"))  # a new phase at once
+    assert len(drawn) == 6
+
+
+# Sweeps
+
+
+def board(share: float, phase: str = "searching", **changes: Any) -> Board:
+    rows = [Row("adam", 3, 20, "97.10% ± 0.2", "1 diverged"), Row("[sgd]", 0, 20, "", "")]
+    return Board("my-sweep", phase, "val/accuracy", share, rows)._replace(**changes)
+
+
+def test_plain_lines_of_a_sweep(clock):
+    file = io.StringIO()
+    with sweep_live.watching(console_of(file, 40), quiet=False) as watch:
+        watch(board(0.0))
+        clock(14.0)
+        watch(board(0.2))
+        clock(30.0)
+        watch(board(0.25))
+    assert file.getvalue().splitlines() == [
+        "searching 0%  adam 3/20 97.10% ± 0.2  [sgd] 0/20",
+        "searching 25%  adam 3/20 97.10% ± 0.2  [sgd] 0/20  1:30 left",
+    ]
+
+
+def test_the_time_left_of_a_sweep_is_known_after_two_seconds_of_progress(clock):
+    left = sweep_live._Clock().left
+    clock(0.0)
+    assert left(0.5) == ""
+    clock(1.0)
+    assert left(0.6) == ""
+    clock(10.0)
+    assert left(0.5) == ""  # no progress
+    assert left(0.75) == "0:10 left"
+
+
+def test_the_live_table_of_a_sweep(clock):
+    file = Terminal()
+    with sweep_live.watching(console_of(file), quiet=False) as watch:
+        watch(board(0.0))
+        clock(10.0)
+        watch(board(0.5, "final comparison"))
+    text = file.getvalue()
+    for part in (
+        "my-sweep",
+        "final comparison",
+        "0:10 left",
+        "best val/accuracy",
+        "adam",
+        "3/20",
+        "1 diverged",
+        "[sgd]",
+    ):
+        assert part in text, part

@@ -1,0 +1,225 @@
+"""Run folders as tables and as plain data, with folders made by hand."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from nnrun.report.table import describe, metric_table, overview, overview_table, show_view
+
+METRICS = [
+    {"step": 10, "epoch": 1, "train/loss": 2.0, "val/accuracy": 0.5},
+    {"step": 20, "epoch": 2, "train/loss": 1.0, "val/accuracy": 0.75},
+]
+ORIGIN = {
+    "versions": {"nnrun": "0.1.0", "jax": "0.9"},
+    "device": {"kind": "cpu"},
+    "git": {"commit": "0123456789abcdef", "dirty": True},
+    "argv": ["/usr/bin/nnrun", "train", "my spec.yaml", "train.seeds=2"],
+    "started": "2026-01-01T00:00:00",
+}
+
+
+def run_in(
+    folder: Path, status: str = "done", summary: Any = None, rows: Any = METRICS, origin: Any = ORIGIN
+) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "state.json").write_text(json.dumps({"status": status, "step": 20}))
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if summary is not None:
+        (folder / "summary.json").write_text(json.dumps(summary))
+    if origin is not None:
+        (folder / "run.json").write_text(json.dumps(origin))
+    return folder
+
+
+def summary_of(**changes: Any) -> dict[str, Any]:
+    best = {"step": 20, "val/accuracy": 0.75, "test/accuracy": 0.7, "test/loss": 0.9}
+    return {
+        "status": "done",
+        "steps": 20,
+        "best": {"metric": "val/accuracy", "value": 0.75, "step": 20},
+        "metrics": {"best": best, "last": best},
+        **changes,
+    }
+
+
+def group_in(folder: Path) -> Path:
+    for seed, status in enumerate(("done", "diverged", "done")):
+        run_in(folder / f"seed_{seed}", status, summary_of(status=status))
+    runs = [
+        {"run": f"seed_{seed}", "status": status} for seed, status in enumerate(("done", "diverged", "done"))
+    ]
+    content = {
+        "status": "done",
+        "steps": 20,
+        "runs": runs,
+        "mean": {"best": {"val/accuracy": 0.75, "test/loss": 0.9}},
+        "ci95": {"best": {"val/accuracy": 0.0123, "test/loss": None}},
+    }
+    (folder / "state.json").write_text('{"status": "done"}')
+    (folder / "summary.json").write_text(json.dumps(content))
+    (folder / "run.json").write_text(json.dumps(ORIGIN))
+    return folder
+
+
+def lines(*parts: Any, width: int = 140) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(*parts)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+
+
+def test_a_run_in_a_list(tmp_path):
+    [row] = overview([run_in(tmp_path / "run", summary=summary_of())])
+    assert row["run"] == str(tmp_path / "run")
+    assert (row["status"], row["step"]) == ("done", 20)
+    assert row["best"] == {"val/accuracy": 0.75}
+    assert row["test"] == {"test/accuracy": 0.7, "test/loss": 0.9}
+    assert time.time() - row["changed"] < 60
+
+
+def test_a_run_without_a_summary_has_its_newest_values(tmp_path):
+    """Of each metric its own newest, and the step of the newest line."""
+    rows = [*METRICS, {"step": 30, "train/loss": 0.5}]
+    [row] = overview([run_in(tmp_path / "run", "interrupted", rows=rows)])
+    assert (row["status"], row["step"]) == ("interrupted", 30)
+    assert (row["best"], row["test"]) == ({"val/accuracy": 0.75}, {})
+
+
+def test_a_run_that_has_only_begun(tmp_path):
+    [row] = overview([run_in(tmp_path / "run", "created", rows=[])])
+    assert (row["status"], row["step"], row["best"], row["test"]) == ("created", 20, None, {})
+
+
+def test_a_run_whose_process_is_gone_has_crashed(tmp_path):
+    [row] = overview([run_in(tmp_path / "run", "running")])
+    assert row["status"] == "crashed"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"status": "asleep"}', "[]"])
+def test_a_damaged_run_is_listed_as_damaged(content: str, tmp_path):
+    folder = run_in(tmp_path / "run", summary=summary_of())
+    (folder / "state.json").write_text(content)
+    [row] = overview([folder])
+    assert row == {"run": str(folder), "status": "damaged", "step": None, "best": None, "test": {}}
+
+
+def test_a_group_has_means_and_counts_the_seeds_that_finished(tmp_path):
+    [row] = overview([group_in(tmp_path / "group")])
+    assert (row["seeds"], row["done"]) == (3, 2)
+    assert row["best"] == {"val/accuracy": 0.75} and row["test"] == {"test/loss": 0.9}
+    text = lines(overview_table([row]))
+    assert "done (2 of 3 seeds)" in text[1]
+
+
+def test_the_list_for_a_terminal():
+    now = time.time()
+    rows = [
+        {
+            "run": "runs/[red]a",
+            "status": "done",
+            "step": 20,
+            "best": {"val/accuracy": 0.12345},
+            "test": {"test/loss": 1.0},
+        },
+        {"run": "runs/b", "status": "damaged", "step": None, "best": None, "test": {}},
+    ]
+    for row, changed in zip(rows, (now - 3 * 86400 - 60, None), strict=True):
+        row["changed"] = changed
+    head, first, second = lines(overview_table(rows))
+    assert head.split() == ["run", "status", "step", "validation", "test", "changed"]
+    assert first.split() == ["runs/[red]a", "done", "20", "accuracy", "0.1235", "loss", "1", "3", "d", "ago"]
+    assert second.split() == ["runs/b", "damaged"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(5, "5 s ago"), (90, "2 min ago"), (7000, "2 h ago"), (200_000, "2 d ago"), (-100, "0 s ago")],
+)
+def test_how_long_ago(seconds: float, text: str):
+    row = {
+        "run": "r",
+        "status": "done",
+        "step": 1,
+        "best": None,
+        "test": {},
+        "changed": time.time() - seconds,
+    }
+    assert lines(overview_table([row]))[1].endswith(text)
+
+
+def test_names_are_not_folded():
+    """A name that is folded cannot be copied."""
+    row = {"run": "runs/" + "x" * 60, "status": "done", "step": 1, "best": None, "test": {}}
+    assert any("x" * 60 in line for line in lines(overview_table([row]), width=80))
+
+
+def test_metrics_side_by_side_with_intervals():
+    sections = {"best": {"val/loss": 0.5, "grad/norm": 2.0}, "last": {"val/loss": 0.25, "test/loss": "nan"}}
+    head, *rows = lines(metric_table(sections, {"best": {"val/loss": 0.0123}, "last": {"val/loss": None}}))
+    assert head.split() == ["metric", "best", "last"]
+    assert [row.split() for row in rows] == [
+        ["test/loss", "nan"], ["val/loss", "0.5", "±", "0.012", "0.25"], ["grad/norm", "2"],
+    ]  # fmt: skip
+
+
+def test_a_description_has_all_that_is_known(tmp_path):
+    folder = run_in(tmp_path / "run", "interrupted", summary_of(status="done"))
+    (folder / "checkpoints" / "step_00000010").mkdir(parents=True)
+    (folder / "checkpoints" / "step_00000020").mkdir()
+    content = describe(folder)
+    assert content["status"] == "interrupted"  # what the state says, not the summary of an earlier end
+    assert content["checkpoints"] == [10, 20]
+    assert content["provenance"]["device"] == {"kind": "cpu"}
+    assert content["steps"] == 20 and content["step"] == 20
+    json.dumps(content)
+
+
+def test_a_description_without_provenance_or_checkpoints(tmp_path):
+    content = describe(run_in(tmp_path / "run", origin=None))
+    assert (content["provenance"], content["checkpoints"]) == ({}, [])
+    group = describe(group_in(tmp_path / "group"))
+    assert group["members"] == [str(tmp_path / "group" / f"seed_{seed}") for seed in range(3)]
+    assert "checkpoints" not in group
+
+
+def test_what_show_prints_of_a_run(tmp_path):
+    folder = run_in(tmp_path / "run", summary=summary_of())
+    (folder / "checkpoints" / "step_00000020").mkdir(parents=True)
+    text = lines(show_view(folder))
+    assert text[0] == f"{folder}  done"
+    assert "best     val/accuracy 0.75 at step 20" in text
+    assert "kept     checkpoints of steps 20" in text
+    assert any(line.startswith("train/loss") and line.endswith("█▁ 1") for line in text)
+    assert any(line.startswith("val/accuracy") and line.endswith("▁█ 0.75") for line in text)
+    assert "from     nnrun train 'my spec.yaml' train.seeds=2" in text
+    assert any("cpu, nnrun 0.1.0, jax 0.9, commit 0123456789 + changes" in line for line in text)
+    assert not any("nnrun resume" in line for line in text)
+
+
+@pytest.mark.parametrize("status", ["interrupted", "failed", "running", "created"])
+def test_what_can_be_resumed_has_the_command(status: str, tmp_path):
+    """A state of `running` without a process is that of a crash."""
+    folder = run_in(tmp_path / "my run", status)
+    text = lines(show_view(folder))
+    assert any(line.endswith(f"nnrun resume '{folder}'") for line in text)
+    assert "reached  step 20, epoch 2" in text
+
+
+def test_the_reason_of_a_failure(tmp_path):
+    folder = run_in(tmp_path / "run", "failed")
+    (folder / "state.json").write_text(json.dumps({"status": "failed", "reason": "disk [bold]full"}))
+    assert "reason: disk [bold]full" in lines(show_view(folder))
+
+
+def test_what_show_prints_of_a_group(tmp_path):
+    text = lines(show_view(group_in(tmp_path / "group")))
+    assert "mean ± 95% interval of 2 of 3 seeds" in text
+    assert any("0.75 ± 0.012" in line for line in text)
+    assert sum(line.startswith("member   ") for line in text) == 3

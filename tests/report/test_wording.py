@@ -1,0 +1,180 @@
+"""Numbers and comparisons in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnrun.report.summary import finished, headline, number, read_summary, result_line, seeds_line, some_of
+from nnrun.report.sweep.curves import Reached
+from nnrun.report.sweep.findings import Row
+from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
+from nnrun.report.sweep.verdict import chance, difference, gap, level, pair_sentence, span, steps_text
+from nnrun.statistics.compare import Comparison
+from nnrun.statistics.metric import Metric
+
+
+def pair(value: float, low: float | None, high: float | None, p: float = 0.01, seeds: int = 8) -> Comparison:
+    return Comparison("adam", "sgd", value, low, high, p, p, seeds, None)
+
+
+def row(**changes: object) -> Row:
+    empty = Row(
+        "digits", "sgd", "sgd-000", {}, None, 0.9, {}, None, None, None, True, None, 10, 0, 20, 0, 0, 0, None
+    )
+    return empty._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("test/accuracy", 0.97894, "97.89%"), ("test/accuracy", 1.0, "100.00%"), ("val/loss", 0.0123456, "0.01235"),
+        ("val/loss", 1e-9, "1e-09"), ("val/loss", None, "–"), ("test/accuracy", None, "–"),
+    ],
+)  # fmt: skip
+def test_a_value(metric: str, value: float | None, text: str):
+    assert level(metric, value) == text
+
+
+def test_an_interval_has_the_units_of_its_value():
+    assert span("test/accuracy", 0.9, 0.95678) == "[90.00, 95.68]"
+    assert span("val/loss", 0.123456, 2.0) == "[0.1235, 2]"
+    assert span("val/loss", None, 2.0) == span("val/loss", 1.0, None) == ""
+
+
+def test_a_gap_is_in_points_for_a_share():
+    assert gap("test/accuracy", -0.0123) == "1.23 points"
+    assert gap("val/loss", -0.0123456) == "0.0123"
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(0.5, "p = 0.5"), (0.0312, "p = 0.031"), (0.001, "p = 0.001"), (0.00099, "p < 0.001"), (1.0, "p = 1")],
+)
+def test_a_p_value(p: float, text: str):
+    assert chance(p) == text
+
+
+def test_a_difference_forwards_and_backwards():
+    accuracy = pair(0.012, 0.008, 0.016)
+    assert difference("test/accuracy", accuracy) == "+1.20 [+0.80, +1.60]"
+    assert difference("test/accuracy", accuracy, forward=False) == "-1.20 [-1.60, -0.80]"
+    assert difference("val/loss", pair(-0.5, None, None)) == "-0.5"
+
+
+def test_the_winner_of_a_pair_comes_first():
+    metric = Metric("test/accuracy", True)
+    assert (
+        pair_sentence(metric, pair(0.012, 0.008, 0.016))
+        == "adam beats sgd by 1.20 points [0.80, 1.60] (p = 0.01, 8 seeds)"
+    )
+    assert pair_sentence(metric, pair(-0.012, -0.016, -0.008)) == (
+        "sgd beats adam by 1.20 points [0.80, 1.60] (p = 0.01, 8 seeds)"
+    )
+
+
+def test_of_a_falling_metric_the_smaller_one_wins():
+    metric = Metric("test/loss", False)
+    assert pair_sentence(metric, pair(0.5, 0.25, 0.75)).startswith("sgd beats adam by 0.5 [0.25, 0.75]")
+    assert pair_sentence(metric, pair(-0.5, None, None)).startswith("adam beats sgd by 0.5 (p")
+
+
+def test_no_significant_difference():
+    text = pair_sentence(Metric("test/loss", False), pair(0.5, -0.1, 1.1, p=0.2))
+    assert text == "adam and sgd show no significant difference (p = 0.2, 8 seeds)"
+
+
+@pytest.mark.parametrize(
+    ("reached", "text"),
+    [
+        (None, "–"),
+        (Reached(10, 10, 1234.0, 5.0), "1,234"),
+        (Reached(8, 10, 30.0, None), "30 (8 of 10 seeds)"),
+        (Reached(5, 10, 30.0, None), "5 of 10 seeds"),
+        (Reached(0, 10, float("inf"), None), "0 of 10 seeds"),
+    ],
+)
+def test_steps_to_the_target(reached: Reached | None, text: str):
+    assert steps_text(row(reached=reached)) == text
+
+
+def test_how_many_seeds_and_trials():
+    assert seeds_text(row(seeds=10)) == "10"
+    assert seeds_text(row(seeds=10, diverged=2, values=dict.fromkeys(range(8), 0.9))) == "8 of 10"
+    assert trials_text(row(trials=20)) == "20"
+    assert (
+        trials_text(row(trials=20, unstable=2, stopped=3, failed=1)) == "20 (2 diverged, 3 stopped, 1 failed)"
+    )
+
+
+def test_settings_by_their_last_part_where_that_is_unique():
+    settings = {
+        "optimizer.learning_rate": 0.0123456,
+        "model.layers.1.rate": 0.5,
+        "augment.rate": 1,
+        "model.hidden": [4],
+    }
+    assert (
+        settings_text(settings) == "learning_rate=0.0123  model.layers.1.rate=0.5  augment.rate=1  hidden=[4]"
+    )
+    assert settings_text({}) == ""
+    assert settings_text({"optimizer": {"name": "sgd"}, "train.random": "fast", "x": None}) == (
+        'optimizer={"name": "sgd"}  random=fast  x=null'
+    )
+
+
+# A run's summary
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.123456, "0.1235"), (3, "3"), ("nan", "nan"), (None, "None"), (1e-7, "1e-07")]
+)
+def test_a_number(value: object, text: str):
+    assert number(value) == text
+
+
+def test_some_of_all():
+    assert some_of(5, 5) == "5"
+    assert some_of(3, 5) == "3 of 5"
+    assert seeds_line(5, 5) == "mean ± 95% interval of 5 seeds"
+    assert seeds_line(3, 5) == "mean ± 95% interval of 3 of 5 seeds"
+    assert seeds_line(0, 5) == "all 5 seeds diverged"
+
+
+def test_test_metrics_come_before_validation_metrics():
+    metrics = {"train/loss": 1.0, "val/loss": 2.0, "test/loss": 3.0, "test/accuracy": 0.5}
+    assert result_line(metrics, {}) == "test/loss 3  test/accuracy 0.5"
+    assert result_line({"val/loss": 2.0, "train/loss": 1.0}, {"val/loss": 0.123}) == "val/loss 2 ± 0.12"
+    assert result_line({"train/loss": 1.0}, {}) == ""
+    assert result_line({"test/loss": 3.0}, {"test/loss": None}) == "test/loss 3"
+
+
+def test_the_headline_of_a_run():
+    summary = {
+        "status": "done",
+        "steps": 30,
+        "best": {"metric": "val/accuracy", "step": 20},
+        "metrics": {"best": {"test/accuracy": 0.75}},
+    }
+    assert (
+        headline(summary) == "done after 30 steps: test/accuracy 0.75  (at step 20, the best by val/accuracy)"
+    )
+    assert headline({**summary, "best": None}) == "done after 30 steps: test/accuracy 0.75"
+    assert headline({"status": "diverged", "steps": 3}) == "diverged after 3 steps: "
+
+
+def test_the_headline_of_a_group():
+    runs = [{"status": "done"}, {"status": "diverged"}, {"status": "done"}]
+    summary = {
+        "status": "done",
+        "runs": runs,
+        "mean": {"best": {"test/loss": 0.5}},
+        "ci95": {"best": {"test/loss": 0.0123}},
+    }
+    assert finished(summary) == 2
+    assert headline(summary) == "done: test/loss 0.5 ± 0.012  (mean ± 95% interval of 2 of 3 seeds)"
+
+
+def test_a_run_without_a_summary(tmp_path):
+    assert read_summary(tmp_path) == {}
+    (tmp_path / "summary.json").write_text('{"status": "done"}')
+    assert read_summary(tmp_path) == {"status": "done"}

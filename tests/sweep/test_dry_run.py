@@ -1,0 +1,143 @@
+"""What a sweep would do, shown without training."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from nnrun.space import Dimension, Search
+from nnrun.sweep import dry_run as module
+from nnrun.sweep.dry_run import DryRun, ProgramCost, as_json, dry_run_of, tables
+from nnrun.sweep.file import BaseSpec
+from nnrun.sweep.over import Alternative
+from nnrun.sweep.trials import Arm, Trial, trial_at
+
+SPACE = (Dimension("optimizer.learning_rate", "log", 1e-4, 1.0),)
+
+
+def arm_of(label: str) -> Arm:
+    return Arm(BaseSpec("digits", Path("b.yaml"), {}, {}), Alternative(label, {}, SPACE, {}), "")
+
+
+def trials_of(count: int) -> list[Trial]:
+    return [trial_at(arm_of("sgd"), i, (i / count,)) for i in range(count)]
+
+
+def program(label: str = "sgd", trials: int = 4, seconds: float = 90.0) -> ProgramCost:
+    return ProgramCost([label], trials, 4, 100, 1.25, seconds, 5 << 20)
+
+
+def text_of(dry_run: DryRun) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(*tables(dry_run), sep="\n")
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_what_a_person_reads():
+    text = text_of(DryRun(trials_of(4), [program(), program("adam", 1, 30.0)], 61.0, "a note"))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["sgd-002", "optimizer.learning_rate=0.01"] in lines
+    assert ["sgd", "4", "4", "100", "1.2", "s", "1:30", "5", "MB"] in lines
+    assert "about 2:00 for the trials and 1:01 for the final comparison" in text
+    assert text.rstrip().endswith("a note")
+
+
+def test_many_trials_are_cut_short():
+    text = text_of(DryRun(trials_of(33), [program()], 0.0, ""))
+    assert "sgd-029" in text and "sgd-030" not in text
+    assert "... and 3 more trials" in text
+    assert "more trials" not in text_of(DryRun(trials_of(30), [program()], 0.0, ""))
+
+
+def test_what_a_program_reads():
+    content = as_json(DryRun(trials_of(2), [program(), program("adam", 1, 30.0)], 61.0, ""))
+    assert json.loads(json.dumps(content)) == content
+    assert content["seconds"] == 181.0
+    assert [trial["trial"] for trial in content["trials"]] == ["sgd-000", "sgd-001"]
+    assert content["programs"][1]["alternatives"] == ["adam"]
+
+
+@pytest.fixture
+def rehearsed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """rehearsed(search, budgets): the dry run of a sweep of two arms, whose programs cost what the test says."""
+
+    def make(search: Search, budgets: tuple[int, int] = (4, 2), seeds: int = 2, fresh: int = 6) -> DryRun:
+        arms = [arm_of("sgd"), arm_of("adam")]
+        file = SimpleNamespace(sweep=SimpleNamespace(seed=3, width=None))
+        plans = [SimpleNamespace(steps=100), SimpleNamespace(steps=100)]
+        plan: Any = SimpleNamespace(
+            file=file, arms=arms, budgets=budgets, plans=plans, search=search, search_name="rule"
+        )
+        monkeypatch.setattr(module, "trial_spec", lambda file, arm, *rest: arm.alternative.label)
+        monkeypatch.setattr(module, "structure_of", lambda checked: checked)
+        monkeypatch.setattr(module, "seeds_of", lambda file, base: (0, seeds))
+        monkeypatch.setattr(module, "final_seeds", lambda file, base: (10_000, fresh))
+        monkeypatch.setattr(
+            module,
+            "_program",
+            lambda plan, members, engine: program(members[0][1], len(members), 10.0 * len(members)),
+        )
+        return dry_run_of(plan, SimpleNamespace())  # type: ignore[arg-type]
+
+    return make
+
+
+def even(space: Any, seed: int, first: int, count: int, seen: Any) -> list[tuple[float]]:
+    return [((first + i) / 10,) for i in range(count)]
+
+
+def test_every_trial_is_drawn_and_structures_are_grouped(rehearsed):
+    result = rehearsed(Search(even))
+    assert [trial.name for trial in result.trials] == [
+        "sgd-000", "sgd-001", "sgd-002", "sgd-003", "adam-000", "adam-001",
+    ]  # fmt: skip
+    assert [(cost.alternatives, cost.trials) for cost in result.programs] == [(["sgd"], 4), (["adam"], 2)]
+    assert result.note == ""
+
+
+def test_the_final_comparison_costs_a_run_for_each_fresh_seed(rehearsed):
+    """A trial of two seeds takes 10 seconds here, so a run takes 5; six fresh seeds of two alternatives: 60."""
+    assert rehearsed(Search(even)).final_seconds == pytest.approx(60.0)
+    assert rehearsed(Search(even), fresh=0).final_seconds == 0
+
+
+def test_a_search_that_learns_says_that_these_are_its_first_trials(rehearsed):
+    asked: list[tuple[int, int]] = []
+
+    def ask(space: Any, seed: int, first: int, count: int, seen: Any) -> list[tuple[float]]:
+        asked.append((first, count))
+        return even(space, seed, first, count, seen)
+
+    result = rehearsed(Search(ask, batch=3))
+    assert asked == [(0, 3), (3, 1), (0, 2)]
+    assert result.note.startswith("rule chooses most of its trials from what it sees")
+
+
+def test_a_search_that_stops_trials_takes_a_fraction_of_the_time(rehearsed):
+    assert rehearsed(Search(even, rungs=(0.5,), keep=0.5)).note.startswith("rule stops trials on the way")
+    population = Search(even, rungs=(0.5,), keep=0.5, explore=lambda space, point, draws: point)
+    assert rehearsed(population).note == ""
+
+
+def test_lanes_and_batches_of_a_program(monkeypatch):
+    """Five trials of two seeds where six lanes fit: three a program, two programs one after the other."""
+    experiment = SimpleNamespace(plan=SimpleNamespace(seeds=(0, 1), steps=50))
+    seen: list[int] = []
+    monkeypatch.setattr(module, "width_of", lambda experiment: 6)
+    monkeypatch.setattr(module, "together", lambda experiments: seen.append(len(experiments)) or experiment)
+    monkeypatch.setattr(module, "_timed", lambda population: (2.0, 0.125))
+    monkeypatch.setattr(module, "_memory", lambda population, lanes: 1000 * lanes)
+    spec = SimpleNamespace(train=SimpleNamespace(precision="float32"))
+    plan: Any = SimpleNamespace(file=SimpleNamespace(sweep=SimpleNamespace(width=None)))
+    engine: Any = SimpleNamespace(experiment=lambda checked: experiment)
+    cost = module._program(plan, [(trial, spec) for trial in trials_of(5)], engine)
+    assert seen == [3]
+    assert (cost.alternatives, cost.trials, cost.lanes, cost.steps, cost.memory) == (["sgd"], 5, 6, 50, 6000)
+    assert cost.compile_seconds == 2.0
+    assert cost.seconds == pytest.approx(2.0 + 0.125 * 50 * 2)
