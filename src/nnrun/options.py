@@ -4,7 +4,7 @@ A catalogue function's signature is the schema of its YAML block, so its annotat
 
     def momentum(learning_rate: Rate, momentum: Fraction = 0.9) -> ...
 
-Three conventions give a plain annotation a meaning that YAML needs:
+Four conventions give a plain annotation a meaning that YAML needs:
 
 * a `float` option is a *knob*: it may vary inside one compiled program, so the function can be called
   with a traced scalar, and must not branch on it (but see `is_off`);

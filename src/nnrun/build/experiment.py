@@ -1,4 +1,4 @@
-"""From a Spec to an Experiment.  This is the last place that sees a Spec."""
+"""From a Spec to an Experiment, with all checks that need the data."""
 
 from __future__ import annotations
 

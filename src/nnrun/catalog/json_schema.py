@@ -1,7 +1,7 @@
 """The JSON Schema of a spec, for editors: completion, descriptions and mistakes shown while typing.
 
 It comes from what checks a spec: the catalogue's signatures and docstrings, and the sections.  It cannot say
-everything (which file exists, whether a batch is larger than the data), so `nnrun check` has the last word.
+everything (which file exists, whether a batch is larger than the data): `nnrun train` checks that before it trains.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _timed(experiment: Experiment) -> tuple[float, float]:
 
 
 def _memory(experiment: Experiment, lanes: int) -> int:
-    """Bytes of the states of a population, twice, and of its data."""
+    """Bytes of the states of a population three times (before and after a chunk, and gradients), and of its data."""
     leaves = jax.tree.leaves(one_like(experiment)._replace(key=None))
     state = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
     parts = experiment.dataset.train, experiment.dataset.val, experiment.dataset.test
