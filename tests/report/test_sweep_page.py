@@ -231,7 +231,7 @@ def test_seeds_and_trials_that_were_lost():
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.01, "a better falling may lie beyond; widen it"), (0.5, "hardly depends on it there")]
+    ("p", "text"), [(0.01, "a better one may lie beyond; widen it"), (0.5, "hardly depends on it there")]
 )
 def test_a_best_setting_at_the_end_of_its_range(p: float, text: str):
     importances = {"sgd": [Importance("optimizer.learning_rate", explained=0.5, p=p, correlation=None)]}
