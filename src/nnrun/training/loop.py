@@ -21,6 +21,8 @@ from nnrun.types import Batch, Experiment, Plan, State
 
 __all__ = ["Program", "capacity", "compile_chunk"]
 
+_FEW = 64  # steps for which positions cost next to nothing
+
 
 class Program(NamedTuple):
     """A compiled chunk.
@@ -41,10 +43,10 @@ def capacity(plan: Plan, lanes: int) -> int:
     """Most steps in a chunk: enough that the way back to the host costs nothing, 16 MB of positions at most.
 
     A chunk ends where an evaluation or a checkpoint is due, and the positions that are handed over with each are
-    always as many: no more than can be used.
+    always as many: hardly more than can be used.
     """
     apart = min(plan.evaluate_every, plan.checkpoint_every or plan.evaluate_every, plan.steps)
-    return int(np.clip(4_000_000 // (plan.batch_size * lanes), 1, min(512, apart)))
+    return int(np.clip(4_000_000 // (plan.batch_size * lanes), 1, min(512, max(_FEW, apart))))
 
 
 def compile_chunk(
