@@ -40,7 +40,7 @@ from nnrun.model.linear import linear
 from nnrun.model.mlp import mlp
 from nnrun.optimizer.lbfgs import lbfgs
 from nnrun.penalty.l2 import l2
-from nnrun.training.objective import Setting, make_objective
+from nnrun.training.objective import StepContext, make_objective
 from nnrun.types import Batch, Objective, Tree
 
 TOLERANCE, LIMIT = 1e-4, 5000
@@ -75,7 +75,7 @@ def works(starts: int, strength: float) -> list[Work]:
         ("logistic regression", linear(10), 1, [64, 10]),
         ("MLP 64-64-10", mlp(10, [64], "tanh", init="lecun_normal"), starts, [64, 64, 10]),
     ):
-        objective = make_objective(Setting(model, cross_entropy(), l2(strength), {}, batch, None))
+        objective = make_objective(StepContext(model, cross_entropy(), l2(strength), {}, batch, None))
         draws = [model.init(jax.random.key(seed), (64,))[0] for seed in range(count)]
         made.append(Work(name, objective, draws, widths, strength))
     return made
