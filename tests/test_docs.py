@@ -172,7 +172,7 @@ def test_every_key_is_documented() -> None:
     keys = [f"{s}.{key}" for s, model in spec.SECTIONS.items() for key in model.model_fields]
     keys += [f"{kind}.{key}" for kind, model in spec.COMMON.items() for key in model.model_fields]
     keys = [key for key in keys if key != "train.early_stopping"]
-    keys += [f"train.early_stopping.{key}" for key in spec.EarlyStopping.model_fields]
+    keys += [f"train.early_stopping.{key}" for key in spec.EarlyStoppingSection.model_fields]
     assert [key for key in keys if f"| `{key}` |" not in COMMANDS] == []
 
 
