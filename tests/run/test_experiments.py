@@ -77,11 +77,11 @@ def test_regression(train: Callable[..., Any], tmp_path: Path) -> None:
     assert {"test/rmse", "test/mae", "test/r2", "val/rmse", "train/rmse"} <= set(last)
     assert found["best"]["metric"].startswith("val/")
     data = session.prepare(tmp_path / "run/resolved.yaml").experiment.dataset
-    solution = np.linalg.lstsq(columns(data.train), data.train.y, rcond=None)[0]
-    error = columns(data.test) @ solution - data.test.y
+    solution = np.linalg.lstsq(columns(data.train), data.targets["train"], rcond=None)[0]
+    error = columns(data.test) @ solution - data.targets["test"]
     assert last["test/rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=0.01)
     assert last["test/mae"] == pytest.approx(np.mean(np.abs(error)), rel=0.01)
-    assert last["test/r2"] == pytest.approx(1 - np.mean(error**2) / np.var(data.test.y), abs=0.02)
+    assert last["test/r2"] == pytest.approx(1 - np.mean(error**2) / np.var(data.targets["test"]), abs=0.02)
 
 
 def test_a_table(train: Callable[..., Any], tmp_path: Path) -> None:
