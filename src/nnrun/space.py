@@ -122,6 +122,11 @@ class Search(NamedTuple):
     keep: float = 1.0
     explore: Callable[[Space, Point, Sequence[float]], Point] | None = None
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether what a trial tries depends on the results of others."""
+        return self.batch > 0 or self.explore is not None
+
 
 def draws(seed: int, number: int, count: int, stream: int = 0) -> Point:
     """`count` numbers in [0, 1) that depend on the seed of the sweep and the number of the trial alone.

@@ -3,7 +3,6 @@
 Conventions
     Shapes are written behind arrays: x (n, h, w, c) is a batch of n images, channels last.
     An *update* is added to the parameters: params ← params + update.
-    A shape without a batch axis is the shape of one example.
     A `key` of None means no noise; a `weight` of None means stored batch-norm statistics: two separate facts.
     Names of parameters are paths: params/hidden_1/kernel.
 """
@@ -49,6 +48,7 @@ class Loss(NamedTuple):
     judge       the metric that picks the best step unless the spec names another
     rising      the metrics of which more is better
     classifies  whether targets are labels (outputs: one per class) or numbers (one output)
+    shares      the metrics that are shares of the examples: from 0 to 1, and shown in percent
     """
 
     value: Callable[[Array, Array], Array]
@@ -57,6 +57,7 @@ class Loss(NamedTuple):
     judge: str
     rising: tuple[str, ...]
     classifies: bool
+    shares: tuple[str, ...] = ()
 
 
 class Evaluation(NamedTuple):
@@ -70,8 +71,8 @@ class Evaluation(NamedTuple):
 class Objective(NamedTuple):
     """What a step minimises, as a function of the parameters alone: the batch and the noise are settled.
 
-    objective(params) -> value, aux is differentiable any number of times in reverse mode (convolutions have no
-    forward mode).  value = value_of(outputs_of(params)) + penalty_of(params).
+    objective(params) -> value, aux is differentiable any number of times, in reverse mode only (convolutions).
+    value = value_of(outputs_of(params)) + penalty_of(params)
     """
 
     whole: Callable[[Tree], tuple[Array, Tree]]  # params -> value (), aux
@@ -87,11 +88,9 @@ class Objective(NamedTuple):
 class Method(NamedTuple):
     """An optimizer that decides which evaluations of the objective to make.
 
-    init  (objective, params) -> memory                     objective(params) -> (value, aux); for shapes only
+    init  (objective, params) -> memory                     objective(params) -> (value, aux); for eval_shape only
     step  (objective, params, memory) -> params, memory, Evaluation
     exact whether it needs the same objective at every step: the full batch, without noise
-
-    init may ask jax.eval_shape(objective, params) what an evaluation looks like, not use its values.
     """
 
     init: Callable[..., Tree]
@@ -104,8 +103,7 @@ class Reactive(NamedTuple):
 
     init    () -> memory
     factor  (memory, step) -> () in [0, 1]
-    react   (memory, value) -> memory                       value (): of the metric, less is better
-            None: its course is fixed
+    react   (memory, value) -> memory; None: a fixed course  value (): of the metric, less is better
     metric  whose value it wants; None: the one that judges the run
     """
 
@@ -223,6 +221,7 @@ class Plan(NamedTuple):
     patience_metric: str | None
     min_delta: float
     rising: tuple[str, ...]  # metrics of which more is better, without the part of the data: accuracy
+    shares: tuple[str, ...]  # metrics that are shares of the examples, likewise
     reacts_to: str | None  # validation metric that a Reactive schedule waits for; None: it has a fixed course
     accumulate: int  # parts of a batch, one after another
     bootstrap: bool = False  # whether each seed trains on a sample of its own, drawn with replacement

@@ -86,7 +86,7 @@ def test_the_metrics_of_the_ensemble_are_those_of_the_mean_probabilities(account
     assert result["ensemble"]["accuracy"] == pytest.approx((p.argmax(1) == y).mean())
     assert result["ensemble"]["loss"] == pytest.approx(-np.log(p[np.arange(N), y]).mean(), rel=1e-5)
     assert (result["average"], result["split"], result["examples"]) == ("probabilities", "test", N)
-    assert result["rising"] == ["accuracy"]
+    assert (result["judge"], result["rising"], result["shares"]) == ("accuracy", ["accuracy"], ["accuracy"])
 
 
 def test_the_mean_and_the_best_member(accounted):

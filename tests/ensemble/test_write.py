@@ -32,7 +32,9 @@ def account_of(**changes: Any) -> Any:
     return {
         "average": "probabilities",
         "split": "test",
+        "judge": "accuracy",
         "rising": ["accuracy"],
+        "shares": ["accuracy"],
         "members": members,
         "mean": METRICS,
         "best": None,

@@ -100,10 +100,12 @@ def sweeps_in(place: Path) -> Callable[..., Path]:
         rate = {"path": "optimizer.learning_rate", "kind": "log", "low": low, "high": high}
         hidden = {"path": "model.hidden", "kind": "choice", "values": [[32], [64, 64]]}
         about = {
-            "format": 1,
+            "format": 2,
             "name": name,
             "metric": "val/accuracy",
             "goal": "max",
+            "share": True,
+            "adaptive": False,
             "search": search,
             "seed": 0,
             "trials": wanted,

@@ -40,7 +40,7 @@ def test_the_alternatives_best_first_with_what_was_measured(make_sweep: Callable
     folder = make_sweep()
     found = answer(read_sweep(folder))
     [part] = found.bases
-    assert part.metric == "test/accuracy"
+    assert part.metric.name == "test/accuracy"
     assert [row.alternative for row in part.rows] == ["adam", "nesterov", "sgd"]
     finals = {one["alternative"]: one for one in records(folder, "final.jsonl")}
     for row in part.rows:
@@ -64,7 +64,7 @@ def test_the_words(make_sweep: Callable[..., Path]) -> None:
 
 def test_a_metric_of_which_less_is_better(make_sweep: Callable[..., Path]) -> None:
     folder = make_sweep()
-    about(folder, metric="val/loss", goal="min")
+    about(folder, metric="val/loss", goal="min", share=False)
 
     def turned(record: dict[str, Any]) -> None:
         record["value"] = None if record["value"] is None else 1 - record["value"]
@@ -72,7 +72,7 @@ def test_a_metric_of_which_less_is_better(make_sweep: Callable[..., Path]) -> No
 
     rewrite(folder, "trials.jsonl", turned)
     found = answer(read_sweep(folder))
-    assert found.bases[0].metric == "test/loss"
+    assert found.bases[0].metric.name == "test/loss"
     assert [row.alternative for row in found.bases[0].rows] == ["adam", "nesterov", "sgd"]
     assert any(text.startswith("adam beats sgd by 0.0") for text in sentences(found))
     curve = found.bases[0].best_of["adam"]
@@ -81,7 +81,7 @@ def test_a_metric_of_which_less_is_better(make_sweep: Callable[..., Path]) -> No
 
 def test_an_unfinished_sweep_says_what_is_missing(make_sweep: Callable[..., Path]) -> None:
     found = answer(read_sweep(make_sweep(trials=7, final=0)))
-    assert found.bases[0].metric == "val/accuracy"
+    assert found.bases[0].metric.name == "val/accuracy"
     assert found.bases[0].comparisons == []
     assert missing(found)[0] == "21 of 60 trials have ended"
     assert missing(found)[1].startswith("not yet trained on fresh seeds: ")
@@ -158,7 +158,7 @@ def test_fresh_seeds_that_failed(make_sweep: Callable[..., Path]) -> None:
 
     rewrite(folder, "final.jsonl", fail)
     found = answer(read_sweep(folder))
-    assert found.bases[0].metric == "test/accuracy"
+    assert found.bases[0].metric.name == "test/accuracy"
     assert [row.alternative for row in found.bases[0].rows] == ["nesterov", "sgd", "adam"]
     assert "adam: its runs on fresh seeds failed; see the reason in final.jsonl" in cautions(found)
 
@@ -354,7 +354,7 @@ def test_what_is_no_sweep_or_too_new(make_sweep: Callable[..., Path], tmp_path: 
         read_sweep(tmp_path)
     folder = make_sweep(trials=1, final=0)
     about(folder, format=2)
-    with pytest.raises(RunError, match="newer nnrun"):
+    with pytest.raises(RunError, match="this nnrun reads 2; use the nnrun that wrote it"):
         read_sweep(folder)
 
 

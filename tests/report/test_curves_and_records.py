@@ -132,8 +132,9 @@ def sweep_in(folder: Path, trials: list[Any], finals: list[Any] = (), **changes:
         ],
     }
     about = {
-        "format": 1, "name": "s", "metric": "val/loss", "goal": "min", "search": "random", "trials": 5, "seeds": 1,
-        "final_seeds": 2, "bases": ["digits"], "alternatives": [alternative], **changes,
+        "format": 2, "name": "s", "metric": "val/loss", "goal": "min", "share": False, "search": "random",
+        "adaptive": False, "trials": 5, "seeds": 1, "final_seeds": 2,
+        "bases": ["digits"], "alternatives": [alternative], **changes,
     }  # fmt: skip
     (folder / "sweep.json").write_text(json.dumps(about))
     for name, records in (("trials.jsonl", trials), ("final.jsonl", finals)):

@@ -41,7 +41,9 @@ def account(**changes: Any) -> dict[str, Any]:
     return {
         "average": "probabilities",
         "split": "test",
+        "judge": "accuracy",
         "rising": ["accuracy"],
+        "shares": ["accuracy"],
         "members": [member("a:10", 0.5, 0.7), member("b:20", 0.5, 0.8)],
         "mean": {"loss": 0.25, "accuracy": 0.75},
         "best": best,
@@ -63,10 +65,10 @@ def shown(*parts: Any) -> list[str]:
     return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
 
 
-def test_accuracy_and_loss_come_first():
-    assert names_of({"rmse": 1, "loss": 1, "calibration_error": 1, "auc": 1, "accuracy": 1}) == [
-        "accuracy", "loss", "calibration_error", "auc", "rmse",
-    ]  # fmt: skip
+def test_what_judges_and_the_loss_come_first():
+    metrics = dict.fromkeys(["rmse", "loss", "calibration_error", "auc", "accuracy"], 1)
+    assert names_of(account(ensemble=metrics)) == ["accuracy", "loss", "auc", "calibration_error", "rmse"]
+    assert names_of(account(ensemble=metrics, judge="rmse"))[:2] == ["rmse", "loss"]
 
 
 def test_members_mean_best_and_ensemble_in_rows():
@@ -116,7 +118,7 @@ def test_what_has_no_value_has_no_line():
 )
 def test_rounding_errors_are_no_gain(value: float, text: str):
     """Below a billionth of the metric's size it is shown as 0."""
-    line = gain_line(Metric("accuracy", True), gain(value, 0.0, both=False), 0.97)
+    line = gain_line(Metric("accuracy", True, share=True), gain(value, 0.0, both=False), 0.97)
     assert line.startswith(f"accuracy {text}")
 
 

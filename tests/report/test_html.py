@@ -16,6 +16,7 @@ from nnrun.report import catalogue
 from nnrun.report.drawing import COLOURS, Picture, axis_label, look, plain, png, scale_of
 from nnrun.report.html import Column, document, figure, table
 from nnrun.report.plot import curve
+from nnrun.statistics.metric import Metric
 
 HOSTILE = '<script>alert("x")</script>&amp;\''
 
@@ -90,8 +91,9 @@ def test_names_in_pictures_are_short_and_no_formula():
 
 
 def test_a_share_is_shown_in_percent():
-    assert (scale_of("test/accuracy"), axis_label("test/accuracy")) == (100, "test/accuracy (%)")
-    assert (scale_of("val/loss"), axis_label("val/loss")) == (1, "val/loss")
+    accuracy, loss = Metric("test/accuracy", True, share=True), Metric("val/loss", False)
+    assert (scale_of(accuracy), axis_label(accuracy)) == (100, "test/accuracy (%)")
+    assert (scale_of(loss), axis_label(loss)) == (1, "val/loss")
 
 
 def test_equal_figures_are_equal_files():

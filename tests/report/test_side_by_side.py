@@ -17,8 +17,10 @@ from nnrun.errors import RunError
 from nnrun.report.side_by_side import Entry, differing, flat, read_entry, side_by_side, value
 from nnrun.report.side_by_side_text import as_csv, as_data, as_markdown, as_table
 from nnrun.statistics.compare import interval
+from nnrun.statistics.metric import Metric
 
 DATA = ("digest", 0, None)
+ACCURACY, LOSS = Metric("test/accuracy", True, share=True), Metric("test/loss", False)
 
 
 def entry(name: str, **changes: Any) -> Entry:
@@ -31,6 +33,7 @@ def entry(name: str, **changes: Any) -> Entry:
         seeds=(0,),
         written=frozenset(),
         rising=frozenset({"accuracy"}),
+        shares=frozenset({"accuracy"}),
         judged="val/accuracy",
         data=DATA,
     )
@@ -74,16 +77,16 @@ def test_an_option_of_one_block_alone():
 def test_the_value_of_a_group_is_its_mean_with_an_interval():
     values = [0.9, 0.91, 0.94, 0.95, 0.97, 0.93]
     low, high = interval(values) or (0.0, 0.0)
-    mean = value(group("a", values), "test/accuracy")
+    mean = value(group("a", values), ACCURACY)
     assert mean == (pytest.approx(np.mean(values)), pytest.approx(low), pytest.approx(high))
-    assert value(group("a", [0.9]), "test/accuracy") == (0.9, None, None)
-    assert value(group("a", [0.9]), "test/loss") == (None, None, None)
+    assert value(group("a", [0.9]), ACCURACY) == (0.9, None, None)
+    assert value(group("a", [0.9]), LOSS) == (None, None, None)
 
 
 def test_the_interval_of_a_share_ends_at_one():
-    _, _, high = value(group("a", [0.8, 1.0, 1.0]), "test/accuracy")
+    _, _, high = value(group("a", [0.8, 1.0, 1.0]), ACCURACY)
     assert high == 1.0
-    _, _, high = value(group("a", [0.8, 1.0, 1.0], "test/loss"), "test/loss")
+    _, _, high = value(group("a", [0.8, 1.0, 1.0], "test/loss"), LOSS)
     assert high is not None and high > 1.0
 
 
@@ -99,12 +102,14 @@ def test_the_best_of_a_rising_and_of_a_falling_metric():
 
 
 def test_a_metric_of_ones_own_that_rises():
-    judged = {"metric": "test/iou", "judged": "val/iou", "rising": frozenset({"iou"})}
+    judged = {
+        "metric": "test/iou", "judged": "val/iou", "rising": frozenset({"iou"}), "shares": frozenset({"iou"}),
+    }  # fmt: skip
     assert sentences(
         group("a", [1.0], **judged), group("b", [2.0], **judged)
     )  # one seed: no test, but an order
-    answers = sentences(group("a", [1.0, 1.1], **judged), group("b", [2.0, 2.1], **judged))
-    assert answers[0].startswith("b has the best test/iou")
+    answers = sentences(group("a", [0.5, 0.51], **judged), group("b", [0.6, 0.61], **judged))
+    assert answers[0].startswith("b has the best test/iou: 60.50%")
 
 
 def test_what_cannot_be_told_yet_has_the_seeds_that_would():
@@ -182,6 +187,7 @@ def summary_of(status: str = "done", **best: Any) -> dict[str, Any]:
         "status": status,
         "best": {"metric": "val/accuracy"},
         "rising": ["accuracy"],
+        "shares": ["accuracy"],
         "metrics": {"best": best},
     }
 
@@ -193,6 +199,7 @@ def test_a_run_is_one_seed(run_in):
     )
     assert result.metrics == {"test/accuracy": {7: 0.5}}
     assert (result.seeds, result.judged, result.rising) == ((7,), "val/accuracy", frozenset({"accuracy"}))
+    assert result.shares == {"accuracy"}
     assert result.data == ("d", None, None)
     assert result.written == {"data.name"}
 

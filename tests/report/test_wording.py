@@ -24,26 +24,29 @@ def row(**changes: object) -> Row:
     return empty._replace(**changes)
 
 
+ACCURACY, LOSS = Metric("test/accuracy", True, share=True), Metric("val/loss", False)
+
+
 @pytest.mark.parametrize(
     ("metric", "value", "text"),
     [
-        ("test/accuracy", 0.97894, "97.89%"), ("test/accuracy", 1.0, "100.00%"), ("val/loss", 0.0123456, "0.01235"),
-        ("val/loss", 1e-9, "1e-09"), ("val/loss", None, "–"), ("test/accuracy", None, "–"),
+        (ACCURACY, 0.97894, "97.89%"), (ACCURACY, 1.0, "100.00%"), (LOSS, 0.0123456, "0.01235"),
+        (LOSS, 1e-9, "1e-09"), (LOSS, None, "–"), (ACCURACY, None, "–"),
     ],
 )  # fmt: skip
-def test_a_value(metric: str, value: float | None, text: str):
+def test_a_value(metric: Metric, value: float | None, text: str):
     assert level(metric, value) == text
 
 
 def test_an_interval_has_the_units_of_its_value():
-    assert span("test/accuracy", 0.9, 0.95678) == "[90.00, 95.68]"
-    assert span("val/loss", 0.123456, 2.0) == "[0.1235, 2]"
-    assert span("val/loss", None, 2.0) == span("val/loss", 1.0, None) == ""
+    assert span(ACCURACY, 0.9, 0.95678) == "[90.00, 95.68]"
+    assert span(LOSS, 0.123456, 2.0) == "[0.1235, 2]"
+    assert span(LOSS, None, 2.0) == span(LOSS, 1.0, None) == ""
 
 
 def test_a_gap_is_in_points_for_a_share():
-    assert gap("test/accuracy", -0.0123) == "1.23 points"
-    assert gap("val/loss", -0.0123456) == "0.0123"
+    assert gap(ACCURACY, -0.0123) == "1.23 points"
+    assert gap(LOSS, -0.0123456) == "0.0123"
 
 
 @pytest.mark.parametrize(
@@ -56,18 +59,17 @@ def test_a_p_value(p: float, text: str):
 
 def test_a_difference_forwards_and_backwards():
     accuracy = pair(0.012, 0.008, 0.016)
-    assert difference("test/accuracy", accuracy) == "+1.20 [+0.80, +1.60]"
-    assert difference("test/accuracy", accuracy, forward=False) == "-1.20 [-1.60, -0.80]"
-    assert difference("val/loss", pair(-0.5, None, None)) == "-0.5"
+    assert difference(ACCURACY, accuracy) == "+1.20 [+0.80, +1.60]"
+    assert difference(ACCURACY, accuracy, forward=False) == "-1.20 [-1.60, -0.80]"
+    assert difference(LOSS, pair(-0.5, None, None)) == "-0.5"
 
 
 def test_the_winner_of_a_pair_comes_first():
-    metric = Metric("test/accuracy", True)
     assert (
-        pair_sentence(metric, pair(0.012, 0.008, 0.016))
+        pair_sentence(ACCURACY, pair(0.012, 0.008, 0.016))
         == "adam beats sgd by 1.20 points [0.80, 1.60] (p = 0.01, 8 seeds)"
     )
-    assert pair_sentence(metric, pair(-0.012, -0.016, -0.008)) == (
+    assert pair_sentence(ACCURACY, pair(-0.012, -0.016, -0.008)) == (
         "sgd beats adam by 1.20 points [0.80, 1.60] (p = 0.01, 8 seeds)"
     )
 

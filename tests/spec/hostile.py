@@ -301,7 +301,9 @@ _TYPES = [
         "int for bool", "seed: 0", "deterministic: 1", "train.deterministic: got 1; write true or false"
     ),
     _valid_but("text for bool", "seed: 0", "deterministic: 'on'", 'got "on"; write true or false'),
-    _valid_but("word for literal", "seed: 0", "precision: f32", "got \"f32\"; write 'float32', 'float64' or 'tf32'"),
+    _valid_but(
+        "word for literal", "seed: 0", "precision: f32", "got \"f32\"; write 'float32', 'float64' or 'tf32'"
+    ),
     _valid_but("true for float", "1e-3", "true", ":5:25: optimizer.learning_rate: got true; write a number"),
     _valid_but("text for float", "1e-3", "'1e-3'", 'got "1e-3"; write a number without quotes'),
     _valid_but("list for float", "1e-3", "[1e-3]", "optimizer.learning_rate: got [0.001]; write a number"),

@@ -241,7 +241,8 @@ def last_arrays(folder: Path) -> Any:
 def test_a_population_changes_only_what_may_change(write: Any, run: Any) -> None:
     over = "sweep.over={data.batch_size: [64, 128]}"
     with pytest.raises(
-        SpecError, match=r"data.batch_size cannot change there; search it with random, tpe or halving"
+        SpecError,
+        match=r"data.batch_size cannot change there; write another sweep.search, see `nnrun list search`",
     ):
         run(write(ONE), over, "sweep.search=population")
 

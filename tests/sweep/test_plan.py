@@ -94,7 +94,7 @@ def test_the_metric_that_judges_may_be_written(planned):
         (RATE + "  color: red\n", r"sweep.color: unknown"),
         (
             "  over: {data.batch_size: {choice: [32, 64]}}\n  search: population\n",
-            r"population changes settings during a run, and data.batch_size cannot change there; search it with random",
+            r"population changes settings during a run, and data.batch_size cannot change there; write another",
         ),
         (RATE + "  search: population\n  trials: 4\n", r"of 4 trials the share of losers is less than one"),
     ],
@@ -224,7 +224,7 @@ def test_what_is_no_sweep_or_of_a_newer_one(begun, tmp_path):
         read_back(tmp_path, [])
     about = json.loads((begun / "sweep.json").read_text())
     (begun / "sweep.json").write_text(json.dumps({**about, "format": 99}))
-    with pytest.raises(RunError, match=r"written by a newer nnrun; update nnrun"):
+    with pytest.raises(RunError, match=r"format 99, this nnrun reads 2; use the nnrun that wrote it"):
         read_back(begun, [])
 
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-from nnrun.types import Batch
+from nnrun.types import Augmentation, Batch
 
-__all__ = ["images", "inside", "per_image", "picked", "unchanged"]
+__all__ = ["images", "inside", "moving", "per_image", "picked", "unchanged"]
 
 
 def unchanged(key: Array, batch: Batch) -> Batch:
     """The augmentation that is switched off."""
     del key
     return batch
+
+
+def moving(augment: Augmentation) -> Augmentation:
+    """Marks an augmentation that moves pixels: it is refused where each pixel has a mean and deviation of its own."""
+    augment.moves_pixels = True  # type: ignore[attr-defined]
+    return augment
 
 
 def images(batch: Batch, side: int = 1, option: str = "") -> Array:

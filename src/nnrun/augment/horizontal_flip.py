@@ -3,7 +3,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from nnrun.augment._images import images, per_image, unchanged
+from nnrun.augment._images import images, moving, per_image, unchanged
 from nnrun.options import Probability, is_off
 from nnrun.types import Augmentation
 
@@ -26,4 +26,4 @@ def horizontal_flip(p: Probability = 0.5) -> Augmentation:
         turned = jax.random.uniform(key, x.shape[:1], x.dtype) < jnp.asarray(p, x.dtype)
         return batch._replace(x=jnp.where(per_image(turned), x[:, :, ::-1], x))
 
-    return augment
+    return moving(augment)

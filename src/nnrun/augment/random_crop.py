@@ -3,7 +3,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from nnrun.augment._images import images, picked
+from nnrun.augment._images import images, moving, picked
 from nnrun.options import Count
 from nnrun.types import Augmentation
 
@@ -31,7 +31,7 @@ def random_crop(padding: Count = 4) -> Augmentation:
         columns = _reflected(shift[:, 1:] + jnp.arange(width, dtype=jnp.int32)[None], width)
         return batch._replace(x=picked(x, rows, columns))
 
-    return augment
+    return moving(augment)
 
 
 def _reflected(i: jax.Array, size: int) -> jax.Array:

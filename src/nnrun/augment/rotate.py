@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from annotated_types import Ge, Le
 
-from nnrun.augment._images import images, unchanged
+from nnrun.augment._images import images, moving, unchanged
 from nnrun.options import is_off
 from nnrun.types import Augmentation
 
@@ -32,7 +32,7 @@ def rotate(degrees: Angle = 15.0) -> Augmentation:
         most = jnp.deg2rad(jnp.asarray(degrees, x.dtype))
         return batch._replace(x=turned(x, most * jax.random.uniform(key, x.shape[:1], x.dtype, -1, 1)))
 
-    return augment
+    return moving(augment)
 
 
 def turned(x: jax.Array, angle: jax.Array) -> jax.Array:

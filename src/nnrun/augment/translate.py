@@ -3,7 +3,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from nnrun.augment._images import images, inside, picked
+from nnrun.augment._images import images, inside, moving, picked
 from nnrun.options import Count
 from nnrun.types import Augmentation
 
@@ -31,4 +31,4 @@ def translate(pixels: Count = 2) -> Augmentation:
         moved = picked(x, jnp.clip(rows, 0, height - 1), jnp.clip(columns, 0, width - 1))
         return batch._replace(x=jnp.where(inside(rows, columns, height, width), moved, 0))
 
-    return augment
+    return moving(augment)

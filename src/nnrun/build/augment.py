@@ -9,14 +9,11 @@ import jax.numpy as jnp
 
 from nnrun.catalog import Spec
 from nnrun.catalog.bound import WrongResultError
-from nnrun.catalog.user_code import is_user_name
 from nnrun.errors import first_line
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment
 
 __all__ = ["check_augment", "is_augmented"]
-
-_IN_PLACE = ("mixup", "cutmix", "cutout")  # every pixel stays where it is, so each may have its own units
 
 
 def check_augment(spec: Spec, experiment: Experiment) -> None:
@@ -28,7 +25,8 @@ def check_augment(spec: Spec, experiment: Experiment) -> None:
         def run(key: jax.Array, batch: Batch, i: int = i) -> Batch:
             return experiment.augment(experiment.knobs)[i](key, batch)
 
-        if experiment.dataset.shift.ndim == 3 and not (block.name in _IN_PLACE or is_user_name(block.name)):
+        moves = getattr(experiment.augment(experiment.knobs)[i], "moves_pixels", False)
+        if experiment.dataset.shift.ndim == 3 and moves:
             raise spec.fail(
                 path,
                 f"{block.name} moves pixels, and data.standardize: feature gave each its own mean and deviation; "

@@ -60,6 +60,7 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
         patience_metric=patience_metric,
         min_delta=0.0 if early is None else early.min_delta,
         rising=loss.rising,
+        shares=loss.shares,
         reacts_to=None,
         accumulate=_accumulate(spec, batch),
         bootstrap=spec.data.common["bootstrap"],

@@ -1,21 +1,18 @@
 """From the names in a spec to functions with checked options: the folder is the registry."""
 
-from nnrun.catalog.blocks import (
+from nnrun.catalog.blocks import bind, bind_block, bind_one, check_names, find
+from nnrun.catalog.checked import Spec, user_files, user_names
+from nnrun.catalog.listing import (
     KINDS,
     SUPPLIED,
-    bind,
-    bind_block,
-    bind_one,
-    check_names,
     details,
+    durations,
     entries,
-    find,
     names,
     parameters,
     required,
     summary,
 )
-from nnrun.catalog.checked import Spec, user_files, user_names
 
 __all__ = [
     "KINDS",
@@ -26,6 +23,7 @@ __all__ = [
     "bind_one",
     "check_names",
     "details",
+    "durations",
     "entries",
     "find",
     "names",

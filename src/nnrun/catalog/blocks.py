@@ -20,25 +20,17 @@ from nnrun import spec
 from nnrun.catalog import bound, user_code
 from nnrun.catalog.bound import Bound
 from nnrun.catalog.checked import Spec
-from nnrun.catalog.listing import KINDS, SUPPLIED, details, entries, names, parameters, required, summary
+from nnrun.catalog.listing import SUPPLIED, entries, names, parameters
 from nnrun.errors import SpecError, first_line, one_line
 from nnrun.spec import schema
 from nnrun.spec.problem import Path, Place, Problem, place_of, refusal
 
 __all__ = [
-    "KINDS",
-    "SUPPLIED",
     "bind",
     "bind_block",
     "bind_one",
     "check_names",
-    "details",
-    "entries",
     "find",
-    "names",
-    "parameters",
-    "required",
-    "summary",
 ]
 
 

@@ -11,6 +11,7 @@ __all__ = [
     "SPEC_KINDS",
     "SUPPLIED",
     "details",
+    "durations",
     "entries",
     "names",
     "parameters",
@@ -70,6 +71,16 @@ def required(kind: str, name: str) -> list[str]:
         if default is None
     ]
     return [argument.arg for argument in [*positional, *alone] if argument.arg not in SUPPLIED.get(kind, ())]
+
+
+def durations(kind: str, name: str) -> list[str]:
+    """The names of the options of an entry that are durations, such as `30 epochs` or `25%`."""
+    return [
+        argument.arg
+        for argument in _arguments(kind, name)
+        if argument.annotation
+        and any(isinstance(node, ast.Name) and node.id == "Steps" for node in ast.walk(argument.annotation))
+    ]
 
 
 def entries(kind: str, name: str) -> dict[str, str]:

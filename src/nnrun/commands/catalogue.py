@@ -60,8 +60,9 @@ def _plot(kind: str | None, name: str | None) -> str:
     from nnrun.report import plot
 
     text = name
-    if name in catalog.names("schedule"):  # what must be written, so that there is something to see
-        needed = [key for key in ("every", "period", "decay") if key in catalog.required("schedule", name)]
+    if name in catalog.names("schedule"):  # durations that must be written, so that there is something to see
+        durations = catalog.durations("schedule", name)
+        needed = [key for key in catalog.required("schedule", name) if key in durations]
         text = "{" + ", ".join([f"name: {name}", *(f"{key}: 25%" for key in needed)]) + "}"
     values = schedule.factors(text, Path.cwd(), Clock(1, 100, 1000), _COLUMNS)
     return f"{text}\n{plot.curve(values.tolist(), ('start of the run', 'end'))}"

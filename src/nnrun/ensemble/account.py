@@ -42,7 +42,9 @@ def account(
     result: Account = {
         "average": name_of(how, model.classifies),
         "split": split,
+        "judge": judge.loss.judge,
         "rising": list(judge.loss.rising),
+        "shares": list(judge.loss.shares),
         "members": [],
         "mean": {},
         "best": None,

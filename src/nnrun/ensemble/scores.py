@@ -34,7 +34,7 @@ class Judge(NamedTuple):
 
     def metric(self, name: str) -> Metric:
         """The metric of this name, with its direction."""
-        return metric_of(name, self.loss.rising)
+        return metric_of(name, self.loss.rising, self.loss.shares)
 
     def terms(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """(n, width), (n,) as `targets` gives them -> (terms, n) float64."""

@@ -30,4 +30,6 @@ def cross_entropy(label_smoothing: Fraction = 0.0) -> Loss:
         correct = outputs.argmax(1).astype(targets.dtype) == targets
         return {"loss": value(outputs, targets), "accuracy": correct.astype(outputs.dtype)}
 
-    return Loss(value, terms, dict, judge="accuracy", rising=("accuracy",), classifies=True)
+    return Loss(
+        value, terms, dict, judge="accuracy", rising=("accuracy",), classifies=True, shares=("accuracy",)
+    )

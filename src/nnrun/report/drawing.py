@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nnrun.statistics.metric import Metric
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -30,14 +32,14 @@ def look(i: int) -> dict[str, Any]:
     return {"color": COLOURS[i % len(COLOURS)], "linestyle": _STYLES[i // len(COLOURS) % len(_STYLES)]}
 
 
-def scale_of(metric: str) -> float:
+def scale_of(metric: Metric) -> float:
     """100 for a share, which is shown in percent, else 1."""
-    return 100.0 if metric.endswith("accuracy") else 1.0
+    return 100.0 if metric.share else 1.0
 
 
-def axis_label(metric: str) -> str:
+def axis_label(metric: Metric) -> str:
     """The name of a metric with its unit."""
-    return plain(f"{metric} (%)" if scale_of(metric) == 100 else metric, 40)
+    return plain(f"{metric} (%)" if metric.share else metric.name, 40)
 
 
 def plain(text: str, limit: int = 24) -> str:

@@ -34,6 +34,7 @@ class Entry(NamedTuple):
     metrics   name -> seed -> value at the best step, of the seeds that finished
     written   the keys that the spec or the command line gave, not the defaults
     rising    the metrics of which more is better, without the part of the data
+    shares    the metrics that are shares of the examples, likewise
     judged    the validation metric that picked the best step, None where there is none
     data      what two runs must have in common to be tested on the same examples
     """
@@ -46,6 +47,7 @@ class Entry(NamedTuple):
     seeds: tuple[int, ...]
     written: frozenset[str]
     rising: frozenset[str]
+    shares: frozenset[str]
     judged: str | None
     data: tuple[Any, ...]
 
@@ -63,8 +65,8 @@ class SideBySide(NamedTuple):
 
     entries: list[Entry]
     keys: list[str]
-    metrics: list[str]
-    metric: str | None
+    metrics: list[Metric]
+    metric: Metric | None
     comparisons: list[Comparison]
     said: list[str]
 
@@ -88,7 +90,10 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, Any], given: Mapp
     judged = next(
         (seed_summary["best"]["metric"] for _, seed_summary in runs if seed_summary.get("best")), None
     )
-    rising = frozenset(name for _, seed_summary in runs for name in seed_summary.get("rising", ()))
+    rising, shares = (
+        frozenset(name for _, seed_summary in runs for name in seed_summary.get(key, ()))
+        for key in ("rising", "shares")
+    )
     seeds = tuple(seed for seed, _ in runs)
     about = _about(folder)
     changes = [str(argument) for argument in about.get("argv") or [] if "=" in str(argument)]
@@ -96,7 +101,8 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, Any], given: Mapp
     # An equal digest says more than an equal name.
     examples = about.get("data_digest") or (settings.get("data.name"), settings.get("data.path"))
     data = examples, settings.get("data.split_seed"), settings.get("data.test")
-    return Entry(name, folder, run.status(folder), settings, values, seeds, written, rising, judged, data)
+    status = run.status(folder)
+    return Entry(name, folder, status, settings, values, seeds, written, rising, shares, judged, data)
 
 
 def _runs(summary: Mapping[str, Any], first: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -145,45 +151,45 @@ def differing(entries: Sequence[Entry]) -> list[str]:
     return keys_that_differ
 
 
-def value(entry: Entry, metric: str) -> Value:
+def value(entry: Entry, metric: Metric) -> Value:
     """What an entry has of a metric."""
-    known = list(entry.metrics.get(metric, {}).values())
+    known = list(entry.metrics.get(metric.name, {}).values())
     if not known:
         return Value(None, None, None)
-    low, high = interval(known) or (None, None)
-    if low is not None and high is not None and metric.endswith("accuracy"):
-        low, high = max(low, 0.0), min(high, 1.0)
-    return Value(statistics.fmean(known), low, high)
+    ends = interval(known)
+    return Value(statistics.fmean(known), *(metric.within(*ends) if ends else (None, None)))
 
 
 def side_by_side(entries: Sequence[Entry]) -> SideBySide:
     """Compares runs; they are tested in pairs, seed by seed, where their seeds and their test data are the same."""
     names = list(dict.fromkeys(name for entry in entries for name in entry.metrics))
-    shown = sorted(name for name in names if name.startswith("test/")) or sorted(
-        name for name in names if name.startswith("val/")
+    rising = frozenset[str]().union(*(entry.rising for entry in entries))
+    shares = frozenset[str]().union(*(entry.shares for entry in entries))
+    tested, validated = (
+        sorted(name for name in names if name.startswith(part)) for part in ("test/", "val/")
     )
+    shown = [metric_of(name, rising, shares) for name in tested or validated]
     metric = _judged(entries, shown)
     if metric is None:
         return SideBySide(
             [*entries], differing(entries), shown, None, [], ["no metric is there to compare yet"]
         )
     comparisons, reason = _tests(entries, metric)
-    judge = metric_of(metric, frozenset[str]().union(*(entry.rising for entry in entries)))
-    sentences = [reason] if reason else list(_words(entries, judge, comparisons))
+    sentences = [reason] if reason else list(_words(entries, metric, comparisons))
     return SideBySide([*entries], differing(entries), shown, metric, comparisons, sentences)
 
 
-def _judged(entries: Sequence[Entry], shown: Sequence[str]) -> str | None:
+def _judged(entries: Sequence[Entry], shown: Sequence[Metric]) -> Metric | None:
     """The metric that decides: the shown twin of what the runs were judged by."""
     for entry in entries:
         for part in ("test/", "val/"):
             name = part + (entry.judged or "").partition("/")[2]
-            if name in shown:
-                return name
-    return next((name for name in shown if name.endswith("/loss")), shown[0] if shown else None)
+            if metric := next((metric for metric in shown if metric.name == name), None):
+                return metric
+    return next((metric for metric in shown if metric.name.endswith("/loss")), shown[0] if shown else None)
 
 
-def _tests(entries: Sequence[Entry], metric: str) -> tuple[list[Comparison], str | None]:
+def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[Comparison], str | None]:
     """The tests of all pairs, or why there are none."""
     if len({entry.data for entry in entries}) > 1:
         return [], "the runs were not tested on the same examples, so their differences are not tested"
@@ -192,7 +198,7 @@ def _tests(entries: Sequence[Entry], metric: str) -> tuple[list[Comparison], str
             [],
             f"{len(entries)} runs are too many to test each against each; name the {_MOST_TESTED} that matter",
         )
-    comparisons = compare_all({entry.name: entry.metrics.get(metric, {}) for entry in entries})
+    comparisons = compare_all({entry.name: entry.metrics.get(metric.name, {}) for entry in entries})
     if comparisons:
         return comparisons, None
     return [], (
@@ -200,11 +206,10 @@ def _tests(entries: Sequence[Entry], metric: str) -> tuple[list[Comparison], str
     )
 
 
-def _words(entries: Sequence[Entry], judge: Metric, comparisons: Sequence[Comparison]) -> Iterator[str]:
+def _words(entries: Sequence[Entry], metric: Metric, comparisons: Sequence[Comparison]) -> Iterator[str]:
     """The best run against the others."""
-    metric = judge.name
     means = {entry.name: mean for entry in entries if (mean := value(entry, metric).mean) is not None}
-    best = judge.best(means, means.__getitem__)
+    best = metric.best(means, means.__getitem__)
     assert best is not None
     yield f"{best} has the best {metric}: {level(metric, means[best])}"
     for pair in comparisons:
@@ -213,8 +218,8 @@ def _words(entries: Sequence[Entry], judge: Metric, comparisons: Sequence[Compar
             if not pair.significant and pair.seeds_needed:
                 size = gap(metric, pair.difference)
                 needed = f"; about {pair.seeds_needed} seeds would show one, if it is the {size} seen"
-            yield pair_sentence(judge, pair) + needed
+            yield pair_sentence(metric, pair) + needed
     for entry in entries:
-        lost = len(entry.seeds) - len(entry.metrics.get(metric, {}))
+        lost = len(entry.seeds) - len(entry.metrics.get(metric.name, {}))
         if lost:
             yield f"{entry.name}: {lost} of {len(entry.seeds)} seeds diverged; its values are of the others"

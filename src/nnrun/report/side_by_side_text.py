@@ -14,6 +14,7 @@ from rich.text import Text
 from nnrun.report.side_by_side import Entry, SideBySide, value
 from nnrun.report.summary import some_of
 from nnrun.report.sweep.verdict import level, span
+from nnrun.statistics.metric import Metric
 
 __all__ = ["as_csv", "as_data", "as_markdown", "as_table"]
 
@@ -79,10 +80,10 @@ def as_data(comparison: SideBySide) -> dict[str, Any]:
                 "seeds": list(entry.seeds),
                 "settings": {key: entry.settings.get(key) for key in comparison.keys},
                 "metrics": {
-                    metric: {
+                    metric.name: {
                         **value(entry, metric)._asdict(),
                         "values": {
-                            str(seed): number for seed, number in entry.metrics.get(metric, {}).items()
+                            str(seed): number for seed, number in entry.metrics.get(metric.name, {}).items()
                         },
                     }
                     for metric in comparison.metrics
@@ -90,7 +91,7 @@ def as_data(comparison: SideBySide) -> dict[str, Any]:
             }
             for entry in comparison.entries
         ],
-        "metric": comparison.metric,
+        "metric": comparison.metric and comparison.metric.name,
         "comparisons": [
             {**pair._asdict(), "significant": pair.significant} for pair in comparison.comparisons
         ],
@@ -101,7 +102,13 @@ def as_data(comparison: SideBySide) -> dict[str, Any]:
 def _cells(comparison: SideBySide) -> tuple[list[str], list[list[str]]]:
     """Heads and rows as text."""
     unfinished = any(entry.status != "done" for entry in comparison.entries)
-    head = ["run", *(["status"] if unfinished else []), *comparison.keys, "seeds", *comparison.metrics]
+    head = [
+        "run",
+        *(["status"] if unfinished else []),
+        *comparison.keys,
+        "seeds",
+        *map(str, comparison.metrics),
+    ]
     rows = []
     for entry in comparison.entries:
         settings = [
@@ -121,7 +128,7 @@ def _cells(comparison: SideBySide) -> tuple[list[str], list[list[str]]]:
     return head, rows
 
 
-def _result(entry: Entry, metric: str) -> str:
+def _result(entry: Entry, metric: Metric) -> str:
     mean, low, high = value(entry, metric)
     return f"{level(metric, mean)} {span(metric, low, high)}".rstrip()
 

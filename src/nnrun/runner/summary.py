@@ -30,6 +30,7 @@ def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str
         "epochs": recorder.step / recorder.plan.steps_per_epoch,
         "best": judged,
         "rising": list(recorder.plan.rising),  # metrics of which more is better
+        "shares": list(recorder.plan.shares),  # metrics that are shares of the examples
         "metrics": {
             "last": _finite({**recorder.latest, **last}),
             # Where nothing is held out, nothing is judged, and the best is the last.

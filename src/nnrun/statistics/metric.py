@@ -1,4 +1,4 @@
-"""The direction of a metric: whether more of it is better.  Every choice of a best goes through here."""
+"""What a metric is: whether more of it is better, whether it is a share.  Every choice of a best goes through here."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ class Metric(NamedTuple):
     """A metric by name, such as val/accuracy.
 
     rising   whether more is better
+    share    whether it is a share of the examples: from 0 to 1, and shown in percent
     """
 
     name: str
     rising: bool
+    share: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+    def within(self, low: float, high: float) -> tuple[float, float]:
+        """An interval cut to what the metric can be: a share lies in [0, 1]."""
+        return (max(low, 0.0), min(high, 1.0)) if self.share else (low, high)
 
     @property
     def sign(self) -> float:
@@ -51,10 +60,12 @@ class Metric(NamedTuple):
         return min(items, key=lambda item: self.sign * key(item), default=None)
 
 
-def metric_of(name: str, rising: Collection[str]) -> Metric:
+def metric_of(name: str, rising: Collection[str], shares: Collection[str] = ()) -> Metric:
     """The metric of this name.
 
     name     with or without the part of the data and an average before it: accuracy, val/accuracy, val/ema/accuracy
     rising   the names, without anything before them, of the metrics of which more is better
+    shares   the names, likewise, of the metrics that are shares of the examples
     """
-    return Metric(name, name.rpartition("/")[2] in rising)
+    last = name.rpartition("/")[2]
+    return Metric(name, last in rising, last in shares)

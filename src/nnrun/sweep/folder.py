@@ -17,8 +17,9 @@ from typing import Any
 
 from nnrun import build
 from nnrun.catalog import Spec
-from nnrun.errors import NnrunError, RunError, one_line
+from nnrun.errors import NnrunError
 from nnrun.record import run
+from nnrun.report.sweep.folder import ABOUT, FORMAT, read_about
 from nnrun.runner import session
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
@@ -33,8 +34,6 @@ __all__ = [
     "rewrite",
     "write_failure",
 ]
-
-FORMAT = 1
 
 
 def create(file: SweepFile, about: dict[str, Any], run_dir: Path | None, root: Path) -> Path:
@@ -60,16 +59,12 @@ def rewrite(path: Path, file: SweepFile, about: dict[str, Any]) -> None:
     text["base"] = [f"bases/{base.label}.yaml" for base in file.bases]
     fsio.write_file(path / "sweep.yaml", yaml12.dump(text).encode())
     folders = {base.label: str(base.path.parent.absolute()) for base in file.bases}
-    fsio.write_json(path / "sweep.json", {"format": FORMAT, **about, "folders": folders})
+    fsio.write_json(path / ABOUT, {"format": FORMAT, **about, "folders": folders})
 
 
 def read_back(folder: Path, overrides: list[str]) -> SweepFile:
     """The sweep file of a folder.  Raises RunError where it is no sweep, SpecError for wrong overrides."""
-    if not (folder / "sweep.json").is_file():
-        raise RunError(f"{one_line(folder)}: not the folder of a sweep; name one that `nnrun sweep` made")
-    about = run.read_json(folder / "sweep.json")
-    if about.get("format") != FORMAT:
-        raise RunError(f"{one_line(folder)}: written by a newer nnrun; update nnrun")
+    about = read_about(folder)
     file = read(folder / "sweep.yaml", overrides)
     bases = [
         base._replace(path=Path(about["folders"][base.path.stem]) / base.path.name) for base in file.bases

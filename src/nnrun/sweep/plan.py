@@ -45,8 +45,10 @@ class SweepPlan(NamedTuple):
             "name": self.file.name,
             "metric": self.metric.name,
             "goal": self.metric.goal,
+            "share": self.metric.share,
             "target": sweep.target,
             "search": self.search_name,
+            "adaptive": self.search.adaptive,
             "seed": sweep.seed,
             "trials": max(self.budgets),
             "seeds": seeds_of(self.file, first)[1],
@@ -129,7 +131,7 @@ def _metric(file: SweepFile, plans: list[Plan]) -> Metric:
     if len(judges) > 1:
         names = " and ".join(sorted(map(str, judges)))
         raise file.fail("metric", f"the trials would be judged by {names}; write sweep.metric")
-    metric = metric_of(str(judges.pop()), plans[0].rising)
+    metric = metric_of(str(judges.pop()), plans[0].rising, plans[0].shares)
     if file.sweep.goal not in (None, metric.goal):
         message = f"got {file.sweep.goal}, but of {metric.name} {metric.words} is better; leave it out"
         raise file.fail("goal", message)
@@ -162,7 +164,7 @@ def _check_search(sweep_plan: SweepPlan) -> None:
         ]
         if blocked:
             message = f"{sweep_plan.search_name} changes settings during a run, and {blocked[0]} cannot change there"
-            raise file.fail("over", f"{message}; search it with random, tpe or halving")
+            raise file.fail("over", f"{message}; write another sweep.search, see `nnrun list search`")
 
 
 def _may_change(file: SweepFile, arm: Arm, path: str) -> bool:

@@ -78,7 +78,9 @@ class Account(TypedDict):
 
     average: str
     split: str
+    judge: str  # the metric by which the loss judges
     rising: list[str]  # the metrics of which more is better
+    shares: list[str]  # the metrics that are shares of the examples
     members: list[MemberEntry]
     mean: Metrics
     best: BestMember | None

@@ -42,7 +42,7 @@ def pictures(account: Mapping[str, Any]) -> list[Picture]:
     if account.get("calibration"):
         drawn["reliability"] = _reliability(account["calibration"])
     if account.get("barrier"):
-        drawn["barrier"] = _barrier(account["barrier"])
+        drawn["barrier"] = _barrier(account["barrier"], _shown(account))
     return [
         Picture(name, _TITLES[name], _CAPTIONS[name], drawing.png(drawn[name], _DPI))
         for name in _TITLES
@@ -56,7 +56,8 @@ def _figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
 
 
 def _shown(account: Mapping[str, Any]) -> list[str]:
-    return [name for name in names_of(account["ensemble"]) if name in ("accuracy", "loss", "rmse")][:2]
+    """The metrics that are drawn: the one that judges, and the loss."""
+    return [name for name in names_of(account) if name in (account["judge"], "loss")]
 
 
 def _curve(account: Mapping[str, Any]) -> Figure:
@@ -107,9 +108,8 @@ def _reliability(calibration: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _barrier(barrier: Mapping[str, Any]) -> Figure:
+def _barrier(barrier: Mapping[str, Any], names: Sequence[str]) -> Figure:
     line = barrier["line"]
-    names = [name for name in ("loss", "accuracy", "rmse") if name in line[0]][:2]
     figure, axes = _figure(len(names))
     at = [point["alpha"] for point in line]
     for axis, name in zip(axes, names, strict=True):
@@ -131,7 +131,7 @@ def page(account: Mapping[str, Any], images: Sequence[Picture]) -> str:
 
 
 def _table(account: Mapping[str, Any]) -> str:
-    names = names_of(account["ensemble"])
+    names = names_of(account)
     rows = [(member["name"], member["metrics"]) for member in account["members"]]
     rows.append(("mean member", account["mean"]))
     if account["best"]:

@@ -14,7 +14,6 @@ from nnrun.statistics.metric import Metric, metric_of
 __all__ = ["ACCOUNT", "gain_line", "gain_lines", "member_table", "names_of", "view"]
 
 ACCOUNT = "account.json"  # in the run folder of an ensemble
-_FIRST = ("accuracy", "loss", "calibration_error")
 _SHOWN = {"calibration_error": "calibration error"}
 _ROUNDING = 1e-9
 _REFERENCES = {"over_mean": "the mean member", "over_best": "the best member"}
@@ -25,14 +24,17 @@ def view(account: Mapping[str, Any]) -> list[Any]:
     return [member_table(account), *gain_lines(account), *_notes(account)]
 
 
-def names_of(metrics: Mapping[str, Any]) -> list[str]:
-    """The metrics in the order of their columns."""
-    return sorted(metrics, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name))
+def names_of(account: Mapping[str, Any]) -> list[str]:
+    """The metrics of an account in the order of their columns: the one that judges, the loss, the others."""
+    first = [account["judge"], "loss"]
+    return sorted(
+        account["ensemble"], key=lambda name: (first.index(name) if name in first else len(first), name)
+    )
 
 
 def member_table(account: Mapping[str, Any]) -> Table:
     """Metrics of each member, their mean, the best of them and the ensemble."""
-    names = names_of(account["ensemble"])
+    names = names_of(account)
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column(account["split"], no_wrap=True)
     for name in names:
@@ -59,7 +61,8 @@ def gain_lines(account: Mapping[str, Any]) -> list[Text]:
     for kind, reference in _REFERENCES.items():
         for name, gain in (account["gain"].get(kind) or {}).items():
             if not isinstance(gain["value"], str):  # "nan"
-                metric, size = metric_of(name, account["rising"]), _size(account["mean"][name])
+                metric = metric_of(name, account["rising"], account["shares"])
+                size = _size(account["mean"][name])
                 lines.append(Text(f"gain over {reference}: {gain_line(metric, gain, size)}"))
     return lines
 
@@ -76,7 +79,7 @@ def gain_line(metric: Metric, gain: Mapping[str, Any], size: float = 1.0) -> str
     """
     kind, span = ("both", gain["both"]) if gain["both"] else ("examples", gain["examples"])
     covers = "examples and members" if kind == "both" else "examples"
-    scale, unit = (100.0, " points") if metric.name == "accuracy" else (1.0, "")
+    scale, unit = (100.0, " points") if metric.share else (1.0, "")
     value, low, high = (
         0.0 if abs(end) <= _ROUNDING * size else scale * end for end in (gain["value"], *span)
     )
@@ -95,7 +98,7 @@ def _notes(account: Mapping[str, Any]) -> list[Text]:
         notes.append(
             f"members disagree on {_share(diversity['disagreement'])} on average; "
             f"correlation of their errors {diversity['error_correlation']:.2f}"
-            if "accuracy" in account["ensemble"]
+            if "calibration" in account
             else f"members differ by {number(diversity['disagreement'])} on average; "
             f"correlation of their errors {diversity['error_correlation']:.2f}"
         )

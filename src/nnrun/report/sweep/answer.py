@@ -56,9 +56,11 @@ def as_data(answer: Answer) -> dict[str, Any]:
             {**trial._asdict(), "values": list(trial.values), "metric": trial.value}
             for trial in ranked(sweep.trials, sweep.judge)
         ],
-        "alternatives": [_row(row, part.metric, sweep.folder) for part in answer.bases for row in part.rows],
+        "alternatives": [
+            _row(row, part.metric.name, sweep.folder) for part in answer.bases for row in part.rows
+        ],
         "comparisons": [
-            {"base": part.base, "metric": part.metric, **pair._asdict(), "significant": pair.significant}
+            {"base": part.base, "metric": part.metric.name, **pair._asdict(), "significant": pair.significant}
             for part in answer.bases
             for pair in part.comparisons
         ],
@@ -122,7 +124,7 @@ def _leaderboard_csv(answer: Answer) -> str:
     writer = csv.writer(content, lineterminator="\n")
     writer.writerow([*head, *keys])
     for part, row in rows:
-        data = _row(row, part.metric, answer.sweep.folder)
+        data = _row(row, part.metric.name, answer.sweep.folder)
         line = [
             data[name] for name in ("base", "alternative", "trial", "metric", "mean", "low", "high", "seeds")
         ]

@@ -177,7 +177,7 @@ def _budget(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     if early is not None and late is not None and early != late:
         yield (
             f"the ranking changes with the budget: after {_FEW_TRIALS} trials of tuning {early} would lead "
-            f"({sweep.metric} {level(sweep.metric, few[early])} against {level(sweep.metric, few[late])} of {late}), "
+            f"({sweep.metric} {level(sweep.judge, few[early])} against {level(sweep.judge, few[late])} of {late}), "
             f"after {longest} it is {late}"
         )
 
@@ -189,7 +189,7 @@ def _at(curve: list[BestOf], k: int) -> float:
 
 def _validation(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     fresh = [row for row in part.rows if row.fresh and row.mean is not None and row.validation is not None]
-    if len(fresh) > 1 and part.metric != sweep.metric:
+    if len(fresh) > 1 and part.metric != sweep.judge:
         chosen = sweep.judge.best(fresh, lambda row: row.validation or 0.0) or fresh[0]
         best = fresh[0]
         pair = next(
@@ -214,6 +214,6 @@ def _luck(rows: list[Row], sweep: SweepRecord) -> Iterator[str]:
             continue
         lost = sweep.judge.gain(before, again)
         if lost > (row.high - row.low) / 2:
-            losses.append(f"{row.alternative} {level(sweep.metric, before)} → {level(sweep.metric, again)}")
+            losses.append(f"{row.alternative} {level(sweep.judge, before)} → {level(sweep.judge, again)}")
     if losses:
         yield f"the winners of the search were partly lucky: {sweep.metric} then → on fresh seeds: {', '.join(losses)}"

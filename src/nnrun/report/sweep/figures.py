@@ -13,6 +13,7 @@ import numpy as np
 from nnrun.report.drawing import axis_label, plain, scale_of
 from nnrun.report.sweep.curves import band, seed_curves
 from nnrun.report.sweep.findings import Answer, BaseAnswer
+from nnrun.statistics.metric import Metric
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,11 +45,11 @@ def leaderboard(part: BaseAnswer, looks: Looks) -> Figure:
     return figure
 
 
-def curves(part: BaseAnswer, metric: str, looks: Looks) -> Figure | None:
+def curves(part: BaseAnswer, metric: Metric, looks: Looks) -> Figure | None:
     """Learning curves of the chosen settings with bands; None where there are none to read."""
     scale, drawn, last = scale_of(metric), [], []
     for row in part.rows:
-        curve = band(seed_curves(row.run, metric)) if row.run else None
+        curve = band(seed_curves(row.run, metric.name)) if row.run else None
         if curve is not None:
             drawn.append((row, curve))
             last += [float(curve.low[-1]), float(curve.high[-1])]
@@ -74,7 +75,7 @@ def curves(part: BaseAnswer, metric: str, looks: Looks) -> Figure | None:
     return figure
 
 
-def best_of(part: BaseAnswer, metric: str, looks: Looks) -> Figure:
+def best_of(part: BaseAnswer, metric: Metric, looks: Looks) -> Figure:
     """The best value after k trials, with bands where they are known."""
     figure, axes = _figure(3.4)
     scale = scale_of(metric)

@@ -21,8 +21,6 @@ from nnrun.statistics.metric import Metric
 
 __all__ = ["Answer", "BaseAnswer", "Row", "answer"]
 
-_ADAPTIVE = ("tpe", "population")  # searches whose later trials depend on the earlier
-
 
 class Row(NamedTuple):
     """One alternative on one base.
@@ -63,7 +61,7 @@ class BaseAnswer(NamedTuple):
     """The alternatives on one base, best first; `metric` is what they are compared by."""
 
     base: str
-    metric: str
+    metric: Metric
     rows: list[Row]
     comparisons: list[Comparison]
     target: float | None
@@ -114,10 +112,10 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
     values = {row.alternative: row.values for row in rows if row.fresh}
     worst = _worst(sweep, base)
     filled = {label: [_or(trial.value, worst) for trial in trials_of] for label, trials_of in trials.items()}
-    curve = running_best if sweep.search in _ADAPTIVE else best_of_k
+    curve = running_best if sweep.adaptive else best_of_k
     return BaseAnswer(
         base,
-        metric if finals else sweep.metric,
+        metric if finals else sweep.judge,
         rows,
         compare_all(values),
         target,
@@ -137,10 +135,11 @@ def _order(row: Row, judge: Metric) -> tuple[bool, bool, float]:
     return row.mean is None, row.fresh and row.diverged > 0, -judge.sign * mean
 
 
-def _compared(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> str:
+def _compared(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> Metric:
     """The metric that alternatives are compared by: that of the search, on the test part where there is one."""
     test = "test/" + sweep.metric.partition("/")[2]
-    return test if all(test in final.metrics for final in finals if final.metrics) else sweep.metric
+    tested = all(test in final.metrics for final in finals if final.metrics)
+    return sweep.judge._replace(name=test) if tested else sweep.judge
 
 
 def _target(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> float | None:
@@ -157,7 +156,7 @@ def _row(
     sweep: SweepRecord,
     base: str,
     label: str,
-    metric: str,
+    metric: Metric,
     target: float | None,
     trials: list[TrialRecord],
     final: FinalRecord | None,
@@ -166,7 +165,7 @@ def _row(
     values: dict[int, float] = {}
     column: Sequence[float | None] = ()
     if final:
-        column = final.metrics.get(metric, (None,) * len(final.seeds))
+        column = final.metrics.get(metric.name, (None,) * len(final.seeds))
         values = {seed: v for seed, v in zip(final.seeds, column, strict=False) if v is not None}
     elif chosen:
         column = chosen.values
@@ -204,14 +203,10 @@ def _chosen(sweep: SweepRecord, trials: list[TrialRecord], final: FinalRecord | 
     return sweep.judge.best(able, lambda trial: _or(trial.value, 0.0))
 
 
-def _interval(metric: str, values: list[float]) -> tuple[float | None, float | None]:
-    """The interval of the mean; a share cannot leave [0, 1]."""
+def _interval(metric: Metric, values: list[float]) -> tuple[float | None, float | None]:
+    """The interval of the mean, within what the metric can be."""
     ends = interval(values)
-    if ends is None:
-        return None, None
-    if metric.endswith("accuracy"):
-        return max(ends[0], 0.0), min(ends[1], 1.0)
-    return ends
+    return metric.within(*ends) if ends else (None, None)
 
 
 def _worst(sweep: SweepRecord, base: str) -> float:

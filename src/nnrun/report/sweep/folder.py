@@ -20,11 +20,12 @@ __all__ = [
     "TrialRecord",
     "is_sweep",
     "ranked",
+    "read_about",
     "read_sweep",
 ]
 
-_ABOUT = "sweep.json"
-_FORMAT = 1
+ABOUT = "sweep.json"  # what a sweep compares, in its folder
+FORMAT = 2  # of that file
 
 
 class DimensionRecord(NamedTuple):
@@ -92,6 +93,7 @@ class SweepRecord(NamedTuple):
     name: str
     judge: Metric  # of validation data
     search: str
+    adaptive: bool  # whether later trials depend on the results of earlier ones
     trials_planned: int  # of each alternative, on each base
     seeds: int
     final_seeds: int
@@ -110,24 +112,34 @@ class SweepRecord(NamedTuple):
 def is_sweep(folder: Path) -> bool:
     """Whether this is the folder of a sweep."""
     try:
-        return (folder / _ABOUT).is_file()
+        return (folder / ABOUT).is_file()
     except OSError:
         return False
 
 
-def read_sweep(folder: Path) -> SweepRecord:
-    """Reads the folder of a sweep.  Raises RunError if it is none, damaged, or written by a newer nnrun."""
+def read_about(folder: Path) -> dict[str, Any]:
+    """The content of a sweep's sweep.json.  Raises RunError if there is none, or it is damaged or of another format."""
     if not is_sweep(folder):
         raise RunError(f"{one_line(folder)}: not the folder of a sweep; name one that `nnrun sweep` made")
-    about = run.read_json(folder / _ABOUT)
-    if about.get("format") != _FORMAT:
-        raise RunError(f"{one_line(folder)}: written by a newer nnrun; update nnrun")
+    about = run.read_json(folder / ABOUT)
+    if about.get("format") != FORMAT:
+        raise RunError(
+            f"{one_line(folder)}: format {one_line(about.get('format'), 20)}, this nnrun reads {FORMAT}; "
+            "use the nnrun that wrote it, or start the sweep again"
+        )
+    return about
+
+
+def read_sweep(folder: Path) -> SweepRecord:
+    """Reads the folder of a sweep.  Raises RunError if it is none, damaged, or of another format."""
+    about = read_about(folder)
     try:
         return SweepRecord(
             folder,
             str(about["name"]),
-            Metric(str(about["metric"]), about["goal"] == "max"),
+            Metric(str(about["metric"]), about["goal"] == "max", bool(about["share"])),
             str(about["search"]),
+            bool(about["adaptive"]),
             int(about["trials"]),
             int(about["seeds"]),
             int(about["final_seeds"]),

@@ -12,6 +12,7 @@ from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord, ranked
 from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
 from nnrun.report.sweep.verdict import base_sentences, chance, difference, level, span, steps_text
+from nnrun.statistics.metric import Metric
 
 __all__ = ["page"]
 
@@ -70,7 +71,7 @@ def _facts(answer: Answer) -> str:
 def _words(answer: Answer) -> str:
     parts = []
     for part in answer.bases:
-        lines = base_sentences(part, answer.sweep.judge)
+        lines = base_sentences(part)
         if lines:
             name = f"<h3>{escape(part.base)}</h3>" if len(answer.bases) > 1 else ""
             rest = "".join(f"<li>{_sentence(line)}</li>" for line in lines[1:])
@@ -97,9 +98,9 @@ def _sentence(text: str) -> str:
 
 
 def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
-    searched, fresh = answer.sweep.metric, any(row.fresh for row in part.rows)
+    searched, fresh = answer.sweep.judge, any(row.fresh for row in part.rows)
     timed, number = fresh and part.target is not None, "number"
-    columns = [Column("alternative"), Column(part.metric, number), Column("95% interval", number)]
+    columns = [Column("alternative"), Column(part.metric.name, number), Column("95% interval", number)]
     columns += [Column("seeds", number), Column(f"{searched} in the search", number)]
     columns += [Column(_target(part, searched), number), Column("seconds", number)] if timed else []
     columns += [Column("trials", number), Column("chosen setting", "text")]
@@ -119,7 +120,7 @@ def _seconds(row: Row) -> str:
     return f"{seconds:.3g}" if seconds is not None and seconds < float("inf") else "–"
 
 
-def _target(part: BaseAnswer, searched: str) -> str:
+def _target(part: BaseAnswer, searched: Metric) -> str:
     return f"steps to {searched} {level(searched, part.target)}"
 
 
@@ -143,7 +144,7 @@ def _pairs(answer: Answer, part: BaseAnswer) -> str:
         ]
         for pair in part.comparisons
     ]
-    return f"<h2>All pairs{_on(answer, part)}, by {escape(part.metric)}</h2>" + table(columns, rows)
+    return f"<h2>All pairs{_on(answer, part)}, by {escape(part.metric.name)}</h2>" + table(columns, rows)
 
 
 def _p(value: float) -> str:
@@ -184,7 +185,7 @@ def _trials(answer: Answer) -> str:
     rows = [
         [
             trial.trial,
-            level(sweep.metric, trial.value),
+            level(sweep.judge, trial.value),
             _status(trial),
             str(trial.steps),
             settings_text(trial.settings),
@@ -201,7 +202,7 @@ def _status(trial: TrialRecord) -> str:
 
 
 def _method(answer: Answer) -> str:
-    metrics = {part.metric for part in answer.bases if any(row.fresh for row in part.rows)}
+    metrics = {part.metric.name for part in answer.bases if any(row.fresh for row in part.rows)}
     on = f" on <code>{escape(metrics.pop())}</code>" if len(metrics) == 1 else ""
     seeds = f"the {_count(answer.sweep.seeds, 'seed')}"
     of_base = " of a base" if len(answer.bases) > 1 else ""

@@ -74,7 +74,7 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
             f"Means with 95% bootstrap intervals; small dots are single runs, {what}.",
             figures.leaderboard(part, looks),
         )
-    figure = figures.curves(part, sweep.metric, looks)
+    figure = figures.curves(part, sweep.judge, looks)
     if figure is not None:
         yield (
             "curves",
@@ -93,7 +93,7 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
             "best-of-k",
             "How good after k trials of tuning",
             caption,
-            figures.best_of(part, sweep.metric, looks),
+            figures.best_of(part, sweep.judge, looks),
         )
     known = {alternative.label: alternative for alternative in sweep.alternatives}
     explained = _DOTS

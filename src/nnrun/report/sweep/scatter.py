@@ -40,9 +40,9 @@ def sensitivity(
     for panel in panels[len(dimensions) :]:
         panel.set_visible(False)
     for i, (panel, dimension) in enumerate(zip(panels, dimensions, strict=False)):
-        _panel(panel, dimension, trials, chosen, scale_of(judge.name), judge.rising)
+        _panel(panel, dimension, trials, chosen, scale_of(judge), judge.rising)
         if i % columns == 0:
-            panel.set_ylabel(axis_label(judge.name))
+            panel.set_ylabel(axis_label(judge))
     return figure
 
 

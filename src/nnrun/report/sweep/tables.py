@@ -13,6 +13,7 @@ from nnrun.report.sweep.cautions import cautions, missing
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
 from nnrun.report.sweep.verdict import chance, difference, level, sentences, span, steps_text
 from nnrun.statistics.compare import Comparison
+from nnrun.statistics.metric import Metric
 
 __all__ = ["answer_tables", "comparison_table", "leaderboard", "seeds_text", "settings_text", "trials_text"]
 
@@ -25,7 +26,7 @@ def answer_tables(answer: Answer) -> list[Any]:
     for part in answer.bases:
         if len(answer.bases) > 1:
             parts.append(Text(part.base, "bold"))
-        parts += [leaderboard(part, answer.sweep.metric), Text("")]
+        parts += [leaderboard(part, answer.sweep.judge), Text("")]
     parts += [Text(text) for text in sentences(answer)]
     for part in answer.bases:
         if 1 < len(part.comparisons) <= _MOST_PAIRS:
@@ -40,7 +41,7 @@ def answer_tables(answer: Answer) -> list[Any]:
     return parts
 
 
-def leaderboard(part: BaseAnswer, searched: str) -> Table:
+def leaderboard(part: BaseAnswer, searched: Metric) -> Table:
     """One row for each alternative, best first.
 
     searched   the metric of the search
@@ -48,7 +49,7 @@ def leaderboard(part: BaseAnswer, searched: str) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     fresh = any(row.fresh for row in part.rows)
     reached = any(row.reached for row in part.rows)
-    head = [part.metric if fresh else searched, "95% interval", "seeds"]
+    head = [str(part.metric if fresh else searched), "95% interval", "seeds"]
     head += [f"{searched} in the search"] if fresh else []
     head += ["steps to target"] if reached else []
     table.add_column("alternative", no_wrap=True)
@@ -89,7 +90,7 @@ def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def comparison_table(metric: str, pairs: list[Comparison]) -> Table:
+def comparison_table(metric: Metric, pairs: list[Comparison]) -> Table:
     """One row for each pair: the difference with its interval, the corrected p-value, what it says."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("first", "second"):

@@ -19,25 +19,25 @@ __all__ = [
 ]
 
 
-def level(metric: str, value: float | None) -> str:
+def level(metric: Metric, value: float | None) -> str:
     """A value of a metric: 97.9% for a share, four digits else; a dash for none."""
     if value is None:
         return "–"
-    return f"{100 * value:.2f}%" if _is_share(metric) else f"{value:.4g}"
+    return f"{100 * value:.2f}%" if metric.share else f"{value:.4g}"
 
 
-def span(metric: str, low: float | None, high: float | None) -> str:
+def span(metric: Metric, low: float | None, high: float | None) -> str:
     """An interval in brackets, in the units of `level`; nothing for none."""
     if low is None or high is None:
         return ""
-    if _is_share(metric):
+    if metric.share:
         return f"[{100 * low:.2f}, {100 * high:.2f}]"
     return f"[{low:.4g}, {high:.4g}]"
 
 
-def gap(metric: str, value: float) -> str:
+def gap(metric: Metric, value: float) -> str:
     """A difference without its sign: in points for a share."""
-    return f"{abs(100 * value):.2f} points" if _is_share(metric) else f"{abs(value):.3g}"
+    return f"{abs(100 * value):.2f} points" if metric.share else f"{abs(value):.3g}"
 
 
 def chance(p: float) -> str:
@@ -45,10 +45,10 @@ def chance(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def difference(metric: str, pair: Comparison, forward: bool = True) -> str:
+def difference(metric: Metric, pair: Comparison, forward: bool = True) -> str:
     """A difference with its interval, `+1.20 [+0.80, +1.60]`; as that of the second if not `forward`."""
-    sign, scale = (1.0 if forward else -1.0), (100.0 if _is_share(metric) else 1.0)
-    form = "+.2f" if _is_share(metric) else "+.3g"
+    sign, scale = (1.0 if forward else -1.0), (100.0 if metric.share else 1.0)
+    form = "+.2f" if metric.share else "+.3g"
     middle = format(sign * scale * pair.difference, form)
     if pair.low is None or pair.high is None:
         return middle
@@ -65,25 +65,25 @@ def pair_sentence(metric: Metric, pair: Comparison) -> str:
     winner, loser = (pair.first, pair.second) if ahead else (pair.second, pair.first)
     ends = ""
     if pair.low is not None and pair.high is not None:
-        scale = 100.0 if _is_share(metric.name) else 1.0
+        scale = 100.0 if metric.share else 1.0
         sign = 1.0 if pair.difference > 0 else -1.0
         low, high = sorted((sign * scale * pair.low, sign * scale * pair.high))
-        form = ".2f" if _is_share(metric.name) else ".3g"
+        form = ".2f" if metric.share else ".3g"
         ends = f" [{low:{form}}, {high:{form}}]"
-    return f"{winner} beats {loser} by {gap(metric.name, pair.difference)}{ends} ({chance(pair.adjusted)}, {seeds})"
+    return (
+        f"{winner} beats {loser} by {gap(metric, pair.difference)}{ends} ({chance(pair.adjusted)}, {seeds})"
+    )
 
 
 def sentences(answer: Answer) -> list[str]:
     """The answer, a sentence each, with the name of the base in front where there are several."""
     several = len(answer.bases) > 1
     return [
-        f"{part.base}: {text}" if several else text
-        for part in answer.bases
-        for text in base_sentences(part, answer.sweep.judge)
+        f"{part.base}: {text}" if several else text for part in answer.bases for text in base_sentences(part)
     ]
 
 
-def base_sentences(part: BaseAnswer, judge: Metric) -> list[str]:
+def base_sentences(part: BaseAnswer) -> list[str]:
     """The best alternative of a base, and how sure that is against each of the others."""
     if not part.rows or part.rows[0].mean is None:
         return []
@@ -93,7 +93,7 @@ def base_sentences(part: BaseAnswer, judge: Metric) -> list[str]:
     against.sort(key=lambda pair: (pair.significant, abs(pair.difference)))
     return [
         _headline(part, best),
-        *(pair_sentence(judge._replace(name=part.metric), pair) for pair in against),
+        *(pair_sentence(part.metric, pair) for pair in against),
     ]
 
 
@@ -119,7 +119,3 @@ def steps_text(row: Row) -> str:
     return f"{reached.steps:,.0f}" + (
         f" ({reached.seeds} of {reached.of} seeds)" if reached.seeds < reached.of else ""
     )
-
-
-def _is_share(metric: str) -> bool:
-    return metric.endswith("accuracy")
