@@ -29,6 +29,11 @@ SMALL: dict[
     "residual_mlp": {"width": 6, "blocks": 2, "inner": 16},
     "vit": {"patch": 2, "width": 8, "blocks": 2, "heads": 2},
 }
+ALIKE = (
+    "vgg",
+    "wide_resnet",
+    "fmp_net",
+)  # built of the same parts as convnet and resnet, and slow to compile
 OUTPUTS = 4
 KEY = jax.random.key(1)
 RATE = 0.3
@@ -86,6 +91,12 @@ def switches(name: str) -> list[dict[str, Any]]:
     return [{}, *turned, *([rates] if rates else []), *([survival] if survival else []), *forms(name)]
 
 
+def case(name: str, options: dict[str, Any], slow: bool):
+    """A model with these options as a case of a test, `slow` or not."""
+    marks = [pytest.mark.slow] if slow else []
+    return pytest.param(name, options, id="-".join([name, *map(str, options.values())]), marks=marks)
+
+
 @pytest.fixture
 def build(make):
     """build(name, **options): the model, small."""
@@ -132,11 +143,7 @@ def _noted(result: tuple, said: list) -> tuple:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [
-        pytest.param(name, on, id="-".join([name, *map(str, on.values())]))
-        for name in NAMES
-        for on in switches(name)
-    ],
+    [case(name, on, slow=name in ALIKE and i > 0) for name in NAMES for i, on in enumerate(switches(name))],
 )
 def test_every_parameter_is_trained(build, name, options):
     """Shapes are right, and no gradient vanishes, as that of a bias before batch norm would."""
@@ -160,9 +167,9 @@ def test_every_parameter_is_trained(build, name, options):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        pytest.param(name, on, id="-".join([name, *map(str, on.values())]))
+        case(name, on, slow=name in ALIKE and i > 0)
         for name in NAMES
-        for on in [dict.fromkeys(floats(name), RATE), *forms(name)]
+        for i, on in enumerate([dict.fromkeys(floats(name), RATE), *forms(name)])
     ],
 )
 def test_an_evaluation_has_no_noise_and_examples_do_not_see_each_other(build, name, options):
