@@ -49,7 +49,7 @@ def models(monkeypatch: pytest.MonkeyPatch, make_model: Callable[..., Any]) -> C
     """models(model, groups): the model of every run, whose state is the first number of a run's kernel."""
 
     def install(model: Any, groups: list[list[int]]) -> Any:
-        monkeypatch.setattr(predict_module, "open_model", lambda folder, warn: model)
+        monkeypatch.setattr(predict_module, "open_model", lambda folder, warn, parts: model)
         monkeypatch.setattr(reading, "by_model", lambda folders: groups)
         monkeypatch.setattr(
             reading,

@@ -13,8 +13,9 @@ from nnrun.data._files import open_file
 from nnrun.data._images import Form, decode, only_errors
 from nnrun.data._npy import open_npz, read_member
 from nnrun.data._table import read_table
-from nnrun.data.csv import csv_inputs
+from nnrun.data.csv import features_of
 from nnrun.errors import DataError, one_line
+from nnrun.preprocessing import Preprocessing
 
 __all__ = ["Inputs", "read_inputs"]
 
@@ -32,21 +33,21 @@ class Inputs(NamedTuple):
     names: list[str]
 
 
-def read_inputs(path: Path, block: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype) -> Inputs:
+def read_inputs(path: Path, block: Mapping[str, Any], fitted: Preprocessing) -> Inputs:
     """The inputs in a file or folder; what kind of file it is, its content tells.
 
-    block   name and options of the data block that the model was trained with
-    shape   of one training input
-    dtype   of the training inputs: uint8 or floats; where they are floats, those of a file are float64
+    block    name and options of the data block that the model was trained with
+    fitted   to the training data: names, shape and type of inputs; where they are floats, those of a file are float64
     Raises DataError naming what differs.
     """
     names: list[str] = []
+    shape, dtype = fitted.shape, np.dtype(fitted.dtype)
     if path.is_dir():
         x, names = _images(path, block, shape)
     else:
         with open_file(path) as (stream, _):
             zipped = stream.read(2) == _ZIP
-        x = _archive(path, block, dtype) if zipped else _table(path, block, shape)
+        x = _archive(path, block, dtype) if zipped else _table(path, block, fitted)
     if x.shape[1:] != shape:
         raise DataError(
             f"{one_line(path)}: an input has shape {x.shape[1:]}, the model was trained on {shape}"
@@ -80,19 +81,18 @@ def _archive(path: Path, block: Mapping[str, Any], dtype: np.dtype) -> np.ndarra
     return x
 
 
-def _table(path: Path, block: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
-    """The columns that a csv run was trained on, by name; of another run, all columns in order."""
-    if block["name"] == "csv":
-        options = {name: block[name] for name in ("target", "features", "categorical", "delimiter")}
-        return csv_inputs(str(path), block["path"], **options)
-    table = read_table(str(path), ",")
-    width = int(np.prod(shape))
+def _table(path: Path, block: Mapping[str, Any], fitted: Preprocessing) -> np.ndarray:
+    """The columns that the model was trained on, by name; where those had no names, all columns in order."""
+    table = read_table(str(path), str(block.get("delimiter", ",")) if fitted.columns else ",")
+    if fitted.columns:
+        return features_of(table, fitted.columns)
+    width = int(np.prod(fitted.shape))
     if len(table.columns) != width:
         raise DataError(
             f"{one_line(path)}: has {len(table.columns)} columns, the model takes {width} inputs; leave the others out"
         )
     columns = [column.numbers() for column in table.columns.values()]
-    return np.stack(columns, axis=1).reshape(-1, *shape)
+    return np.stack(columns, axis=1).reshape(-1, *fitted.shape)
 
 
 def _images(path: Path, block: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.data._inputs import read_inputs
-from nnrun.data._rounding import rounded
+from nnrun.data._standardise import new_inputs
 from nnrun.ensemble.models import Model, held_out
 from nnrun.ensemble.predict import Counting
 from nnrun.ensemble.reading import Ensemble, is_ensemble, mean_for, read
@@ -75,13 +75,12 @@ def predict(
         if source is None:
             return held_out(model, split or "test", folder).x
         data = model.experiment.dataset
-        new_inputs = read_inputs(source, model.block, data.train.x.shape[1:], data.train.x.dtype)
-        names[:] = new_inputs.names
-        if new_inputs.x.dtype == np.uint8:
-            return new_inputs.x
-        return rounded(new_inputs.x, data.offset, data.train.x.dtype)
+        found = read_inputs(source, model.block, data.fitted)
+        names[:] = found.names
+        return new_inputs(found.x, data.fitted, data.train.x.dtype)
 
-    answer = mean_for(_ensemble(folder, average), which, inputs, warn, counting)
+    needed = [] if split is None else [split]
+    answer = mean_for(_ensemble(folder, average), which, inputs, warn, counting, needed=needed)
     data = answer.model.experiment.dataset
     targets = None if split is None else data.targets.get(split, answer.model.part(split).y)
     if data.classes:

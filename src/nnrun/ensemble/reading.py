@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,12 +90,14 @@ def mean_for(
     warn: Warn,
     counting: Counting,
     on_member: OnMember | None = None,
+    needed: Sequence[str] = (),
 ) -> MeanOutputs:
     """Predicts with one member after another; of members that share a model, only the sum is held.
 
     which       the checkpoint of each member: last, best, or a step
     inputs      the model -> the inputs to predict for, as stored
     on_member   gets the outputs of each member, in any order
+    needed      parts of the members' data that `inputs` and `on_member` need
     """
     waiting: dict[int, np.ndarray] = {}  # outputs of members whose turn in the sum comes later
     summed, total = 0, np.zeros(())
@@ -123,9 +125,16 @@ def mean_for(
         del index
         return {"": inputs(model)}
 
+    if ensemble.average and _has_statistics(ensemble.members[0], which):
+        needed = [*needed, "train"]
     groups = by_model(ensemble.members)
-    model = predict_each(ensemble.members, groups, parts, state, give, warn, counting)
+    model = predict_each(ensemble.members, groups, parts, state, give, warn, counting, needed)
     return MeanOutputs(model, combiner(model), total)
+
+
+def _has_statistics(folder: Path, which: str) -> bool:
+    """Whether the model of a run has batch-norm statistics: those of an average are measured on training data."""
+    return any(name.startswith("stats/") for name in load(folder, which).arrays)
 
 
 def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting: Counting) -> dict[str, Any]:
@@ -147,7 +156,13 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
         of_members[index] = measure(model, outputs)
 
     answer = mean_for(
-        ensemble, which, lambda model: held_out(model, split, folder).x, warn, counting, measure_member
+        ensemble,
+        which,
+        lambda model: held_out(model, split, folder).x,
+        warn,
+        counting,
+        measure_member,
+        needed=[split],
     )
     with session.precision(answer.model.precision):
         metrics = measure(answer.model, answer.combiner.outputs(answer.mean))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, run
@@ -42,7 +45,8 @@ def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int 
         )
     members = _good_members(folder, warn)
     checkpoints = {path: load_checkpoint(path, which, warn) for path in members or [folder]}
-    prepared = session.rebuild(members[0] if members else folder, warn)
+    parts = [split, "train"] if _remeasured(checkpoints.values()) else [split]
+    prepared = session.rebuild(members[0] if members else folder, warn, parts)
     with session.precision(prepared.spec.train.precision):
         if samples and not is_noisy(prepared.experiment, training=False):
             warn(f"--samples {samples}: {prepared.spec.model.name} has no noise, so all samples are equal")
@@ -57,6 +61,12 @@ def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int 
     averages = summary.average([{which: result["metrics"]} for result in results], sections=(which,))
     flat_averages = {name: section.get(which, {}) for name, section in averages.items()}
     return {"run_dir": str(folder), **asked, "runs": results, **flat_averages}
+
+
+def _remeasured(checkpoints: Iterable[Checkpoint]) -> bool:
+    """Whether there are averages whose batch-norm statistics are measured anew on training data."""
+    kinds = {name.split("/")[0] for content in checkpoints for name in content.arrays}
+    return {"average", "stats"} <= kinds
 
 
 def _good_members(folder: Path, warn: Warn) -> list[Path]:
@@ -111,7 +121,9 @@ def _measure(
     predict = sampled(experiment, samples) if samples else without_noise
     evaluator = evaluate.compile_evaluator(experiment, like, held, lanes=None, predict=predict)
     feed = (
-        make_feed(experiment.dataset.train) if like.average else Feed(part, None)
+        make_feed(experiment.dataset.train)
+        if like.average and jax.tree.leaves(like.stats)
+        else Feed(part, None)
     )  # which nothing will fetch
     averages = compile_averages(experiment, like, feed, lanes=None)
     measured = []
