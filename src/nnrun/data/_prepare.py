@@ -90,7 +90,7 @@ def _change(name: str, source: Source, today: Part, fitted: Preprocessing) -> st
         )
     if source.columns != fitted.columns:
         old, new = (dict(columns) for columns in (fitted.columns, source.columns))
-        names = [column for column in (*old, *new) if old.get(column, ()) != new.get(column, ())]
+        names = [column for column in {**old, **new} if old.get(column, ()) != new.get(column, ())]
         return f"the features of its data have changed ({_some(names or [*new])})"
     if today.examples != before.examples:
         return f"its {name} part has changed (from {before.examples} to {today.examples} examples)"
