@@ -11,9 +11,10 @@ import numpy as np
 
 from nnrun.data._inputs import read_inputs
 from nnrun.data._standardise import new_inputs
+from nnrun.ensemble.members import is_ensemble
 from nnrun.ensemble.models import Model, held_out
 from nnrun.ensemble.predict import Counting
-from nnrun.ensemble.reading import Ensemble, is_ensemble, mean_for, read
+from nnrun.ensemble.reading import Ensemble, mean_for, read
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import run
 from nnrun.rows import Rows

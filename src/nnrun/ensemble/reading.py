@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,20 +11,18 @@ import numpy as np
 from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
 from nnrun.ensemble.averaged import averaged
 from nnrun.ensemble.member import load
-from nnrun.ensemble.members import RECORD
+from nnrun.ensemble.members import RECORD, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
 from nnrun.ensemble.predict import Counting, predict_each
 from nnrun.ensemble.scores import Judge, make_judge, targets_of
 from nnrun.errors import RunError, Warn, one_line
-from nnrun.record import checkpoint, run
-from nnrun.record.pack import ARRAYS
+from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.evaluation import check_split
-from nnrun.storage import fsio
 from nnrun.types import State
 
-__all__ = ["Ensemble", "MeanOutputs", "evaluate_ensemble", "is_ensemble", "mean_for", "read"]
+__all__ = ["Ensemble", "MeanOutputs", "evaluate_ensemble", "mean_for", "read"]
 
 OnMember = Callable[[Model, int, np.ndarray], None]  # model, position of the member, its outputs
 
@@ -40,34 +37,19 @@ class Ensemble(NamedTuple):
     average: str | None = None  # that each member's run kept, which is its parameters; None: those it trained
 
 
-def is_ensemble(folder: Path) -> bool:
-    """Whether a run folder is that of an average of predictions; one of parameters is a run like any other."""
-    return (folder / RECORD).is_file() and not (folder / "checkpoints").is_dir()
-
-
 def read(folder: Path) -> Ensemble:
     """The ensemble in a folder.  Raises RunError where it is damaged, or a member is not the one listed."""
     place = folder / RECORD
     record = run.read_json(place)
     if record.get("format", 1) != 1:
         raise RunError(f"{one_line(place)}: of a newer nnrun; use the nnrun that wrote it")
-    members = run.members(folder)
+    members = verified(folder, record.get("members"), str(record.get("kind")))
     try:
-        how, listed = record["average"], record["members"]
-        weights = [float(entry["weight"]) for entry in listed]
-        digests = [(entry["sha256"], int(entry["step"])) for entry in listed]
+        how, weights = record["average"], [float(entry["weight"]) for entry in record["members"]]
         if how not in PREDICTIONS:
             raise ValueError(how)
     except (KeyError, TypeError, ValueError):
         raise RunError(f"{one_line(place)}: damaged; make the ensemble again") from None
-    if len(members) != len(listed):
-        raise RunError(
-            f"{one_line(folder)}: holds {len(members)} of its {len(listed)} members; make the ensemble again"
-        )
-    for member, (digest, step) in zip(members, digests, strict=True):
-        file = checkpoint.step_folder(member / "checkpoints", step) / ARRAYS
-        if hashlib.sha256(fsio.read_file(file)).hexdigest() != digest:
-            raise RunError(f"{one_line(file)}: not the member that {RECORD} lists; make the ensemble again")
     return Ensemble(folder, how, members, weights)
 
 

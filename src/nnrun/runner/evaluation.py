@@ -11,7 +11,7 @@ import jax
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
-from nnrun.runner import session, summary
+from nnrun.runner import group, session, summary
 from nnrun.training import evaluate, flat, programs
 from nnrun.training.averages import compile_averages
 from nnrun.training.feed import Feed, make_feed
@@ -71,7 +71,7 @@ def _remeasured(checkpoints: Iterable[Checkpoint]) -> bool:
 
 def _good_members(folder: Path, warn: Warn) -> list[Path]:
     """The members of a group that did not diverge; [] for a single run."""
-    members = run.members(folder)
+    members = group.members(folder)
     diverged = [path for path in members if run.status(path) == "diverged"]
     if members and len(diverged) == len(members):
         raise RunError(f"{one_line(folder)}: all its runs diverged; train again with a smaller learning rate")
