@@ -113,7 +113,9 @@ def predicted_for(fitted: Preprocessing, folder: Path) -> bytes:
     (folder / "new.csv").write_text(NEW)
     data = without_data(fitted, FLOAT32)
     x = new_inputs(
-        read_inputs(folder / "new.csv", {"name": "csv", "delimiter": ","}, fitted).x, fitted, FLOAT32
+        read_inputs(folder / "new.csv", {"name": "csv", "delimiter": ","}, fitted, pytest.fail).x,
+        fitted,
+        FLOAT32,
     )
     return x.tobytes() + data.shift.tobytes() + data.scale.tobytes()
 
