@@ -53,7 +53,7 @@ def train(
 def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
     """Goes on with an interrupted run, as `nnrun resume` does; a finished run is returned as it is.
 
-    exact   refuse, with RunError, if versions, device, data or code have changed
+    exact   refuse, with RunError, if versions, device or code have changed; other data always are
     Raises the errors of nnrun.errors.
     """
     folder = run.resolve(str(run_dir))

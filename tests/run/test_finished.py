@@ -47,11 +47,13 @@ train: {duration: 2 epochs}
 """
 LOADER = """
 import numpy as np
+from nnrun.preprocessing import Column
 from nnrun.types import Examples, Source
 
 def load(path: str = "own.npy", scale: float = 2.0) -> Source:
     x = np.load({place!r}) * scale
-    return Source(Examples(x, (x[:, 0] > 0).astype(np.int32)), None, ("low", "high"), "feature")
+    return Source(Examples(x, (x[:, 0] > 0).astype(np.int32)), None, ("low", "high"), "feature",
+                  (Column("a"), Column("b"), Column("c")))
 """
 
 Table = list[list[str]]
@@ -167,19 +169,22 @@ def test_a_folder_alone_predicts_elsewhere(
     """No data, no spec, no loader of the user's own: the folders under other names, and the inputs."""
     cases = [
         ("table/seed_1", "new.csv"), ("numbers", "new.csv"), ("arrays", "new.npz"), ("images", "photos"),
-        ("own", "new.npz"), ("both", "new.csv"),
+        ("own", "new.npz"), ("own", "own.csv"), ("both", "new.csv"),
     ]  # fmt: skip
-    before = {run: predicted(home, run, source) for run, source in cases}
+    x = np.load(home / "new.npz")["x"]
+    write(home / "own.csv", [["c", "b", "a"], *(list(map(repr, row[::-1].tolist())) for row in x)])
+    before = {case: predicted(home, *case) for case in cases}
+    assert before["own", "own.csv"] == before["own", "new.npz"]  # its loader names the columns
     elsewhere, away = tmp_path / "elsewhere", home.with_name("away")
     elsewhere.mkdir()
-    for name in ("new.csv", "new.npz"):
+    for name in ("new.csv", "new.npz", "own.csv"):
         shutil.copy(home / name, elsewhere)
     shutil.copytree(home / "photos", elsewhere / "photos")
     shutil.copytree(home / "runs", elsewhere / "runs")
     home.rename(away)
     try:
-        for run, source in cases:
-            assert predicted(elsewhere, run, source) == before[run]
+        for case in cases:
+            assert predicted(elsewhere, *case) == before[case]
     finally:
         away.rename(home)
 
