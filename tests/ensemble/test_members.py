@@ -86,6 +86,16 @@ def test_a_group_without_one_of_its_seeds_is_refused_by_name(make_run, tmp_path)
     assert len(find_in(tmp_path, "group")) == 3
 
 
+def test_a_finished_run_without_its_last_checkpoint_has_no_other_last_or_best(make_run, tmp_path):
+    folder = make_run("run", steps=(10, 20, 30))
+    shutil.rmtree(folder / "checkpoints" / "step_00000030")
+    for which in ("last", "best"):
+        with pytest.raises(RunError, match=r"run: its last checkpoint, of step 30, is missing; .*: 10, 20$"):
+            find([str(folder)], tmp_path, which, None, pytest.fail)
+    [member] = find([f"{folder}:20"], tmp_path, "best", None, pytest.fail)
+    assert member.step == 20
+
+
 def test_every_problem_is_reported_at_once(make_run, tmp_path):
     make_run("good", seed=1)
     make_run("lost", seed=2, status="diverged")

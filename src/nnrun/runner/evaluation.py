@@ -86,6 +86,8 @@ def load_checkpoint(folder: Path, which: str, warn: Warn) -> Checkpoint:
     steps = checkpoint.steps(place) if place.is_dir() else []
     if not steps:
         raise RunError(f"{one_line(folder)}: has no checkpoint{_remedy(folder)}")
+    if which in ("last", "best"):
+        _check_ended(folder, steps)
     last = checkpoint.load_latest(place, warn)
     if last is None or which == "last":
         return last or _no_step(folder, which, steps)
@@ -95,6 +97,17 @@ def load_checkpoint(folder: Path, which: str, warn: Warn) -> Checkpoint:
     if not str(step).isdecimal() or int(step) not in steps:
         return _no_step(folder, which, steps)
     return last if int(step) == last.step else checkpoint.load(checkpoint.step_folder(place, int(step)))
+
+
+def _check_ended(folder: Path, steps: list[int]) -> None:
+    """Refuses a finished run whose last checkpoint was removed: another one would be called the last, or the best."""
+    state = run.read_state(folder)
+    step = state.get("step", steps[-1])
+    if state["status"] == "done" and step not in steps:
+        there = ", ".join(map(str, steps))
+        raise RunError(
+            f"{one_line(folder)}: its last checkpoint, of step {step}, is missing; put it back, or write a step: {there}"
+        )
 
 
 def _remedy(folder: Path) -> str:
