@@ -218,7 +218,7 @@ def test_what_needs_data_refuses_those_that_have_changed(home: Path, warm: Calla
         (home / "table.csv").write_bytes(kept)
     assert not (home / "refused.csv").exists()
     for command in commands[3:5]:
-        assert warm(*command, folder=home).code == 0
+        assert warm(*command, "--force", folder=home).code == 0
 
 
 def test_class_folders_and_archives_that_have_changed(

@@ -106,7 +106,7 @@ def _check_ended(folder: Path, steps: list[int]) -> None:
     if state["status"] == "done" and step not in steps:
         there = ", ".join(map(str, steps))
         raise RunError(
-            f"{one_line(folder)}: its last checkpoint, of step {step}, is missing; put it back, or write a step: {there}"
+            f"{one_line(folder)}: its last checkpoint, of step {step}, is missing; put it back or write a step: {there}"
         )
 
 
