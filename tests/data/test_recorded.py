@@ -97,10 +97,10 @@ EDITS = [
 ]  # fmt: skip
 
 
-def load(rows: Rows, folder: Path, wanted: Wanted | None = None) -> Dataset:
+def load(rows: Rows, folder: Path, need: Wanted | None = None) -> Dataset:
     file = folder / "table.csv"
     file.write_text("".join(",".join(row) + "\n" for row in rows))
-    return prepare(csv(str(file), "y", categorical=["kind"]), **SPLIT, wanted=wanted)
+    return prepare(csv(str(file), "y", categorical=["kind"]), **SPLIT, need=need)
 
 
 def through_a_folder(fitted: Preprocessing, folder: Path) -> Preprocessing:
@@ -137,15 +137,15 @@ def test_parts_of_a_changed_table_are_as_they_were_or_refused(
             rows = edit(rows, data.draw)
         for part in PARTS:
             try:
-                found = load(rows, folder, Wanted(fitted, (part,)))
+                again = load(rows, folder, Wanted(fitted, (part,)))
             except (RunError, DataError):
                 continue
-            for array, expected in zip(getattr(found, part), getattr(trained, part), strict=True):
+            for array, expected in zip(getattr(again, part), getattr(trained, part), strict=True):
                 np.testing.assert_array_equal(array, expected, strict=True)
-            assert (found.classes, found.fitted) == (trained.classes, fitted)
-            assert (found.target_shift, found.target_scale) == (trained.target_shift, trained.target_scale)
+            assert (again.classes, again.fitted) == (trained.classes, fitted)
+            assert (again.target_shift, again.target_scale) == (trained.target_shift, trained.target_scale)
             for exact in ("shift", "scale", "offset"):
-                assert getattr(found, exact).tobytes() == getattr(trained, exact).tobytes()
+                assert getattr(again, exact).tobytes() == getattr(trained, exact).tobytes()
         assert predicted_for(through_a_folder(trained.fitted, folder), folder) == before
 
 
@@ -199,19 +199,19 @@ def test_a_part_that_is_not_wanted_may_change_and_has_no_content_then(tmp_path: 
     train.write_text(text)
     test.write_text(text)
 
-    def read(wanted: Wanted | None = None) -> Dataset:
+    def read(need: Wanted | None = None) -> Dataset:
         source = csv(str(train), "y", categorical=["kind"], test_path=str(test))
-        return prepare(source, validation=0.2, test=0.2, split_seed=0, wanted=wanted)
+        return prepare(source, validation=0.2, test=0.2, split_seed=0, need=need)
 
     trained = read()
     train.write_text(text + "5000,u,2,n\n" * 7)
-    found = read(Wanted(trained.fitted, ("test",)))
-    np.testing.assert_array_equal(found.test.x, trained.test.x, strict=True)
-    assert len(found.train.y) == len(trained.train.y) == 16
+    again = read(Wanted(trained.fitted, ("test",)))
+    np.testing.assert_array_equal(again.test.x, trained.test.x, strict=True)
+    assert len(again.train.y) == len(trained.train.y) == 16
     with pytest.raises(RunError, match=r"its train part has changed \(from 16 to 22 examples\)"):
-        found.train.x[0:1]
+        again.train.x[0:1]
     with pytest.raises(RunError, match=r"its train part has changed"):
-        np.asarray(found.train.y)
+        np.asarray(again.train.y)
     with pytest.raises(RunError, match=r"its train part has changed"):
         read(Wanted(trained.fitted, ("test", "train")))
 
@@ -221,9 +221,9 @@ def test_a_model_can_be_built_without_its_data(tmp_path: Path) -> None:
     (tmp_path / "table.csv").unlink()
     data = without_data(trained.fitted, FLOAT32)
     for part in PARTS:
-        found, expected = getattr(data, part), getattr(trained, part)
-        assert [(a.shape, a.dtype) for a in found] == [(a.shape, a.dtype) for a in expected]
-        assert all(isinstance(array, Absent) for array in found)
+        again, expected = getattr(data, part), getattr(trained, part)
+        assert [(a.shape, a.dtype) for a in again] == [(a.shape, a.dtype) for a in expected]
+        assert all(isinstance(array, Absent) for array in again)
         with pytest.raises(RunError, match="were not read"):
-            np.asarray(found.x)
+            np.asarray(again.x)
     assert (data.classes, data.targets) == (("n", "y"), {})

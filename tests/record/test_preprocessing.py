@@ -43,9 +43,9 @@ def fits(draw: st.DrawFn) -> Preprocessing:
 def test_every_bit_comes_back(tmp_path_factory: pytest.TempPathFactory, fitted: Preprocessing) -> None:
     folder = tmp_path_factory.mktemp("run")
     preprocessing.write(folder, fitted)
-    found = preprocessing.read(folder)
+    content = preprocessing.read(folder)
     for name in Preprocessing._fields:
-        value, expected = getattr(found, name), getattr(fitted, name)
+        value, expected = getattr(content, name), getattr(fitted, name)
         if isinstance(expected, np.ndarray):
             assert (value.shape, value.dtype, value.tobytes()) == (
                 expected.shape,
@@ -54,7 +54,7 @@ def test_every_bit_comes_back(tmp_path_factory: pytest.TempPathFactory, fitted: 
             )
         else:
             assert repr(value) == repr(expected)
-    assert found.digest == fitted.digest
+    assert content.digest == fitted.digest
 
 
 FITTED = Preprocessing(
@@ -86,11 +86,11 @@ def test_a_changed_or_missing_byte_is_noticed(
         content[place] ^= 1 << data.draw(st.integers(0, 7))
     file.write_bytes(bytes(content))
     try:
-        found = preprocessing.read(folder)
+        content = preprocessing.read(folder)
     except RunError as error:
         assert str(error).startswith(f"{file}: ") and "; " in str(error)
     else:  # blanks between the values
-        assert repr(found) == repr(FITTED)
+        assert repr(content) == repr(FITTED)
 
 
 def test_a_folder_without_the_file_says_what_to_do(tmp_path: Path) -> None:

@@ -39,16 +39,16 @@ __all__ = ["build", "data_of", "knobs_of", "resolved", "structure_of"]
 _NO_CLOCK = Clock(1, 1, 0)  # for blocks whose options hold no durations
 
 
-def build(spec: Spec, dataset: Dataset | None = None, wanted: Wanted | None = None) -> Experiment:
+def build(spec: Spec, dataset: Dataset | None = None, need: Wanted | None = None) -> Experiment:
     """Reads and checks the data, and turns the spec into functions and arrays.
 
     dataset   of the spec's data block, where it has been read before (`data_of` tells)
-    wanted    what the folder of the run records; where no part of the data is wanted, none is read
+    need      what the folder of the run records; where no part of the data is wanted, none is read
     Raises SpecError where the parts do not fit together, DataError for bad data, MachineError where the
     machine's memory cannot hold it, RunError where a wanted part of the data has changed.
     """
     try:
-        return _build(spec, dataset or _dataset(spec, wanted))
+        return _build(spec, dataset or _dataset(spec, need))
     except bound.WrongResultError as error:
         raise spec.fail((error.kind,) if hasattr(spec, error.kind) else ("model",), str(error)) from None
 
@@ -62,10 +62,10 @@ def data_of(spec: Spec) -> str:
     )
 
 
-def _dataset(spec: Spec, wanted: Wanted | None) -> Dataset:
+def _dataset(spec: Spec, need: Wanted | None) -> Dataset:
     precision = np.dtype(jnp.zeros(()).dtype)
-    if wanted and not wanted.parts:
-        return without_data(wanted.fitted, precision)
+    if need and not need.parts:
+        return without_data(need.fitted, precision)
     source, common = bound.call(spec.data, {}, _NO_CLOCK, classifies=_classifies(spec)), spec.data.common
     return prepare(
         source,
@@ -75,7 +75,7 @@ def _dataset(spec: Spec, wanted: Wanted | None) -> Dataset:
         examples=common["examples"],
         room=room_for_data(common["stream"]),
         precision=precision,
-        wanted=wanted,
+        need=need,
     )
 
 

@@ -47,20 +47,20 @@ def find_images(folder: Path, is_image: Callable[[Path], bool]) -> Found:
     is_image   whether a file is one, as far as its name and its first bytes tell
     """
     real = os.path.realpath(folder)
-    found: dict[str, os.DirEntry[str]] = {}
+    images: dict[str, os.DirEntry[str]] = {}
     beside = []
     for entry in _entries(folder):
         if entry.is_symlink():
             refuse_link(folder / entry.name, real)
         if entry.is_dir(follow_symlinks=False):
-            found |= _walk(folder, entry.name, real)
+            images |= _walk(folder, entry.name, real)
         elif entry.is_file() and not is_image(folder / entry.name):
             beside.append(entry.name)
         else:
-            found[entry.name] = entry
-    for path, entry in found.items():
+            images[entry.name] = entry
+    for path, entry in images.items():
         _describe(path, 0, entry)
-    return Found(sorted(found), sorted(beside))
+    return Found(sorted(images), sorted(beside))
 
 
 def scan(folder: Path, inside: Path) -> Part:

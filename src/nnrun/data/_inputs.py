@@ -46,9 +46,9 @@ def read_inputs(
     keep     columns of a table to carry along
     Raises DataError naming what differs, SpecError for columns to keep of what is no table.
     """
-    found = _read(path, block, fitted, warn, keep)
-    x, shape, dtype = found.x, fitted.shape, np.dtype(fitted.dtype)
-    if keep and not found.kept:
+    inputs = _read(path, block, fitted, warn, keep)
+    x, shape, dtype = inputs.x, fitted.shape, np.dtype(fitted.dtype)
+    if keep and not inputs.kept:
         raise SpecError(f"--keep {one_line(keep[0], 40)}: {one_line(path)} is no table; leave it out")
     if x.shape[1:] != shape:
         raise DataError(
@@ -59,7 +59,7 @@ def read_inputs(
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         bad = tuple(map(int, np.argwhere(~np.isfinite(x))[0]))
         raise DataError(f"{one_line(path)}: the input at index {bad} is NaN or infinite; replace it")
-    return found._replace(x=_stored(x, dtype, one_line(path)))
+    return inputs._replace(x=_stored(x, dtype, one_line(path)))
 
 
 def _read(
@@ -134,13 +134,13 @@ def _check_images(block: Mapping[str, Any], what: str) -> None:
 
 def _files(folder: Path, warn: Warn) -> list[str]:
     """The images below a folder, sorted by path."""
-    found = find_images(folder, is_image)
-    if not found.images:
+    files = find_images(folder, is_image)
+    if not files.images:
         raise DataError(f"{one_line(folder)}: holds no images")
-    if found.beside:
-        some = one_line(", ".join(found.beside), 80)
-        warn(f"{one_line(folder)}: left out, for they are no images: {some}")
-    return found.images
+    if files.beside:
+        names = one_line(", ".join(files.beside), 80)
+        warn(f"{one_line(folder)}: left out, for they are no images: {names}")
+    return files.images
 
 
 def _images(folder: Path, files: list[str], block: Mapping[str, Any], shape: tuple[int, ...]) -> Inputs:

@@ -35,7 +35,7 @@ def prepare(
     examples: int | None = None,
     room: float = math.inf,
     precision: np.dtype = _FLOAT32,
-    wanted: Wanted | None = None,
+    need: Wanted | None = None,
 ) -> Dataset:
     """`source` split in three, with the statistics for standardisation and a digest of the content.
 
@@ -45,7 +45,7 @@ def prepare(
     examples    train on this many of the training part only, chosen by split_seed; None: on all of them
     precision   of the run: what float64 inputs and targets are rounded to
     room        bytes: inputs that need more stay where the source has them and are read row by row
-    wanted      what a run folder records: statistics are those, not fitted again; a part that is not as it was
+    need        what a run folder records: statistics are those, not fitted again; a part that is not as it was
                 then is refused if it is wanted, and has no content if not
 
     Labels are split class by class (each part has its share of every class, to within one example), and
@@ -57,9 +57,9 @@ def prepare(
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
     parts = {name: _select(*chosen, needed > room) for name, chosen in zip(PARTS, split, strict=True)}
     described = {name: Part(len(part.y), _digest(part)) for name, part in parts.items()}
-    if wanted is None:
+    if need is None:
         return standardised(parts, fit(parts["train"], source, described), precision)
-    return standardised(_as_recorded(parts, source, described, wanted), wanted.fitted, precision)
+    return standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
 
 
 def without_data(fitted: Preprocessing, precision: np.dtype = _FLOAT32) -> Dataset:
@@ -69,15 +69,15 @@ def without_data(fitted: Preprocessing, precision: np.dtype = _FLOAT32) -> Datas
 
 
 def _as_recorded(
-    parts: Mapping[str, Examples], source: Source, described: Mapping[str, Part], wanted: Wanted
+    parts: Mapping[str, Examples], source: Source, described: Mapping[str, Part], need: Wanted
 ) -> dict[str, Examples]:
     """The parts that are as a run folder records them; of the others only shapes, unless they are wanted: RunError."""
     result = {}
     for name, part in parts.items():
-        change = _change(name, source, described[name], wanted.fitted)
-        if change and name in wanted.parts:
+        change = _change(name, source, described[name], need.fitted)
+        if change and name in need.parts:
             raise RunError(f"{change} since it was trained; bring the data back as they were, or train again")
-        result[name] = absent(wanted.fitted, name, change) if change else part
+        result[name] = absent(need.fitted, name, change) if change else part
     return result
 
 

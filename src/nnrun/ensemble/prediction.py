@@ -97,10 +97,10 @@ def predict(
         if source is None:
             return held_out(model, split or "test", folder).x
         data = model.experiment.dataset
-        found = read_inputs(source, model.block, data.fitted, warn, keep)
-        names[:], kept[:] = found.names, found.kept
+        new = read_inputs(source, model.block, data.fitted, warn, keep)
+        names[:], kept[:] = new.names, new.kept
         _check_kept(keep, _head(data.classes))
-        return new_inputs(found.x, data.fitted, data.train.x.dtype)
+        return new_inputs(new.x, data.fitted, data.train.x.dtype)
 
     needed = [] if split is None else [split]
     answer = mean_for(_ensemble(folder, average), which, inputs, warn, counting, needed=needed)

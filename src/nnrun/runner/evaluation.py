@@ -104,9 +104,9 @@ def _check_ended(folder: Path, steps: list[int]) -> None:
     state = run.read_state(folder)
     step = state.get("step", steps[-1])
     if state["status"] == "done" and step not in steps:
-        there = ", ".join(map(str, steps))
+        known = ", ".join(map(str, steps))
         raise RunError(
-            f"{one_line(folder)}: its last checkpoint, of step {step}, is missing; put it back or write a step: {there}"
+            f"{one_line(folder)}: its last checkpoint, of step {step}, is missing; put it back or write a step: {known}"
         )
 
 

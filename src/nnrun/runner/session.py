@@ -52,12 +52,12 @@ def prepare(path: Path, overrides: Sequence[str] = ()) -> Prepared:
     return _prepare(spec.read(path, overrides), None)
 
 
-def _prepare(document: spec.Document, wanted: Wanted | None) -> Prepared:
-    checked = catalog.bind(document, with_data=wanted is None or bool(wanted.parts))
+def _prepare(document: spec.Document, need: Wanted | None) -> Prepared:
+    checked = catalog.bind(document, with_data=need is None or bool(need.parts))
     if checked.train.deterministic:
         device.demand_determinism()
     with precision(checked.train.precision):
-        return Prepared(checked, build.build(checked, wanted=wanted))
+        return Prepared(checked, build.build(checked, need=need))
 
 
 def origin() -> dict[str, Any]:

@@ -80,9 +80,9 @@ class Engine:
         key = _key(checked)
         if key not in self._tasks:
             data = build.data_of(checked)
-            wanted = Wanted(fitted, PARTS) if fitted else None
+            need = Wanted(fitted, PARTS) if fitted else None
             with precision(checked.train.precision):
-                experiment = build.build(checked, self._datasets.get(data), wanted)
+                experiment = build.build(checked, self._datasets.get(data), need)
             _keep(self._datasets, data, experiment.dataset, _DATASETS)
             _keep(self._tasks, key, Task(experiment, checked.train.precision), _HELD)
         self._tasks.move_to_end(key)
