@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nnrun"
-LEAVES = {"errors", "types", "options", "duration", "rows", "machine"}
+LEAVES = {"errors", "types", "options", "duration", "rows", "machine", "preprocessing"}
 CATALOGUE = {"augment", "data", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface"}
 
 ALLOWED: dict[str, set[str]] = {
@@ -18,7 +18,8 @@ ALLOWED: dict[str, set[str]] = {
     "duration": set(),
     "space": set(),
     "signals": set(),
-    "types": {"rows"},
+    "preprocessing": set(),
+    "types": {"preprocessing", "rows"},
     "options": {"duration"},
     "statistics": {"statistics"},
     "storage": {"errors", "storage"},
@@ -29,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "model": LEAVES | {"model", "layer"},
     "search": LEAVES | {"search", "space"},
     "training": LEAVES | {"statistics", "training"},
-    "record": {"errors", "machine", "record", "storage"},
+    "record": {"errors", "machine", "preprocessing", "record", "storage"},
     "report": {"errors", "record", "report", "statistics", "storage"},
     "build": {*LEAVES, "build", "catalog", "data", "layer", "model", "optimizer", "schedule", "spec", "training"},
     "runner": {

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnrun.ensemble import reading
+from nnrun.ensemble.members import is_ensemble
 from nnrun.record import metrics, run
 from nnrun.report.summary import read_summary
 from nnrun.runner import driver, evaluation, session
@@ -52,7 +53,7 @@ def train(
 def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
     """Goes on with an interrupted run, as `nnrun resume` does; a finished run is returned as it is.
 
-    exact   refuse, with RunError, if versions, device, data or code have changed
+    exact   refuse, with RunError, if versions, device or code have changed; other data always are
     Raises the errors of nnrun.errors.
     """
     folder = run.resolve(str(run_dir))
@@ -72,7 +73,7 @@ def evaluate(
     Raises the errors of nnrun.errors.
     """
     folder = run.resolve(str(run_dir))
-    if reading.is_ensemble(folder) and not samples:
+    if is_ensemble(folder) and not samples:
         return reading.evaluate_ensemble(folder, split, str(checkpoint), warnings.warn, _uncounted)
     return evaluation.evaluate_run(folder, split, str(checkpoint), warnings.warn, samples)
 

@@ -4,7 +4,6 @@ Conventions
     Shapes are written behind arrays: x (n, h, w, c) is a batch of n images, channels last.
     An *update* is added to the parameters: params ← params + update.
     A `key` of None means no noise; a `weight` of None means stored batch-norm statistics: two separate facts.
-    Names of parameters are paths: params/hidden_1/kernel.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax import Array
 
+from nnrun.preprocessing import Column, Preprocessing
 from nnrun.rows import Rows
 
 __all__ = [
@@ -186,6 +186,7 @@ class Source(NamedTuple):
     test: Examples | None  # None: one is cut from train
     classes: tuple[str, ...]  # class names by label; () for regression
     standardize: str  # "feature": each input its own mean and deviation; "image": one for all; "none"
+    columns: tuple[Column, ...] = ()  # of a table: the features that the inputs are made of
 
 
 class Dataset(NamedTuple):
@@ -201,7 +202,7 @@ class Dataset(NamedTuple):
     offset: np.ndarray  # like shift, float64: what was subtracted from float64 inputs before rounding; else 0
     targets: dict[str, np.ndarray]  # of a regression, by part: (n,) float64 in their own units; {} for labels
     classes: tuple[str, ...]
-    digest: str  # SHA-256 of the content of all parts, in order
+    fitted: Preprocessing  # the same in float64, and digests of the parts: what the run's folder records
 
 
 class Plan(NamedTuple):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nnrun.data._prepare import prepare
 from nnrun.errors import DataError
+from nnrun.preprocessing import Column, Part
 from nnrun.types import Dataset, Examples, Source
 
 
@@ -48,9 +49,9 @@ def test_the_split_is_a_function_of_the_seed(y: np.ndarray):
         prepare(numbered(y), validation=0.1, test=0.25, split_seed=seed) for seed in (3, 3, 4)
     )
     assert rows(first) == rows(again)
-    assert first.digest == again.digest
+    assert first.fitted.digest == again.fitted.digest
     assert all(one != two for one, two in zip(rows(first), rows(other), strict=True))
-    assert first.digest != other.digest
+    assert first.fitted.digest != other.fitted.digest
 
 
 def philox(key: int, count: int) -> list[int]:
@@ -181,7 +182,7 @@ def test_standardisation_comes_from_the_training_part_only():
     after = prepare(source._replace(train=Examples(x, y)), validation=0.2, test=0.2, split_seed=5)
     for name in ("shift", "scale", "target_shift", "target_scale"):
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
-    assert before.digest != after.digest
+    assert before.fitted.digest != after.fitted.digest
     np.testing.assert_allclose(before.shift, before.train.x.mean(axis=0, dtype=np.float64), rtol=1e-6)
     assert before.target_shift == pytest.approx(before.targets["train"].mean(), rel=1e-6)
     assert before.target_scale == pytest.approx(before.targets["train"].std(), rel=1e-6)
@@ -192,13 +193,25 @@ def test_labels_are_not_standardised():
     assert (dataset.target_shift, dataset.target_scale) == (0.0, 1.0)
 
 
-def test_the_digest_is_of_type_shape_and_bytes():
+def test_the_digest_of_a_part_is_of_type_shape_and_bytes():
     dataset = prepare(numbered(LABELS), validation=0.1, test=0.1, split_seed=0)
-    wanted = hashlib.sha256()
-    for part in (dataset.train, dataset.val, dataset.test):
+    for name, part in (("train", dataset.train), ("val", dataset.val), ("test", dataset.test)):
+        expected = hashlib.sha256()
         for array in part:
-            wanted.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
-    assert dataset.digest == wanted.hexdigest()
+            expected.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+        assert dataset.fitted.parts[name] == (len(part.y), expected.hexdigest())
+
+
+def test_the_digest_of_the_data_is_of_all_parts_and_names():
+    fitted = prepare(numbered(LABELS), validation=0.1, test=0.1, split_seed=0).fitted
+    others = [
+        fitted._replace(classes=("0", "1", "2", "x")),
+        fitted._replace(columns=(Column("a"),)),
+        fitted._replace(columns=(Column("a", ("b", "c")),)),
+        *(fitted._replace(parts={**fitted.parts, name: Part(1, "0")}) for name in fitted.parts),
+    ]
+    assert len({fitted.digest, *(other.digest for other in others)}) == 7
+    assert fitted._replace(scale=fitted.scale * 2).digest == fitted.digest
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from nnrun.ensemble.models import Model
 from nnrun.ensemble.predict import Predicted, store
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.loss.squared_error import squared_error
-from nnrun.record import checkpoint
+from nnrun.preprocessing import Part, Preprocessing
+from nnrun.record import checkpoint, preprocessing
 from nnrun.types import Examples
 
 CLASSES = ("a", "b", "c")
@@ -33,6 +34,17 @@ loss:
 train:
   precision: float32
 """
+FITTED = Preprocessing(
+    classes=CLASSES,
+    columns=(),
+    shape=(2,),
+    dtype="float32",
+    shift=np.array([0.1, -2.0]),
+    scale=np.array([1.0, 1 / 3]),
+    target_shift=0.0,
+    target_scale=1.0,
+    parts={"train": Part(70, "a"), "val": Part(10, "b"), "test": Part(20, "c")},
+)
 
 
 def no_tick() -> None:
@@ -153,6 +165,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         (folder / "state.json").write_text(json.dumps({"status": status, "step": max(steps, default=0)}))
         for file in ("resolved.yaml", "spec.yaml"):
             (folder / file).write_text(resolved)
+        preprocessing.write(folder, FITTED)
         return folder
 
     return make

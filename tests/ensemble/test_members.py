@@ -72,6 +72,30 @@ def test_a_group_stands_for_its_seeds(make_run, tmp_path):
     assert {member.name for member in members} == {f"group/seed_{i}:20" for i in range(3)}
 
 
+def test_a_group_without_one_of_its_seeds_is_refused_by_name(make_run, tmp_path):
+    """The group's own spec says how many it had."""
+    for seed in (4, 6):
+        make_run(f"group/seed_{seed}", seed=seed)
+    (tmp_path / "group" / "state.json").write_text('{"status": "done"}')
+    (tmp_path / "group" / "resolved.yaml").write_text("train: {seed: 4, seeds: 3}\n")
+    with pytest.raises(
+        RunError, match=r"group/seed_5: this run of the group is missing; put it back, or name"
+    ):
+        find_in(tmp_path, "group")
+    make_run("group/seed_5", seed=5)
+    assert len(find_in(tmp_path, "group")) == 3
+
+
+def test_a_finished_run_without_its_last_checkpoint_has_no_other_last_or_best(make_run, tmp_path):
+    folder = make_run("run", steps=(10, 20, 30))
+    shutil.rmtree(folder / "checkpoints" / "step_00000030")
+    for which in ("last", "best"):
+        with pytest.raises(RunError, match=r"run: its last checkpoint, of step 30, is missing; .*: 10, 20$"):
+            find([str(folder)], tmp_path, which, None, pytest.fail)
+    [member] = find([f"{folder}:20"], tmp_path, "best", None, pytest.fail)
+    assert member.step == 20
+
+
 def test_every_problem_is_reported_at_once(make_run, tmp_path):
     make_run("good", seed=1)
     make_run("lost", seed=2, status="diverged")

@@ -16,6 +16,7 @@ from nnrun.ensemble.member import Member
 from nnrun.ensemble.parameters import ParameterAverager, check_alike, independent, line_ends
 from nnrun.ensemble.soup import Tried
 from nnrun.errors import RunError
+from nnrun.record import preprocessing
 from nnrun.statistics.metric import Metric
 
 RESOLVED = """\
@@ -188,6 +189,20 @@ def test_rates_of_dropout_may_differ(pair):
 def test_other_options_of_the_model_are_refused(before: str, after: str, message: str, pair):
     with pytest.raises(RunError, match=message):
         check_alike(pair(RESOLVED.replace(before, after)))
+
+
+@pytest.mark.parametrize(
+    "change", [{"shift": np.array([0.1, -2.5])}, {"scale": np.array([1.0, 0.3])}, {"dtype": "uint8"}]
+)
+def test_nets_that_get_other_numbers_for_the_same_inputs_are_not_averaged(change: dict[str, Any], pair):
+    members = pair(RESOLVED)
+    check_alike(members)
+    fitted = preprocessing.read(members[1].folder)
+    preprocessing.write(members[1].folder, fitted._replace(**change))
+    with pytest.raises(
+        RunError, match=r"second:20: its inputs are standardised in another way than those of first"
+    ):
+        check_alike(members)
 
 
 def test_points_between_two_members():

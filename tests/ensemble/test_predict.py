@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     def install(models: list[Any], groups: list[list[int]]) -> list[str]:
         opened: list[str] = []
 
-        def open_model(folder: Path, warn: Any) -> Any:
+        def open_model(folder: Path, warn: Any, parts: Sequence[str]) -> Any:
             opened.append(folder.name)
             return models[int(folder.name.removeprefix("run_"))]
 

@@ -107,8 +107,10 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     def install(model: Any, mean: np.ndarray) -> dict[str, Any]:
         asked: dict[str, Any] = {}
 
-        def mean_for(ensemble: Any, which: str, inputs: Any, warn: Any, counting: Any) -> MeanOutputs:
-            asked.update(ensemble=ensemble, which=which, x=inputs(model))
+        def mean_for(
+            ensemble: Any, which: str, inputs: Any, warn: Any, counting: Any, needed: Any
+        ) -> MeanOutputs:
+            asked.update(ensemble=ensemble, which=which, x=inputs(model), needed=needed)
             return MeanOutputs(model, Combiner(ensemble.how, 1, model.classifies), mean)
 
         monkeypatch.setattr(prediction, "mean_for", mean_for)
@@ -127,7 +129,7 @@ def test_numbers_are_given_in_units_of_the_target(make_run, make_model, answered
     assert result.targets is y and result.classes == ()
     assert asked["x"] is x
     assert asked["ensemble"]._replace(folder=None) == (None, "probabilities", [folder], [1.0], None)
-    assert asked["which"] == "20"
+    assert (asked["which"], asked["needed"]) == ("20", ["test"])
 
 
 def test_a_part_that_is_empty_is_refused(make_run, make_model, answered):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from scipy import special
 
 from nnrun.ensemble import predict as predict_module
 from nnrun.ensemble import reading
-from nnrun.ensemble.members import RECORD
-from nnrun.ensemble.reading import Ensemble, evaluate_ensemble, is_ensemble, mean_for, read
+from nnrun.ensemble.members import RECORD, find, is_ensemble
+from nnrun.ensemble.reading import Ensemble, evaluate_ensemble, mean_for, read
 from nnrun.errors import RunError, SpecError
 
 N = 12
@@ -49,7 +50,7 @@ def models(monkeypatch: pytest.MonkeyPatch, make_model: Callable[..., Any]) -> C
     """models(model, groups): the model of every run, whose state is the first number of a run's kernel."""
 
     def install(model: Any, groups: list[list[int]]) -> Any:
-        monkeypatch.setattr(predict_module, "open_model", lambda folder, warn: model)
+        monkeypatch.setattr(predict_module, "open_model", lambda folder, warn, parts: model)
         monkeypatch.setattr(reading, "by_model", lambda folders: groups)
         monkeypatch.setattr(
             reading,
@@ -87,7 +88,8 @@ def test_what_is_read(ensemble):
         ({"format": 2}, r"ensemble.json: of a newer nnrun; use the nnrun that wrote it"),
         ({"members": [{"weight": 1.0}]}, r"ensemble.json: damaged; make the ensemble again"),
         ({"members": 5}, r"damaged; make the ensemble again"),
-        ({"members": []}, r"holds 3 of its 0 members; make the ensemble again"),
+        ({"members": []}, r"ensemble.json: damaged; make the ensemble again"),
+        ({"kind": "parameters"}, r"whole: its checkpoint is missing; restore it"),
         ({"average": "median"}, r"ensemble.json: damaged; make the ensemble again"),
         ({"average": None}, r"ensemble.json: damaged; make the ensemble again"),
     ],
@@ -110,8 +112,72 @@ def test_another_member_in_the_place_of_the_listed_one_is_refused(ensemble):
     record = json.loads((ensemble / RECORD).read_text())
     record["members"][1]["sha256"] = "0" * 64
     (ensemble / RECORD).write_text(json.dumps(record))
-    with pytest.raises(RunError, match=r"member_02/.*: not the member that ensemble.json lists"):
+    with pytest.raises(RunError, match=r"/member_02: not the member that ensemble.json lists"):
         read(ensemble)
+
+
+def removed(folder: Path) -> None:
+    shutil.rmtree(folder / "member_02")
+
+
+def without_state(folder: Path) -> None:
+    (folder / "member_02" / "state.json").unlink()
+
+
+def without_checkpoint(folder: Path) -> None:
+    shutil.rmtree(folder / "member_02" / "checkpoints")
+
+
+def replaced_by_a_copy(folder: Path) -> None:
+    removed(folder)
+    shutil.copytree(folder / "member_01", folder / "member_02")
+
+
+def exchanged(folder: Path) -> None:
+    (folder / "member_02").rename(folder / "other")
+    (folder / "member_03").rename(folder / "member_02")
+    (folder / "other").rename(folder / "member_03")
+
+
+def trained_on(folder: Path) -> None:
+    file = folder / "member_02" / "checkpoints" / "step_00000020" / "arrays.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+
+
+def joined(folder: Path) -> None:
+    shutil.copytree(folder / "member_01", folder / "member_04")
+
+
+@pytest.mark.parametrize(
+    ("change", "member", "problem"),
+    [
+        (removed, "member_02", "this member is missing; put it back or make the ensemble again"),
+        (without_state, "member_02", "this member is missing; put it back or make the ensemble again"),
+        (without_checkpoint, "member_02", "this member's checkpoint of step 20 is missing; put it back or"),
+        (replaced_by_a_copy, "member_02", "not the member that ensemble.json lists; put that back or make"),
+        (exchanged, "member_03", "not the member that ensemble.json lists; put that back or make"),
+        (trained_on, "member_02", "not the member that ensemble.json lists; put that back or make"),
+        (joined, "member_04", "not a member that ensemble.json lists; move it out of the folder"),
+    ],
+)
+def test_who_predicts_and_who_makes_an_ensemble_of_it_refuse_alike_and_name_the_member(
+    change: Callable[[Path], None], member: str, problem: str, ensemble: Path
+) -> None:
+    assert len(find([str(ensemble)], ensemble.parent, "best", None, pytest.fail)) == 3
+    record = json.loads((ensemble / RECORD).read_text())
+    for i, entry in enumerate(record["members"]):
+        entry["name"] = f"run_{i}:20"
+    (ensemble / RECORD).write_text(json.dumps(record))
+    change(ensemble)
+    for refused in (
+        lambda: read(ensemble),
+        lambda: find([str(ensemble)], ensemble.parent, "best", None, pytest.fail),
+    ):
+        with pytest.raises(RunError) as caught:
+            refused()
+        lines = str(caught.value).splitlines()
+        assert any(f"/{member}" in line and problem in line for line in lines)
+        assert all("(run_" in line for line in lines if "member_04" not in line)
 
 
 @pytest.mark.parametrize("groups", [[[0, 1, 2]], [[1], [2, 0]], [[2], [1], [0]]])

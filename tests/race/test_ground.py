@@ -147,7 +147,7 @@ def test_the_ground_of_a_run_names_its_steps(line, monkeypatch):
         line.save(step, w, 0.0)
     spec = SimpleNamespace(train=SimpleNamespace(precision="float64"))
     prepared = SimpleNamespace(spec=spec, experiment=line.experiment)
-    monkeypatch.setattr(ground.session, "rebuild", lambda folder, warn: prepared)
+    monkeypatch.setattr(ground.session, "rebuild", lambda folder, warn, parts: prepared)
     for steps in (None, " 10, 20 ,30"):
         result = of_run(line.folder, steps, pytest.fail)
         assert result.title == "run, steps 10, 20, 30"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,17 @@ def test_images_of_a_folder_are_named_and_brought_to_size(predict, trained):
         (["digits/seed_0", "bad.npz"], "is NaN or infinite; replace it"),
         (["digits/seed_0", "named.npz"], "x"),
         (["table", "unknown.csv"], "does not occur in the training part; it has audi, vw"),
+        (["digits/seed_0", "images/dark/00.png"], "is an image, and the model was not trained on images"),
+        (["images", "broken.png"], "not a JPEG or PNG image; convert it"),
+        (
+            ["digits/seed_0", "counted.csv"],
+            "may be the names of the columns or the first inputs; write names",
+        ),
+        (["digits/seed_0", "gap.csv"], "gap.csv:1:2: 'NA' is not a number, and others in the first row are"),
+        (
+            ["table", "new.csv", "--keep", "year"],
+            "new.csv:1: --keep: there is no column 'year'; there are size, make",
+        ),
     ],
 )
 def test_inputs_that_do_not_fit(arguments, said, trained, warm):
@@ -175,8 +187,95 @@ def test_inputs_that_do_not_fit(arguments, said, trained, warm):
     np.savez(trained / "bad.npz", x=np.full((2, *shape), np.nan))
     np.savez(trained / "named.npz", inputs=np.zeros((2, *shape)))
     (trained / "unknown.csv").write_text("make,size\nfiat,2\n")
+    (trained / "broken.png").write_text("no image")
+    (trained / "counted.csv").write_text(",".join(map(str, range(64))) + "\n" + ",".join(["1"] * 64) + "\n")
+    (trained / "gap.csv").write_text("1.5,NA" + ",2" * 62 + "\n")
     done = warm("predict", *arguments, "-o", "refused.csv", folder=trained)
     assert done.code == 3
     [line] = done.err.splitlines()
     assert said in line
     assert not (trained / "refused.csv").exists()
+
+
+def test_a_table_without_a_header_keeps_its_first_row(trained, predict):
+    x = load_digits().data[:3]
+    (trained / "bare.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in x))
+    np.savez(trained / "three.npz", x=x.astype(np.float32).reshape(3, *_shape(trained)))
+    bare = predict("digits/seed_0", "bare.csv", output="bare_said.npz")["probabilities"]
+    np.testing.assert_array_equal(
+        bare, predict("digits/seed_0", "three.npz", output="three.said.npz")["probabilities"]
+    )
+
+
+def test_a_folder_is_read_as_in_training(trained, predict, warm):
+    """Hidden folders and files do not count; what is beside the classes and no image is left out, and said."""
+    place = trained / "cameras"
+    shutil.copytree(trained / "images", place)
+    (place / "dark" / ".thumbs").mkdir()
+    shutil.copy(place / "dark" / "00.png", place / "dark" / ".thumbs" / "00.png")
+    shutil.copy(place / "dark" / "00.png", place / ".hidden.png")
+    (place / "README").write_text("about these images")
+    done = warm("predict", "images", "cameras", "-o", "cameras.csv", folder=trained)
+    assert done.code == 0
+    assert done.err == "nnrun: warning: cameras: left out, for they are no images: README\n"
+    rows = list(csv.DictReader(io.StringIO((trained / "cameras.csv").read_text())))
+    assert [row["name"] for row in rows] == [
+        f"{c}/{i:02d}.png" for c in ("bright", "dark") for i in range(20)
+    ]
+    [alone] = predict("images", "cameras/dark/07.png", output="alone.csv")
+    assert alone == {**rows[27], "name": "07.png"}
+    (place / "dark" / "notes.txt").write_text("in a class: refused, as by training")
+    refused = warm("predict", "images", "cameras", "-o", "refused.csv", folder=trained)
+    assert refused.code == 3
+    assert "notes.txt: starts with" in refused.err.splitlines()[-1]
+
+
+def test_predictions_are_not_overwritten_unless_asked_to(trained, warm):
+    for name in ("predictions.csv", "kept.npz"):
+        (trained / name).write_text("mine")
+        arguments = ["predict", "table", "new.csv", *([] if name == "predictions.csv" else ["-o", name])]
+        done = warm(*arguments, folder=trained)
+        assert (done.code, done.out) == (2, "")
+        assert done.err == f"nnrun: -o {name}: already exists; write --force to replace it, or another name\n"
+        assert (trained / name).read_text() == "mine"
+        assert warm(*arguments, "--force", folder=trained).code == 0
+        assert (trained / name).read_bytes() != b"mine"
+
+
+def test_columns_are_carried_along_and_a_dash_is_stdout(trained, predict, warm):
+    plain = (trained / "ids.csv", 'size,make,price tag,id\n5.0,vw,"1,5",007\n2.5,audi,,008\n')
+    plain[0].write_text(plain[1])
+    done = warm("predict", "table", "ids.csv", "--id", "id", "--keep", "price tag", "-o", "-", folder=trained)
+    assert (done.code, done.err) == (0, "")
+    rows = list(csv.reader(io.StringIO(done.out)))
+    expected = predict("table", "ids.csv", output="ids_said.csv")
+    assert rows[0] == ["id", "price tag", "prediction"]
+    assert rows[1:] == [
+        ["007", "1,5", expected[0]["prediction"]],
+        ["008", "", expected[1]["prediction"]],
+    ]
+    archive = predict("table", "ids.csv", "--id", "id", output="ids_said.npz")
+    assert archive["kept/id"].tolist() == ["007", "008"]
+    for arguments, reason in [
+        (("--json", "-o", "-"), "-o -: the predictions would stand beside the JSON on stdout"),
+        (
+            ("--id", "prediction", "-o", "no.csv"),
+            "--keep prediction: the predictions have a column of that name",
+        ),
+        (("--id", "id", "-o", "images"), "-o images: write a name that ends in .csv or .npz"),
+    ]:
+        (trained / "ids.csv").write_text(plain[1].replace("price tag", "prediction"))
+        done = warm("predict", "table", "ids.csv", *arguments, folder=trained)
+        assert (done.code, done.out) == (2, "")
+        assert reason in done.err
+    done = warm("predict", "table", "--split", "test", "--id", "id", "-o", "-", folder=trained)
+    assert done.code == 2 and "leave it out with --split" in done.err
+
+
+def test_a_column_beside_the_inputs_of_an_array(trained, predict):
+    x = load_digits().data[:2]
+    lines = ["id," + ",".join(f"x{i}" for i in range(64))]
+    lines += [f"row {i}," + ",".join(map(str, row)) for i, row in enumerate(x)]
+    (trained / "named_rows.csv").write_text("\n".join(lines) + "\n")
+    rows = predict("digits/seed_0", "named_rows.csv", "--keep", "id", output="named_rows_said.csv")
+    assert [row["id"] for row in rows] == ["row 0", "row 1"]

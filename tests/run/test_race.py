@@ -93,7 +93,7 @@ def test_the_plane_passes_through_the_checkpoints(folder: Trajectory) -> None:
 
     run = folder / "runs" / "small"
     with session.precision("float64"):
-        experiment = session.rebuild(run, print).experiment
+        experiment = session.rebuild(run, print, ["train"]).experiment
         found = plane.plane(experiment, run, [7, 28, 42])
         np.testing.assert_allclose(found.points[[0, 2]], [[0, 0], [1, 0]])
         like = programs.one_like(experiment)

@@ -11,6 +11,7 @@ import pytest
 
 from nnrun import spec
 from nnrun.errors import MachineError, RunError, SpecError
+from nnrun.record import preprocessing
 from nnrun.record import run as runs
 from nnrun.space import draws
 from nnrun.sweep import lifecycle
@@ -147,10 +148,10 @@ def test_the_comparison_is_of_the_settings_that_a_trial_ended_with(write: Any, r
 
 
 def test_what_has_changed_since_is_told(write: Any, run: Any) -> None:
-    """One line for each difference, as for a run: trials of other data cannot be compared."""
+    """One line for each difference, as for a run."""
     sweep = run(write(ONE), "sweep.trials=2")
     file = sweep.folder / "trials" / "trial-000" / "run.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "data_digest": "another"}))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "spec_hash": "another"}))
     told: list[str] = []
     engine = Engine(told.append)
     list(
@@ -159,8 +160,25 @@ def test_what_has_changed_since_is_told(write: Any, run: Any) -> None:
         )
     )
     assert told == [
-        f"{sweep.folder.name}: since the sweep began, the data have changed; its trials may differ by that"
+        f"{sweep.folder.name}: since the sweep began, resolved.yaml has changed; its trials may differ by that"
     ]
+
+
+def test_trials_of_other_data_cannot_be_compared(write: Any, run: Any) -> None:
+    sweep = run(write(ONE), "sweep.trials=2")
+    folder = sweep.folder / "trials" / "trial-000"
+    fitted = preprocessing.read(folder)
+    preprocessing.write(folder, fitted._replace(classes=tuple(f"{name}!" for name in fitted.classes)))
+    about = json.loads((folder / "run.json").read_text())
+    about["data_digest"] = preprocessing.read(folder).digest
+    (folder / "run.json").write_text(json.dumps(about))
+    engine = Engine(pytest.fail)
+    with pytest.raises(RunError, match=r"trial-000: the classes of its data have changed \(from 0!, 1!"):
+        list(
+            lifecycle.sweep(
+                lifecycle.continue_sweep(sweep.folder, [], engine), sweep.folder, engine, InProcess(engine)
+            )
+        )
 
 
 def test_a_population_has_losers(write: Any, run: Any) -> None:

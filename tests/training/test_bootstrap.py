@@ -41,7 +41,9 @@ def test_each_seed_of_a_population_trains_on_its_own_sample(experiment):
         np.testing.assert_array_equal(lane, positions(seed, len(one.dataset.train.y), 100, 0, 13, True))
         assert set(lane[lane != PADDING]) <= set(sample(seed, len(one.dataset.train.y)))
     plain = experiment("mlp")
-    assert plain.dataset.digest == one.dataset.digest  # the members of a bagged ensemble share their data
+    assert (
+        plain.dataset.fitted.digest == one.dataset.fitted.digest
+    )  # the members of a bagged ensemble share their data
 
 
 def test_the_ends_of_cycles():

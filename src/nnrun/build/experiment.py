@@ -24,9 +24,11 @@ from nnrun.build.model import make_model
 from nnrun.build.optimizer import learning_rate, make_method
 from nnrun.build.plan import average_names, make_plan, validation_metric
 from nnrun.catalog import Spec, bound, user_code
-from nnrun.data._prepare import prepare
+from nnrun.data._absent import Absent
+from nnrun.data._prepare import prepare, without_data
 from nnrun.duration import Clock, Duration
 from nnrun.layer._noise import noise_key
+from nnrun.preprocessing import Wanted
 from nnrun.schedule._cycles import Cycles
 from nnrun.schedule._warmup import warmed_up
 from nnrun.training.memory import room_for_data
@@ -37,15 +39,16 @@ __all__ = ["build", "data_of", "knobs_of", "resolved", "structure_of"]
 _NO_CLOCK = Clock(1, 1, 0)  # for blocks whose options hold no durations
 
 
-def build(spec: Spec, dataset: Dataset | None = None) -> Experiment:
+def build(spec: Spec, dataset: Dataset | None = None, need: Wanted | None = None) -> Experiment:
     """Reads and checks the data, and turns the spec into functions and arrays.
 
     dataset   of the spec's data block, where it has been read before (`data_of` tells)
+    need      what the folder of the run records; where no part of the data is wanted, none is read
     Raises SpecError where the parts do not fit together, DataError for bad data, MachineError where the
-    machine's memory cannot hold it.
+    machine's memory cannot hold it, RunError where a wanted part of the data has changed.
     """
     try:
-        return _build(spec, dataset or _dataset(spec))
+        return _build(spec, dataset or _dataset(spec, need))
     except bound.WrongResultError as error:
         raise spec.fail((error.kind,) if hasattr(spec, error.kind) else ("model",), str(error)) from None
 
@@ -59,9 +62,11 @@ def data_of(spec: Spec) -> str:
     )
 
 
-def _dataset(spec: Spec) -> Dataset:
-    source = bound.call(spec.data, {}, _NO_CLOCK, classifies=_classifies(spec))
-    common = spec.data.common
+def _dataset(spec: Spec, need: Wanted | None) -> Dataset:
+    precision = np.dtype(jnp.zeros(()).dtype)
+    if need and not need.parts:
+        return without_data(need.fitted, precision)
+    source, common = bound.call(spec.data, {}, _NO_CLOCK, classifies=_classifies(spec)), spec.data.common
     return prepare(
         source,
         validation=common["validation"],
@@ -69,7 +74,8 @@ def _dataset(spec: Spec) -> Dataset:
         split_seed=common["split_seed"],
         examples=common["examples"],
         room=room_for_data(common["stream"]),
-        precision=np.dtype(jnp.zeros(()).dtype),
+        precision=precision,
+        need=need,
     )
 
 
@@ -127,7 +133,8 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
     like = check_method(spec, experiment)
     if catalog.user_names(spec):  # ours have tests of their own; tracing takes a moment
         check_step(experiment, like)
-    check_memory(experiment, like)
+    if not isinstance(dataset.train.x, Absent):  # who only predicts needs neither data nor an optimizer
+        check_memory(experiment, like)
     return experiment
 
 

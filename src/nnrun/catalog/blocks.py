@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from nnrun import spec
 from nnrun.catalog import bound, user_code
 from nnrun.catalog.bound import Bound
-from nnrun.catalog.checked import Spec
+from nnrun.catalog.checked import Spec, is_own, unread
 from nnrun.catalog.listing import SUPPLIED, entries, names, parameters
 from nnrun.errors import SpecError, first_line, one_line
 from nnrun.spec import schema
@@ -57,16 +57,20 @@ def check_names(document: spec.Document) -> None:
     _stop(problems, document)
 
 
-def bind(document: spec.Document) -> Spec:
+def bind(document: spec.Document, with_data: bool = True) -> Spec:
     """Checks every block against the signature that it names.
 
+    with_data   False: the data will not be read, so a loader of the user's own is not imported
     Raises SpecError with all problems found: first those of `check_names`, then the values of the options.
     """
     check_names(document)
     problems: list[Problem] = []
     bound_blocks = {
-        key: _bind(key, block, (key,), document, problems) for key, block in document.blocks.items()
+        key: _bind(key, block, (key,), document, problems)
+        for key, block in document.blocks.items()
+        if key != "data" or with_data or not is_own(block)
     }
+    bound_blocks.setdefault("data", unread(document))
     lists = {
         key: [_bind(key, block, path, document, problems) for path, block in several]
         for key, several in document.lists.items()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path as FileSystemPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nnrun import spec
 from nnrun.catalog import bound, user_code
 from nnrun.catalog.bound import Bound
 from nnrun.errors import SpecError
+from nnrun.spec import schema
 from nnrun.spec.problem import Path, Problem, place_of
 
-__all__ = ["Spec", "user_files", "user_names"]
+__all__ = ["Spec", "is_own", "unread", "user_files", "user_names"]
+
+_UNREAD = "unread"  # the name of a data block whose loader is not wanted
 
 
 class Spec(NamedTuple):
@@ -30,9 +33,28 @@ class Spec(NamedTuple):
     checkpoint: spec.CheckpointSection
     document: spec.Document
 
+    @property
+    def reads_data(self) -> bool:
+        """Whether its data can be read: not where their loader, which is the user's own, was not imported."""
+        return self.data.name != _UNREAD
+
     def fail(self, path: Path, message: str) -> SpecError:
         """The error for a mistake that shows only when the parts meet, at the place of `path`."""
         return SpecError(str(Problem(place_of(path, self.document.places), path, message)))
+
+
+def is_own(block: Any) -> bool:
+    """Whether a block names the user's own function."""
+    return user_code.is_user_name(str(block["name"] if isinstance(block, dict) else block))
+
+
+def unread(document: spec.Document) -> Bound:
+    """Stands for a data block whose loader is not wanted: its options, and the keys that the plan is made of."""
+    block = document.blocks["data"]
+    options = dict(block) if isinstance(block, dict) else {}
+    written = {key: options[key] for key in ("batch_size", "bootstrap") if key in options}
+    common, _ = schema.check(spec.COMMON["data"], written, ("data",), document.places)
+    return Bound("data", _UNREAD, unread, options, schema.values(common) if common else {})
 
 
 def user_names(spec: Spec) -> set[str]:

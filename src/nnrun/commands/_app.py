@@ -41,9 +41,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only th
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, gpu or tpu.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or the beginning of its name.")]
 Root = Annotated[Path, typer.Option("--runs-root", help="The folder that run folders lie in.")]
-Exact = Annotated[
-    bool, typer.Option("--exact", help="Refuse if versions, device, data or code have changed.")
-]
+Exact = Annotated[bool, typer.Option("--exact", help="Refuse if versions, device or code have changed.")]
 
 
 def _version(value: bool) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "counting", "explain", "leave", "open_streams", "print_json", "report", "show", "sweep_view", "warn", "watch",
+    "write",
 ]  # fmt: skip
 
 _MOST_LINES = 6
@@ -111,6 +112,13 @@ def show(*content: Any) -> None:
 def _print(console: Console, content: tuple[Any, ...]) -> None:
     for item in content:  # a path that is folded cannot be copied
         console.print(item, markup=False, emoji=False, soft_wrap=isinstance(item, str))
+
+
+def write(text: str) -> None:
+    """Prints text on stdout as it is.  Raises MachineError where it is closed."""
+    if sys.stdout is None:
+        raise MachineError(_CLOSED)
+    sys.stdout.write(text)
 
 
 def print_json(content: Any) -> None:

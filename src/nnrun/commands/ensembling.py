@@ -19,7 +19,7 @@ from nnrun.commands._app import (
     prepare_device,
     resolved,
 )
-from nnrun.errors import one_line
+from nnrun.errors import SpecError, one_line
 
 __all__ = ["ensemble", "predict"]
 
@@ -80,11 +80,20 @@ def predict(
     ],
     inputs: Annotated[
         Path | None,
-        typer.Argument(metavar="INPUT", help="An .npz with x, a table of features, or a folder of images."),
+        typer.Argument(
+            metavar="INPUT", help="An .npz with x, a table of features, an image, or a folder of images."
+        ),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to: a .csv or an .npz.")] = Path(
-        "predictions.csv"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to: a .csv, an .npz, or - for stdout.")
+    ] = Path("predictions.csv"),
+    force: Annotated[bool, typer.Option("--force", help="Replace the output if it is there.")] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep", "--id", metavar="COLUMN", help="A column of INPUT to carry along; repeatable."
+        ),
+    ] = None,
     split: Annotated[
         str | None, typer.Option("--split", help="Instead of INPUT, a part of its data: train, val or test.")
     ] = None,
@@ -102,11 +111,15 @@ def predict(
     prepare_device(device, resolved(folder), [])
     from nnrun.ensemble import prediction
 
-    prediction.check_output(output)
+    prediction.check_output(output, force)
+    if as_json and output == prediction.STDOUT:
+        raise SpecError("-o -: the predictions would stand beside the JSON on stdout; write one of both")
     show = counting(quiet or as_json)
     predictions = prediction.predict(
-        folder, inputs, split, step or checkpoint, console.warn, show, parameters
+        folder, inputs, split, step or checkpoint, console.warn, show, parameters, keep or []
     )
+    if output == prediction.STDOUT:
+        return console.write(prediction.as_csv(predictions))
     prediction.write(output, predictions)
     if as_json:
         return console.print_json(

@@ -91,10 +91,11 @@ def evaluate(
     folder = run.resolve(run_name, runs_root)
     prepare_device(device, resolved(folder), [])
     from nnrun.ensemble import reading
+    from nnrun.ensemble.members import is_ensemble
     from nnrun.report import summary, table
     from nnrun.runner import evaluation
 
-    if reading.is_ensemble(folder):
+    if is_ensemble(folder):
         if samples:
             raise SpecError(
                 "--samples: an ensemble averages its members, without noise; evaluate a member of it"

@@ -39,6 +39,12 @@ def check(source: Source, place: str) -> Source:
         raise DataError(
             f"{where}: every example is of class {int(source.train.y[0])}; two classes are needed"
         )
+    width = sum(column.width for column in source.columns)
+    if source.columns and source.train.x.shape[1:] != (width,):
+        raise DataError(
+            f"{where}: its columns stand for {width} inputs, and inputs have shape {source.train.x.shape[1:]}; "
+            "name each feature once, or none"
+        )
     if source.test is not None:
         _check_part(source.test, source.classes, f"{where}: test part", at_least=1)
         _check_alike(source.train, source.test, where)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from nnrun.errors import DataError, MachineError, one_line
 
-__all__ = ["ImageFile", "Part", "refuse_link", "scan", "subfolders"]
+__all__ = ["Found", "ImageFile", "Part", "find_images", "refuse_link", "scan", "subfolders"]
 
 _DEEPEST = 16  # folders below the folder of a class
 
@@ -31,6 +32,35 @@ class Part(NamedTuple):
     folder: Path
     classes: tuple[str, ...]  # the names of the folders, sorted as text
     files: list[ImageFile]  # class by class, sorted by path within a class
+
+
+class Found(NamedTuple):
+    """What to predict for in a folder."""
+
+    images: list[str]  # paths relative to the folder, sorted as text
+    beside: list[str]  # files in the folder itself that are no images, which training leaves alone too
+
+
+def find_images(folder: Path, is_image: Callable[[Path], bool]) -> Found:
+    """All files below the folders in `folder`, and the images in itself, by the rules of `scan`.
+
+    is_image   whether a file is one, as far as its name and its first bytes tell
+    """
+    real = os.path.realpath(folder)
+    images: dict[str, os.DirEntry[str]] = {}
+    beside = []
+    for entry in _entries(folder):
+        if entry.is_symlink():
+            refuse_link(folder / entry.name, real)
+        if entry.is_dir(follow_symlinks=False):
+            images |= _walk(folder, entry.name, real)
+        elif entry.is_file() and not is_image(folder / entry.name):
+            beside.append(entry.name)
+        else:
+            images[entry.name] = entry
+    for path, entry in images.items():
+        _describe(path, 0, entry)
+    return Found(sorted(images), sorted(beside))
 
 
 def scan(folder: Path, inside: Path) -> Part:

@@ -23,11 +23,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["MOST_PIXELS", "Channels", "Form", "Resize", "Size", "decode", "only_errors"]
+__all__ = ["MOST_PIXELS", "Channels", "Form", "Resize", "Size", "decode", "is_image", "only_errors"]
 
 MOST_PIXELS = 1 << 26  # 67 million: larger than what cameras take, smaller than what pillow warns about
 _MOST_BYTES = 256 << 20  # of a file
 _MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n"}
+_SUFFIXES = {
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".heic",
+    ".avif",
+}  # meant as images
 _PNG_DEPTH = 24  # where a PNG says how many bits a channel has
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {  # what a camera noted, and what puts it right
@@ -67,6 +79,14 @@ def only_errors() -> Iterator[None]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is meant as an image, by its name or its first bytes.  Errors as of `open_file`."""
+    if path.suffix.lower() in _SUFFIXES:
+        return True
+    with open_file(path) as (stream, _):
+        return stream.read(8).startswith(tuple(_MAGIC.values()))
 
 
 def decode(path: Path, form: Form) -> np.ndarray:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnrun.data._files import open_file
-from nnrun.data._images import Form, decode, only_errors
+from nnrun.data._image_tree import find_images
+from nnrun.data._images import Form, decode, is_image, only_errors
 from nnrun.data._npy import open_npz, read_member
-from nnrun.data._table import read_table
-from nnrun.data.csv import csv_inputs
-from nnrun.errors import DataError, one_line
+from nnrun.data._table import Table, read_numbers, read_table
+from nnrun.data.csv import features_of
+from nnrun.errors import DataError, SpecError, Warn, one_line
+from nnrun.preprocessing import Preprocessing
 
 __all__ = ["Inputs", "read_inputs"]
 
@@ -26,27 +27,29 @@ class Inputs(NamedTuple):
 
     x      (n, *shape) as the training data are stored
     names  of each input where it has one, else []
+    kept   columns of a table that are carried along: name and cells (n,)
     """
 
     x: np.ndarray
     names: list[str]
+    kept: list[tuple[str, Sequence[str]]]
 
 
-def read_inputs(path: Path, block: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype) -> Inputs:
+def read_inputs(
+    path: Path, block: Mapping[str, Any], fitted: Preprocessing, warn: Warn, keep: Sequence[str] = ()
+) -> Inputs:
     """The inputs in a file or folder; what kind of file it is, its content tells.
 
-    block   name and options of the data block that the model was trained with
-    shape   of one training input
-    dtype   of the training inputs: uint8 or floats; where they are floats, those of a file are float64
-    Raises DataError naming what differs.
+    block    name and options of the data block that the model was trained with
+    fitted   to the training data: names, shape and type of inputs; where they are floats, those of a file are float64
+    warn     is told what is left out
+    keep     columns of a table to carry along
+    Raises DataError naming what differs, SpecError for columns to keep of what is no table.
     """
-    names: list[str] = []
-    if path.is_dir():
-        x, names = _images(path, block, shape)
-    else:
-        with open_file(path) as (stream, _):
-            zipped = stream.read(2) == _ZIP
-        x = _archive(path, block, dtype) if zipped else _table(path, block, shape)
+    inputs = _read(path, block, fitted, warn, keep)
+    x, shape, dtype = inputs.x, fitted.shape, np.dtype(fitted.dtype)
+    if keep and not inputs.kept:
+        raise SpecError(f"--keep {one_line(keep[0], 40)}: {one_line(path)} is no table; leave it out")
     if x.shape[1:] != shape:
         raise DataError(
             f"{one_line(path)}: an input has shape {x.shape[1:]}, the model was trained on {shape}"
@@ -56,7 +59,23 @@ def read_inputs(path: Path, block: Mapping[str, Any], shape: tuple[int, ...], dt
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         bad = tuple(map(int, np.argwhere(~np.isfinite(x))[0]))
         raise DataError(f"{one_line(path)}: the input at index {bad} is NaN or infinite; replace it")
-    return Inputs(_stored(x, dtype, one_line(path)), names)
+    return inputs._replace(x=_stored(x, dtype, one_line(path)))
+
+
+def _read(
+    path: Path, block: Mapping[str, Any], fitted: Preprocessing, warn: Warn, keep: Sequence[str]
+) -> Inputs:
+    if path.is_dir():
+        _check_images(block, f"{one_line(path)}: is a folder")
+        return _images(path, _files(path, warn), block, fitted.shape)
+    with open_file(path) as (stream, _):
+        zipped = stream.read(2) == _ZIP
+    if zipped:
+        return Inputs(_archive(path, block, np.dtype(fitted.dtype)), [], [])
+    if is_image(path):
+        _check_images(block, f"{one_line(path)}: is an image")
+        return _images(path.parent, [path.name], block, fitted.shape)
+    return _table(path, block, fitted, keep)
 
 
 def _stored(x: np.ndarray, dtype: np.dtype, place: str) -> np.ndarray:
@@ -80,45 +99,62 @@ def _archive(path: Path, block: Mapping[str, Any], dtype: np.dtype) -> np.ndarra
     return x
 
 
-def _table(path: Path, block: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
-    """The columns that a csv run was trained on, by name; of another run, all columns in order."""
-    if block["name"] == "csv":
-        options = {name: block[name] for name in ("target", "features", "categorical", "delimiter")}
-        return csv_inputs(str(path), block["path"], **options)
-    table = read_table(str(path), ",")
-    width = int(np.prod(shape))
-    if len(table.columns) != width:
+def _table(path: Path, block: Mapping[str, Any], fitted: Preprocessing, keep: Sequence[str]) -> Inputs:
+    """The columns that the model was trained on, by name; where those had no names, all columns in order."""
+    if fitted.columns:
+        table = read_table(str(path), str(block.get("delimiter", ",")))
+        return Inputs(features_of(table, fitted.columns), [], _kept(table, keep))
+    table, width = read_numbers(str(path), ","), int(np.prod(fitted.shape))
+    kept, columns = _kept(table, keep), list(table.columns.values())
+    if len(columns) != width:
+        columns = [column for column in columns if column.name not in keep]
+    if len(columns) != width:
         raise DataError(
-            f"{one_line(path)}: has {len(table.columns)} columns, the model takes {width} inputs; leave the others out"
+            f"{one_line(path)}: has {len(columns)} columns, the model takes {width} inputs; leave the others out"
+            + (", or carry them along with --keep" if len(columns) > width else "")
         )
-    columns = [column.numbers() for column in table.columns.values()]
-    return np.stack(columns, axis=1).reshape(-1, *shape)
+    x = np.stack([column.numbers() for column in columns], axis=1)
+    return Inputs(x.reshape(-1, *fitted.shape), [], kept)
 
 
-def _images(path: Path, block: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
-    """All images below a folder, sorted by path."""
+def _kept(table: Table, keep: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+    for name in keep:
+        if name not in table.columns:
+            raise DataError(
+                f"{table.place}:1: --keep: there is no column '{one_line(name, 40)}'; there are "
+                f"{one_line(', '.join(table.columns), 120)}"
+            )
+    return [(name, table.columns[name].cells) for name in dict.fromkeys(keep)]
+
+
+def _check_images(block: Mapping[str, Any], what: str) -> None:
     if block["name"] != "image_folder":
-        raise DataError(
-            f"{one_line(path)}: is a folder, and the model was not trained on images in folders; give an .npz"
-        )
+        raise DataError(f"{what}, and the model was not trained on images in folders; give an .npz")
+
+
+def _files(folder: Path, warn: Warn) -> list[str]:
+    """The images below a folder, sorted by path."""
+    files = find_images(folder, is_image)
+    if not files.images:
+        raise DataError(f"{one_line(folder)}: holds no images")
+    if files.beside:
+        names = one_line(", ".join(files.beside), 80)
+        warn(f"{one_line(folder)}: left out, for they are no images: {names}")
+    return files.images
+
+
+def _images(folder: Path, files: list[str], block: Mapping[str, Any], shape: tuple[int, ...]) -> Inputs:
+    """Images as training makes them, each with its path in the folder."""
     size = block["size"]
     form = Form(block["channels"], (size[0], size[1]) if size else None, block["resize"])
-    files = sorted(
-        (Path(folder) / name).relative_to(path).as_posix()
-        for folder, _, names in os.walk(path)
-        for name in names
-        if not name.startswith(".")
-    )
-    if not files:
-        raise DataError(f"{one_line(path)}: holds no images")
     images = []
     with only_errors():
         for name in files:
-            image = decode(path / name, form)
+            image = decode(folder / name, form)
             if image.shape != shape:
                 raise DataError(
-                    f"{one_line(path / name)}: has shape {image.shape}, the model was trained on {shape}; bring it "
+                    f"{one_line(folder / name)}: has shape {image.shape}, the model was trained on {shape}; bring it "
                     "to that size"
                 )
             images.append(image)
-    return np.stack(images), files
+    return Inputs(np.stack(images), files, [])

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nnrun.data._absent import absent
 from nnrun.data._check import check
-from nnrun.data._moments import moments
-from nnrun.data._rounding import check_distinct, rounded
 from nnrun.data._rows import StoredRows
-from nnrun.errors import DataError
+from nnrun.data._standardise import fit, standardised
+from nnrun.errors import DataError, RunError, one_line
+from nnrun.preprocessing import PARTS, Part, Preprocessing, Wanted
 from nnrun.types import Dataset, Examples, Source
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["prepare"]
+__all__ = ["prepare", "without_data"]
 
 _FLOAT32 = np.dtype(np.float32)
 _CHUNK = 1 << 23  # bytes of inputs in memory at a time
@@ -37,6 +35,7 @@ def prepare(
     examples: int | None = None,
     room: float = math.inf,
     precision: np.dtype = _FLOAT32,
+    need: Wanted | None = None,
 ) -> Dataset:
     """`source` split in three, with the statistics for standardisation and a digest of the content.
 
@@ -46,65 +45,60 @@ def prepare(
     examples    train on this many of the training part only, chosen by split_seed; None: on all of them
     precision   of the run: what float64 inputs and targets are rounded to
     room        bytes: inputs that need more stay where the source has them and are read row by row
+    need        what a run folder records: statistics are those, not fitted again; a part that is not as it was
+                then is refused if it is wanted, and has no content if not
 
     Labels are split class by class (each part has its share of every class, to within one example), and
     every part keeps the order of the source.  Shift and scale come from the training part only.  Raises
-    DataError if the source is not sound (`check`), a part would be empty, or `examples` cannot be had.
+    DataError if the source is not sound (`check`), a part would be empty, or `examples` cannot be had; RunError
+    if a wanted part has changed.
     """
     split = _split(check(source, "data"), validation, test, split_seed, examples)
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
-    parts = [_select(part, rows, needed > room) for part, rows in split]
-    shift, scale = moments(parts[0].x, source.standardize)
-    digest, offset = _digest(parts), np.zeros_like(shift)
-    if source.train.x.dtype == np.float64:
-        shift, offset = offset, shift
-        parts = [_around(offset, part, *chosen, precision) for part, chosen in zip(parts, split, strict=True)]
-    dataset = Dataset(
-        *parts,
-        shift=shift.astype(np.float32),
-        scale=_positive(scale.astype(np.float32)),
-        target_shift=0.0,
-        target_scale=1.0,
-        offset=offset,
-        targets={},
-        classes=source.classes,
-        digest=digest,
-    )
-    return dataset if source.classes else _with_targets(dataset, precision)
+    parts = {name: _select(*chosen, needed > room) for name, chosen in zip(PARTS, split, strict=True)}
+    described = {name: Part(len(part.y), _digest(part)) for name, part in parts.items()}
+    if need is None:
+        return standardised(parts, fit(parts["train"], source, described), precision)
+    return standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
 
 
-def _around(
-    offset: np.ndarray, part: Examples, source: Examples, rows: np.ndarray, precision: np.dtype
-) -> Examples:
-    """A part of the data with its inputs around an offset, rounded to the precision of the run."""
-    if isinstance(part.x, np.ndarray):
-        x = rounded(part.x, offset, precision)
-        check_distinct(part.x, x, "input")
-        return part._replace(x=x)
-    if not isinstance(source.x, np.ndarray) or isinstance(source.x, np.memmap):
-        raise DataError("data: inputs of type float64 cannot be streamed from a file; save them as float32")
-    return _select(Examples(rounded(source.x, offset, precision), source.y), rows, streamed=True)
+def without_data(fitted: Preprocessing, precision: np.dtype = _FLOAT32) -> Dataset:
+    """The data of a run as its folder describes them, for a model that predicts for other inputs."""
+    reason = "the data that it was trained on were not read"
+    return standardised({name: absent(fitted, name, reason) for name in PARTS}, fitted, precision)
 
 
-def _positive(scale: np.ndarray) -> np.ndarray:
-    """What does not vary is divided by 1."""
-    return np.where(scale > 0, scale, np.float32(1))
+def _as_recorded(
+    parts: Mapping[str, Examples], source: Source, described: Mapping[str, Part], need: Wanted
+) -> dict[str, Examples]:
+    """The parts that are as a run folder records them; of the others only shapes, unless they are wanted: RunError."""
+    result = {}
+    for name, part in parts.items():
+        change = _change(name, source, described[name], need.fitted)
+        if change and name in need.parts:
+            raise RunError(f"{change} since it was trained; bring the data back as they were, or train again")
+        result[name] = absent(need.fitted, name, change) if change else part
+    return result
 
 
-def _with_targets(dataset: Dataset, precision: np.dtype) -> Dataset:
-    """The targets standardised by those of the training part, and as they are in the source."""
-    parts = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
-    targets = {name: part.y.astype(np.float64) for name, part in parts.items()}
-    mean, deviation = (float(value) for value in moments(targets["train"], "image"))
-    scale = deviation if deviation > 0 else 1.0
-    ready = {name: ((values - mean) / scale).astype(precision) for name, values in targets.items()}
-    check_distinct(targets["train"], ready["train"], "targets")
-    return dataset._replace(
-        **{name: part._replace(y=ready[name]) for name, part in parts.items()},
-        target_shift=mean,
-        target_scale=scale,
-        targets=targets,
-    )
+def _change(name: str, source: Source, today: Part, fitted: Preprocessing) -> str:
+    """What differs from the record in a part of the data, "" if nothing does."""
+    before = fitted.parts[name]
+    if source.classes != fitted.classes:
+        return (
+            f"the classes of its data have changed (from {_some(fitted.classes)} to {_some(source.classes)})"
+        )
+    if source.columns != fitted.columns:
+        old, new = (dict(columns) for columns in (fitted.columns, source.columns))
+        names = [column for column in {**old, **new} if old.get(column, ()) != new.get(column, ())]
+        return f"the features of its data have changed ({_some(names or [*new])})"
+    if today.examples != before.examples:
+        return f"its {name} part has changed (from {before.examples} to {today.examples} examples)"
+    return "" if today == before else f"its {name} part has changed"
+
+
+def _some(names: Sequence[str]) -> str:
+    return one_line(", ".join(names) or "numbers", 60)
 
 
 def _split(
@@ -183,13 +177,12 @@ def _select(examples: Examples, rows: np.ndarray, streamed: bool) -> Examples:
     return Examples(stored if streamed else stored[:], examples.y[rows])
 
 
-def _digest(parts: Iterable[Examples]) -> str:
-    """SHA-256 over type, shape and bytes of every array."""
+def _digest(part: Examples) -> str:
+    """SHA-256 over type, shape and bytes of inputs and targets."""
     digest = hashlib.sha256()
-    for part in parts:
-        for array in part:
-            digest.update(f"{array.dtype.str}{array.shape}".encode())
-            rows = max(1, _CHUNK * len(array) // max(1, array.nbytes))
-            for start in range(0, len(array), rows):
-                digest.update(np.ascontiguousarray(array[start : start + rows]).data)
+    for array in part:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        rows = max(1, _CHUNK * len(array) // max(1, array.nbytes))
+        for start in range(0, len(array), rows):
+            digest.update(np.ascontiguousarray(array[start : start + rows]).data)
     return digest.hexdigest()

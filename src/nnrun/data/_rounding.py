@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnrun.errors import DataError
+from nnrun.rows import Rows
 
 __all__ = ["check_distinct", "rounded"]
 
@@ -15,10 +16,10 @@ _CHUNK = 1 << 20  # values at a time: 8 MiB
 _LOST = 0.5  # the share of distinct values that may become one before it is refused
 
 
-def rounded(x: np.ndarray, offset: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def rounded(x: np.ndarray | Rows, offset: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """(x − offset) rounded to `dtype`; subtracted in float64.
 
-    x       (n, *shape) floats
+    x       (n, *shape) floats, read some rows at a time
     offset  () or (*shape) float64
     """
     result = np.empty(x.shape, dtype)

@@ -43,6 +43,11 @@ class StoredRows:
         self.ndim = array.ndim
         self.nbytes = int(np.prod(self.shape, dtype=np.int64)) * array.dtype.itemsize
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the array is in memory, not in a file."""
+        return isinstance(self._store, np.ndarray)
+
     def __len__(self) -> int:
         return self.shape[0]
 

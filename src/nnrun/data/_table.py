@@ -14,7 +14,7 @@ from nnrun.data._cells import is_missing, odd_number
 from nnrun.data._files import open_file
 from nnrun.errors import DataError, one_line
 
-__all__ = ["Column", "Table", "number", "read_table"]
+__all__ = ["Column", "Table", "number", "read_numbers", "read_table"]
 
 MAX_CSV_BYTES = 256 << 20  # as Python strings this takes several GiB; larger tables belong in an .npz
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -94,30 +94,69 @@ def read_table(path: str, delimiter: str) -> Table:
 
     Blank lines are skipped.  Raises DataError naming FILE:ROW:COLUMN of the first mistake.
     """
+    rows = _rows(path, delimiter)
+    return _table(rows, _header(rows[0].cells, one_line(path)), rows[1:], delimiter, one_line(path))
+
+
+def read_numbers(path: str, delimiter: str) -> Table:
+    """A table of numbers that may lack a header: then its columns are called 1, 2, ...
+
+    Raises DataError as `read_table`, and where the first row may be either.
+    """
+    rows, place = _rows(path, delimiter), one_line(path)
+    cells = [cell.strip() for cell in rows[0].cells]
+    named = [number(cell) is None for cell in cells]
+    if all(named):
+        return _table(rows, _header(cells, place), rows[1:], delimiter, one_line(path))
+    where = f"{place}:{rows[0].line}"
+    if any(named):
+        odd = named.index(True)
+        raise DataError(
+            f"{where}:{odd + 1}: '{one_line(cells[odd], 40)}' is not a number, and others in the first row are; "
+            "correct it, or write a name for every column"
+        )
+    counted = [str(i) for i in range(len(cells) + 1)]
+    if cells in (counted[:-1], counted[1:]):
+        raise DataError(
+            f"{where}: {one_line(', '.join(cells), 40)} may be the names of the columns or the first inputs; write "
+            "names that are not numbers (x0, x1, ...) above the inputs"
+        )
+    return _table(rows, counted[1:], rows, delimiter, place)
+
+
+class _Row(NamedTuple):
+    cells: list[str]
+    line: int
+
+
+def _rows(path: str, delimiter: str) -> list[_Row]:
+    """The rows of a CSV file that are not blank, at least one."""
     place = one_line(path)
     reader = csv.reader(io.StringIO(_text(path, place), newline=""), delimiter=delimiter, strict=True)
-    rows: list[list[str]] = []
-    lines: list[int] = []
+    rows: list[_Row] = []
     try:
-        for row in reader:
-            if row:
-                rows.append(row)
-                lines.append(reader.line_num)
+        rows += (_Row(row, reader.line_num) for row in reader if row)
     except csv.Error as error:
         raise DataError(
             f"{place}:{reader.line_num}: is not CSV: {one_line(error)}; correct the quotes"
         ) from error
-    if len(rows) < 2:
+    if not rows:
+        raise DataError(f"{place}: holds 0 rows; needed: a header and at least one row of data")
+    return rows
+
+
+def _table(rows: list[_Row], header: list[str], data: list[_Row], delimiter: str, place: str) -> Table:
+    """The columns of rows of data under these names."""
+    if not data:
         raise DataError(f"{place}: holds {len(rows)} rows; needed: a header and at least one row of data")
-    header = _header(rows[0], place)
-    for row, line in zip(rows, lines, strict=True):
+    for row, line in rows:
         if len(row) != len(header):
             raise DataError(
                 f"{place}:{line}:{min(len(row), len(header)) + 1}: the row has {len(row)} cells, the header "
                 f"{len(header)}; check data.delimiter ({delimiter!r}), or correct the row"
             )
-    numbers = tuple(lines[1:])
-    columns = zip(*rows[1:], strict=True)
+    numbers = tuple(row.line for row in data)
+    columns = zip(*(row.cells for row in data), strict=True)
     return Table(
         place,
         {

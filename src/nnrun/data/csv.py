@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
 
@@ -13,9 +14,10 @@ from nnrun.data._check import check
 from nnrun.data._table import Column, Table, number, read_table
 from nnrun.errors import DataError, one_line
 from nnrun.options import FilePath, Standardize
+from nnrun.preprocessing import Column as Feature
 from nnrun.types import Examples, Source
 
-__all__ = ["csv", "csv_inputs"]
+__all__ = ["csv", "features_of"]
 
 _MANY = 20  # distinct whole numbers in a target: up to so many are taken for classes
 _MAX_CATEGORIES = 1000
@@ -58,42 +60,29 @@ def csv(
         _refuse_odd(goal)
     classes = () if regression else _classes(goal)
     groups = {name: _categories(table.columns[name]) for name in categorical or []}
+    columns = tuple(Feature(name, groups.get(name)) for name in names)
 
     def examples(part: Table) -> Examples:
         y = part.column(target, "target")
-        x = _inputs(part, names, groups)
+        x = features_of(part, columns)
         return Examples(x, y.numbers() if regression else _codes(_labels(y), classes, y))
 
     train = examples(table)
     test = None if test_path is None else examples(read_table(test_path, delimiter))
     return check(
-        Source(train, test, classes, standardize), path if test_path is None else f"{path} with {test_path}"
+        Source(train, test, classes, standardize, columns),
+        path if test_path is None else f"{path} with {test_path}",
     )
 
 
-def csv_inputs(
-    path: str,
-    trained: str,
-    target: str,
-    features: list[str] | None,
-    categorical: list[str] | None,
-    delimiter: str,
-) -> np.ndarray:
-    """(n, inputs) float64: the features of a table as those of the table `trained`, whose options these are.
-
-    The target may be missing.  Raises DataError naming FILE:ROW:COLUMN.
-    """
-    known = read_table(trained, delimiter)
-    names = _features(known, target, features, categorical or [])
-    groups = {name: _categories(known.columns[name]) for name in categorical or []}
-    return _inputs(read_table(path, delimiter), names, groups)
-
-
-def _inputs(part: Table, names: list[str], groups: dict[str, tuple[str, ...]]) -> np.ndarray:
-    columns = [part.column(name, "features") for name in names]
-    return np.hstack(
-        [_one_hot(c, groups[c.name]) if c.name in groups else c.numbers()[:, None] for c in columns]
-    )
+def features_of(part: Table, columns: Sequence[Feature]) -> np.ndarray:
+    """(n, inputs) float64: the features of a table.  Raises DataError naming FILE:ROW:COLUMN."""
+    inputs = []
+    for feature in columns:
+        column = part.column(feature.name, "features")
+        known = feature.categories
+        inputs.append(column.numbers()[:, None] if known is None else _one_hot(column, known))
+    return np.hstack(inputs)
 
 
 def _features(table: Table, target: str, features: list[str] | None, categorical: list[str]) -> list[str]:

@@ -65,7 +65,7 @@ def stored_averages(members: Sequence[Member], folder: Path, counting: Counting)
     result = [member for member in members if not member.average]
     with counting("averages of runs", len(averages)) as tick:
         for group in by_model([member.folder for member, _ in averages]):
-            model = open_model(averages[group[0]][0].folder, lambda _: None)  # `predict` will warn
+            model = open_model(averages[group[0]][0].folder, lambda _: None, ["train"])  # `predict` will warn
             with session.precision(model.precision):
                 of = averaged(model)
                 for i in group:

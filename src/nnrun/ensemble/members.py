@@ -5,18 +5,23 @@ A member that is damaged, diverged or named twice is refused by name; none is le
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from nnrun import signals
 from nnrun.ensemble.member import Member, load, make_member
 from nnrun.errors import Interrupted, RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, pointer, run
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.pack import ARRAYS
 from nnrun.report.sweep.folder import is_sweep
+from nnrun.runner import group
+from nnrun.storage import fsio
 
-__all__ = ["RECORD", "apart", "check_choice", "find"]
+__all__ = ["RECORD", "apart", "check_choice", "find", "is_ensemble", "verified"]
 
 RECORD = "ensemble.json"  # what makes a run folder one of an ensemble
 _LEADERBOARD = "leaderboard.json"
@@ -84,11 +89,60 @@ def _runs(folder: Path, top: int | None) -> Iterator[Path]:
         for path in _best_trials(folder, top):
             yield from _runs(path, None)
         return
-    inside = run.members(folder)
+    if is_ensemble(folder):
+        record = run.read_json(folder / RECORD)
+        yield from verified(folder, record.get("members"), str(record.get("kind")))
+        return
+    inside = group.members(folder)
     if not inside:
         yield folder
     for path in inside:
         yield from _runs(path, None)
+
+
+def is_ensemble(folder: Path) -> bool:
+    """Whether a run folder is that of an average of predictions; one of parameters is a run like any other."""
+    return (folder / RECORD).is_file() and not (folder / "checkpoints").is_dir()
+
+
+def verified(folder: Path, listed: Any, kind: str = "predictions") -> list[Path]:
+    """The members in the folder of an ensemble, in their order.
+
+    listed   what its record says of each
+    kind     of what it is an average: predictions, or parameters, whose checkpoint is missing then
+    Raises RunError with a line for each that is missing, is another one, or is not listed.
+    """
+    if kind == "parameters":
+        raise RunError(f"{one_line(folder)}: its checkpoint is missing; restore it or make the average again")
+    try:
+        expected = [(entry.get("name"), entry["sha256"], int(entry["step"])) for entry in listed]
+        if not expected:
+            raise ValueError("no members")
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise RunError(f"{one_line(folder / RECORD)}: damaged; make the ensemble again") from None
+    paths = [folder / f"member_{i:02d}" for i in range(1, len(expected) + 1)]
+    problems = [_mismatch(path, *entry) for path, entry in zip(paths, expected, strict=True)]
+    problems += [
+        f"{one_line(path)}: not a member that {RECORD} lists; move it out of the folder"
+        for path in run.members(folder)
+        if path not in paths
+    ]
+    if any(problems):
+        raise RunError("\n".join(filter(None, problems)))
+    return paths
+
+
+def _mismatch(path: Path, name: str | None, sha256: str, step: int) -> str:
+    """What is wrong with a member in its folder, "" if nothing is."""
+    place = one_line(path) + (f" ({one_line(name, 80)})" if name else "")
+    file = checkpoint.step_folder(path / "checkpoints", step) / ARRAYS
+    if not run.is_run(path):
+        return f"{place}: this member is missing; put it back or make the ensemble again"
+    if not file.is_file():
+        return f"{place}: this member's checkpoint of step {step} is missing; put it back or make the ensemble again"
+    if hashlib.sha256(fsio.read_file(file)).hexdigest() != sha256:
+        return f"{place}: not the member that {RECORD} lists; put that back or make the ensemble again"
+    return ""
 
 
 def _best_trials(folder: Path, top: int | None) -> list[Path]:

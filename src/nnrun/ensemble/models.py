@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nnrun.errors import RunError, SpecError, Warn, one_line
-from nnrun.record import checkpoint, run
+from nnrun.record import checkpoint, preprocessing, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.runner import session
 from nnrun.spec import yaml12
@@ -51,9 +51,13 @@ class Model(NamedTuple):
         return getattr(self.experiment.dataset, name)
 
 
-def open_model(folder: Path, warn: Warn) -> Model:
-    """The model of the run in `folder`, and its data.  To be used within its precision (session.precision)."""
-    prepared = session.rebuild(folder, warn)
+def open_model(folder: Path, warn: Warn, parts: Sequence[str] = ()) -> Model:
+    """The model of the run in `folder`.  To be used within its precision (session.precision).
+
+    parts   of its data that are read; the others have no content
+    Raises RunError where one of them has changed since the run was trained.
+    """
+    prepared = session.rebuild(folder, warn, parts)
     name = prepared.spec.train.precision
     with session.precision(name):
         like = programs.one_like(prepared.experiment)
@@ -112,4 +116,5 @@ def _deciding(folder: Path) -> dict[str, Any]:
 def _key(folder: Path) -> str:
     deciding = _deciding(folder)
     deciding["folder"] = run.read_json(folder / "run.json").get("spec_folder")  # where its own modules are
+    deciding["fitted"] = preprocessing.content(folder).decode()
     return json.dumps(deciding, sort_keys=True, default=str)

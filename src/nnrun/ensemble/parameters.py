@@ -16,6 +16,8 @@ from nnrun.ensemble.models import block_of, state_of
 from nnrun.ensemble.scores import Scored, single
 from nnrun.ensemble.soup import Mixture, Tried, alike, greedy, uniform
 from nnrun.errors import RunError, one_line
+from nnrun.preprocessing import Preprocessing
+from nnrun.record import preprocessing
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.report.ensemble.account import Barrier
 from nnrun.training import flat
@@ -135,10 +137,15 @@ def check_alike(members: Sequence[Member]) -> None:
 
     Numbers with a fraction may differ: the rate of dropout changes nothing in a net that is trained.
     """
-    first = members[0].load().arrays
+    first, fitted = members[0].load().arrays, preprocessing.read(members[0].folder)
     block = block_of(members[0].folder, "model")
     for member in members[1:]:
         alike(first, members[0].name, member.load().arrays, member.name)
+        if not _standardise_alike(fitted, preprocessing.read(member.folder)):
+            raise RunError(
+                f"{member.name}: its inputs are standardised in another way than those of {members[0].name} (see "
+                "data.standardize); only predictions of such runs can be averaged: --average probabilities"
+            )
         block_of_member = block_of(member.folder, "model")
         for name in dict.fromkeys((*block, *block_of_member)):
             expected, actual = block.get(name), block_of_member.get(name)
@@ -148,6 +155,13 @@ def check_alike(members: Sequence[Member]) -> None:
                     f"{one_line(expected, 40)}; parameters of one model only can be averaged, predictions of all: "
                     "--average probabilities"
                 )
+
+
+def _standardise_alike(a: Preprocessing, b: Preprocessing) -> bool:
+    """Whether two models get the same numbers for the same inputs."""
+    return (a.columns, a.dtype) == (b.columns, b.dtype) and all(
+        x.shape == y.shape and (x == y).all() for x, y in ((a.shift, b.shift), (a.scale, b.scale))
+    )
 
 
 def _without_fractions(value: Any) -> Any:

@@ -14,6 +14,7 @@ from nnrun import signals
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.errors import RunError, SpecError, Warn, one_line
+from nnrun.preprocessing import PARTS
 from nnrun.rows import Rows
 from nnrun.runner import session
 from nnrun.storage import fsio
@@ -57,22 +58,24 @@ def predict_each(
     give: Callable[[Model, int, str, np.ndarray], None],
     warn: Warn,
     counting: Counting,
+    needed: Sequence[str] = (),
 ) -> Model:
     """Predicts with the run in each folder, one after another.
 
     groups   their positions, in this order; those of a group share a model
     load     a model, a position -> the parameters
     give     gets model, position, name of a part and outputs for it, within the model's precision
+    needed   parts of the runs' data that are needed
     Returns the last model.  Raises RunError, Interrupted.
     """
     first = groups[0][0]
-    model = open_model(folders[first], warn)
+    model = open_model(folders[first], warn, needed)
     x_of_parts = inputs(model, first)
     total = len(folders) * sum(-(-len(x) // BATCH) for x in x_of_parts.values())
     with signals.deferred(), counting("predicting", total) as tick:
         for group in groups:
             if group is not groups[0]:
-                model = open_model(folders[group[0]], warn)
+                model = open_model(folders[group[0]], warn, needed)
                 x_of_parts = inputs(model, group[0])
             with session.precision(model.precision):
                 for i in group:
@@ -118,7 +121,7 @@ def predict(
     def load(model: Model, index: int) -> State:
         return state_of(model, members[index].load(), members[index].name)
 
-    model = predict_each(folders, groups, inputs, load, give, warn, counting)
+    model = predict_each(folders, groups, inputs, load, give, warn, counting, PARTS)
     for part in parts:
         store(folder / f"targets_{part}.npy", model.part(part).y)
     return Predicted(folder, len(members), model, epochs, parts)

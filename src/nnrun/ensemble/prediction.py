@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from nnrun.data._inputs import read_inputs
-from nnrun.data._rounding import rounded
+from nnrun.data._standardise import new_inputs
+from nnrun.ensemble.members import is_ensemble
 from nnrun.ensemble.models import Model, held_out
 from nnrun.ensemble.predict import Counting
-from nnrun.ensemble.reading import Ensemble, is_ensemble, mean_for, read
+from nnrun.ensemble.reading import Ensemble, mean_for, read
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner.evaluation import check_split
 from nnrun.storage import fsio
 
-__all__ = ["Prediction", "check_output", "predict", "write"]
+__all__ = ["STDOUT", "Prediction", "as_csv", "check_output", "predict", "write"]
+
+STDOUT = Path("-")  # as the name of an output: standard output
 
 _FORMATS = (".csv", ".npz")
 
@@ -32,18 +36,31 @@ class Prediction(NamedTuple):
     values   (n, classes) float64 probabilities, or (n,) numbers in units of the target
     names    of the inputs, where they have any
     targets  (n,) labels or numbers, where they are known
+    kept     columns of the table of inputs that are carried along: name and cells (n,)
     """
 
     classes: tuple[str, ...]
     values: np.ndarray
     names: list[str]
     targets: np.ndarray | None
+    kept: Sequence[tuple[str, Sequence[str]]] = ()
 
 
-def check_output(output: Path) -> None:
-    """Raises SpecError unless predictions can be written there."""
+def check_output(output: Path, force: bool = False) -> None:
+    """Raises SpecError unless predictions can be written there.
+
+    force   whether a file that is there is replaced
+    """
+    if output == STDOUT:
+        return
     if output.suffix not in _FORMATS:
         raise SpecError(f"-o {one_line(output)}: write a name that ends in {' or '.join(_FORMATS)}")
+    if output.is_dir():
+        raise SpecError(f"-o {one_line(output)}: is a folder; write the name of a file")
+    if output.exists() and not force:
+        raise SpecError(
+            f"-o {one_line(output)}: already exists; write --force to replace it, or another name"
+        )
     if not output.absolute().parent.is_dir():
         raise SpecError(f"-o {one_line(output)}: no such folder; make it first or write another name")
 
@@ -56,6 +73,7 @@ def predict(
     warn: Warn,
     counting: Counting,
     average: str | None = None,
+    keep: Sequence[str] = (),
 ) -> Prediction:
     """Predicts with a run or an ensemble, without noise.
 
@@ -63,31 +81,49 @@ def predict(
     split    train, val or test, where there is no source
     which    last, best, or a step
     average  of the run, whose value there predicts: ema, swa, ...; None: the parameters that were trained
+    keep     columns of a table of inputs to carry along
     Raises SpecError, DataError, RunError, MachineError, Interrupted.
     """
     if (source is None) == (split is None):
         raise SpecError("what to predict for? write a file of inputs, or --split test, one of them")
     if split is not None:
         check_split(split)
+    if split is not None and keep:
+        raise SpecError("--keep: carries columns of a table of inputs along; leave it out with --split")
     names: list[str] = []
+    kept: list[tuple[str, Sequence[str]]] = []
 
     def inputs(model: Model) -> np.ndarray | Rows:
         if source is None:
             return held_out(model, split or "test", folder).x
         data = model.experiment.dataset
-        new_inputs = read_inputs(source, model.block, data.train.x.shape[1:], data.train.x.dtype)
-        names[:] = new_inputs.names
-        if new_inputs.x.dtype == np.uint8:
-            return new_inputs.x
-        return rounded(new_inputs.x, data.offset, data.train.x.dtype)
+        new = read_inputs(source, model.block, data.fitted, warn, keep)
+        names[:], kept[:] = new.names, new.kept
+        _check_kept(keep, _head(data.classes))
+        return new_inputs(new.x, data.fitted, data.train.x.dtype)
 
-    answer = mean_for(_ensemble(folder, average), which, inputs, warn, counting)
+    needed = [] if split is None else [split]
+    answer = mean_for(_ensemble(folder, average), which, inputs, warn, counting, needed=needed)
     data = answer.model.experiment.dataset
     targets = None if split is None else data.targets.get(split, answer.model.part(split).y)
     if data.classes:
-        return Prediction(data.classes, answer.combiner.probabilities(answer.mean), names, targets)
+        return Prediction(data.classes, answer.combiner.probabilities(answer.mean), names, targets, kept)
     values = answer.mean[:, 0].astype(np.float64) * data.target_scale + data.target_shift
-    return Prediction((), values, names, targets)
+    return Prediction((), values, names, targets, kept)
+
+
+def _head(classes: tuple[str, ...]) -> list[str]:
+    """The names of the columns of predictions."""
+    return ["label", *(f"p({name})" for name in classes)] if classes else ["prediction"]
+
+
+def _check_kept(keep: Sequence[str], columns: list[str]) -> None:
+    """Raises SpecError where a column that is carried along would be there twice."""
+    for name in keep:
+        if name in columns:
+            raise SpecError(
+                f"--keep {one_line(name, 40)}: the predictions have a column of that name; rename it in the table"
+            )
 
 
 def _ensemble(folder: Path, average: str | None) -> Ensemble:
@@ -110,27 +146,31 @@ def _ensemble(folder: Path, average: str | None) -> Ensemble:
 def write(output: Path, prediction: Prediction) -> None:
     """Writes predictions as .csv or .npz.
 
-    csv   name (if there are names), label and a probability for each class, or prediction; target (if known)
-    npz   probabilities (n, classes), labels (n,), classes; or predictions (n,); targets, names
+    csv   kept columns, name (if there are names), label and a probability for each class, or prediction; target (if
+          known)
+    npz   probabilities (n, classes), labels (n,), classes; or predictions (n,); targets, names, kept/COLUMN
     Raises MachineError.
     """
-    fsio.write_file(output, (_csv if output.suffix == ".csv" else _npz)(prediction))
+    content = as_csv(prediction).encode() if output.suffix == ".csv" else _npz(prediction)
+    fsio.write_file(output, content)
 
 
-def _csv(prediction: Prediction) -> bytes:
+def as_csv(prediction: Prediction) -> str:
+    """Predictions as the text of a CSV file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     classes, targets = prediction.classes, prediction.targets
-    columns = ["label", *(f"p({name})" for name in classes)] if classes else ["prediction"]
     named, known = bool(prediction.names), targets is not None
-    writer.writerow([*["name"] * named, *columns, *["target"] * known])
+    kept = [name for name, _ in prediction.kept]
+    writer.writerow([*kept, *["name"] * named, *_head(classes), *["target"] * known])
     for i, values in enumerate(prediction.values):
-        row = [prediction.names[i]] if named else []
+        row = [cells[i] for _, cells in prediction.kept]
+        row += [prediction.names[i]] if named else []
         row += [classes[values.argmax()], *map(repr, values.tolist())] if classes else [repr(float(values))]
         if targets is not None:
             row.append(classes[targets[i]] if classes else repr(float(targets[i])))
         writer.writerow(row)
-    return text.getvalue().encode()
+    return text.getvalue()
 
 
 def _npz(prediction: Prediction) -> bytes:
@@ -145,6 +185,7 @@ def _npz(prediction: Prediction) -> bytes:
         arrays["targets"] = prediction.targets
     if prediction.names:
         arrays["names"] = np.array(prediction.names)
+    arrays |= {f"kept/{name}": np.array(cells) for name, cells in prediction.kept}
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **arrays)
     return content.getvalue()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,20 +11,18 @@ import numpy as np
 from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
 from nnrun.ensemble.averaged import averaged
 from nnrun.ensemble.member import load
-from nnrun.ensemble.members import RECORD
+from nnrun.ensemble.members import RECORD, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
 from nnrun.ensemble.predict import Counting, predict_each
 from nnrun.ensemble.scores import Judge, make_judge, targets_of
 from nnrun.errors import RunError, Warn, one_line
-from nnrun.record import checkpoint, run
-from nnrun.record.pack import ARRAYS
+from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.evaluation import check_split
-from nnrun.storage import fsio
 from nnrun.types import State
 
-__all__ = ["Ensemble", "MeanOutputs", "evaluate_ensemble", "is_ensemble", "mean_for", "read"]
+__all__ = ["Ensemble", "MeanOutputs", "evaluate_ensemble", "mean_for", "read"]
 
 OnMember = Callable[[Model, int, np.ndarray], None]  # model, position of the member, its outputs
 
@@ -40,34 +37,19 @@ class Ensemble(NamedTuple):
     average: str | None = None  # that each member's run kept, which is its parameters; None: those it trained
 
 
-def is_ensemble(folder: Path) -> bool:
-    """Whether a run folder is that of an average of predictions; one of parameters is a run like any other."""
-    return (folder / RECORD).is_file() and not (folder / "checkpoints").is_dir()
-
-
 def read(folder: Path) -> Ensemble:
     """The ensemble in a folder.  Raises RunError where it is damaged, or a member is not the one listed."""
     place = folder / RECORD
     record = run.read_json(place)
     if record.get("format", 1) != 1:
         raise RunError(f"{one_line(place)}: of a newer nnrun; use the nnrun that wrote it")
-    members = run.members(folder)
+    members = verified(folder, record.get("members"), str(record.get("kind")))
     try:
-        how, listed = record["average"], record["members"]
-        weights = [float(entry["weight"]) for entry in listed]
-        digests = [(entry["sha256"], int(entry["step"])) for entry in listed]
+        how, weights = record["average"], [float(entry["weight"]) for entry in record["members"]]
         if how not in PREDICTIONS:
             raise ValueError(how)
     except (KeyError, TypeError, ValueError):
         raise RunError(f"{one_line(place)}: damaged; make the ensemble again") from None
-    if len(members) != len(listed):
-        raise RunError(
-            f"{one_line(folder)}: holds {len(members)} of its {len(listed)} members; make the ensemble again"
-        )
-    for member, (digest, step) in zip(members, digests, strict=True):
-        file = checkpoint.step_folder(member / "checkpoints", step) / ARRAYS
-        if hashlib.sha256(fsio.read_file(file)).hexdigest() != digest:
-            raise RunError(f"{one_line(file)}: not the member that {RECORD} lists; make the ensemble again")
     return Ensemble(folder, how, members, weights)
 
 
@@ -90,12 +72,14 @@ def mean_for(
     warn: Warn,
     counting: Counting,
     on_member: OnMember | None = None,
+    needed: Sequence[str] = (),
 ) -> MeanOutputs:
     """Predicts with one member after another; of members that share a model, only the sum is held.
 
     which       the checkpoint of each member: last, best, or a step
     inputs      the model -> the inputs to predict for, as stored
     on_member   gets the outputs of each member, in any order
+    needed      parts of the members' data that `inputs` and `on_member` need
     """
     waiting: dict[int, np.ndarray] = {}  # outputs of members whose turn in the sum comes later
     summed, total = 0, np.zeros(())
@@ -123,9 +107,16 @@ def mean_for(
         del index
         return {"": inputs(model)}
 
+    if ensemble.average and _has_statistics(ensemble.members[0], which):
+        needed = [*needed, "train"]
     groups = by_model(ensemble.members)
-    model = predict_each(ensemble.members, groups, parts, state, give, warn, counting)
+    model = predict_each(ensemble.members, groups, parts, state, give, warn, counting, needed)
     return MeanOutputs(model, combiner(model), total)
+
+
+def _has_statistics(folder: Path, which: str) -> bool:
+    """Whether the model of a run has batch-norm statistics: those of an average are measured on training data."""
+    return any(name.startswith("stats/") for name in load(folder, which).arrays)
 
 
 def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting: Counting) -> dict[str, Any]:
@@ -147,7 +138,13 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
         of_members[index] = measure(model, outputs)
 
     answer = mean_for(
-        ensemble, which, lambda model: held_out(model, split, folder).x, warn, counting, measure_member
+        ensemble,
+        which,
+        lambda model: held_out(model, split, folder).x,
+        warn,
+        counting,
+        measure_member,
+        needed=[split],
     )
     with session.precision(answer.model.precision):
         metrics = measure(answer.model, answer.combiner.outputs(answer.mean))

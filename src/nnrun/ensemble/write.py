@@ -26,8 +26,9 @@ from nnrun.ensemble.average import PARAMETERS
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.members import RECORD
 from nnrun.errors import NnrunError
-from nnrun.record import checkpoint, provenance, run
+from nnrun.record import checkpoint, preprocessing, provenance, run
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.preprocessing import PREPROCESSING
 from nnrun.report.ensemble.account import Account
 from nnrun.report.ensemble.page import page, pictures
 from nnrun.report.ensemble.tables import ACCOUNT
@@ -121,6 +122,7 @@ def _record(how: str, account: Account) -> dict[str, Any]:
 def _write_spec(folder: Path, member: Member) -> None:
     for name in ("spec.yaml", "resolved.yaml"):
         fsio.write_file(folder / name, fsio.read_file(member.folder / name))
+    fsio.write_file(folder / PREPROCESSING, preprocessing.content(member.folder))
 
 
 def _write_summary(folder: Path, step: int, epochs: float, metrics: Mapping[str, Any]) -> None:

@@ -40,7 +40,7 @@ def of_run(folder: Path, checkpoints: str | None, warn: Callable[[str], None]) -
     Raises SpecError, RunError, DataError.
     """
     steps = plane.pick(folder, None if checkpoints is None else _steps(checkpoints))
-    prepared = session.rebuild(folder, warn)
+    prepared = session.rebuild(folder, warn, ["train"])
     precision = prepared.spec.train.precision
     with session.precision(precision):
         surface_plane = plane.plane(prepared.experiment, folder, steps)

@@ -134,9 +134,11 @@ def seal(manifest: Mapping[str, Any]) -> bytes:
     return json.dumps(sealed, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
-def unseal(content: bytes, place: Path) -> dict[str, Any]:
+def unseal(content: bytes, place: Path, form: int = FORMAT, remedy: str = _RESTORE) -> dict[str, Any]:
     """The manifest in a file's content; `place` is its name in messages.
 
+    form     number of the format that is known
+    remedy   for a damaged one
     Raises RunError if it is damaged, OtherFormat if it is not and has a newer format.
     """
     try:
@@ -146,10 +148,10 @@ def unseal(content: bytes, place: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         intact, manifest = False, {}
     if not intact:
-        raise RunError(f"{one_line(place)}: its content and its own SHA-256 differ; {_RESTORE}")
-    if manifest.get("format") != FORMAT:
+        raise RunError(f"{one_line(place)}: its content and its own SHA-256 differ; {remedy}")
+    if manifest.get("format") != form:
         raise OtherFormat(
-            f"{one_line(place)}: format {one_line(manifest.get('format'), 20)}, this nnrun reads {FORMAT}; "
+            f"{one_line(place)}: format {one_line(manifest.get('format'), 20)}, this nnrun reads {form}; "
             "use the nnrun that wrote it"
         )
     return manifest

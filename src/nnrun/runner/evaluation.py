@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
-from nnrun.runner import session, summary
+from nnrun.runner import group, session, summary
 from nnrun.training import evaluate, flat, programs
 from nnrun.training.averages import compile_averages
 from nnrun.training.feed import Feed, make_feed
@@ -42,7 +45,8 @@ def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int 
         )
     members = _good_members(folder, warn)
     checkpoints = {path: load_checkpoint(path, which, warn) for path in members or [folder]}
-    prepared = session.rebuild(members[0] if members else folder, warn)
+    parts = [split, "train"] if _remeasured(checkpoints.values()) else [split]
+    prepared = session.rebuild(members[0] if members else folder, warn, parts)
     with session.precision(prepared.spec.train.precision):
         if samples and not is_noisy(prepared.experiment, training=False):
             warn(f"--samples {samples}: {prepared.spec.model.name} has no noise, so all samples are equal")
@@ -59,9 +63,15 @@ def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int 
     return {"run_dir": str(folder), **asked, "runs": results, **flat_averages}
 
 
+def _remeasured(checkpoints: Iterable[Checkpoint]) -> bool:
+    """Whether there are averages whose batch-norm statistics are measured anew on training data."""
+    kinds = {name.split("/")[0] for content in checkpoints for name in content.arrays}
+    return {"average", "stats"} <= kinds
+
+
 def _good_members(folder: Path, warn: Warn) -> list[Path]:
     """The members of a group that did not diverge; [] for a single run."""
-    members = run.members(folder)
+    members = group.members(folder)
     diverged = [path for path in members if run.status(path) == "diverged"]
     if members and len(diverged) == len(members):
         raise RunError(f"{one_line(folder)}: all its runs diverged; train again with a smaller learning rate")
@@ -76,6 +86,8 @@ def load_checkpoint(folder: Path, which: str, warn: Warn) -> Checkpoint:
     steps = checkpoint.steps(place) if place.is_dir() else []
     if not steps:
         raise RunError(f"{one_line(folder)}: has no checkpoint{_remedy(folder)}")
+    if which in ("last", "best"):
+        _check_ended(folder, steps)
     last = checkpoint.load_latest(place, warn)
     if last is None or which == "last":
         return last or _no_step(folder, which, steps)
@@ -85,6 +97,17 @@ def load_checkpoint(folder: Path, which: str, warn: Warn) -> Checkpoint:
     if not str(step).isdecimal() or int(step) not in steps:
         return _no_step(folder, which, steps)
     return last if int(step) == last.step else checkpoint.load(checkpoint.step_folder(place, int(step)))
+
+
+def _check_ended(folder: Path, steps: list[int]) -> None:
+    """Refuses a finished run whose last checkpoint was removed: another one would be called the last, or the best."""
+    state = run.read_state(folder)
+    step = state.get("step", steps[-1])
+    if state["status"] == "done" and step not in steps:
+        known = ", ".join(map(str, steps))
+        raise RunError(
+            f"{one_line(folder)}: its last checkpoint, of step {step}, is missing; put it back or write a step: {known}"
+        )
 
 
 def _remedy(folder: Path) -> str:
@@ -111,7 +134,9 @@ def _measure(
     predict = sampled(experiment, samples) if samples else without_noise
     evaluator = evaluate.compile_evaluator(experiment, like, held, lanes=None, predict=predict)
     feed = (
-        make_feed(experiment.dataset.train) if like.average else Feed(part, None)
+        make_feed(experiment.dataset.train)
+        if like.average and jax.tree.leaves(like.stats)
+        else Feed(part, None)
     )  # which nothing will fetch
     averages = compile_averages(experiment, like, feed, lanes=None)
     measured = []

@@ -14,12 +14,13 @@ import jax
 from nnrun import build, catalog, device, signals, spec
 from nnrun.catalog import Spec
 from nnrun.errors import NnrunError, RunError, Warn, one_line
-from nnrun.record import provenance, run
+from nnrun.preprocessing import PARTS, Preprocessing, Wanted
+from nnrun.record import preprocessing, provenance, run
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 from nnrun.types import Experiment
 
-__all__ = ["Prepared", "changes", "create", "origin", "precision", "prepare", "rebuild", "reopen"]
+__all__ = ["Prepared", "changes", "create", "origin", "precision", "prepare", "rebuild", "recorded", "reopen"]
 
 
 class Prepared(NamedTuple):
@@ -43,18 +44,20 @@ def precision(name: str) -> Iterator[None]:
         yield
 
 
-def prepare(path: Path, overrides: Sequence[str] = (), folder: Path | None = None) -> Prepared:
+def prepare(path: Path, overrides: Sequence[str] = ()) -> Prepared:
     """Reads and checks a spec and its data; nothing is created on disk.
 
-    folder   what relative paths and the user's own modules are relative to; the spec's folder by default
     Raises SpecError, DataError, MachineError.
     """
-    document = spec.read(path, overrides)
-    checked = catalog.bind(document._replace(folder=folder) if folder else document)
+    return _prepare(spec.read(path, overrides), None)
+
+
+def _prepare(document: spec.Document, need: Wanted | None) -> Prepared:
+    checked = catalog.bind(document, with_data=need is None or bool(need.parts))
     if checked.train.deterministic:
         device.demand_determinism()
     with precision(checked.train.precision):
-        return Prepared(checked, build.build(checked))
+        return Prepared(checked, build.build(checked, need=need))
 
 
 def origin() -> dict[str, Any]:
@@ -96,13 +99,14 @@ def _describe(prepared: Prepared, folder: Path, full: dict[str, Any], begun: dic
     text = yaml12.dump(full)
     fsio.write_file(folder / "spec.yaml", prepared.spec.document.text.encode())
     fsio.write_file(folder / "resolved.yaml", text.encode())
+    preprocessing.write(folder, prepared.experiment.dataset.fitted)
     fsio.write_json(folder / "run.json", _provenance(prepared, text, begun))
     run.write_state(folder, "created", step=0)
 
 
 def _provenance(prepared: Prepared, resolved: str, begun: dict[str, Any]) -> dict[str, Any]:
     extra = {
-        "data_digest": prepared.experiment.dataset.digest,
+        "data_digest": prepared.experiment.dataset.fitted.digest,
         "spec_hash": hashlib.sha256(resolved.encode()).hexdigest(),
         "spec_folder": str(prepared.spec.document.folder),
         "code": {str(file): _sha256(file) for file in catalog.user_files(prepared.spec)},
@@ -117,7 +121,8 @@ def _sha256(file: Path) -> str:
 def reopen(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
     """The spec of a run folder that is to go on, built again.
 
-    What differs from when the run began is warned about; with `exact` it is refused with RunError.
+    What differs from when the run began is warned about; with `exact` it is refused with RunError, as other data
+    always are.
     """
     if folder.name.startswith("seed_") and run.is_run(folder.parent):
         group = folder.parent
@@ -126,7 +131,7 @@ def reopen(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
         )
     if not any((path / "checkpoints").is_dir() for path in [folder, *run.members(folder)]):
         warn(f"{one_line(folder)}: has no checkpoint yet; it begins again at step 0")
-    return rebuild(folder, warn, exact)
+    return rebuild(folder, warn, PARTS, exact)
 
 
 def changes(prepared: Prepared, folder: Path, now: dict[str, Any]) -> list[str]:
@@ -135,13 +140,38 @@ def changes(prepared: Prepared, folder: Path, now: dict[str, Any]) -> list[str]:
     now   the origin of what this process begins
     """
     text = (folder / "resolved.yaml").read_text(encoding="utf-8")
-    return provenance.differences(run.read_json(folder / "run.json"), _provenance(prepared, text, now))
+    before, after = run.read_json(folder / "run.json"), _provenance(prepared, text, now)
+    if not prepared.spec.reads_data:  # whose code counts no more
+        before["code"] = {file: sha for file, sha in before.get("code", {}).items() if file in after["code"]}
+    return provenance.differences(before, after)
 
 
-def rebuild(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
-    """The spec of a run folder, built again; like `reopen`, but for any run."""
-    before = run.read_json(folder / "run.json")
-    prepared = prepare(folder / "resolved.yaml", folder=Path(before.get("spec_folder", ".")))
+def recorded(folder: Path) -> Preprocessing:
+    """What a run folder says of the data that it was trained on.
+
+    Raises RunError where that is missing, damaged or of another run.
+    """
+    fitted = preprocessing.read(folder)
+    if fitted.digest != run.read_json(folder / "run.json").get("data_digest"):
+        place = one_line(folder / preprocessing.PREPROCESSING)
+        raise RunError(f"{place}: of other data than run.json says; restore both from a copy or train again")
+    return fitted
+
+
+def rebuild(folder: Path, warn: Warn, parts: Sequence[str] = (), exact: bool = False) -> Prepared:
+    """The spec of a run folder, built again with what the folder records of its data.
+
+    parts   of the data that must be as they were; (): no data are read, and predictions need none
+    exact   whether anything else that differs is refused, not warned about
+    Raises RunError where one of the parts has changed, or the folder is damaged; SpecError, DataError, MachineError.
+    """
+    before, fitted = run.read_json(folder / "run.json"), recorded(folder)
+    document = spec.read(folder / "resolved.yaml")
+    document = document._replace(folder=Path(before.get("spec_folder", ".")))
+    try:
+        prepared = _prepare(document, Wanted(fitted, tuple(parts)))
+    except RunError as error:
+        raise RunError(f"{one_line(folder)}: {error}") from None
     differences = changes(prepared, folder, origin())
     if differences and exact:
         raise RunError(

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 from nnrun import build, catalog, spec
 from nnrun.build import structure_of
 from nnrun.catalog import Spec, user_code
-from nnrun.errors import Warn
+from nnrun.errors import RunError, Warn, one_line
+from nnrun.preprocessing import PARTS, Preprocessing, Wanted
 from nnrun.record import run
 from nnrun.runner import driver
 from nnrun.runner.driver import Progress
-from nnrun.runner.session import precision
+from nnrun.runner.session import precision, recorded
 from nnrun.runner.status import group_of
 from nnrun.training import shards
 from nnrun.training.shards import Compiled, Shards
@@ -70,24 +71,37 @@ class Engine:
         """What tells apart the programs that run folders need."""
         return _key(self.spec(folder))
 
-    def task(self, checked: Spec) -> Task:
+    def task(self, checked: Spec, fitted: Preprocessing | None = None) -> Task:
         """The experiment of a spec's structure; reads the data where it is new.
 
+        fitted   what a run of that spec records of its data, which must be as they were
         Raises what `build` raises.
         """
         key = _key(checked)
         if key not in self._tasks:
             data = build.data_of(checked)
+            need = Wanted(fitted, PARTS) if fitted else None
             with precision(checked.train.precision):
-                experiment = build.build(checked, self._datasets.get(data))
+                experiment = build.build(checked, self._datasets.get(data), need)
             _keep(self._datasets, data, experiment.dataset, _DATASETS)
             _keep(self._tasks, key, Task(experiment, checked.train.precision), _HELD)
         self._tasks.move_to_end(key)
         return self._tasks[key]
 
-    def experiment(self, checked: Spec) -> Experiment:
-        """The experiment of a spec: its own knobs and seeds, all else shared with its structure."""
-        shared = self.task(checked).experiment
+    def experiment(self, checked: Spec, folder: Path | None = None) -> Experiment:
+        """The experiment of a spec: its own knobs and seeds, all else shared with its structure.
+
+        folder   of its run; where the data are not those that the run was made for, RunError
+        """
+        fitted = recorded(folder) if folder else None
+        try:
+            shared = self.task(checked, fitted).experiment
+            if fitted and fitted.digest != shared.dataset.fitted.digest:
+                raise RunError(
+                    "its data have changed since it was made; bring them back as they were, or begin again"
+                )
+        except RunError as error:
+            raise RunError(f"{one_line(folder)}: {error}") from None
         knobs = shared.knobs["model"] if user_code.is_user_name(checked.model.name) else None
         first, count = checked.train.seed, checked.train.seeds
         plan = shared.plan._replace(seeds=tuple(range(first, first + count)))
@@ -99,7 +113,9 @@ class Engine:
         Raises Interrupted, MachineError, RunError.
         """
         specs = [self.spec(root / name) for name in batch.runs]
-        experiments = [self.experiment(checked) for checked in specs]
+        experiments = [
+            self.experiment(checked, root / name) for checked, name in zip(specs, batch.runs, strict=True)
+        ]
         groups = [
             group_of(root / name, experiment.plan.seeds)
             for name, experiment in zip(batch.runs, experiments, strict=True)

@@ -156,13 +156,13 @@ class SweepLoop:
         return True
 
     def _tell_changes(self, trial: Trial) -> None:
-        """Warns of what has changed since the first trial of a base was made: data, code, versions, the machine."""
+        """Warns of what has changed since the first trial of a base was made; RunError where its data have."""
         if trial.arm.base.label in self._seen:
             return
         self._seen.add(trial.arm.base.label)
         path = self.root / trial.run
         checked = self.engine.spec(path)
-        prepared = session.Prepared(checked, self.engine.experiment(checked))
+        prepared = session.Prepared(checked, self.engine.experiment(checked, path))
         for change in session.changes(prepared, path, self._begun):
             self.engine.warn(
                 f"{self.root.name}: since the sweep began, {change}; its trials may differ by that"

@@ -1,0 +1,95 @@
+"""preprocessing.json: what predictions need of the training data, so that a run folder stands for itself.
+
+    format, sha256                   of the content, so that a changed digit is noticed
+    task, classes                    class names by label
+    inputs   {shape, dtype, columns: [{name, categories}], shift, scale}
+    targets  {shift, scale}
+    parts    {train, val, test: {examples, sha256}}
+
+Floats are written so that they read back to the same bits.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnrun.errors import RunError, one_line
+from nnrun.preprocessing import PARTS, Column, Part, Preprocessing
+from nnrun.record.pack import seal, unseal
+from nnrun.storage import fsio
+
+__all__ = ["PREPROCESSING", "content", "read", "write"]
+
+PREPROCESSING = "preprocessing.json"
+_FORMAT = 1
+
+
+def write(folder: Path, fitted: Preprocessing) -> None:
+    """Writes the file into a run folder.  Raises MachineError."""
+    described = {
+        "format": _FORMAT,
+        "task": "classification" if fitted.classes else "regression",
+        "classes": list(fitted.classes),
+        "inputs": {
+            "shape": list(fitted.shape),
+            "dtype": fitted.dtype,
+            "columns": [_column(column) for column in fitted.columns],
+            "shift": fitted.shift.tolist(),
+            "scale": fitted.scale.tolist(),
+        },
+        "targets": {"shift": fitted.target_shift, "scale": fitted.target_scale},
+        "parts": {name: part._asdict() for name, part in fitted.parts.items()},
+    }
+    fsio.write_file(folder / PREPROCESSING, seal(described))
+
+
+def _column(column: Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "categories": None if column.categories is None else list(column.categories),
+    }
+
+
+def content(folder: Path) -> bytes:
+    """The bytes of the file in a run folder.  Raises RunError if it is missing, MachineError."""
+    place = folder / PREPROCESSING
+    if not place.is_file():
+        raise RunError(
+            f"{one_line(place)}: missing, and predictions need it (nnrun wrote none before 0.1); restore it, or train "
+            f"again: nnrun train {one_line(folder / 'spec.yaml')}"
+        )
+    return fsio.read_file(place)
+
+
+def read(folder: Path) -> Preprocessing:
+    """What the file in a run folder says.  Raises RunError if it is missing, damaged, or of another format."""
+    place = folder / PREPROCESSING
+    described = unseal(content(folder), place, _FORMAT, "restore it from a copy or train again")
+    try:
+        return _read(described)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"{type(error).__name__} {one_line(error, 80)}"
+        raise RunError(
+            f"{one_line(place)}: not written by nnrun ({problem}); restore it from a copy"
+        ) from error
+
+
+def _read(described: dict[str, Any]) -> Preprocessing:
+    inputs, targets = described["inputs"], described["targets"]
+    return Preprocessing(
+        classes=tuple(map(str, described["classes"])),
+        columns=tuple(
+            Column(column["name"], None if column["categories"] is None else tuple(column["categories"]))
+            for column in inputs["columns"]
+        ),
+        shape=tuple(map(int, inputs["shape"])),
+        dtype=np.dtype(inputs["dtype"]).name,
+        shift=np.array(inputs["shift"], np.float64),
+        scale=np.array(inputs["scale"], np.float64),
+        target_shift=float(targets["shift"]),
+        target_scale=float(targets["scale"]),
+        parts={name: Part(**described["parts"][name]) for name in PARTS},
+    )
