@@ -10,6 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from nnrun import machine
 from nnrun.errors import MachineError, one_line
 
 __all__ = ["demand_determinism", "prepare"]
@@ -85,9 +86,8 @@ def _cache_folder() -> Path | None:
     """
     from nnrun.record import provenance
 
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     # Programs are compiled for one processor: a home folder may be shared by several.
-    folder = Path(base) / "nnrun" / f"programs-{provenance.cpu()['flags'] or 'any'}"
+    folder = machine.user_cache() / "nnrun" / f"programs-{provenance.cpu()['flags'] or 'any'}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()

@@ -6,7 +6,7 @@
     ├── RunError           4  bad, locked or newer run folder or checkpoint
     ├── DivergedError      5  training diverged
     ├── MachineError       6  the machine: disk, memory, permission, no such device
-    └── Interrupted        130 SIGINT, 143 SIGTERM
+    └── Interrupted        130 SIGINT, 143 SIGTERM, 129 SIGHUP
 
 A sweep that has finished, but not all of whose trials could train, ends with 7: that is no error, its answer is
 there.
@@ -74,7 +74,7 @@ class MachineError(NnrunError):
 
 
 class Interrupted(NnrunError):
-    """SIGINT or SIGTERM arrived; what there was to save is saved."""
+    """SIGINT, SIGTERM or SIGHUP arrived; what there was to save is saved."""
 
     def __init__(self, signum: int, message: str = "interrupted") -> None:
         self.signum = signum

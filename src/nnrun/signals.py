@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: a flag while a run is in hand, the end of the process otherwise.
+"""SIGINT, SIGTERM and SIGHUP: a flag while a run is in hand, the end of the process otherwise.
 
 A handler that raises would raise wherever Python happens to be: inside a garbage-collection callback, which
 swallows it, or inside a C++ library that is being imported, which aborts.  So it never raises.  Before a run
@@ -18,8 +18,14 @@ from typing import Any, NoReturn
 
 __all__ = ["deferred", "forget", "install", "pending"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HANGUP = getattr(signal, "SIGHUP", None)  # the terminal is gone; Windows has none
 _state = {"deferred": 0, "pending": 0, "installed": 0}
+
+
+def _signals() -> list[int]:
+    """The signals that are handled; a hang-up is not where `nohup` has it ignored."""
+    hears_hangup = _HANGUP is not None and signal.getsignal(_HANGUP) is not signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([_HANGUP] if hears_hangup and _HANGUP else [])]
 
 
 def _handle(signum: int, frame: FrameType | None) -> None:
@@ -32,7 +38,7 @@ def _handle(signum: int, frame: FrameType | None) -> None:
         return
     _leave(
         signum,
-        "stopped at once; `nnrun resume` goes on from the last checkpoint, if there is one"
+        "stopped at once; `nnrun resume` continues from the last checkpoint, if there is one"
         if again
         else "interrupted",
     )
@@ -52,7 +58,7 @@ def install() -> None:
     """
     if threading.current_thread() is threading.main_thread():
         _state["installed"] = 1
-        for signum in _SIGNALS:
+        for signum in _signals():
             signal.signal(signum, _handle)
 
 
@@ -65,7 +71,7 @@ def deferred() -> Iterator[None]:
     """
     previous: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        previous = {signum: signal.signal(signum, _handle) for signum in _SIGNALS}
+        previous = {signum: signal.signal(signum, _handle) for signum in _signals()}
     _state["deferred"] += 1
     try:
         yield

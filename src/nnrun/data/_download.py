@@ -6,6 +6,7 @@ import errno
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from nnrun import machine
 from nnrun.data._progress import ProgressLine
 from nnrun.errors import DataError, MachineError, one_line
 
@@ -37,7 +38,7 @@ def download(item: Download) -> Path:
     import pooch
 
     pooch.get_logger().setLevel("WARNING")  # the progress line says it
-    folder = Path(pooch.os_cache("nnrun")) / item.folder
+    folder = machine.user_cache() / "nnrun" / item.folder
     failures = []
     try:
         folder.mkdir(parents=True, exist_ok=True)

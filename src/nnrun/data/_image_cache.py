@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import PIL
 
+from nnrun import machine
 from nnrun.data._image_batches import batches, first_shape
 from nnrun.data._image_tree import Part
 from nnrun.data._images import Form
@@ -63,11 +64,10 @@ def pixels(parts: Sequence[Part], form: Form) -> list[np.ndarray]:
 
 
 def _folder(parts: Sequence[Part], form: Form) -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     key = hashlib.sha256(repr(form).encode())
     for part in parts:
         key.update(b"\0" + os.fsencode(os.path.realpath(part.folder)))
-    return Path(base) / "nnrun" / f"images-{key.hexdigest()[:32]}"
+    return machine.user_cache() / "nnrun" / f"images-{key.hexdigest()[:32]}"
 
 
 def _digest_of_files(parts: Sequence[Part]) -> str:

@@ -13,6 +13,7 @@ from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.models import Model
 from nnrun.ensemble.predict import Predicted
 from nnrun.statistics.metric import Metric, metric_of
+from nnrun.training.compiling import compiled
 from nnrun.types import Loss
 
 __all__ = ["Judge", "Scored", "best_first", "make_judge", "score", "single", "targets_of"]
@@ -107,7 +108,7 @@ def make_judge(model: Model) -> Judge:
     like = experiment.dataset.test.y
     kind = np.dtype(np.int32) if like.dtype.kind == "i" else jnp.zeros(()).dtype
     outputs = jax.ShapeDtypeStruct((_ROWS, width), jnp.zeros(()).dtype)
-    program = jax.jit(terms).lower(outputs, jax.ShapeDtypeStruct((_ROWS,), kind)).compile()
+    program = compiled(jax.jit(terms).lower(outputs, jax.ShapeDtypeStruct((_ROWS,), kind)))
     return Judge(loss, tuple(names), program, width)
 
 

@@ -18,7 +18,7 @@ from nnrun.record import run
 from nnrun.runner import restore
 from nnrun.runner.recorder import Recorder
 from nnrun.runner.session import Prepared, precision
-from nnrun.runner.status import Group, StateFiles, by_group, ending, group_of
+from nnrun.runner.status import Group, StateFiles, by_group, compiling, ending, group_of
 from nnrun.runner.summary import divergence, group_summary, run_summary
 from nnrun.storage import fsio
 from nnrun.training import flat, programs, shards
@@ -68,7 +68,7 @@ def train_together(
     experiment  of all lanes: the seeds of its plan and its knobs stand in the order of the groups
     compiled    makes, or knows, the programs of that experiment
     until       the step to stop at, a multiple of evaluate_every; None: the end of the runs
-    leave       whether the runs end there, as if that had been their length
+    final       whether the runs end there, as if that had been their length
 
     Groups that have ended get their summaries, the others are left resumable.  Raises Interrupted after
     checkpoints were saved, MachineError, RunError; that a run diverged is told by its lanes.
@@ -82,7 +82,9 @@ def train_together(
         stack.enter_context(ending(state_files, plan))
         state_files.write("running")
         yield Progress(groups[0].folder, plan, "compiling", 0, [])
-        yield from _train(compiled(), state_files, warn, min(until or plan.steps, plan.steps), final)
+        with compiling(state_files):
+            programs_of_all = compiled()
+        yield from _train(programs_of_all, state_files, warn, min(until or plan.steps, plan.steps), final)
 
 
 def _train(

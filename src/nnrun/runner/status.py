@@ -15,7 +15,7 @@ from nnrun.runner.restore import ENDED
 from nnrun.storage import fsio
 from nnrun.types import Plan
 
-__all__ = ["Group", "StateFiles", "by_group", "ending", "group_of"]
+__all__ = ["Group", "StateFiles", "by_group", "compiling", "ending", "group_of"]
 
 
 Item = TypeVar("Item")
@@ -75,10 +75,21 @@ class StateFiles(NamedTuple):
                 run.write_state(
                     path, status if recorder.live else recorder.status, step=recorder.step, **more
                 )
-            elif run.read_state(path)["status"] not in ENDED:
-                run.write_state(path, status, **more)
+            elif (state := run.read_state(path))["status"] not in ENDED:
+                run.write_state(path, status, **{"step": state["step"]} if "step" in state else {}, **more)
         if not group.single:
             run.write_state(group.folder, status, **more)
+
+
+@contextlib.contextmanager
+def compiling(state_files: StateFiles) -> Iterator[None]:
+    """Leaves runs resumable when a signal arrives while their program is compiled: nothing of them has changed."""
+    try:
+        yield
+    except Interrupted as error:
+        state_files.write("interrupted")
+        folder = state_files.groups[0].folder
+        raise Interrupted(error.signum, f"{error}; `nnrun resume {folder}` continues") from None
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from nnrun.training.compiling import compiled
 from nnrun.training.feed import Feed
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment, State, Tree
@@ -34,13 +35,13 @@ def compile_averages(
         averages = experiment.averages(state.knobs)
         return {name: average.value(state.average[name], state.params) for name, average in averages.items()}
 
-    compiled = jax.jit(averaged if lanes is None else jax.vmap(averaged)).lower(state).compile()
+    program = compiled(jax.jit(averaged if lanes is None else jax.vmap(averaged)).lower(state))
     statistics = compile_statistics(experiment, state, feed, lanes)
 
     def states(state: State) -> dict[str, State]:
         return {
             name: state._replace(params=params, stats=statistics(params, state.stats, state.knobs))
-            for name, params in compiled(state).items()
+            for name, params in program(state).items()
         }
 
     return states
@@ -77,7 +78,7 @@ def compile_statistics(
     parts = state.params, state.stats, state.knobs
     positions = jax.ShapeDtypeStruct((together, size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    compiled = jax.jit(function).lower(*parts, *feed.like(together * size), positions, count).compile()
+    program = compiled(jax.jit(function).lower(*parts, *feed.like(together * size), positions, count))
 
     def statistics(params: Tree, stats: Tree, knobs: Tree) -> Tree:
         for start in range(0, _BATCHES, together):
@@ -85,7 +86,7 @@ def compile_statistics(
             batches = feed.fetch(np.pad(rows, [(0, together - len(rows)), (0, 0)], mode="edge"))
             if start:
                 jax.block_until_ready(stats)  # so that no more than two blocks are there
-            stats = compiled(params, stats, knobs, *batches, np.int32(len(rows)))
+            stats = program(params, stats, knobs, *batches, np.int32(len(rows)))
         return stats
 
     return statistics

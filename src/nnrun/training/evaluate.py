@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from nnrun.training.compiling import compiled
 from nnrun.training.feed import Feed
 from nnrun.training.sampled import Predict, without_noise
 from nnrun.training.step import normalise
@@ -159,7 +160,7 @@ def compile_evaluator(
     bound = jax.ShapeDtypeStruct((), jnp.int32)
     parts = state.params, state.stats, state.knobs, state.key
     lowered = jax.jit(function).lower(*parts, *like, bound, bound, bound)
-    return Evaluator(tuple(names), tuple(beside), lowered.compile(), held)
+    return Evaluator(tuple(names), tuple(beside), compiled(lowered), held)
 
 
 def _window(x: Array, y: Array, first: Array, weight: Array) -> Batch:

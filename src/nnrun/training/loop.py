@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from nnrun.training.compiling import compiled
 from nnrun.training.order import PADDING
 from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, Plan, State
@@ -87,8 +88,8 @@ def compile_chunk(
     leading = () if lanes is None else (lanes,)
     like = jax.ShapeDtypeStruct((*leading, length, plan.batch_size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    compiled = jax.jit(function).lower(state, x, y, like, count, count).compile()
-    return Program(tuple(names), compiled)
+    program = compiled(jax.jit(function).lower(state, x, y, like, count, count))
+    return Program(tuple(names), program)
 
 
 def _closing(plan: Plan, done: Array) -> Array:

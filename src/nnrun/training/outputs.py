@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 
 from nnrun.rows import Rows
+from nnrun.training.compiling import compiled
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment, State, Tree
 
@@ -42,7 +43,7 @@ def compile_outputs(experiment: Experiment, like: State) -> Outputs:
         return experiment.model(knobs).apply(params, stats, normalise(experiment, batch)[0], None, None)[0]
 
     batch = jax.ShapeDtypeStruct((BATCH, *x.shape[1:]), x.dtype)
-    program: Any = jax.jit(outputs).lower(like.params, like.stats, like.knobs, batch).compile()
+    program: Any = compiled(jax.jit(outputs).lower(like.params, like.stats, like.knobs, batch))
     shape = jax.eval_shape(outputs, like.params, like.stats, like.knobs, batch).shape[1:]
 
     def run(state: State, x: np.ndarray | Rows, tick: Callable[[], None]) -> np.ndarray:

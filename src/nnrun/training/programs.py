@@ -15,6 +15,7 @@ from jax import Array
 from nnrun.statistics.metric import metric_of
 from nnrun.training import flat
 from nnrun.training.averages import compile_averages
+from nnrun.training.compiling import compiled
 from nnrun.training.evaluate import Evaluator, compile_evaluator, make_held
 from nnrun.training.feed import begin, make_feed
 from nnrun.training.loop import Program, capacity, compile_chunk
@@ -167,7 +168,7 @@ def compile_programs(experiment: Experiment) -> Programs:
     seeds = jax.ShapeDtypeStruct(leading, jnp.uint32)
     knobs = jax.tree.map(lambda value: jax.ShapeDtypeStruct(leading, value.dtype), _knobs(experiment)[0])
     fresh = jax.vmap(one) if lanes else one
-    start = jax.jit(fresh).lower(seeds, knobs).compile()
+    start = compiled(jax.jit(fresh).lower(seeds, knobs))
     shapes = jax.eval_shape(fresh, seeds, knobs)
     chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity)
     evaluator = compile_evaluator(experiment, shapes, held, lanes)

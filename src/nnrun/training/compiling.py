@@ -1,0 +1,45 @@
+"""Compiling a program so that a signal is heard while XLA works, which may take minutes."""
+
+from __future__ import annotations
+
+import threading
+
+import jax
+
+from nnrun import signals
+from nnrun.errors import Interrupted
+
+__all__ = ["compiled"]
+
+_LOOK = 0.1  # seconds between two looks for a signal
+
+
+def compiled(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+    """The program, compiled in a thread while the main thread looks for signals.
+
+    Python runs the handler of a signal between two lines of the main thread, and XLA is one call.  Nothing can stop
+    XLA: the thread is left alone, and the process need not wait for it.
+    Raises Interrupted when a signal has arrived that waits to be looked at.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return lowered.compile()
+    double = jax.config.jax_enable_x64  # type: ignore[attr-defined]  # jax keeps it for each thread
+    result: list[jax.stages.Compiled] = []
+    problems: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with jax.enable_x64(double):
+                result.append(lowered.compile())
+        except BaseException as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=work, name="compiling", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_LOOK)
+        if signals.pending():
+            raise Interrupted(signals.pending(), "interrupted while compiling")
+    if problems:
+        raise problems[0]
+    return result[0]

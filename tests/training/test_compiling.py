@@ -1,0 +1,77 @@
+"""A program is compiled in a thread of its own: signals are heard, errors arrive, float64 stays float64."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from nnrun import signals
+from nnrun.errors import Interrupted
+from nnrun.training.compiling import compiled
+
+
+def lowered(compile_: Any) -> Any:
+    return SimpleNamespace(compile=compile_)
+
+
+def test_the_program_is_what_jax_compiles():
+    program = compiled(jax.jit(lambda x: 2 * x).lower(jnp.float32(1)))
+    assert program(jnp.float32(3)) == 6
+
+
+def test_double_precision_holds_in_the_thread():
+    with jax.enable_x64(True):
+        program = compiled(jax.jit(lambda: jnp.arange(3.0) / 3).lower())
+        assert program().dtype == "float64" and program()[1] == 1 / 3
+
+
+def test_an_error_of_the_compiler_arrives():
+    def broken() -> None:
+        raise RuntimeError("RESOURCE_EXHAUSTED")
+
+    with pytest.raises(RuntimeError, match="RESOURCE_EXHAUSTED"):
+        compiled(lowered(broken))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_heard_while_xla_works(signum: signal.Signals):
+    begun, released = threading.Event(), threading.Event()
+
+    def endless() -> None:
+        begun.set()
+        released.wait(60)
+
+    def send() -> None:
+        begun.wait(60)
+        os.kill(os.getpid(), signum)
+
+    sender = threading.Thread(target=send)
+    try:
+        with signals.deferred():
+            sender.start()
+            with pytest.raises(Interrupted) as caught:
+                compiled(lowered(endless))
+            signals.forget()
+        assert not released.is_set()
+        assert caught.value.exit_code == 128 + signum
+    finally:
+        released.set()
+        sender.join()
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.deferred():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.pending() == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
