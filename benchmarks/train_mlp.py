@@ -68,7 +68,7 @@ def time_nnrun(prepared: session.Prepared, folder: Path, shown: Console | None =
     run_dir = session.create(prepared, None, folder)
     began = 0.0
     with live.watching(shown or Console(quiet=True), quiet=shown is None) as watch:
-        for progress in driver.train(prepared, run_dir, print):
+        for progress in driver.train(prepared.experiment, run_dir, print):
             if progress.phase == "ready":
                 began = time.perf_counter()
             if shown:

@@ -86,7 +86,7 @@ def _uncounted(what: str, total: int | None) -> Iterator[Callable[[], None]]:
 
 
 def _drain(prepared: session.Prepared, folder: Path) -> Result:
-    for _ in driver.train(prepared, folder, warnings.warn):
+    for _ in driver.train(prepared.experiment, folder, warnings.warn):
         pass
     return _result(folder)
 

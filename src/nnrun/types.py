@@ -46,9 +46,8 @@ class Loss(NamedTuple):
     terms    (outputs, targets) -> {name: (n,)}             what the metrics are averages of
     metrics  {name: mean over a split} -> {name: float}     on the host, in float64
     judge       the metric that picks the best step unless the spec names another
-    rising      the metrics of which more is better
+    rising, shares   the metrics of which more is better; those that are shares of the examples, from 0 to 1
     classifies  whether targets are labels (outputs: one per class) or numbers (one output)
-    shares      the metrics that are shares of the examples: from 0 to 1, and shown in percent
     """
 
     value: Callable[[Array, Array], Array]
@@ -206,8 +205,11 @@ class Dataset(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """When things happen, in steps.  Every edge is a multiple counted from step 0, so resuming keeps them."""
+    """What a run is called, and when things happen: in steps, at multiples counted from 0, so resuming keeps them."""
 
+    name: str
+    model: str  # its name in the catalogue
+    precision: str  # float32, float64 or tf32
     seeds: tuple[int, ...]  # one run each
     steps: int  # the run ends here
     steps_per_epoch: int
@@ -230,10 +232,7 @@ class Plan(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """Everything that a program needs, as functions and arrays.  The spec is gone.
-
-    The functions are called inside the trace with the knobs in force: one program serves every value of a knob.
-    """
+    """Everything that a program needs; the spec is gone.  Its functions take knobs: a program serves every value."""
 
     model: Callable[[Tree], Layer]  # knobs -> Layer
     loss: Callable[[Tree], Loss]  # knobs -> Loss

@@ -145,8 +145,9 @@ def test_a_first_and_a_last_checkpoint_that_are_equal_have_no_plane(line):
 def test_the_ground_of_a_run_names_its_steps(line, monkeypatch):
     for step, w in ((10, (0.0, 0.0)), (20, (0.0, 4.0)), (30, (4.0, 0.0))):
         line.save(step, w, 0.0)
-    spec = SimpleNamespace(train=SimpleNamespace(precision="float64"))
-    prepared = SimpleNamespace(spec=spec, experiment=line.experiment)
+    plan = SimpleNamespace(precision="float64")
+    experiment = SimpleNamespace(**vars(line.experiment) | {"plan": plan})
+    prepared = SimpleNamespace(experiment=experiment)
     monkeypatch.setattr(ground.session, "rebuild", lambda folder, warn, parts: prepared)
     for steps in (None, " 10, 20 ,30"):
         result = of_run(line.folder, steps, pytest.fail)

@@ -61,7 +61,7 @@ def prepared(
 
 
 def train(prepared: session.Prepared, folder: Path) -> None:
-    for _ in driver.train(prepared, folder, lambda message: None):
+    for _ in driver.train(prepared.experiment, folder, lambda message: None):
         pass
 
 

@@ -33,7 +33,7 @@ def write(folder: Path, x: np.ndarray) -> Path:
 def train(spec: Path) -> Path:
     prepared = session.prepare(spec)
     folder = session.create(prepared, spec.parent / "run", spec.parent)
-    for _ in driver.train(prepared, folder, lambda message: None):
+    for _ in driver.train(prepared.experiment, folder, lambda message: None):
         pass
     return folder
 
@@ -48,8 +48,11 @@ def test_moments_that_overflow_while_the_loss_is_finite_are_a_divergence(tmp_pat
 
 def plan(**changes: Any) -> Plan:
     base = Plan(
-        (0,), 100, 10, 4, 5, 10, 10, None, 2, "val/accuracy", 0, None, 0.0, ("val/accuracy",), None, 1
-    )
+        name="run", model="mlp", precision="float32", seeds=(0,), steps=100, steps_per_epoch=10, batch_size=4,
+        log_every=5,
+        evaluate_every=10, checkpoint_every=10, checkpoint_seconds=None, keep=2, judge="val/accuracy", patience=0,
+        patience_metric=None, min_delta=0.0, rising=("accuracy",), shares=("accuracy",), reacts_to=None, accumulate=1,
+    )  # fmt: skip
     return base._replace(**changes)
 
 

@@ -78,7 +78,7 @@ def test_a_lane_is_the_solo_run(
         folder = sweep.folder / record["run"]
         prepared = session.prepare(folder / "resolved.yaml")
         alone = session.create(prepared, tmp_path / f"alone-{record['trial']}", tmp_path)
-        for _ in driver.train(prepared, alone, lambda message: None):
+        for _ in driver.train(prepared.experiment, alone, lambda message: None):
             pass
         for seed in ("seed_0", "seed_1"):
             double = precision == "float64"

@@ -42,6 +42,9 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
     if early and patience_metric is None:
         raise spec.fail(("train", "early_stopping"), "needs a validation part; write data.validation: 0.1")
     return Plan(
+        name=spec.name,
+        model=spec.model.name,
+        precision=spec.train.precision,
         seeds=tuple(range(spec.train.seed, spec.train.seed + spec.train.seeds)),
         steps=steps,
         steps_per_epoch=per_epoch,

@@ -22,7 +22,8 @@ from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError, o
 if TYPE_CHECKING:
     from nnrun.report.live import Shown
     from nnrun.report.sweep import live
-    from nnrun.runner import driver, session
+    from nnrun.runner import driver
+    from nnrun.types import Experiment
 
 __all__ = [
     "counting", "explain", "leave", "open_streams", "print_json", "report", "show", "sweep_view", "warn", "watch",
@@ -134,7 +135,7 @@ def warn(message: str) -> None:
         print(f"nnrun: warning: {one_line(message)}", file=sys.stderr)
 
 
-def watch(prepared: session.Prepared, folder: Path, quiet: bool, as_json: bool) -> None:
+def watch(experiment: Experiment, folder: Path, quiet: bool, as_json: bool) -> None:
     """Trains, shows on stderr how it goes and on stdout the result; with `as_json` that alone."""
     from nnrun.report import live
     from nnrun.runner import driver
@@ -142,8 +143,8 @@ def watch(prepared: session.Prepared, folder: Path, quiet: bool, as_json: bool) 
     console = Console(file=_Display())  # type: ignore[arg-type]
     try:
         with live.watching(console, quiet or as_json) as view:
-            for progress in driver.train(prepared, folder, warn):
-                view(_shown(prepared.spec.name, progress))
+            for progress in driver.train(experiment, folder, warn):
+                view(_shown(progress))
     except DivergedError:
         if as_json:  # for whoever reads it, a diverged run is a result too
             report(folder, as_json)
@@ -204,7 +205,7 @@ class _Display:
         return self._stream is not None and self._stream.isatty()
 
 
-def _shown(name: str, progress: driver.Progress) -> Shown:
+def _shown(progress: driver.Progress) -> Shown:
     from nnrun.report.live import Shown
     from nnrun.statistics.metric import metric_of
 
@@ -221,7 +222,7 @@ def _shown(name: str, progress: driver.Progress) -> Shown:
         (recorder.latest for recorder in recorders if recorder.live), recorders[0].latest if recorders else {}
     )
     epoch = progress.step / plan.steps_per_epoch
-    return Shown(name, progress.phase, progress.step, plan.steps, epoch, epochs, runs, metrics, best)
+    return Shown(plan.name, progress.phase, progress.step, plan.steps, epoch, epochs, runs, metrics, best)
 
 
 def report(folder: Path, as_json: bool) -> None:

@@ -46,7 +46,7 @@ def train(
 
     prepared = session.prepare(spec, overrides or [])
     folder = session.create(prepared, run_dir, runs_root)
-    console.watch(prepared, folder, quiet, as_json)
+    console.watch(prepared.experiment, folder, quiet, as_json)
 
 
 @app.command()
@@ -70,7 +70,7 @@ def resume(
     prepare_device(device, resolved(folder), [])
     from nnrun.runner import session
 
-    return console.watch(session.reopen(folder, console.warn, exact), folder, quiet, as_json)
+    return console.watch(session.reopen(folder, console.warn, exact).experiment, folder, quiet, as_json)
 
 
 @app.command()

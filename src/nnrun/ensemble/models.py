@@ -58,7 +58,7 @@ def open_model(folder: Path, warn: Warn, parts: Sequence[str] = ()) -> Model:
     Raises RunError where one of them has changed since the run was trained.
     """
     prepared = session.rebuild(folder, warn, parts)
-    name = prepared.spec.train.precision
+    name = prepared.experiment.plan.precision
     with session.precision(name):
         like = programs.one_like(prepared.experiment)
         outputs = compile_outputs(prepared.experiment, essential(like))

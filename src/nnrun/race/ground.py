@@ -40,15 +40,14 @@ def of_run(folder: Path, checkpoints: str | None, warn: Callable[[str], None]) -
     Raises SpecError, RunError, DataError.
     """
     steps = plane.pick(folder, None if checkpoints is None else _steps(checkpoints))
-    prepared = session.rebuild(folder, warn, ["train"])
-    precision = prepared.spec.train.precision
-    with session.precision(precision):
-        surface_plane = plane.plane(prepared.experiment, folder, steps)
+    experiment = session.rebuild(folder, warn, ["train"]).experiment
+    with session.precision(experiment.plan.precision):
+        surface_plane = plane.plane(experiment, folder, steps)
     marks = {
         f"step {step}": (x, y) for step, (x, y) in zip(steps, surface_plane.points.tolist(), strict=True)
     }
     title = f"{folder.name}, steps {', '.join(map(str, steps))}"
-    return Ground(title, surface_plane.surface, marks, precision, RATES[::3], 33)
+    return Ground(title, surface_plane.surface, marks, experiment.plan.precision, RATES[::3], 33)
 
 
 def _steps(text: str) -> list[int]:

@@ -17,7 +17,7 @@ from nnrun.errors import DivergedError, Interrupted, Warn
 from nnrun.record import run
 from nnrun.runner import restore
 from nnrun.runner.recorder import Recorder
-from nnrun.runner.session import Prepared, precision
+from nnrun.runner.session import precision
 from nnrun.runner.status import Group, StateFiles, by_group, compiling, ending, group_of
 from nnrun.runner.summary import divergence, group_summary, run_summary
 from nnrun.storage import fsio
@@ -39,15 +39,14 @@ class Progress(NamedTuple):
     recorders: list[Recorder]
 
 
-def train(prepared: Prepared, folder: Path, warn: Warn) -> Iterator[Progress]:
+def train(experiment: Experiment, folder: Path, warn: Warn) -> Iterator[Progress]:
     """Trains the run in `folder` from its newest good checkpoint, or from its beginning, to its end.
 
     Raises Interrupted after a checkpoint was saved, DivergedError, MachineError, RunError.
     """
-    experiment = prepared.experiment
     group = group_of(folder, experiment.plan.seeds)
     recorders: list[Recorder] = []
-    with precision(prepared.spec.train.precision):
+    with precision(experiment.plan.precision):
         for progress in train_together(experiment, [group], partial(shards.compile_shards, experiment), warn):
             recorders = progress.recorders
             yield progress

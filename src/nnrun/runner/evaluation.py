@@ -46,11 +46,11 @@ def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int 
     members = _good_members(folder, warn)
     checkpoints = {path: load_checkpoint(path, which, warn) for path in members or [folder]}
     parts = [split, "train"] if _remeasured(checkpoints.values()) else [split]
-    prepared = session.rebuild(members[0] if members else folder, warn, parts)
-    with session.precision(prepared.spec.train.precision):
-        if samples and not is_noisy(prepared.experiment, training=False):
-            warn(f"--samples {samples}: {prepared.spec.model.name} has no noise, so all samples are equal")
-        measured = _measure(prepared.experiment, list(checkpoints.values()), split, folder, samples)
+    experiment = session.rebuild(members[0] if members else folder, warn, parts).experiment
+    with session.precision(experiment.plan.precision):
+        if samples and not is_noisy(experiment, training=False):
+            warn(f"--samples {samples}: {experiment.plan.model} has no noise, so all samples are equal")
+        measured = _measure(experiment, list(checkpoints.values()), split, folder, samples)
     results = [
         {"run_dir": str(path), "step": content.step, "metrics": metrics}
         for (path, content), metrics in zip(checkpoints.items(), measured, strict=True)

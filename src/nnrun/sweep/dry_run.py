@@ -102,14 +102,13 @@ def _trials(sweep_plan: SweepPlan) -> list[Trial]:
 def _program(sweep_plan: SweepPlan, members: Sequence[tuple[Trial, Spec]], engine: Engine) -> ProgramCost:
     experiment = engine.experiment(members[0][1])
     seeds = len(experiment.plan.seeds)
-    double = members[0][1].train.precision
-    with precision(double):
+    with precision(experiment.plan.precision):
         most = max(1, (sweep_plan.file.sweep.width or width_of(experiment)) // seeds)
     count = -(-len(members) // most)
     size = -(-len(members) // count)
     experiments = [engine.experiment(checked) for _, checked in members[:size]]
     population = together(experiments)
-    with precision(double):
+    with precision(experiment.plan.precision):
         compiling, a_step = _timed(population)
         memory = _memory(population, size * seeds)
     steps = experiment.plan.steps

@@ -104,7 +104,7 @@ class Engine:
             raise RunError(f"{one_line(folder)}: {error}") from None
         knobs = shared.knobs["model"] if user_code.is_user_name(checked.model.name) else None
         first, count = checked.train.seed, checked.train.seeds
-        plan = shared.plan._replace(seeds=tuple(range(first, first + count)))
+        plan = shared.plan._replace(name=checked.name, seeds=tuple(range(first, first + count)))
         return shared._replace(knobs=build.knobs_of(checked, knobs), plan=plan)
 
     def train(self, root: Path, batch: RunBatch) -> Iterator[Progress]:
@@ -122,7 +122,7 @@ class Engine:
         ]
         population = together(experiments)
         make = partial(self._compiled, _key(specs[0]), population, batch.lanes)
-        with precision(specs[0].train.precision):
+        with precision(population.plan.precision):
             yield from driver.train_together(population, groups, make, self.warn, batch.until, batch.final)
 
     def spec(self, folder: Path) -> Spec:

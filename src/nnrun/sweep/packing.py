@@ -38,7 +38,7 @@ def pack(
     for (_, until), members in groups.items():
         experiment = engine.experiment(engine.spec(root / members[0]))
         seeds = len(experiment.plan.seeds)
-        with precision(engine.spec(root / members[0]).train.precision):
+        with precision(experiment.plan.precision):
             most = max(1, (width or width_of(experiment)) // seeds)
         count = -(-len(members) // most)
         size = -(-len(members) // count)  # of equal size, so that one program serves them all
