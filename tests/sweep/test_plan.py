@@ -268,9 +268,10 @@ def test_a_ledger_is_written_anew(tmp_path):
     ledger.add({"trial": "a"})
     ledger.add({"trial": "b"})
     ledger.close()
-    assert [
-        json.loads(line) for line in (tmp_path / "trials.jsonl").read_text().splitlines()
-    ] == ledger.records
+    lines = (tmp_path / "trials.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"trial": "a"}, {"trial": "b"}]
+    ledger.arrange([{"trial": "b"}, {"trial": "a"}])
+    assert (tmp_path / "trials.jsonl").read_text() == '{"trial": "b"}\n{"trial": "a"}\n'
 
 
 def test_a_trial_that_could_not_begin_leaves_its_reason(tmp_path):

@@ -98,6 +98,8 @@ def _check(spec: Path | None, resume: Path | None, of_a_new_one: bool, on: str |
 def _found(text: Path, root: Path) -> Path:
     from nnrun.record import run
 
+    if (text / "sweep.json").is_file() and not run.is_run(text):
+        run.write_state(text, "interrupted")  # its state.json is gone, and follows from the rest
     folder = run.resolve(str(text), root)
     if not (folder / "sweep.json").is_file():
         raise RunError(

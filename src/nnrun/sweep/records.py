@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnrun.record import run
-from nnrun.runner.restore import ENDED
+from nnrun.runner.status import is_over
 from nnrun.sweep.batches import seconds_of
 from nnrun.sweep.engine import RunBatch
 from nnrun.sweep.trials import Trial
@@ -30,7 +30,7 @@ def has_ended(folder: Path) -> bool:
     state = run.read_state(folder)
     if state["status"] == "failed":
         return not (folder / "resolved.yaml").exists()  # it could not even begin
-    return state["status"] in ENDED and (folder / "summary.json").is_file()
+    return is_over(folder)
 
 
 def needs_no_training(folder: Path) -> bool:

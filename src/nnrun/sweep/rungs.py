@@ -87,7 +87,14 @@ class Rungs:
         missing = [run_name for run_name in runs if run_name not in known]
         if missing:
             width = self.sweep_plan.file.sweep.width
-            going = [run_name for run_name in missing if not records.needs_no_training(self.root / run_name)]
+            first = (
+                name.rstrip("+") == f"{self.name}-s0"
+            )  # all are packed, as they were if this was written before
+            going = [
+                run_name
+                for run_name in missing
+                if first or not records.needs_no_training(self.root / run_name)
+            ]
             lanes = {run_name: self._batches[run_name][-1].lanes for run_name in going} if final else None
             new = pack(name, going, self.engine, self.root, width, untils, final, lanes)
             fsio.write_json(file, {"runs": missing, "batches": [batch._asdict() for batch in new]})

@@ -1,0 +1,171 @@
+"""What is missing of runs that a sweep has trained, and what must be trained again because of that.
+
+A marker that a batch is done counts only together with what it marks.  When a sweep continues, each round is looked
+at once before any of it is trained: what was deleted is made anew, and the batches that it was in are carried out
+again, with the same lanes.  Runs that are intact keep their places in these programs and are not trained twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nnrun.errors import RunError
+from nnrun.record import checkpoint, metrics, run
+from nnrun.runner.restore import ENDED
+from nnrun.runner.status import group_of
+from nnrun.storage import fsio
+from nnrun.sweep import batches
+from nnrun.sweep.engine import RunBatch
+
+__all__ = ["flaw", "reopen_round", "rewind"]
+
+_DESCRIPTIONS = ("resolved.yaml", "spec.yaml", "run.json")
+_GROWN = (
+    "checkpoints",
+    "metrics.jsonl",
+    "timing.jsonl",
+    "summary.json",
+)  # what training leaves in a run folder
+
+
+def flaw(folder: Path, seeds: Sequence[int], metric: str) -> str | None:
+    """The first file that a run lacks or that cannot be read, None if it can be used or continued.
+
+    Checkpoints are only asked for where the run has not ended: a finished sweep does not need them.
+    metric   that judges the run
+    """
+    group = group_of(folder, seeds)
+    try:
+        for path in dict.fromkeys((folder, *group.members)):
+            run.read_state(path)
+            for name in _DESCRIPTIONS:
+                fsio.read_file(path / name)
+            run.read_json(path / "run.json")
+        status = run.read_state(folder)["status"]
+        if status == "failed":
+            return None
+        if status not in ENDED:
+            return next(filter(None, (_open_flaw(path, folder, metric) for path in group.members)), None)
+        for path in dict.fromkeys((folder, *group.members)):
+            run.read_json(path / "summary.json")
+        return next(
+            (_name(path / "metrics.jsonl", folder) for path in group.members if not _has_log(path)), None
+        )
+    except RunError as error:
+        return str(error).partition(": ")[0].removeprefix(f"{folder}/")
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _has_log(path: Path) -> bool:
+    return (path / "metrics.jsonl").is_file()
+
+
+def _open_flaw(path: Path, folder: Path, metric: str) -> str | None:
+    """What a member lacks of a run that has not ended: it may have ended before the others."""
+    status = run.read_state(path)["status"]
+    saved = checkpoint.steps(path / "checkpoints")
+    if not _has_log(path) and (saved or status in ENDED):
+        return _name(path / "metrics.jsonl", folder)
+    judged = status == "diverged" and any(
+        isinstance(value := row.get(metric), int | float) and math.isfinite(value)
+        for row in metrics.read(path / "metrics.jsonl")
+    )
+    return _name(path / "checkpoints", folder) if not saved and (judged or status == "done") else None
+
+
+def rewind(folder: Path) -> None:
+    """Takes a run back to its beginning; what it is stays."""
+    for path in (folder, *run.members(folder)):
+        run.write_state(path, "created", step=0)
+        for name in _GROWN:
+            if (path / name).is_dir():
+                fsio.remove_folder(path / name)
+            elif (path / name).exists():
+                fsio.remove_file(path / name)
+
+
+def reopen_round(root: Path, name: str, runs: Sequence[str], rungs: bool, exploits: bool) -> list[str]:
+    """Withdraws the markers of a round that say more than the run folders do; none stays wrong.
+
+    name       of the round
+    runs       of its trials whose folders exist
+    rungs      whether its trials are compared on the way: a run that is trained again then needs the others of its
+               programs where they were, so those that have not ended are trained again as well
+    exploits   whether trials take the states of others: then all of them are trained again
+    Returns the runs that are trained again.
+    """
+    planned = [batch for batch in _planned(root, name) if set(batch.runs) <= set(runs)]
+    lost = {
+        run_name
+        for batch in planned
+        if batches.is_done(root, batch)
+        for run_name in batch.runs
+        if not _is_settled(root / run_name, batch)
+    }
+    again = set(lost)
+    undone = [batch for batch in planned if not batches.is_done(root, batch)]
+    if lost or any(_is_stuck(root, batch) for batch in undone):
+        if exploits:
+            for file in (root / "batches").glob(f"{name}-s*-exploit*.json"):
+                fsio.remove_file(file)
+        begun = {run_name for batch in planned for run_name in batch.runs}
+        for run_name in sorted(begun if rungs else lost):
+            if exploits or not _has_ended(root / run_name):
+                rewind(root / run_name)
+                again.add(run_name)
+    for batch in planned:
+        if batches.is_done(root, batch) and not all(_is_settled(root / name, batch) for name in batch.runs):
+            batches.unmark(root, batch)
+        elif not batches.is_done(root, batch) and all(_has_ended(root / name) for name in batch.runs):
+            batches.mark(root, batch, 0.0)  # nothing of it is left to train
+    return sorted(again)
+
+
+def _planned(root: Path, name: str) -> Iterator[RunBatch]:
+    """The batches of a round that are written down, as the parts that they were cut into."""
+    folder = root / "batches"
+    for file in sorted([*folder.glob(f"{name}-s*.json"), *folder.glob(f"{name}.json")]):
+        for written in run.read_json(file).get("batches", []):
+            yield from batches.parts(root, RunBatch(**written))
+
+
+def _has_ended(folder: Path) -> bool:
+    return run.read_state(folder)["status"] in ENDED
+
+
+def _members(folder: Path) -> list[Path]:
+    return run.members(folder) or [folder]
+
+
+def _is_settled(folder: Path, batch: RunBatch) -> bool:
+    """Whether a run is where a batch that is done left it, or further."""
+    if run.read_state(folder)["status"] in (*ENDED, "failed"):
+        return True
+    if batch.until is None or batch.final:
+        return False
+    return all(
+        run.read_state(path)["status"] in ENDED or max(_saved(path), default=0) >= batch.until
+        for path in _members(folder)
+    )
+
+
+def _saved(path: Path) -> set[int]:
+    return set(checkpoint.steps(path / "checkpoints"))
+
+
+def _is_stuck(root: Path, batch: RunBatch) -> bool:
+    """Whether runs that continue together have no checkpoint of one step, though all of them have some."""
+    going = [
+        _saved(path)
+        for run_name in batch.runs
+        for path in _members(root / run_name)
+        if run.read_state(path)["status"] not in ENDED
+    ]
+    if batch.until is not None and not batch.final:
+        going = [steps for steps in going if max(steps, default=0) < batch.until]
+    return bool(going) and all(going) and not set.intersection(*going)
