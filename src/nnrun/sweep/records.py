@@ -18,6 +18,7 @@ __all__ = [
     "mean_value",
     "needs_no_training",
     "share_of_seconds",
+    "steps_of",
     "trial_record",
     "trial_value",
 ]
@@ -65,7 +66,7 @@ def trial_record(
         "status": status,
         "value": mean_value(values),
         "values": values,
-        "steps": max((summary["steps"] for summary in runs), default=0),
+        "steps": _steps(runs),
         "seconds": round(seconds, 3),
         "reason": reason,
     }
@@ -97,7 +98,7 @@ def final_record(root: Path, trial: Trial, place: str, seconds: float) -> dict[s
         "seeds": [summary["seed"] for summary in runs],
         "status": status,
         "metrics": {name: [_number(summary, name) for summary in runs] for name in names},
-        "steps": max((summary["steps"] for summary in runs), default=0),
+        "steps": _steps(runs),
         "seconds": round(seconds, 3),
         "reason": reason,
     }
@@ -111,6 +112,15 @@ def _runs(folder: Path) -> list[dict[str, Any]]:
     if "runs" not in summary:
         return [{**summary, "seed": None}]
     return [{**member, "seed": int(str(member["run"]).rpartition("_")[2])} for member in summary["runs"]]
+
+
+def steps_of(folder: Path) -> int:
+    """The steps of the longest of a run's seeds, 0 where none has ended."""
+    return _steps(_runs(folder))
+
+
+def _steps(runs: Sequence[Mapping[str, Any]]) -> int:
+    return max((summary["steps"] for summary in runs), default=0)
 
 
 def _value(summary: Mapping[str, Any]) -> float | None:

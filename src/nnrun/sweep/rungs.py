@@ -47,7 +47,8 @@ class Rungs:
             }
             self._last = k == count
             yield self._stage(f"{self.name}-s{k}", [trial.run for trial in going], untils)
-            if self._last or not going:
+            self._last = self._last or not going
+            if self._last:
                 return
             steps = {trial.name: untils[trial.run] or self._plan(trial).steps for trial in going}
             values = self._values(k, going, steps)
@@ -107,7 +108,15 @@ class Rungs:
     def is_over(self, trial: Trial) -> bool:
         """Whether a trial has come to its end; with exploiting, none has before the last stage."""
         early = self.sweep_plan.search.explore is not None and not self._last
-        return not early and records.needs_no_training(self.root / trial.run)
+        over = not early and records.needs_no_training(self.root / trial.run)
+        return over and not self._awaits_rung(trial)
+
+    def _awaits_rung(self, trial: Trial) -> bool:
+        """Whether a trial that is over ended at a rung that is not decided again yet: it may have lost there."""
+        joined = self._batches.get(trial.run, [])
+        if self._last or not joined or joined[-1].until is None or joined[-1].final:
+            return False
+        return records.steps_of(self.root / trial.run) >= joined[-1].until
 
     def seconds(self, trial: Trial) -> float:
         """The trial's share of the time of its batches."""
