@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nnrun.space import Dimension, Space
-from nnrun.spec import BLOCKS, LISTS
+from nnrun.spec import BLOCKS, LISTS, override
 from nnrun.spec.problem import Path, Place, Problem, place_of
 from nnrun.spec.schema import shown
 
@@ -56,10 +56,12 @@ def read_over(
     """
     problems: list[Problem] = []
     axes: list[list[Alternative]] = []
-    for key, value in over.items():
-        if key in _OURS:
-            where = (*prefix, key)
-            problems.append(Problem(place_of(where, places), where, f"the sweep sets this; {_OURS[key]}"))
+    for number, (key, value) in enumerate(over.items()):
+        where = (*prefix, key)
+        problems += [
+            Problem(place_of(where, places), where, message)
+            for message in [*_of_the_sweep(key, value), *_overlaps(key, list(over)[:number])]
+        ]
         axes.append(list(_branches(key, value, (*prefix, key), places, problems)))
     alternatives = []
     for combination in itertools.product(*axes):
@@ -73,6 +75,39 @@ def read_over(
             )
         )
     return _distinct(alternatives), problems
+
+
+def _of_the_sweep(key: str, value: Any) -> Iterator[str]:
+    """What is wrong with a key, or with one inside its values, that the sweep itself sets."""
+    for ours, remedy in _OURS.items():
+        inner = ours.removeprefix(f"{key}.")
+        if override.contains(ours, key):
+            yield f"the sweep sets this; {remedy}"
+        elif override.contains(key, ours) and any(inner in block for block in _blocks(value)):
+            yield f"the sweep sets {ours}; {remedy}"
+
+
+def _blocks(value: Any) -> Iterator[dict]:
+    """The blocks that a key may become."""
+    if isinstance(value, dict):
+        yield value
+    entries = value.values() if isinstance(value, dict) and len(value) == 1 else value
+    for entry in entries if isinstance(value, dict | list) else ():
+        if isinstance(entry, dict | list):
+            yield from _blocks(entry)
+
+
+def _overlaps(key: str, before: Sequence[str]) -> Iterator[str]:
+    """What is wrong with a key that sets a part of what another one sets, or all of it."""
+    for earlier in before:
+        outer, inner = (key, earlier) if override.contains(key, earlier) else (earlier, key)
+        if override.contains(inner, outer):
+            yield f"it is the same as {earlier}; write it once"
+        elif override.contains(outer, inner):
+            yield (
+                f"it overlaps with {earlier}, so one would overwrite the other; "
+                f"write only {outer}, with {inner} inside its values"
+            )
 
 
 def _branches(
@@ -144,7 +179,7 @@ def _fixed(
             _fixed(f"{key}.{i}", entry, (*path, i), dimensions, origins, places, problems)
             for i, entry in enumerate(value)
         ]
-        return [entry for entry in inner if entry is not _VARIES]
+        return [None if entry is _VARIES else entry for entry in inner]  # the others keep their places
     if isinstance(value, dict):
         inner_block = {
             k: _fixed(f"{key}.{k}", entry, (*path, k), dimensions, origins, places, problems)
