@@ -114,11 +114,11 @@ def _trainer(engine: Any, jobs: int, on: str | None) -> Any:
     if on is not None:
         from nnrun.sweep.on_ray import OnRay, address_of
 
-        return OnRay(address_of(on), console.warn)
+        return OnRay(address_of(on), engine)
     from nnrun.sweep.batches import InProcess
     from nnrun.sweep.workers import Workers
 
-    return Workers(jobs, console.warn) if jobs > 1 else InProcess(engine)
+    return Workers(jobs, engine) if jobs > 1 else InProcess(engine)
 
 
 def _train(

@@ -55,8 +55,9 @@ def _ended(folder: Path, warn: Warn, until: int | None) -> Mapping[str, Any] | N
     if until is None or max(checkpoint.steps(folder / "checkpoints"), default=0) < until:
         return None
     content = _latest(folder / "checkpoints", warn)
-    ahead = content is not None and content.step >= until
-    return {"status": "interrupted", "step": content.step} if ahead else None
+    if content is None or content.step < until:
+        return None
+    return {"status": "interrupted", "step": content.step}
 
 
 def _latest(folder: Path, warn: Warn) -> Checkpoint | None:

@@ -15,6 +15,7 @@ from nnrun.errors import Interrupted, MachineError, NnrunError, one_line
 from nnrun.record import run
 from nnrun.storage import fsio
 from nnrun.sweep.engine import Engine, RunBatch, many_files
+from nnrun.sweep.moment import ChangedError
 
 __all__ = [
     "Event",
@@ -93,8 +94,8 @@ def carry_out(root: Path, batches: Sequence[RunBatch], trainer: Trainer) -> Iter
 def _halves(root: Path, event: Event) -> list[RunBatch]:
     """What to train in place of a batch that failed; a run that failed alone is marked so."""
     batch, error = event.batch, event.error
-    if isinstance(error, MachineError) and not _out_of_memory(error):
-        raise error  # a full disk is no fault of a run
+    if isinstance(error, ChangedError | MachineError) and not _out_of_memory(error):
+        raise error  # an edited module, or a full disk, is no fault of a run
     if len(batch.runs) > 1:
         fsio.write_json(_cut_marker(root, batch.name), {"reason": str(error)})
         return _cut(batch)
@@ -126,7 +127,7 @@ def parts(root: Path, batch: RunBatch) -> list[RunBatch]:
 
 
 def _out_of_memory(error: NnrunError) -> bool:
-    return "memory" in str(error)
+    return isinstance(error, MachineError) and "memory" in str(error)
 
 
 def is_done(root: Path, batch: RunBatch) -> bool:

@@ -14,10 +14,12 @@ from pathlib import Path
 from nnrun.errors import RunError
 from nnrun.record import checkpoint, metrics, run
 from nnrun.runner.restore import ENDED
+from nnrun.runner.session import recorded
 from nnrun.runner.status import group_of
 from nnrun.storage import fsio
 from nnrun.sweep import batches
 from nnrun.sweep.engine import RunBatch
+from nnrun.sweep.moment import has_own_spec
 
 __all__ = ["flaw", "reopen_round", "rewind"]
 
@@ -42,7 +44,9 @@ def flaw(folder: Path, seeds: Sequence[int], metric: str) -> str | None:
             run.read_state(path)
             for name in _DESCRIPTIONS:
                 fsio.read_file(path / name)
-            run.read_json(path / "run.json")
+            recorded(path)
+            if not has_own_spec(path):
+                return _name(path / "resolved.yaml", folder)
         status = run.read_state(folder)["status"]
         if status == "failed":
             return None
