@@ -8,6 +8,7 @@ again, with the same lanes.  Runs that are intact keep their places in these pro
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from nnrun.runner.restore import ENDED
 from nnrun.runner.session import recorded
 from nnrun.runner.status import group_of
 from nnrun.storage import fsio
-from nnrun.sweep import batches
+from nnrun.sweep import batches, exploit
 from nnrun.sweep.engine import RunBatch
 from nnrun.sweep.moment import has_own_spec
+from nnrun.sweep.records import steps_of
 
-__all__ = ["flaw", "reopen_round", "rewind"]
+__all__ = ["flaw", "reopen_round", "rewind", "settle"]
 
 _DESCRIPTIONS = ("resolved.yaml", "spec.yaml", "run.json")
 _GROWN = (
@@ -94,7 +96,7 @@ def rewind(folder: Path) -> None:
 
 
 def reopen_round(root: Path, name: str, runs: Sequence[str], rungs: bool, exploits: bool) -> list[str]:
-    """Withdraws the markers of a round that say more than the run folders do; none stays wrong.
+    """Withdraws what a round says beyond what its run folders hold, so that it is trained again.
 
     name       of the round
     runs       of its trials whose folders exist
@@ -103,31 +105,102 @@ def reopen_round(root: Path, name: str, runs: Sequence[str], rungs: bool, exploi
     exploits   whether trials take the states of others: then all of them are trained again
     Returns the runs that are trained again.
     """
+    for path in (path for run_name in runs if exploits for path in _members(root / run_name)):
+        exploit.complete(path)
+    if rungs and _has_gap(root, name, runs, exploits):
+        _forget(root, name)
+        begun = [run_name for run_name in runs if _reached(root / run_name)]
+        for run_name in begun:
+            rewind(root / run_name)
+        return begun
     planned = [batch for batch in _planned(root, name) if set(batch.runs) <= set(runs)]
     lost = {
         run_name
         for batch in planned
-        if batches.is_done(root, batch)
         for run_name in batch.runs
-        if not _is_settled(root / run_name, batch)
+        if (batches.is_done(root, batch) and not _is_settled(root / run_name, batch))
+        or (not batches.is_done(root, batch) and not _has_ended(root / run_name) and _is_stuck(root, batch))
     }
-    again = set(lost)
-    undone = [batch for batch in planned if not batches.is_done(root, batch)]
-    if lost or any(_is_stuck(root, batch) for batch in undone):
+    if lost:
         if exploits:
             for file in (root / "batches").glob(f"{name}-s*-exploit*.json"):
                 fsio.remove_file(file)
-        begun = {run_name for batch in planned for run_name in batch.runs}
-        for run_name in sorted(begun if rungs else lost):
-            if exploits or not _has_ended(root / run_name):
-                rewind(root / run_name)
-                again.add(run_name)
-    for batch in planned:
+        together = {run_name for batch in planned for run_name in batch.runs} if rungs else lost
+        lost |= {run_name for run_name in together if exploits or not _has_ended(root / run_name)}
+        for run_name in sorted(lost):
+            rewind(root / run_name)
+    settle(root, planned)
+    return sorted(lost)
+
+
+def settle(root: Path, planned: Sequence[RunBatch]) -> None:
+    """Has the markers of batches say what the run folders of their runs hold."""
+    for batch in (part for whole in planned for part in batches.parts(root, whole)):
         if batches.is_done(root, batch) and not all(_is_settled(root / name, batch) for name in batch.runs):
             batches.unmark(root, batch)
         elif not batches.is_done(root, batch) and all(_has_ended(root / name) for name in batch.runs):
             batches.mark(root, batch, 0.0)  # nothing of it is left to train
-    return sorted(again)
+
+
+def _has_gap(root: Path, name: str, runs: Sequence[str], exploits: bool) -> bool:
+    """Whether something that was decided at the rungs of a round is no longer written down.
+
+    The plan of a stage, its values and what follows from them are written one after another, each before a run goes
+    further; so none is missing before one that is there, and no run is further than the last one lets it be.
+    """
+    folder = root / "batches"
+    last = max(
+        (stage for file in folder.glob(f"{name}-s*") if (stage := _stage_of(file, name)) >= 0), default=-1
+    )
+    follows = "-exploit.done.json" if exploits else "x.json"
+    chain = [
+        folder / f"{name}-s{stage}{ending}"
+        for stage in range(last + 2)
+        for ending in (".json", ".rung.json", follows)
+    ]
+    present = [file.is_file() for file in chain]
+    first = present.index(False)
+    if any(present[first:]):
+        return True
+    newest = {
+        run_name: (int(batch.name.removeprefix(f"{name}-s").partition("-")[0]), batch.until)
+        for batch in _planned(root, name)
+        if not batch.final
+        for run_name in batch.runs
+    }
+    for run_name in runs:
+        stage, until = newest.get(run_name, (0, 0))
+        step, ended = _reached_and_ended(root / run_name)
+        decided = first >= 3 * (stage + 1)
+        if until is not None and (step > until or (ended and step == until and not decided)):
+            return True
+    return False
+
+
+def _stage_of(file: Path, name: str) -> int:
+    """The number of the stage that a file is of, -1 for a marker of a batch."""
+    match = re.fullmatch(
+        rf"{re.escape(name)}-s(\d+)(\.json|\.rung\.json|x\.json|-exploit\.done\.json)", file.name
+    )
+    return int(match[1]) if match else -1
+
+
+def _forget(root: Path, name: str) -> None:
+    """Removes what is written down of a round, but how its batches had to be cut."""
+    for file in (root / "batches").glob(f"{name}-s*.json"):
+        if not file.name.endswith(".cut.json"):
+            fsio.remove_file(file)
+
+
+def _reached_and_ended(folder: Path) -> tuple[int, bool]:
+    """The step of a run's seed that is furthest, and whether the run has ended without diverging."""
+    done = run.read_state(folder)["status"] == "done"
+    return (steps_of(folder) if done else _reached(folder)), done
+
+
+def _reached(folder: Path) -> int:
+    """The newest step of a run that is saved or has ended."""
+    return max([steps_of(folder), *(step for path in _members(folder) for step in _saved(path))])
 
 
 def _planned(root: Path, name: str) -> Iterator[RunBatch]:

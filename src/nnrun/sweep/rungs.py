@@ -14,6 +14,7 @@ from nnrun.sweep import exploit, records
 from nnrun.sweep.engine import Engine, RunBatch
 from nnrun.sweep.packing import pack
 from nnrun.sweep.plan import SweepPlan
+from nnrun.sweep.repair import settle
 from nnrun.sweep.stages import pairs_of, rung_steps, rung_value, survivors
 from nnrun.sweep.trials import Trial, seeds_of, trial_spec, values_at
 
@@ -99,6 +100,7 @@ class Rungs:
             lanes = {run_name: self._batches[run_name][-1].lanes for run_name in going} if final else None
             new = pack(name, going, self.engine, self.root, width, untils, final, lanes)
             fsio.write_json(file, {"runs": missing, "batches": [batch._asdict() for batch in new]})
+            settle(self.root, new)
             batches += new
         for batch in batches:
             for run_name in batch.runs:
@@ -169,7 +171,8 @@ class Rungs:
         if done.is_file():
             return
         for loser, winner in moves:
-            move = exploit.Move(self._folders(loser), self._folders(winner), self._knobs(loser))
+            folders = self._folders(loser), self._folders(winner)
+            move = exploit.Move(*folders, self._knobs(loser), self.sweep_plan.metric.name)
             exploit.apply(move, steps[loser.name])
             if len(move.loser) > 1:
                 run.write_state(self.root / loser.run, "interrupted", step=steps[loser.name])
