@@ -43,7 +43,7 @@ def base_of(label: str = "digits", **train: Any) -> BaseSpec:
 
 def file_of(bases: list[BaseSpec], labels: tuple[str, ...] = ("sgd", "adam"), **sweep: Any) -> SweepFile:
     alternatives = [Alternative(label, {"optimizer.name": label}, SPACE, {}) for label in labels]
-    return SweepFile("s", bases, Sweep(over={"x": 1}, **sweep), alternatives, {}, "")
+    return SweepFile("s", bases, Sweep(over={"x": 1}, **sweep), alternatives, {}, "", {}, [])
 
 
 def arm() -> Arm:

@@ -80,6 +80,8 @@ def make_plan(file: SweepFile, engine: Engine) -> SweepPlan:
 
     Raises SpecError, DataError, MachineError.
     """
+    for warning in file.warnings:
+        engine.warn(warning)
     search, name = _search(file)
     check(file)
     all_arms = arms(file)
@@ -95,7 +97,7 @@ def make_plan(file: SweepFile, engine: Engine) -> SweepPlan:
 
 
 def _search(file: SweepFile) -> tuple[Search, str]:
-    path = ("sweep", "search")
+    path = file.path_of("search")
     block = catalog.bind_block(
         "search", file.sweep.search, path, file.places, file.bases[0].path.parent.absolute()
     )

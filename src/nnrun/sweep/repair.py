@@ -81,7 +81,15 @@ def _open_flaw(path: Path, folder: Path, metric: str) -> str | None:
         isinstance(value := row.get(metric), int | float) and math.isfinite(value)
         for row in metrics.read(path / "metrics.jsonl")
     )
-    return _name(path / "checkpoints", folder) if not saved and (judged or status == "done") else None
+    if not saved:
+        return _name(path / "checkpoints", folder) if judged or status == "done" else None
+    latest = checkpoint.load_latest(path / "checkpoints", lambda message: None)
+    best = latest.progress.get("best") if latest else None
+    if best is None or best["step"] in saved:
+        return None
+    return _name(
+        checkpoint.step_folder(path / "checkpoints", best["step"]), folder
+    )  # it is tested at the end
 
 
 def rewind(folder: Path) -> None:
