@@ -11,8 +11,8 @@ from nnrun.runner import session
 from nnrun.storage import fsio
 from nnrun.sweep import folder as files
 from nnrun.sweep.engine import Engine
+from nnrun.sweep.flaws import flaw
 from nnrun.sweep.plan import SweepPlan
-from nnrun.sweep.repair import flaw
 from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_spec
 
 __all__ = ["RunFolders"]

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import nnrun
 from nnrun import catalog
 from nnrun.catalog import Spec
 from nnrun.errors import RunError, one_line
@@ -83,7 +82,7 @@ def _digest(file: Path) -> str | None:
 
 
 def _home() -> Path:
-    return Path(nnrun.__file__).parent
+    return Path(__file__).resolve().parents[1]
 
 
 def _package_digest() -> str:

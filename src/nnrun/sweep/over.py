@@ -10,24 +10,19 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from nnrun.space import Dimension, Space
-from nnrun.spec import BLOCKS, LISTS, override
+from nnrun.spec import BLOCKS, LISTS
 from nnrun.spec.problem import Path, Place, Problem, place_of
 from nnrun.spec.schema import shown
+from nnrun.sweep.keys import overlaps, taken
 
 __all__ = ["RANGES", "Alternative", "read_over"]
 
 RANGES = ("uniform", "log", "int", "log_int", "normal", "choice")
 _RANGE = "a range such as {log: [1e-4, 1]}, {uniform: [0, 0.5]}, {int: [1, 4]}, {normal: [0, 1]}"
-_OURS = {
-    "name": "leave it out",
-    "train.seed": "write it into the base, and sweep.seeds for several",
-    "train.seeds": "write sweep.seeds",
-    "checkpoint.best": "write sweep.metric",
-}
 _LABEL = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -60,7 +55,7 @@ def read_over(
         where = (*prefix, key)
         problems += [
             Problem(place_of(where, places), where, message)
-            for message in [*_of_the_sweep(key, value), *_overlaps(key, list(over)[:number])]
+            for message in [*taken(key, value), *overlaps(key, list(over)[:number])]
         ]
         axes.append(list(_branches(key, value, (*prefix, key), places, problems)))
     alternatives = []
@@ -75,39 +70,6 @@ def read_over(
             )
         )
     return _distinct(alternatives), problems
-
-
-def _of_the_sweep(key: str, value: Any) -> Iterator[str]:
-    """What is wrong with a key, or with one inside its values, that the sweep itself sets."""
-    for ours, remedy in _OURS.items():
-        inner = ours.removeprefix(f"{key}.")
-        if override.contains(ours, key):
-            yield f"the sweep sets this; {remedy}"
-        elif override.contains(key, ours) and any(inner in block for block in _blocks(value)):
-            yield f"the sweep sets {ours}; {remedy}"
-
-
-def _blocks(value: Any) -> Iterator[dict]:
-    """The blocks that a key may become."""
-    if isinstance(value, dict):
-        yield value
-    entries = value.values() if isinstance(value, dict) and len(value) == 1 else value
-    for entry in entries if isinstance(value, dict | list) else ():
-        if isinstance(entry, dict | list):
-            yield from _blocks(entry)
-
-
-def _overlaps(key: str, before: Sequence[str]) -> Iterator[str]:
-    """What is wrong with a key that sets a part of what another one sets, or all of it."""
-    for earlier in before:
-        outer, inner = (key, earlier) if override.contains(key, earlier) else (earlier, key)
-        if override.contains(inner, outer):
-            yield f"it is the same as {earlier}; write it once"
-        elif override.contains(outer, inner):
-            yield (
-                f"it overlaps with {earlier}, so one would overwrite the other; "
-                f"write only {outer}, with {inner} inside its values"
-            )
 
 
 def _branches(
