@@ -56,3 +56,14 @@ def test_twelve_trials_of_four_settings_say_what_four_trials_say(make_sweep: Any
         "write sweep.search: grid, or wider ranges"
     ]
     assert not any("copies" in text for text in few["warnings"])
+
+
+def test_trials_that_have_not_learned_are_named(make_sweep: Any) -> None:
+    folder = make_sweep(trials=4, wanted=4, truth={"sgd": 0.93})
+    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    for risen, expected in ((0, 0), (2, 1)):
+        records = [{**line, "risen": 3 if line["number"] < risen else 0} for line in lines]
+        (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in records))
+        texts = [text for text in as_data(answer(read_sweep(folder)))["warnings"] if "not learned" in text]
+        assert len(texts) == expected
+    assert texts[0].startswith("sgd: 2 of 4 trials")

@@ -67,6 +67,7 @@ def trial_record(
         "value": mean_value(values),
         "values": values,
         "steps": _steps(runs),
+        "risen": sum("rise" in summary for summary in runs),
         "seconds": round(seconds, 3),
         "reason": reason,
     }
@@ -99,6 +100,7 @@ def final_record(root: Path, trial: Trial, place: str, seconds: float) -> dict[s
         "status": status,
         "metrics": {name: [_number(summary, name) for summary in runs] for name in names},
         "steps": _steps(runs),
+        "risen": sum("rise" in summary for summary in runs),
         "seconds": round(seconds, 3),
         "reason": reason,
     }

@@ -32,6 +32,7 @@ def cautions(answer: Answer) -> list[str]:
         for text in (
             *_few_seeds(part, answer.sweep),
             *_copies(part, answer.sweep),
+            *_risen(part, answer.sweep),
             *_diverged(part),
             *_borders(part, answer.sweep),
             *_budget(part, answer.sweep),
@@ -112,6 +113,19 @@ def _diverged(part: BaseAnswer) -> Iterator[str]:
             )
         if row.failed:
             yield f"{row.alternative}: {row.failed} of {row.trials} trials failed; see the reasons in trials.jsonl"
+
+
+def _risen(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
+    for row in part.rows:
+        trials = [t for t in sweep.trials if (t.base, t.alternative) == (row.base, row.alternative)]
+        risen = [trial for trial in trials if trial.risen]
+        chosen = any(trial.trial == row.trial for trial in risen)
+        if chosen or len(risen) >= max(2, _MANY * len(trials)):
+            yield (
+                f"{row.alternative}: {len(risen)} of {len(trials)} trials{', the chosen one too,' if chosen else ''} "
+                "ended with more than twice the training loss of their beginning: they have not learned; narrow its "
+                "ranges to where training is stable"
+            )
 
 
 def _copies(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
