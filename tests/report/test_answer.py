@@ -353,7 +353,7 @@ def test_what_is_no_sweep_or_too_new(make_sweep: Callable[..., Path], tmp_path: 
     with pytest.raises(RunError, match="not the folder of a sweep"):
         read_sweep(tmp_path)
     folder = make_sweep(trials=1, final=0)
-    about(folder, format=2)
+    about(folder, format=3)
     with pytest.raises(RunError, match="this nnrun reads 2; use the nnrun that wrote it"):
         read_sweep(folder)
 

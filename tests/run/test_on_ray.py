@@ -50,7 +50,7 @@ def test_a_node_dies_and_nothing_is_lost(tmp_path: Path) -> None:
         cluster.wait_for_nodes()
         engine = Engine(lambda message: None)
         sweep_plan, folder = lifecycle.begin(tmp_path / "sweep.yaml", [], engine, tmp_path / "out", tmp_path)
-        trainer = OnRay(cluster.address, lambda message: None)
+        trainer = OnRay(cluster.address, engine)
         killed = threading.Event()
 
         def kill() -> None:

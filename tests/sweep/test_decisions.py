@@ -194,6 +194,13 @@ def test_the_best_value_up_to_a_step(tmp_path):
     assert best_until(folder, RISING, 40) is None
 
 
+def test_an_infinite_value_on_the_way_is_not_the_best_and_does_no_harm(tmp_path):
+    """The best step of a run is judged in the same way."""
+    rows = [{"step": 10 * (i + 1), "val/loss": value} for i, value in enumerate(("Infinity", 0.3, "NaN"))]
+    assert best_until(logged(tmp_path, *rows), FALLING, 30) == 0.3
+    assert best_until(logged(tmp_path, *rows), FALLING, 10) is None
+
+
 def test_a_trial_is_worth_the_mean_of_its_seeds(tmp_path):
     folders = [
         logged(tmp_path / str(i), {"step": 10, "val/loss": value}) for i, value in enumerate((0.1, 0.4))

@@ -151,7 +151,8 @@ def test_what_has_changed_since_is_told(write: Any, run: Any) -> None:
     """One line for each difference, as for a run."""
     sweep = run(write(ONE), "sweep.trials=2")
     file = sweep.folder / "trials" / "trial-000" / "run.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "spec_hash": "another"}))
+    before = json.loads(file.read_text())
+    file.write_text(json.dumps({**before, "platform": "Plan9 mips"}))
     told: list[str] = []
     engine = Engine(told.append)
     list(
@@ -160,7 +161,8 @@ def test_what_has_changed_since_is_told(write: Any, run: Any) -> None:
         )
     )
     assert told == [
-        f"{sweep.folder.name}: since the sweep began, resolved.yaml has changed; its trials may differ by that"
+        f"{sweep.folder.name}: since the sweep began, platform: was Plan9 mips, is {before['platform']}; "
+        "its trials may differ by that"
     ]
 
 

@@ -155,3 +155,48 @@ def test_the_logarithm_is_uniform() -> None:
     dimension = Dimension("a", "log", 1e-5, 1.0)
     values = [dimension.at((i + 0.5) / 1000) for i in range(1000)]
     assert sum(1e-3 <= value < 1e-2 for value in values) == pytest.approx(200, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        ("optimizer: [sgd, adam]", "optimizer.learning_rate: {log: [1e-3, 1]}"),
+        ("model.hidden: [[8, 8], [16]]", "model.hidden.0: [4, 8]"),
+        ("train: [{duration: 1 epochs}, {duration: 2 epochs}]", "train.random: fast"),
+    ],
+)
+def test_keys_that_overlap_are_refused_in_either_order(outer: str, inner: str) -> None:
+    for first, second in ((outer, inner), (inner, outer)):
+        message = wrong(f"{first}\n{second}")
+        assert message.startswith(f"sweep.yaml:2:1: {second.partition(': ')[0]}: it overlaps with "), message
+        assert f"write only {outer.partition(': ')[0]}, with {inner.partition(': ')[0]} inside" in message
+
+
+def test_keys_that_only_begin_alike_do_not_overlap() -> None:
+    alternatives(
+        "optimizer.b1: [0.8, 0.9]\noptimizer.b10: [1, 2]\nmodel.hidden.1: [1, 2]\nmodel.hidden.10: [3, 4]"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train: [{seed: 5}, {seed: 6}]",
+        "train: {choice: [{seed: 5}, {duration: 1 epochs}]}",
+        "train: {seed: [5, 6]}",
+    ],
+)
+def test_what_the_sweep_sets_is_refused_inside_a_block_too(text: str) -> None:
+    assert "the sweep sets train.seed; write it into the base, and sweep.seeds" in wrong(text)
+
+
+def test_a_varying_entry_of_a_list_keeps_its_place() -> None:
+    """Else the drawn entry would take the place of the next one."""
+    [one] = alternatives("augment: [[{choice: [translate, rotate]}, cutout]]")
+    assert one.settings == {"augment": [None, "cutout"]}
+    assert one.space == (Dimension("augment.0", "choice", values=("translate", "rotate")),)
+
+
+def test_one_entry_of_a_list_has_one_key() -> None:
+    message = wrong("model.hidden.0: [4, 8]\nmodel.hidden.00: [4, 8]")
+    assert message.endswith("model.hidden.00: it is the same as model.hidden.0; write it once")

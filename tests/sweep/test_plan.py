@@ -48,6 +48,26 @@ def test_a_plan_with_its_defaults(planned):
     assert about["bases"] == ["tiny"]  # the name in the base, not that of its file
 
 
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        "[adam, sgd, adam]",
+        "[sgd, adam, {name: adam, b1: 0.9}]",
+        "[{name: adam}, sgd, {name: adam, eps: 1e-8}]",
+    ],
+)
+def test_an_alternative_is_not_compared_with_itself(blocks: str, planned):
+    with pytest.raises(
+        SpecError, match=r"sweep.over.optimizer.2: adam-2 is the same as adam; write each once"
+    ):
+        planned(f"  over: {{optimizer: {blocks}}}\n")
+
+
+def test_blocks_of_one_name_with_other_ranges_are_alternatives(planned):
+    blocks = "[{name: adam, b1: [0.8, 0.9]}, {name: adam, b1: [0.8, 0.95]}, {name: adam, b1: 0.8}]"
+    assert len(planned(f"  over: {{optimizer: {blocks}}}\n").arms) == 3
+
+
 def test_every_kind_of_dimension_is_written_down(planned):
     plan = planned(
         "  over:\n    optimizer.b1: {uniform: [0.5, 0.9]}\n    model.dropout: {normal: [0.2, 0.05]}\n"
@@ -268,9 +288,10 @@ def test_a_ledger_is_written_anew(tmp_path):
     ledger.add({"trial": "a"})
     ledger.add({"trial": "b"})
     ledger.close()
-    assert [
-        json.loads(line) for line in (tmp_path / "trials.jsonl").read_text().splitlines()
-    ] == ledger.records
+    lines = (tmp_path / "trials.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"trial": "a"}, {"trial": "b"}]
+    ledger.arrange([{"trial": "b"}, {"trial": "a"}])
+    assert (tmp_path / "trials.jsonl").read_text() == '{"trial": "b"}\n{"trial": "a"}\n'
 
 
 def test_a_trial_that_could_not_begin_leaves_its_reason(tmp_path):

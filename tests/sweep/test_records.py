@@ -43,7 +43,7 @@ def base_of(label: str = "digits", **train: Any) -> BaseSpec:
 
 def file_of(bases: list[BaseSpec], labels: tuple[str, ...] = ("sgd", "adam"), **sweep: Any) -> SweepFile:
     alternatives = [Alternative(label, {"optimizer.name": label}, SPACE, {}) for label in labels]
-    return SweepFile("s", bases, Sweep(over={"x": 1}, **sweep), alternatives, {}, "")
+    return SweepFile("s", bases, Sweep(over={"x": 1}, **sweep), alternatives, {}, "", {}, [])
 
 
 def arm() -> Arm:
@@ -122,7 +122,7 @@ def test_a_trial_of_one_seed(run_in, tmp_path):
     assert record == {
         "trial": "sgd-000", "base": "digits", "alternative": "sgd", "number": 0, "run": "trials/sgd-000",
         "settings": {"optimizer.learning_rate": pytest.approx(0.01), "model.hidden": [4]}, "status": "done",
-        "value": 0.25, "values": [0.25], "steps": 30, "seconds": 1.235, "reason": None,
+        "value": 0.25, "values": [0.25], "steps": 30, "risen": 0, "seconds": 1.235, "reason": None,
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from nnrun.record import checkpoint, run
 from nnrun.space import Dimension, Search
 from nnrun.statistics.metric import Metric
+from nnrun.storage import disk, fsio
 from nnrun.sweep import exploit, rungs
 from nnrun.sweep.engine import RunBatch
 from nnrun.sweep.exploit import Move
@@ -201,7 +203,7 @@ def saved(folder: Path, step: int, value: float, key: int = 0, **progress: Any) 
         "best": {"step": step, "value": value},
         "improved": step,
         "best_metrics": {"v": value},
-        "latest": {},
+        "latest": {"v": value, "val/loss": value / 2},
     }
     checkpoint.save(folder / "checkpoints", step, arrays, {**default, **progress}, 0)
     return folder
@@ -211,15 +213,19 @@ KNOBS = {"optimizer": {"learning_rate": np.float64(0.25)}}
 
 
 def test_a_loser_takes_the_state_of_the_winner_and_keeps_its_noise_and_its_best(tmp_path):
-    loser, winner = saved(tmp_path / "loser", 10, 3.0, key=7), saved(tmp_path / "winner", 10, 5.0, key=9)
-    exploit.apply(Move([loser], [winner], KNOBS), 10)
+    best = {"best": {"step": 5, "value": 4.0}}
+    loser, winner = (
+        saved(tmp_path / "loser", 10, 3.0, key=7, **best),
+        saved(tmp_path / "winner", 10, 5.0, key=9),
+    )
+    exploit.apply(Move([loser], [winner], KNOBS, "v"), 10)
     content = checkpoint.load(checkpoint.step_folder(loser / "checkpoints", 10))
     assert content.arrays["params/w"].tolist() == [5.0, 5.0]
     assert content.arrays["opt_state/m"].tolist() == [50.0, 50.0]
     assert content.arrays["key"].tolist() == [0, 7]
     assert content.arrays["knobs/optimizer/learning_rate"] == np.float32(0.25)
     assert content.arrays["knobs/optimizer/learning_rate"].dtype == np.float32
-    assert content.progress["best"] == {"step": 10, "value": 3.0}
+    assert content.progress["best"] == {"step": 5, "value": 4.0}  # whose state stays
     assert content.progress["regular"] == [10] and not content.progress["complete"]
     assert content.metrics_offset == 3  # all that the loser has logged is its own
     assert run.read_state(loser) == {"status": "interrupted", "step": 10}
@@ -228,10 +234,71 @@ def test_a_loser_takes_the_state_of_the_winner_and_keeps_its_noise_and_its_best(
 def test_taking_a_state_twice_changes_nothing(tmp_path):
     loser, winner = saved(tmp_path / "loser", 10, 3.0, key=7), saved(tmp_path / "winner", 10, 5.0, key=9)
     folder = checkpoint.step_folder(loser / "checkpoints", 10)
-    exploit.apply(Move([loser], [winner], KNOBS), 10)
+    exploit.apply(Move([loser], [winner], KNOBS, "v"), 10)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    exploit.apply(Move([loser], [winner], KNOBS), 10)
+    exploit.apply(Move([loser], [winner], KNOBS, "v"), 10)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_best_step_whose_state_is_replaced_has_the_value_of_the_new_state(tmp_path):
+    """Else the summary would show the loser's value beside the winner's weights."""
+    loser, winner = saved(tmp_path / "loser", 10, 3.0), saved(tmp_path / "winner", 10, 5.0)
+    exploit.apply(Move([loser], [winner], KNOBS, "v"), 10)
+    progress = checkpoint.load(checkpoint.step_folder(loser / "checkpoints", 10)).progress
+    assert progress["best"] == {"step": 10, "value": 5.0, "loss": 2.5}
+    assert progress["best_metrics"] == {"v": 5.0, "val/loss": 2.5}
+
+
+class Killer(disk.System):
+    """Kills the process, as far as a test can, before its operation of a certain number."""
+
+    def __init__(self, last: int) -> None:
+        self.left = last
+        for name in ("open", "write", "fsync", "rename", "mkdir", "unlink", "rmdir"):
+            setattr(self, name, partial(self._do, getattr(disk.System, name)))
+
+    def _do(self, call: Any, *arguments: Any) -> Any:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        return call(*arguments)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(fsio.TEMPORARY) for part in path.parts)
+    }
+
+
+def test_a_kill_at_any_operation_loses_nothing_of_the_loser(tmp_path, monkeypatch):
+    """Its best mark, its noise and the winner's state are there after the move is applied again."""
+    outcomes, count = [], 0
+    while True:
+        root = tmp_path / str(count)
+        root.mkdir()
+        best = {"best": {"step": 5, "value": 4.0}}
+        loser, winner = saved(root / "loser", 10, 3.0, 7, **best), saved(root / "winner", 10, 5.0, 9)
+        saved(loser, 15, 4.0, 7, **best)
+        move = Move([loser], [winner], KNOBS, "v")
+        monkeypatch.setattr(disk, "system", Killer(count))
+        try:
+            exploit.apply(move, 10)
+        except KeyboardInterrupt:
+            killed = True
+        else:
+            killed = False
+        monkeypatch.setattr(disk, "system", disk.System())
+        exploit.complete(loser)
+        assert 10 in checkpoint.steps(loser / "checkpoints")  # its own or the winner's, but never none
+        exploit.apply(move, 10)
+        outcomes.append(contents(root))
+        count += 1
+        if not killed:
+            break
+    assert count > 20
+    assert all(outcome == outcomes[-1] for outcome in outcomes)
 
 
 def test_later_checkpoints_of_the_loser_are_gone_and_the_winner_is_untouched(tmp_path):
@@ -239,7 +306,7 @@ def test_later_checkpoints_of_the_loser_are_gone_and_the_winner_is_untouched(tmp
     saved(loser, 15, 4.0)
     saved(loser, 5, 2.0)
     before = {path: path.read_bytes() for path in winner.rglob("*") if path.is_file()}
-    exploit.apply(Move([loser], [winner], KNOBS), 10)
+    exploit.apply(Move([loser], [winner], KNOBS, "v"), 10)
     assert checkpoint.steps(loser / "checkpoints") == [5, 10]
     assert {path: path.read_bytes() for path in winner.rglob("*") if path.is_file()} == before
 
@@ -249,7 +316,7 @@ def test_whoever_diverged_before_a_checkpoint_starts_from_the_winner(tmp_path):
     loser.mkdir()
     (loser / "metrics.jsonl").write_text("")
     run.write_state(loser, "diverged")
-    exploit.apply(Move([loser], [winner], KNOBS), 10)
+    exploit.apply(Move([loser], [winner], KNOBS, "v"), 10)
     content = checkpoint.load(checkpoint.step_folder(loser / "checkpoints", 10))
     assert content.progress["best"] is None
     assert content.arrays["params/w"].tolist() == [5.0, 5.0]
@@ -259,13 +326,13 @@ def test_whoever_diverged_before_a_checkpoint_starts_from_the_winner(tmp_path):
 def test_seeds_take_the_states_of_the_seeds_beside_them(tmp_path):
     losers = [saved(tmp_path / f"loser_{i}", 10, 1.0 + i, key=i) for i in range(2)]
     winners = [saved(tmp_path / f"winner_{i}", 10, 8.0 + i, key=5 + i) for i in range(2)]
-    exploit.apply(Move(losers, winners, KNOBS), 10)
+    exploit.apply(Move(losers, winners, KNOBS, "v"), 10)
     for i, loser in enumerate(losers):
         content = checkpoint.load(checkpoint.step_folder(loser / "checkpoints", 10))
         assert content.arrays["params/w"].tolist() == [8.0 + i] * 2
         assert content.arrays["key"].tolist() == [0, i]
     with pytest.raises(ValueError, match="zip"):
-        exploit.apply(Move(losers, winners[:1], KNOBS), 10)
+        exploit.apply(Move(losers, winners[:1], KNOBS, "v"), 10)
 
 
 def test_losers_of_a_population_move_from_the_settings_of_winners(world, monkeypatch):

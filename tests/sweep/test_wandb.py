@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from nnrun.errors import SpecError
+from nnrun.spec.problem import Place
 from nnrun.spec.yaml12 import parse
+from nnrun.sweep.file import read
 from nnrun.sweep.over import RANGES
 from nnrun.sweep.wandb import is_wandb, translated
 
@@ -16,7 +19,7 @@ method: random
 metric: {name: val/loss, goal: minimize}
 run_cap: 30
 seeds: 3
-early_terminate: {type: hyperband, eta: 4, min_iter: 3}
+early_terminate: {type: hyperband, eta: 4, first: 0.2}
 parameters:
   optimizer.learning_rate: {distribution: log_uniform_values, min: 1e-4, max: 0.1}
   optimizer.b1: {distribution: log_uniform, min: -3, max: 0}
@@ -31,12 +34,12 @@ parameters:
 def test_every_distribution_and_key() -> None:
     block = parse(WHOLE, "sweep.yaml").value
     assert is_wandb(block)
-    found, problems = translated(block, ("sweep",), {})
+    found, _, problems, _ = translated(block, ("sweep",), {})
     assert not problems
     low, high = found["over"].pop("optimizer.b1")["log"]
     assert (low, high) == pytest.approx((math.exp(-3), 1.0))
     assert found == {
-        "search": {"name": "halving", "eta": 4},
+        "search": {"name": "halving", "eta": 4, "first": 0.2},
         "metric": "val/loss",
         "goal": "min",
         "trials": 30,
@@ -54,16 +57,18 @@ def test_every_distribution_and_key() -> None:
 
 
 def test_bayes_is_tpe_and_our_own_shape_is_left_alone() -> None:
-    found, _ = translated({"method": "bayes", "parameters": {"a.b": {"values": [1, 2]}}}, (), {})
+    found = translated({"method": "bayes", "parameters": {"a.b": {"values": [1, 2]}}}, (), {}).block
     assert found["search"] == "tpe"
-    found, problems = translated({"parameters": {"a.b": {"value": 1}}, "early_terminate": None}, (), {})
+    found, _, problems, _ = translated({"parameters": {"a.b": {"value": 1}}, "early_terminate": None}, (), {})
     assert (found["search"], problems) == ("random", [])
     assert not is_wandb({"search": "random", "over": {}})
 
 
 def test_a_sweep_with_a_cap_grows() -> None:
     """`nnrun sweep --resume DIR sweep.trials=40`"""
-    found, problems = translated({"parameters": {"a.b": {"value": 1}}, "run_cap": 20, "trials": 40}, (), {})
+    found, _, problems, _ = translated(
+        {"parameters": {"a.b": {"value": 1}}, "run_cap": 20, "trials": 40}, (), {}
+    )
     assert (found["trials"], problems) == (40, [])
 
 
@@ -105,10 +110,91 @@ def test_a_sweep_with_a_cap_grows() -> None:
             "goes with method: random",
         ),
         ({"parameters": {"a.b": {"value": 1}}, "program": "train.py"}, "program: unknown key"),
+        *[
+            (
+                {"parameters": {"a.b": {"value": 1}}, "early_terminate": {"type": "hyperband", key: 3}},
+                f"early_terminate.{key}: a run here has no entries to count; write first: 0.1",
+            )
+            for key in ("min_iter", "max_iter", "s")
+        ],
+        (
+            {"parameters": {"a.b": {"value": 1}}, "early_terminate": {"type": "hyperband", "strict": True}},
+            "early_terminate.strict: at each rung one in eta goes on",
+        ),
+        (
+            {"parameters": {"a.b": {"value": 1}}, "metric": {"name": "x", "target": 0.9}},
+            "metric.target: no sweep stops at a value here; leave it out",
+        ),
+        (
+            {"parameters": {"a.b": {"value": 1}}, "metric": {"name": "x", "gaol": "maximize"}},
+            "metric.gaol: unknown key; did you mean goal?",
+        ),
+        (
+            {"parameters": {"a.b": {"value": 1, "max": 2}}},
+            "parameters.a.b.max: it has no meaning beside value; leave it out",
+        ),
+        (
+            {"parameters": {"a.b": {"values": [1, 2], "mu": 2}}},
+            "parameters.a.b.mu: it has no meaning beside values; leave it out",
+        ),
+        (
+            {"parameters": {"a.b": {"distribution": "normal", "mu": 2, "min": 0}}},
+            "parameters.a.b.min: it has no meaning beside distribution: normal; leave it out",
+        ),
         ({"parameters": {"a.b": {"min": 0, "max": 1, "q": 0.1}}}, "parameters.a.b.q: unknown key; "),
         ({"parameters": {"a.b": {"distribution": "q_uniform", "min": 0, "max": 1}}}, 'got "q_uniform"'),
     ],
 )
 def test_what_cannot_be_said_here(block: dict[str, Any], message: str) -> None:
-    _, problems = translated(block, (), {})
+    problems = translated(block, (), {}).problems
     assert any(message in str(problem) for problem in problems), problems
+
+
+def test_strict_that_is_off_is_what_halving_does() -> None:
+    early = {"type": "hyperband", "strict": False, "first": 0.2}
+    found = translated({"parameters": {"a.b": {"value": 1}}, "early_terminate": early}, (), {})
+    assert (found.block["search"], found.problems) == ({"name": "halving", "first": 0.2}, [])
+
+
+def test_two_budgets_in_one_file_are_refused_and_a_longer_one_on_the_command_line_is_not() -> None:
+    block, place = (
+        {"parameters": {"a.b": {"value": 1}}, "run_cap": 20, "trials": 40},
+        Place("sweep.yaml", 3, 1),
+    )
+    [problem] = translated(block, (), {("run_cap",): place, ("trials",): place}).problems
+    assert str(problem) == "sweep.yaml:3:1: trials: run_cap says this too; write one of them"
+    assert not translated(block, (), {("run_cap",): place, ("trials",): Place("sweep.trials=40")}).problems
+
+
+@pytest.mark.parametrize(("low", "high", "warned"), [(1e-4, 0.1, True), (-9.2, -2.3, False), (-1, 1, False)])
+def test_exponents_that_may_be_meant_as_values(low: float, high: float, warned: bool) -> None:
+    """A rate from 1e-4 to 0.1, as it is meant, would be one from 1.0001 to 1.10517."""
+    block = {"parameters": {"a.b": {"distribution": "log_uniform", "min": low, "max": high}}}
+    place = Place("sweep.yaml", 3, 1)
+    found = translated(block, ("sweep",), {("sweep",): place})
+    assert found.block["over"]["a.b"]["log"] == pytest.approx([math.exp(low), math.exp(high)])
+    expected = (
+        "sweep.yaml:3:1: sweep.parameters.a.b: log_uniform takes exponents of e, so this is from 1.0001 to 1.10517; "
+        "for values from 0.0001 to 0.1 write distribution: log_uniform_values"
+    )
+    assert found.warnings == ([expected] if warned else [])
+
+
+@pytest.mark.parametrize(
+    ("sweep", "place"),
+    [
+        ("  run_cap: 0\n  parameters: {a.b: {value: 1}}\n", "sweep.yaml:3:3: sweep.run_cap: got 0"),
+        ("  metric: {name: [1]}\n  parameters: {a.b: {value: 1}}\n", "sweep.metric: got "),
+        ("  parameters: {a.b: {min: 2.0, max: 1.0}}\n", "sweep.yaml:3:16: sweep.parameters.a.b: the range"),
+        (
+            "  parameters: {a.b: {value: 1}, a: {value: 2}}\n",
+            "sweep.yaml:3:33: sweep.parameters.a: it overlaps",
+        ),
+    ],
+)
+def test_errors_name_the_key_of_the_file(sweep: str, place: str, write: Any, monkeypatch: Any) -> None:
+    path = write(sweep)
+    monkeypatch.chdir(path.parent)
+    with pytest.raises(SpecError) as caught:
+        read(path.relative_to(path.parent))
+    assert place in str(caught.value)

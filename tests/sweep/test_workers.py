@@ -21,6 +21,7 @@ from nnrun.sweep import worker as worker_module
 from nnrun.sweep import workers as workers_module
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import RunBatch
+from nnrun.sweep.moment import ChangedError
 from nnrun.sweep.workers import Slot, Workers, error_of, places
 
 
@@ -31,6 +32,7 @@ from nnrun.sweep.workers import Slot, Workers, error_of, places
         (3, "no file", DataError, "no file"),
         (4, "damaged", RunError, "damaged"),
         (6, "disk full", MachineError, "disk full"),
+        (8, "net.py: it has changed", ChangedError, "net.py: it has changed"),
         (1, "ZeroDivisionError: x", NnrunError, "ZeroDivisionError: x"),
         (1, "", NnrunError, "its worker ended with exit code 1"),
         (2, "", SpecError, "its worker ended with exit code 2"),
@@ -78,6 +80,10 @@ def test_workers_take_the_gpus_in_turn(visible: str | None, names: list[str], mo
     assert all(place.cores == () for place in places(3))
 
 
+def engine_that(warn: Any) -> Any:
+    return SimpleNamespace(warn=warn, moment=SimpleNamespace(expected=lambda: {"package": "p1"}))
+
+
 class World:
     """Worker processes that end as the script of their batch says: a list of (messages, exit code) for each try."""
 
@@ -87,7 +93,9 @@ class World:
         self.running = 0
         self.most = 0
 
-    def worker(self, root: Path, batch: RunBatch, place: Slot, number: int, inbox: queue.Queue) -> Any:
+    def worker(
+        self, root: Path, batch: RunBatch, expected: Any, place: Slot, number: int, inbox: queue.Queue
+    ) -> Any:
         messages, code = self.scripts[batch.name].pop(0)
         self.started.append((batch.name, number))
         self.running += 1
@@ -110,7 +118,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
             stand_in.running -= 1
             return original(worker, tries)
 
-        original = Workers(1, pytest.fail)._ended
+        original = Workers(1, engine_that(pytest.fail))._ended
         monkeypatch.setattr(workers_module, "_Worker", stand_in.worker)
         monkeypatch.setattr(Workers, "_ended", lambda self, worker, tries: listed(worker, tries))
         monkeypatch.setattr(workers_module, "places", lambda jobs: [Slot((), {})] * jobs)
@@ -124,7 +132,7 @@ def batches(*names: str) -> list[RunBatch]:
 
 
 def run_all(jobs: int, names: str, warn: Any = pytest.fail) -> list[tuple[str, int, str]]:
-    events = list(Workers(jobs, warn).train(Path("root"), batches(*names)))
+    events = list(Workers(jobs, engine_that(warn)).train(Path("root"), batches(*names)))
     return [(event.batch.name, event.step, event.phase) for event in events]
 
 
@@ -162,7 +170,7 @@ def test_a_worker_that_was_killed_is_started_again(code: int, world):
 
 def test_after_three_kills_the_batch_has_failed(world):
     stand_in = world({"a": [([], -9)] * 3, "b": [([], 0)]})
-    events = list(Workers(1, pytest.fail).train(Path("root"), batches("a", "b")))
+    events = list(Workers(1, engine_that(pytest.fail)).train(Path("root"), batches("a", "b")))
     assert [(event.batch.name, event.phase) for event in events] == [("a", "failed"), ("b", "done")]
     assert str(events[0].error) == "its worker was killed by signal 9"
     assert len(stand_in.started) == 4
@@ -171,7 +179,7 @@ def test_after_three_kills_the_batch_has_failed(world):
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5])
 def test_an_error_of_the_run_is_not_tried_again(code: int, world):
     world({"a": [([{"error": "model: wrong"}], code)]})
-    [event] = list(Workers(1, pytest.fail).train(Path("root"), batches("a")))
+    [event] = list(Workers(1, engine_that(pytest.fail)).train(Path("root"), batches("a")))
     assert (event.phase, str(event.error)) == ("failed", "model: wrong")
 
 
@@ -179,7 +187,7 @@ def test_a_signal_stops_all_workers_and_starts_none(world, monkeypatch):
     stand_in = world({name: [([{"step": 1, "phase": "training"}], 0)] for name in "abc"})
     stopped: list[int] = []
     monkeypatch.setattr(workers_module, "_stop", lambda running: stopped.append(len(running)))
-    loop = Workers(2, pytest.fail).train(Path("root"), batches("a", "b", "c"))
+    loop = Workers(2, engine_that(pytest.fail)).train(Path("root"), batches("a", "b", "c"))
     next(loop)
     monkeypatch.setattr(signals, "pending", lambda: 15)
     with pytest.raises(Interrupted):
@@ -209,7 +217,7 @@ def test_what_the_users_code_prints_is_no_news(monkeypatch):
     process = SimpleNamespace(stdout=iter(lines), wait=lambda: 0, returncode=0)
     monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **options: process)
     inbox: queue.Queue[Any] = queue.Queue()
-    stand_in = workers_module._Worker(Path("root"), batches("a")[0], Slot((1,), {"X": "1"}), 0, inbox)
+    stand_in = workers_module._Worker(Path("root"), batches("a")[0], {}, Slot((1,), {"X": "1"}), 0, inbox)
     assert inbox.get(timeout=10) == (stand_in, {"step": 1, "phase": "ready"})
     assert inbox.get(timeout=10) == (stand_in, None)
 
@@ -223,11 +231,14 @@ def test_a_job_says_all_that_a_worker_needs(monkeypatch):
 
     monkeypatch.setattr(subprocess, "Popen", popen)
     batch = RunBatch("a", ["x"], 3, 10, True)
-    workers_module._Worker(Path("root"), batch, Slot((1, 2), {"CUDA_VISIBLE_DEVICES": "1"}), 0, queue.Queue())
+    workers_module._Worker(
+        Path("root"), batch, {"package": "p1"}, Slot((1, 2), {"CUDA_VISIBLE_DEVICES": "1"}), 0, queue.Queue()
+    )
     [(command, environment)] = started
     assert command[:3] == [sys.executable, "-m", "nnrun.sweep.worker"]
     job = json.loads(command[3])
     assert RunBatch(**job["batch"]) == batch
+    assert job["expected"] == {"package": "p1"}
     assert (job["root"], job["cores"], job["parent"]) == ("root", [1, 2], os.getpid())
     assert environment["CUDA_VISIBLE_DEVICES"] == "1"
 
@@ -240,18 +251,22 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """engine(progress, error): what the engine in the worker does."""
     from nnrun import device
     from nnrun.sweep import engine as engine_module
+    from nnrun.sweep import moment
 
     monkeypatch.setattr(worker_module, "_die_with", lambda parent: None)
     monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: None, raising=False)
     monkeypatch.setattr(signals, "install", lambda: None)
     monkeypatch.setattr(device, "prepare", lambda name: None)
+    monkeypatch.setattr(moment, "check_code", lambda expected: None)
+    monkeypatch.setattr(moment, "check_specs", lambda folders: None)
 
     def install(steps: list[int], error: BaseException | None = None) -> None:
         class Engine:
             def __init__(self, warn: Callable[[str], None]) -> None:
                 warn("careful")
 
-            def train(self, root: Path, batch: RunBatch) -> Any:
+            def train(self, root: Path, batch: RunBatch, expected: Any) -> Any:
+                assert expected == {"package": "p1"}
                 for step in steps:
                     yield SimpleNamespace(step=step, phase="training")
                 if error is not None:
@@ -264,7 +279,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def job() -> str:
     batch = RunBatch("a", ["x"], 1)._asdict()
-    return json.dumps({"root": "r", "batch": batch, "device": "cpu", "cores": [0], "parent": os.getppid()})
+    place = {"root": "r", "batch": batch, "device": "cpu", "cores": [0], "parent": os.getppid()}
+    return json.dumps({**place, "expected": {"package": "p1"}})
 
 
 @pytest.mark.parametrize(
@@ -273,6 +289,7 @@ def job() -> str:
         (None, 0, None),
         (SpecError("model: wrong"), 2, "model: wrong"),
         (MachineError("disk full"), 6, "disk full"),
+        (ChangedError("net.py: it has changed"), 8, "net.py: it has changed"),
         (KeyError("x"), 1, "KeyError: 'x'"),
         (ValueError("two\nlines"), 1, r"ValueError: two\nlines"),
     ],

@@ -1,7 +1,7 @@
 """From the names in a spec to functions with checked options: the folder is the registry."""
 
 from nnrun.catalog.blocks import bind, bind_block, bind_one, check_names, find
-from nnrun.catalog.checked import Spec, user_files, user_names
+from nnrun.catalog.checked import Spec, imported_files, user_files, user_names
 from nnrun.catalog.listing import (
     KINDS,
     SUPPLIED,
@@ -26,6 +26,7 @@ __all__ = [
     "durations",
     "entries",
     "find",
+    "imported_files",
     "names",
     "parameters",
     "required",

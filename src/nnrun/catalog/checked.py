@@ -12,7 +12,7 @@ from nnrun.errors import SpecError
 from nnrun.spec import schema
 from nnrun.spec.problem import Path, Problem, place_of
 
-__all__ = ["Spec", "is_own", "unread", "user_files", "user_names"]
+__all__ = ["Spec", "imported_files", "is_own", "unread", "user_files", "user_names"]
 
 _UNREAD = "unread"  # the name of a data block whose loader is not wanted
 
@@ -68,3 +68,9 @@ def user_files(spec: Spec) -> list[FileSystemPath]:
     """The files beside the spec that hold the user's own functions of this spec, each once, sorted."""
     files = {user_code.module_file(name, spec.document.folder) for name in user_names(spec)}
     return sorted(file for file in files if file is not None)
+
+
+def imported_files(spec: Spec) -> list[FileSystemPath]:
+    """The user's modules of a spec, and those beside them that they have imported."""
+    files = user_files(spec)
+    return sorted({*files, *user_code.neighbour_files(spec.document.folder)}) if files else []

@@ -23,7 +23,7 @@ from nnrun.catalog.from_optax import from_optax
 from nnrun.errors import one_line
 from nnrun.spec.schema import nearest
 
-__all__ = ["find", "is_user_name", "module_file"]
+__all__ = ["find", "is_user_name", "module_file", "neighbour_files"]
 
 _WRITE = "write my_module:my_function for the function my_function of my_module.py beside the spec"
 _neighbours: dict[str, Path] = {}  # modules that user modules imported from their own folder
@@ -61,6 +61,12 @@ def module_file(name: str, folder: Path) -> Path | None:
     path = folder.joinpath(*name.partition(":")[0].split("."))
     files = path.with_name(path.name + ".py"), path / "__init__.py"
     return next((file for file in files if file.is_file()), None)
+
+
+def neighbour_files(folder: Path) -> list[Path]:
+    """The files in `folder` that the user modules there have imported, sorted."""
+    files = {module_file(name, home) for name, home in _neighbours.items() if home == folder}
+    return sorted(file for file in files if file is not None)
 
 
 def _is_dotted(name: str) -> bool:

@@ -235,4 +235,9 @@ def report(folder: Path, as_json: bool) -> None:
     if as_json:
         return print_json(result)
     place = shlex.quote(one_line(folder))
-    return show(summary.headline(result), f"run folder: {place}", f"look at it: nnrun show {place}")
+    return show(
+        summary.headline(result),
+        *summary.rises(result),
+        f"run folder: {place}",
+        f"look at it: nnrun show {place}",
+    )

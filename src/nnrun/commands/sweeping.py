@@ -98,6 +98,8 @@ def _check(spec: Path | None, resume: Path | None, of_a_new_one: bool, on: str |
 def _found(text: Path, root: Path) -> Path:
     from nnrun.record import run
 
+    if (text / "sweep.json").is_file() and not run.is_run(text):
+        run.write_state(text, "interrupted")  # its state.json is gone, and follows from the rest
     folder = run.resolve(str(text), root)
     if not (folder / "sweep.json").is_file():
         raise RunError(
@@ -112,11 +114,11 @@ def _trainer(engine: Any, jobs: int, on: str | None) -> Any:
     if on is not None:
         from nnrun.sweep.on_ray import OnRay, address_of
 
-        return OnRay(address_of(on), console.warn)
+        return OnRay(address_of(on), engine)
     from nnrun.sweep.batches import InProcess
     from nnrun.sweep.workers import Workers
 
-    return Workers(jobs, console.warn) if jobs > 1 else InProcess(engine)
+    return Workers(jobs, engine) if jobs > 1 else InProcess(engine)
 
 
 def _train(

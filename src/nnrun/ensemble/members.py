@@ -17,6 +17,7 @@ from nnrun.errors import Interrupted, RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, pointer, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.pack import ARRAYS
+from nnrun.report.summary import read_summary, rises
 from nnrun.report.sweep.folder import is_sweep
 from nnrun.runner import group
 from nnrun.storage import fsio
@@ -170,6 +171,8 @@ def _checkpoints(folder: Path, which: str, average: str | None, warn: Warn) -> I
         raise RunError(f"{one_line(folder)}: diverged, so it cannot be a member; name the others")
     if status != "done":
         warn(f"{one_line(folder)}: is not finished ({status}); its newest checkpoints are taken")
+    for warning in rises(read_summary(folder)):
+        warn(f"{one_line(folder)}: {warning.removeprefix('warning: ')}")
     steps = checkpoint.steps(folder / "checkpoints")
     if (folder.parent / RECORD).is_file() and which in _CHOICES:
         which = "last"  # a member of an ensemble has one checkpoint

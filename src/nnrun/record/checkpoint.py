@@ -18,7 +18,17 @@ from nnrun.errors import RunError, one_line
 from nnrun.record.pack import ARRAYS, MANIFEST, Checkpoint, OtherFormat, dtype, pack, unpack, unseal
 from nnrun.storage import fsio
 
-__all__ = ["Checkpoint", "check_structure", "load", "load_latest", "prune", "save", "step_folder", "steps"]
+__all__ = [
+    "Checkpoint",
+    "check_structure",
+    "holds",
+    "load",
+    "load_latest",
+    "prune",
+    "save",
+    "step_folder",
+    "steps",
+]
 
 _NAME = re.compile(r"step_([0-9]{8,})")
 
@@ -50,7 +60,7 @@ def save(
     files = pack(step, arrays, progress, metrics_offset)
     path = step_folder(folder, step)
     if path.exists():
-        if _holds(path, files):
+        if holds(path, files):
             fsio.sync_folder(folder)  # the process that wrote it may have died before it did this
             return path
         fsio.remove_folder(path)
@@ -139,7 +149,8 @@ def _form(shape: tuple[int, ...], kind: Any) -> str:
     return f"{dtype(kind).name} {list(shape)}"
 
 
-def _holds(path: Path, files: Mapping[str, bytes]) -> bool:
+def holds(path: Path, files: Mapping[str, bytes]) -> bool:
+    """Whether the checkpoint in a folder has exactly these files."""
     try:
         return all(fsio.read_file(path / name) == content for name, content in files.items())
     except RunError:

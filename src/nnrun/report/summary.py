@@ -8,7 +8,7 @@ from typing import Any
 
 from nnrun.record import run
 
-__all__ = ["finished", "headline", "number", "read_summary", "result_line", "seeds_line", "some_of"]
+__all__ = ["finished", "headline", "number", "read_summary", "result_line", "rises", "seeds_line", "some_of"]
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -46,6 +46,19 @@ def headline(summary: Mapping[str, Any]) -> str:
     best = summary.get("best")
     chosen = f"  (at step {best['step']}, the best by {best['metric']})" if best else ""
     return f"{summary.get('status')} after {summary.get('steps')} steps: {numbers}{chosen}"
+
+
+def rises(summary: Mapping[str, Any]) -> list[str]:
+    """A warning where a run, or seeds of a group, ended with a far larger training loss than they began with."""
+    risen = [member["rise"] for member in summary.get("runs", [summary]) if "rise" in member]
+    if not risen:
+        return []
+    worst = max(risen, key=lambda rise: rise["last"] - rise["first"])
+    who = f"{some_of(len(risen), len(summary['runs']))} seeds: " if "runs" in summary else ""
+    return [
+        f"warning: {who}the training loss rose from {number(worst['first'])} to {number(worst['last'])}, so this has "
+        "not learned; try a smaller optimizer.learning_rate"
+    ]
 
 
 def result_line(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:

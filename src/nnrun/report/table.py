@@ -17,7 +17,7 @@ from nnrun.errors import NnrunError, RunError, one_line
 from nnrun.record import checkpoint, metrics, run
 from nnrun.report.ensemble import tables
 from nnrun.report.live import sparkline
-from nnrun.report.summary import finished, number, read_summary, seeds_line, some_of
+from nnrun.report.summary import finished, number, read_summary, rises, seeds_line, some_of
 
 __all__ = [
     "describe",
@@ -158,6 +158,7 @@ def show_view(folder: Path) -> Group:
     parts: list[Any] = [status]
     if "reason" in description:
         parts.append(Text(f"reason: {description['reason']}"))
+    parts += map(Text, rises(description))
     if description.get("mean"):
         parts.append(metric_table(description["mean"], description["ci95"]))
     if "mean" in description:

@@ -16,11 +16,11 @@ from nnrun import signals
 from nnrun.errors import DivergedError, Interrupted, Warn
 from nnrun.record import run
 from nnrun.runner import restore
+from nnrun.runner.finish import finish
 from nnrun.runner.recorder import Recorder
 from nnrun.runner.session import precision
-from nnrun.runner.status import Group, StateFiles, by_group, compiling, ending, group_of
-from nnrun.runner.summary import divergence, group_summary, run_summary
-from nnrun.storage import fsio
+from nnrun.runner.status import Group, StateFiles, compiling, ending, group_of
+from nnrun.runner.summary import divergence
 from nnrun.training import flat, programs, shards
 from nnrun.training.chunks import Chunk, chunks
 from nnrun.training.shards import Compiled
@@ -90,7 +90,8 @@ def _train(
     compiled: Compiled, state_files: StateFiles, warn: Warn, until: int, final: bool
 ) -> Iterator[Progress]:
     folder, plan = state_files.groups[0].folder, compiled.experiment.plan
-    recorders, state = _open(compiled, state_files.folders, warn)
+    waits = until if until < plan.steps and not final else None  # who is there already waits for the others
+    recorders, state = _open(compiled, state_files.folders, warn, waits)
     yield Progress(folder, plan, "ready", _step(recorders), recorders)
     try:
         for _ in _steps(compiled, state, recorders, state_files, until):
@@ -98,7 +99,7 @@ def _train(
         if final:
             _end_here(recorders, state_files)
         yield Progress(folder, plan, "testing", _step(recorders), recorders)
-        _finish(compiled, recorders, state_files)
+        finish(compiled, recorders, state_files)
         signals.forget()  # it came too late to interrupt anything
     finally:
         for recorder in recorders:
@@ -109,10 +110,12 @@ def _step(recorders: list[Recorder]) -> int:
     return max(recorder.step for recorder in recorders)
 
 
-def _open(compiled: Compiled, folders: list[Path], warn: Warn) -> tuple[list[Recorder], Any]:
+def _open(
+    compiled: Compiled, folders: list[Path], warn: Warn, until: int | None
+) -> tuple[list[Recorder], Any]:
     """The lanes and the state to go on from: the newest checkpoint, or the beginning where there is none."""
     experiment = compiled.experiment
-    restored = restore.newest(folders, flat.shapes(programs.one_like(experiment)), warn)
+    restored = restore.newest(folders, flat.shapes(programs.one_like(experiment)), warn, until)
     to_metrics = experiment.loss(experiment.knobs).metrics
     recorders = [
         Recorder(path, experiment.plan, compiled.names, to_metrics, start_point.checkpoint, start_point.ended)
@@ -203,43 +206,3 @@ def _end_here(recorders: list[Recorder], state_files: StateFiles) -> None:
     """Ends the runs where they are."""
     ended = [recorder for recorder in recorders if recorder.end_here()]
     _write_ended(recorders, ended, state_files)
-
-
-def _finish(compiled: Compiled, recorders: list[Recorder], state_files: StateFiles) -> None:
-    """Tests the last and the best state of the lanes that have ended and writes the summaries of their runs."""
-    last = [recorder.final for recorder in recorders]
-    best = [None if recorder.live else recorder.best_arrays() for recorder in recorders]
-    tested_last = _test(compiled, last)
-    same = all(a is b for a, b in zip(last, best, strict=True))
-    tested_best = tested_last if same else _test(compiled, best)
-    summaries = [
-        run_summary(recorder, *tested)
-        for recorder, *tested in zip(recorders, tested_last, tested_best, strict=True)
-    ]
-    for group, pairs in by_group(state_files.groups, list(zip(recorders, summaries, strict=True))):
-        if any(recorder.live for recorder, _ in pairs):
-            state_files.write_group(group, "interrupted", [recorder for recorder, _ in pairs])
-            continue
-        for recorder, summary in pairs:
-            fsio.write_json(recorder.folder / "summary.json", summary)
-        _close(group, [recorder for recorder, _ in pairs], state_files)
-
-
-def _close(group: Group, recorders: list[Recorder], state_files: StateFiles) -> None:
-    """The summary of a group and the last states of all its runs."""
-    if not group.single:
-        fsio.write_json(group.folder / "summary.json", group_summary(group.folder, recorders))
-    if any(recorder.status == "done" for recorder in recorders):
-        state_files.write_group(group, "done", recorders)
-    else:
-        state_files.write_group(group, "diverged", recorders, reason=divergence(recorders))
-
-
-def _test(compiled: Compiled, arrays: list[Any]) -> list[dict[str, float]]:
-    """Test metrics of each lane's arrays; {} for a lane that has none."""
-    filler = next((lane_arrays for lane_arrays in arrays if lane_arrays), None)
-    if filler is None:
-        return [{} for _ in arrays]
-    state = compiled.pack([lane_arrays or filler for lane_arrays in arrays])
-    tested = compiled.evaluate(state, "test")
-    return [metrics if lane_arrays else {} for lane_arrays, metrics in zip(arrays, tested, strict=True)]

@@ -20,17 +20,20 @@ class Restored(NamedTuple):
     """What is on disk of one lane."""
 
     checkpoint: Checkpoint | None  # None: it begins at step 0
-    ended: Mapping[str, Any] | None  # its state.json if it ended before the others
+    ended: Mapping[str, Any] | None  # its state.json if it ended before the others, or waits for them
 
 
-def newest(folders: list[Path], expected: Mapping[str, Any], warn: Warn) -> list[Restored]:
+def newest(
+    folders: list[Path], expected: Mapping[str, Any], warn: Warn, until: int | None = None
+) -> list[Restored]:
     """The checkpoints to go on from: those that go on are at one common step, the newest that all have.
 
     expected  shape and dtype of every array of a lane's state
+    until     the step to which the others are trained; a lane that is there already, or further, waits
     Raises RunError where checkpoints exist and none is good, or they belong to another model.
     """
-    states = [run.read_state(folder) for folder in folders]
-    ended = [state if len(folders) > 1 and state["status"] in ENDED else None for state in states]
+    several = len(folders) > 1
+    ended = [_ended(folder, warn, until) if several else None for folder in folders]
     going = [folder for folder, end in zip(folders, ended, strict=True) if not end]
     common = _common([folder / "checkpoints" for folder in going], warn)
     restored = []
@@ -42,6 +45,19 @@ def newest(folders: list[Path], expected: Mapping[str, Any], warn: Warn) -> list
             )
         restored.append(Restored(content, end))
     return restored
+
+
+def _ended(folder: Path, warn: Warn, until: int | None) -> Mapping[str, Any] | None:
+    """The state of a lane that is not trained with the others; None if it is."""
+    state = run.read_state(folder)
+    if state["status"] in ENDED:
+        return state
+    if until is None or max(checkpoint.steps(folder / "checkpoints"), default=0) < until:
+        return None
+    content = _latest(folder / "checkpoints", warn)
+    if content is None or content.step < until:
+        return None
+    return {"status": "interrupted", "step": content.step}
 
 
 def _latest(folder: Path, warn: Warn) -> Checkpoint | None:

@@ -15,7 +15,7 @@ from nnrun.runner.restore import ENDED
 from nnrun.storage import fsio
 from nnrun.types import Plan
 
-__all__ = ["Group", "StateFiles", "by_group", "compiling", "ending", "group_of"]
+__all__ = ["Group", "StateFiles", "by_group", "compiling", "ending", "group_of", "is_over"]
 
 
 Item = TypeVar("Item")
@@ -35,6 +35,11 @@ class Group(NamedTuple):
 def group_of(folder: Path, seeds: Sequence[int]) -> Group:
     """The run in `folder`, which has these seeds."""
     return Group(folder, [folder / f"seed_{seed}" for seed in seeds] if len(seeds) > 1 else [folder])
+
+
+def is_over(folder: Path) -> bool:
+    """Whether a run has ended and its summary is written."""
+    return run.read_state(folder)["status"] in ENDED and (folder / "summary.json").is_file()
 
 
 def by_group(groups: Sequence[Group], recorders: Sequence[Item]) -> list[tuple[Group, list[Item]]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnrun.record import run
+from nnrun.record import metrics, run
 from nnrun.runner.recorder import Recorder
 from nnrun.statistics.mean import mean_and_interval
 
@@ -25,6 +25,7 @@ def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str
     if recorder.best is not None:
         judged = {"metric": recorder.plan.judge, "value": recorder.best.value, "step": recorder.best.step}
     return {
+        **_rise(recorder),
         "status": recorder.status,
         "steps": recorder.step,
         "epochs": recorder.step / recorder.plan.steps_per_epoch,
@@ -39,9 +40,21 @@ def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str
     }
 
 
-def _finite(metrics: Mapping[str, float]) -> dict[str, float | str]:
+def _rise(recorder: Recorder) -> dict[str, Any]:
+    """{"rise": ...} of a run that ended with more than twice the training loss of its first line: it has not learned.
+
+    Noise does not double a loss.  Where the loss can be negative, it has risen by more than its first size.
+    """
+    first = next(iter(metrics.read(recorder.folder / "metrics.jsonl")), {}).get("train/loss")
+    last = recorder.latest.get("train/loss")
+    if first is None or last is None or not math.isfinite(last) or last - first <= abs(first):
+        return {}
+    return {"rise": {"first": first, "last": last}}
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | str]:
     """JSON has no infinities."""
-    return {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
+    return {name: value if math.isfinite(value) else str(value) for name, value in values.items()}
 
 
 def group_summary(folder: Path, recorders: Sequence[Recorder]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from nnrun.spec import schema, yaml12
 from nnrun.spec.problem import Path, Place, Problem
 
-__all__ = ["apply", "conflicts", "put"]
+__all__ = ["apply", "conflicts", "contains", "put"]
 
 _KEY = re.compile(r"\w+(\.\w+){0,19}", re.ASCII)
 _COMMENT = re.compile(r"(?:^|\s)#")
@@ -45,13 +45,24 @@ def conflicts(overrides: Sequence[str]) -> list[Problem]:
         if not _KEY.fullmatch(key):
             continue  # which `apply` reports
         for earlier in keys:
-            if earlier == key:
+            if contains(key, earlier) and contains(earlier, key):
                 problems.append(Problem(Place(text), (), f"{key} was given before; write it once"))
-            elif earlier.startswith(f"{key}."):
+            elif contains(key, earlier):
                 message = f"it replaces all of {key}, also {earlier} that was given before; write {key} first"
                 problems.append(Problem(Place(text), (), message))
         keys.append(key)
     return problems
+
+
+def contains(outer: str, inner: str) -> bool:
+    """Whether a dotted key sets all of another one, or is the same: `optimizer` and `optimizer.learning_rate`."""
+    parts = _parts(outer)
+    return _parts(inner)[: len(parts)] == parts
+
+
+def _parts(key: str) -> list[str | int]:
+    """Entry 00 of a list is its entry 0."""
+    return [int(part) if part.isdigit() else part for part in key.split(".")]
 
 
 def _comment(written: str, value: Any) -> str | None:

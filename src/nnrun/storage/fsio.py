@@ -27,6 +27,7 @@ __all__ = [
     "make_folder",
     "make_folders",
     "read_file",
+    "remove_file",
     "remove_folder",
     "rename_folder",
     "sync_folder",
@@ -153,6 +154,14 @@ def remove_folder(path: Path) -> None:
             disk.sync_folder(path.parent)
             path = trash
         disk.delete(path)
+
+
+def remove_file(path: Path) -> None:
+    """Removes a file; one that is gone already is fine.  Raises MachineError."""
+    with blame(path):
+        with contextlib.suppress(FileNotFoundError):
+            disk.system.unlink(path)
+        disk.sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:

@@ -15,8 +15,19 @@ from nnrun.errors import Interrupted, MachineError, NnrunError, one_line
 from nnrun.record import run
 from nnrun.storage import fsio
 from nnrun.sweep.engine import Engine, RunBatch, many_files
+from nnrun.sweep.moment import ChangedError
 
-__all__ = ["Event", "InProcess", "Trainer", "carry_out", "is_done", "seconds_of"]
+__all__ = [
+    "Event",
+    "InProcess",
+    "Trainer",
+    "carry_out",
+    "is_done",
+    "mark",
+    "parts",
+    "seconds_of",
+    "unmark",
+]
 
 
 class Event(NamedTuple):
@@ -73,7 +84,7 @@ def carry_out(root: Path, batches: Sequence[RunBatch], trainer: Trainer) -> Iter
         for event in trainer.train(root, left):
             started.setdefault(event.batch.name, time.monotonic())
             if event.phase == "done":
-                _mark(root, event.batch, time.monotonic() - started[event.batch.name])
+                mark(root, event.batch, time.monotonic() - started[event.batch.name])
             elif event.phase == "failed":
                 again += _halves(root, event)
             yield event
@@ -83,13 +94,13 @@ def carry_out(root: Path, batches: Sequence[RunBatch], trainer: Trainer) -> Iter
 def _halves(root: Path, event: Event) -> list[RunBatch]:
     """What to train in place of a batch that failed; a run that failed alone is marked so."""
     batch, error = event.batch, event.error
-    if isinstance(error, MachineError) and not _out_of_memory(error):
-        raise error  # a full disk is no fault of a run
+    if isinstance(error, ChangedError | MachineError) and not _out_of_memory(error):
+        raise error  # an edited module, or a full disk, is no fault of a run
     if len(batch.runs) > 1:
         fsio.write_json(_cut_marker(root, batch.name), {"reason": str(error)})
         return _cut(batch)
     run.write_state(root / batch.runs[0], "failed", reason=str(error))
-    _mark(root, batch, 0.0)
+    mark(root, batch, 0.0)
     return []
 
 
@@ -105,15 +116,18 @@ def _cut(batch: RunBatch) -> list[RunBatch]:
 
 def _undone(root: Path, batch: RunBatch) -> list[RunBatch]:
     """What is left of a batch: itself, or parts of it where it was cut before the sweep was killed."""
-    if is_done(root, batch):
-        return []
-    if _cut_marker(root, batch.name).is_file():
-        return [part for half in _cut(batch) for part in _undone(root, half)]
+    return [part for part in parts(root, batch) if not is_done(root, part)]
+
+
+def parts(root: Path, batch: RunBatch) -> list[RunBatch]:
+    """A batch, or the parts that it was cut into."""
+    if not is_done(root, batch) and _cut_marker(root, batch.name).is_file():
+        return [part for half in _cut(batch) for part in parts(root, half)]
     return [batch]
 
 
 def _out_of_memory(error: NnrunError) -> bool:
-    return "memory" in str(error)
+    return isinstance(error, MachineError) and "memory" in str(error)
 
 
 def is_done(root: Path, batch: RunBatch) -> bool:
@@ -133,8 +147,14 @@ def seconds_of(root: Path, batch: RunBatch, place: str) -> float:
     return 0.0
 
 
-def _mark(root: Path, batch: RunBatch, seconds: float) -> None:
+def mark(root: Path, batch: RunBatch, seconds: float) -> None:
+    """Says that a batch was carried out, and how long that took."""
     fsio.write_json(_marker(root, batch.name), {"seconds": round(seconds, 3)})
+
+
+def unmark(root: Path, batch: RunBatch) -> None:
+    """Has a batch carried out again."""
+    fsio.remove_file(_marker(root, batch.name))
 
 
 def _marker(root: Path, name: str) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from nnrun.runner import driver
 from nnrun.runner.driver import Progress
 from nnrun.runner.session import precision, recorded
 from nnrun.runner.status import group_of
+from nnrun.sweep.moment import ChangedError, Moment, check_code
 from nnrun.training import shards
 from nnrun.training.shards import Compiled, Shards
 from nnrun.types import Dataset, Experiment
@@ -63,6 +64,7 @@ class Engine:
     def __init__(self, warn: Warn) -> None:
         self.warn = warn
         self.known: dict[Path, Spec] = {}  # specs of run folders, where this process has made them
+        self.moment = Moment()
         self._tasks: OrderedDict[str, Task] = OrderedDict()
         self._programs: OrderedDict[tuple[str, int], Compiled] = OrderedDict()
         self._datasets: OrderedDict[str, Dataset] = OrderedDict()
@@ -83,6 +85,7 @@ class Engine:
             need = Wanted(fitted, PARTS) if fitted else None
             with precision(checked.train.precision):
                 experiment = build.build(checked, self._datasets.get(data), need)
+            self.moment.note(checked, data, experiment.dataset.fitted.digest)
             _keep(self._datasets, data, experiment.dataset, _DATASETS)
             _keep(self._tasks, key, Task(experiment, checked.train.precision), _HELD)
         self._tasks.move_to_end(key)
@@ -91,7 +94,7 @@ class Engine:
     def experiment(self, checked: Spec, folder: Path | None = None) -> Experiment:
         """The experiment of a spec: its own knobs and seeds, all else shared with its structure.
 
-        folder   of its run; where the data are not those that the run was made for, RunError
+        folder   of its run; where the data are not those that the run was made for, ChangedError
         """
         fitted = recorded(folder) if folder else None
         try:
@@ -101,21 +104,27 @@ class Engine:
                     "its data have changed since it was made; bring them back as they were, or begin again"
                 )
         except RunError as error:
-            raise RunError(f"{one_line(folder)}: {error}") from None
+            raise ChangedError(f"{one_line(folder)}: {error}") from None
         knobs = shared.knobs["model"] if user_code.is_user_name(checked.model.name) else None
         first, count = checked.train.seed, checked.train.seeds
         plan = shared.plan._replace(name=checked.name, seeds=tuple(range(first, first + count)))
         return shared._replace(knobs=build.knobs_of(checked, knobs), plan=plan)
 
-    def train(self, root: Path, batch: RunBatch) -> Iterator[Progress]:
+    def train(
+        self, root: Path, batch: RunBatch, expected: Mapping[str, Any] | None = None
+    ) -> Iterator[Progress]:
         """Trains a batch, each run from its newest checkpoint.
 
-        Raises Interrupted, MachineError, RunError.
+        expected   what the process that sent the batch has, which is compared with what was read here
+
+        Raises ChangedError, Interrupted, MachineError, RunError.
         """
         specs = [self.spec(root / name) for name in batch.runs]
         experiments = [
             self.experiment(checked, root / name) for checked, name in zip(specs, batch.runs, strict=True)
         ]
+        if expected is not None:
+            check_code(expected)  # again: it may have changed since it was imported
         groups = [
             group_of(root / name, experiment.plan.seeds)
             for name, experiment in zip(batch.runs, experiments, strict=True)

@@ -75,10 +75,17 @@ class SweepFile(NamedTuple):
     alternatives: list[Alternative]
     places: dict[Path, Place]
     text: str
+    keys: dict[str, Path]  # of `sweep` -> where it stands in a file of another shape
+    warnings: list[str]  # what may not be meant
+
+    def path_of(self, key: str) -> Path:
+        """Where `sweep.key` stands in the file."""
+        return ("sweep", *self.keys.get(key, (key,)))
 
     def fail(self, key: str, message: str) -> SpecError:
         """The error for a mistake in `sweep.key` that shows only when the parts meet."""
-        path = ("sweep", *key.split("."))
+        first, *inner = key.split(".")
+        path = (*self.path_of(first), *inner)
         return SpecError(str(Problem(place_of(path, self.places), path, message)))
 
 
@@ -105,14 +112,16 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
     if problems:
         raise refusal(problems, places)
     block = value.get("sweep")
+    keys: dict[str, Path] = {}
+    warnings: list[str] = []
     if isinstance(block, dict) and wandb.is_wandb(block):
-        block, problems = wandb.translated(block, ("sweep",), places)
+        block, keys, problems, warnings = wandb.translated(block, ("sweep",), places)
     sweep, wrong = schema.check(Sweep, {} if block is None else block, ("sweep",), places)
-    problems += wrong
+    problems += [_as_written(problem, keys, places) for problem in wrong]
     alternatives: list[Alternative] = []
     if sweep is not None:
-        alternatives, wrong = read_over(sweep.over, ("sweep", "over"), places)
-        problems += wrong + _overruled(overrides, sweep)
+        alternatives, wrong = read_over(sweep.over, ("sweep", *keys.get("over", ("over",))), places)
+        problems += wrong + _overruled(overrides, sweep, keys)
     name, wrong = document.name_of(value, path, places)
     problems += wrong
     bases = _bases(
@@ -120,14 +129,24 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
     )
     if problems or sweep is None:
         raise refusal(problems, places)
-    return SweepFile(name, bases, sweep, alternatives, places, yaml12.dump(value))
+    return SweepFile(name, bases, sweep, alternatives, places, yaml12.dump(value), keys, warnings)
 
 
-def _overruled(overrides: Sequence[str], sweep: Sweep) -> list[Problem]:
+def _as_written(problem: Problem, keys: dict[str, Path], places: dict[Path, Place]) -> Problem:
+    """A problem of a key that stands elsewhere in a file of another shape, at the place where it stands."""
+    first, *inner = problem.path[1:] or ("",)
+    if first not in keys:
+        return problem
+    path = ("sweep", *keys[str(first)], *inner)
+    return Problem(place_of(path, places), path, problem.message)
+
+
+def _overruled(overrides: Sequence[str], sweep: Sweep, keys: dict[str, Path]) -> list[Problem]:
     """Overrides of the base that would change nothing, because the sweep sets the same key."""
-    replacements = {key: f"sweep.over.{key}" for key in sweep.over}
+    over, metric = (".".join(map(str, keys.get(key, (key,)))) for key in ("over", "metric"))
+    replacements = {key: f"sweep.{over}.{key}" for key in sweep.over}
     replacements |= {"train.seeds": "sweep.seeds"} if sweep.seeds is not None else {}
-    replacements |= {"checkpoint.best": "sweep.metric"} if sweep.metric is not None else {}
+    replacements |= {"checkpoint.best": f"sweep.{metric}"} if sweep.metric is not None else {}
     problems = []
     for text in overrides:
         key = text.partition("=")[0]

@@ -11,6 +11,7 @@ best.yaml leaderboard.csv report.html plots/
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,14 @@ __all__ = [
     "write_failure",
 ]
 
+FOLDERS = ("bases", "batches", "trials", "final")
+
 
 def create(file: SweepFile, about: dict[str, Any], run_dir: Path | None, root: Path) -> Path:
     """Creates the folder of a sweep, all of it or nothing.  Raises RunError, MachineError."""
     path = run.claim_at(run_dir) if run_dir else run.claim(root, file.name, datetime.now())
     try:
-        for name in ("bases", "batches", "trials", "final"):
+        for name in FOLDERS:
             fsio.make_folder(path / name)
         for base in file.bases:
             fsio.write_file(path / "bases" / f"{base.label}.yaml", yaml12.dump(base.value).encode())
@@ -92,17 +95,26 @@ def write_failure(path: Path, text: str, reason: str) -> None:
     run.write_state(path, "failed", reason=reason)
 
 
+def _line(record: dict[str, Any]) -> bytes:
+    return json.dumps(record).encode() + b"\n"
+
+
 class Ledger:
     """A file of JSON lines that is written anew when a sweep goes on, from what the run folders say."""
 
     def __init__(self, path: Path) -> None:
         fsio.write_file(path, b"")
+        self._path = path
         self._file = fsio.AppendFile(path)
-        self.records: list[dict[str, Any]] = []
 
     def add(self, record: dict[str, Any]) -> None:
-        self._file.write(json.dumps(record).encode() + b"\n")
-        self.records.append(record)
+        self._file.write(_line(record))
 
     def close(self) -> None:
+        """Closes the file; `arrange` may still follow."""
         self._file.close()
+
+    def arrange(self, records: Iterable[dict[str, Any]]) -> None:
+        """Replaces the lines by those of all records in an order that no timing has a part in."""
+        self._file.close()
+        fsio.write_file(self._path, b"".join(map(_line, records)))

@@ -11,24 +11,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnrun import signals
-from nnrun.errors import DataError, Interrupted, SpecError, first_line
-from nnrun.record import run
-from nnrun.runner import session
+from nnrun.errors import RunError, SpecError, one_line
 from nnrun.space import Observation, Point
 from nnrun.sweep import folder as files
 from nnrun.sweep import records
 from nnrun.sweep.batches import Event, Trainer, carry_out, is_done
 from nnrun.sweep.best import write_best
+from nnrun.sweep.chosen import best_of_all, best_of_lines
+from nnrun.sweep.creation import RunFolders
 from nnrun.sweep.engine import Engine
-from nnrun.sweep.packing import pack
+from nnrun.sweep.packing import planned
 from nnrun.sweep.plan import SweepPlan
+from nnrun.sweep.repair import reopen_round
 from nnrun.sweep.rungs import Rungs
-from nnrun.sweep.stages import ranking
 from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spec
 
 __all__ = ["SweepLoop"]
 
+_NAMED = 4  # runs that a warning names
 _SAME_FAILURES = 3  # of the first trials, which end the sweep
 
 
@@ -47,13 +47,13 @@ class SweepLoop:
         self._lanes: dict[str, int] = {}  # of the last program that each trial was in
         self._first: list[dict[str, Any]] = []  # records of the first that began and ended
         self._ledger = files.Ledger(root / "trials.jsonl")
-        self._begun = session.origin()
-        self._seen: set[str] = set()  # bases whose data and code were compared with those of the beginning
+        self._folders = RunFolders(sweep_plan, root, engine)
 
     def run(self) -> Iterator[Event]:
         """Trains every trial and compares the best of each line.  Raises Interrupted, MachineError, SpecError."""
         try:
             yield from self._search()
+            self._ledger.arrange(self.records[name] for name in self.trials)
             yield from self._compare()
         finally:
             self._ledger.close()
@@ -89,7 +89,10 @@ class SweepLoop:
     def _round(self, name: str, trials: Sequence[Trial]) -> Iterator[Event]:
         """Trains trials, over the rungs where the search has some, and writes down what became of them."""
         self.trials.update({trial.name: trial for trial in trials})
-        ready = [trial for trial in trials if self._make(trial)]
+        ready = [trial for trial in trials if self._is_ready(trial)]
+        search = self.sweep_plan.search
+        runs = [trial.run for trial in ready]
+        self._warn_of(reopen_round(self.root, name, runs, bool(search.rungs), search.explore is not None))
         rungs = Rungs(name, self.sweep_plan, self.root, self.engine, ready)
         known = {trial.run: trial for trial in ready}
         for stage in rungs.stages():
@@ -103,6 +106,27 @@ class SweepLoop:
                 if event.phase == "done" or (event.phase == "failed" and len(event.batch.runs) == 1):
                     self._note([known[name] for name in event.batch.runs if name in known], rungs)
         self._note(ready, rungs)
+        self._check_complete(trials)
+
+    def _warn_of(self, again: Sequence[str]) -> None:
+        """Names the runs that are trained again because something of them, or of their program, is missing."""
+        flaws = self._folders.flaws
+        runs = list(dict.fromkeys([*flaws, *again]))
+        for run_name in runs[:_NAMED]:
+            lacks = f"{flaws[run_name]} is missing or damaged" if run_name in flaws else "it is not whole"
+            self.engine.warn(f"{self.root.name}: {run_name} is trained again: {lacks}")
+        if len(runs) > _NAMED:
+            self.engine.warn(f"{self.root.name}: {len(runs) - _NAMED} further runs are trained again")
+        flaws.clear()
+
+    def _check_complete(self, trials: Sequence[Trial]) -> None:
+        """Raises RunError where trials have no record: a sweep with fewer than its budget is not done."""
+        missing = [trial.run for trial in trials if trial.name not in self.records]
+        if missing:
+            raise RunError(
+                f"{one_line(self.root)}: {missing[0]} has no result (of {len(missing)} trials); "
+                f"`nnrun sweep --resume {one_line(self.root)}` trains what is missing"
+            )
 
     def _note(self, trials: Sequence[Trial], rungs: Rungs) -> None:
         """Writes down the trials that have ended and are not written down yet."""
@@ -130,77 +154,24 @@ class SweepLoop:
         self.records[record["trial"]] = record
         self._ledger.add(record)
 
-    def _make(self, trial: Trial) -> bool:
-        """Creates the run folder of a trial; one that cannot even begin is written down as failed."""
-        sweep_plan, path = self.sweep_plan, self.root / trial.run
-        if signals.pending():  # thousands of folders take a while
-            raise Interrupted(signals.pending(), "")
-        known = run.is_run(path)
-        if known and not (path / "resolved.yaml").exists():
+    def _is_ready(self, trial: Trial) -> bool:
+        """Whether a trial can train; one that cannot even begin is written down as failed."""
+        ready = self._folders.trial(trial)
+        if not ready:
             self._add(records.trial_record(self.root, trial, False, 0.0))
-            return False
-        if known:
-            self._tell_changes(trial)
-            return True
-        seeds = seeds_of(sweep_plan.file, trial.arm.base)
-        text = repr(trial.settings)
-        try:
-            checked = trial_spec(sweep_plan.file, trial.arm, trial.settings, seeds, trial.name)
-            text = checked.document.text
-            files.make_run(path, checked, self.engine.experiment(checked), self._begun)
-        except (SpecError, DataError) as error:
-            files.write_failure(path, text, first_line(error))
-            self._add(records.trial_record(self.root, trial, False, 0.0))
-            return False
-        self.engine.known[path] = checked
-        return True
-
-    def _tell_changes(self, trial: Trial) -> None:
-        """Warns of what has changed since the first trial of a base was made; RunError where its data have."""
-        if trial.arm.base.label in self._seen:
-            return
-        self._seen.add(trial.arm.base.label)
-        path = self.root / trial.run
-        checked = self.engine.spec(path)
-        prepared = session.Prepared(checked, self.engine.experiment(checked, path))
-        for change in session.changes(prepared, path, self._begun):
-            self.engine.warn(
-                f"{self.root.name}: since the sweep began, {change}; its trials may differ by that"
-            )
-
-    def best(self) -> list[Trial]:
-        """The trial of each line that is best on validation data, with the settings that it ended with.
-
-        Lines without any are left out.
-        """
-        winners: list[Trial] = []
-        for arm in self.sweep_plan.arms:
-            trials = [
-                trial for trial in self.trials.values() if trial.arm == arm and trial.name in self.records
-            ]
-            values = {trial.name: records.trial_value(self.records[trial.name]) for trial in trials}
-            ranked = ranking(trials, values, self.sweep_plan.metric)[:1]
-            winners += [
-                trial._replace(settings=dict(self.records[trial.name]["settings"])) for trial in ranked
-            ]
-        return winners
+        return ready
 
     def _compare(self) -> Iterator[Event]:
         """Trains the best setting of every line on fresh seeds."""
         file = self.sweep_plan.file
-        chosen = self.best()
         ledger = files.Ledger(self.root / "final.jsonl")
         places: dict[str, Trial] = {}
         try:
-            for trial in chosen:
-                first, count = final_seeds(file, trial.arm.base)
-                if not count:
-                    continue
-                place = f"final/{trial.arm.folder}{trial.arm.alternative.label}"
-                checked = trial_spec(file, trial.arm, trial.settings, (first, count), place)
-                files.make_run(self.root / place, checked, self.engine.experiment(checked), self._begun)
-                self.engine.known[self.root / place] = checked
-                places[place] = trial
+            for trial in best_of_lines(self.sweep_plan, list(self.trials.values()), self.records):
+                if final_seeds(file, trial.arm.base)[1]:
+                    place = f"final/{trial.arm.folder}{trial.arm.alternative.label}"
+                    self._folders.final(trial, place)
+                    places[place] = trial
             identity = repr(
                 [(place, trial.name, final_seeds(file, trial.arm.base)) for place, trial in places.items()]
             )
@@ -208,7 +179,8 @@ class SweepLoop:
             known = {
                 place: self._lanes[trial.run] for place, trial in places.items() if trial.run in self._lanes
             }
-            batches = pack(name, list(places), self.engine, self.root, file.sweep.width, known=known)
+            self._warn_of(reopen_round(self.root, name, list(places), False, False))
+            batches = planned(name, list(places), self.engine, self.root, file.sweep.width, known)
             yield from carry_out(self.root, batches, self.trainer)
             for place, trial in places.items():
                 seconds = records.share_of_seconds(self.root, batches, place)
@@ -220,22 +192,8 @@ class SweepLoop:
         self._write_best()
 
     def best_of_all(self) -> Trial | None:
-        """The line's trial that is best on the validation data of the fresh seeds, on the first base.
-
-        Test data choose nothing.  Without a final comparison, the trials' own seeds count.
-        """
-        first = self.sweep_plan.file.bases[0].label
-        candidates = {trial.name: trial for trial in self.best() if trial.arm.base.label == first}
-        values = {
-            record["trial"]: records.mean_value(record["metrics"].get(self.sweep_plan.metric.name, []))
-            for record in self.finals
-        }
-        if not any(values.get(name) is not None for name in candidates):
-            values = {name: records.trial_value(self.records[name]) for name in candidates}
-        ranked = ranking(
-            list(candidates.values()), {name: values.get(name) for name in candidates}, self.sweep_plan.metric
-        )
-        return ranked[0] if ranked else None
+        """The trial that best.yaml is made of."""
+        return best_of_all(self.sweep_plan, list(self.trials.values()), self.records, self.finals)
 
     def _write_best(self) -> None:
         """best.yaml, a spec that trains as it is."""

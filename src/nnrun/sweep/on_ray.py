@@ -10,14 +10,14 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnrun import signals
-from nnrun.errors import Interrupted, MachineError, SpecError, Warn, one_line
+from nnrun.errors import Interrupted, MachineError, SpecError, one_line
 from nnrun.sweep.batches import Event
-from nnrun.sweep.engine import RunBatch
+from nnrun.sweep.engine import Engine, RunBatch
 from nnrun.sweep.workers import error_of
 
 __all__ = ["OnRay", "address_of"]
@@ -41,13 +41,13 @@ def address_of(text: str) -> str | None:
 class OnRay:
     """Trains batches as tasks of a Ray cluster, one processor or GPU each."""
 
-    def __init__(self, address: str | None, warn: Warn) -> None:
+    def __init__(self, address: str | None, engine: Engine) -> None:
         try:
             ray = importlib.import_module("ray")  # an extra; checkers of types need not find it
         except ModuleNotFoundError:
             raise SpecError('--on ray needs Ray; pip install "nnrun[ray]", or write --jobs') from None
         self.ray: Any = ray
-        self.warn = warn
+        self.engine = engine
         try:
             if not ray.is_initialized():
                 ray.init(address=address, log_to_driver=False, include_dashboard=False)
@@ -61,7 +61,10 @@ class OnRay:
         """The news of each batch when it has ended.  Raises Interrupted; what runs is cancelled then."""
         gpus = 1 if self.ray.cluster_resources().get("GPU") else 0
         task = self.ray.remote(num_cpus=0 if gpus else 1, num_gpus=gpus, max_retries=_RETRIES)(_work)
-        running = {task.remote(_job(root, batch, bool(gpus))): batch for batch in batches}
+        running = {
+            task.remote(_job(root, batch, self.engine.moment.expected(), bool(gpus))): batch
+            for batch in batches
+        }
         for batch in batches:
             yield Event(batch, 0, "compiling")
         try:
@@ -83,10 +86,11 @@ class OnRay:
         return Event(batch, 0, "done") if code == 0 else Event(batch, 0, "failed", error_of(code, reason))
 
 
-def _job(root: Path, batch: RunBatch, gpu: bool) -> str:
+def _job(root: Path, batch: RunBatch, expected: Mapping[str, Any], gpu: bool) -> str:
     job = {
         "root": str(root.absolute()),
         "batch": batch._asdict(),
+        "expected": expected,
         "device": "gpu" if gpu else "cpu",
         "cores": [],
     }

@@ -17,17 +17,12 @@ from nnrun.space import Dimension, Space
 from nnrun.spec import BLOCKS, LISTS
 from nnrun.spec.problem import Path, Place, Problem, place_of
 from nnrun.spec.schema import shown
+from nnrun.sweep.keys import overlaps, taken
 
 __all__ = ["RANGES", "Alternative", "read_over"]
 
 RANGES = ("uniform", "log", "int", "log_int", "normal", "choice")
 _RANGE = "a range such as {log: [1e-4, 1]}, {uniform: [0, 0.5]}, {int: [1, 4]}, {normal: [0, 1]}"
-_OURS = {
-    "name": "leave it out",
-    "train.seed": "write it into the base, and sweep.seeds for several",
-    "train.seeds": "write sweep.seeds",
-    "checkpoint.best": "write sweep.metric",
-}
 _LABEL = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -56,10 +51,12 @@ def read_over(
     """
     problems: list[Problem] = []
     axes: list[list[Alternative]] = []
-    for key, value in over.items():
-        if key in _OURS:
-            where = (*prefix, key)
-            problems.append(Problem(place_of(where, places), where, f"the sweep sets this; {_OURS[key]}"))
+    for number, (key, value) in enumerate(over.items()):
+        where = (*prefix, key)
+        problems += [
+            Problem(place_of(where, places), where, message)
+            for message in [*taken(key, value), *overlaps(key, list(over)[:number])]
+        ]
         axes.append(list(_branches(key, value, (*prefix, key), places, problems)))
     alternatives = []
     for combination in itertools.product(*axes):
@@ -144,7 +141,7 @@ def _fixed(
             _fixed(f"{key}.{i}", entry, (*path, i), dimensions, origins, places, problems)
             for i, entry in enumerate(value)
         ]
-        return [entry for entry in inner if entry is not _VARIES]
+        return [None if entry is _VARIES else entry for entry in inner]  # the others keep their places
     if isinstance(value, dict):
         inner_block = {
             k: _fixed(f"{key}.{k}", entry, (*path, k), dimensions, origins, places, problems)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nnrun.record import run
 from nnrun.runner.session import precision
+from nnrun.storage import fsio
 from nnrun.sweep.engine import Engine, RunBatch
+from nnrun.sweep.repair import settle
 from nnrun.sweep.width import width_of
 
-__all__ = ["pack"]
+__all__ = ["pack", "planned"]
 
 _SPARE = 2  # times as many lanes as are needed may cost less than compiling
 
@@ -50,3 +53,18 @@ def pack(
                 RunBatch(label, members[i : i + size], lanes if fits else size * seeds, until, final)
             )
     return batches
+
+
+def planned(
+    name: str, runs: Sequence[str], engine: Engine, root: Path, width: int | None, known: Mapping[str, int]
+) -> list[RunBatch]:
+    """The batches of runs that train to their end, as they were written down; packed and written down if new.
+
+    Arguments are those of `pack`.
+    """
+    file = root / "batches" / f"{name}.json"
+    if not file.is_file():
+        batches = pack(name, runs, engine, root, width, known=known)
+        fsio.write_json(file, {"runs": list(runs), "batches": [batch._asdict() for batch in batches]})
+        settle(root, batches)
+    return [RunBatch(**written) for written in run.read_json(file)["batches"]]

@@ -8,7 +8,9 @@ from nnrun import catalog
 from nnrun.catalog import bound
 from nnrun.duration import Clock
 from nnrun.errors import SpecError
+from nnrun.runner.session import Prepared
 from nnrun.space import Search
+from nnrun.spec.problem import Problem, place_of
 from nnrun.statistics.metric import Metric, metric_of
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile
@@ -78,10 +80,14 @@ def make_plan(file: SweepFile, engine: Engine) -> SweepPlan:
 
     Raises SpecError, DataError, MachineError.
     """
+    for warning in file.warnings:
+        engine.warn(warning)
     search, name = _search(file)
     check(file)
     all_arms = arms(file)
-    plans = [_plan(file, arm, search, engine) for arm in all_arms]
+    firsts = [_first(file, arm, search, engine) for arm in all_arms]
+    _refuse_copies(file, all_arms, firsts)
+    plans = [prepared.experiment.plan for prepared in firsts]
     metric = _metric(file, plans)
     sweep_plan = SweepPlan(
         file, search, name, all_arms, [_budget(file, arm, search) for arm in all_arms], plans, metric
@@ -91,7 +97,7 @@ def make_plan(file: SweepFile, engine: Engine) -> SweepPlan:
 
 
 def _search(file: SweepFile) -> tuple[Search, str]:
-    path = ("sweep", "search")
+    path = file.path_of("search")
     block = catalog.bind_block(
         "search", file.sweep.search, path, file.places, file.bases[0].path.parent.absolute()
     )
@@ -101,18 +107,32 @@ def _search(file: SweepFile) -> tuple[Search, str]:
         raise file.fail("search", f"{block.name}: {error}") from None
 
 
-def _plan(file: SweepFile, arm: Arm, search: Search, engine: Engine) -> Plan:
-    """The plan of the first trial of a line that can be built; raises what is wrong with the first, if none can."""
+def _first(file: SweepFile, arm: Arm, search: Search, engine: Engine) -> Prepared:
+    """The first trial of a line that can be built; raises what is wrong with the first, if none can."""
     reason: SpecError | None = None
     for number, point in enumerate(search.ask(arm.alternative.space, file.sweep.seed, 0, _TRIED, [])):
         name = trial_at(arm, number, point).name
         try:
             checked = trial_spec(file, arm, values_at(arm, point), seeds_of(file, arm.base), name)
-            return engine.experiment(checked).plan
+            return Prepared(checked, engine.experiment(checked))
         except SpecError as error:
             reason = reason or error
     assert reason is not None
     raise reason
+
+
+def _refuse_copies(file: SweepFile, all_arms: list[Arm], firsts: list[Prepared]) -> None:
+    """Raises SpecError where two alternatives are the same: they would be compared with each other."""
+    from nnrun import build
+
+    known: dict[str, Arm] = {}
+    for arm, prepared in zip(all_arms, firsts, strict=True):
+        resolved = {k: v for k, v in build.resolved(*prepared).items() if k != "name"}
+        earlier = known.setdefault(repr((arm.base.label, resolved, arm.alternative.space)), arm)
+        if earlier is not arm:
+            label, path = arm.alternative.label, next(iter(arm.alternative.places.values()))
+            message = f"{label} is the same as {earlier.alternative.label}; write each once"
+            raise SpecError(str(Problem(place_of(path, file.places), path, message)))
 
 
 def _budget(file: SweepFile, arm: Arm, search: Search) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnrun.record import run
-from nnrun.runner.restore import ENDED
+from nnrun.runner.status import is_over
 from nnrun.sweep.batches import seconds_of
 from nnrun.sweep.engine import RunBatch
 from nnrun.sweep.trials import Trial
@@ -18,6 +18,7 @@ __all__ = [
     "mean_value",
     "needs_no_training",
     "share_of_seconds",
+    "steps_of",
     "trial_record",
     "trial_value",
 ]
@@ -30,7 +31,7 @@ def has_ended(folder: Path) -> bool:
     state = run.read_state(folder)
     if state["status"] == "failed":
         return not (folder / "resolved.yaml").exists()  # it could not even begin
-    return state["status"] in ENDED and (folder / "summary.json").is_file()
+    return is_over(folder)
 
 
 def needs_no_training(folder: Path) -> bool:
@@ -65,7 +66,8 @@ def trial_record(
         "status": status,
         "value": mean_value(values),
         "values": values,
-        "steps": max((summary["steps"] for summary in runs), default=0),
+        "steps": _steps(runs),
+        "risen": sum("rise" in summary for summary in runs),
         "seconds": round(seconds, 3),
         "reason": reason,
     }
@@ -97,7 +99,8 @@ def final_record(root: Path, trial: Trial, place: str, seconds: float) -> dict[s
         "seeds": [summary["seed"] for summary in runs],
         "status": status,
         "metrics": {name: [_number(summary, name) for summary in runs] for name in names},
-        "steps": max((summary["steps"] for summary in runs), default=0),
+        "steps": _steps(runs),
+        "risen": sum("rise" in summary for summary in runs),
         "seconds": round(seconds, 3),
         "reason": reason,
     }
@@ -111,6 +114,15 @@ def _runs(folder: Path) -> list[dict[str, Any]]:
     if "runs" not in summary:
         return [{**summary, "seed": None}]
     return [{**member, "seed": int(str(member["run"]).rpartition("_")[2])} for member in summary["runs"]]
+
+
+def steps_of(folder: Path) -> int:
+    """The steps of the longest of a run's seeds, 0 where none has ended."""
+    return _steps(_runs(folder))
+
+
+def _steps(runs: Sequence[Mapping[str, Any]]) -> int:
+    return max((summary["steps"] for summary in runs), default=0)
 
 
 def _value(summary: Mapping[str, Any]) -> float | None:

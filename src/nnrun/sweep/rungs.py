@@ -14,6 +14,7 @@ from nnrun.sweep import exploit, records
 from nnrun.sweep.engine import Engine, RunBatch
 from nnrun.sweep.packing import pack
 from nnrun.sweep.plan import SweepPlan
+from nnrun.sweep.repair import settle
 from nnrun.sweep.stages import pairs_of, rung_steps, rung_value, survivors
 from nnrun.sweep.trials import Trial, seeds_of, trial_spec, values_at
 
@@ -47,7 +48,8 @@ class Rungs:
             }
             self._last = k == count
             yield self._stage(f"{self.name}-s{k}", [trial.run for trial in going], untils)
-            if self._last or not going:
+            self._last = self._last or not going
+            if self._last:
                 return
             steps = {trial.name: untils[trial.run] or self._plan(trial).steps for trial in going}
             values = self._values(k, going, steps)
@@ -87,10 +89,18 @@ class Rungs:
         missing = [run_name for run_name in runs if run_name not in known]
         if missing:
             width = self.sweep_plan.file.sweep.width
-            going = [run_name for run_name in missing if not records.needs_no_training(self.root / run_name)]
+            first = (
+                name.rstrip("+") == f"{self.name}-s0"
+            )  # all are packed, as they were if this was written before
+            going = [
+                run_name
+                for run_name in missing
+                if first or not records.needs_no_training(self.root / run_name)
+            ]
             lanes = {run_name: self._batches[run_name][-1].lanes for run_name in going} if final else None
             new = pack(name, going, self.engine, self.root, width, untils, final, lanes)
             fsio.write_json(file, {"runs": missing, "batches": [batch._asdict() for batch in new]})
+            settle(self.root, new)
             batches += new
         for batch in batches:
             for run_name in batch.runs:
@@ -100,7 +110,15 @@ class Rungs:
     def is_over(self, trial: Trial) -> bool:
         """Whether a trial has come to its end; with exploiting, none has before the last stage."""
         early = self.sweep_plan.search.explore is not None and not self._last
-        return not early and records.needs_no_training(self.root / trial.run)
+        over = not early and records.needs_no_training(self.root / trial.run)
+        return over and not self._awaits_rung(trial)
+
+    def _awaits_rung(self, trial: Trial) -> bool:
+        """Whether a trial that is over ended at a rung that is not decided again yet: it may have lost there."""
+        joined = self._batches.get(trial.run, [])
+        if self._last or not joined or joined[-1].until is None or joined[-1].final:
+            return False
+        return records.steps_of(self.root / trial.run) >= joined[-1].until
 
     def seconds(self, trial: Trial) -> float:
         """The trial's share of the time of its batches."""
@@ -153,7 +171,8 @@ class Rungs:
         if done.is_file():
             return
         for loser, winner in moves:
-            move = exploit.Move(self._folders(loser), self._folders(winner), self._knobs(loser))
+            folders = self._folders(loser), self._folders(winner)
+            move = exploit.Move(*folders, self._knobs(loser), self.sweep_plan.metric.name)
             exploit.apply(move, steps[loser.name])
             if len(move.loser) > 1:
                 run.write_state(self.root / loser.run, "interrupted", step=steps[loser.name])

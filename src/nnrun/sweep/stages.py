@@ -27,10 +27,10 @@ def rung_steps(search: Search, plan: Plan) -> list[int]:
 
 
 def best_until(folder: Path, metric: Metric, until: int) -> float | None:
-    """The best value of a metric that a run logged up to a step; None where it has none or is not finite."""
+    """The best finite value of a metric that a run logged up to a step, as its best step is judged; None: none."""
     rows = [row for row in metrics.read(folder / "metrics.jsonl") if row["step"] <= until]
-    values = [row[metric.name] for row in rows if isinstance(row.get(metric.name), int | float)]
-    return metric.best(values, float) if all(map(math.isfinite, values)) else None
+    values = [row[metric.name] for row in rows if math.isfinite(row.get(metric.name, math.nan))]
+    return metric.best(values, float)
 
 
 def rung_value(folders: Sequence[Path], metric: Metric, until: int) -> float | None:
@@ -61,7 +61,7 @@ def pairs_of(
         lost = [trial for trial in group if trial not in ranked]  # diverged: they have nothing to go on from
         worst = [*lost, *ranked[len(ranked) - count :][::-1]][: max(count, len(lost))]
         best = ranked[: max(count, 1)]
-        pairs += [(loser, best[i % len(best)]) for i, loser in enumerate(worst) if best and loser not in best]
+        pairs += [(loser, best[i % len(best)]) for i, loser in enumerate(worst) if best]
     return pairs
 
 

@@ -114,7 +114,7 @@ def trial_spec(
     if file.sweep.metric is not None:
         overrides["checkpoint.best"] = file.sweep.metric
     for key, new in overrides.items():
-        origin = _origin(key, arm.alternative)
+        origin = _origin(key, arm.alternative, file)
         path, problem = override.put(
             value, key, copy.deepcopy(new), places, _places(new, origin, file.places), _document_keys()
         )
@@ -129,13 +129,13 @@ def _document_keys() -> list[str]:
     return [*spec.BLOCKS, *spec.LISTS]
 
 
-def _origin(key: str, alternative: Alternative) -> Path:
+def _origin(key: str, alternative: Alternative, file: SweepFile) -> Path:
     """Where in the sweep file the value of a key was written."""
     if key == "checkpoint.best":
-        return ("sweep", "metric")
+        return file.path_of("metric")
     if key in ("train.seed", "train.seeds"):
         return ("sweep", "seeds")
-    return alternative.places.get(key, ("sweep", "over"))
+    return alternative.places.get(key, file.path_of("over"))
 
 
 def _places(value: Any, origin: Path, places: dict[Path, Place]) -> dict[Path, Place]:

@@ -5,7 +5,7 @@
     parameters:                                     over:
       optimizer.learning_rate:                        optimizer.learning_rate: {log: [1e-4, 1]}
         {distribution: log_uniform_values, min: 1e-4, max: 1}
-    early_terminate: {type: hyperband, eta: 3}      search: {name: halving, eta: 3}
+    early_terminate: {type: hyperband, eta: 3}      search: {name: halving, eta: 3}, also with first: 0.1
     run_cap: 40                                     trials: 40
 
 Source: the documentation of W&B's sweep configuration.
@@ -14,13 +14,13 @@ Source: the documentation of W&B's sweep configuration.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from nnrun.spec.problem import Path, Place, Problem, place_of
 from nnrun.spec.schema import nearest, shown
 
-__all__ = ["is_wandb", "translated"]
+__all__ = ["Translation", "is_wandb", "translated"]
 
 _METHODS = {"grid": "grid", "random": "random", "bayes": "tpe"}
 _GOALS = {"maximize": "max", "minimize": "min"}
@@ -29,6 +29,14 @@ _KNOWN = ("method", "metric", "parameters", "early_terminate", "run_cap", "name"
 _IDLE = ("name", "description")
 _RANGES = {"uniform": "uniform", "log_uniform_values": "log", "int_uniform": "int"}
 _DISTRIBUTIONS = (*_RANGES, "log_uniform", "normal", "constant", "categorical")
+_FORMS = {  # what a parameter is given by -> the keys that have a meaning beside it
+    "value": ("value", "distribution"),
+    "values": ("values", "distribution"),
+    "normal": ("distribution", "mu", "sigma"),
+    "range": ("distribution", "min", "max"),
+}
+_HYPERBAND = ("type", "eta", "first", "strict")
+_COUNTED = ("min_iter", "max_iter", "s")  # of hyperband, in entries of W&B's log
 _PARTS = ("value", "values", "min", "max", "distribution", "mu", "sigma")
 
 
@@ -37,13 +45,23 @@ def is_wandb(block: Mapping[str, Any]) -> bool:
     return "parameters" in block or "method" in block
 
 
-def translated(
-    block: Mapping[str, Any], prefix: Path, places: Mapping[Path, Place]
-) -> tuple[dict[str, Any], list[Problem]]:
-    """The block as ours, and what of it cannot be said here.
+class Translation(NamedTuple):
+    """A block in the shape of Weights & Biases as ours.
 
-    The places of what is inside `over` are those of `parameters`, as far as they are the same.
+    keys       of our block -> where that stands in the file, below the sweep block
+    problems   what of it cannot be said here
+    warnings   what may not be meant
     """
+
+    block: dict[str, Any]
+    keys: dict[str, Path]
+    problems: list[Problem]
+    warnings: list[str]
+
+
+def translated(block: Mapping[str, Any], prefix: Path, places: Mapping[Path, Place]) -> Translation:
+    """The block as ours; `prefix` is where it stands in the file."""
+    warnings: list[str] = []
     problems: list[Problem] = []
 
     def wrong(path: Path, message: str) -> None:
@@ -61,6 +79,8 @@ def translated(
     if block.get("early_terminate") is not None:
         translation["search"] = _halving(block["early_terminate"], method, wrong)
     if "run_cap" in block:
+        if _written_together(prefix, places):
+            wrong(("trials",), "run_cap says this too; write one of them")
         translation.setdefault("trials", block["run_cap"])  # sweep.trials=40 makes a sweep longer
     _metric(block.get("metric"), translation, wrong)
     parameters = block.get("parameters")
@@ -69,7 +89,40 @@ def translated(
     else:
         over = {key: _parameter(key, value, wrong) for key, value in parameters.items()}
         translation["over"] = over
-    return translation, problems
+        for key, value in parameters.items():
+            path = (*prefix, "parameters", key)
+            warnings += [str(Problem(place_of(path, places), path, text)) for text in _exponents(value)]
+    return Translation(translation, _keys(block), problems, warnings)
+
+
+def _keys(block: Mapping[str, Any]) -> dict[str, Path]:
+    """Where the keys of ours stand in the file."""
+    keys: dict[str, Path] = {
+        "over": ("parameters",),
+        "metric": ("metric", "name"),
+        "goal": ("metric", "goal"),
+    }
+    keys["search"] = ("method",) if block.get("early_terminate") is None else ("early_terminate",)
+    return keys if "trials" in block else {**keys, "trials": ("run_cap",)}
+
+
+def _written_together(prefix: Path, places: Mapping[Path, Place]) -> bool:
+    """Whether the file has both trials and run_cap; sweep.trials=40 on the command line makes a sweep longer."""
+    trials, cap = (places.get((*prefix, key)) for key in ("trials", "run_cap"))
+    return trials is not None and cap is not None and trials.source == cap.source
+
+
+def _exponents(value: Any) -> Iterator[str]:
+    """A warning where a range of exponents may be meant as a range of values."""
+    if not isinstance(value, dict) or value.get("distribution") != "log_uniform":
+        return
+    low, high = value.get("min"), value.get("max")
+    if isinstance(low, int | float) and isinstance(high, int | float) and 0 < low < high:
+        ends = [math.exp(min(float(end), 700.0)) for end in (low, high)]
+        yield (
+            f"log_uniform takes exponents of e, so this is from {ends[0]:.6g} to {ends[1]:.6g}; for values from "
+            f"{low:g} to {high:g} write distribution: log_uniform_values"
+        )
 
 
 def _metric(metric: Any, translation: dict[str, Any], wrong: Any) -> None:
@@ -78,6 +131,14 @@ def _metric(metric: Any, translation: dict[str, Any], wrong: Any) -> None:
     if not isinstance(metric, dict) or not isinstance(metric.get("name"), str):
         wrong(("metric",), f"got {shown(metric)}; write metric: {{name: val/accuracy, goal: maximize}}")
         return
+    if "target" in metric:
+        wrong(
+            ("metric", "target"),
+            "no sweep stops at a value here; leave it out (sweep.target is for steps to it)",
+        )
+    for key in metric:
+        if key not in ("name", "goal", "target"):
+            wrong(("metric", key), f"unknown key; {nearest(key, ('name', 'goal'))}")
     goal = metric.get("goal", "minimize")
     if goal not in _GOALS:
         wrong(("metric", "goal"), f"got {shown(goal)}; write maximize or minimize")
@@ -94,10 +155,21 @@ def _halving(early: Any, method: Any, wrong: Any) -> dict[str, Any] | None:
         return wrong(
             ("early_terminate",), "here it goes with method: random alone; leave it out, or change the method"
         )
-    unknown = [key for key in early if key not in ("type", "eta", "s", "min_iter", "max_iter", "strict")]
-    if unknown:
-        return wrong(("early_terminate", unknown[0]), "unknown key; write type and eta")
-    return {"name": "halving", **({"eta": early["eta"]} if "eta" in early else {})}
+    path = ("early_terminate",)
+    for key in early:
+        if key in _COUNTED:
+            wrong(
+                (*path, key),
+                "a run here has no entries to count; write first: 0.1, its share at the first rung",
+            )
+        elif key not in _HYPERBAND:
+            wrong((*path, key), f"unknown key; {nearest(key, _HYPERBAND)}")
+    if early.get("strict", False) is not False:
+        wrong(
+            (*path, "strict"),
+            "at each rung one in eta goes on, and no fewer; leave it out, or write a larger eta",
+        )
+    return {"name": "halving", **{key: early[key] for key in ("eta", "first") if key in early}}
 
 
 def _parameter(key: str, value: Any, wrong: Any) -> Any:
@@ -114,6 +186,12 @@ def _parameter(key: str, value: Any, wrong: Any) -> Any:
     for part in value:
         if part not in _PARTS:
             return wrong((*path, part), f"unknown key; {nearest(part, _PARTS)}")
+    form = next((key for key in ("value", "values") if key in value), None)
+    form = form or ("normal" if distribution == "normal" else "range")
+    for part in value:
+        if part in _PARTS and part not in _FORMS[form]:
+            beside = form if form in value else f"distribution: {distribution or 'uniform'}"
+            wrong((*path, part), f"it has no meaning beside {beside}; leave it out")
     if "value" in value:
         return {"choice": [value["value"]]}
     if "values" in value:

@@ -17,11 +17,12 @@ from typing import Any
 
 __all__ = ["main"]
 
+CHANGED = 8  # exit code: code or data are not those of the process that sent the batch
 _PR_SET_PDEATHSIG = 1
 
 
 def main(argument: str) -> int:
-    """Trains the batch of a job {root, batch, device, cores, parent}; returns the exit code."""
+    """Trains the batch of a job {root, batch, expected, device, cores, parent}; returns the exit code."""
     job = json.loads(argument)
     _die_with(job["parent"])
     if job["cores"] and hasattr(os, "sched_setaffinity"):
@@ -29,17 +30,21 @@ def main(argument: str) -> int:
     from nnrun import device, signals
     from nnrun.errors import NnrunError, one_line
     from nnrun.sweep.engine import Engine, RunBatch, many_files
+    from nnrun.sweep.moment import ChangedError, check_code, check_specs
 
     signals.install()
     try:
+        root, batch, expected = Path(job["root"]), RunBatch(**job["batch"]), job["expected"]
+        check_code(expected)  # before any of it is imported
+        check_specs([root / name for name in batch.runs])
         device.prepare(job["device"])
         with many_files():
             engine = Engine(lambda message: _tell({"warning": message}))
-            for progress in engine.train(Path(job["root"]), RunBatch(**job["batch"])):
+            for progress in engine.train(root, batch, expected):
                 _tell({"step": progress.step, "phase": progress.phase})
     except NnrunError as error:
         _tell({"error": str(error)})
-        return error.exit_code
+        return CHANGED if isinstance(error, ChangedError) else error.exit_code
     except Exception as error:
         _tell({"error": f"{type(error).__name__}: {one_line(error)}"})
         return 1

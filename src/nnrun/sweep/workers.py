@@ -9,19 +9,21 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nnrun import machine, signals
-from nnrun.errors import DataError, Interrupted, MachineError, NnrunError, RunError, SpecError, Warn
+from nnrun.errors import DataError, Interrupted, MachineError, NnrunError, RunError, SpecError
 from nnrun.sweep.batches import Event
-from nnrun.sweep.engine import RunBatch
+from nnrun.sweep.engine import Engine, RunBatch
+from nnrun.sweep.moment import ChangedError
+from nnrun.sweep.worker import CHANGED
 
 __all__ = ["Slot", "Workers", "error_of", "places"]
 
 _RETRIES = 2  # of a worker that was killed, or whose machine failed
-_ERRORS = {2: SpecError, 3: DataError, 4: RunError, 6: MachineError}
+_ERRORS = {2: SpecError, 3: DataError, 4: RunError, 6: MachineError, CHANGED: ChangedError}
 _POLL_SECONDS = 0.2
 
 
@@ -50,13 +52,22 @@ def places(jobs: int) -> list[Slot]:
 class _Worker:
     """One process with one batch; a thread hands on what it tells."""
 
-    def __init__(self, root: Path, batch: RunBatch, place: Slot, number: int, inbox: queue.Queue) -> None:
+    def __init__(
+        self,
+        root: Path,
+        batch: RunBatch,
+        expected: Mapping[str, Any],
+        place: Slot,
+        number: int,
+        inbox: queue.Queue,
+    ) -> None:
         import jax
 
         self.batch, self.number = batch, number
         job = {
             "root": str(root),
             "batch": batch._asdict(),
+            "expected": expected,
             "device": jax.default_backend() if jax.default_backend() in ("cpu", "gpu", "tpu") else "auto",
             "cores": list(place.cores),
             "parent": os.getpid(),
@@ -89,8 +100,8 @@ class Workers:
     two times its batch has failed.
     """
 
-    def __init__(self, jobs: int, warn: Warn) -> None:
-        self.jobs, self.warn = jobs, warn
+    def __init__(self, jobs: int, engine: Engine) -> None:
+        self.jobs, self.engine = jobs, engine
 
     def train(self, root: Path, batches: Sequence[RunBatch]) -> Iterator[Event]:
         """The news of all batches as they come.  Raises Interrupted once all workers have saved."""
@@ -104,7 +115,7 @@ class Workers:
             while waiting or running:
                 while waiting and free and not signals.pending():
                     number = free.pop(0)
-                    running.append(_Worker(root, waiting.pop(0), where[number], number, inbox))
+                    running.append(self._start(root, waiting.pop(0), where[number], number, inbox))
                 if signals.pending():
                     raise Interrupted(signals.pending(), "")
                 try:
@@ -124,9 +135,12 @@ class Workers:
         finally:
             _stop(running)
 
+    def _start(self, root: Path, batch: RunBatch, place: Slot, number: int, inbox: queue.Queue) -> _Worker:
+        return _Worker(root, batch, self.engine.moment.expected(), place, number, inbox)
+
     def _told(self, worker: _Worker, message: dict[str, Any]) -> Iterator[Event]:
         if "warning" in message:
-            self.warn(message["warning"])
+            self.engine.warn(message["warning"])
         elif "error" in message:
             worker.error = message["error"]
         else:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nnrun.record import run
+from nnrun.report.sweep.evidence import distinct
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
 from nnrun.report.sweep.folder import DimensionRecord, SweepRecord
 from nnrun.report.sweep.verdict import gap, level
@@ -30,6 +31,8 @@ def cautions(answer: Answer) -> list[str]:
         for part in answer.bases
         for text in (
             *_few_seeds(part, answer.sweep),
+            *_copies(part, answer.sweep),
+            *_risen(part, answer.sweep),
             *_diverged(part),
             *_borders(part, answer.sweep),
             *_budget(part, answer.sweep),
@@ -110,6 +113,30 @@ def _diverged(part: BaseAnswer) -> Iterator[str]:
             )
         if row.failed:
             yield f"{row.alternative}: {row.failed} of {row.trials} trials failed; see the reasons in trials.jsonl"
+
+
+def _risen(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
+    for row in part.rows:
+        trials = [t for t in sweep.trials if (t.base, t.alternative) == (row.base, row.alternative)]
+        risen = [trial for trial in trials if trial.risen]
+        chosen = any(trial.trial == row.trial for trial in risen)
+        if chosen or len(risen) >= max(2, _MANY * len(trials)):
+            yield (
+                f"{row.alternative}: {len(risen)} of {len(trials)} trials{', the chosen one too,' if chosen else ''} "
+                "ended with more than twice the training loss of their beginning: they have not learned; narrow its "
+                "ranges to where training is stable"
+            )
+
+
+def _copies(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
+    for row in part.rows:
+        trials = [t for t in sweep.trials if (t.base, t.alternative) == (row.base, row.alternative)]
+        combinations = len(distinct(trials))
+        if combinations < len(trials):
+            yield (
+                f"{row.alternative}: its {len(trials)} trials have only {combinations} different settings, the others "
+                "are copies and count once; write sweep.search: grid, or wider ranges"
+            )
 
 
 def _borders(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:

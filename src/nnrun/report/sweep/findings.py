@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nnrun.report.sweep.curves import Reached, reached
+from nnrun.report.sweep.evidence import distinct, filled, importances
 from nnrun.report.sweep.folder import FinalRecord, SweepRecord, TrialRecord
 from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
 from nnrun.statistics.compare import Comparison, compare_all, interval
-from nnrun.statistics.importance import Importance, importance
+from nnrun.statistics.importance import Importance
 from nnrun.statistics.metric import Metric
 
 __all__ = ["Answer", "BaseAnswer", "Row", "answer"]
@@ -111,18 +112,26 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
     rows.sort(key=lambda row: _order(row, sweep.judge))
     values = {row.alternative: row.values for row in rows if row.fresh}
     worst = _worst(sweep, base)
-    filled = {label: [_or(trial.value, worst) for trial in trials_of] for label, trials_of in trials.items()}
-    curve = running_best if sweep.adaptive else best_of_k
+    adaptive = sweep.adaptive
+    counted = {label: distinct(trials_of) for label, trials_of in trials.items()}
+    spent = trials if adaptive else counted
+    curve = running_best if adaptive else best_of_k
     return BaseAnswer(
         base,
         metric if finals else sweep.judge,
         rows,
         compare_all(values),
         target,
-        {label: curve(known, sweep.judge.rising) for label, known in filled.items() if _some(trials[label])},
         {
-            alternative.label: _importances(
-                alternative.dimensions, trials[alternative.label], filled[alternative.label]
+            label: curve(filled(known, worst), sweep.judge.rising)
+            for label, known in spent.items()
+            if _some(known)
+        },
+        {
+            alternative.label: importances(
+                alternative.dimensions,
+                counted[alternative.label],
+                filled(counted[alternative.label], worst),
             )
             for alternative in sweep.alternatives
         },
@@ -213,17 +222,6 @@ def _worst(sweep: SweepRecord, base: str) -> float:
     """The worst value that any trial had: what a trial without a value counts as."""
     known = [trial.value for trial in sweep.trials if trial.base == base and trial.value is not None]
     return sweep.judge.worst(known, float) or 0.0
-
-
-def _importances(
-    dimensions: Sequence[Any], trials: list[TrialRecord], values: list[float]
-) -> list[Importance]:
-    """Most important first.  A trial that was stopped counts with the value at which it lost."""
-    settings = {
-        dimension.path: [trial.settings.get(dimension.path) for trial in trials] for dimension in dimensions
-    }
-    shares = [importance(path, column, values) for path, column in settings.items()]
-    return sorted((share for share in shares if share), key=lambda share: -share.explained)
 
 
 def _some(trials: Sequence[TrialRecord]) -> bool:

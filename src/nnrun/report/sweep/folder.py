@@ -69,6 +69,7 @@ class TrialRecord(NamedTuple):
     steps: int
     seconds: float
     reason: str | None
+    risen: int = 0  # seeds that ended with a far larger training loss than they began with
 
 
 class FinalRecord(NamedTuple):
@@ -201,6 +202,7 @@ def _trial(record: Mapping[str, Any]) -> TrialRecord:
         int(record["steps"]),
         float(record["seconds"]),
         record.get("reason"),
+        int(record.get("risen", 0)),
     )
 
 

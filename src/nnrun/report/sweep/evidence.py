@@ -1,0 +1,35 @@
+"""What the trials of an alternative are evidence of: each setting counts once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnrun.report.sweep.folder import TrialRecord
+from nnrun.statistics.importance import Importance, importance
+
+__all__ = ["distinct", "filled", "importances"]
+
+
+def distinct(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Trials of which none has the settings of an earlier one: the same runs again are no evidence."""
+    first: dict[str, TrialRecord] = {}
+    for trial in trials:
+        first.setdefault(repr(sorted(trial.settings.items())), trial)
+    return list(first.values())
+
+
+def filled(trials: Sequence[TrialRecord], worst: float) -> list[float]:
+    """The values of trials; one without a value has the worst."""
+    return [worst if trial.value is None else trial.value for trial in trials]
+
+
+def importances(
+    dimensions: Sequence[Any], trials: Sequence[TrialRecord], values: Sequence[float]
+) -> list[Importance]:
+    """Most important first.  A trial that was stopped counts with the value at which it lost."""
+    settings = {
+        dimension.path: [trial.settings.get(dimension.path) for trial in trials] for dimension in dimensions
+    }
+    shares = [importance(path, column, values) for path, column in settings.items()]
+    return sorted((share for share in shares if share), key=lambda share: -share.explained)

@@ -1,0 +1,61 @@
+"""The end of runs that train together: tests, summaries and their last states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnrun.runner.recorder import Recorder
+from nnrun.runner.restore import ENDED
+from nnrun.runner.status import Group, StateFiles, by_group, is_over
+from nnrun.runner.summary import divergence, group_summary, run_summary
+from nnrun.storage import fsio
+from nnrun.training.shards import Compiled
+
+__all__ = ["finish"]
+
+
+def finish(compiled: Compiled, recorders: list[Recorder], state_files: StateFiles) -> None:
+    """Tests the last and the best state of the lanes that end now and writes the summaries of their runs.
+
+    A run that was over before keeps its summary: its checkpoints may be gone.
+    """
+    over = {path for group in state_files.groups if is_over(group.folder) for path in group.members}
+    ended = [recorder.status in ENDED and recorder.folder not in over for recorder in recorders]
+    last = [recorder.final if ends else None for recorder, ends in zip(recorders, ended, strict=True)]
+    best = [recorder.best_arrays() if ends else None for recorder, ends in zip(recorders, ended, strict=True)]
+    tested_last = _test(compiled, last)
+    same = all(a is b for a, b in zip(last, best, strict=True))
+    tested_best = tested_last if same else _test(compiled, best)
+    summaries = [
+        run_summary(recorder, *tested)
+        for recorder, *tested in zip(recorders, tested_last, tested_best, strict=True)
+    ]
+    for group, pairs in by_group(state_files.groups, list(zip(recorders, summaries, strict=True))):
+        if group.members[0] in over:
+            continue
+        if not all(recorder.status in ENDED for recorder, _ in pairs):
+            state_files.write_group(group, "interrupted", [recorder for recorder, _ in pairs])
+            continue
+        for recorder, summary in pairs:
+            fsio.write_json(recorder.folder / "summary.json", summary)
+        _close(group, [recorder for recorder, _ in pairs], state_files)
+
+
+def _close(group: Group, recorders: list[Recorder], state_files: StateFiles) -> None:
+    """The summary of a group and the last states of all its runs."""
+    if not group.single:
+        fsio.write_json(group.folder / "summary.json", group_summary(group.folder, recorders))
+    if any(recorder.status == "done" for recorder in recorders):
+        state_files.write_group(group, "done", recorders)
+    else:
+        state_files.write_group(group, "diverged", recorders, reason=divergence(recorders))
+
+
+def _test(compiled: Compiled, arrays: list[Any]) -> list[dict[str, float]]:
+    """Test metrics of each lane's arrays; {} for a lane that has none."""
+    filler = next((lane_arrays for lane_arrays in arrays if lane_arrays), None)
+    if filler is None:
+        return [{} for _ in arrays]
+    state = compiled.pack([lane_arrays or filler for lane_arrays in arrays])
+    tested = compiled.evaluate(state, "test")
+    return [metrics if lane_arrays else {} for lane_arrays, metrics in zip(arrays, tested, strict=True)]

@@ -1,0 +1,52 @@
+"""Which trials are best: of each line, and of all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nnrun.sweep import records
+from nnrun.sweep.plan import SweepPlan
+from nnrun.sweep.stages import ranking
+from nnrun.sweep.trials import Trial
+
+__all__ = ["best_of_all", "best_of_lines"]
+
+Records = Mapping[str, Mapping[str, Any]]
+
+
+def best_of_lines(sweep_plan: SweepPlan, trials: Sequence[Trial], by_name: Records) -> list[Trial]:
+    """The trial of each line that is best on validation data, with the settings that it ended with.
+
+    by_name   what became of each trial
+    Lines without any are left out.
+    """
+    winners: list[Trial] = []
+    for arm in sweep_plan.arms:
+        of_line = [trial for trial in trials if trial.arm == arm and trial.name in by_name]
+        values = {trial.name: records.trial_value(by_name[trial.name]) for trial in of_line}
+        ranked = ranking(of_line, values, sweep_plan.metric)[:1]
+        winners += [trial._replace(settings=dict(by_name[trial.name]["settings"])) for trial in ranked]
+    return winners
+
+
+def best_of_all(
+    sweep_plan: SweepPlan, trials: Sequence[Trial], by_name: Records, finals: Sequence[Mapping[str, Any]]
+) -> Trial | None:
+    """The line's trial that is best on the validation data of the fresh seeds, on the first base.
+
+    Test data choose nothing.  Without a final comparison, the trials' own seeds count.
+    """
+    first = sweep_plan.file.bases[0].label
+    winners = best_of_lines(sweep_plan, trials, by_name)
+    candidates = {trial.name: trial for trial in winners if trial.arm.base.label == first}
+    values = {
+        record["trial"]: records.mean_value(record["metrics"].get(sweep_plan.metric.name, []))
+        for record in finals
+    }
+    if not any(values.get(name) is not None for name in candidates):
+        values = {name: records.trial_value(by_name[name]) for name in candidates}
+    ranked = ranking(
+        list(candidates.values()), {name: values.get(name) for name in candidates}, sweep_plan.metric
+    )
+    return ranked[0] if ranked else None
