@@ -235,8 +235,10 @@ def report(folder: Path, as_json: bool) -> None:
     if as_json:
         return print_json(result)
     place = shlex.quote(one_line(folder))
+    stop = [line] if (line := summary.stop_line(result)) else []
     return show(
         summary.headline(result),
+        *stop,
         *summary.rises(result),
         f"run folder: {place}",
         f"look at it: nnrun show {place}",

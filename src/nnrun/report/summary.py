@@ -7,8 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from nnrun.record import run
+from nnrun.record.early_stop import stop_in, stops_in_words
 
-__all__ = ["finished", "headline", "number", "read_summary", "result_line", "rises", "seeds_line", "some_of"]
+__all__ = [
+    "finished",
+    "headline",
+    "number",
+    "read_summary",
+    "result_line",
+    "rises",
+    "seeds_line",
+    "some_of",
+    "stop_line",
+]
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -59,6 +70,11 @@ def rises(summary: Mapping[str, Any]) -> list[str]:
         f"warning: {who}the training loss rose from {number(worst['first'])} to {number(worst['last'])}, so this has "
         "not learned; try a smaller optimizer.learning_rate"
     ]
+
+
+def stop_line(summary: Mapping[str, Any]) -> str:
+    """That a run, or seeds of a group, stopped early, why and when; "" where none did."""
+    return stops_in_words([stop_in(member) for member in summary.get("runs", [summary])])
 
 
 def result_line(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:

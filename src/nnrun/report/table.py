@@ -41,6 +41,7 @@ def _row(folder: Path) -> dict[str, Any]:
     try:
         state = run.read_state(folder)
         row |= {"status": run.status(folder), "step": state.get("step")}
+        row["reason"] = state.get("reason")
         row["changed"] = (folder / run.STATE).stat().st_mtime
         summary = read_summary(folder)
     except (NnrunError, OSError):
@@ -48,6 +49,7 @@ def _row(folder: Path) -> dict[str, Any]:
     if "mean" in summary:
         best = summary["mean"].get("best", {})
         row |= {"seeds": len(summary["runs"]), "done": finished(summary), "step": summary["steps"]}
+        row["early"] = sum(bool(member.get("stopped_early")) for member in summary["runs"])
     else:
         best = summary["metrics"]["best"] if summary else _newest(folder)
         row["step"] = best.get("step", row["step"])
@@ -74,16 +76,25 @@ def overview_table(rows: list[dict[str, Any]]) -> Table:
             name, justify="right" if name == "step" else "left", no_wrap=name in ("run", "status")
         )
     for row in rows:
-        seeds = f" ({some_of(row['done'], row['seeds'])} seeds)" if row.get("seeds") else ""
         table.add_row(
             Text(row["run"]),
-            Text(row["status"] + seeds, _COLOURS.get(row["status"], "")),
+            Text(_status_cell(row), _COLOURS.get(row["status"], "")),
             str(row["step"] if row["step"] is not None else ""),
             _numbers(row["best"] or {}),
             _numbers(row["test"]),
             _ago(row.get("changed")),
         )
     return table
+
+
+def _status_cell(row: Mapping[str, Any]) -> str:
+    """The status; of a group with its seeds, and whether it, or how many of them, stopped early."""
+    notes = [f"{some_of(row['done'], row['seeds'])} seeds"] if row.get("seeds") else []
+    if row.get("early"):
+        notes.append(f"{row['early']} stopped early")
+    elif row["status"] == "done" and row.get("reason"):  # nothing else ends a run that is done
+        notes.append("stopped early")
+    return row["status"] + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _numbers(metrics_: Mapping[str, Any]) -> str:
@@ -157,7 +168,8 @@ def show_view(folder: Path) -> Group:
     )
     parts: list[Any] = [status]
     if "reason" in description:
-        parts.append(Text(f"reason: {description['reason']}"))
+        prefix = "" if description["status"] == "done" else "reason: "
+        parts.append(Text(prefix + description["reason"]))
     parts += map(Text, rises(description))
     if description.get("mean"):
         parts.append(metric_table(description["mean"], description["ci95"]))

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError
 from nnrun.record import run
+from nnrun.record.early_stop import stops_in_words
 from nnrun.runner.recorder import Recorder
 from nnrun.runner.restore import ENDED
+from nnrun.runner.summary import early_stop
 from nnrun.storage import fsio
 from nnrun.types import Plan
 
@@ -64,7 +66,7 @@ class StateFiles(NamedTuple):
 
     def write_member(self, index: int, recorder: Recorder) -> None:
         """The state of one member that ended before the others."""
-        run.write_state(self.folders[index], recorder.status, step=recorder.step)
+        run.write_state(self.folders[index], recorder.status, step=recorder.step, **_reason([recorder]))
 
     def write(self, status: str, recorders: Sequence[Recorder] = (), **more: Any) -> None:
         """The state of every group that has not ended, and of its members; what lanes know counts for them."""
@@ -77,13 +79,19 @@ class StateFiles(NamedTuple):
         """The state of one group and its members."""
         for path, recorder in zip(group.members, recorders or [None] * len(group.members), strict=True):
             if recorder:
-                run.write_state(
-                    path, status if recorder.live else recorder.status, step=recorder.step, **more
-                )
+                reached = status if recorder.live else recorder.status
+                run.write_state(path, reached, step=recorder.step, **{**more, **_reason([recorder])})
             elif (state := run.read_state(path))["status"] not in ENDED:
                 run.write_state(path, status, **{"step": state["step"]} if "step" in state else {}, **more)
         if not group.single:
-            run.write_state(group.folder, status, **more)
+            why = _reason(recorders) if status == "done" else {}
+            run.write_state(group.folder, status, **{**more, **why})
+
+
+def _reason(recorders: Sequence[Recorder]) -> dict[str, str]:
+    """Why runs that are done did not reach their last step; {} where all of them did."""
+    words = stops_in_words([early_stop(recorder) for recorder in recorders])
+    return {"reason": words} if words else {}
 
 
 @contextlib.contextmanager

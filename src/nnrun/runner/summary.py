@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from nnrun.record import metrics, run
+from nnrun.record.early_stop import EarlyStop
 from nnrun.runner.recorder import Recorder
 from nnrun.statistics.mean import mean_and_interval
 
-__all__ = ["average", "divergence", "group_summary", "run_summary"]
+__all__ = ["average", "divergence", "early_stop", "group_summary", "run_summary"]
 
 _SECTIONS = ("last", "best")
+
+
+def early_stop(recorder: Recorder) -> EarlyStop | None:
+    """Why and when a run stopped before its last step; None where it did not, or goes on."""
+    plan, improved = recorder.plan, recorder.improved
+    if recorder.status != "done" or recorder.step >= plan.steps or not (plan.patience_metric and improved):
+        return None
+    return EarlyStop(recorder.step, plan.patience_metric, improved.step, plan.patience, plan.min_delta)
 
 
 def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str, float]) -> dict[str, Any]:
@@ -24,11 +33,13 @@ def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str
     judged = None
     if recorder.best is not None:
         judged = {"metric": recorder.plan.judge, "value": recorder.best.value, "step": recorder.best.step}
+    stop = early_stop(recorder)
     return {
         **_rise(recorder),
         "status": recorder.status,
         "steps": recorder.step,
         "epochs": recorder.step / recorder.plan.steps_per_epoch,
+        "stopped_early": stop and stop._asdict(),
         "best": judged,
         "rising": list(recorder.plan.rising),  # metrics of which more is better
         "shares": list(recorder.plan.shares),  # metrics that are shares of the examples

@@ -150,5 +150,5 @@ def _status(folder: Path, stopped: bool) -> tuple[str, str | None]:
     state = run.read_state(folder)
     status = state["status"]
     if status == "done":
-        return ("stopped", "lost at a rung") if stopped else ("done", None)
+        return ("stopped", "lost at a rung") if stopped else ("done", state.get("reason"))
     return status, state.get("reason")

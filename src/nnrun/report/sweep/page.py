@@ -198,6 +198,8 @@ def _trials(answer: Answer) -> str:
 
 
 def _status(trial: TrialRecord) -> str:
+    if trial.reason and trial.status == "done":  # its seeds, or some of them, did not need all their steps
+        return "done (stopped early)"
     return trial.status + (f": {trial.reason}" if trial.reason and trial.status == "failed" else "")
 
 

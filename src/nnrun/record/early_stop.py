@@ -1,0 +1,50 @@
+"""That a run stopped early: when, and why; as summary.json has it and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+__all__ = ["EarlyStop", "stop_in", "stops_in_words"]
+
+_PATIENCE = "train.early_stopping.patience"
+
+
+class EarlyStop(NamedTuple):
+    """The end of a run before its last step, because a metric no longer improved."""
+
+    step: int  # the last one
+    metric: str  # of the validation part
+    since: int  # the step of its last improvement
+    patience: int  # steps
+    min_delta: float  # a smaller change is no improvement
+
+    def __str__(self) -> str:
+        return (
+            f"stopped early at step {self.step}: {self.metric} has not improved{self._margin} since step "
+            f"{self.since} ({_PATIENCE}: {self.patience} steps)"
+        )
+
+    @property
+    def _margin(self) -> str:
+        return f" by more than {self.min_delta:g}" if self.min_delta else ""
+
+
+def stop_in(summary: Mapping[str, Any]) -> EarlyStop | None:
+    """The early stop that the summary.json of a run holds; None where the run did not stop early."""
+    stop = summary.get("stopped_early")
+    return EarlyStop(**stop) if stop else None
+
+
+def stops_in_words(stops: Sequence[EarlyStop | None]) -> str:
+    """What is to be said of the seeds of a run, each with its early stop or None; "" where none has one."""
+    early = [stop for stop in stops if stop]
+    if not early or len(stops) == 1:
+        return str(early[0]) if early else ""
+    first, last = min(stop.step for stop in early), max(stop.step for stop in early)
+    when = f"at step {first}" if first == last else f"at steps {first} to {last}"
+    seeds = f"all {len(stops)}" if len(early) == len(stops) else f"{len(early)} of {len(stops)}"
+    return (
+        f"{seeds} seeds stopped early, {when}: {early[0].metric} has not improved"
+        f"{early[0]._margin} for {early[0].patience} steps ({_PATIENCE})"
+    )
