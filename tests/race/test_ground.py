@@ -40,7 +40,7 @@ def test_the_first_the_middle_and_the_last_checkpoint(tmp_path):
 
 @pytest.mark.parametrize(("steps", "shown"), [([], "none"), ([10, 20], "10, 20")])
 def test_a_plane_needs_three_checkpoints(steps: list[int], shown: str, tmp_path):
-    message = rf"has checkpoints {shown}, a plane needs three; train with checkpoint.keep=10 and "
+    message = rf"has checkpoints {shown}, a plane needs three; train it again with more: nnrun train SPEC "
     with pytest.raises(RunError, match=message):
         pick(folders_of(tmp_path, steps), None)
 

@@ -22,6 +22,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a spec, and with runs as far as their names matter."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "spec.yaml").write_text(SPEC)
+    over = "{over: {optimizer.learning_rate: [0.1, 0.2]}, trials: 2}"
+    (folder / "a sweep.yaml").write_text(f"base: spec.yaml\nsweep: {over}\n")
+    (folder / "swept").mkdir()
+    (folder / "swept" / "sweep.json").write_text("{}")
     for name in ("solo", "stopped", "pair", "pair/seed_0"):
         (folder / "runs" / name).mkdir(parents=True)
         (folder / "runs" / name / "state.json").write_text('{"status": "interrupted", "step": 3}')
@@ -47,6 +51,58 @@ MISTAKES: dict[str, tuple[list[str], int, list[str]]] = {
     "missing argument": (["train"], 2, ["train: ", "SPEC", "`nnrun train --help`"]),
     "option without value": (["train", "spec.yaml", "--run-dir"], 2, ["--run-dir"]),
     "unknown kind": (["list", "optimzer"], 2, ["'optimzer'", "optimizer"]),
+    "a layer for a kind": (
+        ["list", "dropout"],
+        2,
+        ["no kind 'dropout'; it is a layer: nnrun list layer dropout"],
+    ),
+    "an optimizer for a kind": (["list", "Adam"], 2, ["it is an optimizer: nnrun list optimizer adam"]),
+    "a name of two kinds": (
+        ["list", "linear"],
+        2,
+        ["it is a model and a schedule: nnrun list model linear or nnrun list schedule linear"],
+    ),
+    "a name of another kind": (["list", "layer", "digits"], 2, ["it is a data set: nnrun list data digits"]),
+    "a schedule to plot": (
+        ["list", "cosine", "--plot"],
+        2,
+        ["it is a schedule: nnrun list schedule cosine --plot"],
+    ),
+    "a misspelt entry": (
+        ["list", "adamm"],
+        2,
+        ["did you mean the optimizer adam? nnrun list optimizer adam"],
+    ),
+    "kinds": (["list", "layers"], 2, ["there is no kind 'layers'; did you mean layer?"]),
+    "a layer for a model": (
+        ["train", "spec.yaml", "model=dropout"],
+        2,
+        ['there is no model "dropout", it is a layer; write one of'],
+    ),
+    "a sweep file to train": (
+        ["train", "a sweep.yaml"],
+        2,
+        ["a sweep.yaml:2:1: sweep: this is a sweep file; `nnrun sweep 'a sweep.yaml'` carries it out"],
+    ),
+    "a spec to sweep": (
+        ["sweep", "spec.yaml"],
+        2,
+        [
+            "the spec of a run, not a sweep file; `nnrun train spec.yaml` trains it; to sweep it write base: SPEC"
+        ],
+    ),
+    "a spec for a run": (
+        ["show", "spec.yaml"],
+        4,
+        ["a spec, not a run; `nnrun train spec.yaml` makes a run"],
+    ),
+    "a sweep in the folder": (
+        ["sweep", "a sweep.yaml", "--run-dir", "swept"],
+        4,
+        [
+            "swept: already exists; it holds a sweep: `nnrun sweep --resume swept` continues it; or choose another"
+        ],
+    ),
     "unknown device": (["train", "spec.yaml", "--device", "abacus"], 2, ["--device", "'abacus'", "cpu"]),
     "no such device": (
         ["train", "spec.yaml", "--device", "tpu"],
@@ -57,7 +113,11 @@ MISTAKES: dict[str, tuple[list[str], int, list[str]]] = {
     "ambiguous run": (["show", "s"], 4, ["s: 2 runs begin so (solo, stopped)"]),
     "a folder that is no run": (["resume", "runs"], 4, ["runs: not a run folder"]),
     "unknown split": (["evaluate", "solo", "--split", "tset"], 2, ["'tset'", "test"]),
-    "run folder in use": (["train", "spec.yaml", "--run-dir", "runs/solo"], 4, ["runs/solo: already exists"]),
+    "run folder in use": (
+        ["train", "spec.yaml", "--run-dir", "runs/solo"],
+        4,
+        ["runs/solo: already exists; it holds a run: `nnrun resume runs/solo` continues"],
+    ),
     "run folder is a file": (
         ["train", "spec.yaml", "--run-dir", "spec.yaml"],
         4,

@@ -170,4 +170,5 @@ def test_a_run_with_few_checkpoints_is_refused(
     assert warm("train", "spec.yaml", *few, "--run-dir", "runs/few", "-q", folder=folder).code == 0
     done = race("--run", "few")
     assert (done.code, done.err.count("\n")) == (4, 1)
-    assert "a plane needs three; train with checkpoint.keep=10" in done.err
+    again = "nnrun train spec.yaml 'train.duration=14 steps' checkpoint.keep=10 checkpoint.every=10%"
+    assert f"a plane needs three; train it again with more: {again}" in done.err

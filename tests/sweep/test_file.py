@@ -38,7 +38,8 @@ def test_what_varies_may_be_put_onto_a_block_that_is_overridden(write: Any) -> N
 def test_a_spec_is_no_sweep_file(write: Any) -> None:
     path = write(RATES).parent / "base.yaml"
     with pytest.raises(
-        SpecError, match=r"base.yaml:1:1: this is no sweep file; write base: SPEC and sweep: "
+        SpecError,
+        match=r"base.yaml:1:1: this is the spec of a run, not a sweep file; `nnrun train .*base.yaml` trains it",
     ) as told:
         read(path)
     assert len(told.value.problems) == 1

@@ -189,7 +189,10 @@ def test_the_folder_holds_what_was_asked(begun):
 
 
 def test_a_folder_that_is_taken_is_refused(begun, write, engine, tmp_path):
-    with pytest.raises(RunError, match=r"sweep: already exists; choose another folder"):
+    with pytest.raises(
+        RunError,
+        match=r"sweep: already exists; it holds a sweep: `nnrun sweep --resume .*sweep` continues it",
+    ):
         lifecycle.begin(write(RATE), [], engine, tmp_path / "sweep", tmp_path)
 
 

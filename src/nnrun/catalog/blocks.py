@@ -20,7 +20,7 @@ from nnrun import spec
 from nnrun.catalog import bound, user_code
 from nnrun.catalog.bound import Bound
 from nnrun.catalog.checked import Spec, is_own, unread
-from nnrun.catalog.listing import SUPPLIED, entries, names, parameters
+from nnrun.catalog.listing import SUPPLIED, described, entries, kinds_of, names, parameters
 from nnrun.errors import SpecError, first_line, one_line
 from nnrun.spec import schema
 from nnrun.spec.problem import Path, Place, Problem, place_of, refusal
@@ -118,7 +118,9 @@ def _stop(problems: list[Problem], document: spec.Document) -> None:
 
 
 def _no_such(kind: str, name: str) -> str:
-    return f"there is no {kind} {schema.shown(name, 40)}; {schema.nearest(name, names(kind))}"
+    elsewhere = kinds_of(name)
+    what = f", it is {described(elsewhere)}" if elsewhere and kind not in elsewhere else ""
+    return f"there is no {kind} {schema.shown(name, 40)}{what}; {schema.nearest(name, names(kind))}"
 
 
 def _check_names(kind: str, block: Any, path: Path, places: dict[Path, Place]) -> list[Problem]:

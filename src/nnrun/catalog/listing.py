@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,9 +11,11 @@ __all__ = [
     "KINDS",
     "SPEC_KINDS",
     "SUPPLIED",
+    "described",
     "details",
     "durations",
     "entries",
+    "kinds_of",
     "names",
     "parameters",
     "required",
@@ -29,12 +32,25 @@ SUPPLIED = {  # parameters that build fills in; a spec must not name them
     "loss": frozenset({"target_scale"}),  # units of the target per standardised unit
     "schedule": frozenset({"total"}),  # steps of the whole run
 }
+_DESCRIBED = {
+    "data": "a data set", "augment": "an augmentation", "optimizer": "an optimizer", "average": "an average",
+}  # fmt: skip
 _ROOT = Path(__file__).parents[1]
 
 
 def names(kind: str) -> list[str]:
     """The names of a kind: the files of its folder, sorted."""
     return sorted(path.stem for path in (_ROOT / kind).glob("*.py") if not path.stem.startswith("_"))
+
+
+def kinds_of(name: str) -> list[str]:
+    """The kinds that have an entry of this name, in any case of letters."""
+    return [kind for kind in KINDS if name.lower() in names(kind)]
+
+
+def described(kinds: Iterable[str]) -> str:
+    """What something is that these kinds have: `a model and a schedule`."""
+    return " and ".join(_DESCRIBED.get(kind, f"a {kind}") for kind in kinds)
 
 
 def summary(kind: str, name: str) -> str:

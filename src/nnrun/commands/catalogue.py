@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -31,13 +33,13 @@ def list_(
     """List what a spec can name: data sets, models, layers, losses, optimizers, schedules; or one, in full."""
     from nnrun import catalog
 
-    if kind and kind not in (known := catalog.KINDS):
-        raise SpecError(f"list: there is no kind {one_line(kind, 60)!r}; {nearest(kind, known)}")
+    if kind and kind not in catalog.KINDS:
+        raise SpecError(f"list: there is no kind {one_line(kind, 60)!r}; {_meant(kind, catalog.KINDS, plot)}")
     if plot:
         return console.show(_plot(kind, name))
     if kind and name:
         if name not in (known := catalog.names(kind)):
-            raise SpecError(f"list: there is no {kind} {one_line(name, 60)!r}; {nearest(name, known)}")
+            raise SpecError(f"list: there is no {kind} {one_line(name, 60)!r}; {_meant(name, known)}")
         common = schema.keys(COMMON[kind]) if kind in COMMON else ()
         shared = [f"\nEvery block of this kind has also: {', '.join(common)}"] if common else []
         return console.show(catalog.details(kind, name), *shared)
@@ -48,6 +50,22 @@ def list_(
     from nnrun.report import catalogue
 
     return console.show(catalogue.table(entries))
+
+
+def _meant(text: str, known: Iterable[str], plot: bool = False) -> str:
+    """The command to use where something unknown was to be listed; an entry of another kind is found by its name."""
+    from nnrun import catalog
+
+    end = " --plot" if plot else ""
+    if kinds := catalog.kinds_of(text):
+        commands = " or ".join(f"nnrun list {kind} {text.lower()}{end}" for kind in kinds)
+        return f"it is {catalog.described(kinds)}: {commands}"
+    remedy = nearest(text, known)
+    every = {name: kind for kind in reversed(catalog.KINDS) for name in catalog.names(kind)}
+    close = difflib.get_close_matches(text.lower(), every, n=1, cutoff=0.75)
+    if remedy.startswith("did you mean") or not close:
+        return remedy
+    return f"did you mean the {every[close[0]]} {close[0]}? nnrun list {every[close[0]]} {close[0]}{end}"
 
 
 def _plot(kind: str | None, name: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from nnrun.errors import RunError, SpecError, one_line
-from nnrun.record import checkpoint
+from nnrun.record import checkpoint, run
 from nnrun.training import flat, programs
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment, State, Surface, Tree
@@ -23,12 +24,30 @@ _MARGIN = 0.6  # of the extent of the three points, around them
 _NEAR = 1e-3  # of the first distance: a third point nearer than that to the line through the others
 
 
+_MORE = "checkpoint.keep=10 checkpoint.every=10%"  # at least three, if a run has as many steps
+
+
 class Plane(NamedTuple):
     """A surface, and where the three checkpoints lie on it."""
 
     surface: Surface
     steps: list[int]
     points: np.ndarray  # (3, 2)
+
+
+def _remedy(folder: Path) -> str:
+    """The command that leads to a run, or a seed of a group, with three checkpoints."""
+    for member in run.members(folder):
+        if len(checkpoint.steps(member / "checkpoints")) >= 3:
+            return f"it is a group; take one of its seeds: nnrun race --run {shlex.quote(one_line(member))}"
+    record = run.read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
+    match record.get("argv"):
+        case [_, "train", spec, *rest] if not spec.startswith("-"):
+            changes = [text for text in rest if "=" in text and not text.startswith(("-", "checkpoint"))]
+            command = shlex.join(map(one_line, [spec, *changes]))
+        case _:
+            command = "SPEC"
+    return f"train it again with more: nnrun train {command} {_MORE}"
 
 
 def pick(folder: Path, steps: list[int] | None) -> list[int]:
@@ -41,8 +60,9 @@ def pick(folder: Path, steps: list[int] | None) -> list[int]:
     shown = ", ".join(map(str, known)) or "none"
     if steps is None:
         if len(known) < 3:
-            remedy = "train with checkpoint.keep=10 and checkpoint.every='1 epoch'"
-            raise RunError(f"{one_line(folder)}: has checkpoints {shown}, a plane needs three; {remedy}")
+            raise RunError(
+                f"{one_line(folder)}: has checkpoints {shown}, a plane needs three; {_remedy(folder)}"
+            )
         return [known[0], known[len(known) // 2], known[-1]]
     missing = [step for step in steps if step not in known]
     if len(steps) != 3 or len(set(steps)) != 3 or missing:

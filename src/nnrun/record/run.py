@@ -11,6 +11,7 @@ import difflib
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -85,8 +86,21 @@ def claim_at(path: Path) -> Path:
         fsio.make_folder(path)
     except FileExistsError:
         if not path.is_dir() or any(path.iterdir()):
-            raise RunError(f"{one_line(path)}: already exists; choose another folder") from None
+            raise RunError(
+                f"{one_line(path)}: already exists; {_continued(path)}choose another folder"
+            ) from None
     return path
+
+
+def _continued(path: Path) -> str:
+    """How what is in a folder continues; "" where it is no run, or a run that is done."""
+    place = shlex.quote(one_line(path))
+    if (path / "sweep.json").is_file():
+        return f"it holds a sweep: `nnrun sweep --resume {place}` continues it; or "
+    with contextlib.suppress(RunError):
+        if is_run(path) and read_state(path)["status"] != "done":
+            return f"it holds a run: `nnrun resume {place}` continues it; or "
+    return ""
 
 
 def write_state(path: Path, status: str, **fields: Any) -> None:
@@ -175,6 +189,8 @@ def resolve(text: str, root: Path = Path("runs")) -> Path:
     shown = one_line(text, 80)
     if matches:
         raise RunError(f"{shown}: {len(matches)} runs begin so ({_some(matches)}); write more of the name")
+    if Path(text).suffix in (".yaml", ".yml"):
+        raise RunError(f"{shown}: a spec, not a run; `nnrun train {shlex.quote(shown)}` makes a run of it")
     if _is_folder(Path(text)):
         raise RunError(f"{shown}: not a run folder (it has no {STATE}); name a folder that nnrun train made")
     # The time in a name is no part of what a user misspells.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path as FileSystemPath
 from typing import Any, NamedTuple
@@ -46,7 +47,7 @@ class Document(NamedTuple):
 def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
     """Reads a spec file and applies `key=value` overrides.
 
-    Raises SpecError where the file cannot be opened; every mistake inside it goes to `problems`.
+    Raises SpecError where the file cannot be opened or is a sweep file; every mistake inside it goes to `problems`.
     """
     data = content(path)
     tree = yaml12.parse(data, str(path))
@@ -55,6 +56,11 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
         message = f"got {schema.shown(value)}; write keys such as `model: {{name: mlp, hidden: [128]}}`"
         problems = problems or [Problem(Place(str(path), 1, 1), (), message)]
         return Document("", {}, {}, {}, places, problems, path.parent.absolute(), "")
+    if "sweep" in value and not value.keys() & BLOCKS.keys():
+        command = f"nnrun sweep {shlex.quote(one_line(path))}"
+        raise SpecError(
+            f"{place_of(('sweep',), places)}: sweep: this is a sweep file; `{command}` carries it out"
+        )
     problems += override.conflicts(overrides)
     for text in overrides:
         problems += override.apply(value, text, places, [*BLOCKS, *LISTS])

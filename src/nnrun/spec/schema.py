@@ -101,9 +101,9 @@ def nearest(name: object, known: Iterable[str]) -> str:
     text = str(name)[:64]
     by_case = {key.lower(): key for key in known}
     close = difflib.get_close_matches(text.lower().replace("-", "_"), by_case, n=1, cutoff=0.6)
-    meant = _ALIASES.get(text.lower(), close[0] if close else "")
-    if meant in by_case:
-        return f"did you mean {by_case[meant]}?"
+    alias = _ALIASES.get(text.lower())
+    if alias in by_case or close:
+        return f"did you mean {by_case[alias if alias in by_case else close[0]]}?"
     return f"write one of: {', '.join(known)}" if known else "remove it"
 
 

@@ -5,6 +5,7 @@ read(path, overrides) -> SweepFile     raises SpecError with everything that is 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path as FileSystemPath
 from typing import Annotated, Any, Literal, NamedTuple
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from annotated_types import Ge, Le, Lt
 from pydantic import BaseModel, Field
 
-from nnrun.errors import SpecError
+from nnrun.errors import SpecError, one_line
 from nnrun.spec import document, override, schema, yaml12
 from nnrun.spec.problem import Path, Place, Problem, place_of, refusal
 from nnrun.sweep import wandb
@@ -102,7 +103,7 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
             problems or [Problem(Place(str(path), 1, 1), (), f"got {schema.shown(value)}; {_SHAPE}")], places
         )
     if not value.keys() & {"base", "sweep"}:
-        raise refusal([Problem(Place(str(path), 1, 1), (), f"this is no sweep file; {_SHAPE}")], places)
+        raise refusal([Problem(Place(str(path), 1, 1), (), _no_sweep(value, path))], places)
     problems += override.conflicts(overrides)
     for text in (text for text in overrides if text.startswith("sweep.")):
         problems += override.apply(value, text, places, ["sweep"])
@@ -130,6 +131,13 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
     if problems or sweep is None:
         raise refusal(problems, places)
     return SweepFile(name, bases, sweep, alternatives, places, yaml12.dump(value), keys, warnings)
+
+
+def _no_sweep(value: dict[str, Any], path: FileSystemPath) -> str:
+    if "model" in value or "optimizer" in value:
+        command = f"nnrun train {shlex.quote(one_line(path))}"
+        return f"this is the spec of a run, not a sweep file; `{command}` trains it; to sweep it {_SHAPE}"
+    return f"this is no sweep file; {_SHAPE}"
 
 
 def _as_written(problem: Problem, keys: dict[str, Path], places: dict[Path, Place]) -> Problem:
