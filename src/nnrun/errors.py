@@ -15,6 +15,7 @@ A message is one line (or one line per problem): the place, the value, what is a
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 
 __all__ = [
@@ -27,8 +28,23 @@ __all__ = [
     "SpecError",
     "Warn",
     "first_line",
+    "odd_character",
     "one_line",
+    "remark",
 ]
+
+# What word processors and web pages make of plain characters.
+_LOOKALIKE = {
+    "\u2212": "a minus sign of typesetters (U+2212); write -",
+    "\u2013": "an en dash (U+2013); write -",
+    "\u2014": "an em dash (U+2014); write -",
+    "\u00a0": "a space that does not break lines (U+00A0); write a space or nothing",
+    "\u202f": "a narrow space (U+202F); write nothing",
+    "\u201c": "a curly quote (U+201C); write nothing or \"",
+    "\u201d": "a curly quote (U+201D); write nothing or \"",
+    "\u2018": "a curly quote (U+2018); write nothing or '",
+    "\u2019": "a curly quote (U+2019); write nothing or '",
+}  # fmt: skip
 
 Warn = Callable[[str], None]  # is given each warning, one line
 
@@ -94,3 +110,23 @@ def one_line(text: object, limit: int = 300) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of what an error says; other libraries continue with advice to programmers."""
     return str(error).strip().partition("\n")[0]
+
+
+def odd_character(text: str) -> str | None:
+    """The first character that looks like another or cannot be seen, in words; None where there is none."""
+    for c in text:
+        if c in _LOOKALIKE:
+            return _LOOKALIKE[c]
+        if unicodedata.category(c) == "Cf":
+            return f"a character that cannot be seen (U+{ord(c):04X}); remove it"
+        if c.isdecimal() and not c.isascii():
+            return f"the digit {c} (U+{ord(c):04X}); write {unicodedata.decimal(c)}"
+        if "\uff01" <= c <= "\uff5e":
+            return f"the wide character {c} (U+{ord(c):04X}); write {unicodedata.normalize('NFKC', c)}"
+    return None
+
+
+def remark(text: object) -> str:
+    """The first odd character of a text as a part of a message, `it contains ...; `; "" where there is none."""
+    character = odd_character(text) if isinstance(text, str) else None
+    return f"it contains {character}; " if character else ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nnrun.data._cells import is_missing, odd_character, odd_number
+from nnrun.data._cells import is_missing, odd_number
 from nnrun.data.csv import csv
-from nnrun.errors import DataError
+from nnrun.errors import DataError, odd_character
 
 MISSING = ["NA", "na", "N/A", "#N/A", "<NA>", "NaN", "null", "NULL", "nil", "missing", "?", "-", "--", ""]
 ODD = {

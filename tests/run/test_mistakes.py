@@ -74,6 +74,28 @@ MISTAKES: dict[str, tuple[list[str], int, list[str]]] = {
         ["did you mean the optimizer adam? nnrun list optimizer adam"],
     ),
     "kinds": (["list", "layers"], 2, ["there is no kind 'layers'; did you mean layer?"]),
+    "a minus sign": (
+        ["train", "spec.yaml", "optimizer.learning_rate=1e\u22123"],
+        2,
+        ["(U+2212); write -; write a"],
+    ),
+    "an en dash": (
+        ["train", "spec.yaml", "\u2013run-dir=x"],
+        2,
+        ["it contains an en dash (U+2013); write -; "],
+    ),
+    "wide digits": (["train", "spec.yaml", "train.seed=\uff11"], 2, ["the digit \uff11 (U+FF11); write 1"]),
+    "curly quotes": (
+        ["train", "spec.yaml", "model=\u201clinear\u201d"],
+        2,
+        ["a curly quote (U+201C)", "did you mean"],
+    ),
+    "an unseen space": (
+        ["train", "spec.yaml", "model=linear\u200b"],
+        2,
+        ["(U+200B); remove it; did you mean linear?"],
+    ),
+    "a duration": (["train", "spec.yaml", "train.duration=3\u200bepochs"], 2, ["(U+200B); remove it"]),
     "a layer for a model": (
         ["train", "spec.yaml", "model=dropout"],
         2,

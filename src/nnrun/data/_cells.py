@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
-__all__ = ["is_missing", "odd_character", "odd_number"]
+from nnrun.errors import odd_character
+
+__all__ = ["is_missing", "odd_number"]
 
 # How programs write that there is no value; compared in lower case.  "none" is the name of too many categories.
 _MISSING = frozenset(["na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "nil", "missing", "?", "-", "--"])
@@ -21,17 +22,6 @@ _NUMBERS = (
     (r"\d{1,2}[./]\d{1,2}[./](\d{4}|\d{2})", "is a date; write it as a number, such as days since the first", ""),
     (r"\d{1,2}:\d{2}(:\d{2})?", "is a time of day; write it as a number, such as minutes", ""),
 )  # fmt: skip
-_LOOKALIKE = {
-    "\u2212": "a minus sign of typesetters (U+2212); write -",
-    "\u2013": "an en dash (U+2013); write -",
-    "\u2014": "an em dash (U+2014); write -",
-    "\u00a0": "a space that does not break lines (U+00A0); write a space or nothing",
-    "\u202f": "a narrow space (U+202F); write nothing",
-    "\u201c": "a curly quote (U+201C); write nothing or \"",
-    "\u201d": "a curly quote (U+201D); write nothing or \"",
-    "\u2018": "a curly quote (U+2018); write nothing or '",
-    "\u2019": "a curly quote (U+2019); write nothing or '",
-}  # fmt: skip
 
 
 def is_missing(cell: str) -> bool:
@@ -48,16 +38,4 @@ def odd_number(cell: str) -> str | None:
     character = odd_character(cell)
     if character and any(c.isdecimal() for c in cell):
         return f"contains {character}"
-    return None
-
-
-def odd_character(text: str) -> str | None:
-    """The first character that looks like another or cannot be seen, in words; None where there is none."""
-    for c in text:
-        if c in _LOOKALIKE:
-            return _LOOKALIKE[c]
-        if unicodedata.category(c) == "Cf":
-            return f"a character that cannot be seen (U+{ord(c):04X}); remove it"
-        if c.isdecimal() and not c.isascii():
-            return f"the digit {c} (U+{ord(c):04X}); write {unicodedata.decimal(c)}"
     return None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from nnrun.errors import remark
 from nnrun.spec import schema, yaml12
 from nnrun.spec.problem import Path, Place, Problem
 
@@ -26,7 +27,7 @@ def apply(value: dict, text: str, places: dict[Path, Place], blocks: Collection[
     place = Place(text)
     key, equals, written = text.partition("=")
     if not equals or not _KEY.fullmatch(key):
-        return [Problem(place, (), f"not an override; {_WRITE}")]
+        return [Problem(place, (), f"not an override; {remark(key)}{_WRITE}")]
     tree = yaml12.parse(written, text, argument=True) if written.strip() else yaml12.Tree(None, {}, [])
     if comment := _comment(written, tree.value):
         return [Problem(place, tuple(key.split(".")), comment)]

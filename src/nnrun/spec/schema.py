@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from nnrun.errors import one_line
+from nnrun.errors import one_line, remark
 from nnrun.spec import docstring, scalar
 from nnrun.spec.problem import Path, Place, Problem, place_of
 
@@ -102,9 +102,10 @@ def nearest(name: object, known: Iterable[str]) -> str:
     by_case = {key.lower(): key for key in known}
     close = difflib.get_close_matches(text.lower().replace("-", "_"), by_case, n=1, cutoff=0.6)
     alias = _ALIASES.get(text.lower())
+    odd = remark(text)
     if alias in by_case or close:
-        return f"did you mean {by_case[alias if alias in by_case else close[0]]}?"
-    return f"write one of: {', '.join(known)}" if known else "remove it"
+        return f"{odd}did you mean {by_case[alias if alias in by_case else close[0]]}?"
+    return odd + f"write one of: {', '.join(known)}" if known else "remove it"
 
 
 def shown(value: object, limit: int = 60) -> str:
@@ -140,11 +141,11 @@ def _explain(items: list[Any], path: Path, model: type[BaseModel], block: Any) -
     got = f"{'the default is' if is_default else 'got'} {shown(first['input'])}"
     field = keys(model).get(str(path[0])) if len(path) == 1 else None
     if first["type"] == "value_error":
-        reason = one_line(first["ctx"]["error"])
+        reason = remark(first["input"]) + one_line(first["ctx"]["error"])
         about = f"; needed: {field.description}" if field and field.description and "; " not in reason else ""
         return f"{got}: {reason}{about}"
     remedies = dict.fromkeys(_remedy(item, field) for item in items)
-    return f"{got}; write {' or '.join(remedies)}"
+    return f"{got}; {remark(first['input'])}write {' or '.join(remedies)}"
 
 
 def _remedy(item: Any, field: FieldInfo | None) -> str:
