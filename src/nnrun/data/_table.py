@@ -19,6 +19,9 @@ __all__ = ["Column", "Table", "number", "read_numbers", "read_table"]
 MAX_CSV_BYTES = 256 << 20  # as Python strings this takes several GiB; larger tables belong in an .npz
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
+_DELIMITERS = ";\t|,"
+_UNNAMED = "the first row must hold names; if it counts the rows, remove the column (pandas: to_csv(..., index=False))"
+
 
 class Column(NamedTuple):
     """One column, and where its cells are."""
@@ -95,6 +98,7 @@ def read_table(path: str, delimiter: str) -> Table:
     Blank lines are skipped.  Raises DataError naming FILE:ROW:COLUMN of the first mistake.
     """
     rows = _rows(path, delimiter)
+    _check_delimiter(rows[0].cells, delimiter, one_line(path))
     return _table(rows, _header(rows[0].cells, one_line(path)), rows[1:], delimiter, one_line(path))
 
 
@@ -126,7 +130,19 @@ def read_numbers(path: str, delimiter: str) -> Table:
 
 class _Row(NamedTuple):
     cells: list[str]
-    line: int
+    line: int  # where it begins; a quoted cell may go over several
+
+
+def _check_delimiter(header: list[str], delimiter: str, place: str) -> None:
+    """Refuses a header that is one cell only because another character separates the names."""
+    if len(header) == 1:
+        for other in (
+            character for character in _DELIMITERS if character in header[0] and delimiter not in header[0]
+        ):
+            written = {"\t": '"\\t"'}.get(other, f'"{other}"')
+            raise DataError(
+                f"{place}:1: the names are separated by {other!r}; write data.delimiter: {written}"
+            )
 
 
 def _rows(path: str, delimiter: str) -> list[_Row]:
@@ -135,7 +151,10 @@ def _rows(path: str, delimiter: str) -> list[_Row]:
     reader = csv.reader(io.StringIO(_text(path, place), newline=""), delimiter=delimiter, strict=True)
     rows: list[_Row] = []
     try:
-        rows += (_Row(row, reader.line_num) for row in reader if row)
+        begin = 1
+        for cells in reader:
+            rows += [_Row(cells, begin)] if cells else []
+            begin = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
             f"{place}:{reader.line_num}: is not CSV: {one_line(error)}; correct the quotes"
@@ -155,15 +174,19 @@ def _table(rows: list[_Row], header: list[str], data: list[_Row], delimiter: str
                 f"{place}:{line}:{min(len(row), len(header)) + 1}: the row has {len(row)} cells, the header "
                 f"{len(header)}; check data.delimiter ({delimiter!r}), or correct the row"
             )
-    numbers = tuple(row.line for row in data)
     columns = zip(*(row.cells for row in data), strict=True)
     return Table(
         place,
         {
-            name: Column(name, tuple(map(str.strip, cells)), numbers, place, index)
+            name: Column(name, tuple(map(str.strip, cells)), _lines(data, index - 1), place, index)
             for index, (name, cells) in enumerate(zip(header, columns, strict=True), start=1)
         },
     )
+
+
+def _lines(data: list[_Row], index: int) -> tuple[int, ...]:
+    """The line in which each cell of a column begins: below its row's where a cell before it holds line ends."""
+    return tuple(row.line + sum(cell.count("\n") for cell in row.cells[:index]) for row in data)
 
 
 def _text(path: str, place: str) -> str:
@@ -192,7 +215,7 @@ def _header(cells: list[str], place: str) -> list[str]:
     names = [cell.strip() for cell in cells]
     for index, name in enumerate(names):
         if not name:
-            raise DataError(f"{place}:1:{index + 1}: the column has no name; the first row must hold names")
+            raise DataError(f"{place}:1:{index + 1}: the column has no name; {_UNNAMED}")
         if name in names[:index]:
             raise DataError(
                 f"{place}:1:{index + 1}: column '{one_line(name, 40)}' occurs twice (also column "

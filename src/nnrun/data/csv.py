@@ -91,6 +91,11 @@ def _features(table: Table, target: str, features: list[str] | None, categorical
     names = [name for name in table.columns if name != target] if features is None else features
     for name in names:
         table.column(name, "features")
+        if features is None and name.startswith("Unnamed: "):
+            raise DataError(
+                f"{table.place}:1:{table.columns[name].position}: column '{one_line(name, 40)}' looks like the row "
+                "numbers that pandas writes; remove it (to_csv(..., index=False)), or list data.features"
+            )
     for name in categorical:
         table.column(name, "categorical")
         if name not in names:
