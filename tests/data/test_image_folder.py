@@ -94,6 +94,12 @@ def test_the_images_stay_on_disk_read_only(tree: Path):
     assert not x.flags.writeable
 
 
+@pytest.mark.parametrize("name", ["__MACOSX", "@eaDir", "__pycache__"])
+def test_what_programs_leave_behind_is_no_class(name: str, tree: Path):
+    put(tree / name / "a.png", 3)
+    assert _image_tree.subfolders(tree) == ["cat", "dog"]
+
+
 def test_hidden_files_and_files_beside_the_classes_do_not_count(tree: Path):
     (tree / "README.md").write_text("pets")
     (tree / ".git").mkdir()

@@ -188,9 +188,13 @@ OPTIMIZING: dict[str, tuple[str, list[str]]] = {
         "optimizer=lbfgs ; data.batch_size=16",
         ["optimizer.name: lbfgs ", "batches of 16 of 1", "data.batch_size: full", "allow_noise: true"],
     ),
+    "L-BFGS with mini-batches and dropout": (
+        "optimizer=lbfgs ; data.batch_size=16 ; model={name: mlp, hidden: [4], dropout: 0.2}",
+        ["batches of 16 of 1", "and the noise of mlp", "write data.batch_size: full and switch the noise off, or"],
+    ),
     "L-BFGS with dropout": (
         "optimizer=lbfgs ; data.batch_size=full ; model={name: mlp, hidden: [4], dropout: 0.2}",
-        ["optimizer.name: lbfgs ", "the noise of mlp", "switch it off", "allow_noise: true"],
+        ["optimizer.name: lbfgs ", "the noise of mlp", "switch the noise off", "allow_noise: true"],
     ),
     "a Hessian that is too large": (
         "optimizer=newton ; data.batch_size=full ; model={name: mlp, hidden: [4000]}",

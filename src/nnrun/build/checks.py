@@ -89,24 +89,19 @@ def check_method(spec: Spec, experiment: Experiment) -> State:
 def _check_exact(spec: Spec, experiment: Experiment) -> None:
     """Refuses mini-batches and noise."""
     name, plan = spec.optimizer.name, experiment.plan
-    watch = "to watch it fail, optimizer.allow_noise: true"
+    changes: list[tuple[str, str]] = []  # what changes the function, and the remedy
     if plan.steps_per_epoch > 1:
         size, all_of_them = plan.batch_size, len(experiment.dataset.train.y)
-        message = (
-            f"{name} learns the curvature by comparing gradients from step to step, and batches of {size} of "
-            f"{all_of_them} examples change the function under it; write data.batch_size: full, or {watch}"
-        )
-        raise spec.fail(("optimizer", "name"), message)
+        changes.append((f"batches of {size} of {all_of_them} examples", "write data.batch_size: full"))
     if is_noisy(experiment):
-        message = (
-            f"{name} learns the curvature by comparing gradients from step to step, and the noise of "
-            f"{spec.model.name} (dropout and the like) changes the function under it; switch it off, or {watch}"
-        )
-        raise spec.fail(("optimizer", "name"), message)
+        changes.append((f"the noise of {spec.model.name} (dropout and the like)", "switch the noise off"))
     if is_augmented(experiment):
+        changes.append(("augmentation", "leave augment out"))
+    if changes:
+        reasons, remedies = (" and ".join(words) for words in zip(*changes, strict=True))
         message = (
-            f"{name} learns the curvature by comparing gradients from step to step, and augmentation shows other "
-            f"examples at each; leave augment out, or {watch}"
+            f"{name} learns the curvature by comparing gradients from step to step, and the function under it is "
+            f"not one: {reasons}; {remedies}, or to watch it fail, optimizer.allow_noise: true"
         )
         raise spec.fail(("optimizer", "name"), message)
 

@@ -57,6 +57,10 @@ def _check_part(part: Examples, classes: tuple[str, ...], where: str, at_least: 
         raise DataError(
             f"{where}: inputs of shape {x.shape}; needed: (examples, ...) with at least one input"
         )
+    if y.ndim == 2 and y.shape[1] > 1 and bool(np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all()):
+        raise DataError(
+            f"{where}: targets of shape {y.shape} are one-hot; needed: one number for each example: y.argmax(1)"
+        )
     if y.ndim != 1:
         raise DataError(f"{where}: targets of shape {y.shape}; needed: one number for each example")
     if len(x) != len(y):

@@ -88,6 +88,10 @@ def scan(folder: Path, inside: Path) -> Part:
     return Part(folder, tuple(names), files)
 
 
+# Hidden files, and what a Mac, a NAS and Python leave behind.
+_NOT_DATA = (".", "__MACOSX", "@eaDir", "__pycache__")
+
+
 def subfolders(folder: Path) -> list[str]:
     """The names of the folders in `folder` that are not hidden, sorted as text.  Errors as in `scan`."""
     return sorted(entry.name for entry in _entries(folder) if _is_folder(entry))
@@ -96,7 +100,7 @@ def subfolders(folder: Path) -> list[str]:
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
+            return [entry for entry in entries if not entry.name.startswith(_NOT_DATA)]
     except FileNotFoundError:
         raise DataError(f"{one_line(folder)}: there is no such folder; check the path") from None
     except NotADirectoryError:
