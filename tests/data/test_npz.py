@@ -220,3 +220,9 @@ def test_mutations_end_in_a_source_or_a_data_error(path: Path, save):
             np.testing.assert_array_equal(source.train.x, X)  # the archive's checksums notice all else
             np.testing.assert_array_equal(source.train.y, Y)
     assert refused > 100
+
+
+def test_one_hot_targets_say_what_to_write(tmp_path: Path):
+    np.savez(tmp_path / "data.npz", x=np.ones((6, 2), np.float32), y=np.eye(3)[[0, 1, 2, 0, 1, 2]])
+    with pytest.raises(DataError, match=r"targets of shape \(6, 3\) are one-hot; .*: y.argmax\(1\)"):
+        npz(str(tmp_path / "data.npz"))
