@@ -68,6 +68,16 @@ def test_floats_are_regression_targets_and_a_column_will_do(path: Path):
     np.testing.assert_array_equal(source.train.y, np.linspace(0, 1, 4))
 
 
+def test_float_labels_are_refused_where_the_loss_wants_labels(path: Path):
+    np.savez(path, x=X, y=Y.astype(np.float64))
+    with pytest.raises(
+        DataError, match=r"array 'y': labels saved as float64; save integers: y.astype\(int\)"
+    ):
+        load(path, classifies=True)
+    for classifies in (None, False):
+        assert load(path, classifies=classifies).classes == ()
+
+
 def test_the_test_part_comes_from_its_file(path: Path, tmp_path: Path):
     np.savez(path, x=X, y=Y)
     other = tmp_path / "test.npz"
@@ -88,7 +98,7 @@ def test_the_test_part_comes_from_its_file(path: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": X}, "array 'y': is in the archive 0 times, must be once; it holds x"),
+        ({"x": X}, "array 'y': is not in the archive, which holds x; write data.y: NAME"),
         ({"x": X, "y": Y[:3]}, "4 inputs but 3 targets"),
         ({"x": X, "y": np.array([0, 1, 3, 1])}, "array 'y': no example has label 2, though 3 occurs"),
         ({"x": X, "y": np.array([-1, 0, 1, 1])}, "array 'y': labels from -1 to 1; labels are 0, 1, 2"),

@@ -62,15 +62,21 @@ def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
             raise DataError(f"{one_line(path)}: cannot be read as .npz: {one_line(error, 120)}") from error
 
 
-def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
-    """The array `name` of `archive`, which was opened from `path`; numbers only, at most MAX_BYTES."""
+def read_member(
+    archive: zipfile.ZipFile, name: str, path: Path, remedy: str = "save it under that name"
+) -> np.ndarray:
+    """The array `name` of `archive`, which was opened from `path`; numbers only, at most MAX_BYTES.
+
+    remedy   what to do where there is none of that name
+    """
     place = f"{one_line(path)}: array '{one_line(name)}'"
     names = [info.filename for info in archive.infolist()]
     if names.count(f"{name}.npy") != 1:
         held = ", ".join(sorted({n.removesuffix(".npy") for n in names})) or "nothing"
+        if f"{name}.npy" not in names:
+            raise DataError(f"{place}: is not in the archive, which holds {one_line(held, 120)}; {remedy}")
         raise DataError(
-            f"{place}: is in the archive {names.count(f'{name}.npy')} times, must be once; "
-            f"it holds {one_line(held, 120)}"
+            f"{place}: is in the archive {names.count(f'{name}.npy')} times; write it again with np.savez"
         )
     info = archive.getinfo(f"{name}.npy")
     if info.file_size > MAX_BYTES:

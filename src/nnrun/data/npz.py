@@ -21,6 +21,7 @@ def npz(
     x: str = "x",
     y: str = "y",
     standardize: Standardize = "feature",
+    classifies: bool | None = None,
 ) -> Source:
     """Two arrays of an .npz file: inputs, and labels (integers) or regression targets (floats).
 
@@ -29,11 +30,16 @@ def npz(
     x            name of the inputs, (n, ...); images are (n, height, width, channels)
     y            name of the targets, (n,): integers 0 ... k - 1, each of them present, or floats
     standardize  "feature": each input its own mean and deviation; "image" is better for images
+    classifies   whether the loss that the spec names wants labels; nnrun fills it in
 
     Inputs of type uint8 and float32 stay so, all others become float64 until they are standardised.
     Raises DataError naming file and array.
     """
     train = _read(Path(path), x, y)
+    if classifies and train.y.dtype.kind == "f" and (train.y == np.rint(train.y)).all():
+        raise DataError(
+            f"{one_line(path)}: array '{one_line(y)}': labels saved as {train.y.dtype}; save integers: y.astype(int)"
+        )
     labels = train.y.dtype == np.int32
     classes = (
         tuple(map(str, range(_count(train.y, f"{one_line(path)}: array '{one_line(y)}'")))) if labels else ()
@@ -50,7 +56,10 @@ def npz(
 
 def _read(path: Path, x: str, y: str) -> Examples:
     with open_npz(path) as archive:
-        inputs, targets = read_member(archive, x, path), read_member(archive, y, path)
+        inputs, targets = (
+            read_member(archive, name, path, f"write data.{option}: NAME")
+            for option, name in (("x", x), ("y", y))
+        )
     if inputs.dtype == np.uint8:
         inputs = np.ascontiguousarray(inputs)
     else:
