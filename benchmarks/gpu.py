@@ -7,7 +7,7 @@ The sections, the most valuable first; each is a process of its own, so that non
 
     devices       what there is: versions, driver, cores
     kill          runs killed and resumed through the command line, bit for bit; the same run twice
-    move          a run that begins on the CPU and goes on on the GPU
+    move          a run that begins on the CPU and continues on the GPU
     tf32          how exact float32 products are, and what Newton-CG and Muon make of it
     population    1, 16, 256 and 1,024 nets 64-128-10 in one program, against torch: alone (eager, captured as a CUDA
                   graph, compiled) and under torch.func.vmap

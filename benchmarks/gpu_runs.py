@@ -157,7 +157,7 @@ def kill(check: Check) -> None:
 
 
 def move(check: Check) -> None:
-    """Section: a run that begins on the CPU, is interrupted, and goes on on the best device."""
+    """Section: a run that begins on the CPU, is interrupted, and continues on the best device."""
     epochs = 250 if check.small else 400
     spec, run = check.folder / "moved.yaml", check.folder / "moved"
     spec.write_text(filled(MLP, EPOCHS=epochs, EVERY=10))

@@ -39,7 +39,7 @@ MODELS = {
 
 
 class Steps:
-    """A compiled run or population that goes on from where the measurement before left it.
+    """A compiled run or population that continues from where the measurement before left it.
 
     Each measurement uses examples in an order that nobody has asked for before, so no cache of orders helps.
     """

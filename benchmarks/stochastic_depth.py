@@ -4,7 +4,7 @@
 
 The compiled loop of `nnrun train` on images of random bytes, batch 128, without files; variants interleaved, and
 reported as the median over the rounds of the ratio to the plain net.  All variants draw the same batches; a round
-goes on where the last one ended, so that the rounds skip other blocks.
+continues where the last one ended, so that the rounds skip other blocks.
 
 Measured on ResNet-32, two cores, idle: linear rule per batch 0.86 of constant depth's time, uniform 0.55, linear
 per example 0.99.

@@ -2,7 +2,7 @@
 
     python docs/make_regularizers.py                          all of it: about an hour on two CPU cores
     python docs/make_regularizers.py --only units             one section; pictures take seconds
-    python docs/make_regularizers.py --runs FOLDER            keeps the runs, and goes on with what is missing
+    python docs/make_regularizers.py --runs FOLDER            keeps the runs, and continues what is missing
 
 MNIST is read from NNRUN_DATA_DIR (or downloaded), the CIFAR-10 images from NNRUN_IMAGES, a folder that holds
 train/CLASS/ and test/CLASS/.

@@ -110,8 +110,8 @@ class Search(NamedTuple):
     batch    how many trials are asked for at a time; 0: the search learns nothing, all at once
     most     space -> how many different trials there are; None: any number
     rungs    fractions of the run after which trials are compared; () : all go to the end
-    keep     share of them that goes on after each
-    explore  (space, point, draws in [0, 1)) -> point near it: the losers of a rung go on from the state of a
+    keep     share of them that continues after each
+    explore  (space, point, draws in [0, 1)) -> point near it: the losers of a rung continue from the state of a
              winner with such knobs, instead of ending; None: they end
     """
 

@@ -245,7 +245,7 @@ def test_argument_lines_of_a_docstring():
     b, c   two
     other  no argument
            of this
-    Text that goes on.
+    Text that continues.
       indented   text
     """
     assert docstring.arguments(doc, ["a", "b", "c", "d"]) == {"a": "one and on", "b": "two", "c": "two"}

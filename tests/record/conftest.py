@@ -14,7 +14,7 @@ from nnrun.storage import disk
 
 
 class Killed(BaseException):
-    """The process ends here; the machine goes on."""
+    """The process ends here; the machine continues."""
 
 
 class Op:

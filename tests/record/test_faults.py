@@ -1,4 +1,4 @@
-"""What one failing system call may leave: a MachineError, a good checkpoint, a run that can go on."""
+"""What one failing system call may leave: a MachineError, a good checkpoint, a run that can continue."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_what_can_be_resumed_has_the_command(status: str, tmp_path):
     folder = run_in(tmp_path / "my run", status)
     text = lines(show_view(folder))
     assert any(line.endswith(f"nnrun resume '{folder}'") for line in text)
-    assert "reached  step 20, epoch 2" in text
+    assert "reached   step 20, epoch 2" in text
 
 
 def test_the_reason_of_a_failure(tmp_path):

@@ -195,7 +195,7 @@ def test_a_sweep_stands_for_its_runs_on_fresh_seeds_else_its_trials(
         shown = warm("show", "race", folder=folder)
         assert (shown.code, shown.err) == (0, "")
         assert "adam leads the search with val/accuracy" in shown.out
-        assert "go on: nnrun sweep --resume runs/race" in shown.out
+        assert "continue: nnrun sweep --resume runs/race" in shown.out
         plain = warm("show", "race", "--json", folder=folder).json
         assert plain["status"] == "interrupted" and len(plain["trials"]) == 2
     finally:

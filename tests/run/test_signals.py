@@ -75,7 +75,7 @@ def test_a_run_is_saved_and_resumable(
     assert run.status(folder) == "interrupted"
     shown = nnrun("show", folder, "--json").json
     assert shown["status"] == "interrupted"
-    # The run is far too long to finish: that it goes on is enough.
+    # The run is far too long to finish: that it continues is enough.
     child = subprocess.Popen(
         [sys.executable, "-m", "nnrun", "resume", str(folder), "--quiet"], env=environment, cwd=tmp_path
     )

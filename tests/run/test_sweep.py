@@ -92,7 +92,7 @@ def test_a_sweep_from_its_file_to_its_answer(folder: Path, warm: Callable[..., A
     assert warm("evaluate", "out/trials/sgd-001", folder=folder).code == 0
     whole = warm("evaluate", "out", folder=folder)
     assert whole.code == 4
-    assert "`nnrun sweep --resume out` goes on with it, trials/ holds its runs" in whole.err
+    assert "`nnrun sweep --resume out` continues it, trials/ holds its runs" in whole.err
     again = warm("sweep", "--resume", "out", "--json", folder=folder)
     assert again.code == 0, again.err
     assert {one["trial"] for one in again.json["trials"]} == {

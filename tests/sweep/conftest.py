@@ -40,7 +40,7 @@ def write(tmp_path: Path) -> Callable[[str, str], Path]:
 
 
 class Sweep:
-    """A sweep that has been run, and how to go on with it."""
+    """A sweep that has been run, and how to continue it."""
 
     def __init__(self, folder: Path, event: list[Event]) -> None:
         self.folder, self.event = folder, event

@@ -78,7 +78,7 @@ def test_going_on_after_any_batch_ends_in_the_same_results(write: Any, run: Any)
 
 
 def test_going_on_within_a_batch(write: Any, run: Any) -> None:
-    """Stopped while a program trains: its runs begin again or go on, and end as they would have."""
+    """Stopped while a program trains: its runs begin again or continue, and end as they would have."""
     path = write(RATES)
     whole = run(path)
     steps = 0

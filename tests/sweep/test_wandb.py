@@ -119,7 +119,7 @@ def test_a_sweep_with_a_cap_grows() -> None:
         ],
         (
             {"parameters": {"a.b": {"value": 1}}, "early_terminate": {"type": "hyperband", "strict": True}},
-            "early_terminate.strict: at each rung one in eta goes on",
+            "early_terminate.strict: at each rung one in eta continues",
         ),
         (
             {"parameters": {"a.b": {"value": 1}}, "metric": {"name": "x", "target": 0.9}},

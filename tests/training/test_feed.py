@@ -126,7 +126,7 @@ def test_one_block_is_read_ahead_and_no_more(monkeypatch: pytest.MonkeyPatch) ->
     assert begun == [0, 1]
     one.batches(2, 2)
     assert begun == [0, 1, 2]
-    one.batches(6, 1)  # from another place, as when a run goes on
+    one.batches(6, 1)  # from another place, as when a run continues
     assert begun == [0, 1, 2, 3, 4]
     one.batches(8, 1)  # the last block
     assert begun == [0, 1, 2, 3, 4]

@@ -66,9 +66,7 @@ def resolved(folder: Path) -> Path:
     file = folder / "resolved.yaml"
     if (folder / "sweep.json").is_file():
         name = one_line(folder)
-        raise RunError(
-            f"{name}: a sweep; `nnrun sweep --resume {name}` goes on with it, trials/ holds its runs"
-        )
+        raise RunError(f"{name}: a sweep; `nnrun sweep --resume {name}` continues it, trials/ holds its runs")
     if not file.is_file():
         raise RunError(f"{one_line(file)}: missing; restore it or start a new run")
     return file

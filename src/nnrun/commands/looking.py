@@ -61,4 +61,4 @@ def _show_sweep(folder: Path, as_json: bool) -> None:
     if report.is_file():
         console.show(f"report: {one_line(report)}")
     if status not in ("done", "running"):
-        console.show(f"go on: nnrun sweep --resume {shlex.quote(one_line(folder))}")
+        console.show(f"continue: nnrun sweep --resume {shlex.quote(one_line(folder))}")

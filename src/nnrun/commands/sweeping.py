@@ -88,7 +88,7 @@ def _check(spec: Path | None, resume: Path | None, of_a_new_one: bool, on: str |
     if resume is None and spec is None:
         raise SpecError("sweep: which file? write nnrun sweep FILE, or --resume FOLDER")
     if resume is not None and of_a_new_one:
-        raise SpecError("--resume: goes on in its own folder; leave --dry-run and --run-dir out")
+        raise SpecError("--resume: continues in its own folder; leave --dry-run and --run-dir out")
     if on is not None:
         from nnrun.sweep.on_ray import address_of
 
@@ -102,9 +102,7 @@ def _found(text: Path, root: Path) -> Path:
         run.write_state(text, "interrupted")  # its state.json is gone, and follows from the rest
     folder = run.resolve(str(text), root)
     if not (folder / "sweep.json").is_file():
-        raise RunError(
-            f"{one_line(folder)}: not a sweep; `nnrun resume {one_line(folder)}` goes on with a run"
-        )
+        raise RunError(f"{one_line(folder)}: not a sweep; `nnrun resume {one_line(folder)}` continues a run")
     run.check_free(folder)
     return folder
 

@@ -32,7 +32,7 @@ def nesterov(learning_rate: Rate = 0.01, momentum: Fraction = 0.9) -> optax.Grad
     State: 4 bytes a parameter (v).
     Lecture: corrects the course after looking ahead, a little better than momentum in practice.
     optax and torch (SGD with nesterov): the same.  It is the look-ahead form exactly as long as α does not
-    change; under a schedule, that form goes on with a velocity made by earlier rates, this one scales all of
+    change; under a schedule, that form continues with a velocity made by earlier rates, this one scales all of
     the velocity by the rate in force.
     Source: Nesterov 1983; Sutskever et al. 2013 (look-ahead form); Bengio et al. 2013 (change of variables).
     """

@@ -179,7 +179,7 @@ def show_view(folder: Path) -> Group:
         parts.append(metric_table(description["metrics"]))
     elif newest := _newest(folder):
         step = newest.pop("step")
-        parts.append(Text(f"reached  step {step}, epoch {newest.pop('epoch', 0):.4g}"))
+        parts.append(Text(f"reached   step {step}, epoch {newest.pop('epoch', 0):.4g}"))
         parts.append(metric_table({"newest": newest}))
     if (folder / tables.ACCOUNT).is_file():
         parts += tables.view(run.read_json(folder / tables.ACCOUNT))
@@ -191,7 +191,7 @@ def show_view(folder: Path) -> Group:
         parts.append(Text("kept     checkpoints of steps " + ", ".join(map(str, description["checkpoints"]))))
     parts += [Text(f"member   {path}") for path in description.get("members", [])]
     if description["status"] in _RESUMABLE:
-        parts.append(Text(f"go on    nnrun resume {shlex.quote(description['run_dir'])}"))
+        parts.append(Text(f"continue  nnrun resume {shlex.quote(description['run_dir'])}"))
     return Group(*parts, *_origin(description["provenance"]))
 
 

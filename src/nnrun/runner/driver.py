@@ -113,7 +113,7 @@ def _step(recorders: list[Recorder]) -> int:
 def _open(
     compiled: Compiled, folders: list[Path], warn: Warn, until: int | None
 ) -> tuple[list[Recorder], Any]:
-    """The lanes and the state to go on from: the newest checkpoint, or the beginning where there is none."""
+    """The lanes and the state to continue from: the newest checkpoint, or the beginning where there is none."""
     experiment = compiled.experiment
     restored = restore.newest(folders, flat.shapes(programs.one_like(experiment)), warn, until)
     to_metrics = experiment.loss(experiment.knobs).metrics
@@ -199,7 +199,7 @@ def _interrupt(recorders: list[Recorder], state_files: StateFiles) -> NoReturn:
     """Ends the run because of a signal; everything is on disk by now."""
     state_files.write("interrupted", recorders)
     step, folder = _step(recorders), state_files.groups[0].folder
-    raise Interrupted(signals.pending(), f"interrupted at step {step}; `nnrun resume {folder}` goes on")
+    raise Interrupted(signals.pending(), f"interrupted at step {step}; `nnrun resume {folder}` continues")
 
 
 def _end_here(recorders: list[Recorder], state_files: StateFiles) -> None:

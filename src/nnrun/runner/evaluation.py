@@ -113,7 +113,7 @@ def _check_ended(folder: Path, steps: list[int]) -> None:
 def _remedy(folder: Path) -> str:
     if run.status(folder) == "diverged":
         return ", it diverged before the first; train again with a smaller learning rate"
-    return f" yet; `nnrun resume {one_line(folder)}` goes on with it"
+    return f" yet; `nnrun resume {one_line(folder)}` continues it"
 
 
 def _no_step(folder: Path, which: str, steps: list[int]) -> Checkpoint:

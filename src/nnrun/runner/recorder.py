@@ -50,7 +50,7 @@ class Recorder:
         self.status = ended["status"] if ended else "running"
         self.ended = ended is not None  # its files are complete
         self.step = ended["step"] if ended else start_checkpoint.step if start_checkpoint else 0
-        self.start: Arrays | None = None  # the state to go on from, None: from the beginning
+        self.start: Arrays | None = None  # the state to continue from, None: from the beginning
         self.final: Arrays | None = None  # the last state, once the run is done
         self.saved: Arrays | None = None  # the last state that was saved
         self.latest: dict[str, float] = {}
@@ -83,7 +83,7 @@ class Recorder:
 
     @property
     def live(self) -> bool:
-        """Whether the run still goes on."""
+        """Whether the run is still training."""
         return self.status == "running"
 
     def advance(self, rows: np.ndarray, evaluation: Mapping[str, float] | None) -> bool:

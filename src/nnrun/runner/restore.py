@@ -1,4 +1,4 @@
-"""Which checkpoints a run, or all runs of a population together, go on from."""
+"""Which checkpoints a run, or all runs of a population together, continue from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Restored(NamedTuple):
 def newest(
     folders: list[Path], expected: Mapping[str, Any], warn: Warn, until: int | None = None
 ) -> list[Restored]:
-    """The checkpoints to go on from: those that go on are at one common step, the newest that all have.
+    """The checkpoints to continue from: those that continue are at one common step, the newest that all have.
 
     expected  shape and dtype of every array of a lane's state
     until     the step to which the others are trained; a lane that is there already, or further, waits

@@ -119,7 +119,7 @@ def _sha256(file: Path) -> str:
 
 
 def reopen(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
-    """The spec of a run folder that is to go on, built again.
+    """The spec of a run folder that is to continue, built again.
 
     What differs from when the run began is warned about; with `exact` it is refused with RunError, as other data
     always are.

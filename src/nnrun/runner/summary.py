@@ -18,7 +18,7 @@ _SECTIONS = ("last", "best")
 
 
 def early_stop(recorder: Recorder) -> EarlyStop | None:
-    """Why and when a run stopped before its last step; None where it did not, or goes on."""
+    """Why and when a run stopped before its last step; None where it did not, or continues."""
     plan, improved = recorder.plan, recorder.improved
     if recorder.status != "done" or recorder.step >= plan.steps or not (plan.patience_metric and improved):
         return None

@@ -25,7 +25,7 @@ def warmup_stable_decay(
     final   factor at the end, in [0, 1]
     shape   of the fall
     The warm-up is the key that every schedule has: {name: warmup_stable_decay, warmup: 2%, decay: 20%}.
-    Use: for runs that may be made longer: a checkpoint before the decay can go on at the full rate.
+    Use: for runs that may be made longer: a checkpoint before the decay can continue at the full rate.
     Source: Hu et al. 2024, "MiniCPM"; Hägele et al. 2024 (the 1 − √ shape).
     """
     at_least_one("decay", decay)

@@ -14,13 +14,13 @@ __all__ = ["halving"]
 def halving(
     eta: Annotated[int, Ge(2)] = 3, first: Annotated[float, Gt(0), Lt(1), FixedMark()] = 0.1
 ) -> Search:
-    """Successive halving: many random trials begin, and at each rung only the best go on.
+    """Successive halving: many random trials begin, and at each rung only the best continue.
 
-    rungs at first · eta^k of the run, k = 0, 1, ... while below 1; 1 / eta of the trials goes on after each
+    rungs at first · eta^k of the run, k = 0, 1, ... while below 1; 1 / eta of the trials continues after each
 
-    eta     one trial in so many goes on: 2, 3, ...
+    eta     one trial in so many continues: 2, 3, ...
     first   fraction of the run before the first rung, in (0, 1)
-    The losers leave the population, and those that go on are packed into smaller programs.
+    The losers leave the population, and those that continue are packed into smaller programs.
     Use: many trials whose beginnings tell; a learning rate that decays over the run makes early ranks less sure.
     Source: Jamieson & Talwalkar 2016; the rungs are those of ASHA (Li et al. 2020), in step.
     """

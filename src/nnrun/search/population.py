@@ -18,7 +18,7 @@ def population(
     reach: Annotated[float, Gt(0), Lt(1), FixedMark()] = 0.1,
     resample: Annotated[Probability, FixedMark()] = 0.25,
 ) -> Search:
-    """Population-based training: the worst go on from the best, with settings near theirs.
+    """Population-based training: the worst continue from the best, with settings near theirs.
 
     intervals  the run has so many parts; after each but the last, trials are compared
     losers     share of the trials that give up their state: each takes that of one of the same share of the best

@@ -1,4 +1,4 @@
-"""What a docstring says about each argument: lines of `name   what it is`, more indented lines go on."""
+"""What a docstring says about each argument: lines of `name   what it is`, more indented lines continue."""
 
 from __future__ import annotations
 

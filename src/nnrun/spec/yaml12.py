@@ -45,7 +45,7 @@ class Tree(NamedTuple):
 
 
 class _Refused(Exception):
-    """Reading cannot go on after this problem."""
+    """Reading cannot continue after this problem."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem

@@ -100,7 +100,7 @@ def _line(record: dict[str, Any]) -> bytes:
 
 
 class Ledger:
-    """A file of JSON lines that is written anew when a sweep goes on, from what the run folders say."""
+    """A file of JSON lines that is written anew when a sweep continues, from what the run folders say."""
 
     def __init__(self, path: Path) -> None:
         fsio.write_file(path, b"")

@@ -88,7 +88,7 @@ def _ending(root: Path) -> Iterator[None]:
         yield
     except Interrupted as error:
         run.write_state(root, "interrupted")
-        message = f"interrupted; `nnrun sweep --resume {root}` goes on"
+        message = f"interrupted; `nnrun sweep --resume {root}` continues"
         raise Interrupted(error.signum, message) from None
     except NnrunError as error:
         with contextlib.suppress(NnrunError):

@@ -1,6 +1,6 @@
 """The course of a sweep: ask the search, train what it proposes, tell it how that went, compare what was best.
 
-Everything that is decided follows from the sweep file and from what the run folders say.  So going on with a
+Everything that is decided follows from the sweep file and from what the run folders say.  So continuing with a
 killed sweep is going through the same decisions: what is done is read, what is not is trained.
 """
 

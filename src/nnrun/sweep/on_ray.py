@@ -1,7 +1,7 @@
 """Batches on a Ray cluster.  Ray carries them; the files of the sweep stay the only state of record.
 
 Every node must see the folder of the sweep under the same path and have nnrun installed.  A batch whose node dies
-is sent again by Ray, to another one, where it goes on from its checkpoints.
+is sent again by Ray, to another one, where it continues from its checkpoints.
 """
 
 from __future__ import annotations

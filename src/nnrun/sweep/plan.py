@@ -169,9 +169,7 @@ def _check_search(sweep_plan: SweepPlan) -> None:
     if search.explore is None:
         return
     if any(plan.patience for plan in sweep_plan.plans):
-        message = (
-            f"{sweep_plan.search_name} decides itself who goes on; leave train.early_stopping out of the base"
-        )
+        message = f"{sweep_plan.search_name} decides itself who continues; leave train.early_stopping out of the base"
         raise file.fail("search", message)
     for arm, budget in zip(sweep_plan.arms, sweep_plan.budgets, strict=True):
         if arm.alternative.space and not losers_among(budget, 1 - search.keep):

@@ -1,4 +1,4 @@
-"""Rungs: where trials are compared on the way, who goes on, and who goes on from whom.
+"""Rungs: where trials are compared on the way, who continues, and who continues from whom.
 
 What is decided is a pure function of the files, so a sweep that was killed decides it again in the same way.
 """
@@ -42,7 +42,7 @@ def rung_value(folders: Sequence[Path], metric: Metric, until: int) -> float | N
 def survivors(
     trials: Sequence[Trial], values: Mapping[str, float | None], metric: Metric, keep: float
 ) -> set[str]:
-    """The names of the trials that go on: of each line the best share `keep`, at least one; ties by number."""
+    """The names of the trials that continue: of each line the best share `keep`, at least one; ties by number."""
     names: set[str] = set()
     for group in _by_arm(trials):
         ranked = ranking(group, values, metric)
@@ -58,7 +58,8 @@ def pairs_of(
     for group in _by_arm(trials):
         ranked = ranking(group, values, metric)
         count = min(losers_among(len(group), losers), len(ranked) // 2)
-        lost = [trial for trial in group if trial not in ranked]  # diverged: they have nothing to go on from
+        # Those that diverged have nothing to continue from.
+        lost = [trial for trial in group if trial not in ranked]
         worst = [*lost, *ranked[len(ranked) - count :][::-1]][: max(count, len(lost))]
         best = ranked[: max(count, 1)]
         pairs += [(loser, best[i % len(best)]) for i, loser in enumerate(worst) if best]

@@ -167,7 +167,7 @@ def _halving(early: Any, method: Any, wrong: Any) -> dict[str, Any] | None:
     if early.get("strict", False) is not False:
         wrong(
             (*path, "strict"),
-            "at each rung one in eta goes on, and no fewer; leave it out, or write a larger eta",
+            "at each rung one in eta continues, and no fewer; leave it out, or write a larger eta",
         )
     return {"name": "halving", **{key: early[key] for key in ("eta", "first") if key in early}}
 

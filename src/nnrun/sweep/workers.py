@@ -96,7 +96,7 @@ class _Worker:
 class Workers:
     """Trains batches in `jobs` processes.
 
-    A worker that was killed, or whose machine failed, is started again, which goes on from its checkpoints; after
+    A worker that was killed, or whose machine failed, is started again, which continues from its checkpoints; after
     two times its batch has failed.
     """
 

@@ -132,7 +132,7 @@ def _in_parts(context: StepContext, parts: int) -> Objective:
 def _sum_over(
     evaluate: Callable[[Tree, Tree], tuple[Tree, Tree]], stats: Tree, rows: Tree
 ) -> tuple[Tree, Tree]:
-    """The sum of evaluate(stats, row) -> found, stats over all rows; each row goes on with the stats before it."""
+    """The sum of evaluate(stats, row) -> found, stats over all rows; each row continues with the stats before it."""
 
     def add(carry, row):
         total, stats = carry
