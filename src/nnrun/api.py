@@ -69,7 +69,7 @@ def evaluate(
 
     split        train, val or test
     checkpoint   last, best (by validation), or a step that has one
-    samples      predictions averaged over so many draws of the noise (Monte-Carlo dropout); 0: without noise
+    samples      predictions averaged over this many draws of the noise (Monte-Carlo dropout); 0: without noise
     Raises the errors of nnrun.errors.
     """
     folder = run.resolve(str(run_dir))

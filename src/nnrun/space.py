@@ -75,7 +75,7 @@ class Dimension(NamedTuple):
         return min(max(coordinate, 0.0), math.nextafter(1.0, 0.0))
 
     def grid(self, points: int) -> list[float]:
-        """The coordinates of an even grid: every choice or whole number, so many numbers of a range, ends included."""
+        """The coordinates of an even grid: every choice or whole number, `points` numbers of a range, ends included."""
         if self.kind == "choice":
             return [(i + 0.5) / len(self.values) for i in range(len(self.values))]
         if self.kind in ("int", "log_int"):

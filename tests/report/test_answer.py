@@ -166,7 +166,10 @@ def test_fresh_seeds_that_failed(make_sweep: Callable[..., Path]) -> None:
 def test_one_fresh_seed(make_sweep: Callable[..., Path]) -> None:
     found = answer(read_sweep(make_sweep(final=1)))
     assert found.bases[0].comparisons == []
-    assert "with 1 seed nothing can be told from chance; write sweep.final_seeds: 10" in cautions(found)
+    assert (
+        "with 1 seed no difference can be distinguished from chance; write sweep.final_seeds: 10"
+        in cautions(found)
+    )
     assert sentences(found)[0].startswith("adam has the best mean: ") and sentences(found)[0].endswith(
         "(1 seed)"
     )

@@ -89,7 +89,7 @@ def test_markdown_and_csv(compare: Callable[..., Any]) -> None:
 def test_one_seed_says_nothing(compare: Callable[..., Any]) -> None:
     found = compare("good", "solo", "--json").json
     assert found["comparisons"] == []
-    assert "nothing can be told from chance" in found["answer"][0]
+    assert "no difference can be distinguished from chance" in found["answer"][0]
     assert found["runs"][1]["seeds"] == [0]
     assert found["runs"][1]["metrics"]["test/accuracy"]["low"] is None
     assert [one["settings"] for one in found["runs"]] == [{"optimizer.b1": 0.9}, {"optimizer.b1": None}]

@@ -42,7 +42,7 @@ _NO_CLOCK = Clock(1, 1, 0)  # for blocks whose options hold no durations
 def build(spec: Spec, dataset: Dataset | None = None, need: Wanted | None = None) -> Experiment:
     """Reads and checks the data, and turns the spec into functions and arrays.
 
-    dataset   of the spec's data block, where it has been read before (`data_of` tells)
+    dataset   of the spec's data block, where it has been read before (`data_of` names it)
     need      what the folder of the run records; where no part of the data is wanted, none is read
     Raises SpecError where the parts do not fit together, DataError for bad data, MachineError where the
     machine's memory cannot hold it, RunError where a wanted part of the data has changed.

@@ -216,7 +216,7 @@ def _resolve(kind: str, name: str, folder: FileSystemPath) -> tuple[Callable, ty
             raise
         reason = first_line(error)
         raise LookupError(
-            f"{one_line(name, 60)} cannot be used: {one_line(reason, 160)}; mend its signature"
+            f"{one_line(name, 60)} cannot be used: {one_line(reason, 160)}; fix its signature"
         ) from error
 
 

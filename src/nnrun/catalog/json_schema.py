@@ -131,7 +131,7 @@ class _Generator(GenerateJsonSchema):
     """pydantic refuses references to what it has not defined itself, so those to kinds get another key."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        return False  # `Learning Rate` beside learning_rate tells nothing
+        return False  # `Learning Rate` beside learning_rate adds nothing
 
     def generate_inner(self, schema: Any) -> _Json:
         inner = super().generate_inner(schema)

@@ -85,7 +85,7 @@ def _imported(name: str, folder: Path) -> ModuleType:
             raise LookupError(message) from None
         where = _line(error, file)
         what = f"{type(error).__name__}: {one_line(error, 160)}"
-        raise LookupError(f"importing {name} failed{where}: {what}; mend the module") from error
+        raise LookupError(f"importing {name} failed{where}: {what}; fix the module") from error
 
 
 def _line(error: BaseException, file: Path | None) -> str:

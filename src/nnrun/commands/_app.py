@@ -73,7 +73,7 @@ def resolved(folder: Path) -> Path:
 
 
 def prepare_device(device: str, spec: Path, overrides: list[str]) -> None:
-    """Settles the device; the spec is read before that, so that mistakes in it are told without jax."""
+    """Settles the device; the spec is read before that, so that mistakes in it are reported without jax."""
     _check_device(device)
     from nnrun import catalog
     from nnrun import spec as spec_module

@@ -83,7 +83,7 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _named(folders: list[Path]) -> list[tuple[str, Path]]:
-    """Each run with the shortest end of its path that tells it from the others."""
+    """Each run with the shortest end of its path that distinguishes it from the others."""
     parts = [folder.absolute().parts for folder in folders]
     length = 1
     while length < max(map(len, parts), default=1) and len({path[-length:] for path in parts}) < len(parts):

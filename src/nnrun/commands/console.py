@@ -62,7 +62,7 @@ def explain(error: BaseException) -> tuple[int, str]:
         return 6, "out of memory; try a smaller model, data set or data.batch_size"
     what, place = f"{type(error).__name__}: {one_line(error)}", _in_own_code(error)
     if place:
-        return 2, f"{place}: {what}; mend your module (--debug shows the traceback)"
+        return 2, f"{place}: {what}; fix your module (--debug shows the traceback)"
     return 1, f"a bug in nnrun: {what}; --debug shows the traceback"
 
 

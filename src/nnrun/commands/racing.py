@@ -104,7 +104,7 @@ def _check_output(output: Path | None) -> None:
     formats = (".png", ".gif", ".html")
     if output and output.suffix not in formats:
         raise SpecError(
-            f"-o {one_line(output)}: what to draw is told by the end of the name; write {', '.join(formats)}"
+            f"-o {one_line(output)}: the end of the name decides what is drawn; write {', '.join(formats)}"
         )
     if output and not output.absolute().parent.is_dir():
         raise SpecError(f"-o {one_line(output)}: no such folder; make it first or write another name")

@@ -61,7 +61,7 @@ def sweep(
         from nnrun.sweep import file
 
         assert spec is not None
-        file.read(spec, changes)  # mistakes in the YAML are told without jax
+        file.read(spec, changes)  # mistakes in the YAML are reported without jax
     choose_device(device)
     from nnrun.sweep.engine import Engine
 

@@ -79,7 +79,7 @@ def evaluate(
     split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="last, best, or a step.")] = "best",
     samples: Annotated[
-        int, typer.Option("--samples", help="Average over so many draws of dropout's noise; 0: no noise.")
+        int, typer.Option("--samples", help="Average over this many draws of dropout's noise; 0: no noise.")
     ] = 0,
     runs_root: Root = Path("runs"),
     device: Device = "auto",

@@ -120,7 +120,7 @@ def _open(folder: Path, source: str, parts: Sequence[Part]) -> list[np.ndarray] 
         arrays = [map_pixels(folder, file) for file in files]
         whole = all(digest(array) == file.sha256 for array, file in zip(arrays, files, strict=True))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None  # missing or damaged, which decoding mends; a disk that fails will say so then
+        return None  # missing or damaged, which decoding repairs; a disk that fails will say so then
     return arrays if whole else None
 
 

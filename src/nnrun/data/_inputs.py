@@ -38,11 +38,11 @@ class Inputs(NamedTuple):
 def read_inputs(
     path: Path, block: Mapping[str, Any], fitted: Preprocessing, warn: Warn, keep: Sequence[str] = ()
 ) -> Inputs:
-    """The inputs in a file or folder; what kind of file it is, its content tells.
+    """The inputs in a file or folder; the kind of a file is found from its content.
 
     block    name and options of the data block that the model was trained with
     fitted   to the training data: names, shape and type of inputs; where they are floats, those of a file are float64
-    warn     is told what is left out
+    warn     receives a line for what is left out
     keep     columns of a table to carry along
     Raises DataError naming what differs, SpecError for columns to keep of what is no table.
     """

@@ -82,7 +82,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, place: str) -> n
 
 
 class _Bounded:
-    """A stream that gives up after so many bytes: a bomb is noticed before it is unpacked."""
+    """A stream that gives up after a number of bytes: a bomb is noticed before it is unpacked."""
 
     def __init__(self, stream: BinaryIO, limit: int, place: str) -> None:
         self._stream, self._left, self._place = stream, limit, place

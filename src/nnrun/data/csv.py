@@ -19,7 +19,7 @@ from nnrun.types import Examples, Source
 
 __all__ = ["csv", "features_of"]
 
-_MANY = 20  # distinct whole numbers in a target: up to so many are taken for classes
+_MANY = 20  # distinct whole numbers in a target: up to this many are taken for classes
 _MAX_CATEGORIES = 1000
 _AS_CLASS = ", or write data.task: classification if it is the name of a class"
 _WHOLE = re.compile(r"[+-]?[0-9]+")

@@ -34,7 +34,7 @@ def fractional_max_pool(
     sequence       pseudorandom: aᵢ = ⌈α i + v⌉, v drawn, α the ratio: regions of even sizes; random: a random
                    order of increments, which distorts images more
     overlapping    whether neighbouring regions share a row or column
-    test_poolings  without noise: the average of the outputs of so many fixed draws of regions (`fmp_net` averages
+    test_poolings  without noise: the average of the outputs of this many fixed draws of regions (`fmp_net` averages
                    the whole net's predictions instead)
     One draw serves all examples and channels of a step.  Sizes: ⌊side / ratio⌋, and at least half.
     Shapes: x (n, h, w, c) -> y (n, h', w', c).

@@ -50,7 +50,7 @@ def convnet(
     pooling                max: 2 × 2; fractional: by √2 twice, over regions drawn at random
     sequence               of fractional: pseudorandom or random, see `nnrun list layer fractional_max_pool`
     overlapping            of fractional: whether neighbouring regions share a row or column
-    test_poolings          of fractional: predictions are the mean over so many fixed draws of regions
+    test_poolings          of fractional: predictions are the mean over this many fixed draws of regions
     channel_dropout        rate of dropping whole channels behind each pooling, in [0, 1)
     dropout                rate on the dense hidden layers, in [0, 1)
     input_dropout          rate on the inputs, in [0, 1)

@@ -55,7 +55,7 @@ def fmp_net(
     ratio                  by which each pooling shrinks a side, in (1, 2)
     sequence               pseudorandom or random, see `nnrun list layer fractional_max_pool`
     overlapping            whether neighbouring regions share a row or column
-    test_poolings          predictions are the mean over so many fixed draws of regions
+    test_poolings          predictions are the mean over this many fixed draws of regions
     activation             relu, tanh or gelu (the paper has a leaky relu)
     batch_norm             normalise before each activation (not in the paper)
     dropout_last           rate behind the last block, in [0, 1), rising from 0 at the first; the paper's is 0.5

@@ -33,7 +33,7 @@ def updated(
 ) -> tuple[Tree, Tree]:
     """The transform's update for the gradient of an evaluation, and its new memory.
 
-    Transforms that ask for it are told the value too, and may evaluate it elsewhere (optax's line searches).
+    Transforms that ask for it get the value too, and may evaluate it elsewhere (optax's line searches).
     """
     extra = {"value": evaluation.value, "grad": evaluation.gradient, "value_fn": lambda x: objective(x)[0]}
     extended = optax.with_extra_args_support(transform)

@@ -53,7 +53,7 @@ def lbfgs(
                       gradients at noisy points, and the line search believes a value that the next batch denies
     State: 84 bytes a parameter (8 for each pair of the history, 4 for the gradient).
     Lecture: works very well in full batch, deterministic mode; does not transfer well to mini-batches.
-    optax: another line search, else the same; torch: without line search unless told.
+    optax: another line search, else the same; torch: without line search by default.
     Source: Nocedal & Wright 2006, Algorithms 7.4 and 7.5; Liu & Nocedal 1989.
     """
 

@@ -93,7 +93,7 @@ def steps(folder: Path) -> list[int]:
 def load_latest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     """The newest good checkpoint, None if there are no checkpoints.
 
-    Each damaged one on the way is told to `warn` in one line.
+    Each damaged one on the way is reported to `warn` in one line.
     Raises RunError if all are damaged, or the newest undamaged one has a newer format; MachineError.
     """
     known = steps(folder)

@@ -37,7 +37,7 @@ def stop_in(summary: Mapping[str, Any]) -> EarlyStop | None:
 
 
 def stops_in_words(stops: Sequence[EarlyStop | None]) -> str:
-    """What is to be said of the seeds of a run, each with its early stop or None; "" where none has one."""
+    """What to report of the seeds of a run, each with its early stop or None; "" where none has one."""
     early = [stop for stop in stops if stop]
     if not early or len(stops) == 1:
         return str(early[0]) if early else ""

@@ -68,7 +68,7 @@ class SideBySide(NamedTuple):
     metrics: list[Metric]
     metric: Metric | None
     comparisons: list[Comparison]
-    said: list[str]
+    sentences: list[str]
 
 
 def read_entry(name: str, folder: Path, resolved: Mapping[str, Any], given: Mapping[str, Any]) -> Entry:
@@ -202,7 +202,8 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[Comparison], 
     if comparisons:
         return comparisons, None
     return [], (
-        "no two runs have two seeds in common, so nothing can be told from chance; train each with train.seeds=5"
+        "no two runs have two seeds in common, so no difference can be distinguished from chance; "
+        "train each with train.seeds=5"
     )
 
 

@@ -32,7 +32,7 @@ def as_table(comparison: SideBySide) -> Group:
         table.add_column(Text(name), no_wrap=i == 0, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    return Group(table, Text(""), *(Text(line) for line in comparison.said))
+    return Group(table, Text(""), *(Text(line) for line in comparison.sentences))
 
 
 def as_markdown(comparison: SideBySide) -> str:
@@ -40,7 +40,7 @@ def as_markdown(comparison: SideBySide) -> str:
     head, rows = _cells(comparison)
     lines = [head, ["---"] * len(head), *rows]
     table = "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
-    return table + "\n\n" + "\n".join(f"- {_escaped(line)}" for line in comparison.said)
+    return table + "\n\n" + "\n".join(f"- {_escaped(line)}" for line in comparison.sentences)
 
 
 def _escaped(text: str) -> str:
@@ -95,7 +95,7 @@ def as_data(comparison: SideBySide) -> dict[str, Any]:
         "comparisons": [
             {**pair._asdict(), "significant": pair.significant} for pair in comparison.comparisons
         ],
-        "answer": comparison.said,
+        "answer": comparison.sentences,
     }
 
 

@@ -112,7 +112,7 @@ def _ago(changed: float | None) -> str:
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """What `nnrun show` tells of a run or group, as plain data."""
+    """What `nnrun show` prints of a run or group, as plain data."""
     state = run.read_state(folder)
     members = run.members(folder)
     description: dict[str, Any] = {

@@ -70,7 +70,7 @@ def train_together(
     final       whether the runs end there, as if that had been their length
 
     Groups that have ended get their summaries, the others are left resumable.  Raises Interrupted after
-    checkpoints were saved, MachineError, RunError; that a run diverged is told by its lanes.
+    checkpoints were saved, MachineError, RunError; whether a run diverged is in its recorder.
     """
     plan = experiment.plan
     state_files = StateFiles(groups)

@@ -35,7 +35,7 @@ def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int 
 
     split  train, val or test
     which  last, best (by validation), or the number of a step that has a checkpoint
-    samples  0: without noise; else metrics of the mean prediction over so many draws of the noise
+    samples  0: without noise; else metrics of the mean prediction over this many draws of the noise
     Runs of a group that diverged are left out, as in its summary.  Raises SpecError, RunError, DataError.
     """
     check_split(split)

@@ -34,7 +34,7 @@ class Prepared(NamedTuple):
 def precision(name: str) -> Iterator[None]:
     """A context in which arrays and products have the precision `train.precision` of a run.
 
-    On a GPU, jax takes float32 products at TF32's 10 bits unless told otherwise: relative errors of 3e-4 in place
+    On a GPU, jax takes float32 products at TF32's 10 bits unless asked otherwise: relative errors of 3e-4 in place
     of 2e-7, enough to lead Newton-CG elsewhere.  float32 means float32 here.
     """
     with contextlib.ExitStack() as stack:

@@ -12,7 +12,7 @@ __all__ = ["step_decay"]
 
 
 def step_decay(every: Steps, decay: Probability = 0.5) -> Callable[[Array], Array]:
-    """Step decay: the rate drops by a factor every so often, by half unless told otherwise.
+    """Step decay: the rate drops by a factor every so often, by half by default.
 
     factor = decay^⌊step / every⌋
 

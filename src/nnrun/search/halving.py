@@ -18,7 +18,7 @@ def halving(
 
     rungs at first · eta^k of the run, k = 0, 1, ... while below 1; 1 / eta of the trials continues after each
 
-    eta     one trial in so many continues: 2, 3, ...
+    eta     one trial in eta continues: 2, 3, ...
     first   fraction of the run before the first rung, in (0, 1)
     The losers leave the population, and those that continue are packed into smaller programs.
     Use: many trials whose beginnings tell; a learning rate that decays over the run makes early ranks less sure.

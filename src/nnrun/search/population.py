@@ -20,13 +20,13 @@ def population(
 ) -> Search:
     """Population-based training: the worst continue from the best, with settings near theirs.
 
-    intervals  the run has so many parts; after each but the last, trials are compared
+    intervals  how many parts the run has; after each but the last, trials are compared
     losers     share of the trials that give up their state: each takes that of one of the same share of the best
                (exploit), and its settings, moved (explore)
     reach      how far a coordinate moves at most, as a fraction of its range
     resample   the chance that a setting is drawn anew instead, in [0, 1]
     Only numbers that may vary inside a program can be searched so: rates, decays, dropout.  The result is a
-    schedule as much as a setting; the settings told are those at the end.
+    schedule as much as a setting; the settings reported are those at the end.
     Source: Jaderberg et al. 2017, "Population based training of neural networks".
     """
 

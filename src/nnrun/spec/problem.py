@@ -1,4 +1,4 @@
-"""A mistake in a spec, where it is, and how a list of them is told."""
+"""A mistake in a spec, where it is, and how a list of them is reported."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def place_of(path: Path, places: Mapping[Path, Place]) -> Place:
 
 
 def refusal(problems: Iterable[Problem], places: Mapping[Path, Place]) -> SpecError:
-    """The error that tells the problems in the order of the file, at most six lines.
+    """The error that reports the problems in the order of the file, at most six lines.
 
-    A value that could not be read is told once: what it then lacks is not another mistake.
+    A value that could not be read is reported once: what it then lacks is not another mistake.
     """
     first_at: dict[Path, Problem] = {}
     for problem in problems:

@@ -59,7 +59,7 @@ class Comparison(NamedTuple):
 
     @property
     def significant(self) -> bool:
-        """Whether the difference is told from chance, at 5% over all pairs together."""
+        """Whether the difference is more than chance, at 5% over all pairs together."""
         return self.adjusted <= ALPHA
 
 
@@ -189,7 +189,7 @@ def compare_all(values: Mapping[str, Mapping[int, float]]) -> list[Comparison]:
 
 
 def least_seeds(pairs: int) -> int:
-    """The fewest seeds with which the test can find any difference among so many pairs: 2 · pairs / 2ⁿ ≤ 5%."""
+    """The fewest seeds with which the test can find any difference among this many pairs: 2 · pairs / 2ⁿ ≤ 5%."""
     n = 2
     while 2.0 ** (1 - n) * pairs > ALPHA:
         n += 1

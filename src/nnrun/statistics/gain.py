@@ -45,7 +45,7 @@ def resampled(scores: np.ndarray, count: int) -> np.ndarray:
 
 
 def subsets(members: int, size: int, most: int) -> list[tuple[int, ...]]:
-    """Different subsets of so many members: all of them, or `most` drawn without preference."""
+    """Different subsets of this many members: all of them, or `most` drawn without preference."""
     if math.comb(members, size) <= most:
         return list(itertools.combinations(range(members), size))
     words = np.random.Philox(key=np.array([members, size], np.uint64))

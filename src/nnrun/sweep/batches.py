@@ -1,6 +1,6 @@
 """Carrying out batches one after another: what is done is skipped, what does not fit is cut in half.
 
-A Trainer trains one batch or several side by side and tells how far each is.  What it leaves behind is in the run
+A Trainer trains one batch or several side by side and reports how far each is.  What it leaves behind is in the run
 folders; this module knows nothing else of it.
 """
 

@@ -16,7 +16,7 @@ __all__ = ["ProgressBoard"]
 
 
 class ProgressBoard:
-    """Counts the steps of all runs, so that what is left can be told."""
+    """Counts the steps of all runs, for the time that is left."""
 
     def __init__(self, loop: SweepLoop) -> None:
         self.loop = loop

@@ -67,7 +67,7 @@ def pairs_of(
 
 
 def losers_among(trials: int, share: float) -> int:
-    """How many of so many trials are losers."""
+    """How many of this many trials are losers."""
     return math.floor(trials * share + 1e-9)
 
 

@@ -110,7 +110,7 @@ def trial_spec(
     overrides["name"] = name.replace("/", "-")[-40:].lstrip(".")
     train = value.get("train")
     if isinstance(train, dict) and train.get("seed") == seeds[0]:
-        del overrides["train.seed"]  # it stands in the base, where it is told if it is wrong
+        del overrides["train.seed"]  # it stands in the base, where it is reported if it is wrong
     if file.sweep.metric is not None:
         overrides["checkpoint.best"] = file.sweep.metric
     for key, new in overrides.items():

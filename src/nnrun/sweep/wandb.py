@@ -49,7 +49,7 @@ class Translation(NamedTuple):
     """A block in the shape of Weights & Biases as ours.
 
     keys       of our block -> where that stands in the file, below the sweep block
-    problems   what of it cannot be said here
+    problems   what of it cannot be translated
     warnings   what may not be meant
     """
 

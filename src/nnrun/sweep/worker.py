@@ -1,6 +1,6 @@
 """A process that trains one batch of a sweep: python -m nnrun.sweep.worker JOB, where JOB is JSON.
 
-It tells on stdout how far it is, one JSON object a line, and ends with the exit code of what happened.  It dies
+It reports on stdout how far it is, one JSON object a line, and ends with the exit code of what happened.  It dies
 with the process that started it, so that nobody holds a run that a resumed sweep wants.
 """
 

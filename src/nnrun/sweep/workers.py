@@ -50,7 +50,7 @@ def places(jobs: int) -> list[Slot]:
 
 
 class _Worker:
-    """One process with one batch; a thread hands on what it tells."""
+    """One process with one batch; a thread passes its reports on."""
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ class Feed(NamedTuple):
     whole: tuple[Array, Array] | None  # all of it, there already; None: it is streamed
 
     def together(self, size: int, most: int) -> int:
-        """How many batches of so many examples are handed over at a time, `most` at most."""
+        """How many batches of `size` examples are handed over at a time, `most` at most."""
         if self.whole is not None:
             return most
         return int(np.clip(BLOCK // max(1, size * _width(self.examples)), 1, most))
@@ -64,7 +64,7 @@ class Feed(NamedTuple):
         return Batches(x, y, where)
 
     def windows(self, rows: int) -> Iterator[tuple[Array, Array, int]]:
-        """All examples in order, streamed so many rows at a time: x, y and how many rows count; then zeros."""
+        """All examples in order, streamed `rows` at a time: x, y and how many rows count; then zeros."""
         x, y = self.examples
         for start in range(0, len(y), rows):
             parts = [part[start : start + rows] for part in (x, y)]

@@ -93,5 +93,5 @@ def compile_chunk(
 
 
 def _closing(plan: Plan, done: Array) -> Array:
-    """Whether a line of metrics ends after so many steps."""
+    """Whether a line of metrics ends after this many steps."""
     return (done % plan.log_every == 0) | (done % plan.evaluate_every == 0) | (done == plan.steps)

@@ -21,7 +21,7 @@ def room_for_data(stream: bool | str) -> float:
 
 
 def free_memory() -> int | None:
-    """Bytes that a program may still take, of the host and of the device; None where nobody tells."""
+    """Bytes that a program may still take, of the host and of the device; None where the system does not say."""
     limits = [bytes_ for bytes_ in (_host(), _device()) if bytes_ is not None]
     return min(limits, default=None)
 

@@ -27,7 +27,7 @@ def without_noise(
 
 
 def sampled(experiment: Experiment, samples: int) -> Predict:
-    """Predictions averaged over so many draws of the noise, with stored batch-norm statistics.
+    """Predictions averaged over this many draws of the noise, with stored batch-norm statistics.
 
     Classification: outputs are log p̄, p̄ = (1/S) Σ softmax(zₛ) the mean over the samples s; beside them, in nats,
         entropy              H(p̄) = −Σₖ p̄ₖ log p̄ₖ, of the prediction

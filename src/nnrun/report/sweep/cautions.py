@@ -74,7 +74,7 @@ def _few_seeds(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     pairs = len(part.comparisons)
     if not pairs:
         if len(part.rows) > 1 and sweep.final_seeds == 1 and any(row.fresh for row in part.rows):
-            yield "with 1 seed nothing can be told from chance; write sweep.final_seeds: 10"
+            yield "with 1 seed no difference can be distinguished from chance; write sweep.final_seeds: 10"
         return
     least, seeds = least_seeds(pairs), min(pair.seeds for pair in part.comparisons)
     if seeds < least:

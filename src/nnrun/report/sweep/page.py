@@ -27,7 +27,7 @@ seeds.</li>
 difference is as likely with the other sign. p-values are corrected by Holm's method over all pairs{of_base}, so the
 chance of any false &ldquo;different&rdquo; is at most 5%. The interval of a difference is for that pair alone, before
 the correction. &ldquo;No significant difference&rdquo; does not mean
-equal: it means that so many seeds cannot tell.</li>
+equal: it means that this many seeds cannot decide.</li>
 <li>Steps and seconds to a target are medians over the fresh seeds; the seconds are those of the program in which
 these trained together.</li>
 <li>The intervals are over seeds. Another split of the data, or other data, may give another order.</li>
