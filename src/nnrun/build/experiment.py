@@ -54,7 +54,7 @@ def build(spec: Spec, dataset: Dataset | None = None, need: Wanted | None = None
 
 
 def data_of(spec: Spec) -> str:
-    """What a spec's dataset follows from: equal for specs that have the same one."""
+    """The part of a spec that decides its dataset: equal for specs with the same data."""
     block = bound.structure(spec.data, fixed=True)
     return repr(
         {key: block[key] for key in block if key not in ("batch_size", "bootstrap")}

@@ -131,7 +131,7 @@ def _fixed(
     if is_range or (isinstance(value, list) and not _is_block_list(key, value)):
         only = next(iter(value.values())) if isinstance(value, dict) else value
         if isinstance(only, list) and len(only) == 1 and (not is_range or "choice" in value):
-            return only[0]  # a choice of one is none
+            return only[0]  # one choice: nothing varies
         dimension = _dimension(key, value, path, places, problems)
         if dimension is not None:
             dimensions.append(dimension)
