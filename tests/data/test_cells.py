@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnrun.data._cells import is_missing, odd_number
+from nnrun.data._cells import alike, is_missing, odd_number
 from nnrun.data.csv import csv
 from nnrun.errors import DataError, odd_character
 
@@ -107,3 +107,32 @@ def test_class_ids_of_many_digits_stay_apart(tmp_path):
     source = csv(written(tmp_path, ids * 3), "y", task="classification")
     assert source.classes == tuple(map(str, sorted(ids)))
     assert source.train.y.tolist() == [sorted(ids).index(i) for i in ids * 3]
+
+
+@pytest.mark.parametrize(
+    ("names", "pair"),
+    [
+        (["no", "n\u200bo", "yes"], ("no", "n\u200bo")),
+        (["new\u00a0york", "new york"], ("new york", "new\u00a0york")),
+        (["caf\u00e9", "cafe\u0301"], ("caf\u00e9", "cafe\u0301")),
+        (["\u200bno"], None),
+        (["no", "No", "n o", "\u00f6", "o"], None),
+    ],
+)
+def test_names_that_look_the_same(names, pair):
+    for order in (names, names[::-1]):
+        assert alike(order) == pair
+
+
+@pytest.mark.parametrize(
+    "options", [{"target": "y"}, {"target": "a", "categorical": ["y"], "task": "classification"}]
+)
+def test_classes_and_categories_that_look_the_same_are_refused(tmp_path, options):
+    file = written(tmp_path, ["no", "yes", "n\u200bo", "yes"])
+    with pytest.raises(DataError, match=r"t.csv:4:2: column 'y': .* looks like the name in row 2 .*U\+200B"):
+        csv(file, **options)
+
+
+def test_columns_that_look_the_same_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"t.csv:1:2: column 'y.u200b' looks like column 1 .*U\+200B"):
+        csv(written(tmp_path, ["0", "1"], header="y,y\u200b"), target="y")

@@ -197,6 +197,28 @@ def test_images_of_different_sizes_are_named_with_the_remedy(tree: Path):
     )
 
 
+def test_all_bad_images_are_named_at_once(tree: Path, monkeypatch: pytest.MonkeyPatch, cache: Path):
+    """Also the first, from which the shape would be read, and across groups; of many, the first five."""
+    monkeypatch.setattr(_image_batches, "_MOST_AT_ONCE", 1)
+    (tree / "cat" / "0").write_bytes(b"no image")
+    put(tree / "cat" / "2", 30, (4, 6, 3))
+    (tree / "dog" / "z.png").write_bytes(b"no image")
+    with pytest.raises(DataError) as caught:
+        image_folder(str(tree))
+    lines = str(caught.value).split("\n")
+    assert [line.partition(": ")[0] for line in lines] == [
+        str(tree / name) for name in ("cat/0", "cat/2", "dog/z.png")
+    ]
+    assert "is 6 wide and 4 high" in lines[1] and "cat/1 is 5 wide" in lines[1]
+    assert leftovers(cache) == []
+    for i in range(9):
+        (tree / "dog" / f"bad-{i}").write_bytes(b"no image")
+    with pytest.raises(DataError) as caught:
+        image_folder(str(tree))
+    lines = str(caught.value).split("\n")
+    assert len(lines) == 6 and lines[-1].startswith("and others")
+
+
 def hostile(tree: Path, outside: Path) -> dict[str, tuple[Callable[[], object], str]]:
     """What is done to the tree, and the message that must follow."""
     return {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
 
 from nnrun.errors import odd_character
 
-__all__ = ["is_missing", "odd_number"]
+__all__ = ["alike", "is_missing", "odd_number"]
 
 # How programs write that there is no value; compared in lower case.  "none" is the name of too many categories.
 _MISSING = frozenset(["na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "nil", "missing", "?", "-", "--"])
@@ -27,6 +29,21 @@ _NUMBERS = (
 def is_missing(cell: str) -> bool:
     """Whether a cell says that there is no value: empty, NA, null, ? and the like."""
     return not cell or cell.lower() in _MISSING
+
+
+def alike(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two different names that look the same, first the one without odd characters; None: there are none.
+
+    They differ in characters that cannot be seen, in kinds of blanks, or in how a letter with an accent is written.
+    """
+    by_look: dict[str, str] = {}
+    for name in names:
+        visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+        look = " ".join(visible.split())
+        other = by_look.setdefault(look, name)
+        if other != name:
+            return (other, name) if other == look or name != look else (name, other)
+    return None
 
 
 def odd_number(cell: str) -> str | None:

@@ -14,6 +14,7 @@ from nnrun.errors import DataError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from nnrun.data._image_tree import ImageFile, Part
 
@@ -21,14 +22,28 @@ __all__ = ["batches", "first_shape"]
 
 _BATCH_BYTES = 4 << 20
 _MOST_AT_ONCE = 256  # images; small ones are not worth a task each
+_MOST_PROBLEMS = 5  # images that one message names
 _AHEAD = 3  # batches for each thread that wait to be taken, so that memory stays bounded
 
 
-def first_shape(part: Part, form: Form) -> tuple[int, int, int]:
-    """The shape of the first image, which all others must have: height, width, channels."""
+def first_shape(part: Part, form: Form) -> tuple[tuple[int, int, int], str]:
+    """The shape of the first image, which all others must have: height, width, channels; and that image's path.
+
+    Images before it that cannot be read are reported by `batches`.  Raises DataError if there is none.
+    """
+    problems: list[DataError] = []
     with only_errors():
-        height, width, channels = decode(part.folder / part.files[0].path, form).shape
-    return height, width, channels
+        for file in part.files:
+            path = part.folder / file.path
+            try:
+                height, width, channels = decode(path, form).shape
+            except DataError as problem:
+                problems.append(problem)
+                if len(problems) > _MOST_PROBLEMS:
+                    break
+            else:
+                return (height, width, channels), str(path)
+    raise _together(problems)
 
 
 def batches(
@@ -37,37 +52,62 @@ def batches(
     """The images of `part` in its order, as arrays (b, *shape) uint8, each of some images.
 
     first  the path of the image that has `shape`, for the message about one that differs
-    Raises DataError or MachineError for the first image that cannot be had; see `decode`.
+    Raises DataError for all images that cannot be had, as far as they fit into one message, or MachineError; see
+    `decode`.
     """
     size = max(1, min(_MOST_AT_ONCE, _BATCH_BYTES // (shape[0] * shape[1] * shape[2])))
     groups = (part.files[start : start + size] for start in range(0, len(part.files), size))
     threads = len(machine.cores())
     pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
-    waiting: deque[Future[np.ndarray]] = deque()
+    waiting: deque[Future[tuple[np.ndarray, list[DataError]]]] = deque()
+    problems: list[DataError] = []
     try:
         with only_errors():
-            for group in groups:
-                waiting.append(pool.submit(_decode_all, part, group, form, shape, first))
-                if len(waiting) > _AHEAD * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            for group in (*groups, None):
+                if group is not None:
+                    waiting.append(pool.submit(_decode_all, part, group, form, shape, first))
+                while waiting and (group is None or len(waiting) > _AHEAD * threads):
+                    images, problems_of_group = waiting.popleft().result()
+                    problems += problems_of_group
+                    if len(problems) > _MOST_PROBLEMS:
+                        raise _together(problems)
+                    if not problems:
+                        yield images
+        if problems:
+            raise _together(problems)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _decode_all(
     part: Part, group: list[ImageFile], form: Form, shape: tuple[int, int, int], first: str
-) -> np.ndarray:
+) -> tuple[np.ndarray, list[DataError]]:
+    """The images of a group, and what is wrong with those that cannot be had."""
     pixels = np.empty((len(group), *shape), np.uint8)
+    problems: list[DataError] = []
     for index, file in enumerate(group):
-        image = decode(part.folder / file.path, form)
-        if image.shape != shape:
-            height, width, _ = shape
-            raise DataError(
-                f"{one_line(part.folder / file.path)}: is {image.shape[1]} wide and {image.shape[0]} high, "
-                f"{one_line(first)} is {width} wide and {height} high; set data.size: [{height}, {width}] "
-                "(height, width) or another size to have all images brought to it"
-            )
-        pixels[index] = image
-    return pixels
+        try:
+            pixels[index] = _decode(part.folder / file.path, form, shape, first)
+        except DataError as problem:
+            problems.append(problem)
+    return pixels, problems
+
+
+def _decode(path: Path, form: Form, shape: tuple[int, int, int], first: str) -> np.ndarray:
+    image = decode(path, form)
+    if image.shape != shape:
+        height, width, _ = shape
+        raise DataError(
+            f"{one_line(path)}: is {image.shape[1]} wide and {image.shape[0]} high, "
+            f"{one_line(first)} is {width} wide and {height} high; set data.size: [{height}, {width}] "
+            "(height, width) or another size to have all images brought to it"
+        )
+    return image
+
+
+def _together(problems: list[DataError]) -> DataError:
+    """One error for all, a line each; only the first ones where there are many."""
+    lines = [str(problem) for problem in problems[:_MOST_PROBLEMS]]
+    if len(problems) > _MOST_PROBLEMS:
+        lines.append("and others; they are reported once these are corrected")
+    return DataError("\n".join(lines))

@@ -128,10 +128,9 @@ def _write(folder: Path, source: str, parts: Sequence[Part], form: Form) -> list
     """Decodes everything; nothing but the lock is left behind where that fails."""
     _clear(folder)
     first = parts[0]
-    shape = first_shape(first, form)
+    shape, named = first_shape(first, form)
     total = sum(len(part.files) for part in parts)
     _check_space(folder, total * math.prod(shape))
-    named = str(first.folder / first.files[0].path)
     line = ProgressLine(f"decoding {total} images")
     files, done = [], 0
     try:

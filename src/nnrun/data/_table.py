@@ -10,9 +10,9 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from nnrun.data._cells import is_missing, odd_number
+from nnrun.data._cells import alike, is_missing, odd_number
 from nnrun.data._files import open_file
-from nnrun.errors import DataError, one_line
+from nnrun.errors import DataError, odd_character, one_line
 
 __all__ = ["Column", "Table", "number", "read_numbers", "read_table"]
 
@@ -221,4 +221,11 @@ def _header(cells: list[str], place: str) -> list[str]:
                 f"{place}:1:{index + 1}: column '{one_line(name, 40)}' occurs twice (also column "
                 f"{names.index(name) + 1}); rename one"
             )
+    if pair := alike(names):
+        index = names.index(pair[1])
+        odd = odd_character(pair[1]) or "another way to write a blank or an accent"
+        raise DataError(
+            f"{place}:1:{index + 1}: column '{one_line(pair[1], 40)}' looks like column {names.index(pair[0]) + 1} "
+            f"and differs from it: it contains {odd}"
+        )
     return names

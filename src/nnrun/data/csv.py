@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Literal
 
 import numpy as np
 
-from nnrun.data._cells import odd_number
+from nnrun.data._cells import alike, odd_number
 from nnrun.data._check import check
 from nnrun.data._table import Column, Table, number, read_table
-from nnrun.errors import DataError, one_line
+from nnrun.errors import DataError, odd_character, one_line
 from nnrun.options import FilePath, Standardize
 from nnrun.preprocessing import Column as Feature
 from nnrun.types import Examples, Source
@@ -158,6 +158,7 @@ def _canonical(cell: str, value: float) -> str:
 
 def _classes(goal: Column) -> tuple[str, ...]:
     names = set(_labels(goal))
+    _refuse_alike(goal, names)
     if all(number(name) is not None for name in names):
         return tuple(sorted(names, key=Decimal))
     return tuple(sorted(names))
@@ -166,12 +167,22 @@ def _classes(goal: Column) -> tuple[str, ...]:
 def _categories(column: Column) -> tuple[str, ...]:
     column.check_filled()
     names = tuple(sorted(set(column.cells)))
+    _refuse_alike(column, names)
     if len(names) > _MAX_CATEGORIES:
         raise DataError(
             f"{column.place}: data.categorical: column '{one_line(column.name, 40)}' has {len(names)} "
             f"different names, at most {_MAX_CATEGORIES} are encoded; leave the column out of data.features"
         )
     return names
+
+
+def _refuse_alike(column: Column, names: Iterable[str]) -> None:
+    """Refuses two names that look the same: they would be two classes or categories."""
+    if pair := alike(sorted(names)):
+        row = column.cells.index(pair[1])
+        same = f"row {column.lines[column.cells.index(pair[0])]}"
+        odd = odd_character(pair[1]) or "another way to write a blank or an accent"
+        column.refuse(row, f"looks like the name in {same} and differs from it: it contains {odd}")
 
 
 def _one_hot(column: Column, categories: tuple[str, ...]) -> np.ndarray:
