@@ -67,3 +67,17 @@ def test_trials_that_have_not_learned_are_named(make_sweep: Any) -> None:
         texts = [text for text in as_data(answer(read_sweep(folder)))["warnings"] if "not learned" in text]
         assert len(texts) == expected
     assert texts[0].startswith("sgd: 2 of 4 trials")
+
+
+def test_trials_that_were_judged_on_other_examples_are_named(make_sweep: Any) -> None:
+    """The best of several splits of the data is the one with the easiest validation part."""
+    folder = make_sweep(trials=4, wanted=4, truth={"sgd": 0.93})
+    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    for key, count in (("batch_size", 0), ("split_seed", 1), ("validation", 1)):
+        records = [
+            {**line, "settings": {**line["settings"], f"data.{key}": line["number"]}} for line in lines
+        ]
+        (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in records))
+        warnings = as_data(answer(read_sweep(folder)))["warnings"]
+        texts = [text for text in warnings if "not judged on the same examples" in text]
+        assert [text.split()[0] for text in texts] == [f"data.{key}"] * count

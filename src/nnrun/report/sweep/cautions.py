@@ -10,6 +10,7 @@ from nnrun.record import run
 from nnrun.report.sweep.evidence import distinct
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
 from nnrun.report.sweep.folder import DimensionRecord, SweepRecord
+from nnrun.report.sweep.judged_on import other_examples
 from nnrun.report.sweep.verdict import gap, level
 from nnrun.statistics.budget import BestOf
 from nnrun.statistics.compare import ALPHA, least_seeds
@@ -30,6 +31,7 @@ def cautions(answer: Answer) -> list[str]:
         f"{part.base}: {text}" if several else text
         for part in answer.bases
         for text in (
+            *other_examples(answer.sweep, part.base),
             *_few_seeds(part, answer.sweep),
             *_copies(part, answer.sweep),
             *_risen(part, answer.sweep),
