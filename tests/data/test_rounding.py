@@ -123,3 +123,27 @@ def test_other_shapes_pass(shape):
         Examples(np.zeros(shape, np.uint8), np.arange(10, dtype=np.int32) % 2), None, ("a", "b"), "image"
     )
     assert check(source, "data") is source
+
+
+@pytest.mark.parametrize("kind", ["feature", "target", "decimals", "npz"])
+def test_numbers_of_more_digits_than_float64_has_are_refused(kind, tmp_path):
+    """2**60 and the 100 numbers after it are one float64: a constant feature, or a target of r2 that is not so."""
+    high, low = [2**60 + i for i in range(100)], list(range(100))
+    with pytest.raises(DataError, match=r"its 100 different values are [12] in float64"):
+        if kind == "feature":
+            csv(table(tmp_path, [(a, i % 2) for i, a in zip(low, high, strict=True)]), "y")
+        elif kind == "target":
+            csv(table(tmp_path, zip(low, high, strict=True)), "y")
+        elif kind == "decimals":
+            (tmp_path / "t.csv").write_text(
+                "a,y\n" + "\n".join(f"1700000000.50000000{i:03},{i % 2}" for i in low)
+            )
+            csv(str(tmp_path / "t.csv"), "y")
+        else:
+            np.savez(tmp_path / "t.npz", x=np.array(high)[:, None], y=np.arange(100) % 2)
+            npz(str(tmp_path / "t.npz"))
+
+
+def test_class_ids_of_as_many_digits_stay_apart(tmp_path):
+    source = csv(table(tmp_path, [(i, 2**60 + i % 5) for i in range(100)]), "y")
+    assert source.classes == tuple(str(2**60 + i) for i in range(5))

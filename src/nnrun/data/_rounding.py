@@ -10,7 +10,7 @@ import numpy as np
 from nnrun.errors import DataError
 from nnrun.rows import Rows
 
-__all__ = ["check_distinct", "rounded"]
+__all__ = ["check_digits", "check_distinct", "rounded"]
 
 _CHUNK = 1 << 20  # values at a time: 8 MiB
 _LOST = 0.5  # the share of distinct values that may become one before it is refused
@@ -49,3 +49,17 @@ def check_distinct(x: np.ndarray, kept: np.ndarray, name: str) -> None:
                 f"between {column.min():.6g} and {column.max():.6g}; write train.precision: float64, or remove "
                 "what lies far out"
             )
+
+
+def check_digits(before: int, after: int, place: str) -> None:
+    """Refuses numbers of which most of the distinct values become one in float64, in which nnrun reads them.
+
+    before, after  how many distinct values there are as written and as read
+    place          begins the message
+    Raises DataError.
+    """
+    if before > 2 and after < _LOST * before:
+        raise DataError(
+            f"{place}: its {before} different values are {after} in float64, which keeps 15 digits; subtract what they "
+            "have in common before you save them"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -12,6 +13,7 @@ import numpy as np
 
 from nnrun.data._cells import alike, is_missing, odd_number
 from nnrun.data._files import open_file
+from nnrun.data._rounding import check_digits
 from nnrun.errors import DataError, odd_character, one_line
 
 __all__ = ["Column", "Table", "number", "read_numbers", "read_table"]
@@ -19,6 +21,7 @@ __all__ = ["Column", "Table", "number", "read_numbers", "read_table"]
 MAX_CSV_BYTES = 256 << 20  # as Python strings this takes several GiB; larger tables belong in an .npz
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
+_DIGITS = 15  # of a decimal number, that a float64 always keeps
 _DELIMITERS = ";\t|,"
 _UNNAMED = "the first row must hold names; if it counts the rows, remove the column (pandas: to_csv(..., index=False))"
 
@@ -47,6 +50,14 @@ class Column(NamedTuple):
             if not abs(value) <= _FLOAT32_MAX:
                 self.refuse(row, "is not a finite float32 number; correct or remove the row")
         return np.array(values, np.float64)
+
+    def quantities(self) -> np.ndarray:
+        """(n,) float64, as `numbers`; DataError also where most of the distinct numbers are one in float64."""
+        values = self.numbers()
+        if max(map(len, self.cells), default=0) > _DIGITS:  # only then may cells that differ be one float64
+            place = f"{self.place}:{self.lines[0]}:{self.position}: column '{one_line(self.name, 40)}'"
+            check_digits(len(set(map(Decimal, self.cells))), len(np.unique(values)), place)
+        return values
 
     def refuse_number(self, row: int) -> NoReturn:
         """Raise DataError for a cell that should be a number, naming what it looks like."""

@@ -65,7 +65,7 @@ def csv(
     def examples(part: Table) -> Examples:
         y = part.column(target, "target")
         x = features_of(part, columns)
-        return Examples(x, y.numbers() if regression else _codes(_labels(y), classes, y))
+        return Examples(x, y.quantities() if regression else _codes(_labels(y), classes, y))
 
     train = examples(table)
     test = None if test_path is None else examples(read_table(test_path, delimiter))
@@ -81,7 +81,7 @@ def features_of(part: Table, columns: Sequence[Feature]) -> np.ndarray:
     for feature in columns:
         column = part.column(feature.name, "features")
         known = feature.categories
-        inputs.append(column.numbers()[:, None] if known is None else _one_hot(column, known))
+        inputs.append(column.quantities()[:, None] if known is None else _one_hot(column, known))
     return np.hstack(inputs)
 
 

@@ -8,11 +8,14 @@ import numpy as np
 
 from nnrun.data._check import check
 from nnrun.data._npy import open_npz, read_member
+from nnrun.data._rounding import check_digits
 from nnrun.errors import DataError, one_line
 from nnrun.options import FilePath, Standardize
 from nnrun.types import Examples, Source
 
 __all__ = ["npz"]
+
+_WHOLE = 2.0**53  # the largest number up to which float64 has every integer
 
 
 def npz(
@@ -82,7 +85,16 @@ def _floats(values: np.ndarray, place: str) -> np.ndarray:
             f"{place}: {int(bad.sum())} values are NaN, infinite or beyond float32, the first at index "
             f"{first} ({values[first]}); remove or replace them"
         )
+    _check_integers(values, converted, place)
     return converted
+
+
+def _check_integers(values: np.ndarray, converted: np.ndarray, place: str) -> None:
+    """Refuses integers that float64 does not tell apart."""
+    if values.dtype.kind in "iu" and values.ndim and np.abs(converted).max(initial=0) > _WHOLE:
+        columns = zip(values.reshape(len(values), -1).T, converted.reshape(len(values), -1).T, strict=True)
+        for column, read in columns:
+            check_digits(len(np.unique(column)), len(np.unique(read)), place)
 
 
 def _int32(labels: np.ndarray, place: str) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from nnrun.report.side_by_side import flat
 from nnrun.report.sweep.folder import SweepRecord
@@ -24,10 +23,9 @@ def other_examples(sweep: SweepRecord, base: str) -> Iterator[str]:
 
 def _differing(sweep: SweepRecord, base: str) -> list[str]:
     """The keys of `data` that decide which examples validate and test, and that differ between trials of a base."""
-    settings: list[dict[str, Any]] = []
     fixed = {alternative.label: flat(alternative.settings) for alternative in sweep.alternatives}
-    for trial in sweep.trials:
-        if trial.base == base:
-            settings.append(fixed[trial.alternative] | flat(trial.settings))
+    settings = [
+        fixed[trial.alternative] | flat(trial.settings) for trial in sweep.trials if trial.base == base
+    ]
     keys = (f"data.{key}" for key in _KEYS)
     return [key for key in keys if len({repr(trial.get(key)) for trial in settings}) > 1]
