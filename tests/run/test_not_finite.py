@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from nnrun.errors import DivergedError
 from nnrun.record import checkpoint, run
 from nnrun.runner import driver, session
+from nnrun.runner.evaluation import evaluate_run
 from nnrun.runner.recorder import Recorder
 from nnrun.types import Plan
 
@@ -93,3 +95,21 @@ def test_best_steps_do_not_displace_regular_checkpoints(recorder: Recorder) -> N
     assert {30, 40} <= set(kept)
     assert 39 in kept
     recorder.close()
+
+
+def test_an_undefined_metric_of_several_seeds_is_evaluated_and_is_json(tmp_path: Path) -> None:
+    """r2 of equal targets is undefined: a value that JSON lacks, and that has no mean."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(60, 2))
+    np.savez(tmp_path / "data.npz", x=x, y=x[:, 0] + random.normal(size=60))
+    np.savez(tmp_path / "test.npz", x=x[:10], y=np.full(10, 1.5))
+    text = SPEC.replace("path: data.npz", "path: data.npz, test_path: test.npz").replace(
+        "3 epochs", "3 epochs, seeds: 2"
+    )
+    (tmp_path / "spec.yaml").write_text(f"{text}loss: {{name: squared_error}}\n")
+    result = evaluate_run(train(tmp_path / "spec.yaml"), "test", "last", lambda message: None)
+    json.dumps(result, allow_nan=False)
+    assert [member["metrics"]["test/r2"] for member in result["runs"]] == ["nan", "nan"]
+    assert "test/r2" not in result["mean"]
+    errors = [member["metrics"]["test/mae"] for member in result["runs"]]
+    assert result["mean"]["test/mae"] == pytest.approx(np.mean(errors))

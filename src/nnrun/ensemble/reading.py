@@ -149,7 +149,11 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
     with session.precision(answer.model.precision):
         metrics = measure(answer.model, answer.combiner.outputs(answer.mean))
     runs = [
-        {"run_dir": str(member), "step": load(member, which).step, "metrics": of_members[i]}
+        {
+            "run_dir": str(member),
+            "step": load(member, which).step,
+            "metrics": summary.as_json(of_members[i]),
+        }
         for i, member in enumerate(ensemble.members)
     ]
     averages = summary.average([{which: member_run["metrics"]} for member_run in runs], sections=(which,))
@@ -158,7 +162,7 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
         "split": split,
         "checkpoint": which,
         "average": name_of(ensemble.how, answer.model.classifies),
-        "metrics": metrics,
+        "metrics": summary.as_json(metrics),
         "runs": runs,
         **{name: section.get(which, {}) for name, section in averages.items()},
     }

@@ -52,7 +52,7 @@ def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int 
             warn(f"--samples {samples}: {experiment.plan.model} has no noise, so all samples are equal")
         measured = _measure(experiment, list(checkpoints.values()), split, folder, samples)
     results = [
-        {"run_dir": str(path), "step": content.step, "metrics": metrics}
+        {"run_dir": str(path), "step": content.step, "metrics": summary.as_json(metrics)}
         for (path, content), metrics in zip(checkpoints.items(), measured, strict=True)
     ]
     asked = {"split": split, "checkpoint": which, **({"samples": samples} if samples else {})}

@@ -12,7 +12,7 @@ from nnrun.record.early_stop import EarlyStop
 from nnrun.runner.recorder import Recorder
 from nnrun.statistics.mean import mean_and_interval
 
-__all__ = ["average", "divergence", "early_stop", "group_summary", "run_summary"]
+__all__ = ["as_json", "average", "divergence", "early_stop", "group_summary", "run_summary"]
 
 _SECTIONS = ("last", "best")
 
@@ -44,9 +44,9 @@ def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str
         "rising": list(recorder.plan.rising),  # metrics of which more is better
         "shares": list(recorder.plan.shares),  # metrics that are shares of the examples
         "metrics": {
-            "last": _finite({**recorder.latest, **last}),
+            "last": as_json({**recorder.latest, **last}),
             # Where nothing is held out, nothing is judged, and the best is the last.
-            "best": _finite({**(recorder.best_metrics if judged else recorder.latest), **best}),
+            "best": as_json({**(recorder.best_metrics if judged else recorder.latest), **best}),
         },
     }
 
@@ -63,8 +63,8 @@ def _rise(recorder: Recorder) -> dict[str, Any]:
     return {"rise": {"first": first, "last": last}}
 
 
-def _finite(values: Mapping[str, float]) -> dict[str, float | str]:
-    """JSON has no infinities."""
+def as_json(values: Mapping[str, float]) -> dict[str, float | str]:
+    """Metrics as JSON can hold them: NaN and the infinities, which it lacks, as text."""
     return {name: value if math.isfinite(value) else str(value) for name, value in values.items()}
 
 
