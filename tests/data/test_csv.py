@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nnrun.data import _files, _table
+from nnrun.data._table import read_table
 from nnrun.data.csv import csv
 from nnrun.errors import DataError
 from nnrun.types import Source
@@ -224,3 +225,10 @@ def test_mutations_end_in_a_source_or_a_data_error(tmp_path: Path):
             loaded += 1
             assert np.isfinite(source.train.x).all()
     assert 0 < loaded < 400
+
+
+def test_a_table_for_a_trained_run_follows_its_delimiter(tmp_path):
+    """A run's delimiter cannot be changed after training, so the file is what to change."""
+    (tmp_path / "t.csv").write_text("a;b\n1;2\n")
+    with pytest.raises(DataError, match=r"separated by ';'; the run was trained with ',': save it so"):
+        read_table(str(tmp_path / "t.csv"), ",", trained=True)

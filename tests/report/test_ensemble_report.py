@@ -117,7 +117,7 @@ def test_what_has_no_value_has_no_line():
     [(1.11e-16, "+0 points  [+0, +0]"), (-1.11e-16, "+0 points  [+0, +0]"), (1e-6, "+0.0001 points")],
 )
 def test_rounding_errors_are_no_gain(value: float, text: str):
-    """Below a billionth of the metric's size it is shown as 0."""
+    """What float32 does not tell from the metric is shown as 0."""
     line = gain_line(Metric("accuracy", True, share=True), gain(value, 0.0, both=False), 0.97)
     assert line.startswith(f"accuracy {text}")
 
@@ -194,3 +194,9 @@ def test_the_page_has_the_table_the_gains_and_the_pictures():
     assert text.count('src="data:image/png;base64,') == 2
     assert "best member (b:20)" in text
     assert "<h2>Pictures</h2>" not in page(content, [])
+
+
+def test_a_gain_below_the_precision_of_predictions_is_none() -> None:
+    """Predictions are float32, so a mean error of 1.8 is known to 2e-7."""
+    line = gain_line(Metric("mae", False), gain(-1.83e-8, 5e-8, both=False), 1.8)
+    assert line.startswith("mae 0 lower")

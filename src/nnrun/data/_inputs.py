@@ -102,7 +102,7 @@ def _archive(path: Path, block: Mapping[str, Any], dtype: np.dtype) -> np.ndarra
 def _table(path: Path, block: Mapping[str, Any], fitted: Preprocessing, keep: Sequence[str]) -> Inputs:
     """The columns that the model was trained on, by name; where those had no names, all columns in order."""
     if fitted.columns:
-        table = read_table(str(path), str(block.get("delimiter", ",")))
+        table = read_table(str(path), str(block.get("delimiter", ",")), trained=True)
         return Inputs(features_of(table, fitted.columns), [], _kept(table, keep))
     table, width = read_numbers(str(path), ","), int(np.prod(fitted.shape))
     kept, columns = _kept(table, keep), list(table.columns.values())

@@ -103,13 +103,15 @@ def number(cell: str) -> float | None:
         return None
 
 
-def read_table(path: str, delimiter: str) -> Table:
+def read_table(path: str, delimiter: str, trained: bool = False) -> Table:
     """The CSV file `path`: UTF-8, a header of distinct names, and rows as long as it.
 
     Blank lines are skipped.  Raises DataError naming FILE:ROW:COLUMN of the first mistake.
+
+    trained   whether a run has its delimiter already, so that the file must follow
     """
     rows = _rows(path, delimiter)
-    _check_delimiter(rows[0].cells, delimiter, one_line(path))
+    _check_delimiter(rows[0].cells, delimiter, one_line(path), trained)
     return _table(rows, _header(rows[0].cells, one_line(path)), rows[1:], delimiter, one_line(path))
 
 
@@ -144,16 +146,19 @@ class _Row(NamedTuple):
     line: int  # where it begins; a quoted cell may go over several
 
 
-def _check_delimiter(header: list[str], delimiter: str, place: str) -> None:
+def _check_delimiter(header: list[str], delimiter: str, place: str, trained: bool) -> None:
     """Refuses a header that is one cell only because another character separates the names."""
     if len(header) == 1:
         for other in (
             character for character in _DELIMITERS if character in header[0] and delimiter not in header[0]
         ):
             written = {"\t": '"\\t"'}.get(other, f'"{other}"')
-            raise DataError(
-                f"{place}:1: the names are separated by {other!r}; write data.delimiter: {written}"
+            remedy = (
+                f"the run was trained with {delimiter!r}: save it so"
+                if trained
+                else f"write data.delimiter: {written}"
             )
+            raise DataError(f"{place}:1: the names are separated by {other!r}; {remedy}")
 
 
 def _rows(path: str, delimiter: str) -> list[_Row]:

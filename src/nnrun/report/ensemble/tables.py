@@ -15,7 +15,7 @@ __all__ = ["ACCOUNT", "gain_line", "gain_lines", "member_table", "names_of", "vi
 
 ACCOUNT = "account.json"  # in the run folder of an ensemble
 _SHOWN = {"calibration_error": "calibration error"}
-_ROUNDING = 1e-9
+_ROUNDING = 2.0**-23  # predictions are float32
 _REFERENCES = {"over_mean": "the mean member", "over_best": "the best member"}
 
 
@@ -75,7 +75,7 @@ def _size(value: float | str) -> float:
 def gain_line(metric: Metric, gain: Mapping[str, Any], size: float = 1.0) -> str:
     """`accuracy +1.93 points [+1.5, +2.4]` or `loss 0.016 lower [0.014, 0.019]`: the widest interval that is known.
 
-    size   the magnitude of the metric; what is below a billionth of it is rounding error and shown as 0
+    size   the magnitude of the metric; what float32 does not tell from it is rounding error and shown as 0
     """
     kind, span = ("both", gain["both"]) if gain["both"] else ("examples", gain["examples"])
     covers = "examples and members" if kind == "both" else "examples"
