@@ -87,7 +87,7 @@ def test_predictions_of_an_average_are_as_good_as_evaluate_says(nnrun, runs):
     step = nnrun("evaluate", "both/seed_0", "--checkpoint", "last")["step"]
     found = {}
     for name in ("both/seed_0:last", "both/seed_0:last:ema", f"both/seed_0:{step}:ema"):
-        nnrun("predict", name, "--split", "test", "-o", "said.npz")
+        nnrun("predict", name, "--split", "test", "-o", "said.npz", "--force")
         found[name] = np.load(runs / "said.npz", allow_pickle=False)
     raw, ema, same = found.values()
     measured = nnrun("evaluate", "both/seed_0", "--checkpoint", "last")["metrics"]
@@ -96,7 +96,9 @@ def test_predictions_of_an_average_are_as_good_as_evaluate_says(nnrun, runs):
         assert (said["labels"] == said["targets"]).mean() == pytest.approx(measured[f"{name}/accuracy"])
         assert -np.log(right).mean() == pytest.approx(measured[f"{name}/loss"], rel=1e-4)
     np.testing.assert_array_equal(ema["probabilities"], same["probabilities"])
-    nnrun("predict", "both/seed_0:ema", "--checkpoint", "last", "--split", "test", "-o", "said.npz")
+    nnrun(
+        "predict", "both/seed_0:ema", "--checkpoint", "last", "--split", "test", "-o", "said.npz", "--force"
+    )
     option = np.load(runs / "said.npz", allow_pickle=False)
     np.testing.assert_array_equal(ema["probabilities"], option["probabilities"])
 

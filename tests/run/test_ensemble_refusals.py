@@ -302,7 +302,7 @@ def test_a_damaged_ensemble_is_refused(runs, tmp_path, warm):
     done = warm("ensemble", whole / "member_01:7", folder=runs)
     assert done.code == 4 and "has no checkpoint '7'; write last, best or a step: " in done.err
     for number, said in enumerate(
-        ("not the member that ensemble.json lists", "holds 1 of its 2 members", "damaged")
+        ("not the member that ensemble.json lists", "this member is missing; put it back", "damaged")
     ):
         folder = Path(shutil.copytree(whole, tmp_path / str(number)))
         if number == 0:

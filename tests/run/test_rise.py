@@ -20,10 +20,19 @@ def summary(folder: Path, losses: list[float]) -> dict[str, Any]:
     """The summary of a run that logged these training losses."""
     lines = [metrics.line({"step": i + 1, "train/loss": loss}) for i, loss in enumerate(losses)]
     (folder / "metrics.jsonl").write_bytes(b"".join(lines))
-    plan = SimpleNamespace(judge=None, steps_per_epoch=1, rising=(), shares=())
+    plan = SimpleNamespace(
+        judge=None, steps=len(losses), steps_per_epoch=1, rising=(), shares=(), patience_metric=None
+    )
     latest = {"train/loss": losses[-1]} if losses else {}
     recorder: Any = SimpleNamespace(
-        folder=folder, plan=plan, best=None, best_metrics={}, latest=latest, status="done", step=len(losses)
+        folder=folder,
+        plan=plan,
+        best=None,
+        best_metrics={},
+        improved=None,
+        latest=latest,
+        status="done",
+        step=len(losses),
     )
     return run_summary(recorder, {}, {})
 

@@ -25,9 +25,20 @@ checkpoint: {every: 1 minute}
 
 def start(spec: Path, folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "nnrun", "train", str(spec), "--run-dir", str(folder)]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=spec.parent
-    )
+    before = signal.signal(
+        signal.SIGHUP, signal.SIG_DFL
+    )  # whoever runs the tests may ignore it; a child inherits that
+    try:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=spec.parent,
+        )
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def wait_until(happened: Callable[[], bool], child: subprocess.Popen[str]) -> None:

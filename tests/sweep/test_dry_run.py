@@ -127,7 +127,7 @@ def test_a_search_that_stops_trials_takes_a_fraction_of_the_time(rehearsed):
 
 def test_lanes_and_batches_of_a_program(monkeypatch):
     """Five trials of two seeds where six lanes fit: three a program, two programs one after the other."""
-    experiment = SimpleNamespace(plan=SimpleNamespace(seeds=(0, 1), steps=50))
+    experiment = SimpleNamespace(plan=SimpleNamespace(precision="float32", seeds=(0, 1), steps=50))
     seen: list[int] = []
     monkeypatch.setattr(module, "width_of", lambda experiment: 6)
     monkeypatch.setattr(module, "together", lambda experiments: seen.append(len(experiments)) or experiment)

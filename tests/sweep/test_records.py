@@ -220,7 +220,7 @@ class Engine:
         return SimpleNamespace(train=SimpleNamespace(precision="float32"))
 
     def experiment(self, checked: Any) -> Any:
-        return SimpleNamespace(plan=SimpleNamespace(seeds=tuple(range(self.seeds))))
+        return SimpleNamespace(plan=SimpleNamespace(precision="float32", seeds=tuple(range(self.seeds))))
 
 
 def packed(runs: list[str], engine: Engine | None = None, most: int = 4, **options: Any) -> list[RunBatch]:

@@ -43,6 +43,7 @@ def test_an_error_of_the_compiler_arrives():
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_heard_while_xla_works(signum: signal.Signals):
     begun, released = threading.Event(), threading.Event()
+    before = signal.signal(signum, signal.SIG_DFL)  # whoever runs the tests may ignore a hang-up
 
     def endless() -> None:
         begun.set()
@@ -64,6 +65,7 @@ def test_a_signal_is_heard_while_xla_works(signum: signal.Signals):
     finally:
         released.set()
         sender.join()
+        signal.signal(signum, before)
 
 
 def test_a_hangup_that_nohup_ignores_stays_ignored():
