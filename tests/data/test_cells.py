@@ -136,3 +136,12 @@ def test_classes_and_categories_that_look_the_same_are_refused(tmp_path, options
 def test_columns_that_look_the_same_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"t.csv:1:2: column 'y.u200b' looks like column 1 .*U\+200B"):
         csv(written(tmp_path, ["0", "1"], header="y,y\u200b"), target="y")
+
+
+def test_classes_that_differ_in_case_only_are_refused_unless_both_are_meant(tmp_path):
+    file = written(tmp_path, ["TRUE", "FALSE", "False", "TRUE"])
+    with pytest.raises(
+        DataError, match=r"t.csv:4:2: column 'y': 'False' differs from 'FALSE' only in upper and lower"
+    ):
+        csv(file, target="y")
+    assert csv(file, target="y", task="classification").classes == ("FALSE", "False", "TRUE")

@@ -132,10 +132,19 @@ def _is_regression(goal: Column, classifies: bool | None) -> bool:
 
 
 def _refuse_odd(goal: Column) -> None:
-    """Refuses a target of which a cell is a number or a date that only people can read: it would be a class."""
+    """Refuses a target of which a cell is a number or date that only people can read, or differs from another in case.
+
+    Each would be a class of its own.
+    """
     for row, cell in enumerate(goal.cells):
         if number(cell) is None and (remark := odd_number(cell)):
             goal.refuse(row, f"{remark}{_AS_CLASS}")
+    by_lower: dict[str, str] = {}
+    for row, cell in enumerate(goal.cells):
+        other = by_lower.setdefault(cell.lower(), cell)
+        if other != cell and len(cell) > 1 and number(cell) is None:  # A and a may be two alleles
+            text = f"differs from '{one_line(other, 40)}' only in upper and lower case; write one form"
+            goal.refuse(row, f"{text}, or write data.task: classification if both are classes")
 
 
 def _labels(goal: Column) -> list[str]:
