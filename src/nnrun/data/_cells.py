@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from nnrun.errors import odd_character
 
-__all__ = ["alike", "is_missing", "odd_number"]
+__all__ = ["alike", "is_missing", "odd_number", "oddity"]
 
 # How programs write that there is no value; compared in lower case.  "none" is the name of too many categories.
 _MISSING = frozenset(["na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "nil", "missing", "?", "-", "--"])
@@ -44,6 +44,11 @@ def alike(names: Iterable[str]) -> tuple[str, str] | None:
         if other != name:
             return (other, name) if other == look or name != look else (name, other)
     return None
+
+
+def oddity(name: str) -> str:
+    """What the second of two names that are `alike` contains, in words."""
+    return odd_character(name) or "another way to write a blank or an accent"
 
 
 def odd_number(cell: str) -> str | None:

@@ -11,10 +11,10 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from nnrun.data._cells import alike, is_missing, odd_number
+from nnrun.data._cells import alike, is_missing, odd_number, oddity
 from nnrun.data._files import open_file
 from nnrun.data._rounding import check_digits
-from nnrun.errors import DataError, odd_character, one_line
+from nnrun.errors import DataError, one_line
 
 __all__ = ["Column", "Table", "number", "read_numbers", "read_table"]
 
@@ -239,9 +239,8 @@ def _header(cells: list[str], place: str) -> list[str]:
             )
     if pair := alike(names):
         index = names.index(pair[1])
-        odd = odd_character(pair[1]) or "another way to write a blank or an accent"
         raise DataError(
             f"{place}:1:{index + 1}: column '{one_line(pair[1], 40)}' looks like column {names.index(pair[0]) + 1} "
-            f"and differs from it: it contains {odd}"
+            f"and differs from it: it contains {oddity(pair[1])}"
         )
     return names

@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from nnrun.data._cells import alike, odd_number
+from nnrun.data._cells import alike, odd_number, oddity
 from nnrun.data._check import check
 from nnrun.data._table import Column, Table, number, read_table
-from nnrun.errors import DataError, odd_character, one_line
+from nnrun.errors import DataError, one_line
 from nnrun.options import FilePath, Standardize
 from nnrun.preprocessing import Column as Feature
 from nnrun.types import Examples, Source
@@ -190,8 +190,9 @@ def _refuse_alike(column: Column, names: Iterable[str]) -> None:
     if pair := alike(sorted(names)):
         row = column.cells.index(pair[1])
         same = f"row {column.lines[column.cells.index(pair[0])]}"
-        odd = odd_character(pair[1]) or "another way to write a blank or an accent"
-        column.refuse(row, f"looks like the name in {same} and differs from it: it contains {odd}")
+        column.refuse(
+            row, f"looks like the name in {same} and differs from it: it contains {oddity(pair[1])}"
+        )
 
 
 def _one_hot(column: Column, categories: tuple[str, ...]) -> np.ndarray:
