@@ -27,7 +27,7 @@ from nnrun.training import shards
 from nnrun.training.shards import Compiled, Shards
 from nnrun.types import Dataset, Experiment
 
-__all__ = ["Engine", "RunBatch", "Task", "many_files", "together"]
+__all__ = ["Engine", "RunBatch", "many_files", "together"]
 
 _HELD = 64  # structures whose experiments are kept, which share their data
 _COMPILED = 4  # programs that are kept, which have the data on the device
@@ -51,13 +51,6 @@ class RunBatch(NamedTuple):
     final: bool = False
 
 
-class Task(NamedTuple):
-    """What an experiment is for one structure."""
-
-    experiment: Experiment  # of any of its specs
-    precision: str
-
-
 class Engine:
     """Experiments and programs, kept for the next batch."""
 
@@ -65,7 +58,7 @@ class Engine:
         self.warn = warn
         self.known: dict[Path, Spec] = {}  # specs of run folders, where this process has made them
         self.moment = Moment()
-        self._tasks: OrderedDict[str, Task] = OrderedDict()
+        self._shared: OrderedDict[str, Experiment] = OrderedDict()
         self._programs: OrderedDict[tuple[str, int], Compiled] = OrderedDict()
         self._datasets: OrderedDict[str, Dataset] = OrderedDict()
 
@@ -73,23 +66,23 @@ class Engine:
         """What tells apart the programs that run folders need."""
         return _key(self.spec(folder))
 
-    def task(self, checked: Spec, fitted: Preprocessing | None = None) -> Task:
+    def shared(self, checked: Spec, fitted: Preprocessing | None = None) -> Experiment:
         """The experiment of a spec's structure; reads the data where it is new.
 
         fitted   what a run of that spec records of its data, which must be as they were
         Raises what `build` raises.
         """
         key = _key(checked)
-        if key not in self._tasks:
+        if key not in self._shared:
             data = build.data_of(checked)
             need = Wanted(fitted, PARTS) if fitted else None
             with precision(checked.train.precision):
                 experiment = build.build(checked, self._datasets.get(data), need)
             self.moment.note(checked, data, experiment.dataset.fitted.digest)
             _keep(self._datasets, data, experiment.dataset, _DATASETS)
-            _keep(self._tasks, key, Task(experiment, checked.train.precision), _HELD)
-        self._tasks.move_to_end(key)
-        return self._tasks[key]
+            _keep(self._shared, key, experiment, _HELD)
+        self._shared.move_to_end(key)
+        return self._shared[key]
 
     def experiment(self, checked: Spec, folder: Path | None = None) -> Experiment:
         """The experiment of a spec: its own knobs and seeds, all else shared with its structure.
@@ -98,7 +91,7 @@ class Engine:
         """
         fitted = recorded(folder) if folder else None
         try:
-            shared = self.task(checked, fitted).experiment
+            shared = self.shared(checked, fitted)
             if fitted and fitted.digest != shared.dataset.fitted.digest:
                 raise RunError(
                     "its data have changed since it was made; bring them back as they were, or begin again"
