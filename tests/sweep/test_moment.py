@@ -88,7 +88,7 @@ def test_an_edited_table_is_noticed_by_a_process_that_reads_it_twice(sent, tmp_p
     checked = engine.spec(folder / batch.runs[0])
     engine.experiment(checked, folder / batch.runs[0])
     append(tmp_path / "table.csv", "1,1,1\n")
-    engine._tasks.clear()
+    engine._shared.clear()
     engine._datasets.clear()
     with pytest.raises(ChangedError, match="train part has changed"):
         engine.experiment(checked, folder / batch.runs[0])
