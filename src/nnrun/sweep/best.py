@@ -14,7 +14,7 @@ __all__ = ["write_best"]
 
 
 def write_best(root: Path, checked: Spec, headline: str) -> None:
-    """Writes the spec into a folder, with paths made absolute and the user's own modules beside it.
+    """Writes the spec into a folder, with paths made absolute; beside it the user's modules and what they import.
 
     headline   what it is the best of, for its first line
     """
@@ -25,7 +25,10 @@ def write_best(root: Path, checked: Spec, headline: str) -> None:
         for option, given in block.options.items():
             if given is not None and bound.is_file_path(hints[option]) and option in (value.get(key) or {}):
                 value[key][option] = given  # bound options are absolute
-    for file in catalog.user_files(checked):
-        fsio.write_file(root / file.name, file.read_bytes())
+    home = checked.document.folder
+    for file in catalog.imported_files(checked):
+        copy = root / file.relative_to(home)
+        fsio.make_folders(copy.parent)
+        fsio.write_file(copy, file.read_bytes())
     head = f"# {headline}\n#   nnrun train best.yaml\n"
     fsio.write_file(root / "best.yaml", (head + yaml12.dump(value)).encode())
