@@ -15,6 +15,7 @@ from nnrun.ensemble.members import is_ensemble
 from nnrun.record import metrics, run
 from nnrun.report.summary import read_summary
 from nnrun.runner import driver, evaluation, session
+from nnrun.runner.evaluation import EvaluationResult
 from nnrun.types import Tree
 
 __all__ = ["Result", "evaluate", "resume", "train"]
@@ -64,7 +65,7 @@ def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
 
 def evaluate(
     run_dir: str | Path, split: str = "test", checkpoint: str | int = "best", *, samples: int = 0
-) -> dict[str, Any]:
+) -> EvaluationResult:
     """Metrics of a run or an ensemble on a part of its data, as `nnrun evaluate --json` prints them.
 
     split        train, val or test
@@ -96,7 +97,7 @@ def _result(folder: Path) -> Result:
     return Result(
         run_dir=folder,
         status=run.status(folder),
-        summary=read_summary(folder),
+        summary=dict(read_summary(folder)),
         metrics={} if members else metrics.columns(metrics.read(folder / "metrics.jsonl")),
         params={} if members else _params(folder),
         runs=[_result(member) for member in members],

@@ -11,7 +11,6 @@ import pytest
 
 from nnrun.ensemble.models import block_of, by_model, held_out, state_of
 from nnrun.errors import RunError, SpecError
-from nnrun.record.checkpoint import Checkpoint
 from nnrun.types import State
 
 RESOLVED = """\
@@ -100,7 +99,7 @@ def arrays() -> dict[str, np.ndarray]:
 
 def test_predictions_need_parameters_statistics_and_knobs_of_the_model(make_model):
     model = make_model({"test": np.zeros(3, np.int32)})._replace(like=like())
-    state = state_of(model, Checkpoint(7, arrays(), {}, 0), "run:7")
+    state = state_of(model, arrays(), "run:7")
     assert np.asarray(state.params["w"]).tolist() == [1.0, 2.0]
     assert np.asarray(state.stats["mean"]).tolist() == [3.0, 4.0]
     assert float(state.knobs["model"]["rate"]) == 0.5
@@ -114,18 +113,18 @@ def test_a_checkpoint_of_another_model_is_refused_with_both_forms(make_model):
     wrong = {**arrays(), "params/w": np.zeros(5, np.float32)}
     message = r"run:7: params/w is float32 \[5\] in the checkpoint and float32 \[2\] in the model"
     with pytest.raises(RunError, match=message):
-        state_of(model, Checkpoint(7, wrong, {}, 0), "run:7")
+        state_of(model, wrong, "run:7")
     lacking = {name: array for name, array in arrays().items() if name != "stats/mean"}
     with pytest.raises(RunError, match=r"stats/mean is absent in the checkpoint"):
-        state_of(model, Checkpoint(7, lacking, {}, 0), "run:7")
+        state_of(model, lacking, "run:7")
     larger = {**arrays(), "params/b": np.zeros(1, np.float32)}
     with pytest.raises(
         RunError, match=r"params/b is float32 \[1\] in the checkpoint and absent in the model"
     ):
-        state_of(model, Checkpoint(7, larger, {}, 0), "run:7")
+        state_of(model, larger, "run:7")
 
 
 def test_knobs_that_a_model_has_no_more_do_not_matter(make_model):
     model = make_model({"test": np.zeros(3, np.int32)})._replace(like=like())
     content = {**arrays(), "knobs/model/gone": np.float32(1)}
-    assert float(state_of(model, Checkpoint(7, content, {}, 0), "run:7").knobs["model"]["rate"]) == 0.5
+    assert float(state_of(model, content, "run:7").knobs["model"]["rate"]) == 0.5

@@ -229,17 +229,18 @@ def report(folder: Path, as_json: bool) -> None:
     """The result: one JSON object, or one line, the run folder and what can be done with it."""
     from nnrun.report import summary
 
-    result = {"run_dir": str(folder), **summary.read_summary(folder)}
-    if "runs" in result:
-        result["runs"] = [{"run_dir": str(folder / member["run"]), **member} for member in result["runs"]]
+    ended = summary.read_summary(folder)
+    result: dict[str, object] = {"run_dir": str(folder), **ended}
+    if "runs" in ended:
+        result["runs"] = [{"run_dir": str(folder / member["run"]), **member} for member in ended["runs"]]
     if as_json:
         return print_json(result)
     place = shlex.quote(one_line(folder))
-    stop = [line] if (line := summary.stop_line(result)) else []
+    stop = [line] if (line := summary.stop_line(ended)) else []
     return show(
-        summary.headline(result),
+        summary.headline(ended),
         *stop,
-        *summary.rises(result),
+        *summary.rises(ended),
         f"run folder: {place}",
         f"look at it: nnrun show {place}",
     )

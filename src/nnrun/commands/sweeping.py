@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from nnrun.commands._app import Device, Json, Quiet, Root, app, choose_device
 from nnrun.errors import DivergedError, RunError, SpecError, one_line
 
 if TYPE_CHECKING:
+    from nnrun.report.sweep.entries import TrialEntry
+    from nnrun.sweep.batches import Trainer
+    from nnrun.sweep.engine import Engine
     from nnrun.sweep.plan import SweepPlan
 
 __all__ = ["sweep"]
@@ -107,7 +110,7 @@ def _found(text: Path, root: Path) -> Path:
     return folder
 
 
-def _trainer(engine: Any, jobs: int, on: str | None) -> Any:
+def _trainer(engine: Engine, jobs: int, on: str | None) -> Trainer:
     """Who trains the batches: this process, worker processes, or a cluster."""
     if on is not None:
         from nnrun.sweep.on_ray import OnRay, address_of
@@ -120,13 +123,13 @@ def _trainer(engine: Any, jobs: int, on: str | None) -> Any:
 
 
 def _train(
-    sweep_plan: SweepPlan, folder: Path, engine: Any, trainer: Any, quiet: bool, as_json: bool
+    sweep_plan: SweepPlan, folder: Path, engine: Engine, trainer: Trainer, quiet: bool, as_json: bool
 ) -> None:
     from nnrun.report.sweep import answer
     from nnrun.sweep import lifecycle
     from nnrun.sweep.progress import ProgressBoard
 
-    records: list[dict[str, Any]] = []
+    records: list[TrialEntry] = []
     with console.sweep_view(quiet or as_json) as view:
         progress = None
         for loop, event in lifecycle.sweep(sweep_plan, folder, engine, trainer):
@@ -148,7 +151,7 @@ def _train(
     _leave(records, sum(sweep_plan.budgets), folder)
 
 
-def _leave(records: list[dict[str, Any]], budget: int, folder: Path) -> None:
+def _leave(records: list[TrialEntry], budget: int, folder: Path) -> None:
     """Ends with an exit code of its own where trials failed, or where none has a result."""
     statuses = [record["status"] for record in records]
     where = f"trials.jsonl in {one_line(folder)} says why"
@@ -159,7 +162,7 @@ def _leave(records: list[dict[str, Any]], budget: int, folder: Path) -> None:
         console.leave(_FAILED, f"{failed} of {budget} trials failed; {where}")
 
 
-def _rehearse(spec: Path, changes: list[str], engine: Any, as_json: bool) -> None:
+def _rehearse(spec: Path, changes: list[str], engine: Engine, as_json: bool) -> None:
     from nnrun.sweep import dry_run, file, plan
 
     estimate = dry_run.dry_run_of(plan.make_plan(file.read(spec, changes), engine), engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -108,7 +109,7 @@ def evaluate(
     if "average" in result:
         members = f"mean of {len(result['runs'])} members"
         head = f"{result['run_dir']}  {result['average']}"
-        rows = {"ensemble": result["metrics"], members: result["mean"]}
+        rows: dict[str, Mapping[str, object]] = {"ensemble": result["metrics"], members: result["mean"]}
         return console.show(head, table.metric_table(rows, {members: result["ci95"]}))
     if "runs" in result:
         seeds = len(result["runs"])

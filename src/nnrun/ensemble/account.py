@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,8 +12,17 @@ from nnrun.ensemble.blend import Blend
 from nnrun.ensemble.gains import Halves, gains
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.scores import Scored
-from nnrun.report.ensemble.account import Account, BestMember, Calibration, MemberEntry, Metrics
-from nnrun.statistics.calibration import fit_temperature, reliability, scaled
+from nnrun.report.ensemble.account import (
+    Account,
+    Band,
+    BestMember,
+    Bins,
+    Calibration,
+    MemberEntry,
+    Metrics,
+    Point,
+)
+from nnrun.statistics.calibration import Reliability, fit_temperature, reliability, scaled
 from nnrun.statistics.gain import spread, subsets
 
 __all__ = ["CALIBRATION", "account"]
@@ -88,7 +96,7 @@ def _entries(
 
 def _subsets(
     scored: Scored, blend: Blend, part: str, tick: Callable[[], None]
-) -> tuple[list[dict[str, Any]], Halves | None]:
+) -> tuple[list[Point], Halves | None]:
     """The curve of metrics against the number of members, and the ensembles of halves."""
     judge, targets = scored.judge, scored.targets(part)
     members, half = len(blend.weights), len(blend.weights) // 2
@@ -110,8 +118,8 @@ def _subsets(
     return curve, halves
 
 
-def _band(table: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    bands = {}
+def _band(table: Mapping[str, np.ndarray]) -> dict[str, Band]:
+    bands: dict[str, Band] = {}
     for name, values in table.items():
         below, above = spread(values)
         mean = float(values.mean())
@@ -155,11 +163,20 @@ def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _calibration(scored: Scored, blend: Blend, part: str) -> Calibration:
     """Reliability, before and after temperature scaling where it can be fitted on validation data."""
     labels = scored.model.part(part).y
-    calibration: Calibration = {"before": reliability(blend.predictions(part), labels)._asdict()}
+    calibration: Calibration = {"before": _bins(reliability(blend.predictions(part), labels))}
     if "val" in blend.mean:
         temperature = fit_temperature(log_softmax(blend.outputs("val")), scored.model.part("val").y)
         calibration["temperature"] = temperature
         if temperature is not None:
             after = scaled(log_softmax(blend.outputs(part)), temperature)
-            calibration["after"] = reliability(after, labels)._asdict()
+            calibration["after"] = _bins(reliability(after, labels))
     return calibration
+
+
+def _bins(bins: Reliability) -> Bins:
+    return {
+        "error": bins.error,
+        "counts": bins.counts,
+        "confidence": bins.confidence,
+        "accuracy": bins.accuracy,
+    }

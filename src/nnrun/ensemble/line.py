@@ -7,7 +7,6 @@ A barrier between them says that they lie in different basins, so that their ave
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -38,7 +37,7 @@ def along(
     ]
 
 
-def barrier(line: Sequence[Mapping[str, Any]], name: str = "loss") -> float:
+def barrier(line: Sequence[Mapping[str, float]], name: str = "loss") -> float:
     """The largest rise above the straight line between the values at both ends: ≥ 0."""
     ends = line[0][name], line[-1][name]
     return max(point[name] - ((1 - point["alpha"]) * ends[0] + point["alpha"] * ends[1]) for point in line)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nnrun.errors import RunError, one_line
-from nnrun.record import checkpoint, run
+from nnrun.record import checkpoint, provenance
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.pack import ARRAYS
 from nnrun.runner.evaluation import load_checkpoint
@@ -70,7 +70,7 @@ def make_member(folder: Path, content: Checkpoint, average: str | None) -> Membe
     """A checkpoint of a run, or one of its averages, as a member.  Raises RunError if it cannot be one."""
     _check_finite(content, one_line(folder))
     check_average(content, average, one_line(folder))
-    about = run.read_json(folder / "run.json")
+    about = provenance.read(folder)
     key = content.arrays["key"].tobytes() if "key" in content.arrays else b""
     suffix = f":{average}" if average else ""  # until it is stored, an average has no arrays of its own
     return Member(
@@ -105,7 +105,7 @@ def check_average(content: Checkpoint, average: str | None, place: str) -> None:
     raise RunError(f"{place}: keeps no average {one_line(average, 40)!r}; {remedy}")
 
 
-def _predictive(arrays: Mapping[str, Any]) -> dict[str, Any]:
+def _predictive(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Those arrays of a checkpoint that its predictions depend on."""
     return {name: array for name, array in sorted(arrays.items()) if name.startswith(_PREDICTIVE)}
 

@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from nnrun import signals
 from nnrun.ensemble.member import Member, load, make_member
@@ -22,11 +22,41 @@ from nnrun.report.sweep.folder import is_sweep
 from nnrun.runner import group
 from nnrun.storage import fsio
 
-__all__ = ["RECORD", "apart", "check_choice", "find", "is_ensemble", "verified"]
+__all__ = [
+    "RECORD",
+    "EnsembleRecord",
+    "ListedMember",
+    "apart",
+    "check_choice",
+    "find",
+    "is_ensemble",
+    "verified",
+]
 
 RECORD = "ensemble.json"  # what makes a run folder one of an ensemble
 _LEADERBOARD = "leaderboard.json"
 _CHOICES = ("last", "best", "all", "cycle")
+
+
+class ListedMember(TypedDict):
+    """What ensemble.json says of a member."""
+
+    name: str
+    run: str
+    step: int
+    parameters: str  # trained, or the name of an average that the run kept
+    sha256: str  # of its arrays
+    weight: float
+
+
+class EnsembleRecord(TypedDict):
+    """The content of ensemble.json."""
+
+    format: NotRequired[int]
+    kind: str  # of what it is an average: predictions or parameters
+    average: str
+    members: list[ListedMember]
+    temperature: float | None
 
 
 def check_choice(checkpoints: str) -> None:
@@ -91,7 +121,7 @@ def _runs(folder: Path, top: int | None) -> Iterator[Path]:
             yield from _runs(path, None)
         return
     if is_ensemble(folder):
-        record = run.read_json(folder / RECORD)
+        record: EnsembleRecord = run.read_json(folder / RECORD)
         yield from verified(folder, record.get("members"), str(record.get("kind")))
         return
     inside = group.members(folder)
@@ -106,7 +136,7 @@ def is_ensemble(folder: Path) -> bool:
     return (folder / RECORD).is_file() and not (folder / "checkpoints").is_dir()
 
 
-def verified(folder: Path, listed: Any, kind: str = "predictions") -> list[Path]:
+def verified(folder: Path, listed: Sequence[ListedMember] | None, kind: str = "predictions") -> list[Path]:
     """The members in the folder of an ensemble, in their order.
 
     listed   what its record says of each
@@ -116,7 +146,7 @@ def verified(folder: Path, listed: Any, kind: str = "predictions") -> list[Path]
     if kind == "parameters":
         raise RunError(f"{one_line(folder)}: its checkpoint is missing; restore it or make the average again")
     try:
-        expected = [(entry.get("name"), entry["sha256"], int(entry["step"])) for entry in listed]
+        expected = [(entry.get("name"), entry["sha256"], int(entry["step"])) for entry in listed or ()]
         if not expected:
             raise ValueError("no members")
     except (KeyError, TypeError, ValueError, AttributeError):

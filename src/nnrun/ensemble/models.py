@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nnrun.errors import RunError, SpecError, Warn, one_line
-from nnrun.record import checkpoint, preprocessing, run
-from nnrun.record.checkpoint import Checkpoint
+from nnrun.record import checkpoint, preprocessing, provenance
 from nnrun.runner import session
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
@@ -29,7 +30,7 @@ class Model(NamedTuple):
     block   name and options of the data block
     """
 
-    block: dict[str, Any]
+    block: dict[str, object]
     experiment: Experiment
     precision: str
     like: State  # the whole state, as shapes
@@ -74,8 +75,8 @@ def held_out(model: Model, split: str, folder: Path) -> Examples:
     return examples
 
 
-def state_of(model: Model, content: Checkpoint, place: str) -> State:
-    """The part of a checkpoint that predictions need, on the device.
+def state_of(model: Model, stored: Mapping[str, np.ndarray], place: str) -> State:
+    """The part of a checkpoint's arrays that predictions need, on the device.
 
     Raises RunError naming `place`, the first leaf that differs from the model and both forms of it.
     """
@@ -83,7 +84,7 @@ def state_of(model: Model, content: Checkpoint, place: str) -> State:
     shapes = flat.shapes(like)
     arrays = {
         name: array
-        for name, array in content.arrays.items()
+        for name, array in stored.items()
         if (name in ("step", "key") or name.startswith(_NEEDED))
         and (name in shapes or not name.startswith("knobs/"))
     }
@@ -115,6 +116,6 @@ def _deciding(folder: Path) -> dict[str, Any]:
 
 def _key(folder: Path) -> str:
     deciding = _deciding(folder)
-    deciding["folder"] = run.read_json(folder / "run.json").get("spec_folder")  # where its own modules are
+    deciding["folder"] = provenance.read(folder).get("spec_folder")  # where its own modules are
     deciding["fitted"] = preprocessing.content(folder).decode()
     return json.dumps(deciding, sort_keys=True, default=str)

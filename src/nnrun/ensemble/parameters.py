@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -18,8 +18,7 @@ from nnrun.ensemble.soup import Mixture, Tried, alike, greedy, uniform
 from nnrun.errors import RunError, one_line
 from nnrun.preprocessing import Preprocessing
 from nnrun.record import preprocessing
-from nnrun.record.checkpoint import Checkpoint
-from nnrun.report.ensemble.account import Barrier
+from nnrun.report.ensemble.account import Barrier, Point
 from nnrun.training import flat
 from nnrun.training.averages import compile_statistics
 from nnrun.training.feed import make_feed
@@ -84,9 +83,10 @@ class ParameterAverager(NamedTuple):
         """The average of one member is that member with its own statistics."""
         return self.refresh(arrays) if count > 1 else dict(arrays)
 
-    def curve(self, part: str) -> list[dict[str, Any]]:
+    def curve(self, part: str) -> list[Point]:
         """Metrics of the average of the best member on validation, of the best two, ...: one average of each size."""
-        mixture, points = Mixture(), []
+        mixture = Mixture()
+        points: list[Point] = []
         for size, index in enumerate(self.scored.order or range(len(self.members)), 1):
             mixture = mixture.plus(self._load(index))
             metrics = self.metrics(self._refreshed(mixture.mean(), size), part)
@@ -129,7 +129,7 @@ def make_averager(scored: Scored, members: Sequence[Member], tick: Callable[[], 
 
 
 def _state(scored: Scored, arrays: Arrays) -> State:
-    return state_of(scored.model, Checkpoint(0, dict(arrays), {}, 0), "the average")
+    return state_of(scored.model, arrays, "the average")
 
 
 def check_alike(members: Sequence[Member]) -> None:
@@ -164,7 +164,7 @@ def _standardise_alike(a: Preprocessing, b: Preprocessing) -> bool:
     )
 
 
-def _without_fractions(value: Any) -> Any:
+def _without_fractions(value: object) -> object:
     if isinstance(value, Mapping):
         return {name: _without_fractions(entry) for name, entry in value.items()}
     if isinstance(value, list):

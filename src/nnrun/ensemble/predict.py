@@ -119,7 +119,7 @@ def predict(
         store(folder / _name(index, part), outputs)
 
     def load(model: Model, index: int) -> State:
-        return state_of(model, members[index].load(), members[index].name)
+        return state_of(model, members[index].load().arrays, members[index].name)
 
     model = predict_each(folders, groups, inputs, load, give, warn, counting, PARTS)
     for part in parts:

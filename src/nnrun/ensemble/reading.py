@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
 from nnrun.ensemble.averaged import averaged
 from nnrun.ensemble.member import load
-from nnrun.ensemble.members import RECORD, verified
+from nnrun.ensemble.members import RECORD, EnsembleRecord, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
 from nnrun.ensemble.predict import Counting, predict_each
 from nnrun.ensemble.scores import Judge, make_judge, targets_of
@@ -19,7 +19,7 @@ from nnrun.errors import RunError, Warn, one_line
 from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
-from nnrun.runner.evaluation import check_split
+from nnrun.runner.evaluation import EnsembleEvaluation, RunResult, check_split
 from nnrun.types import State
 
 __all__ = ["Ensemble", "MeanOutputs", "evaluate_ensemble", "mean_for", "read"]
@@ -40,7 +40,7 @@ class Ensemble(NamedTuple):
 def read(folder: Path) -> Ensemble:
     """The ensemble in a folder.  Raises RunError where it is damaged, or a member is not the one listed."""
     place = folder / RECORD
-    record = run.read_json(place)
+    record: EnsembleRecord = run.read_json(place)
     if record.get("format", 1) != 1:
         raise RunError(f"{one_line(place)}: of a newer nnrun; use the nnrun that wrote it")
     members = verified(folder, record.get("members"), str(record.get("kind")))
@@ -101,7 +101,8 @@ def mean_for(
     def state(model: Model, index: int) -> State:
         member, average = ensemble.members[index], ensemble.average
         content, place = load(member, which), one_line(member)
-        return state_of(model, averaged(model)(content, average, place) if average else content, place)
+        content = averaged(model)(content, average, place) if average else content
+        return state_of(model, content.arrays, place)
 
     def parts(model: Model, index: int) -> dict[str, np.ndarray | Rows]:
         del index
@@ -119,7 +120,9 @@ def _has_statistics(folder: Path, which: str) -> bool:
     return any(name.startswith("stats/") for name in load(folder, which).arrays)
 
 
-def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting: Counting) -> dict[str, Any]:
+def evaluate_ensemble(
+    folder: Path, split: str, which: str, warn: Warn, counting: Counting
+) -> EnsembleEvaluation:
     """Metrics of an ensemble on a part of its data, and of its members with their mean and 95% interval.
 
     Raises SpecError, RunError, DataError, Interrupted.
@@ -148,7 +151,7 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
     )
     with session.precision(answer.model.precision):
         metrics = measure(answer.model, answer.combiner.outputs(answer.mean))
-    runs = [
+    runs: list[RunResult] = [
         {
             "run_dir": str(member),
             "step": load(member, which).step,
@@ -164,5 +167,6 @@ def evaluate_ensemble(folder: Path, split: str, which: str, warn: Warn, counting
         "average": name_of(ensemble.how, answer.model.classifies),
         "metrics": summary.as_json(metrics),
         "runs": runs,
-        **{name: section.get(which, {}) for name, section in averages.items()},
+        "mean": averages["mean"].get(which, {}),
+        "ci95": averages["ci95"].get(which, {}),
     }

@@ -17,19 +17,21 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
 
 from nnrun.ensemble.average import PARAMETERS
 from nnrun.ensemble.member import Member
-from nnrun.ensemble.members import RECORD
+from nnrun.ensemble.members import RECORD, EnsembleRecord, ListedMember
 from nnrun.errors import NnrunError
 from nnrun.record import checkpoint, preprocessing, provenance, run
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.pack import Progress
 from nnrun.record.preprocessing import PREPROCESSING
-from nnrun.report.ensemble.account import Account
+from nnrun.record.provenance import SpecOrigin
+from nnrun.report.ensemble.account import Account, MemberEntry
 from nnrun.report.ensemble.page import page, pictures
 from nnrun.report.ensemble.tables import ACCOUNT
 from nnrun.storage import fsio
@@ -38,7 +40,6 @@ __all__ = ["building", "finite", "publish", "write_average", "write_member", "wr
 
 _BUILD = ".tmp_ensemble-"
 _SHARED = ("data_digest", "spec_hash", "spec_folder", "code")  # of run.json: those of the first member
-_LISTED = ("name", "run", "step", "parameters", "sha256", "weight")  # of each member, in ensemble.json
 
 
 @contextlib.contextmanager
@@ -89,8 +90,8 @@ def write_run(folder: Path, members: Sequence[Member], how: str, account: Accoun
     metrics = {f"{account['split']}/{name}": value for name, value in account["ensemble"].items()}
     _write_spec(folder, members[0])
     device = jax.devices()[0]
-    of_first = run.read_json(members[0].folder / "run.json")
-    shared = {name: of_first[name] for name in _SHARED if name in of_first}
+    of_first = provenance.read(members[0].folder)
+    shared = cast(SpecOrigin, {name: value for name, value in of_first.items() if name in _SHARED})
     origin = provenance.collect({"platform": device.platform, "kind": device.device_kind}, shared)
     fsio.write_json(folder / "run.json", origin)
     fsio.write_json(folder / RECORD, _record(how, account))
@@ -108,14 +109,25 @@ def _draw(folder: Path, account: Account) -> None:
     fsio.write_file(folder / "report.html", page(account, images).encode())
 
 
-def _record(how: str, account: Account) -> dict[str, Any]:
+def _record(how: str, account: Account) -> EnsembleRecord:
     """The content of ensemble.json."""
     return {
         "format": 1,
         "kind": "parameters" if how in PARAMETERS else "predictions",
         "average": how,
-        "members": [{name: member[name] for name in _LISTED} for member in account["members"]],
+        "members": [_listed(member) for member in account["members"]],
         "temperature": account.get("calibration", {}).get("temperature"),
+    }
+
+
+def _listed(member: MemberEntry) -> ListedMember:
+    return {
+        "name": member["name"],
+        "run": member["run"],
+        "step": member["step"],
+        "parameters": member["parameters"],
+        "sha256": member["sha256"],
+        "weight": member["weight"],
     }
 
 
@@ -125,13 +137,13 @@ def _write_spec(folder: Path, member: Member) -> None:
     fsio.write_file(folder / PREPROCESSING, preprocessing.content(member.folder))
 
 
-def _write_summary(folder: Path, step: int, epochs: float, metrics: Mapping[str, Any]) -> None:
+def _write_summary(folder: Path, step: int, epochs: float, metrics: Mapping[str, float]) -> None:
     of_checkpoints = {"last": metrics, "best": metrics}
     summary = {"status": "done", "steps": step, "epochs": epochs, "best": None, "metrics": of_checkpoints}
     fsio.write_json(folder / "summary.json", finite(summary))
 
 
-def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[str, Any]) -> None:
+def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[str, float]) -> None:
     """A member as a run folder of its own: its one checkpoint, and its metrics up to there."""
     content = member.load()
     fsio.make_folder(folder)
@@ -150,7 +162,7 @@ def write_average(folder: Path, members: Sequence[Member], arrays: Mapping[str, 
     step = max(member.step for member in members)
     first = members[0].load()
     fsio.write_file(folder / "metrics.jsonl", b"")
-    progress = {**first.progress, "latest": {}, "best_metrics": {}}
+    progress: Progress = {**first.progress, "latest": {}, "best_metrics": {}}
     arrays = {**arrays, "step": np.asarray(step, arrays["step"].dtype)}
     _save(folder, Checkpoint(step, arrays, progress, 0))
 
@@ -158,8 +170,9 @@ def write_average(folder: Path, members: Sequence[Member], arrays: Mapping[str, 
 def _save(folder: Path, content: Checkpoint) -> None:
     """As the only checkpoint of a run that is done, so that it is its last and its best."""
     fsio.make_folder(folder / "checkpoints")
-    alone = {"best": None, "improved": None, "regular": [content.step], "complete": True}
-    progress = {name: value for name, value in content.progress.items() if name != "kept"} | alone
+    progress = content.progress.copy()
+    progress.pop("kept", None)
+    progress.update({"best": None, "improved": None, "regular": [content.step], "complete": True})
     checkpoint.save(folder / "checkpoints", *content._replace(progress=progress))
 
 

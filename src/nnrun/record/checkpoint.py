@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from nnrun.errors import RunError, one_line
-from nnrun.record.pack import ARRAYS, MANIFEST, Checkpoint, OtherFormat, dtype, pack, unpack, unseal
+from nnrun.record.pack import ARRAYS, MANIFEST, Checkpoint, OtherFormat, Progress, dtype, pack, unpack, unseal
 from nnrun.storage import fsio
 
 __all__ = [
     "Checkpoint",
+    "Progress",
     "check_structure",
     "holds",
     "load",
@@ -29,6 +30,8 @@ __all__ = [
     "step_folder",
     "steps",
 ]
+
+Forms = Mapping[str, tuple[tuple[int, ...], DTypeLike]]  # path -> shape, dtype
 
 _NAME = re.compile(r"step_([0-9]{8,})")
 
@@ -42,7 +45,7 @@ def save(
     folder: Path,
     step: int,
     arrays: Mapping[str, np.ndarray],
-    progress: Mapping[str, Any],
+    progress: Progress,
     metrics_offset: int,
 ) -> Path:
     """Writes a checkpoint and returns its folder; when this returns, it survives a crash.
@@ -127,9 +130,7 @@ def prune(folder: Path, keep: int, protect: Collection[int] = ()) -> None:
             fsio.remove_folder(child)
 
 
-def check_structure(
-    arrays: Mapping[str, np.ndarray], expected: Mapping[str, tuple[tuple[int, ...], Any]], place: str
-) -> None:
+def check_structure(arrays: Mapping[str, np.ndarray], expected: Forms, place: str) -> None:
     """Checks that a checkpoint's arrays are those of a model: path -> (shape, dtype).
 
     Raises RunError naming `place`, the first leaf that differs and both forms of it.
@@ -145,7 +146,7 @@ def check_structure(
             )
 
 
-def _form(shape: tuple[int, ...], kind: Any) -> str:
+def _form(shape: tuple[int, ...], kind: DTypeLike) -> str:
     return f"{dtype(kind).name} {list(shape)}"
 
 

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, NotRequired, TypedDict
 
-__all__ = ["EarlyStop", "stop_in", "stops_in_words"]
+__all__ = ["EarlyStop", "StopEntry", "Stopped", "stop_in", "stops_in_words"]
 
 _PATIENCE = "train.early_stopping.patience"
+
+
+class StopEntry(TypedDict):
+    """An EarlyStop as JSON."""
+
+    step: int
+    metric: str
+    since: int
+    patience: int
+    min_delta: float
+
+
+class Stopped(TypedDict):
+    """The entry of summary.json that says of a run whether it stopped early."""
+
+    stopped_early: NotRequired[StopEntry | None]
 
 
 class EarlyStop(NamedTuple):
@@ -25,12 +41,22 @@ class EarlyStop(NamedTuple):
             f"{self.since} ({_PATIENCE}: {self.patience} steps)"
         )
 
+    def entry(self) -> StopEntry:
+        """As JSON."""
+        return {
+            "step": self.step,
+            "metric": self.metric,
+            "since": self.since,
+            "patience": self.patience,
+            "min_delta": self.min_delta,
+        }
+
     @property
     def _margin(self) -> str:
         return f" by more than {self.min_delta:g}" if self.min_delta else ""
 
 
-def stop_in(summary: Mapping[str, Any]) -> EarlyStop | None:
+def stop_in(summary: Stopped) -> EarlyStop | None:
     """The early stop that the summary.json of a run holds; None where the run did not stop early."""
     stop = summary.get("stopped_early")
     return EarlyStop(**stop) if stop else None

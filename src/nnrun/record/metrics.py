@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def line(record: Mapping[str, SupportsFloat | SupportsIndex]) -> bytes:
     )
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path) -> list[dict[str, float]]:
     """The records of a file, [] if it does not exist yet.  A last line without its newline is ignored.
 
     Raises RunError with the line's number if another line is not an object of numbers.
@@ -43,12 +43,12 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [_parse(text, f"{one_line(path)}:{number}") for number, text in enumerate(lines, start=1)]
 
 
-def columns(records: Iterable[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def columns(records: Iterable[Mapping[str, float]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Each metric over the steps that have it: name -> (steps (n,) int64, values (n,) float64).
 
     Records without a "step" are skipped; "step" is not a metric.
     """
-    series: dict[str, tuple[list[int], list[float]]] = {}
+    series: dict[str, tuple[list[float], list[float]]] = {}
     for record in records:
         if "step" not in record:
             continue
@@ -72,7 +72,7 @@ def _plain(value: SupportsFloat | SupportsIndex) -> int | float | str:
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
-def _parse(text: bytes, place: str) -> dict[str, Any]:
+def _parse(text: bytes, place: str) -> dict[str, float]:
     try:
         record = json.loads(text, parse_constant=_refuse)
         if not isinstance(record, dict):
@@ -83,7 +83,7 @@ def _parse(text: bytes, place: str) -> dict[str, Any]:
         raise RunError(f"{place}: damaged line {shown!r}; it must be a JSON object of numbers") from None
 
 
-def _number(value: Any) -> int | float:
+def _number(value: object) -> int | float:
     if isinstance(value, str) and value in _NOT_FINITE:
         return _NOT_FINITE[value]
     if isinstance(value, bool) or not isinstance(value, (int, float)):

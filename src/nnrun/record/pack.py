@@ -16,11 +16,12 @@ import hashlib
 import json
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
+from numpy.typing import DTypeLike
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as serialize
 
@@ -33,7 +34,10 @@ __all__ = [
     "STORABLE",
     "WINDOW",
     "Checkpoint",
+    "MarkEntry",
+    "Marks",
     "OtherFormat",
+    "Progress",
     "dtype",
     "is_finite",
     "pack",
@@ -53,12 +57,56 @@ STORABLE = (*_WHOLE, *_FLOATS)  # names of the types that a checkpoint can hold
 _RESTORE = "restore it from a copy or use another checkpoint"
 
 
+class MarkEntry(TypedDict):
+    """A step that was the best so far."""
+
+    step: int
+    value: float
+    loss: float | None  # on validation; None: not finite
+
+
+class Marks(TypedDict):
+    """The best step of a run so far."""
+
+    best: MarkEntry | None  # by the metric that judges
+    improved: MarkEntry | None  # by the metric of early stopping
+    best_metrics: dict[str, float]  # at the best step
+
+
+class Progress(Marks):
+    """What a resumed run needs beside its arrays."""
+
+    latest: dict[str, float]  # metrics
+    regular: list[int]  # the newest steps that were saved because it was time
+    complete: bool  # whether the run ends here
+    kept: NotRequired[Sequence[int]]  # steps whose checkpoints are kept for good
+
+
+class _FileEntry(TypedDict):
+    size: int
+    sha256: str
+
+
+class _LeafEntry(TypedDict):
+    shape: list[int]
+    dtype: str
+
+
+class _Manifest(TypedDict):
+    format: int
+    step: int
+    metrics_offset: int
+    progress: Progress
+    files: dict[str, _FileEntry]
+    leaves: dict[str, _LeafEntry]
+
+
 class Checkpoint(NamedTuple):
     """What a checkpoint holds."""
 
     step: int  # steps done
     arrays: dict[str, np.ndarray]  # path -> array
-    progress: dict[str, Any]  # JSON
+    progress: Progress
     metrics_offset: int  # bytes of metrics.jsonl that belong to this state
 
     @property
@@ -71,7 +119,7 @@ class OtherFormat(RunError):
     """An undamaged checkpoint of a format that this program does not know."""
 
 
-def dtype(kind: Any) -> np.dtype:
+def dtype(kind: DTypeLike) -> np.dtype:
     """The numpy dtype of a name, a type or a dtype.  Raises TypeError for a name that is none."""
     if kind == "bfloat16":
         import ml_dtypes  # it comes with jax; numpy alone does not know this type
@@ -86,7 +134,7 @@ def is_finite(arrays: Mapping[str, np.ndarray]) -> bool:
 
 
 def pack(
-    step: int, arrays: Mapping[str, np.ndarray], progress: Mapping[str, Any], metrics_offset: int
+    step: int, arrays: Mapping[str, np.ndarray], progress: Progress, metrics_offset: int
 ) -> dict[str, bytes]:
     """The files of a checkpoint: name -> content.  Equal arguments give equal bytes.
 
@@ -95,7 +143,7 @@ def pack(
     """
     leaves = {path: _storable(path, array, step) for path, array in sorted(arrays.items())}
     content = serialize(leaves)
-    manifest = {
+    manifest: _Manifest = {
         "format": FORMAT,
         "step": operator.index(step),
         "metrics_offset": operator.index(metrics_offset),
@@ -112,7 +160,7 @@ def unpack(files: Mapping[str, bytes], path: Path) -> Checkpoint:
 
     Raises RunError naming the file and what differs.
     """
-    manifest = unseal(files[MANIFEST], path / MANIFEST)
+    manifest: _Manifest = unseal(files[MANIFEST], path / MANIFEST)
     place, content = one_line(path / ARRAYS), files[ARRAYS]
     try:
         promised = manifest["files"][ARRAYS]
@@ -128,14 +176,14 @@ def unpack(files: Mapping[str, bytes], path: Path) -> Checkpoint:
         raise RunError(f"{one_line(path)}: not a checkpoint of nnrun ({problem}); {_RESTORE}") from error
 
 
-def seal(manifest: Mapping[str, Any]) -> bytes:
+def seal(manifest: Mapping[str, object]) -> bytes:
     """The manifest's file: JSON with the manifest's own hash."""
     sealed = {**manifest, "sha256": _sha256(_canonical(manifest))}
     return json.dumps(sealed, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
-def unseal(content: bytes, place: Path, form: int = FORMAT, remedy: str = _RESTORE) -> dict[str, Any]:
-    """The manifest in a file's content; `place` is its name in messages.
+def unseal(content: bytes, place: Path, form: int = FORMAT, remedy: str = _RESTORE) -> Any:
+    """The manifest, a JSON object, in a file's content; `place` is its name in messages.
 
     form     number of the format that is known
     remedy   for a damaged one
@@ -168,7 +216,7 @@ def _storable(path: str, array: np.ndarray, step: int) -> np.ndarray:
     return array
 
 
-def _arrays(content: bytes, leaves: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _arrays(content: bytes, leaves: Mapping[str, _LeafEntry]) -> dict[str, np.ndarray]:
     stored = dict(deserialize(content))
     if stored.keys() != leaves.keys():
         raise ValueError("manifest and arrays have different leaves")
@@ -184,7 +232,7 @@ def _arrays(content: bytes, leaves: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _canonical(manifest: Mapping[str, Any]) -> bytes:
+def _canonical(manifest: Mapping[str, object]) -> bytes:
     return json.dumps(manifest, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 

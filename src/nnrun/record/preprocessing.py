@@ -12,7 +12,7 @@ Floats are written so that they read back to the same bits.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -27,9 +27,41 @@ PREPROCESSING = "preprocessing.json"
 _FORMAT = 1
 
 
+class _ColumnEntry(TypedDict):
+    name: str
+    categories: list[str] | None
+
+
+class _PartEntry(TypedDict):
+    examples: int
+    sha256: str
+
+
+class _Inputs(TypedDict):
+    shape: list[int]
+    dtype: str
+    columns: list[_ColumnEntry]
+    shift: list  # nested, of the inputs' shape; a number for a shape of ()
+    scale: list
+
+
+class _Targets(TypedDict):
+    shift: float
+    scale: float
+
+
+class _Described(TypedDict):
+    format: int
+    task: str
+    classes: list[str]
+    inputs: _Inputs
+    targets: _Targets
+    parts: dict[str, _PartEntry]
+
+
 def write(folder: Path, fitted: Preprocessing) -> None:
     """Writes the file into a run folder.  Raises MachineError."""
-    described = {
+    described: _Described = {
         "format": _FORMAT,
         "task": "classification" if fitted.classes else "regression",
         "classes": list(fitted.classes),
@@ -41,12 +73,14 @@ def write(folder: Path, fitted: Preprocessing) -> None:
             "scale": fitted.scale.tolist(),
         },
         "targets": {"shift": fitted.target_shift, "scale": fitted.target_scale},
-        "parts": {name: part._asdict() for name, part in fitted.parts.items()},
+        "parts": {
+            name: {"examples": part.examples, "sha256": part.sha256} for name, part in fitted.parts.items()
+        },
     }
     fsio.write_file(folder / PREPROCESSING, seal(described))
 
 
-def _column(column: Column) -> dict[str, Any]:
+def _column(column: Column) -> _ColumnEntry:
     return {
         "name": column.name,
         "categories": None if column.categories is None else list(column.categories),
@@ -67,7 +101,7 @@ def content(folder: Path) -> bytes:
 def read(folder: Path) -> Preprocessing:
     """What the file in a run folder says.  Raises RunError if it is missing, damaged, or of another format."""
     place = folder / PREPROCESSING
-    described = unseal(content(folder), place, _FORMAT, "restore it from a copy or train again")
+    described: _Described = unseal(content(folder), place, _FORMAT, "restore it from a copy or train again")
     try:
         return _read(described)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -77,7 +111,7 @@ def read(folder: Path) -> Preprocessing:
         ) from error
 
 
-def _read(described: dict[str, Any]) -> Preprocessing:
+def _read(described: _Described) -> Preprocessing:
     inputs, targets = described["inputs"], described["targets"]
     return Preprocessing(
         classes=tuple(map(str, described["classes"])),

@@ -15,12 +15,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from nnrun import machine
 from nnrun.errors import one_line
+from nnrun.record import run
 
-__all__ = ["collect", "cpu", "differences"]
+__all__ = ["Commit", "Provenance", "SpecOrigin", "collect", "cpu", "differences", "read"]
 
 _PACKAGES = ("nnrun", "jax", "jaxlib", "numpy", "optax")
 _VARIABLES = ("XLA_FLAGS", "JAX_", "NNRUN_")
@@ -30,11 +31,46 @@ _ABSENT = "absent"
 _DIGESTS = {"data_digest": "the data have", "spec_hash": "resolved.yaml has"}
 
 
-def collect(device: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+class Commit(TypedDict):
+    """The state of a git repository."""
+
+    commit: str
+    dirty: bool
+
+
+class SpecOrigin(TypedDict, total=False):
+    """What a run's spec says of where it came from."""
+
+    data_digest: str
+    spec_hash: str
+    spec_folder: str
+    code: dict[str, str]  # file of the user -> SHA-256
+
+
+class Provenance(SpecOrigin, total=False):
+    """The content of run.json; what another version of nnrun wrote may lack some of it."""
+
+    versions: dict[str, str | None]
+    platform: str
+    cpu: dict[str, str | int | None]
+    device: dict[str, str]
+    environment: dict[str, str]
+    git: Commit | None
+    argv: list[str]
+    hostname: str
+    started: str
+
+
+def read(folder: Path) -> Provenance:
+    """The run.json of a run folder.  Raises RunError if it is missing or damaged."""
+    return run.read_json(folder / "run.json")
+
+
+def collect(device: Mapping[str, str], extra: SpecOrigin) -> Provenance:
     """The content of run.json; it never fails: what cannot be found out is None.
 
     device  how the accelerator describes itself, as JSON
-    extra   further top-level entries, as JSON: the digest of the data, the hash of the spec; each is compared
+    extra   further entries: the digest of the data, the hash of the spec; each is compared
     """
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
@@ -54,7 +90,7 @@ def collect(device: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def differences(old: Provenance, new: Provenance) -> list[str]:
     """One short line for each difference that may change the bits of a result, sorted by what differs."""
     before, after = dict(_flat(old)), dict(_flat(new))
     return [
@@ -64,7 +100,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+def _change(name: str, before: Mapping[str, object], after: Mapping[str, object]) -> str:
     """What differs: contents that are known by their digest have changed, other values were and are."""
     if name.startswith("code."):
         return f"{one_line(name.removeprefix('code.'), 120)} has changed"
@@ -80,7 +116,7 @@ def _matters(name: str) -> bool:
     return not name.startswith("environment.NNRUN_") and not name.endswith("_DIR")
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(tree: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     for name, value in tree.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
@@ -88,7 +124,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{name}", value
 
 
-def _shown(values: Mapping[str, Any], name: str) -> str:
+def _shown(values: Mapping[str, object], name: str) -> str:
     return one_line(values.get(name, _ABSENT), 60)
 
 
@@ -115,7 +151,7 @@ def cpu() -> dict[str, str | int | None]:
     return {"model": model, "flags": flags, "cores": len(machine.cores())}
 
 
-def _git() -> dict[str, Any] | None:
+def _git() -> Commit | None:
     """Commit and whether tracked files differ from it, of the repository around the current directory."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

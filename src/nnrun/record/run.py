@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.storage import fsio
@@ -23,6 +23,8 @@ from nnrun.storage.lock import is_locked, lock
 
 __all__ = [
     "STATUSES",
+    "RunState",
+    "StateFields",
     "check_free",
     "check_id",
     "claim",
@@ -46,6 +48,19 @@ _NAME_LENGTH = 44  # leaves room for -YYYYMMDD-HHMMSS and a number in an id of 6
 _TIME = re.compile(r"-[0-9]{8}-[0-9]{6}(-[0-9]+)?")
 _DEPTH = 3  # how far below a folder runs are looked for
 _NOT_GROUPS = ("checkpoints", "plots")
+
+
+class StateFields(TypedDict):
+    """What state.json says beside the status."""
+
+    step: NotRequired[int]  # steps done
+    reason: NotRequired[str]  # why the run ended where it did
+
+
+class RunState(StateFields):
+    """The content of state.json."""
+
+    status: str  # one of STATUSES
 
 
 def check_id(text: str, place: str) -> str:
@@ -103,7 +118,7 @@ def _continued(path: Path) -> str:
     return ""
 
 
-def write_state(path: Path, status: str, **fields: Any) -> None:
+def write_state(path: Path, status: str, **fields: Unpack[StateFields]) -> None:
     """Replaces the state of the run in `path`: one of STATUSES and what else is worth knowing, as JSON.
 
     Raises ValueError for another status, MachineError.
@@ -113,16 +128,16 @@ def write_state(path: Path, status: str, **fields: Any) -> None:
     fsio.write_json(path / STATE, {**fields, "status": status})
 
 
-def read_state(path: Path) -> dict[str, Any]:
+def read_state(path: Path) -> RunState:
     """What `write_state` wrote last, "status" included.  Raises RunError if missing or damaged."""
-    state = read_json(path / STATE)
+    state: RunState = read_json(path / STATE)
     if state.get("status") in STATUSES:
         return state
     raise _damaged(path / STATE)
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object that nnrun wrote.  Raises RunError if missing or damaged."""
+def read_json(file: Path) -> Any:
+    """A JSON object that nnrun wrote; the reader says of which type.  Raises RunError if missing or damaged."""
     with contextlib.suppress(ValueError, RecursionError):
         content = json.loads(fsio.read_file(file))
         if isinstance(content, dict):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from nnrun.statistics.metric import Metric
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "Picture", "axis_label", "look", "plain", "png", "scale_of"]
+__all__ = ["COLOURS", "Look", "Picture", "axis_label", "look", "plain", "png", "scale_of"]
 
 COLOURS = (  # Okabe & Ito 2008: told apart by colour-blind readers too; the yellow is darker, for white paper
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800",
@@ -27,7 +27,14 @@ class Picture(NamedTuple):
     png: bytes
 
 
-def look(i: int) -> dict[str, Any]:
+class Look(TypedDict):
+    """How a line is drawn."""
+
+    color: str
+    linestyle: str
+
+
+def look(i: int) -> Look:
     """Colour and line style of the i-th of several things that are drawn together."""
     return {"color": COLOURS[i % len(COLOURS)], "linestyle": _STYLES[i // len(COLOURS) % len(_STYLES)]}
 

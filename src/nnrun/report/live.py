@@ -6,9 +6,9 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -120,7 +120,7 @@ class _LiveView:
         self.last = now if shown.phase == "training" else self.last
         self.live.update(self._view(shown, rate, left), refresh=True)
 
-    def _view(self, shown: Shown, rate: float, left: float) -> Any:
+    def _view(self, shown: Shown, rate: float, left: float) -> Group:
         bar = ProgressBar(total=shown.steps, completed=shown.step, width=30)
         going = rate and shown.phase == "training"
         speed = f"{rate:.{0 if rate >= 10 else 2}f} steps/s  {duration(left)} left" if going else shown.phase
@@ -132,7 +132,7 @@ class _LiveView:
             shown.metrics.items(), key=lambda item: (*map(item[0].startswith, _LAST), item[0])
         ):
             numbers.add_row(Text(name, "dim"), f"{value:.5g}")
-        rows: list[Any] = [head, Text(where, no_wrap=True), numbers]
+        rows: list[RenderableType] = [head, Text(where, no_wrap=True), numbers]
         width = min(60, self.live.console.width - len("train/loss "))
         if self.losses and width > 0:
             rows.append(Text.assemble(("train/loss ", "dim"), (sparkline(list(self.losses), width), "green")))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from nnrun.errors import RunError
 from nnrun.record import run
+from nnrun.record.summary import MemberSummary, RunSummary, Summary, SweepSummary
+from nnrun.report.content import origin_of
 from nnrun.report.summary import read_summary
 from nnrun.report.sweep.verdict import gap, level, pair_sentence
 from nnrun.statistics.compare import Comparison, compare_all, interval
@@ -42,14 +43,14 @@ class Entry(NamedTuple):
     name: str
     folder: Path
     status: str
-    settings: dict[str, Any]
+    settings: dict[str, object]
     metrics: dict[str, dict[int, float]]
     seeds: tuple[int, ...]
     written: frozenset[str]
     rising: frozenset[str]
     shares: frozenset[str]
     judged: str | None
-    data: tuple[Any, ...]
+    data: tuple[object, ...]
 
 
 class Value(NamedTuple):
@@ -71,7 +72,7 @@ class SideBySide(NamedTuple):
     sentences: list[str]
 
 
-def read_entry(name: str, folder: Path, resolved: Mapping[str, Any], given: Mapping[str, Any]) -> Entry:
+def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: Mapping[str, object]) -> Entry:
     """What a run folder says.
 
     resolved, given   the content of its resolved.yaml and spec.yaml
@@ -87,28 +88,26 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, Any], given: Mapp
         for metric, number in seed_summary.get("metrics", {}).get("best", {}).items():
             if isinstance(number, int | float):
                 values.setdefault(metric, {})[seed] = float(number)
-    judged = next(
-        (seed_summary["best"]["metric"] for _, seed_summary in runs if seed_summary.get("best")), None
-    )
+    judged = next((best["metric"] for _, seed_summary in runs if (best := seed_summary.get("best"))), None)
     rising, shares = (
         frozenset(name for _, seed_summary in runs for name in seed_summary.get(key, ()))
         for key in ("rising", "shares")
     )
     seeds = tuple(seed for seed, _ in runs)
-    about = _about(folder)
-    changes = [str(argument) for argument in about.get("argv") or [] if "=" in str(argument)]
+    origin = origin_of(folder)
+    changes = [str(argument) for argument in origin.get("argv") or [] if "=" in str(argument)]
     written = frozenset([*flat(given), *(text.partition("=")[0] for text in changes)])
     # An equal digest says more than an equal name.
-    examples = about.get("data_digest") or (settings.get("data.name"), settings.get("data.path"))
+    examples = origin.get("data_digest") or (settings.get("data.name"), settings.get("data.path"))
     data = examples, settings.get("data.split_seed"), settings.get("data.test")
     status = run.status(folder)
     return Entry(name, folder, status, settings, values, seeds, written, rising, shares, judged, data)
 
 
-def _runs(summary: Mapping[str, Any], first: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _runs(summary: Summary, first: int) -> Iterator[tuple[int, RunSummary | MemberSummary | SweepSummary]]:
     """Each seed of a run or group with its summary."""
     if "runs" not in summary:
-        if summary:
+        if "status" in summary:
             yield first, summary
         return
     for i, seed_summary in enumerate(summary["runs"]):
@@ -116,16 +115,9 @@ def _runs(summary: Mapping[str, Any], first: int) -> Iterator[tuple[int, Mapping
         yield int(number) if number.isdecimal() else first + i, seed_summary
 
 
-def _about(folder: Path) -> dict[str, Any]:
-    try:
-        return run.read_json(folder / "run.json")
-    except RunError:
-        return {}
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """A spec as key -> value; lists are values."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, object] = {}
     for key, inner in tree.items():
         path = f"{prefix}{key}"
         settings |= flat(inner, f"{path}.") if isinstance(inner, Mapping) else {path: inner}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
 
 from rich.console import Group
 from rich.table import Table
@@ -62,14 +61,14 @@ def as_csv(comparison: SideBySide) -> str:
     return content.getvalue().rstrip("\n")
 
 
-def _csv_cell(content: Any) -> Any:
+def _csv_cell(content: object) -> object:
     """A text that a spreadsheet would take for a formula is written behind an apostrophe."""
     if isinstance(content, (list, dict, bool)) or content is None:
         return json.dumps(content)
     return f"'{content}" if isinstance(content, str) and content[:1] in "=+-@\t\r" and content else content
 
 
-def as_data(comparison: SideBySide) -> dict[str, Any]:
+def as_data(comparison: SideBySide) -> dict[str, object]:
     """For programs."""
     return {
         "runs": [
@@ -133,7 +132,7 @@ def _result(entry: Entry, metric: Metric) -> str:
     return f"{level(metric, mean)} {span(metric, low, high)}".rstrip()
 
 
-def _shown(content: Any) -> str:
+def _shown(content: object) -> str:
     if isinstance(content, float):
         return f"{content:.4g}"
     return content if isinstance(content, str) else json.dumps(content)

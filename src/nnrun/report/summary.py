@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from nnrun.record import run
 from nnrun.record.early_stop import stop_in, stops_in_words
+from nnrun.record.summary import GroupSummary, Summary
 
 __all__ = [
     "finished",
@@ -22,13 +22,13 @@ __all__ = [
 ]
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
+def read_summary(folder: Path) -> Summary:
     """The summary.json of a run or group, {} while there is none.  Raises RunError if it is damaged."""
     file = folder / "summary.json"
     return run.read_json(file) if file.exists() else {}
 
 
-def finished(summary: Mapping[str, Any]) -> int:
+def finished(summary: GroupSummary) -> int:
     """How many runs of a group did not diverge: the mean is over these."""
     return sum(member["status"] == "done" for member in summary["runs"])
 
@@ -48,7 +48,7 @@ def some_of(done: int, seeds: int) -> str:
     return str(seeds) if done == seeds else f"{done} of {seeds}"
 
 
-def headline(summary: Mapping[str, Any]) -> str:
+def headline(summary: Summary) -> str:
     """A run or group that has ended, in one line."""
     if "mean" in summary:
         numbers = result_line(summary["mean"].get("best", {}), summary["ci95"].get("best", {}))
@@ -59,7 +59,7 @@ def headline(summary: Mapping[str, Any]) -> str:
     return f"{summary.get('status')} after {summary.get('steps')} steps: {numbers}{chosen}"
 
 
-def rises(summary: Mapping[str, Any]) -> list[str]:
+def rises(summary: Summary) -> list[str]:
     """A warning where a run, or seeds of a group, ended with a far larger training loss than they began with."""
     risen = [member["rise"] for member in summary.get("runs", [summary]) if "rise" in member]
     if not risen:
@@ -72,12 +72,12 @@ def rises(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def stop_line(summary: Mapping[str, Any]) -> str:
+def stop_line(summary: Summary) -> str:
     """That a run, or seeds of a group, stopped early, why and when; "" where none did."""
     return stops_in_words([stop_in(member) for member in summary.get("runs", [summary])])
 
 
-def result_line(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:
+def result_line(metrics: Mapping[str, object], intervals: Mapping[str, float | None]) -> str:
     """Test metrics (validation metrics where there are none), ± the half width of an interval."""
     chosen = {name: value for name, value in metrics.items() if name.startswith("test/")} or {
         name: value for name, value in metrics.items() if name.startswith("val/")
@@ -86,6 +86,6 @@ def result_line(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> str
     return "  ".join(f"{name} {number(value)}{half.get(name, '')}" for name, value in chosen.items())
 
 
-def number(value: Any) -> str:
+def number(value: object) -> str:
     """Four digits of a number; what is no number (a written NaN) as it is."""
     return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)

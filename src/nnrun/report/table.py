@@ -7,19 +7,24 @@ import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nnrun.errors import NnrunError, RunError, one_line
-from nnrun.record import checkpoint, metrics, run
+from nnrun.errors import NnrunError, one_line
+from nnrun.record import metrics, run
+from nnrun.record.provenance import Provenance
+from nnrun.record.summary import RunSummary, SweepSummary
+from nnrun.report.content import read_content
 from nnrun.report.ensemble import tables
+from nnrun.report.ensemble.account import Account
 from nnrun.report.live import sparkline
 from nnrun.report.summary import finished, number, read_summary, rises, seeds_line, some_of
 
 __all__ = [
+    "OverviewRow",
     "describe",
     "metric_table",
     "overview",
@@ -31,43 +36,61 @@ _COLOURS = {"done": "green", "running": "cyan", "diverged": "red", "failed": "re
 _RESUMABLE = ("created", "interrupted", "crashed", "failed")
 
 
-def overview(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """One record for each run: name, status, step, judged metric, test metrics, when it last changed."""
+class OverviewRow(TypedDict):
+    """What `nnrun ls` says of a run or group."""
+
+    run: str
+    status: str  # one of run.STATUSES, crashed or damaged
+    step: int | None
+    best: Mapping[str, object] | None  # metrics of the validation part; None: there are none
+    test: Mapping[str, object]
+    reason: NotRequired[str | None]
+    changed: NotRequired[float]  # seconds since 1970
+    seeds: NotRequired[int]
+    done: NotRequired[int]  # of the seeds
+    early: NotRequired[int]  # seeds that stopped early
+
+
+def overview(folders: Iterable[Path]) -> list[OverviewRow]:
+    """One row for each run: name, status, step, judged metric, test metrics, when it last changed."""
     return [_row(folder) for folder in folders]
 
 
-def _row(folder: Path) -> dict[str, Any]:
-    row: dict[str, Any] = {"run": str(folder), "status": "damaged", "step": None, "best": None, "test": {}}
+def _row(folder: Path) -> OverviewRow:
+    row: OverviewRow = {"run": str(folder), "status": "damaged", "step": None, "best": None, "test": {}}
     try:
         state = run.read_state(folder)
-        row |= {"status": run.status(folder), "step": state.get("step")}
-        row["reason"] = state.get("reason")
+        row.update({"status": run.status(folder), "step": state.get("step"), "reason": state.get("reason")})
         row["changed"] = (folder / run.STATE).stat().st_mtime
         summary = read_summary(folder)
     except (NnrunError, OSError):
         return row
+    best: Mapping[str, object]
     if "mean" in summary:
         best = summary["mean"].get("best", {})
-        row |= {"seeds": len(summary["runs"]), "done": finished(summary), "step": summary["steps"]}
+        row.update({"seeds": len(summary["runs"]), "done": finished(summary), "step": summary["steps"]})
         row["early"] = sum(bool(member.get("stopped_early")) for member in summary["runs"])
+    elif "metrics" in summary:
+        best = summary["metrics"]["best"]
     else:
-        best = summary["metrics"]["best"] if summary else _newest(folder)
-        row["step"] = best.get("step", row["step"])
+        best = newest = _newest(folder)
+        if "step" in newest:
+            row["step"] = int(newest["step"])
     row["best"] = {name: value for name, value in best.items() if name.startswith("val/")} or None
     row["test"] = {name: value for name, value in best.items() if name.startswith("test/")}
     return row
 
 
-def _newest(folder: Path) -> dict[str, Any]:
+def _newest(folder: Path) -> dict[str, float]:
     """The newest value of each metric of a run that has no summary, and the step of its newest line."""
-    newest: dict[str, Any] = {}
+    newest: dict[str, float] = {}
     with contextlib.suppress(NnrunError):
         for record in metrics.read(folder / "metrics.jsonl"):
             newest |= record
     return newest
 
 
-def overview_table(rows: list[dict[str, Any]]) -> Table:
+def overview_table(rows: Sequence[OverviewRow]) -> Table:
     """The records of `overview` for a terminal."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("run", "status", "step", "validation", "test", "changed"):
@@ -87,17 +110,18 @@ def overview_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _status_cell(row: Mapping[str, Any]) -> str:
+def _status_cell(row: OverviewRow) -> str:
     """The status; of a group with its seeds, and whether it, or how many of them, stopped early."""
-    notes = [f"{some_of(row['done'], row['seeds'])} seeds"] if row.get("seeds") else []
-    if row.get("early"):
-        notes.append(f"{row['early']} stopped early")
+    seeds, early = row.get("seeds"), row.get("early")
+    notes = [f"{some_of(row.get('done', 0), seeds)} seeds"] if seeds else []
+    if early:
+        notes.append(f"{early} stopped early")
     elif row["status"] == "done" and row.get("reason"):  # nothing else ends a run that is done
         notes.append("stopped early")
     return row["status"] + (f" ({', '.join(notes)})" if notes else "")
 
 
-def _numbers(metrics_: Mapping[str, Any]) -> str:
+def _numbers(metrics_: Mapping[str, object]) -> str:
     return "  ".join(f"{name.partition('/')[2]} {number(value)}" for name, value in metrics_.items())
 
 
@@ -111,35 +135,26 @@ def _ago(changed: float | None) -> str:
     return f"{seconds:.0f} s ago"
 
 
-def describe(folder: Path) -> dict[str, Any]:
+def describe(folder: Path) -> dict[str, object]:
     """What `nnrun show` prints of a run or group, as plain data."""
-    state = run.read_state(folder)
-    members = run.members(folder)
-    description: dict[str, Any] = {
+    content = read_content(folder)
+    description: dict[str, object] = {
         "run_dir": str(folder),
-        "status": run.status(folder),
-        **{key: value for key, value in state.items() if key != "status"},
-        **{key: value for key, value in read_summary(folder).items() if key != "status"},
-        "provenance": _provenance(folder),
+        "status": content.status,
+        **{key: value for key, value in content.state.items() if key != "status"},
+        **{key: value for key, value in content.summary.items() if key != "status"},
+        "provenance": content.origin,
     }
-    if members:
-        description["members"] = [str(path) for path in members]
+    if content.members:
+        description["members"] = [str(path) for path in content.members]
     else:
-        description["checkpoints"] = (
-            checkpoint.steps(folder / "checkpoints") if (folder / "checkpoints").is_dir() else []
-        )
+        description["checkpoints"] = content.checkpoints
     return description
 
 
-def _provenance(folder: Path) -> dict[str, Any]:
-    try:
-        return run.read_json(folder / "run.json")
-    except RunError:
-        return {}
-
-
 def metric_table(
-    sections: Mapping[str, Mapping[str, Any]], intervals: Mapping[str, Any] | None = None
+    sections: Mapping[str, Mapping[str, object]],
+    intervals: Mapping[str, Mapping[str, float | None]] | None = None,
 ) -> Table:
     """Metrics of several states side by side: {column: {metric: value}}, ± the half width of an interval."""
     table = Table(box=None, header_style="dim", pad_edge=False)
@@ -160,39 +175,42 @@ def metric_table(
 
 def show_view(folder: Path) -> Group:
     """What `nnrun show` prints: state, metrics, curves, checkpoints, where it came from."""
-    description = describe(folder)
-    status = Text.assemble(
-        (description["run_dir"], "bold"),
-        "  ",
-        (description["status"], _COLOURS.get(description["status"], "")),
-    )
-    parts: list[Any] = [status]
-    if "reason" in description:
-        prefix = "" if description["status"] == "done" else "reason: "
-        parts.append(Text(prefix + description["reason"]))
-    parts += map(Text, rises(description))
-    if description.get("mean"):
-        parts.append(metric_table(description["mean"], description["ci95"]))
-    if "mean" in description:
-        parts.append(Text(seeds_line(finished(description), len(description["runs"])), "dim"))
-    elif "metrics" in description:
-        parts.append(metric_table(description["metrics"]))
+    content = read_content(folder)
+    summary, status = content.summary, content.status
+    parts: list[RenderableType] = [
+        Text.assemble((str(folder), "bold"), "  ", (status, _COLOURS.get(status, "")))
+    ]
+    if "reason" in content.state:
+        parts.append(Text(("" if status == "done" else "reason: ") + content.state["reason"]))
+    parts += map(Text, rises(summary))
+    if "mean" in summary:
+        if summary["mean"]:
+            parts.append(metric_table(summary["mean"], summary["ci95"]))
+        parts.append(Text(seeds_line(finished(summary), len(summary["runs"])), "dim"))
+    elif "metrics" in summary:
+        parts.append(metric_table(_sections(summary)))
     elif newest := _newest(folder):
         step = newest.pop("step")
         parts.append(Text(f"reached   step {step}, epoch {newest.pop('epoch', 0):.4g}"))
         parts.append(metric_table({"newest": newest}))
     if (folder / tables.ACCOUNT).is_file():
-        parts += tables.view(run.read_json(folder / tables.ACCOUNT))
+        account: Account = run.read_json(folder / tables.ACCOUNT)
+        parts += tables.view(account)
     parts += _curves(folder)
-    if description.get("best"):
-        best = description["best"]
+    if "best" in summary and (best := summary["best"]):
         parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))
-    if description.get("checkpoints"):
-        parts.append(Text("kept     checkpoints of steps " + ", ".join(map(str, description["checkpoints"]))))
-    parts += [Text(f"member   {path}") for path in description.get("members", [])]
-    if description["status"] in _RESUMABLE:
-        parts.append(Text(f"continue  nnrun resume {shlex.quote(description['run_dir'])}"))
-    return Group(*parts, *_origin(description["provenance"]))
+    if content.checkpoints:
+        parts.append(Text("kept     checkpoints of steps " + ", ".join(map(str, content.checkpoints))))
+    parts += [Text(f"member   {path}") for path in content.members]
+    if status in _RESUMABLE:
+        parts.append(Text(f"continue  nnrun resume {shlex.quote(str(folder))}"))
+    return Group(*parts, *_origin(content.origin))
+
+
+def _sections(summary: RunSummary | SweepSummary) -> dict[str, Mapping[str, object]]:
+    """The metrics of the best state and, where the summary has them, of the last one."""
+    columns = summary["metrics"]
+    return {"best": columns["best"], **({"last": columns["last"]} if "last" in columns else {})}
 
 
 def _curves(folder: Path) -> list[Text]:
@@ -206,22 +224,22 @@ def _curves(folder: Path) -> list[Text]:
     return rows
 
 
-def _origin(provenance: Mapping[str, Any]) -> list[Text]:
-    if not provenance:
+def _origin(origin: Provenance) -> list[Text]:
+    if not origin:
         return []
-    versions, git = provenance.get("versions") or {}, provenance.get("git") or {}
-    device = (provenance.get("device") or {}).get("kind", "")
+    versions, git = origin.get("versions") or {}, origin.get("git") or {}
+    device = (origin.get("device") or {}).get("kind", "")
     commit = (
         f", commit {str(git.get('commit'))[:10]}{' + changes' if git.get('dirty') else ''}" if git else ""
     )
     software = ", ".join(f"{name} {versions[name]}" for name in ("nnrun", "jax") if versions.get(name))
     return [
-        Text(f"from     {_command(provenance.get('argv') or [])}", "dim"),
-        Text(f"on       {device}, {software}{commit}, begun {provenance.get('started', '')}", "dim"),
+        Text(f"from     {_command(origin.get('argv') or [])}", "dim"),
+        Text(f"on       {device}, {software}{commit}, begun {origin.get('started', '')}", "dim"),
     ]
 
 
-def _command(argv: Sequence[Any]) -> str:
+def _command(argv: Sequence[str]) -> str:
     """The command line as it can be typed again; how Python found nnrun is of no interest."""
     name = "nnrun" if argv and Path(str(argv[0])).name in ("nnrun", "__main__.py") else str(*argv[:1])
     return one_line(shlex.join([name, *map(str, argv[1:])]))

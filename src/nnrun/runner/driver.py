@@ -10,21 +10,21 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from nnrun import signals
 from nnrun.errors import DivergedError, Interrupted, Warn
 from nnrun.record import run
 from nnrun.runner import restore
 from nnrun.runner.finish import finish
-from nnrun.runner.recorder import Recorder
+from nnrun.runner.recorder import Arrays, Recorder
 from nnrun.runner.session import precision
 from nnrun.runner.status import Group, StateFiles, compiling, ending, group_of
 from nnrun.runner.summary import divergence
 from nnrun.training import flat, programs, shards
 from nnrun.training.chunks import Chunk, chunks
 from nnrun.training.shards import Compiled
-from nnrun.types import Experiment, Plan
+from nnrun.types import Experiment, Plan, State
 
 __all__ = ["Progress", "train", "train_together"]
 
@@ -112,7 +112,7 @@ def _step(recorders: list[Recorder]) -> int:
 
 def _open(
     compiled: Compiled, folders: list[Path], warn: Warn, until: int | None
-) -> tuple[list[Recorder], Any]:
+) -> tuple[list[Recorder], State]:
     """The lanes and the state to continue from: the newest checkpoint, or the beginning where there is none."""
     experiment = compiled.experiment
     restored = restore.newest(folders, flat.shapes(programs.one_like(experiment)), warn, until)
@@ -130,7 +130,7 @@ def _open(
 
 
 def _steps(
-    compiled: Compiled, state: Any, recorders: list[Recorder], state_files: StateFiles, until: int
+    compiled: Compiled, state: State, recorders: list[Recorder], state_files: StateFiles, until: int
 ) -> Iterator[None]:
     """Trains until every lane has ended or is at the step `until`; yields after each chunk.
 
@@ -175,7 +175,7 @@ def _advance(chunk: Chunk, recorders: list[Recorder]) -> list[bool]:
 
 
 def _keep(
-    recorders: list[Recorder], arrays: list[Any], improved: list[bool], due: bool, state_files: StateFiles
+    recorders: list[Recorder], arrays: list[Arrays], improved: list[bool], due: bool, state_files: StateFiles
 ) -> None:
     """Has each run keep what it must; old checkpoints go only when all runs have saved."""
     written = [

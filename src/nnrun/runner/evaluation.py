@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, final
 
 import jax
 
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.summary import Metrics
 from nnrun.runner import group, session, summary
 from nnrun.training import evaluate, flat, programs
 from nnrun.training.averages import compile_averages
@@ -18,10 +19,65 @@ from nnrun.training.feed import Feed, make_feed
 from nnrun.training.sampled import is_noisy, sampled, without_noise
 from nnrun.types import Experiment
 
-__all__ = ["SPLITS", "check_split", "evaluate_run", "load_checkpoint"]
+__all__ = [
+    "SPLITS",
+    "Asked",
+    "EnsembleEvaluation",
+    "EvaluationResult",
+    "GroupEvaluation",
+    "RunEvaluation",
+    "RunResult",
+    "check_split",
+    "evaluate_run",
+    "load_checkpoint",
+]
 
 SPLITS = ("train", "val", "test")
 _MOST_SAMPLES = 10_000
+
+
+class RunResult(TypedDict):
+    """The metrics of one checkpoint."""
+
+    run_dir: str
+    step: int
+    metrics: Metrics
+
+
+class Asked(TypedDict):
+    """What an evaluation was asked for."""
+
+    split: str
+    checkpoint: str
+    samples: NotRequired[int]
+
+
+@final
+class RunEvaluation(RunResult, Asked):
+    """Of a run."""
+
+
+class _OfSeveral(Asked):
+    run_dir: str
+    runs: list[RunResult]
+    mean: dict[str, float]
+    ci95: dict[str, float | None]  # half the width of the 95% interval of the mean
+
+
+@final
+class GroupEvaluation(_OfSeveral):
+    """Of a group of seeds."""
+
+
+@final
+class EnsembleEvaluation(_OfSeveral):
+    """Of an ensemble, whose members are the runs."""
+
+    average: str
+    metrics: Metrics
+
+
+EvaluationResult = RunEvaluation | GroupEvaluation | EnsembleEvaluation  # what `nnrun evaluate --json` prints
 
 
 def check_split(split: str) -> None:
@@ -30,7 +86,9 @@ def check_split(split: str) -> None:
         raise SpecError(f"--split: got {one_line(split, 40)!r}; write one of {', '.join(SPLITS)}")
 
 
-def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int = 0) -> dict[str, Any]:
+def evaluate_run(
+    folder: Path, split: str, which: str, warn: Warn, samples: int = 0
+) -> RunEvaluation | GroupEvaluation:
     """Metrics of a run, or of every run of a group with mean and 95% interval.
 
     split  train, val or test
@@ -51,16 +109,18 @@ def evaluate_run(folder: Path, split: str, which: str, warn: Warn, samples: int 
         if samples and not is_noisy(experiment, training=False):
             warn(f"--samples {samples}: {experiment.plan.model} has no noise, so all samples are equal")
         measured = _measure(experiment, list(checkpoints.values()), split, folder, samples)
-    results = [
+    results: list[RunResult] = [
         {"run_dir": str(path), "step": content.step, "metrics": summary.as_json(metrics)}
         for (path, content), metrics in zip(checkpoints.items(), measured, strict=True)
     ]
-    asked = {"split": split, "checkpoint": which, **({"samples": samples} if samples else {})}
+    asked: Asked = {"split": split, "checkpoint": which}
+    if samples:
+        asked["samples"] = samples
     if not members:
         return {**results[0], **asked}
     averages = summary.average([{which: result["metrics"]} for result in results], sections=(which,))
-    flat_averages = {name: section.get(which, {}) for name, section in averages.items()}
-    return {"run_dir": str(folder), **asked, "runs": results, **flat_averages}
+    mean, half = averages["mean"].get(which, {}), averages["ci95"].get(which, {})
+    return {"run_dir": str(folder), **asked, "runs": results, "mean": mean, "ci95": half}
 
 
 def _remeasured(checkpoints: Iterable[Checkpoint]) -> bool:

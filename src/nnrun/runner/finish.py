@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from nnrun.runner.recorder import Recorder
+from nnrun.runner.recorder import Arrays, Recorder
 from nnrun.runner.restore import ENDED
 from nnrun.runner.status import Group, StateFiles, by_group, is_over
 from nnrun.runner.summary import divergence, group_summary, run_summary
@@ -51,7 +49,7 @@ def _close(group: Group, recorders: list[Recorder], state_files: StateFiles) -> 
         state_files.write_group(group, "diverged", recorders, reason=divergence(recorders))
 
 
-def _test(compiled: Compiled, arrays: list[Any]) -> list[dict[str, float]]:
+def _test(compiled: Compiled, arrays: list[Arrays | None]) -> list[dict[str, float]]:
     """Test metrics of each lane's arrays; {} for a lane that has none."""
     filler = next((lane_arrays for lane_arrays in arrays if lane_arrays), None)
     if filler is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from nnrun.record.pack import MarkEntry
 from nnrun.statistics.metric import Metric
 
 __all__ = ["Mark", "is_better"]
@@ -16,6 +17,10 @@ class Mark(NamedTuple):
     step: int
     value: float
     loss: float | None  # None: not finite
+
+    def entry(self) -> MarkEntry:
+        """As JSON."""
+        return {"step": self.step, "value": self.value, "loss": self.loss}
 
 
 def is_better(mark: Mark, than: Mark | None, metric: Metric, margin: float | None = None) -> bool:

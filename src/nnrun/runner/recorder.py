@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nnrun.record import checkpoint, metrics
 from nnrun.record.checkpoint import Checkpoint
-from nnrun.record.pack import WINDOW, is_finite
+from nnrun.record.pack import WINDOW, Progress, is_finite
+from nnrun.record.run import RunState
 from nnrun.record.timing import Timing
 from nnrun.runner.mark import Mark, is_better
 from nnrun.statistics.metric import metric_of
@@ -44,12 +44,12 @@ class Recorder:
         columns: tuple[str, ...],
         to_metrics: Callable[[Mapping[str, float]], dict[str, float]],
         start_checkpoint: Checkpoint | None = None,
-        ended: Mapping[str, Any] | None = None,
+        ended: RunState | None = None,
     ) -> None:
         self.folder, self.plan, self.columns, self.to_metrics = folder, plan, columns, to_metrics
         self.status = ended["status"] if ended else "running"
         self.ended = ended is not None  # its files are complete
-        self.step = ended["step"] if ended else start_checkpoint.step if start_checkpoint else 0
+        self.step = ended.get("step", 0) if ended else start_checkpoint.step if start_checkpoint else 0
         self.start: Arrays | None = None  # the state to continue from, None: from the beginning
         self.final: Arrays | None = None  # the last state, once the run is done
         self.saved: Arrays | None = None  # the last state that was saved
@@ -114,7 +114,7 @@ class Recorder:
             self._metrics.write(lines)
         return evaluation is not None and self._judge(evaluation)
 
-    def _line(self, rows: np.ndarray, step: int, evaluation: Mapping[str, float] | None) -> dict[str, Any]:
+    def _line(self, rows: np.ndarray, step: int, evaluation: Mapping[str, float] | None) -> dict[str, float]:
         """The record of a line: metrics averaged over the steps since the line before, the rest at its end."""
         window = np.concatenate([self.window, rows])
         mean = dict(zip(self.columns, window.mean(0).tolist(), strict=True))
@@ -150,15 +150,16 @@ class Recorder:
         return mark if is_better(mark, than, metric_of(name, self.plan.rising), margin) else None
 
     def _checkpoint(self, arrays: Arrays) -> Checkpoint:
-        progress = {
-            "best": self.best and self.best._asdict(),
-            "improved": self.improved and self.improved._asdict(),
+        progress: Progress = {
+            "best": self.best and self.best.entry(),
+            "improved": self.improved and self.improved.entry(),
             "latest": _finite(self.latest),
             "best_metrics": _finite(self.best_metrics),
             "regular": self._regular,
             "complete": self.status == "done",  # the run ends here: at its last step, or stopped early
-            **({"kept": self.plan.kept} if self.plan.kept else {}),  # for who wants the ends of the cycles
         }
+        if self.plan.kept:
+            progress["kept"] = self.plan.kept  # for who wants the ends of the cycles
         return Checkpoint(self.step, {**arrays, WINDOW: self.window}, progress, self._metrics.offset)
 
     def keep(self, arrays: Arrays, improved: bool, due: bool) -> bool:

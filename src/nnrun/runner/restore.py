@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nnrun.errors import RunError, Warn
 from nnrun.record import checkpoint, run
-from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.checkpoint import Checkpoint, Forms
 from nnrun.record.pack import OtherFormat
+from nnrun.record.run import RunState
 
 __all__ = ["ENDED", "Restored", "newest"]
 
@@ -20,12 +20,10 @@ class Restored(NamedTuple):
     """What is on disk of one lane."""
 
     checkpoint: Checkpoint | None  # None: it begins at step 0
-    ended: Mapping[str, Any] | None  # its state.json if it ended before the others, or waits for them
+    ended: RunState | None  # its state.json if it ended before the others, or waits for them
 
 
-def newest(
-    folders: list[Path], expected: Mapping[str, Any], warn: Warn, until: int | None = None
-) -> list[Restored]:
+def newest(folders: list[Path], expected: Forms, warn: Warn, until: int | None = None) -> list[Restored]:
     """The checkpoints to continue from: those that continue are at one common step, the newest that all have.
 
     expected  shape and dtype of every array of a lane's state
@@ -47,7 +45,7 @@ def newest(
     return restored
 
 
-def _ended(folder: Path, warn: Warn, until: int | None) -> Mapping[str, Any] | None:
+def _ended(folder: Path, warn: Warn, until: int | None) -> RunState | None:
     """The state of a lane that is not trained with the others; None if it is."""
     state = run.read_state(folder)
     if state["status"] in ENDED:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
@@ -16,6 +16,7 @@ from nnrun.catalog import Spec
 from nnrun.errors import NnrunError, RunError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
 from nnrun.record import preprocessing, provenance, run
+from nnrun.record.provenance import Provenance, SpecOrigin
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 from nnrun.types import Experiment
@@ -60,13 +61,13 @@ def _prepare(document: spec.Document, need: Wanted | None) -> Prepared:
         return Prepared(checked, build.build(checked, need=need))
 
 
-def origin() -> dict[str, Any]:
+def origin() -> Provenance:
     """What is the same for all runs that this process begins now: versions, machine, commit, command line."""
     device = jax.devices()[0]
     return provenance.collect({"platform": device.platform, "kind": device.device_kind}, {})
 
 
-def create(prepared: Prepared, run_dir: Path | None, root: Path, begun: dict[str, Any] | None = None) -> Path:
+def create(prepared: Prepared, run_dir: Path | None, root: Path, begun: Provenance | None = None) -> Path:
     """Creates the run folder (for several seeds one inside it for each) and returns it.
 
     begun   the origin of the run, where many are created at once; finding it out takes a moment
@@ -94,7 +95,7 @@ def create(prepared: Prepared, run_dir: Path | None, root: Path, begun: dict[str
     return path
 
 
-def _describe(prepared: Prepared, folder: Path, full: dict[str, Any], begun: dict[str, Any]) -> None:
+def _describe(prepared: Prepared, folder: Path, full: Mapping[str, object], begun: Provenance) -> None:
     """What a run folder says about where it came from; state.json last, for it makes the folder a run."""
     text = yaml12.dump(full)
     fsio.write_file(folder / "spec.yaml", prepared.spec.document.text.encode())
@@ -104,8 +105,8 @@ def _describe(prepared: Prepared, folder: Path, full: dict[str, Any], begun: dic
     run.write_state(folder, "created", step=0)
 
 
-def _provenance(prepared: Prepared, resolved: str, begun: dict[str, Any]) -> dict[str, Any]:
-    extra = {
+def _provenance(prepared: Prepared, resolved: str, begun: Provenance) -> Provenance:
+    extra: SpecOrigin = {
         "data_digest": prepared.experiment.dataset.fitted.digest,
         "spec_hash": hashlib.sha256(resolved.encode()).hexdigest(),
         "spec_folder": str(prepared.spec.document.folder),
@@ -134,15 +135,17 @@ def reopen(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
     return rebuild(folder, warn, PARTS, exact)
 
 
-def changes(prepared: Prepared, folder: Path, now: dict[str, Any]) -> list[str]:
+def changes(prepared: Prepared, folder: Path, now: Provenance) -> list[str]:
     """What differs from when the run in `folder` began and may change its result, a short line each.
 
     now   the origin of what this process begins
     """
     text = (folder / "resolved.yaml").read_text(encoding="utf-8")
-    before, after = run.read_json(folder / "run.json"), _provenance(prepared, text, now)
+    before, after = provenance.read(folder), _provenance(prepared, text, now)
     if not prepared.spec.reads_data:  # whose code counts no more
-        before["code"] = {file: sha for file, sha in before.get("code", {}).items() if file in after["code"]}
+        before["code"] = {
+            file: sha for file, sha in before.get("code", {}).items() if file in after.get("code", {})
+        }
     return provenance.differences(before, after)
 
 
@@ -152,7 +155,7 @@ def recorded(folder: Path) -> Preprocessing:
     Raises RunError where that is missing, damaged or of another run.
     """
     fitted = preprocessing.read(folder)
-    if fitted.digest != run.read_json(folder / "run.json").get("data_digest"):
+    if fitted.digest != provenance.read(folder).get("data_digest"):
         place = one_line(folder / preprocessing.PREPROCESSING)
         raise RunError(f"{place}: of other data than run.json says; restore both from a copy or train again")
     return fitted
@@ -165,7 +168,7 @@ def rebuild(folder: Path, warn: Warn, parts: Sequence[str] = (), exact: bool = F
     exact   whether anything else that differs is refused, not warned about
     Raises RunError where one of the parts has changed, or the folder is damaged; SpecError, DataError, MachineError.
     """
-    before, fitted = run.read_json(folder / "run.json"), recorded(folder)
+    before, fitted = provenance.read(folder), recorded(folder)
     document = spec.read(folder / "resolved.yaml")
     document = document._replace(folder=Path(before.get("spec_folder", ".")))
     try:

@@ -6,11 +6,12 @@ import contextlib
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypedDict, TypeVar, Unpack
 
 from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError
 from nnrun.record import run
 from nnrun.record.early_stop import stops_in_words
+from nnrun.record.run import StateFields
 from nnrun.runner.recorder import Recorder
 from nnrun.runner.restore import ENDED
 from nnrun.runner.summary import early_stop
@@ -21,6 +22,10 @@ __all__ = ["Group", "StateFiles", "by_group", "compiling", "ending", "group_of",
 
 
 Item = TypeVar("Item")
+
+
+class _Reason(TypedDict, total=False):
+    reason: str
 
 
 class Group(NamedTuple):
@@ -68,27 +73,31 @@ class StateFiles(NamedTuple):
         """The state of one member that ended before the others."""
         run.write_state(self.folders[index], recorder.status, step=recorder.step, **_reason([recorder]))
 
-    def write(self, status: str, recorders: Sequence[Recorder] = (), **more: Any) -> None:
+    def write(self, status: str, recorders: Sequence[Recorder] = (), **more: Unpack[_Reason]) -> None:
         """The state of every group that has not ended, and of its members; what lanes know counts for them."""
         shared: Sequence[Recorder | None] = recorders or [None] * len(self.folders)
         for group, members in by_group(self.groups, shared):
             if run.read_state(group.folder)["status"] not in ENDED:
                 self.write_group(group, status, [recorder for recorder in members if recorder], **more)
 
-    def write_group(self, group: Group, status: str, recorders: Sequence[Recorder] = (), **more: Any) -> None:
+    def write_group(
+        self, group: Group, status: str, recorders: Sequence[Recorder] = (), **more: Unpack[_Reason]
+    ) -> None:
         """The state of one group and its members."""
         for path, recorder in zip(group.members, recorders or [None] * len(group.members), strict=True):
             if recorder:
                 reached = status if recorder.live else recorder.status
-                run.write_state(path, reached, step=recorder.step, **{**more, **_reason([recorder])})
+                fields: StateFields = {"step": recorder.step, **more, **_reason([recorder])}
+                run.write_state(path, reached, **fields)
             elif (state := run.read_state(path))["status"] not in ENDED:
-                run.write_state(path, status, **{"step": state["step"]} if "step" in state else {}, **more)
+                reached_before: StateFields = {"step": state["step"]} if "step" in state else {}
+                run.write_state(path, status, **{**reached_before, **more})
         if not group.single:
-            why = _reason(recorders) if status == "done" else {}
+            why: _Reason = _reason(recorders) if status == "done" else {}
             run.write_state(group.folder, status, **{**more, **why})
 
 
-def _reason(recorders: Sequence[Recorder]) -> dict[str, str]:
+def _reason(recorders: Sequence[Recorder]) -> _Reason:
     """Why runs that are done did not reach their last step; {} where all of them did."""
     words = stops_in_words([early_stop(recorder) for recorder in recorders])
     return {"reason": words} if words else {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from nnrun.record import metrics, run
 from nnrun.record.early_stop import EarlyStop
+from nnrun.record.summary import Averages, BestStep, GroupSummary, Metrics, Rising, RunSummary
 from nnrun.runner.recorder import Recorder
 from nnrun.statistics.mean import mean_and_interval
 
@@ -25,12 +25,12 @@ def early_stop(recorder: Recorder) -> EarlyStop | None:
     return EarlyStop(recorder.step, plan.patience_metric, improved.step, plan.patience, plan.min_delta)
 
 
-def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str, float]) -> dict[str, Any]:
+def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str, float]) -> RunSummary:
     """The content of a run's summary.json.
 
     last, best   test metrics of the last state and of the best by validation; {} where there is none
     """
-    judged = None
+    judged: BestStep | None = None
     if recorder.best is not None:
         judged = {"metric": recorder.plan.judge, "value": recorder.best.value, "step": recorder.best.step}
     stop = early_stop(recorder)
@@ -39,7 +39,7 @@ def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str
         "status": recorder.status,
         "steps": recorder.step,
         "epochs": recorder.step / recorder.plan.steps_per_epoch,
-        "stopped_early": stop and stop._asdict(),
+        "stopped_early": stop and stop.entry(),
         "best": judged,
         "rising": list(recorder.plan.rising),  # metrics of which more is better
         "shares": list(recorder.plan.shares),  # metrics that are shares of the examples
@@ -51,7 +51,7 @@ def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str
     }
 
 
-def _rise(recorder: Recorder) -> dict[str, Any]:
+def _rise(recorder: Recorder) -> Rising:
     """{"rise": ...} of a run that ended with more than twice the training loss of its first line: it has not learned.
 
     Noise does not double a loss.  Where the loss can be negative, it has risen by more than its first size.
@@ -63,14 +63,14 @@ def _rise(recorder: Recorder) -> dict[str, Any]:
     return {"rise": {"first": first, "last": last}}
 
 
-def as_json(values: Mapping[str, float]) -> dict[str, float | str]:
+def as_json(values: Mapping[str, float]) -> Metrics:
     """Metrics as JSON can hold them: NaN and the infinities, which it lacks, as text."""
     return {name: value if math.isfinite(value) else str(value) for name, value in values.items()}
 
 
-def group_summary(folder: Path, recorders: Sequence[Recorder]) -> dict[str, Any]:
+def group_summary(folder: Path, recorders: Sequence[Recorder]) -> GroupSummary:
     """The content of a population's summary.json: its runs, and mean and 95% interval over those that finished."""
-    summaries = [run.read_json(recorder.folder / "summary.json") for recorder in recorders]
+    summaries: list[RunSummary] = [run.read_json(recorder.folder / "summary.json") for recorder in recorders]
     return {
         "status": "done" if any(recorder.status == "done" for recorder in recorders) else "diverged",
         "steps": max(recorder.step for recorder in recorders),
@@ -78,15 +78,19 @@ def group_summary(folder: Path, recorders: Sequence[Recorder]) -> dict[str, Any]
             {"run": recorder.folder.relative_to(folder).as_posix(), **summary}
             for recorder, summary in zip(recorders, summaries, strict=True)
         ],
-        **average([summary["metrics"] for summary in summaries if summary["status"] == "done"]),
+        **average(
+            [
+                {"last": summary["metrics"]["last"], "best": summary["metrics"]["best"]}
+                for summary in summaries
+                if summary["status"] == "done"
+            ]
+        ),
     }
 
 
-def average(
-    metrics: Sequence[Mapping[str, Mapping[str, Any]]], sections: Sequence[str] = _SECTIONS
-) -> dict[str, Any]:
+def average(metrics: Sequence[Mapping[str, Metrics]], sections: Sequence[str] = _SECTIONS) -> Averages:
     """{"mean": ..., "ci95": ...} over runs, each {"last": {name: value}, "best": {name: value}}."""
-    result: dict[str, Any] = {"mean": {}, "ci95": {}}
+    result: Averages = {"mean": {}, "ci95": {}}
     for section in sections:
         names = (
             set.intersection(*(set(sections_of_run[section]) for sections_of_run in metrics))
@@ -95,8 +99,9 @@ def average(
         )
         for name in sorted(names):
             values = [sections_of_run[section][name] for sections_of_run in metrics]
-            if all(isinstance(value, (int, float)) for value in values):
-                mean, half = mean_and_interval(values)
+            numbers = [value for value in values if isinstance(value, (int, float))]
+            if len(numbers) == len(values):
+                mean, half = mean_and_interval(numbers)
                 result["mean"].setdefault(section, {})[name] = mean
                 result["ci95"].setdefault(section, {})[name] = half
     return result

@@ -15,7 +15,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from nnrun.errors import MachineError, RunError, one_line
 from nnrun.storage import disk
@@ -74,7 +73,7 @@ def write_file(path: Path, data: bytes) -> None:
         disk.sync_folder(path.parent)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Creates or replaces a JSON file; keys are sorted, so equal content gives equal bytes.
 
     Raises ValueError for NaN and infinity, which JSON does not have, and MachineError.

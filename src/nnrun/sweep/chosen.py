@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from nnrun.report.sweep.entries import FinalEntry, TrialEntry
 from nnrun.sweep import records
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.stages import ranking
@@ -12,7 +12,7 @@ from nnrun.sweep.trials import Trial
 
 __all__ = ["best_of_all", "best_of_lines"]
 
-Records = Mapping[str, Mapping[str, Any]]
+Records = Mapping[str, TrialEntry]
 
 
 def best_of_lines(sweep_plan: SweepPlan, trials: Sequence[Trial], by_name: Records) -> list[Trial]:
@@ -31,7 +31,7 @@ def best_of_lines(sweep_plan: SweepPlan, trials: Sequence[Trial], by_name: Recor
 
 
 def best_of_all(
-    sweep_plan: SweepPlan, trials: Sequence[Trial], by_name: Records, finals: Sequence[Mapping[str, Any]]
+    sweep_plan: SweepPlan, trials: Sequence[Trial], by_name: Records, finals: Sequence[FinalEntry]
 ) -> Trial | None:
     """The line's trial that is best on the validation data of the fresh seeds, on the first base.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
+from rich.console import RenderableType
 from rich.table import Table
 
 from nnrun.build import structure_of
@@ -148,7 +149,7 @@ def _memory(experiment: Experiment, lanes: int) -> int:
     return 3 * state * lanes + data
 
 
-def as_json(dry_run: DryRun) -> dict[str, Any]:
+def as_json(dry_run: DryRun) -> dict[str, object]:
     """The rehearsal as plain data."""
     return {
         "trials": [{"trial": trial.name, "settings": trial.settings} for trial in dry_run.trials],
@@ -158,7 +159,7 @@ def as_json(dry_run: DryRun) -> dict[str, Any]:
     }
 
 
-def tables(dry_run: DryRun) -> list[Any]:
+def tables(dry_run: DryRun) -> list[RenderableType]:
     """What a person reads: the trials, the programs, and the sum."""
     trials = Table(box=None, padding=(0, 2), header_style="dim")
     trials.add_column("trial", no_wrap=True)
@@ -187,5 +188,5 @@ def tables(dry_run: DryRun) -> list[Any]:
     return [trials, *rest, "", programs, "", estimate, *([dry_run.note] if dry_run.note else [])]
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -7,31 +7,34 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict, TypeVar
 
 from nnrun import build, catalog, spec
 from nnrun.build import structure_of
 from nnrun.catalog import Spec, user_code
 from nnrun.errors import RunError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
-from nnrun.record import run
+from nnrun.record import provenance
 from nnrun.runner import driver
 from nnrun.runner.driver import Progress
 from nnrun.runner.session import precision, recorded
 from nnrun.runner.status import group_of
-from nnrun.sweep.moment import ChangedError, Moment, check_code
+from nnrun.sweep.moment import ChangedError, Expected, Moment, check_code
 from nnrun.training import shards
 from nnrun.training.shards import Compiled, Shards
 from nnrun.types import Dataset, Experiment
 
-__all__ = ["Engine", "RunBatch", "many_files", "together"]
+__all__ = ["BatchFile", "Engine", "RunBatch", "many_files", "together"]
 
 _HELD = 64  # structures whose experiments are kept, which share their data
 _COMPILED = 4  # programs that are kept, which have the data on the device
 _DATASETS = 2
+
+Key = TypeVar("Key")
+Held = TypeVar("Held")
 
 
 class RunBatch(NamedTuple):
@@ -49,6 +52,21 @@ class RunBatch(NamedTuple):
     lanes: int
     until: int | None = None
     final: bool = False
+
+
+class _BatchEntry(TypedDict):
+    name: str
+    runs: list[str]
+    lanes: int
+    until: int | None
+    final: bool
+
+
+class BatchFile(TypedDict):
+    """The content of batches/NAME.json: a stage's runs, and the batches that they were packed into."""
+
+    runs: list[str]
+    batches: list[_BatchEntry]
 
 
 class Engine:
@@ -103,9 +121,7 @@ class Engine:
         plan = shared.plan._replace(name=checked.name, seeds=tuple(range(first, first + count)))
         return shared._replace(knobs=build.knobs_of(checked, knobs), plan=plan)
 
-    def train(
-        self, root: Path, batch: RunBatch, expected: Mapping[str, Any] | None = None
-    ) -> Iterator[Progress]:
+    def train(self, root: Path, batch: RunBatch, expected: Expected | None = None) -> Iterator[Progress]:
         """Trains a batch, each run from its newest checkpoint.
 
         expected   what the process that sent the batch has, which is compared with what was read here
@@ -130,7 +146,7 @@ class Engine:
     def spec(self, folder: Path) -> Spec:
         """The spec of a run folder.  Raises RunError, SpecError."""
         if folder not in self.known:
-            origin = Path(run.read_json(folder / "run.json").get("spec_folder", "."))
+            origin = Path(provenance.read(folder).get("spec_folder", "."))
             document = spec.read(folder / "resolved.yaml")._replace(folder=origin)
             self.known[folder] = catalog.bind(document)
         return self.known[folder]
@@ -157,7 +173,7 @@ def together(experiments: Sequence[Experiment]) -> Experiment:
     return experiments[0]._replace(plan=experiments[0].plan._replace(seeds=seeds), lanes=knobs)
 
 
-def _keep(held: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
+def _keep(held: OrderedDict[Key, Held], key: Key, value: Held, most: int) -> None:
     """Holds a value, and lets go of the oldest beyond `most`."""
     held[key] = value
     held.move_to_end(key)

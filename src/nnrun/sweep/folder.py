@@ -14,12 +14,13 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from nnrun import build
 from nnrun.catalog import Spec
 from nnrun.errors import NnrunError
 from nnrun.record import run
+from nnrun.record.provenance import Provenance
+from nnrun.report.sweep.entries import About, Asked, FinalEntry, TrialEntry
 from nnrun.report.sweep.folder import ABOUT, FORMAT, read_about
 from nnrun.runner import session
 from nnrun.spec import yaml12
@@ -39,7 +40,7 @@ __all__ = [
 FOLDERS = ("bases", "batches", "trials", "final")
 
 
-def create(file: SweepFile, about: dict[str, Any], run_dir: Path | None, root: Path) -> Path:
+def create(file: SweepFile, about: Asked, run_dir: Path | None, root: Path) -> Path:
     """Creates the folder of a sweep, all of it or nothing.  Raises RunError, MachineError."""
     path = run.claim_at(run_dir) if run_dir else run.claim(root, file.name, datetime.now())
     try:
@@ -55,14 +56,15 @@ def create(file: SweepFile, about: dict[str, Any], run_dir: Path | None, root: P
     return path
 
 
-def rewrite(path: Path, file: SweepFile, about: dict[str, Any]) -> None:
+def rewrite(path: Path, file: SweepFile, about: Asked) -> None:
     """Writes what is asked of a sweep, at its beginning and when its budget grows."""
     text = yaml12.parse(file.text, "sweep").value
     text["name"] = file.name
     text["base"] = [f"bases/{base.label}.yaml" for base in file.bases]
     fsio.write_file(path / "sweep.yaml", yaml12.dump(text).encode())
     folders = {base.label: str(base.path.parent.absolute()) for base in file.bases}
-    fsio.write_json(path / ABOUT, {"format": FORMAT, **about, "folders": folders})
+    content: About = {"format": FORMAT, **about, "folders": folders}
+    fsio.write_json(path / ABOUT, content)
 
 
 def read_back(folder: Path, overrides: list[str]) -> SweepFile:
@@ -75,7 +77,7 @@ def read_back(folder: Path, overrides: list[str]) -> SweepFile:
     return file._replace(bases=bases)
 
 
-def make_run(path: Path, checked: Spec, experiment: Experiment, begun: dict[str, Any]) -> None:
+def make_run(path: Path, checked: Spec, experiment: Experiment, begun: Provenance) -> None:
     """Creates the run folder of a trial; one that was not finished, or is of another spec, is made anew."""
     if run.is_run(path) and (path / "resolved.yaml").is_file():
         resolved = yaml12.dump(build.resolved(checked, experiment)).encode()
@@ -95,7 +97,7 @@ def write_failure(path: Path, text: str, reason: str) -> None:
     run.write_state(path, "failed", reason=reason)
 
 
-def _line(record: dict[str, Any]) -> bytes:
+def _line(record: TrialEntry | FinalEntry) -> bytes:
     return json.dumps(record).encode() + b"\n"
 
 
@@ -107,14 +109,14 @@ class Ledger:
         self._path = path
         self._file = fsio.AppendFile(path)
 
-    def add(self, record: dict[str, Any]) -> None:
+    def add(self, record: TrialEntry | FinalEntry) -> None:
         self._file.write(_line(record))
 
     def close(self) -> None:
         """Closes the file; `arrange` may still follow."""
         self._file.close()
 
-    def arrange(self, records: Iterable[dict[str, Any]]) -> None:
+    def arrange(self, records: Iterable[TrialEntry | FinalEntry]) -> None:
         """Replaces the lines by those of all records in an order that no timing has a part in."""
         self._file.close()
         fsio.write_file(self._path, b"".join(map(_line, records)))

@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from nnrun import signals
 from nnrun.errors import Interrupted, NnrunError, SpecError, one_line
 from nnrun.record import run
+from nnrun.record.summary import SweepSummary
 from nnrun.storage import fsio
 from nnrun.sweep import file as sweep_file
 from nnrun.sweep import folder as files
@@ -96,15 +96,15 @@ def _ending(root: Path) -> Iterator[None]:
         raise
 
 
-def _summary(loop: SweepLoop) -> dict[str, Any]:
+def _summary(loop: SweepLoop) -> SweepSummary:
     """What `ls` shows of a sweep: the final comparison's best by validation, else the best trial."""
     finals = {record["trial"]: record for record in loop.finals}
     steps = sum(record["steps"] * len(record["values"]) for record in loop.records.values())
     best = loop.best_of_all()
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, float | None] = {}
     if best is not None:
         metrics = {loop.sweep_plan.metric.name: loop.records[best.name]["value"]}
-        final_metrics = finals.get(best.name, {"metrics": {}})["metrics"]
+        final_metrics = finals[best.name]["metrics"] if best.name in finals else {}
         metrics |= {
             name: mean_value(values)
             for name, values in final_metrics.items()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from nnrun.errors import RunError, SpecError, one_line
+from nnrun.report.sweep.entries import FinalEntry, TrialEntry
 from nnrun.space import Observation, Point
 from nnrun.sweep import folder as files
 from nnrun.sweep import records
@@ -42,10 +42,10 @@ class SweepLoop:
     def __init__(self, sweep_plan: SweepPlan, root: Path, engine: Engine, trainer: Trainer) -> None:
         self.sweep_plan, self.root, self.engine, self.trainer = sweep_plan, root, engine, trainer
         self.trials: dict[str, Trial] = {}
-        self.records: dict[str, dict[str, Any]] = {}
-        self.finals: list[dict[str, Any]] = []
+        self.records: dict[str, TrialEntry] = {}
+        self.finals: list[FinalEntry] = []
         self._lanes: dict[str, int] = {}  # of the last program that each trial was in
-        self._first: list[dict[str, Any]] = []  # records of the first that began and ended
+        self._first: list[TrialEntry] = []  # records of the first that began and ended
         self._ledger = files.Ledger(root / "trials.jsonl")
         self._folders = RunFolders(sweep_plan, root, engine)
 
@@ -139,7 +139,7 @@ class SweepLoop:
             self._add(record)
             self._refuse_same_failures(record)
 
-    def _refuse_same_failures(self, record: dict[str, Any]) -> None:
+    def _refuse_same_failures(self, record: TrialEntry) -> None:
         """Raises SpecError where the first trials that began to train all failed, for one reason."""
         if len(self._first) < _SAME_FAILURES:
             self._first.append(record)
@@ -150,7 +150,7 @@ class SweepLoop:
                     f"the first {len(self._first)} trials failed in the same way: {record['reason']}"
                 )
 
-    def _add(self, record: dict[str, Any]) -> None:
+    def _add(self, record: TrialEntry) -> None:
         self.records[record["trial"]] = record
         self._ledger.add(record)
 

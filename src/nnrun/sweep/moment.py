@@ -7,23 +7,30 @@ would be compared as if they had the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from nnrun import catalog
 from nnrun.catalog import Spec
 from nnrun.errors import RunError, one_line
-from nnrun.record import run
+from nnrun.record import provenance
 from nnrun.storage import fsio
 
-__all__ = ["ChangedError", "Moment", "check_code", "check_specs", "has_own_spec"]
+__all__ = ["ChangedError", "Expected", "Moment", "check_code", "check_specs", "has_own_spec"]
 
 _REMEDY = "put it back as it was, or continue with what it is now by `nnrun sweep --resume`"
 
 
 class ChangedError(RunError):
     """Code or data are not those that the sweep trains with; no trial is to blame."""
+
+
+class Expected(TypedDict):
+    """What another process must have, as JSON: digests of nnrun and of the user's modules."""
+
+    package: str
+    files: dict[str, str | None]  # None: a file that is gone
 
 
 class Moment:
@@ -46,12 +53,12 @@ class Moment:
         if self._data.setdefault(data, digest) != digest:
             raise ChangedError("the data have changed while the sweep runs; put them back as they were")
 
-    def expected(self) -> dict[str, Any]:
+    def expected(self) -> Expected:
         """What another process must have, as JSON; each run folder says which data it needs."""
         return {"package": self._package, "files": self._files}
 
 
-def check_code(expected: Mapping[str, Any]) -> None:
+def check_code(expected: Expected) -> None:
     """Raises ChangedError where nnrun or a module of the user is not what the sweep trains with."""
     if _package_digest() != expected["package"]:
         raise ChangedError(f"{one_line(_home(), 120)}: nnrun has changed while the sweep runs; {_REMEDY}")
@@ -69,7 +76,7 @@ def check_specs(folders: Sequence[Path]) -> None:
 
 def has_own_spec(folder: Path) -> bool:
     """Whether the spec in a run folder is the one that it was created with."""
-    written = run.read_json(folder / "run.json").get("spec_hash")
+    written = provenance.read(folder).get("spec_hash")
     return written == _digest(folder / "resolved.yaml")
 
 

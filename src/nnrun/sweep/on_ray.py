@@ -10,7 +10,7 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from nnrun import signals
 from nnrun.errors import Interrupted, MachineError, SpecError, one_line
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import Engine, RunBatch
+from nnrun.sweep.moment import Expected
 from nnrun.sweep.workers import error_of
 
 __all__ = ["OnRay", "address_of"]
@@ -86,7 +87,7 @@ class OnRay:
         return Event(batch, 0, "done") if code == 0 else Event(batch, 0, "failed", error_of(code, reason))
 
 
-def _job(root: Path, batch: RunBatch, expected: Mapping[str, Any], gpu: bool) -> str:
+def _job(root: Path, batch: RunBatch, expected: Expected, gpu: bool) -> str:
     job = {
         "root": str(root.absolute()),
         "batch": batch._asdict(),

@@ -8,7 +8,7 @@ from pathlib import Path
 from nnrun.record import run
 from nnrun.runner.session import precision
 from nnrun.storage import fsio
-from nnrun.sweep.engine import Engine, RunBatch
+from nnrun.sweep.engine import BatchFile, Engine, RunBatch
 from nnrun.sweep.repair import settle
 from nnrun.sweep.width import width_of
 
@@ -67,4 +67,5 @@ def planned(
         batches = pack(name, runs, engine, root, width, known=known)
         fsio.write_json(file, {"runs": list(runs), "batches": [batch._asdict() for batch in batches]})
         settle(root, batches)
-    return [RunBatch(**written) for written in run.read_json(file)["batches"]]
+    content: BatchFile = run.read_json(file)
+    return [RunBatch(**written) for written in content["batches"]]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nnrun import catalog
 from nnrun.catalog import bound
 from nnrun.duration import Clock
 from nnrun.errors import SpecError
+from nnrun.report.sweep.entries import Asked, DimensionEntry
 from nnrun.runner.session import Prepared
-from nnrun.space import Search
+from nnrun.space import Dimension, Search
 from nnrun.spec.problem import Problem, place_of
 from nnrun.statistics.metric import Metric, metric_of
 from nnrun.sweep.engine import Engine
@@ -39,7 +40,7 @@ class SweepPlan(NamedTuple):
     plans: list[Plan]
     metric: Metric
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> Asked:
         """What sweep.json says."""
         sweep = self.file.sweep
         first = self.file.bases[0]
@@ -67,12 +68,14 @@ class SweepPlan(NamedTuple):
         }
 
 
-def _dimension(dimension: Any) -> dict[str, Any]:
-    record: dict[str, Any] = {"path": dimension.path, "kind": dimension.kind}
-    if dimension.kind == "choice":
-        return {**record, "values": list(dimension.values)}
-    names = ("mean", "sd") if dimension.kind == "normal" else ("low", "high")
-    return {**record, **dict(zip(names, (dimension.low, dimension.high), strict=True))}
+def _dimension(dimension: Dimension) -> DimensionEntry:
+    path, kind, low, high = dimension.path, dimension.kind, dimension.low, dimension.high
+    match kind:
+        case "choice":
+            return {"path": path, "kind": kind, "values": list(dimension.values)}
+        case "normal":
+            return {"path": path, "kind": kind, "mean": low, "sd": high}
+    return {"path": path, "kind": kind, "low": low, "high": high}
 
 
 def make_plan(file: SweepFile, engine: Engine) -> SweepPlan:

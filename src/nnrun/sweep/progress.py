@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from nnrun.report.sweep.entries import TrialEntry
 from nnrun.report.sweep.live import Board, Row
 from nnrun.statistics.mean import mean_and_interval
 from nnrun.statistics.metric import Metric
@@ -64,10 +64,14 @@ class ProgressBoard:
         return Row(label, len(records), budget, _best(records, loop.sweep_plan.metric), losses)
 
 
-def _best(records: Sequence[dict[str, Any]], metric: Metric) -> str:
-    known = [record for record in records if record["status"] == "done" and record["value"] is not None]
-    best = metric.best(known, lambda record: record["value"])
+def _best(records: Sequence[TrialEntry], metric: Metric) -> str:
+    known = [
+        (record, value)
+        for record in records
+        if record["status"] == "done" and (value := record["value"]) is not None
+    ]
+    best = metric.best(known, lambda pair: pair[1])
     if best is None:
         return ""
-    mean, half = mean_and_interval(best["values"])
+    mean, half = mean_and_interval([value for value in best[0]["values"] if value is not None])
     return f"{mean:.4g}" + (f" ± {half:.2g}" if half is not None else "")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from nnrun.record import run
+from nnrun.record.summary import GroupSummary, MemberSummary, RunSummary
+from nnrun.report.sweep.entries import FinalEntry, Settings, TrialEntry
 from nnrun.runner.status import is_over
 from nnrun.sweep.batches import seconds_of
 from nnrun.sweep.engine import RunBatch
@@ -22,6 +24,13 @@ __all__ = [
     "trial_record",
     "trial_value",
 ]
+
+
+class _SeedSummary(NamedTuple):
+    """One of a run's seeds; the seed is None where the run has only one."""
+
+    seed: int | None
+    summary: RunSummary | MemberSummary
 
 
 def has_ended(folder: Path) -> bool:
@@ -45,8 +54,8 @@ def share_of_seconds(root: Path, batches: Sequence[RunBatch], place: str) -> flo
 
 
 def trial_record(
-    root: Path, trial: Trial, stopped: bool, seconds: float, settings: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+    root: Path, trial: Trial, stopped: bool, seconds: float, settings: Settings | None = None
+) -> TrialEntry:
     """A line of trials.jsonl.
 
     stopped   whether it lost at a rung
@@ -54,7 +63,7 @@ def trial_record(
     """
     folder = root / trial.run
     runs = _runs(folder)
-    values = [_value(summary) for summary in runs]
+    values = [_value(seed_run.summary) for seed_run in runs]
     status, reason = _status(folder, stopped)
     return {
         "trial": trial.name,
@@ -67,13 +76,13 @@ def trial_record(
         "value": mean_value(values),
         "values": values,
         "steps": _steps(runs),
-        "risen": sum("rise" in summary for summary in runs),
+        "risen": sum("rise" in seed_run.summary for seed_run in runs),
         "seconds": round(seconds, 3),
         "reason": reason,
     }
 
 
-def final_record(root: Path, trial: Trial, place: str, seconds: float) -> dict[str, Any]:
+def final_record(root: Path, trial: Trial, place: str, seconds: float) -> FinalEntry:
     """A line of final.jsonl.
 
     trial   the chosen one
@@ -84,8 +93,8 @@ def final_record(root: Path, trial: Trial, place: str, seconds: float) -> dict[s
     names = sorted(
         {
             name
-            for summary in runs
-            for name in summary["metrics"]["best"]
+            for seed_run in runs
+            for name in seed_run.summary["metrics"]["best"]
             if name.startswith(("test/", "val/"))
         }
     )
@@ -96,24 +105,24 @@ def final_record(root: Path, trial: Trial, place: str, seconds: float) -> dict[s
         "trial": trial.name,
         "run": place,
         "settings": trial.settings,
-        "seeds": [summary["seed"] for summary in runs],
+        "seeds": [seed_run.seed for seed_run in runs],
         "status": status,
-        "metrics": {name: [_number(summary, name) for summary in runs] for name in names},
+        "metrics": {name: [_number(seed_run.summary, name) for seed_run in runs] for name in names},
         "steps": _steps(runs),
-        "risen": sum("rise" in summary for summary in runs),
+        "risen": sum("rise" in seed_run.summary for seed_run in runs),
         "seconds": round(seconds, 3),
         "reason": reason,
     }
 
 
-def _runs(folder: Path) -> list[dict[str, Any]]:
+def _runs(folder: Path) -> list[_SeedSummary]:
     """The summaries of a run's seeds, in order."""
     if not (folder / "summary.json").is_file():
         return []
-    summary = run.read_json(folder / "summary.json")
+    summary: RunSummary | GroupSummary = run.read_json(folder / "summary.json")
     if "runs" not in summary:
-        return [{**summary, "seed": None}]
-    return [{**member, "seed": int(str(member["run"]).rpartition("_")[2])} for member in summary["runs"]]
+        return [_SeedSummary(None, summary)]
+    return [_SeedSummary(int(member["run"].rpartition("_")[2]), member) for member in summary["runs"]]
 
 
 def steps_of(folder: Path) -> int:
@@ -121,16 +130,16 @@ def steps_of(folder: Path) -> int:
     return _steps(_runs(folder))
 
 
-def _steps(runs: Sequence[Mapping[str, Any]]) -> int:
-    return max((summary["steps"] for summary in runs), default=0)
+def _steps(runs: Sequence[_SeedSummary]) -> int:
+    return max((seed_run.summary["steps"] for seed_run in runs), default=0)
 
 
-def _value(summary: Mapping[str, Any]) -> float | None:
+def _value(summary: RunSummary | MemberSummary) -> float | None:
     """The metric at the best step of a run that did not diverge."""
     return summary["best"]["value"] if summary["status"] == "done" and summary["best"] else None
 
 
-def _number(summary: Mapping[str, Any], name: str) -> float | None:
+def _number(summary: RunSummary | MemberSummary, name: str) -> float | None:
     value = summary["metrics"]["best"].get(name)
     return value if summary["status"] == "done" and isinstance(value, int | float) else None
 
@@ -141,7 +150,7 @@ def mean_value(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def trial_value(record: Mapping[str, Any]) -> float | None:
+def trial_value(record: TrialEntry) -> float | None:
     """What a trial is ranked by among those that may be chosen; one that was stopped may not."""
     return record["value"] if record["status"] == "done" else None
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from nnrun.record import run
+from nnrun.report.sweep.entries import Settings
 from nnrun.runner.status import group_of
 from nnrun.space import Point, draws
 from nnrun.storage import fsio
 from nnrun.sweep import exploit, records
-from nnrun.sweep.engine import Engine, RunBatch
+from nnrun.sweep.engine import BatchFile, Engine, RunBatch
 from nnrun.sweep.packing import pack
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.repair import settle
 from nnrun.sweep.stages import pairs_of, rung_steps, rung_value, survivors
 from nnrun.sweep.trials import Trial, seeds_of, trial_spec, values_at
+from nnrun.types import Plan, Tree
 
 __all__ = ["Rungs"]
 
@@ -78,7 +79,7 @@ class Rungs:
         batches: list[RunBatch] = []
         known: set[str] = set()
         while (file := self.root / "batches" / f"{name}.json").is_file():
-            content = run.read_json(file)
+            content: BatchFile = run.read_json(file)
             batches += [
                 RunBatch(**written)
                 for written in content["batches"]
@@ -124,11 +125,11 @@ class Rungs:
         """The trial's share of the time of its batches."""
         return records.share_of_seconds(self.root, self._batches.get(trial.run, []), trial.run)
 
-    def settings(self, trial: Trial) -> dict[str, Any]:
+    def settings(self, trial: Trial) -> Settings:
         """What the trial ended with."""
         return values_at(trial.arm, self._points[trial.name])
 
-    def _plan(self, trial: Trial) -> Any:
+    def _plan(self, trial: Trial) -> Plan:
         return self.engine.experiment(self.engine.spec(self.root / trial.run)).plan
 
     def _folders(self, trial: Trial) -> list[Path]:
@@ -179,7 +180,7 @@ class Rungs:
         applied = [{"loser": a.name, "winner": b.name, "settings": self.settings(a)} for a, b in moves]
         fsio.write_json(done, {"seconds": 0.0, "moves": applied})
 
-    def _knobs(self, trial: Trial) -> Any:
+    def _knobs(self, trial: Trial) -> Tree:
         """The knobs of a trial's present point."""
         file = self.sweep_plan.file
         checked = trial_spec(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nnrun import catalog, spec
 from nnrun.catalog import Spec
 from nnrun.errors import SpecError
+from nnrun.report.sweep.entries import Settings
 from nnrun.space import Point
 from nnrun.spec import document, override, yaml12
 from nnrun.spec.problem import Path, Place, Problem, place_of
@@ -46,7 +47,7 @@ class Trial(NamedTuple):
     arm: Arm
     number: int
     point: Point
-    settings: dict[str, Any]  # what varies: key of the spec -> value
+    settings: Settings  # what varies: key of the spec -> value
 
     @property
     def run(self) -> str:
@@ -64,7 +65,7 @@ def arms(file: SweepFile) -> list[Arm]:
     ]
 
 
-def values_at(arm: Arm, point: Point) -> dict[str, Any]:
+def values_at(arm: Arm, point: Point) -> Settings:
     """What a point means: key of the spec -> value."""
     space = arm.alternative.space
     return {dimension.path: dimension.at(u) for dimension, u in zip(space, point, strict=True)}
@@ -96,9 +97,7 @@ def final_seeds(file: SweepFile, base: BaseSpec) -> tuple[int, int]:
     return first + _FRESH, count
 
 
-def trial_spec(
-    file: SweepFile, arm: Arm, settings: dict[str, Any], seeds: tuple[int, int], name: str
-) -> Spec:
+def trial_spec(file: SweepFile, arm: Arm, settings: Settings, seeds: tuple[int, int], name: str) -> Spec:
     """The spec of a trial, checked.
 
     settings   what varies: key of the spec -> value
@@ -138,7 +137,7 @@ def _origin(key: str, alternative: Alternative, file: SweepFile) -> Path:
     return alternative.places.get(key, file.path_of("over"))
 
 
-def _places(value: Any, origin: Path, places: dict[Path, Place]) -> dict[Path, Place]:
+def _places(value: object, origin: Path, places: dict[Path, Place]) -> dict[Path, Place]:
     """The places of a value that was written in the sweep file, and of all inside it."""
     inner_places: dict[Path, Place] = {(): place_of(origin, places)}
     for inner, _ in _walk(value):
@@ -146,7 +145,7 @@ def _places(value: Any, origin: Path, places: dict[Path, Place]) -> dict[Path, P
     return inner_places
 
 
-def _walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def _walk(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
     yield path, value
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:

@@ -9,8 +9,6 @@ measurement at hand: so a resumed sweep packs its trials as the one that was kil
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import numpy as np
 
@@ -18,7 +16,7 @@ from nnrun import machine
 from nnrun.build.checks import check_memory
 from nnrun.errors import MachineError
 from nnrun.training.programs import one_like
-from nnrun.types import Experiment
+from nnrun.types import Experiment, State
 
 __all__ = ["width_of"]
 
@@ -41,7 +39,7 @@ def width_of(experiment: Experiment) -> int:
     return _that_fit(experiment, like, lanes)
 
 
-def _that_fit(experiment: Experiment, like: Any, lanes: int) -> int:
+def _that_fit(experiment: Experiment, like: State, lanes: int) -> int:
     """As many of them as the memory holds."""
     while lanes > 1:
         plan = experiment.plan._replace(seeds=experiment.plan.seeds[:1] * lanes)

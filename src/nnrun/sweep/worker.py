@@ -12,8 +12,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 __all__ = ["main"]
 
@@ -60,7 +60,7 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
-def _tell(content: dict[str, Any]) -> None:
+def _tell(content: Mapping[str, object]) -> None:
     print(json.dumps(content), flush=True)
 
 

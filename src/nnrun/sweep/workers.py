@@ -9,15 +9,15 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict, final
 
 from nnrun import machine, signals
 from nnrun.errors import DataError, Interrupted, MachineError, NnrunError, RunError, SpecError
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import Engine, RunBatch
-from nnrun.sweep.moment import ChangedError
+from nnrun.sweep.moment import ChangedError, Expected
 from nnrun.sweep.worker import CHANGED
 
 __all__ = ["Slot", "Workers", "error_of", "places"]
@@ -25,6 +25,25 @@ __all__ = ["Slot", "Workers", "error_of", "places"]
 _RETRIES = 2  # of a worker that was killed, or whose machine failed
 _ERRORS = {2: SpecError, 3: DataError, 4: RunError, 6: MachineError, CHANGED: ChangedError}
 _POLL_SECONDS = 0.2
+
+
+@final
+class _Warning(TypedDict):
+    warning: str
+
+
+@final
+class _Error(TypedDict):
+    error: str
+
+
+@final
+class _News(TypedDict):
+    step: int
+    phase: str
+
+
+_Message = _Warning | _Error | _News  # a line that a worker prints
 
 
 class Slot(NamedTuple):
@@ -56,7 +75,7 @@ class _Worker:
         self,
         root: Path,
         batch: RunBatch,
-        expected: Mapping[str, Any],
+        expected: Expected,
         place: Slot,
         number: int,
         inbox: queue.Queue,
@@ -109,7 +128,7 @@ class Workers:
         waiting, free = list(batches), list(range(jobs))
         where = places(jobs)
         tries: dict[str, int] = {}
-        inbox: queue.Queue[tuple[_Worker, Any]] = queue.Queue()
+        inbox: queue.Queue[tuple[_Worker, _Message | None]] = queue.Queue()
         running: list[_Worker] = []
         try:
             while waiting or running:
@@ -138,7 +157,7 @@ class Workers:
     def _start(self, root: Path, batch: RunBatch, place: Slot, number: int, inbox: queue.Queue) -> _Worker:
         return _Worker(root, batch, self.engine.moment.expected(), place, number, inbox)
 
-    def _told(self, worker: _Worker, message: dict[str, Any]) -> Iterator[Event]:
+    def _told(self, worker: _Worker, message: _Message) -> Iterator[Event]:
         if "warning" in message:
             self.engine.warn(message["warning"])
         elif "error" in message:

@@ -6,16 +6,22 @@ from typing import Any, NotRequired, TypedDict
 
 __all__ = [
     "Account",
+    "Band",
     "Barrier",
     "BestMember",
+    "Bins",
     "Calibration",
     "Gain",
     "Gains",
     "MemberEntry",
     "Metrics",
+    "Point",
+    "SoupStep",
 ]
 
 Metrics = dict[str, float]  # by name, without the part of the data
+SoupStep = dict[str, str | bool | float]  # name, entered, and the judging metric on validation by its name
+Point = dict[str, Any]  # of the curve: members, subsets: how many; and a Band for each metric by its name
 
 
 class MemberEntry(TypedDict):
@@ -56,12 +62,29 @@ class Gains(TypedDict):
     over_best: dict[str, Gain] | None
 
 
+class Bins(TypedDict):
+    """Confidence against accuracy in bins, empty ones left out."""
+
+    error: float  # the expected calibration error
+    counts: list[int]
+    confidence: list[float]  # mean of the bin
+    accuracy: list[float]
+
+
 class Calibration(TypedDict):
     """Reliability before and after temperature scaling; the temperature is None if there is no best one."""
 
-    before: dict[str, Any]
+    before: Bins
     temperature: NotRequired[float | None]
-    after: NotRequired[dict[str, Any]]
+    after: NotRequired[Bins]
+
+
+class Band(TypedDict):
+    """A metric over subsets of the members: its mean and the ends of the middle 95%."""
+
+    mean: float
+    low: float
+    high: float
 
 
 class Barrier(TypedDict):
@@ -87,8 +110,8 @@ class Account(TypedDict):
     ensemble: Metrics
     examples: int
     gain: Gains
-    curve: list[dict[str, Any]]  # metrics against the number of members
+    curve: list[Point]  # metrics against the number of members
     diversity: dict[str, float] | None
     calibration: NotRequired[Calibration]
-    soup: NotRequired[list[dict[str, Any]]]  # the members that a greedy soup tried, whether each entered
+    soup: NotRequired[list[SoupStep]]  # the members that a greedy soup tried
     barrier: NotRequired[Barrier]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnrun.report import drawing
 from nnrun.report.drawing import COLOURS, Picture
+from nnrun.report.ensemble.account import Account, Barrier, Calibration
 from nnrun.report.ensemble.tables import gain_lines, names_of
 from nnrun.report.html import Column, document, figure, table
 from nnrun.report.summary import number
@@ -34,15 +34,15 @@ _CAPTIONS = {
 }
 
 
-def pictures(account: Mapping[str, Any]) -> list[Picture]:
+def pictures(account: Account) -> list[Picture]:
     """The curve against the number of members, the reliability diagram, members, the barrier."""
     drawn = {"members": _members(account)}
     if len(account["curve"]) > 1:
         drawn["curve"] = _curve(account)
-    if account.get("calibration"):
-        drawn["reliability"] = _reliability(account["calibration"])
-    if account.get("barrier"):
-        drawn["barrier"] = _barrier(account["barrier"], _shown(account))
+    if calibration := account.get("calibration"):
+        drawn["reliability"] = _reliability(calibration)
+    if barrier := account.get("barrier"):
+        drawn["barrier"] = _barrier(barrier, _shown(account))
     return [
         Picture(name, _TITLES[name], _CAPTIONS[name], drawing.png(drawn[name], _DPI))
         for name in _TITLES
@@ -55,12 +55,12 @@ def _figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
     return figure, [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
 
 
-def _shown(account: Mapping[str, Any]) -> list[str]:
+def _shown(account: Account) -> list[str]:
     """The metrics that are drawn: the one that judges, and the loss."""
     return [name for name in names_of(account) if name in (account["judge"], "loss")]
 
 
-def _curve(account: Mapping[str, Any]) -> Figure:
+def _curve(account: Account) -> Figure:
     names, curve = _shown(account), account["curve"]
     figure, axes = _figure(len(names))
     sizes = [point["members"] for point in curve]
@@ -80,26 +80,31 @@ def _curve(account: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _members(account: Mapping[str, Any]) -> Figure:
+def _members(account: Account) -> Figure:
     names = _shown(account)
     figure, axes = _figure(len(names))
     for axis, name in zip(axes, names, strict=True):
         values = [member["metrics"][name] for member in account["members"]]
         axis.plot(range(1, len(values) + 1), values, "o", color=_GREY, label="members")
-        for row, colour, label in (("mean", _ORANGE, "their mean"), ("ensemble", _GREEN, "ensemble")):
-            axis.axhline(account[row][name], color=colour, label=label)
+        for row, colour, label in (
+            (account["mean"], _ORANGE, "their mean"),
+            (account["ensemble"], _GREEN, "ensemble"),
+        ):
+            axis.axhline(row[name], color=colour, label=label)
         axis.set_xlabel("member")
         axis.set_ylabel(f"{account['split']}/{name}")
         axis.legend(frameon=False, fontsize=8)
     return figure
 
 
-def _reliability(calibration: Mapping[str, Any]) -> Figure:
+def _reliability(calibration: Calibration) -> Figure:
     figure, [axis] = _figure()
     axis.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":")
-    kinds = {"before": (_BLUE, "as predicted"), "after": (_GREEN, "after temperature scaling")}
-    for kind, (colour, label) in kinds.items():
-        if bins := calibration.get(kind):
+    for bins, colour, label in (
+        (calibration.get("before"), _BLUE, "as predicted"),
+        (calibration.get("after"), _GREEN, "after temperature scaling"),
+    ):
+        if bins:
             text = f"{label}: error {number(bins['error'])}"
             axis.plot(bins["confidence"], bins["accuracy"], "o-", color=colour, label=text)
     axis.set_xlabel("confidence")
@@ -108,7 +113,7 @@ def _reliability(calibration: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _barrier(barrier: Mapping[str, Any], names: Sequence[str]) -> Figure:
+def _barrier(barrier: Barrier, names: Sequence[str]) -> Figure:
     line = barrier["line"]
     figure, axes = _figure(len(names))
     at = [point["alpha"] for point in line]
@@ -120,7 +125,7 @@ def _barrier(barrier: Mapping[str, Any], names: Sequence[str]) -> Figure:
     return figure
 
 
-def page(account: Mapping[str, Any], images: Sequence[Picture]) -> str:
+def page(account: Account, images: Sequence[Picture]) -> str:
     """One HTML file that needs no other: tables, gains, pictures."""
     title = f"Ensemble of {len(account['members'])}: {account['average']}"
     parts = [f"<h1>{escape(title)}</h1>", _table(account)]
@@ -130,7 +135,7 @@ def page(account: Mapping[str, Any], images: Sequence[Picture]) -> str:
     return document(f"nnrun ensemble: {title}", parts)
 
 
-def _table(account: Mapping[str, Any]) -> str:
+def _table(account: Account) -> str:
     names = names_of(account)
     rows = [(member["name"], member["metrics"]) for member in account["members"]]
     rows.append(("mean member", account["mean"]))

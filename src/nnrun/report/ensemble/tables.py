@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nnrun.report.ensemble.account import Account, Gain
 from nnrun.report.summary import number
 from nnrun.statistics.metric import Metric, metric_of
 
@@ -16,15 +15,14 @@ __all__ = ["ACCOUNT", "gain_line", "gain_lines", "member_table", "names_of", "vi
 ACCOUNT = "account.json"  # in the run folder of an ensemble
 _SHOWN = {"calibration_error": "calibration error"}
 _ROUNDING = 2.0**-23  # predictions are float32
-_REFERENCES = {"over_mean": "the mean member", "over_best": "the best member"}
 
 
-def view(account: Mapping[str, Any]) -> list[Any]:
+def view(account: Account) -> list[RenderableType]:
     """What `nnrun ensemble` prints: members and ensemble, gains, notes on diversity, calibration, soup and barrier."""
     return [member_table(account), *gain_lines(account), *_notes(account)]
 
 
-def names_of(account: Mapping[str, Any]) -> list[str]:
+def names_of(account: Account) -> list[str]:
     """The metrics of an account in the order of their columns: the one that judges, the loss, the others."""
     first = [account["judge"], "loss"]
     return sorted(
@@ -32,7 +30,7 @@ def names_of(account: Mapping[str, Any]) -> list[str]:
     )
 
 
-def member_table(account: Mapping[str, Any]) -> Table:
+def member_table(account: Account) -> Table:
     """Metrics of each member, their mean, the best of them and the ensemble."""
     names = names_of(account)
     table = Table(box=None, header_style="dim", pad_edge=False)
@@ -55,11 +53,15 @@ def member_table(account: Mapping[str, Any]) -> Table:
     return table
 
 
-def gain_lines(account: Mapping[str, Any]) -> list[Text]:
+def gain_lines(account: Account) -> list[Text]:
     """What the ensemble gained in each metric, with its 95% intervals."""
     lines = []
-    for kind, reference in _REFERENCES.items():
-        for name, gain in (account["gain"].get(kind) or {}).items():
+    gains = account["gain"]
+    for over, reference in (
+        (gains.get("over_mean"), "the mean member"),
+        (gains.get("over_best"), "the best member"),
+    ):
+        for name, gain in (over or {}).items():
             if not isinstance(gain["value"], str):  # "nan"
                 metric = metric_of(name, account["rising"], account["shares"])
                 size = _size(account["mean"][name])
@@ -72,7 +74,7 @@ def _size(value: float | str) -> float:
     return 0.0 if isinstance(value, str) else abs(value)
 
 
-def gain_line(metric: Metric, gain: Mapping[str, Any], size: float = 1.0) -> str:
+def gain_line(metric: Metric, gain: Gain, size: float = 1.0) -> str:
     """`accuracy +1.93 points [+1.5, +2.4]` or `loss 0.016 lower [0.014, 0.019]`: the widest interval that is known.
 
     size   the magnitude of the metric; what float32 does not tell from it is rounding error and shown as 0
@@ -92,7 +94,7 @@ def gain_line(metric: Metric, gain: Mapping[str, Any], size: float = 1.0) -> str
     return f"{metric.name} {shown}, 95% over {covers}"
 
 
-def _notes(account: Mapping[str, Any]) -> list[Text]:
+def _notes(account: Account) -> list[Text]:
     notes = []
     if diversity := account.get("diversity"):
         notes.append(
@@ -102,14 +104,18 @@ def _notes(account: Mapping[str, Any]) -> list[Text]:
             else f"members differ by {number(diversity['disagreement'])} on average; "
             f"correlation of their errors {diversity['error_correlation']:.2f}"
         )
-    if (calibration := account.get("calibration")) and "after" in calibration:
+    if (
+        (calibration := account.get("calibration"))
+        and "after" in calibration
+        and "temperature" in calibration
+    ):
         notes.append(
             f"calibration error {number(calibration['before']['error'])}, "
             f"{number(calibration['after']['error'])} at the "
             f"temperature {calibration['temperature']:.3f} fitted on validation"
         )
     if steps := account.get("soup"):
-        entered = sum(step["entered"] for step in steps)
+        entered = sum(bool(step["entered"]) for step in steps)
         notes.append(f"greedy soup: {entered} of {len(steps)} members entered")
     if barrier := account.get("barrier"):
         notes.append(

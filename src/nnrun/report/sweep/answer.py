@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from nnrun.report.sweep.cautions import cautions, missing
 from nnrun.report.sweep.findings import Answer, Row, answer
@@ -18,7 +18,35 @@ from nnrun.report.sweep.tables import answer_tables
 from nnrun.report.sweep.verdict import sentences
 from nnrun.storage import fsio
 
-__all__ = ["answer", "answer_tables", "as_data", "as_json", "is_sweep", "read_sweep", "write_answer"]
+__all__ = [
+    "Leaderboard",
+    "answer",
+    "answer_tables",
+    "as_data",
+    "as_json",
+    "is_sweep",
+    "read_sweep",
+    "write_answer",
+]
+
+
+class Leaderboard(TypedDict):
+    """The content of leaderboard.json; what stands below a base or an alternative is by its label."""
+
+    name: str
+    metric: str
+    goal: str
+    search: str
+    trials: list[dict[str, object]]  # best first
+    alternatives: list[dict[str, object]]  # best first
+    comparisons: list[dict[str, object]]
+    best_of_k: dict[str, dict[str, list[dict[str, object]]]]
+    importance: dict[str, dict[str, list[dict[str, object]]]]
+    targets: dict[str, float | None]
+    profile: dict[str, list[list[float]]]
+    answer: list[str]
+    warnings: list[str]
+    missing: list[str]
 
 
 def write_answer(folder: Path) -> Answer:
@@ -39,12 +67,12 @@ def write_answer(folder: Path) -> Answer:
     return sweep_answer
 
 
-def as_json(folder: Path) -> dict[str, Any]:
+def as_json(folder: Path) -> dict[str, object]:
     """What `nnrun sweep --json` prints of a sweep; nothing is written."""
     return {"run_dir": str(folder), **as_data(answer(read_sweep(folder)))}
 
 
-def as_data(answer: Answer) -> dict[str, Any]:
+def as_data(answer: Answer) -> Leaderboard:
     """The answer as plain data: trials best first, alternatives best first, tests, and what is said in words."""
     sweep = answer.sweep
     return {
@@ -82,14 +110,9 @@ def as_data(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, metric: str, folder: Path) -> dict[str, Any]:
+def _row(row: Row, metric: str, folder: Path) -> dict[str, object]:
     reached = row.reached
-    steps = reached.steps if reached and reached.steps < float("inf") else None
-    seconds = (
-        reached.seconds
-        if reached and reached.seconds is not None and reached.seconds < float("inf")
-        else None
-    )
+    steps, seconds = _reached(row)
     left_out = ("run", "values", "reached")
     return {
         **{name: value for name, value in row._asdict().items() if name not in left_out},
@@ -100,6 +123,18 @@ def _row(row: Row, metric: str, folder: Path) -> dict[str, Any]:
         if reached is None
         else {"seeds": reached.seeds, "of": reached.of, "steps": steps, "seconds": seconds},
     }
+
+
+def _reached(row: Row) -> tuple[float | None, float | None]:
+    """Steps and seconds to the target; None for what half of the seeds did not reach, or is not known."""
+    reached = row.reached
+    steps = reached.steps if reached and reached.steps < float("inf") else None
+    seconds = (
+        reached.seconds
+        if reached and reached.seconds is not None and reached.seconds < float("inf")
+        else None
+    )
+    return steps, seconds
 
 
 def _leaderboard_csv(answer: Answer) -> str:
@@ -129,12 +164,12 @@ def _leaderboard_csv(answer: Answer) -> str:
             data[name] for name in ("base", "alternative", "trial", "metric", "mean", "low", "high", "seeds")
         ]
         line += [row.diverged, row.fresh, row.validation, row.trials, row.unstable, row.stopped, row.failed]
-        line += [data["reached"][name] if data["reached"] else None for name in ("steps", "seconds")]
+        line += _reached(row)
         writer.writerow([_cell(value) for value in (*line, *(row.settings.get(key) for key in keys))])
     return content.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> object:
     """A text that a spreadsheet would take for a formula is written behind an apostrophe."""
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"

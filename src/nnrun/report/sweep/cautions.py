@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 from nnrun.record import run
 from nnrun.report.sweep.evidence import distinct
@@ -159,7 +158,7 @@ def _borders(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
                 yield f"{value}, is at the {end} end of its range: a better one may lie beyond; widen it"
 
 
-def border(dimension: DimensionRecord, value: Any) -> str | None:
+def border(dimension: DimensionRecord, value: object) -> str | None:
     """`lower` or `upper` if a value lies within 5% of that end of its range, in the range's own scale.
 
     Of a list of three or more numbers, the least and the greatest are the ends.  A range that begins at 0 has no

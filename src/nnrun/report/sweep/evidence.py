@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from nnrun.report.sweep.folder import TrialRecord
+from nnrun.report.sweep.folder import DimensionRecord, TrialRecord
 from nnrun.statistics.importance import Importance, importance
 
 __all__ = ["distinct", "filled", "importances"]
@@ -25,7 +24,7 @@ def filled(trials: Sequence[TrialRecord], worst: float) -> list[float]:
 
 
 def importances(
-    dimensions: Sequence[Any], trials: Sequence[TrialRecord], values: Sequence[float]
+    dimensions: Sequence[DimensionRecord], trials: Sequence[TrialRecord], values: Sequence[float]
 ) -> list[Importance]:
     """Most important first.  A trial that was stopped counts with the value at which it lost."""
     settings = {

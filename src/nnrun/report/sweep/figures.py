@@ -6,22 +6,23 @@ looks   alternative -> its colour and line style
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnrun.report.drawing import axis_label, plain, scale_of
+from nnrun.report.drawing import Look, axis_label, plain, scale_of
 from nnrun.report.sweep.curves import band, seed_curves
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.statistics.metric import Metric
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["WIDTH", "best_of", "curves", "importance", "leaderboard", "profile"]
 
 WIDTH = 5.2  # inches
-Looks = Mapping[str, Mapping[str, Any]]
+Looks = Mapping[str, Look]
 
 
 def leaderboard(part: BaseAnswer, looks: Looks) -> Figure:
@@ -93,7 +94,7 @@ def best_of(part: BaseAnswer, metric: Metric, looks: Looks) -> Figure:
     values = scale * np.array([point.value for curve in part.best_of.values() for point in curve])
     _zoom(axes, values, scale * np.array([curve[-1].value for curve in part.best_of.values()]))
     axes.set(xlabel="trials", ylabel=f"best {axis_label(metric)}")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     _legend(axes, len(part.best_of))
     return figure
 
@@ -128,14 +129,14 @@ def profile(answer: Answer, looks: Looks) -> Figure:
     return figure
 
 
-def _figure(height: float) -> tuple[Figure, Any]:
+def _figure(height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, max(height, 1.6)), layout="constrained")
     return figure, figure.subplots()
 
 
-def _zoom(axes: Any, values: np.ndarray, last: np.ndarray) -> None:
+def _zoom(axes: Axes, values: np.ndarray, last: np.ndarray) -> None:
     """Shows where the curves end, not how far they have come: what is far from all ends is cut off."""
     low, high = float(values.min()), float(values.max())
     bottom, top = float(last.min()), float(last.max())
@@ -145,6 +146,6 @@ def _zoom(axes: Any, values: np.ndarray, last: np.ndarray) -> None:
         axes.set_ylim(max(min(low, bottom), bottom - room) - margin, min(max(high, top), top + room) + margin)
 
 
-def _legend(axes: Any, count: int) -> None:
+def _legend(axes: Axes, count: int) -> None:
     if count > 1:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=min(count, 3), handlelength=1.8)

@@ -10,11 +10,11 @@ import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nnrun.report.sweep.curves import Reached, reached
 from nnrun.report.sweep.evidence import distinct, filled, importances
-from nnrun.report.sweep.folder import FinalRecord, SweepRecord, TrialRecord
+from nnrun.report.sweep.folder import FinalRecord, Settings, SweepRecord, TrialRecord
 from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
 from nnrun.statistics.compare import Comparison, compare_all, interval
 from nnrun.statistics.importance import Importance
@@ -40,7 +40,7 @@ class Row(NamedTuple):
     base: str
     alternative: str
     trial: str | None
-    settings: dict[str, Any]
+    settings: Settings
     run: Path | None
     validation: float | None
     values: dict[int, float]

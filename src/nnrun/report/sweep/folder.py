@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
+from nnrun.report.sweep.entries import About, AlternativeEntry, FinalEntry, Settings, TrialEntry
 from nnrun.statistics.metric import Metric
 from nnrun.storage import fsio
 
@@ -38,14 +39,14 @@ class DimensionRecord(NamedTuple):
     kind: str
     low: float | None
     high: float | None
-    values: tuple[Any, ...]
+    values: tuple[object, ...]
 
 
 class AlternativeRecord(NamedTuple):
     """Settings that are compared with others, and what varied beside them."""
 
     label: str
-    settings: dict[str, Any]
+    settings: Settings
     dimensions: tuple[DimensionRecord, ...]
 
 
@@ -62,7 +63,7 @@ class TrialRecord(NamedTuple):
     alternative: str
     number: int
     run: str
-    settings: dict[str, Any]
+    settings: Settings
     status: str
     value: float | None
     values: tuple[float | None, ...]
@@ -79,7 +80,7 @@ class FinalRecord(NamedTuple):
     alternative: str
     trial: str
     run: str
-    settings: dict[str, Any]
+    settings: Settings
     seeds: tuple[int, ...]
     status: str
     metrics: dict[str, tuple[float | None, ...]]
@@ -118,11 +119,11 @@ def is_sweep(folder: Path) -> bool:
         return False
 
 
-def read_about(folder: Path) -> dict[str, Any]:
+def read_about(folder: Path) -> About:
     """The content of a sweep's sweep.json.  Raises RunError if there is none, or it is damaged or of another format."""
     if not is_sweep(folder):
         raise RunError(f"{one_line(folder)}: not the folder of a sweep; name one that `nnrun sweep` made")
-    about = run.read_json(folder / ABOUT)
+    about: About = run.read_json(folder / ABOUT)
     if about.get("format") != FORMAT:
         raise RunError(
             f"{one_line(folder)}: format {one_line(about.get('format'), 20)}, this nnrun reads {FORMAT}; "
@@ -173,13 +174,15 @@ def ranked(trials: Iterable[TrialRecord], judge: Metric) -> list[TrialRecord]:
     return sorted(trials, key=order)
 
 
-def _alternative(record: Mapping[str, Any]) -> AlternativeRecord:
+def _alternative(record: AlternativeEntry) -> AlternativeRecord:
     return AlternativeRecord(
         str(record["label"]), dict(record["settings"]), tuple(map(_dimension, record["dimensions"]))
     )
 
 
-def _dimension(record: Mapping[str, Any]) -> DimensionRecord:
+def _dimension(
+    record: Mapping[str, Any],
+) -> DimensionRecord:  # a DimensionEntry, whose keys depend on its kind
     kind = str(record["kind"])
     low, high = ("mean", "sd") if kind == "normal" else ("low", "high")
     if kind == "choice":
@@ -187,7 +190,7 @@ def _dimension(record: Mapping[str, Any]) -> DimensionRecord:
     return DimensionRecord(str(record["path"]), kind, float(record[low]), float(record[high]), ())
 
 
-def _trial(record: Mapping[str, Any]) -> TrialRecord:
+def _trial(record: TrialEntry) -> TrialRecord:
     values = tuple(map(_number, record["values"]))
     return TrialRecord(
         str(record["trial"]),
@@ -206,7 +209,7 @@ def _trial(record: Mapping[str, Any]) -> TrialRecord:
     )
 
 
-def _final(record: Mapping[str, Any]) -> FinalRecord:
+def _final(record: FinalEntry) -> FinalRecord:
     return FinalRecord(
         str(record["base"]),
         str(record["alternative"]),
@@ -221,13 +224,13 @@ def _final(record: Mapping[str, Any]) -> FinalRecord:
     )
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     """What is no finite number (a null, a written NaN) is None."""
     return float(value) if isinstance(value, int | float) and abs(value) < float("inf") else None
 
 
-def _lines(file: Path) -> list[dict[str, Any]]:
-    """The records of a file, [] if it does not exist; a last line without its newline is ignored."""
+def _lines(file: Path) -> list[Any]:
+    """The records, JSON objects, of a file, [] if it does not exist; a last line without its newline is ignored."""
     if not file.exists():
         return []
     records = []

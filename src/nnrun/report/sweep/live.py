@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -100,7 +100,7 @@ class _LiveView:
         self.last, self.phase = now, board.phase
         self.live.update(self._view(board, left), refresh=True)
 
-    def _view(self, board: Board, left: str) -> Any:
+    def _view(self, board: Board, left: str) -> Group:
         head = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=1.0, completed=board.share, width=30)
         head.add_row(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from nnrun.report.drawing import Picture, look, png
+from nnrun.report.drawing import Look, Picture, look, png
 from nnrun.report.sweep import figures, scatter
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 
@@ -118,7 +118,7 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
         )
 
 
-def _looks(answer: Answer) -> dict[str, dict[str, Any]]:
+def _looks(answer: Answer) -> dict[str, Look]:
     """Colour and line style of each alternative, the same in all pictures."""
     return {alternative.label: look(i) for i, alternative in enumerate(answer.sweep.alternatives)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialR
 from nnrun.statistics.metric import Metric
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["sensitivity"]
@@ -47,7 +48,7 @@ def sensitivity(
 
 
 def _panel(
-    axes: Any,
+    axes: Axes,
     dimension: DimensionRecord,
     trials: Sequence[TrialRecord],
     chosen: str | None,
@@ -78,14 +79,14 @@ def _panel(
 
 
 def _dots(
-    axes: Any, points: Sequence[tuple[float, float]], mark: str, size: float, colour: str, **style: Any
+    axes: Axes, points: Sequence[tuple[float, float]], mark: str, size: float, colour: str, **style: Any
 ) -> None:
     if points:  # an empty line without clipping would upset the layout
         xs, ys = zip(*points, strict=True)
         axes.plot(xs, ys, mark, ms=size, color=colour, clip_on=False, **style)
 
 
-def _places(axes: Any, dimension: DimensionRecord) -> Any:
+def _places(axes: Axes, dimension: DimensionRecord) -> Callable[[Any], float]:
     """Sets the horizontal scale; returns the function from a value to its place there."""
     if dimension.kind == "choice":
         names = [str(choice) for choice in dimension.values]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,9 +20,9 @@ __all__ = ["answer_tables", "comparison_table", "leaderboard", "seeds_text", "se
 _MOST_PAIRS = 15  # that a terminal shows
 
 
-def answer_tables(answer: Answer) -> list[Any]:
+def answer_tables(answer: Answer) -> list[RenderableType]:
     """The whole answer: a leaderboard for each base, what it says in words, the paired tests, warnings."""
-    parts: list[Any] = []
+    parts: list[RenderableType] = []
     for part in answer.bases:
         if len(answer.bases) > 1:
             parts.append(Text(part.base, "bold"))
@@ -77,14 +77,14 @@ def trials_text(row: Row) -> str:
     return f"{row.trials}{f' ({bad})' if bad else ''}"
 
 
-def settings_text(settings: Mapping[str, Any]) -> str:
+def settings_text(settings: Mapping[str, object]) -> str:
     """`learning_rate=0.0123 dropout=0.2`: the last part of each key, all of it where that is not unique."""
     short = [path.rpartition(".")[2] for path in settings]
     names = [last if short.count(last) == 1 else path for path, last in zip(settings, short, strict=True)]
     return "  ".join(f"{name}={_value(value)}" for name, value in zip(names, settings.values(), strict=True))
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,103 @@
+"""summary.json, what a run, a group of seeds or a sweep says of itself at its end, as types."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict, final
+
+from nnrun.record.early_stop import Stopped
+
+__all__ = [
+    "Averages", "BestStep", "GroupSummary", "MemberSummary", "Metrics", "NoSummary", "Rise", "Rising", "RunSummary",
+    "Sections", "Summary", "SweepSummary",
+]  # fmt: skip
+
+Metrics = dict[str, float | str]  # by name; what JSON does not have, NaN and the infinities, is a text
+
+
+class Rise(TypedDict):
+    """That a run ended with a far larger training loss than it began with."""
+
+    first: float
+    last: float
+
+
+class BestStep(TypedDict):
+    """The step that was the best by the metric that judges."""
+
+    metric: str | None
+    value: float
+    step: int
+
+
+class Sections(TypedDict):
+    """The metrics of the last state of a run and of its best one."""
+
+    last: Metrics
+    best: Metrics
+
+
+class Rising(TypedDict):
+    """The entry that a run which ended with a larger loss has."""
+
+    rise: NotRequired[Rise]
+
+
+class _Run(Stopped, Rising):
+    status: str
+    steps: int
+    epochs: float
+    best: BestStep | None  # None: nothing was held out to judge by
+    rising: NotRequired[list[str]]  # metrics of which more is better
+    shares: NotRequired[list[str]]  # metrics that are shares of the examples
+    metrics: Sections
+
+
+@final
+class RunSummary(_Run):
+    """Of a run."""
+
+
+@final
+class MemberSummary(_Run):
+    """Of one seed of a group, in the summary of the group."""
+
+    run: str  # its folder, below that of the group
+
+
+class Averages(TypedDict):
+    """Section (last, best) -> metric -> mean over the seeds that finished, and half the width of its 95% interval."""
+
+    mean: dict[str, dict[str, float]]
+    ci95: dict[str, dict[str, float | None]]
+
+
+@final
+class GroupSummary(Averages):
+    """Of a group of seeds."""
+
+    status: str
+    steps: int
+    runs: list[MemberSummary]
+
+
+class _Best(TypedDict):
+    best: dict[str, float | None]
+
+
+@final
+class SweepSummary(TypedDict):
+    """Of a sweep."""
+
+    status: str
+    steps: int
+    trials: dict[str, int]  # status -> how many
+    best_trial: str | None
+    metrics: _Best
+
+
+@final
+class NoSummary(TypedDict):
+    """There is none yet: {}."""
+
+
+Summary = RunSummary | GroupSummary | SweepSummary | NoSummary

@@ -1,0 +1,82 @@
+"""What the files of a sweep hold, as types: sweep.json, and the lines of trials.jsonl and final.jsonl."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+__all__ = ["About", "AlternativeEntry", "Asked", "DimensionEntry", "FinalEntry", "Settings", "TrialEntry"]
+
+Settings = dict[str, object]  # what varies or is compared: key of the spec -> value, as YAML can write it
+
+
+class DimensionEntry(TypedDict):
+    """A key that varies: with `values` a choice, else with `low` and `high`, or `mean` and `sd` where it is normal."""
+
+    path: str
+    kind: str
+    values: NotRequired[list[object]]
+    low: NotRequired[float]
+    high: NotRequired[float]
+    mean: NotRequired[float]
+    sd: NotRequired[float]
+
+
+class AlternativeEntry(TypedDict):
+    """What is compared with others."""
+
+    label: str
+    settings: Settings
+    dimensions: list[DimensionEntry]
+
+
+class Asked(TypedDict):
+    """What a sweep was asked to do."""
+
+    name: str
+    metric: str
+    goal: str  # min or max
+    share: bool
+    target: float | None
+    search: str
+    adaptive: bool
+    seed: int
+    trials: int
+    seeds: int
+    final_seeds: int
+    bases: list[str]
+    alternatives: list[AlternativeEntry]
+
+
+class About(Asked):
+    """The content of sweep.json."""
+
+    format: int
+    folders: dict[str, str]  # base -> the folder of its file
+
+
+class _Ended(TypedDict):
+    base: str
+    alternative: str
+    trial: str
+    run: str  # its folder, below that of the sweep
+    settings: Settings
+    status: str
+    steps: int  # of the longest seed
+    risen: int  # seeds that ended with a far larger training loss than they began with
+    seconds: float
+    reason: str | None
+
+
+class TrialEntry(_Ended):
+    """A line of trials.jsonl: a trial that has ended."""
+
+    number: int
+    value: float | None
+    values: list[float | None]  # of each seed
+
+
+class FinalEntry(_Ended):
+    """A line of final.jsonl: a chosen trial, trained again on fresh seeds."""
+
+    seeds: list[int | None]
+    metrics: dict[str, list[float | None]]  # name -> one value for each seed
