@@ -57,7 +57,7 @@ def create(file: SweepFile, about: dict[str, Any], run_dir: Path | None, root: P
 
 def rewrite(path: Path, file: SweepFile, about: dict[str, Any]) -> None:
     """Writes what is asked of a sweep, at its beginning and when its budget grows."""
-    text = yaml12.parse(file.text, "sweep").value
+    text: Any = yaml12.parse(file.text, "sweep").value
     text["name"] = file.name
     text["base"] = [f"bases/{base.label}.yaml" for base in file.bases]
     fsio.write_file(path / "sweep.yaml", yaml12.dump(text).encode())

@@ -10,7 +10,7 @@ from nnrun.duration import Clock
 from nnrun.errors import SpecError
 from nnrun.runner.session import Prepared
 from nnrun.space import Search
-from nnrun.spec.problem import Problem, place_of
+from nnrun.spec.problem import error_at
 from nnrun.statistics.metric import Metric, metric_of
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile
@@ -132,7 +132,7 @@ def _refuse_copies(file: SweepFile, all_arms: list[Arm], firsts: list[Prepared])
         if earlier is not arm:
             label, path = arm.alternative.label, next(iter(arm.alternative.places.values()))
             message = f"{label} is the same as {earlier.alternative.label}; write each once"
-            raise SpecError(str(Problem(place_of(path, file.places), path, message)))
+            raise error_at(path, message, file.places)
 
 
 def _budget(file: SweepFile, arm: Arm, search: Search) -> int:

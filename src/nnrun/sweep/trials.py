@@ -11,7 +11,7 @@ from nnrun.catalog import Spec
 from nnrun.errors import SpecError
 from nnrun.space import Point
 from nnrun.spec import document, override, yaml12
-from nnrun.spec.problem import Path, Place, Problem, place_of
+from nnrun.spec.problem import Path, Place, Problems, place_of
 from nnrun.sweep.file import BaseSpec, SweepFile
 from nnrun.sweep.over import Alternative
 
@@ -79,7 +79,7 @@ def trial_at(arm: Arm, number: int, point: Point) -> Trial:
 def seeds_of(file: SweepFile, base: BaseSpec) -> tuple[int, int]:
     """The first seed of a base's trials, and how many they have."""
     train = base.value.get("train")
-    section = train if isinstance(train, dict) else {}
+    section: dict[str, Any] = train if isinstance(train, dict) else {}
     return section.get("seed", 0), file.sweep.seeds or section.get("seeds", 1)
 
 
@@ -105,7 +105,7 @@ def trial_spec(
     seeds      the first one and how many
     Raises SpecError at the places of the sweep file that are to blame.
     """
-    value, places, problems = copy.deepcopy(arm.base.value), dict(arm.base.places), []
+    value, problems = copy.deepcopy(arm.base.value), Problems(dict(arm.base.places))
     overrides = {**arm.alternative.settings, **settings, "train.seed": seeds[0], "train.seeds": seeds[1]}
     overrides["name"] = name.replace("/", "-")[-40:].lstrip(".")
     train = value.get("train")
@@ -115,12 +115,12 @@ def trial_spec(
         overrides["checkpoint.best"] = file.sweep.metric
     for key, new in overrides.items():
         origin = _origin(key, arm.alternative, file)
-        path, problem = override.put(
-            value, key, copy.deepcopy(new), places, _places(new, origin, file.places), _document_keys()
-        )
-        if problem:
-            problems.append(Problem(place_of(origin, file.places), origin or path, f"{key}: {problem}"))
-    trial_document = document.from_data(value, places, problems, arm.base.path, yaml12.dump(value))
+        new_places = _places(new, origin, file.places)
+        try:
+            override.put(value, key, copy.deepcopy(new), problems.places, new_places, _document_keys())
+        except override.UnreachableError as error:
+            problems.add(origin or error.path, f"{key}: {error}", place_of(origin, file.places))
+    trial_document = document.from_data(value, problems, arm.base.path, yaml12.dump(value))
     return catalog.bind(trial_document)
 
 
