@@ -155,6 +155,14 @@ def test_a_sweep_with_a_cap_grows() -> None:
             {"parameters": {"a.b": {"distribution": "normal", "mu": 2, "min": 0}}},
             "parameters.a.b.min: it has no meaning beside distribution: normal; leave it out",
         ),
+        (
+            {"parameters": {"a.b": {"distribution": "constant", "min": 0, "max": 1}}},
+            "parameters.a.b: distribution: constant has no value; write value, or another distribution",
+        ),
+        (
+            {"parameters": {"a.b": {"distribution": "categorical", "min": 0, "max": 1}}},
+            "parameters.a.b: distribution: categorical has no values; write values, or another distribution",
+        ),
         ({"parameters": {"a.b": {"min": 0, "max": 1, "q": 0.1}}}, "parameters.a.b.q: unknown key; "),
         ({"parameters": {"a.b": {"distribution": "q_uniform", "min": 0, "max": 1}}}, 'got "q_uniform"'),
     ],

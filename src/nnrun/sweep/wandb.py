@@ -35,6 +35,7 @@ _FORMS = {  # what a parameter is given by -> the keys that have a meaning besid
     "normal": ("distribution", "mu", "sigma"),
     "range": ("distribution", "min", "max"),
 }
+_NEEDED = {"constant": "value", "categorical": "values"}  # distribution -> what it is given by
 _HYPERBAND = ("type", "eta", "first", "strict")
 _COUNTED = ("min_iter", "max_iter", "s")  # of hyperband, in entries of W&B's log
 _PARTS = ("value", "values", "min", "max", "distribution", "mu", "sigma")
@@ -179,6 +180,10 @@ def _parameter(parameter: Plain, problems: Problems) -> Block | None:
         return {"choice": parameter["values"]}
     if distribution == "normal":
         return {"normal": [parameter.get("mu", 0.0), parameter.get("sigma", 1.0)]}
+    if distribution in _NEEDED:
+        key = _NEEDED[str(distribution)]
+        problems.add((), f"distribution: {distribution} has no {key}; write {key}, or another distribution")
+        return None
     low, high = parameter.get("min"), parameter.get("max")
     if not is_number(low) or not is_number(high):
         problems.add((), no_range)
