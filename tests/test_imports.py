@@ -107,9 +107,9 @@ def test_all_is_what_is_public(file: Path) -> None:
     defined = {
         n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name[0] != "_"
     }
-    assigned = {
-        t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
-    }
+    targets = [target for n in tree.body if isinstance(n, ast.Assign) for target in n.targets]
+    targets += [n.target for n in tree.body if isinstance(n, ast.AnnAssign)]
+    assigned = {target.id for target in targets if isinstance(target, ast.Name)}
     imported_names = {
         (alias.asname or alias.name)
         for n in ast.walk(tree)

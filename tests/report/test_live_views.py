@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from nnrun.report import live
-from nnrun.report.live import Shown, duration, sparkline
-from nnrun.report.sweep import live as sweep_live
-from nnrun.report.sweep.live import Board, Row
+from nnrun.report.live import duration, sparkline
+from nnrun.report.run_view import RunView, Shown
+from nnrun.report.sweep.live import Board, Row, SweepView
 
 
 @pytest.mark.parametrize(
@@ -87,16 +87,16 @@ def shown(
 
 def test_quiet_shows_nothing():
     file = io.StringIO()
-    with live.watching(console_of(file), quiet=True) as watch:
+    with live.watching(console_of(file), True, RunView()) as watch:
         watch(shown(100))
-    with sweep_live.watching(console_of(file), quiet=True) as watch_sweep:
+    with live.watching(console_of(file), True, SweepView()) as watch_sweep:
         watch_sweep(Board("s", "training", "val/loss", 0.5, []))
     assert file.getvalue() == ""
 
 
 def test_plain_lines_have_the_metrics_of_data_and_the_time_left(clock):
     file = io.StringIO()
-    with live.watching(console_of(file), quiet=False) as watch:
+    with live.watching(console_of(file), False, RunView()) as watch:
         watch(shown(0))
         clock(10.0)
         watch(shown(50, metrics={"train/loss": 0.25, "val/accuracy": 0.9, "grad/norm": 3.0}))
@@ -106,13 +106,13 @@ def test_plain_lines_have_the_metrics_of_data_and_the_time_left(clock):
 def test_plain_lines_are_few(clock):
     """One for each twentieth of the run, or after half a minute; the last step always."""
     file = io.StringIO()
-    with live.watching(console_of(file), quiet=False) as watch:
+    with live.watching(console_of(file), False, RunView()) as watch:
         for step in range(101):
             clock(step / 100)
             watch(shown(step))
     assert len(file.getvalue().splitlines()) == 20
     file = io.StringIO()
-    with live.watching(console_of(file), quiet=False) as watch:
+    with live.watching(console_of(file), False, RunView()) as watch:
         for step in range(5):
             clock(31.0 * step)
             watch(shown(step))
@@ -121,7 +121,7 @@ def test_plain_lines_are_few(clock):
 
 def test_plain_lines_tell_nothing_of_other_phases(clock):
     file = io.StringIO()
-    with live.watching(console_of(file), quiet=False) as watch:
+    with live.watching(console_of(file), False, RunView()) as watch:
         for phase in ("compiling", "ready", "testing"):
             clock(100.0)
             watch(shown(100, phase))
@@ -131,7 +131,7 @@ def test_plain_lines_tell_nothing_of_other_phases(clock):
 def test_the_time_of_compiling_is_no_speed(clock):
     """A hundred seconds of compiling, then 50 steps in 5 seconds: 5 seconds are left."""
     file = io.StringIO()
-    with live.watching(console_of(file), quiet=False) as watch:
+    with live.watching(console_of(file), False, RunView()) as watch:
         watch(shown(0, "compiling"))
         clock(100.0)
         watch(shown(0))
@@ -142,7 +142,7 @@ def test_the_time_of_compiling_is_no_speed(clock):
 
 def test_a_resumed_run_counts_its_own_steps_for_the_speed(clock):
     file = io.StringIO()
-    with live.watching(console_of(file), quiet=False) as watch:
+    with live.watching(console_of(file), False, RunView()) as watch:
         watch(shown(60, metrics={}))
         clock(10.0)
         watch(shown(80))
@@ -151,14 +151,14 @@ def test_a_resumed_run_counts_its_own_steps_for_the_speed(clock):
 
 def test_names_are_no_markup_in_plain_lines(clock):
     file = io.StringIO()
-    with live.watching(console_of(file), quiet=False) as watch:
+    with live.watching(console_of(file), False, RunView()) as watch:
         watch(shown(100, metrics={"val/[red]x[/red]": 1.0}))
     assert "val/[red]x[/red] 1" in file.getvalue()
 
 
 def test_the_live_view_shows_all_there_is(clock):
     file = Terminal()
-    with live.watching(console_of(file), quiet=False) as watch:
+    with live.watching(console_of(file), False, RunView()) as watch:
         watch(shown(0))
         clock(2.0)
         watch(
@@ -192,12 +192,12 @@ def test_the_live_view_is_drawn_twice_a_second(clock):
         def update(self, view: Any, refresh: bool) -> None:
             drawn.append(1)
 
-    view = live._LiveView(Screen())  # type: ignore[arg-type]
+    view = live._Drawings(Screen(), RunView())  # type: ignore[arg-type]
     for tick in range(41):
         clock(tick / 20)
-        view(shown(tick))
+        view.show(shown(tick))
     assert len(drawn) == 5  # at 0, 0.5, 1, 1.5, 2 seconds
-    view(shown(41, "testing"))  # a new phase at once
+    view.show(shown(41, "testing"))  # a new phase at once
     assert len(drawn) == 6
 
 
@@ -211,7 +211,7 @@ def board(share: float, phase: str = "searching", **changes: Any) -> Board:
 
 def test_plain_lines_of_a_sweep(clock):
     file = io.StringIO()
-    with sweep_live.watching(console_of(file, 40), quiet=False) as watch:
+    with live.watching(console_of(file, 40), False, SweepView()) as watch:
         watch(board(0.0))
         clock(14.0)
         watch(board(0.2))
@@ -224,7 +224,12 @@ def test_plain_lines_of_a_sweep(clock):
 
 
 def test_the_time_left_of_a_sweep_is_known_after_two_seconds_of_progress(clock):
-    left = sweep_live._Clock().left
+    view = SweepView()
+
+    def left(share: float) -> str:
+        view.notice(board(share))
+        return view.line(board(share, rows=[])).partition("%")[2].strip()
+
     clock(0.0)
     assert left(0.5) == ""
     clock(1.0)
@@ -236,7 +241,7 @@ def test_the_time_left_of_a_sweep_is_known_after_two_seconds_of_progress(clock):
 
 def test_the_live_table_of_a_sweep(clock):
     file = Terminal()
-    with sweep_live.watching(console_of(file), quiet=False) as watch:
+    with live.watching(console_of(file), False, SweepView()) as watch:
         watch(board(0.0))
         clock(10.0)
         watch(board(0.5, "final comparison"))

@@ -14,7 +14,7 @@ from nnrun import catalog, spec
 from nnrun.duration import Duration
 from nnrun.errors import SpecError
 from nnrun.spec import yaml12
-from nnrun.spec.problem import Place, Problem, refusal
+from nnrun.spec.problem import Place, Problems
 
 VALID = """\
 data: {name: digits, batch_size: 64}
@@ -39,7 +39,7 @@ def write(tmp_path):
 def test_a_document_is_plain_data_with_defaults(write):
     file = write(VALID)
     document = spec.read(file)
-    assert document.problems == []
+    assert not list(document.problems)
     assert document.name == "my-spec-"
     assert document.folder == file.parent
     assert document.text == VALID
@@ -126,7 +126,7 @@ def test_overrides_reach_the_sections_and_the_name(write):
         "train.seed=8",
     ]
     document = spec.read(write(VALID + "checkpoint:\n"), arguments)
-    assert document.problems == []
+    assert not list(document.problems)
     assert document.name == "b"
     assert document.sections["train"].seed == 8
     assert document.sections["train"].early_stopping.patience == Duration(3, "epochs")
@@ -174,13 +174,17 @@ def test_a_file_that_may_not_be_read(write):
 
 
 def test_a_refusal_has_at_most_six_lines_in_the_order_of_the_file():
-    problems = [
-        Problem(Place("f", line, 1), (f"k{line}",), "wrong; mend it") for line in (9, 3, 5, 1, 7, 8, 2)
-    ]
-    assert str(refusal(problems[:6], {})).split("\n") == [
+    problems = Problems({(f"k{line}",): Place("f", line, 1) for line in range(1, 10)})
+    problems.raise_if_any()  # there are none
+    for line in (9, 3, 5, 1, 7, 8):
+        problems.add((f"k{line}",), "wrong; mend it")
+    assert str(problems.refusal()).split("\n") == [
         f"f:{n}:1: k{n}: wrong; mend it" for n in (1, 3, 5, 7, 8, 9)
     ]
-    assert str(refusal(problems, {})).split("\n") == [
+    problems.add(("k2",), "wrong; mend it")
+    with pytest.raises(SpecError) as caught:
+        problems.raise_if_any()
+    assert str(caught.value).split("\n") == [
         *(f"f:{n}:1: k{n}: wrong; mend it" for n in (1, 2, 3, 5, 7)),
         "... and 2 more",
     ]

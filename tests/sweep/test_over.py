@@ -17,15 +17,15 @@ from nnrun.sweep.over import read_over
 def alternatives(text: str) -> Any:
     tree = parse(text, "sweep.yaml")
     assert not tree.problems
-    found, problems = read_over(tree.value, (), tree.places)
-    assert not problems, problems
-    return found
+    read = read_over(tree.value, tree.problems)
+    assert not tree.problems, list(tree.problems)
+    return read
 
 
 def wrong(text: str) -> str:
     tree = parse(text, "sweep.yaml")
-    _, problems = read_over(tree.value, (), tree.places)
-    [problem] = problems
+    read_over(tree.value, tree.problems)
+    [problem] = tree.problems
     return str(problem)
 
 

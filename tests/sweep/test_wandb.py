@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nnrun.errors import SpecError
-from nnrun.spec.problem import Place
+from nnrun.spec.problem import Path, Place, Problems
 from nnrun.spec.yaml12 import parse
 from nnrun.sweep.file import read
 from nnrun.sweep.over import RANGES
@@ -31,11 +31,23 @@ parameters:
 """
 
 
+def problems_of(block: dict[str, Any], places: dict[Path, Place] | None = None) -> list[str]:
+    problems = Problems(places or {})
+    translated(block, problems)
+    return list(map(str, problems))
+
+
+def without_problems(block: dict[str, Any]) -> dict[str, Any]:
+    problems = Problems({})
+    translation = translated(block, problems)
+    assert not list(problems)
+    return translation.block
+
+
 def test_every_distribution_and_key() -> None:
     block = parse(WHOLE, "sweep.yaml").value
     assert is_wandb(block)
-    found, _, problems, _ = translated(block, ("sweep",), {})
-    assert not problems
+    found = without_problems(block)
     low, high = found["over"].pop("optimizer.b1")["log"]
     assert (low, high) == pytest.approx((math.exp(-3), 1.0))
     assert found == {
@@ -57,19 +69,17 @@ def test_every_distribution_and_key() -> None:
 
 
 def test_bayes_is_tpe_and_our_own_shape_is_left_alone() -> None:
-    found = translated({"method": "bayes", "parameters": {"a.b": {"values": [1, 2]}}}, (), {}).block
-    assert found["search"] == "tpe"
-    found, _, problems, _ = translated({"parameters": {"a.b": {"value": 1}}, "early_terminate": None}, (), {})
-    assert (found["search"], problems) == ("random", [])
+    bayes = without_problems({"method": "bayes", "parameters": {"a.b": {"values": [1, 2]}}})
+    assert bayes["search"] == "tpe"
+    random = without_problems({"parameters": {"a.b": {"value": 1}}, "early_terminate": None})
+    assert random["search"] == "random"
     assert not is_wandb({"search": "random", "over": {}})
 
 
 def test_a_sweep_with_a_cap_grows() -> None:
     """`nnrun sweep --resume DIR sweep.trials=40`"""
-    found, _, problems, _ = translated(
-        {"parameters": {"a.b": {"value": 1}}, "run_cap": 20, "trials": 40}, (), {}
-    )
-    assert (found["trials"], problems) == (40, [])
+    block = without_problems({"parameters": {"a.b": {"value": 1}}, "run_cap": 20, "trials": 40})
+    assert block["trials"] == 40
 
 
 @pytest.mark.parametrize(
@@ -96,6 +106,10 @@ def test_a_sweep_with_a_cap_grows() -> None:
         (
             {"parameters": {"a.b": {"value": 1}}, "metric": {"name": "x", "goal": "up"}},
             "write maximize or minimize",
+        ),
+        (
+            {"parameters": {"a.b": {"value": 1}}, "metric": {"name": "x", "goal": ["maximize"]}},
+            'metric.goal: got ["maximize"]; write maximize or minimize',
         ),
         (
             {"parameters": {"a.b": {"value": 1}}, "early_terminate": {"type": "median"}},
@@ -141,19 +155,27 @@ def test_a_sweep_with_a_cap_grows() -> None:
             {"parameters": {"a.b": {"distribution": "normal", "mu": 2, "min": 0}}},
             "parameters.a.b.min: it has no meaning beside distribution: normal; leave it out",
         ),
+        (
+            {"parameters": {"a.b": {"distribution": "constant", "min": 0, "max": 1}}},
+            "parameters.a.b: distribution: constant has no value; write value, or another distribution",
+        ),
+        (
+            {"parameters": {"a.b": {"distribution": "categorical", "min": 0, "max": 1}}},
+            "parameters.a.b: distribution: categorical has no values; write values, or another distribution",
+        ),
         ({"parameters": {"a.b": {"min": 0, "max": 1, "q": 0.1}}}, "parameters.a.b.q: unknown key; "),
         ({"parameters": {"a.b": {"distribution": "q_uniform", "min": 0, "max": 1}}}, 'got "q_uniform"'),
     ],
 )
 def test_what_cannot_be_said_here(block: dict[str, Any], message: str) -> None:
-    problems = translated(block, (), {}).problems
-    assert any(message in str(problem) for problem in problems), problems
+    problems = problems_of(block)
+    assert any(message in problem for problem in problems), problems
 
 
 def test_strict_that_is_off_is_what_halving_does() -> None:
     early = {"type": "hyperband", "strict": False, "first": 0.2}
-    found = translated({"parameters": {"a.b": {"value": 1}}, "early_terminate": early}, (), {})
-    assert (found.block["search"], found.problems) == ({"name": "halving", "first": 0.2}, [])
+    block = without_problems({"parameters": {"a.b": {"value": 1}}, "early_terminate": early})
+    assert block["search"] == {"name": "halving", "first": 0.2}
 
 
 def test_two_budgets_in_one_file_are_refused_and_a_longer_one_on_the_command_line_is_not() -> None:
@@ -161,9 +183,9 @@ def test_two_budgets_in_one_file_are_refused_and_a_longer_one_on_the_command_lin
         {"parameters": {"a.b": {"value": 1}}, "run_cap": 20, "trials": 40},
         Place("sweep.yaml", 3, 1),
     )
-    [problem] = translated(block, (), {("run_cap",): place, ("trials",): place}).problems
-    assert str(problem) == "sweep.yaml:3:1: trials: run_cap says this too; write one of them"
-    assert not translated(block, (), {("run_cap",): place, ("trials",): Place("sweep.trials=40")}).problems
+    [problem] = problems_of(block, {("run_cap",): place, ("trials",): place})
+    assert problem == "sweep.yaml:3:1: trials: run_cap says this too; write one of them"
+    assert not problems_of(block, {("run_cap",): place, ("trials",): Place("sweep.trials=40")})
 
 
 @pytest.mark.parametrize(("low", "high", "warned"), [(1e-4, 0.1, True), (-9.2, -2.3, False), (-1, 1, False)])
@@ -171,13 +193,13 @@ def test_exponents_that_may_be_meant_as_values(low: float, high: float, warned: 
     """A rate from 1e-4 to 0.1, as it is meant, would be one from 1.0001 to 1.10517."""
     block = {"parameters": {"a.b": {"distribution": "log_uniform", "min": low, "max": high}}}
     place = Place("sweep.yaml", 3, 1)
-    found = translated(block, ("sweep",), {("sweep",): place})
-    assert found.block["over"]["a.b"]["log"] == pytest.approx([math.exp(low), math.exp(high)])
+    translation = translated(block, Problems({("sweep",): place}, ("sweep",)))
+    assert translation.block["over"]["a.b"]["log"] == pytest.approx([math.exp(low), math.exp(high)])
     expected = (
         "sweep.yaml:3:1: sweep.parameters.a.b: log_uniform takes exponents of e, so this is from 1.0001 to 1.10517; "
         "for values from 0.0001 to 0.1 write distribution: log_uniform_values"
     )
-    assert found.warnings == ([expected] if warned else [])
+    assert translation.warnings == ([expected] if warned else [])
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from nnrun.catalog.checked import Spec, is_own, unread
 from nnrun.catalog.listing import SUPPLIED, described, entries, kinds_of, names, parameters
 from nnrun.errors import SpecError, first_line, one_line
 from nnrun.spec import schema
-from nnrun.spec.problem import Path, Place, Problem, place_of, refusal
+from nnrun.spec.plain import Block, Plain, in_full
+from nnrun.spec.problem import Path, Place, Problems
 
 __all__ = [
     "bind",
@@ -48,13 +49,14 @@ def find(kind: str, name: str, folder: FileSystemPath | None = None) -> Callable
 
 def check_names(document: spec.Document) -> None:
     """Raises SpecError with all problems that can be seen without importing an entry, hence without jax."""
-    problems = list(document.problems)
+    problems = Problems(document.places)
+    problems.extend(document.problems)
     for key, block in document.blocks.items():
-        problems += _check_names(key, block, (key,), document.places)
+        _check_names(key, block, problems.inside((key,)))
     for key, blocks in document.lists.items():
         for path, block in blocks:
-            problems += _check_names(key, block, path, document.places)
-    _stop(problems, document)
+            _check_names(key, block, problems.inside(path))
+    problems.raise_if_any()
 
 
 def bind(document: spec.Document, with_data: bool = True) -> Spec:
@@ -64,18 +66,18 @@ def bind(document: spec.Document, with_data: bool = True) -> Spec:
     Raises SpecError with all problems found: first those of `check_names`, then the values of the options.
     """
     check_names(document)
-    problems: list[Problem] = []
+    problems = Problems(document.places)
     bound_blocks = {
-        key: _bind(key, block, (key,), document, problems)
+        key: _bind(key, block, problems.inside((key,)), document.folder)
         for key, block in document.blocks.items()
         if key != "data" or with_data or not is_own(block)
     }
     bound_blocks.setdefault("data", unread(document))
     lists = {
-        key: [_bind(key, block, path, document, problems) for path, block in several]
+        key: [_bind(key, block, problems.inside(path), document.folder) for path, block in several]
         for key, several in document.lists.items()
     }
-    _stop(problems, document)
+    problems.raise_if_any()
     blocks = {key: block for key, block in bound_blocks.items() if block is not None}
     return Spec(
         name=document.name,
@@ -96,25 +98,20 @@ def bind(document: spec.Document, with_data: bool = True) -> Spec:
 def bind_one(kind: str, text: str, folder: FileSystemPath) -> Bound:
     """One block from text as in a spec: `adam` or `{name: adam, learning_rate: 0.1}`.  Raises SpecError."""
     tree = spec.parse(text, text, argument=True)
-    if tree.problems:
-        raise refusal(tree.problems, tree.places)
+    tree.problems.raise_if_any()
     return bind_block(kind, tree.value, (kind,), tree.places, folder)
 
 
-def bind_block(kind: str, block: Any, path: Path, places: dict[Path, Place], folder: FileSystemPath) -> Bound:
+def bind_block(
+    kind: str, block: Plain, path: Path, places: dict[Path, Place], folder: FileSystemPath
+) -> Bound:
     """A block of plain data that stands at `path` of some file.  Raises SpecError."""
-    document = spec.Document("", {}, {}, {}, places, [], folder, "")
-    problems: list[Problem] = []
-    block_bound = _bind(kind, block, path, document, problems)
-    _stop(problems, document)
+    problems = Problems(places, path)
+    block_bound = _bind(kind, block, problems, folder)
+    problems.raise_if_any()
     if block_bound is None:
         raise SpecError(f"{one_line(block, 60)}: not a block; write a name or {{name: ...}}")
     return block_bound
-
-
-def _stop(problems: list[Problem], document: spec.Document) -> None:
-    if problems:
-        raise refusal(problems, document.places)
 
 
 def _no_such(kind: str, name: str) -> str:
@@ -123,48 +120,41 @@ def _no_such(kind: str, name: str) -> str:
     return f"there is no {kind} {schema.shown(name, 40)}{what}; {schema.nearest(name, names(kind))}"
 
 
-def _check_names(kind: str, block: Any, path: Path, places: dict[Path, Place]) -> list[Problem]:
-    """What is wrong with a block, and the blocks inside it, as far as names go."""
-    if isinstance(block, str):
-        block = {"name": block}
+def _check_names(kind: str, written: Plain, problems: Problems) -> None:
+    """Adds what is wrong with a block, and the blocks inside it, as far as names go."""
+    block = in_full(written)
     if not isinstance(block, dict):
         message = f"got {schema.shown(block)}; write a block such as {{name: ...}}, see `nnrun list {kind}`"
-        return [Problem(place_of(path, places), path, message)]
+        problems.add((), message)
+        return
     name = block.get("name")
-    if isinstance(name, str) and user_code.is_user_name(name):
-        return []  # the user's own code is looked at when it is imported
-    if not isinstance(name, str) or name not in names(kind):
-        where = (*path, "name")
-        if isinstance(name, str):
-            message = _no_such(kind, name)
-        else:
-            what = f"got {schema.shown(name)}" if "name" in block else "missing"
-            message = f"{what}; {schema.nearest('', names(kind))}"
-        return [Problem(place_of(where, places), where, message)]
-    return _check_keys(kind, block, path, places)
+    if not isinstance(name, str):
+        what = f"got {schema.shown(name)}" if "name" in block else "missing"
+        problems.add(("name",), f"{what}; {schema.nearest('', names(kind))}")
+    elif user_code.is_user_name(name):
+        pass  # the user's own code is looked at when it is imported
+    elif name not in names(kind):
+        problems.add(("name",), _no_such(kind, name))
+    else:
+        _check_keys(kind, name, block, problems)
 
 
-def _check_keys(kind: str, block: dict[str, Any], path: Path, places: dict[Path, Place]) -> list[Problem]:
-    name = block["name"]
-    common = schema.keys(spec.COMMON[kind]) if _has_common(kind, path) else ()
+def _check_keys(kind: str, name: str, block: Block, problems: Problems) -> None:
+    """Adds what is wrong with the keys of a block, and the names inside it."""
+    common = schema.keys(spec.COMMON[kind]) if _has_common(kind, problems.path) else ()
     known = [*parameters(kind, name), *common]
-    problems: list[Problem] = []
     for key in block:
         if key in SUPPLIED.get(kind, ()):
-            problems.append(
-                Problem(place_of((*path, key), places), (*path, key), "nnrun sets this; remove it")
-            )
+            problems.add((key,), "nnrun sets this; remove it")
         elif key not in ("name", *known):
-            message = f"unknown key; {schema.nearest(key, known)}"
-            problems.append(Problem(place_of((*path, key), places), (*path, key), message))
-    for key, inner in entries(kind, name).items():
+            problems.add((key,), f"unknown key; {schema.nearest(key, known)}")
+    for key, inner_kind in entries(kind, name).items():
         value = block.get(key)
         if isinstance(value, list):
             for i, item in enumerate(value):
-                problems += _check_names(inner, item, (*path, key, i), places)
+                _check_names(inner_kind, item, problems.inside((key, i)))
         elif value is not None:
-            problems += _check_names(inner, value, (*path, key), places)
-    return problems
+            _check_names(inner_kind, value, problems.inside((key,)))
 
 
 def _has_common(kind: str, path: Path) -> bool:
@@ -172,38 +162,44 @@ def _has_common(kind: str, path: Path) -> bool:
     return kind in spec.COMMON and (len(path) == 1 or kind == "optimizer")
 
 
-def _bind(
-    kind: str, block: Any, path: Path, document: spec.Document, problems: list[Problem]
-) -> Bound | None:
-    """The block bound to its function, or None with the reasons appended to `problems`."""
-    places = document.places
-    wrong = _check_names(kind, block, path, places)  # news only for blocks inside the user's own
-    if wrong:
-        problems += wrong
+def _bind(kind: str, written: Plain, problems: Problems, folder: FileSystemPath) -> Bound | None:
+    """The block bound to its function, or None with the reasons added to `problems`."""
+    known = len(problems)
+    _check_names(kind, written, problems)  # news only for blocks inside the user's own
+    block = in_full(written)
+    if len(problems) > known or not isinstance(block, dict):
         return None
-    block = {"name": block} if isinstance(block, str) else block
+    name = str(block["name"])
     try:
-        function, model = _resolve(kind, block["name"], document.folder)
+        function, model = _resolve(kind, name, folder)
     except LookupError as error:
-        problems.append(Problem(place_of((*path, "name"), places), (*path, "name"), str(error.args[0])))
+        problems.add(("name",), str(error.args[0]))
         return None
-    options_written = {key: value for key, value in block.items() if key != "name"}
-    common: dict[str, Any] = {}
-    if _has_common(kind, path):
-        shared = set(schema.keys(spec.COMMON[kind])) - set(schema.keys(model))
-        written = {key: options_written.pop(key) for key in shared & set(options_written)}
-        common_values, wrong = schema.check(spec.COMMON[kind], written, path, places)
-        values = schema.values(common_values) if common_values else {}
-        common = {key: value for key, value in values.items() if key in shared}
-    checked, mistakes = schema.check(model, options_written, path, places)
-    problems += wrong + mistakes
-    if checked is None or wrong:
+    options = {key: value for key, value in block.items() if key != "name"}
+    common = _without_common(kind, model, options, problems)
+    checked = schema.check(model, options, problems)
+    if checked is None or common is None:
         return None
-    options = {
-        key: _arrived(value, key, function, path, document, problems)
+    hints = bound.hints(function)
+    arrived = {
+        key: _arrived(value, hints[key], problems.inside((key,)), folder)
         for key, value in schema.values(checked).items()
     }
-    return Bound(kind, block["name"], function, options, common)
+    return Bound(kind, name, function, arrived, common)
+
+
+def _without_common(
+    kind: str, model: type[BaseModel], options: Block, problems: Problems
+) -> dict[str, Any] | None:
+    """Takes the common keys of the kind out of a block's options; their values, or None where one is wrong."""
+    if not _has_common(kind, problems.path):
+        return {}
+    shared = schema.keys(spec.COMMON[kind]).keys() - schema.keys(model).keys()
+    written = {key: options.pop(key) for key in list(options) if key in shared}
+    checked = schema.check(spec.COMMON[kind], written, problems)
+    if checked is None:
+        return None
+    return {key: value for key, value in schema.values(checked).items() if key in shared}
 
 
 def _resolve(kind: str, name: str, folder: FileSystemPath) -> tuple[Callable, type[BaseModel]]:
@@ -220,18 +216,15 @@ def _resolve(kind: str, name: str, folder: FileSystemPath) -> tuple[Callable, ty
         ) from error
 
 
-def _arrived(
-    value: Any, key: str, function: Callable, path: Path, document: spec.Document, problems: list[Problem]
-) -> Any:
+def _arrived(value: Any, hint: Any, problems: Problems, folder: FileSystemPath) -> Any:
     """An option as the function receives it: blocks bound, paths absolute."""
-    hint = bound.hints(function)[key]
-    entry = bound.entry_kind(hint)
+    kind = bound.entry_kind(hint)
     if value is None:
         return None
     if bound.is_file_path(hint):
-        return str(document.folder / value)
-    if entry is None:
+        return str(folder / value)
+    if kind is None:
         return value
     if isinstance(value, list) and bound.holds_list(hint):
-        return [_bind(entry, item, (*path, key, i), document, problems) for i, item in enumerate(value)]
-    return _bind(entry, value, (*path, key), document, problems)
+        return [_bind(kind, block, problems.inside((i,)), folder) for i, block in enumerate(value)]
+    return _bind(kind, value, problems, folder)

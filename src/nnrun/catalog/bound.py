@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 
 from nnrun.duration import Clock, Duration
 from nnrun.options import EntryMark, FilePathMark, FixedMark, is_off
+from nnrun.spec.plain import Block, Plain
 
 __all__ = [
     "Bound",
@@ -45,28 +46,28 @@ def hints(function: Callable) -> dict[str, Any]:
     return get_type_hints(function, include_extras=True)
 
 
-def _parts(hint: Any) -> list[Any]:
+def _parts(hint: Any) -> list[object]:
     """The hint and all that it is made of, marks included."""
     inner = [get_args(hint)[0], *hint.__metadata__] if get_origin(hint) is Annotated else list(get_args(hint))
     return [hint, *(part for item in inner for part in _parts(item))]
 
 
-def entry_kind(hint: Any) -> str | None:
+def entry_kind(hint: object) -> str | None:
     """The kind of catalogue block that an option holds (alone or in a list), or None."""
     return next((part.kind for part in _parts(hint) if isinstance(part, EntryMark)), None)
 
 
-def holds_list(hint: Any) -> bool:
+def holds_list(hint: object) -> bool:
     """Whether an option is a list."""
     return get_origin(hint) is list or any(holds_list(part) for part in get_args(hint))
 
 
-def is_file_path(hint: Any) -> bool:
+def is_file_path(hint: object) -> bool:
     """Whether an option is a path relative to the spec's folder."""
     return any(isinstance(part, FilePathMark) for part in _parts(hint))
 
 
-def _is_knob(hint: Any, value: Any) -> bool:
+def _is_knob(hint: object, value: object) -> bool:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     may_vary = not any(isinstance(part, FixedMark) for part in _parts(hint))
     return (
@@ -166,13 +167,13 @@ def walk(bound: Bound) -> Iterator[Bound]:
                 yield from walk(item)
 
 
-def plain(bound: Bound) -> dict[str, Any]:
+def plain(bound: Bound) -> Block:
     """The block as YAML data, every default filled in."""
     block = {"name": bound.name, **bound.options, **bound.common}
     return {key: _plain(value) for key, value in block.items()}
 
 
-def structure(bound: Bound, fixed: bool = False) -> dict[str, Any]:
+def structure(bound: Bound, fixed: bool = False) -> Block:
     """The block as YAML data with its knobs left blank: equal for blocks that one compiled program serves.
 
     fixed   whether its float options are no knobs: of the user's own model, which may be another library's
@@ -182,7 +183,7 @@ def structure(bound: Bound, fixed: bool = False) -> dict[str, Any]:
     return {key: _blank(value, varying.get(key), fixed) for key, value in block.items()}
 
 
-def _blank(value: Any, knob: Any, fixed: bool) -> Any:
+def _blank(value: Any, knob: Any, fixed: bool) -> Plain:
     if isinstance(value, Bound):
         return structure(value, fixed)
     if isinstance(value, list):
@@ -190,7 +191,7 @@ def _blank(value: Any, knob: Any, fixed: bool) -> Any:
     return _plain(value) if knob is None else "knob"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> Plain:
     if isinstance(value, Bound):
         return plain(value)
     if isinstance(value, Duration):

@@ -10,7 +10,8 @@ from nnrun.catalog import bound, user_code
 from nnrun.catalog.bound import Bound
 from nnrun.errors import SpecError
 from nnrun.spec import schema
-from nnrun.spec.problem import Path, Problem, place_of
+from nnrun.spec.plain import Block
+from nnrun.spec.problem import Path, Problems, error_at
 
 __all__ = ["Spec", "imported_files", "is_own", "unread", "user_files", "user_names"]
 
@@ -40,20 +41,19 @@ class Spec(NamedTuple):
 
     def fail(self, path: Path, message: str) -> SpecError:
         """The error for a mistake that shows only when the parts meet, at the place of `path`."""
-        return SpecError(str(Problem(place_of(path, self.document.places), path, message)))
+        return error_at(path, message, self.document.places)
 
 
-def is_own(block: Any) -> bool:
+def is_own(block: Block) -> bool:
     """Whether a block names the user's own function."""
-    return user_code.is_user_name(str(block["name"] if isinstance(block, dict) else block))
+    return user_code.is_user_name(str(block["name"]))
 
 
 def unread(document: spec.Document) -> Bound:
     """Stands for a data block whose loader is not wanted: its options, and the keys that the plan is made of."""
-    block = document.blocks["data"]
-    options = dict(block) if isinstance(block, dict) else {}
+    options: dict[str, Any] = dict(document.blocks["data"])
     written = {key: options[key] for key in ("batch_size", "bootstrap") if key in options}
-    common, _ = schema.check(spec.COMMON["data"], written, ("data",), document.places)
+    common = schema.check(spec.COMMON["data"], written, Problems({}))
     return Bound("data", _UNREAD, unread, options, schema.values(common) if common else {})
 
 

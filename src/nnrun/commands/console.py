@@ -20,8 +20,8 @@ from rich.console import Console
 from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError, one_line
 
 if TYPE_CHECKING:
-    from nnrun.report.live import Shown
-    from nnrun.report.sweep import live
+    from nnrun.report.run_view import Shown
+    from nnrun.report.sweep.live import Board
     from nnrun.runner import driver
     from nnrun.types import Experiment
 
@@ -137,12 +137,13 @@ def warn(message: str) -> None:
 
 def watch(experiment: Experiment, folder: Path, quiet: bool, as_json: bool) -> None:
     """Trains, shows on stderr how it goes and on stdout the result; with `as_json` that alone."""
-    from nnrun.report import live
+    from nnrun.report.live import watching
+    from nnrun.report.run_view import RunView
     from nnrun.runner import driver
 
     console = Console(file=_Display())  # type: ignore[arg-type]
     try:
-        with live.watching(console, quiet or as_json) as view:
+        with watching(console, quiet or as_json, RunView()) as view:
             for progress in driver.train(experiment, folder, warn):
                 view(_shown(progress))
     except DivergedError:
@@ -153,11 +154,12 @@ def watch(experiment: Experiment, folder: Path, quiet: bool, as_json: bool) -> N
 
 
 @contextlib.contextmanager
-def sweep_view(quiet: bool) -> Iterator[live.Watcher]:
+def sweep_view(quiet: bool) -> Iterator[Callable[[Board], None]]:
     """A function that shows a sweep on stderr."""
-    from nnrun.report.sweep import live
+    from nnrun.report.live import watching
+    from nnrun.report.sweep.live import SweepView
 
-    with live.watching(Console(file=_Display()), quiet) as view:  # type: ignore[arg-type]
+    with watching(Console(file=_Display()), quiet, SweepView()) as view:  # type: ignore[arg-type]
         yield view
 
 
@@ -206,7 +208,7 @@ class _Display:
 
 
 def _shown(progress: driver.Progress) -> Shown:
-    from nnrun.report.live import Shown
+    from nnrun.report.run_view import Shown
     from nnrun.statistics.metric import metric_of
 
     plan, recorders = progress.plan, progress.recorders

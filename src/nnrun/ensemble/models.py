@@ -107,7 +107,7 @@ def block_of(folder: Path, kind: str) -> dict[str, Any]:
 
 def _deciding(folder: Path) -> dict[str, Any]:
     place = folder / "resolved.yaml"
-    resolved = yaml12.parse(fsio.read_file(place), str(place)).value
+    resolved: Any = yaml12.parse(fsio.read_file(place), str(place)).value
     try:
         return {name: resolved[name] for name in _DECIDING} | {"precision": resolved["train"]["precision"]}
     except (KeyError, TypeError):

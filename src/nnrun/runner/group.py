@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
@@ -32,7 +33,7 @@ def _seeds(folder: Path) -> range:
     place = folder / "resolved.yaml"
     if not place.is_file():
         return range(1)
-    resolved = yaml12.parse(fsio.read_file(place), str(place)).value
+    resolved: Any = yaml12.parse(fsio.read_file(place), str(place)).value
     try:
         train = resolved["train"]
         return range(int(train["seed"]), int(train["seed"]) + int(train["seeds"]))

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from nnrun.errors import SpecError, one_line
 from nnrun.spec import override, schema, yaml12
-from nnrun.spec.problem import Path, Place, Problem, place_of
+from nnrun.spec.plain import Block, Plain, in_full
+from nnrun.spec.problem import Path, Place, Problems
 from nnrun.spec.sections import COMMON, SECTIONS
 
 __all__ = ["BLOCKS", "LISTS", "Document", "content", "from_data", "name_of", "read"]
@@ -35,13 +36,17 @@ class Document(NamedTuple):
     """A spec as written: its top-level keys checked, its catalogue blocks not yet."""
 
     name: str
-    blocks: dict[str, dict[str, Any]]
-    lists: dict[str, list[tuple[Path, Any]]]  # the blocks of each key in LISTS, with where they stand
-    sections: dict[str, Any]
-    places: dict[Path, Place]
-    problems: list[Problem]
+    blocks: dict[str, Block]
+    lists: dict[str, list[tuple[Path, Plain]]]  # the blocks of each key in LISTS, with where they stand
+    sections: dict[str, Any]  # the models of SECTIONS; None: a problem says what is wrong with it
+    problems: Problems
     folder: FileSystemPath  # what relative paths in the spec are relative to
     text: str
+
+    @property
+    def places(self) -> dict[Path, Place]:
+        """Where its values were written."""
+        return self.problems.places
 
 
 def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
@@ -51,37 +56,36 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
     """
     data = content(path)
     tree = yaml12.parse(data, str(path))
-    value, problems, places = tree.value, list(tree.problems), tree.places
+    value, problems = tree.value, tree.problems
     if not isinstance(value, dict):
-        message = f"got {schema.shown(value)}; write keys such as `model: {{name: mlp, hidden: [128]}}`"
-        problems = problems or [Problem(Place(str(path), 1, 1), (), message)]
-        return Document("", {}, {}, {}, places, problems, path.parent.absolute(), "")
+        if not problems:
+            message = f"got {schema.shown(value)}; write keys such as `model: {{name: mlp, hidden: [128]}}`"
+            problems.add((), message, Place(str(path), 1, 1))
+        return Document("", {}, {}, {}, problems, path.parent.absolute(), "")
     if "sweep" in value and not value.keys() & BLOCKS.keys():
         command = f"nnrun sweep {shlex.quote(one_line(path))}"
         raise SpecError(
-            f"{place_of(('sweep',), places)}: sweep: this is a sweep file; `{command}` carries it out"
+            f"{problems.place_of(('sweep',))}: sweep: this is a sweep file; `{command}` carries it out"
         )
-    problems += override.conflicts(overrides)
+    override.conflicts(overrides, problems)
     for text in overrides:
-        problems += override.apply(value, text, places, [*BLOCKS, *LISTS])
-    return from_data(value, places, problems, path, data.decode("utf-8", "replace"))
+        override.apply(value, text, problems, [*BLOCKS, *LISTS])
+    return from_data(value, problems, path, data.decode("utf-8", "replace"))
 
 
-def from_data(
-    value: dict, places: dict[Path, Place], problems: list[Problem], path: FileSystemPath, text: str
-) -> Document:
+def from_data(value: Block, problems: Problems, path: FileSystemPath, text: str) -> Document:
     """The spec that plain data say, whoever put them together.
 
-    problems   what is wrong with them so far
+    problems   what is wrong with them so far, and their places; what else is wrong is added
     path       the file that they come from: it names the run, and paths are relative to its folder
     text       the data as YAML
     """
-    sections, bad_sections = _sections(value, places)
-    blocks, bad_blocks = _blocks(value, places)
-    name, bad_name = name_of(value, path, places)
-    all_problems = problems + bad_sections + bad_blocks + bad_name + _unknown(value, places)
+    sections = _sections(value, problems)
+    blocks = _blocks(value, problems)
     lists = {key: _list(key, value.get(key)) for key in LISTS}
-    return Document(name, blocks, lists, sections, places, all_problems, path.parent.absolute(), text)
+    name = name_of(value, path, problems)
+    _check_keys(value, problems)
+    return Document(name, blocks, lists, sections, problems, path.parent.absolute(), text)
 
 
 def content(path: FileSystemPath) -> bytes:
@@ -108,13 +112,11 @@ def _other_file(path: FileSystemPath) -> str:
     return f"did you mean {one_line(path.parent / close[0])}?" if close else "`nnrun init` writes a starter"
 
 
-def _unknown(value: dict, places: dict[Path, Place]) -> list[Problem]:
+def _check_keys(value: Block, problems: Problems) -> None:
     known = ["name", *BLOCKS, *LISTS, *SECTIONS]
-    return [
-        Problem(place_of((key,), places), (key,), f"unknown key; {_known(key, known)}")
-        for key in value
-        if key not in known
-    ]
+    for key in value:
+        if key not in known:
+            problems.add((key,), f"unknown key; {_known(key, known)}")
 
 
 def _known(key: str, known: list[str]) -> str:
@@ -125,46 +127,42 @@ def _known(key: str, known: list[str]) -> str:
     return f"it belongs inside {owners[0]}" if owners else schema.nearest(key, known)
 
 
-def name_of(value: dict, path: FileSystemPath, places: dict[Path, Place]) -> tuple[str, list[Problem]]:
-    """The name of a spec, by default that of its file, and what is wrong with it."""
+def name_of(value: Block, path: FileSystemPath, problems: Problems) -> str:
+    """The name of a spec, by default that of its file; "" for one that a problem says what is wrong with."""
     name = value.get("name")
     if name is None:
         name = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip(".")[:40] or "run"
     if isinstance(name, str) and _NAME.fullmatch(name):
-        return name, []
+        return name
     message = f"got {schema.shown(name)}; write 1 to 40 letters, digits, '.', '_' or '-', no dot first"
-    return "", [Problem(place_of(("name",), places), ("name",), message)]
+    problems.add(("name",), message)
+    return ""
 
 
-def _sections(value: dict, places: dict[Path, Place]) -> tuple[dict[str, Any], list[Problem]]:
+def _sections(value: Block, problems: Problems) -> dict[str, Any]:
     sections: dict[str, Any] = {}
-    problems: list[Problem] = []
     for key, model in SECTIONS.items():
         block = {} if value.get(key) is None else value[key]
-        sections[key], mistakes = schema.check(model, block, (key,), places)
-        problems += mistakes
-    return sections, problems
+        sections[key] = schema.check(model, block, problems.inside((key,)))
+    return sections
 
 
-def _blocks(value: dict, places: dict[Path, Place]) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
-    blocks: dict[str, dict[str, Any]] = {}
-    problems: list[Problem] = []
+def _blocks(value: Block, problems: Problems) -> dict[str, Block]:
+    blocks: dict[str, Block] = {}
     for key, default in BLOCKS.items():
-        block = value.get(key, default)
-        if isinstance(block, str):
-            block = {"name": block}
+        block = in_full(value.get(key, default))
         if isinstance(block, dict):
             blocks[key] = block if default is None or "name" in block else {"name": default, **block}
             continue
         what = f"got {schema.shown(block)}" if key in value else "missing"
         message = f"{what}; write `{key}: {{name: ...}}`, see `nnrun list {key}` for the names"
-        problems.append(Problem(place_of((key,), places), (key,), message))
-    return blocks, problems
+        problems.add((key,), message)
+    return blocks
 
 
-def _list(key: str, value: Any) -> list[tuple[Path, Any]]:
+def _list(key: str, value: Plain) -> list[tuple[Path, Plain]]:
     if value is None:
         return []
-    return (
-        [((key, i), block) for i, block in enumerate(value)] if isinstance(value, list) else [((key,), value)]
-    )
+    if isinstance(value, list):
+        return [((key, i), block) for i, block in enumerate(value)]
+    return [((key,), value)]

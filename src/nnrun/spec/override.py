@@ -4,42 +4,62 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from nnrun.errors import remark
 from nnrun.spec import schema, yaml12
-from nnrun.spec.problem import Path, Place, Problem
+from nnrun.spec.plain import Block, Plain, entry, in_full
+from nnrun.spec.problem import Path, Place, Problems
 
-__all__ = ["apply", "conflicts", "contains", "put"]
+__all__ = ["UnreachableError", "apply", "conflicts", "contains", "put"]
 
 _KEY = re.compile(r"\w+(\.\w+){0,19}", re.ASCII)
 _COMMENT = re.compile(r"(?:^|\s)#")
 _WRITE = "write key.path=value, such as optimizer.learning_rate=3e-4"
 
 
-def apply(value: dict, text: str, places: dict[Path, Place], blocks: Collection[str]) -> list[Problem]:
-    """Sets one `key=value` in `value` and `places`; numbers in the key count the entries of a list from 0.
+class UnreachableError(LookupError):
+    """A key leads to nothing that could be set.
 
-    value    changed in place; blocks on the way that were not written are made
-    blocks   the top-level keys that hold catalogue blocks, where `adam` is short for `{name: adam}`
-    Returns the problems; what has a problem may be half done.
+    path   as far as it leads
+    """
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def apply(value: Block, text: str, problems: Problems, blocks: Collection[str]) -> None:
+    """Sets one `key=value` in `value` and its places; numbers in the key count the entries of a list from 0.
+
+    value      changed in place; blocks on the way that were not written are made
+    problems   of the value; what has a problem may be half done
+    blocks     the top-level keys that hold catalogue blocks, where `adam` is short for `{name: adam}`
     """
     place = Place(text)
     key, equals, written = text.partition("=")
     if not equals or not _KEY.fullmatch(key):
-        return [Problem(place, (), f"not an override; {remark(key)}{_WRITE}")]
-    tree = yaml12.parse(written, text, argument=True) if written.strip() else yaml12.Tree(None, {}, [])
+        problems.add((), f"not an override; {remark(key)}{_WRITE}", place)
+        return
+    tree = _parsed(written, text)
     if comment := _comment(written, tree.value):
-        return [Problem(place, tuple(key.split(".")), comment)]
-    path, problem = put(value, key, tree.value, places, dict.fromkeys([(), *tree.places], place), blocks)
-    if problem:
-        return [Problem(place, path, problem)]
-    return [Problem(place, path + problem.path, problem.message) for problem in tree.problems]
+        problems.add(tuple(key.split(".")), comment, place)
+        return
+    try:
+        path = put(value, key, tree.value, problems.places, dict.fromkeys([(), *tree.places], place), blocks)
+    except UnreachableError as error:
+        problems.add(error.path, str(error), place)
+        return
+    for problem in tree.problems:
+        problems.add(path + problem.path, problem.message, place)
 
 
-def conflicts(overrides: Sequence[str]) -> list[Problem]:
-    """Arguments that set what an earlier one has set already, so that one of them would change nothing."""
-    problems: list[Problem] = []
+def _parsed(written: str, text: str) -> yaml12.Tree:
+    """The value of an argument; nothing behind the `=` is null."""
+    return yaml12.parse(written, text, argument=True) if written.strip() else yaml12.Tree(None, Problems({}))
+
+
+def conflicts(overrides: Sequence[str], problems: Problems) -> None:
+    """Adds the arguments that set what an earlier one has set already, so that one of them would change nothing."""
     keys: list[str] = []
     for text in overrides:
         key = text.partition("=")[0]
@@ -47,12 +67,11 @@ def conflicts(overrides: Sequence[str]) -> list[Problem]:
             continue  # which `apply` reports
         for earlier in keys:
             if contains(key, earlier) and contains(earlier, key):
-                problems.append(Problem(Place(text), (), f"{key} was given before; write it once"))
+                problems.add((), f"{key} was given before; write it once", Place(text))
             elif contains(key, earlier):
                 message = f"it replaces all of {key}, also {earlier} that was given before; write {key} first"
-                problems.append(Problem(Place(text), (), message))
+                problems.add((), message, Place(text))
         keys.append(key)
-    return problems
 
 
 def contains(outer: str, inner: str) -> bool:
@@ -66,11 +85,10 @@ def _parts(key: str) -> list[str | int]:
     return [int(part) if part.isdigit() else part for part in key.split(".")]
 
 
-def _comment(written: str, value: Any) -> str | None:
+def _comment(written: str, value: Plain) -> str | None:
     """What is wrong with an argument that YAML would cut at a `#`."""
     for match in _COMMENT.finditer(written):
-        before = written[: match.start()]
-        tree = yaml12.parse(before, "", argument=True) if before.strip() else yaml12.Tree(None, {}, [])
+        tree = _parsed(written[: match.start()], "")
         if not tree.problems and tree.value == value:
             cut = schema.shown(written[match.start() :].strip(), 40)
             return f"YAML takes {cut} for a comment; put the value in quotes: '\"{written.strip()}\"'"
@@ -78,60 +96,63 @@ def _comment(written: str, value: Any) -> str | None:
 
 
 def put(
-    value: dict,
+    value: Block,
     key: str,
-    new: Any,
+    new: Plain,
     places: dict[Path, Place],
     new_places: Mapping[Path, Place],
     blocks: Collection[str],
-) -> tuple[Path, str | None]:
+) -> Path:
     """Sets what stands at the dotted `key` of `value`, and the places of what is set.
 
     new_places   of `new` under () and of what is inside it
-    Returns the path of the key, and what is wrong if it cannot be set.
+    Returns the path of the key.  Raises UnreachableError, where blocks on the way may have been made.
     """
     if not _KEY.fullmatch(key):
-        return (), f"got {schema.shown(key, 60)}; write a key of the spec such as optimizer.learning_rate"
-    parent: Any = value
+        message = f"got {schema.shown(key, 60)}; write a key of the spec such as optimizer.learning_rate"
+        raise UnreachableError((), message)
+    parent: Block | list[Plain] = value
     path: Path = ()
     *parents, last = key.split(".")
     for part in parents:
-        path, problem = _step(parent, path, part)
-        if problem is None:
-            parent, problem = _inside(parent, path, blocks)
-        if problem:
-            return path, problem
+        path = _step(parent, path, part)
+        parent = _inside(parent, path, blocks)
         places.setdefault(path, new_places[()])
-    path, problem = _step(parent, path, last)
-    if problem:
-        return path, problem
-    parent[path[-1]] = new
+    path = _step(parent, path, last)
+    _set(parent, path[-1], new)
     for inner in [known for known in places if known[: len(path)] == path]:
         del places[inner]
     places.update({path + inner: place for inner, place in new_places.items()})
-    return path, None
+    return path
 
 
-def _step(parent: Any, path: Path, part: str) -> tuple[Path, str | None]:
-    """The path of the entry `part` of `parent`, and what is wrong if a list has no such entry."""
+def _step(parent: Block | list[Plain], path: Path, part: str) -> Path:
+    """The path of the entry `part` of `parent`, which stands at `path`; a list may have no such entry."""
     if isinstance(parent, dict):
-        return (*path, part), None
+        return (*path, part)
     if part.isdigit() and int(part) < len(parent):
-        return (*path, int(part)), None
+        return (*path, int(part))
     entries = f"0 to {len(parent) - 1}" if len(parent) else "none"
-    return (*path, part), f"the list has no such entry; its entries are: {entries}"
+    raise UnreachableError((*path, part), f"the list has no such entry; its entries are: {entries}")
 
 
-def _inside(parent: Any, path: Path, blocks: Collection[str]) -> tuple[Any, str | None]:
-    """The block or list at the end of `path`, and what is wrong if a plain value stands there."""
+def _inside(parent: Block | list[Plain], path: Path, blocks: Collection[str]) -> Block | list[Plain]:
+    """The block or list at the end of `path`, which may have to be made; a plain value may stand there."""
     key = path[-1]
-    child = parent.get(key) if isinstance(parent, dict) else parent[key]
-    is_block = path[0] in blocks and (len(path) == 1 or isinstance(key, int))
-    if isinstance(child, str) and is_block:
-        child = {"name": child}
-    elif child is None:
-        child = {}
+    child = entry(parent, key)
+    if path[0] in blocks and (len(path) == 1 or isinstance(key, int)):
+        child = in_full(child)
+    child = {} if child is None else child
     if not isinstance(child, dict | list):
-        return child, f"is {schema.shown(child, 40)}, with no keys inside; write a shorter key"
-    parent[key] = child
-    return child, None
+        message = f"is {schema.shown(child, 40)}, with no keys inside; write a shorter key"
+        raise UnreachableError(path, message)
+    _set(parent, key, child)
+    return child
+
+
+def _set(parent: Block | list[Plain], key: str | int, value: Plain) -> None:
+    """An entry of a block, or one that a list has, set to `value`."""
+    if isinstance(parent, dict):
+        parent[str(key)] = value
+    else:
+        parent[int(key)] = value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
 from nnrun.errors import one_line
 
@@ -28,7 +27,7 @@ _BASE_60 = re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?")
 _UNDERSCORES = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?")
 
 
-def value(text: str) -> Any:
+def value(text: str) -> bool | int | float | str | None:
     """What an unquoted scalar means: None, a bool, an int, a finite float, or the text itself.
 
     Raises ValueError with what to write instead.

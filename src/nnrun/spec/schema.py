@@ -7,15 +7,17 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeGuard, TypeVar, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from nnrun.errors import one_line, remark
 from nnrun.spec import docstring, scalar
-from nnrun.spec.problem import Path, Place, Problem, place_of
+from nnrun.spec.plain import Block, Plain, entry
+from nnrun.spec.problem import Path, Problems
 
 __all__ = ["STRICT", "check", "keys", "nearest", "options_model", "shown", "values"]
 
@@ -68,20 +70,17 @@ def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def check(
-    model: type[Model], block: Any, prefix: Path, places: dict[Path, Place]
-) -> tuple[Model | None, list[Problem]]:
-    """The block at `prefix` as an instance of the model, or a problem for each value that is wrong."""
+def check(model: type[Model], block: Plain, problems: Problems) -> Model | None:
+    """The block as an instance of the model, or None and a problem for each value that is wrong."""
     try:
-        return model.model_validate(block), []
+        return model.model_validate(block)
     except ValidationError as error:
-        items_at: dict[Path, list[Any]] = {}
+        items_at: dict[Path, list[ErrorDetails]] = {}
         for item in error.errors(include_url=False):
             items_at.setdefault(_written(item, block, model), []).append(item)
-    return None, [
-        Problem(place_of(prefix + inner, places), prefix + inner, _explain(items, inner, model, block))
-        for inner, items in items_at.items()
-    ]
+    for path, items in items_at.items():
+        problems.add(path, _explain(items, path, model, block))
+    return None
 
 
 def values(checked: BaseModel) -> dict[str, Any]:
@@ -113,22 +112,27 @@ def shown(value: object, limit: int = 60) -> str:
     return one_line(json.dumps(value, ensure_ascii=False, default=str), limit)
 
 
-def _written(item: Any, block: Any, model: type[BaseModel]) -> Path:
+def _written(item: ErrorDetails, block: Plain, model: type[BaseModel]) -> Path:
     """The keys of an error's location that a spec contains: pydantic adds the types of unions to them."""
-    names: dict[Any, str] = {name: field.alias or name for name, field in model.model_fields.items()}
+    names: dict[str | int, str] = {name: field.alias or name for name, field in model.model_fields.items()}
     path: list[str | int] = []
     last = len(item["loc"]) - 1
     for i, key in enumerate(item["loc"]):
-        if (isinstance(block, dict) and key in block) or (isinstance(block, list) and isinstance(key, int)):
+        if _has(block, key):
             path.append(key)
-            block = block[key]
+            block = entry(block, key)
         elif (i == 0 or (i == last and item["type"] == "missing")) and isinstance(block, dict):
             path.append(names.get(key, str(key)))  # not written: missing, or the default is wrong
             block = None
     return tuple(path)
 
 
-def _explain(items: list[Any], path: Path, model: type[BaseModel], block: Any) -> str:
+def _has(value: Plain, key: str | int) -> TypeGuard[Block | list[Plain]]:
+    """Whether a value is a block that has this key, or a list and the key is the number of an entry."""
+    return key in value if isinstance(value, dict) else isinstance(value, list) and isinstance(key, int)
+
+
+def _explain(items: list[ErrorDetails], path: Path, model: type[BaseModel], block: Plain) -> str:
     """What is wrong with one value; several items are the alternatives of a union."""
     first = items[0]
     match first["type"]:
@@ -141,14 +145,14 @@ def _explain(items: list[Any], path: Path, model: type[BaseModel], block: Any) -
     got = f"{'the default is' if is_default else 'got'} {shown(first['input'])}"
     field = keys(model).get(str(path[0])) if len(path) == 1 else None
     if first["type"] == "value_error":
-        reason = remark(first["input"]) + one_line(first["ctx"]["error"])
+        reason = remark(first["input"]) + one_line(first.get("ctx", {})["error"])
         about = f"; needed: {field.description}" if field and field.description and "; " not in reason else ""
         return f"{got}: {reason}{about}"
     remedies = dict.fromkeys(_remedy(item, field) for item in items)
     return f"{got}; {remark(first['input'])}write {' or '.join(remedies)}"
 
 
-def _remedy(item: Any, field: FieldInfo | None) -> str:
+def _remedy(item: ErrorDetails, field: FieldInfo | None) -> str:
     kind, context, value = item["type"], item.get("ctx", {}), item["input"]
     if kind in _CONSTRAINTS:
         return _interval(field) or f"a value {_CONSTRAINTS[kind]} {next(iter(context.values()))}"
@@ -173,11 +177,11 @@ def _remedy(item: Any, field: FieldInfo | None) -> str:
     return f"what fits: {one_line(item['msg'], 120).lower()}"
 
 
-def _is_scalar(value: Any) -> bool:
+def _is_scalar(value: object) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def _unquoted(value: Any) -> str:
+def _unquoted(value: object) -> str:
     """A hint for a number or bool that was written in quotes."""
     try:
         is_quoted = isinstance(value, str) and _is_scalar(scalar.value(value))
@@ -188,7 +192,7 @@ def _unquoted(value: Any) -> str:
 
 def _interval(field: FieldInfo | None) -> str | None:
     """`a value in [0, 1)` where the type has both ends."""
-    marks: Sequence[Any] = field.metadata if field else ()
+    marks: Sequence[object] = field.metadata if field else ()
     low = [f"[{m.ge}" for m in marks if isinstance(m, Ge)] + [f"({m.gt}" for m in marks if isinstance(m, Gt)]
     high = [f"{m.le}]" for m in marks if isinstance(m, Le)] + [f"{m.lt})" for m in marks if isinstance(m, Lt)]
     return f"a value in {low[0]}, {high[0]}" if low and high else None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, Field
 
+from nnrun.duration import Duration
 from nnrun.options import Patterns, Positive, Rate, StepsMark
 from nnrun.spec import schema
 
@@ -29,28 +30,33 @@ class _Section(BaseModel):
     model_config = schema.STRICT
 
 
+def _time(default: str | int, description: str) -> Any:
+    """A duration with its default as a spec writes it: that is parsed too."""
+    return Field(default, description=description)
+
+
 class EarlyStoppingSection(_Section):
     """Stop when a validation metric has not improved for a while."""
 
     metric: str | None = Field(
         None, description="val/loss, val/accuracy, ...; null: what checkpoint.best judges by"
     )
-    patience: Annotated[Any, StepsMark()] = Field("10 epochs", description="how long without an improvement")
+    patience: Annotated[Duration, StepsMark()] = _time("10 epochs", "how long without an improvement")
     min_delta: Annotated[float, Ge(0)] = Field(0.0, description="a smaller change is no improvement")
 
 
 class TrainSection(_Section):
     """How long, from which seed, and what is looked at on the way."""
 
-    duration: Annotated[Any, StepsMark(_AMOUNTS)] = Field(description="length of the run, such as 30 epochs")
+    duration: Annotated[Duration, StepsMark(_AMOUNTS)] = Field(
+        description="length of the run, such as 30 epochs"
+    )
     seed: Annotated[int, Ge(0), Lt(2**31)] = Field(0, description="initial weights, data order and noise")
     seeds: Annotated[int, Ge(1), Le(1024)] = Field(
         1, description="train seed, seed+1, ... at once in one program"
     )
-    log_every: Annotated[Any, StepsMark()] = Field("50 steps", description="one line in metrics.jsonl each")
-    evaluate_every: Annotated[Any, StepsMark()] = Field(
-        "1 epoch", description="metrics on the validation part"
-    )
+    log_every: Annotated[Duration, StepsMark()] = _time("50 steps", "one line in metrics.jsonl each")
+    evaluate_every: Annotated[Duration, StepsMark()] = _time("1 epoch", "metrics on the validation part")
     early_stopping: EarlyStoppingSection | None = Field(
         None, description="stop when validation stops improving"
     )
@@ -76,9 +82,7 @@ class TrainSection(_Section):
 class CheckpointSection(_Section):
     """When the state of a run is written to disk."""
 
-    every: Annotated[Any, StepsMark((*_AMOUNTS, "%", *_TIMES))] = Field(
-        "30 seconds", description="time or training"
-    )
+    every: Annotated[Duration, StepsMark((*_AMOUNTS, "%", *_TIMES))] = _time("30 seconds", "time or training")
     keep: Annotated[int, Ge(2)] | Literal["cycle_ends"] = Field(
         3,
         description="how many of the newest are kept; cycle_ends: those at the ends of the schedule's cycles, and "
@@ -140,9 +144,7 @@ class OptimizerCommon(_Section):
 class ScheduleCommon(_Section):
     """Keys that every schedule block has."""
 
-    warmup: Annotated[Any, StepsMark()] = Field(
-        0, description="linear rise from 0 before the schedule begins"
-    )
+    warmup: Annotated[Duration, StepsMark()] = _time(0, "linear rise from 0 before the schedule begins")
 
 
 SECTIONS = {"train": TrainSection, "checkpoint": CheckpointSection}

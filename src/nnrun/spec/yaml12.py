@@ -8,20 +8,22 @@ key win.  There are no anchors, aliases, tags or second documents, so a small fi
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
 from nnrun.errors import one_line
 from nnrun.spec import scalar
-from nnrun.spec.problem import Path, Place, Problem
+from nnrun.spec.plain import Plain
+from nnrun.spec.problem import Path, Place, Problems
 
-__all__ = ["MAX_BYTES", "Path", "Place", "Problem", "Tree", "dump", "parse"]
+__all__ = ["MAX_BYTES", "Tree", "dump", "parse"]
 
 MAX_BYTES = 1 << 20
 _MAX_DEPTH = 50
 _MAX_EVENTS = 10_000
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Node = yaml.ScalarEvent | yaml.CollectionStartEvent  # what begins with one of these events
 
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _WORDS = {  # what libyaml says -> what to tell
@@ -37,18 +39,19 @@ _WORDS = {  # what libyaml says -> what to tell
 
 
 class Tree(NamedTuple):
-    """A parsed document: plain data, and the place of each value and each key."""
+    """A parsed document: plain data, and what is wrong with it, with the place of each value and each key."""
 
-    value: Any
-    places: dict[Path, Place]
-    problems: list[Problem]
+    value: Plain
+    problems: Problems
+
+    @property
+    def places(self) -> dict[Path, Place]:
+        """Where each value was written, a key of a block in place of its value."""
+        return self.problems.places
 
 
-class _Refused(Exception):
-    """Reading cannot continue after this problem."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+class _RefusedError(Exception):
+    """Reading cannot continue after the last problem."""
 
 
 def parse(text: str | bytes, source: str, *, argument: bool = False) -> Tree:
@@ -60,10 +63,9 @@ def parse(text: str | bytes, source: str, *, argument: bool = False) -> Tree:
     reader = _Reader(source, argument)
     try:
         value = reader.document(_decode(text, reader))
-    except _Refused as stop:
-        reader.problems.append(stop.problem)
+    except _RefusedError:
         value = None
-    return Tree(value, reader.places, reader.problems)
+    return Tree(value, reader.problems)
 
 
 def _decode(text: str | bytes, reader: _Reader) -> str:
@@ -92,9 +94,9 @@ def _end(text: str) -> tuple[int, int]:
 class _Open(NamedTuple):
     """A mapping or sequence that is being read."""
 
-    value: Any
+    value: list[Plain] | dict[str, Plain]
     path: Path
-    keys: list  # the pending key of a mapping, at most one
+    keys: list[str]  # the pending key of a mapping, at most one
 
 
 def _path(parent: _Open) -> Path:
@@ -108,18 +110,20 @@ class _Reader:
     def __init__(self, source: str, argument: bool) -> None:
         self.source = source
         self.argument = argument
-        self.places: dict[Path, Place] = {}
-        self.problems: list[Problem] = []
+        self.problems = Problems({})
+        self.places = self.problems.places
 
     def place(self, line: int, column: int) -> Place:
         return Place(self.source) if self.argument else Place(self.source, line, column)
 
-    def refuse(self, line: int, column: int, path: Path, message: str) -> _Refused:
-        return _Refused(Problem(self.place(line, column), path, message))
+    def refuse(self, line: int, column: int, path: Path, message: str) -> _RefusedError:
+        """Adds a problem that ends the reading; the exception that ends it."""
+        self._complain(line, column, path, message)
+        return _RefusedError()
 
-    def document(self, text: str) -> Any:
-        root = _Open([], (), [])
-        stack = [root]
+    def document(self, text: str) -> Plain:
+        documents: list[Plain] = []
+        stack = [_Open(documents, (), [])]
         try:
             for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
                 line, column = event.start_mark.line + 1, event.start_mark.column + 1
@@ -133,11 +137,11 @@ class _Reader:
                 self._event(event, stack, line, column)
         except yaml.YAMLError as error:
             raise self._syntax(error, text) from None
-        if not root.value:
+        if not documents:
             raise self.refuse(1, 1, (), "the file is empty; `nnrun init` writes a starter")
-        return root.value[0]
+        return documents[0]
 
-    def _syntax(self, error: yaml.YAMLError, text: str) -> _Refused:
+    def _syntax(self, error: yaml.YAMLError, text: str) -> _RefusedError:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read")
@@ -151,7 +155,7 @@ class _Reader:
         default = f"{one_line(what, 120)}; check quotes, colons and indentation"
         return self.refuse(line, column, (), f"not valid YAML: {message or default}")
 
-    def _event(self, event: Any, stack: list[_Open], line: int, column: int) -> None:
+    def _event(self, event: yaml.Event, stack: list[_Open], line: int, column: int) -> None:
         match event:
             case yaml.DocumentStartEvent() if stack[0].value:
                 message = "a second document begins here; keep one document per file"
@@ -159,14 +163,14 @@ class _Reader:
             case yaml.AliasEvent():
                 message = "aliases (*name) are not allowed; write the value out"
                 raise self.refuse(line, column, _path(stack[-1]), message)
-            case yaml.NodeEvent():
+            case yaml.ScalarEvent() | yaml.CollectionStartEvent():
                 self._node(event, stack, line, column)
             case yaml.CollectionEndEvent():
                 stack.pop()
             case _:
                 pass
 
-    def _node(self, event: Any, stack: list[_Open], line: int, column: int) -> None:
+    def _node(self, event: _Node, stack: list[_Open], line: int, column: int) -> None:
         parent = stack[-1]
         path = _path(parent) if parent is not stack[0] else ()
         if event.anchor is not None:
@@ -184,14 +188,14 @@ class _Reader:
         else:
             parent.value.append(value)
 
-    def _value(self, event: Any, path: Path, stack: list[_Open], line: int, column: int) -> Any:
+    def _value(self, event: _Node, path: Path, stack: list[_Open], line: int, column: int) -> Plain:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path, line, column)
-        value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+        value: list[Plain] | dict[str, Plain] = {} if isinstance(event, yaml.MappingStartEvent) else []
         stack.append(_Open(value, path, []))
         return value
 
-    def _key(self, event: Any, parent: _Open, line: int, column: int) -> str:
+    def _key(self, event: _Node, parent: _Open, line: int, column: int) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             raise self.refuse(line, column, parent.path, "a key is a block or a list; write a plain word")
         key = event.value
@@ -207,7 +211,7 @@ class _Reader:
         self.places[path] = self.place(line, column)
         return key
 
-    def _scalar(self, event: Any, path: Path, line: int, column: int) -> Any:
+    def _scalar(self, event: yaml.ScalarEvent, path: Path, line: int, column: int) -> Plain:
         if not event.implicit[0]:
             return event.value  # quoted or block text: a string, whatever it looks like
         try:
@@ -217,13 +221,13 @@ class _Reader:
             return None
 
     def _complain(self, line: int, column: int, path: Path, message: str) -> None:
-        self.problems.append(Problem(self.place(line, column), path, message))
+        self.problems.add(path, message, self.place(line, column))
 
 
 class _Dumper(yaml.SafeDumper):
     """Writes text so that `parse` reads the same text: quoted where it looks like something else."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: object) -> bool:
         del data
         return True
 
@@ -239,6 +243,6 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 _Dumper.add_representer(str, _represent_text)
 
 
-def dump(value: Any) -> str:
+def dump(value: object) -> str:
     """`value` (plain data) as YAML that `parse` reads back as the same value."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

@@ -18,7 +18,7 @@ def write_best(root: Path, checked: Spec, headline: str) -> None:
 
     headline   what it is the best of, for its first line
     """
-    value: dict[str, Any] = yaml12.parse(checked.document.text, "best.yaml").value
+    value: Any = yaml12.parse(checked.document.text, "best.yaml").value
     for key in BLOCKS:
         block = getattr(checked, key)
         hints = bound.hints(block.function)

@@ -15,7 +15,8 @@ from pydantic import BaseModel, Field
 
 from nnrun.errors import SpecError, one_line
 from nnrun.spec import document, override, schema, yaml12
-from nnrun.spec.problem import Path, Place, Problem, place_of, refusal
+from nnrun.spec.plain import Block, Plain
+from nnrun.spec.problem import Path, Place, Problems, error_at
 from nnrun.sweep import wandb
 from nnrun.sweep.over import Alternative, read_over
 
@@ -63,7 +64,7 @@ class BaseSpec(NamedTuple):
 
     label: str
     path: FileSystemPath
-    value: dict[str, Any]
+    value: Block
     places: dict[Path, Place]
 
 
@@ -87,7 +88,7 @@ class SweepFile(NamedTuple):
         """The error for a mistake in `sweep.key` that shows only when the parts meet."""
         first, *inner = key.split(".")
         path = (*self.path_of(first), *inner)
-        return SpecError(str(Problem(place_of(path, self.places), path, message)))
+        return error_at(path, message, self.places)
 
 
 def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
@@ -96,74 +97,70 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
     overrides   `key=value`; keys that begin with `sweep.` are of this file, all others of the specs
     Raises SpecError.
     """
-    tree = yaml12.parse(document.content(path), str(path))
-    value, places, problems = tree.value, dict(tree.places), list(tree.problems)
-    if not isinstance(value, dict):
-        raise refusal(
-            problems or [Problem(Place(str(path), 1, 1), (), f"got {schema.shown(value)}; {_SHAPE}")], places
-        )
-    if not value.keys() & {"base", "sweep"}:
-        raise refusal([Problem(Place(str(path), 1, 1), (), _no_sweep(value, path))], places)
-    problems += override.conflicts(overrides)
-    for text in (text for text in overrides if text.startswith("sweep.")):
-        problems += override.apply(value, text, places, ["sweep"])
-    problems += [
-        Problem(place_of((key,), places), (key,), _unknown(key)) for key in value if key not in _KEYS
-    ]
-    if problems:
-        raise refusal(problems, places)
-    block = value.get("sweep")
+    value, problems = _keys_of(path, overrides)
+    block: Plain = {} if value.get("sweep") is None else value["sweep"]
     keys: dict[str, Path] = {}
     warnings: list[str] = []
     if isinstance(block, dict) and wandb.is_wandb(block):
-        block, keys, problems, warnings = wandb.translated(block, ("sweep",), places)
-    sweep, wrong = schema.check(Sweep, {} if block is None else block, ("sweep",), places)
-    problems += [_as_written(problem, keys, places) for problem in wrong]
+        block, keys, warnings = wandb.translated(block, problems.inside(("sweep",)))
+    inside = problems.inside(("sweep",), keys)
+    sweep = schema.check(Sweep, block, inside)
     alternatives: list[Alternative] = []
     if sweep is not None:
-        alternatives, wrong = read_over(sweep.over, ("sweep", *keys.get("over", ("over",))), places)
-        problems += wrong + _overruled(overrides, sweep, keys)
-    name, wrong = document.name_of(value, path, places)
-    problems += wrong
-    bases = _bases(
-        value, path, places, problems, [text for text in overrides if not text.startswith("sweep.")]
-    )
+        alternatives = read_over(sweep.over, inside.inside(("over",)))
+        _check_overrides(overrides, sweep, keys, problems)
+    name = document.name_of(value, path, problems)
+    bases = _bases(value, path, [text for text in overrides if not text.startswith("sweep.")], problems)
     if problems or sweep is None:
-        raise refusal(problems, places)
-    return SweepFile(name, bases, sweep, alternatives, places, yaml12.dump(value), keys, warnings)
+        raise problems.refusal()
+    return SweepFile(name, bases, sweep, alternatives, problems.places, yaml12.dump(value), keys, warnings)
 
 
-def _no_sweep(value: dict[str, Any], path: FileSystemPath) -> str:
+def _keys_of(path: FileSystemPath, overrides: Sequence[str]) -> tuple[Block, Problems]:
+    """What a sweep file has at its top level, with the overrides of the sweep, and the collector for the rest.
+
+    Raises SpecError for what is no sweep file, and for keys and overrides that are wrong by themselves.
+    """
+    tree = yaml12.parse(document.content(path), str(path))
+    value, problems = tree.value, tree.problems
+    top = Place(str(path), 1, 1)
+    if not isinstance(value, dict):
+        if not problems:
+            problems.add((), f"got {schema.shown(value)}; {_SHAPE}", top)
+        raise problems.refusal()
+    if not value.keys() & {"base", "sweep"}:
+        raise error_at((), _no_sweep(value, path), {(): top})
+    override.conflicts(overrides, problems)
+    for text in overrides:
+        if text.startswith("sweep."):
+            override.apply(value, text, problems, ["sweep"])
+    for key in value:
+        if key not in _KEYS:
+            problems.add((key,), _unknown(key))
+    problems.raise_if_any()
+    return value, problems
+
+
+def _no_sweep(value: Block, path: FileSystemPath) -> str:
     if "model" in value or "optimizer" in value:
         command = f"nnrun train {shlex.quote(one_line(path))}"
         return f"this is the spec of a run, not a sweep file; `{command}` trains it; to sweep it {_SHAPE}"
     return f"this is no sweep file; {_SHAPE}"
 
 
-def _as_written(problem: Problem, keys: dict[str, Path], places: dict[Path, Place]) -> Problem:
-    """A problem of a key that stands elsewhere in a file of another shape, at the place where it stands."""
-    first, *inner = problem.path[1:] or ("",)
-    if first not in keys:
-        return problem
-    path = ("sweep", *keys[str(first)], *inner)
-    return Problem(place_of(path, places), path, problem.message)
-
-
-def _overruled(overrides: Sequence[str], sweep: Sweep, keys: dict[str, Path]) -> list[Problem]:
-    """Overrides of the base that would change nothing, because the sweep sets the same key."""
+def _check_overrides(
+    overrides: Sequence[str], sweep: Sweep, keys: dict[str, Path], problems: Problems
+) -> None:
+    """Adds the overrides of the base that would change nothing, because the sweep sets the same key."""
     over, metric = (".".join(map(str, keys.get(key, (key,)))) for key in ("over", "metric"))
     replacements = {key: f"sweep.{over}.{key}" for key in sweep.over}
     replacements |= {"train.seeds": "sweep.seeds"} if sweep.seeds is not None else {}
     replacements |= {"checkpoint.best": f"sweep.{metric}"} if sweep.metric is not None else {}
-    problems = []
     for text in overrides:
         key = text.partition("=")[0]
-        problems += [
-            Problem(Place(text), (), f"the sweep sets this; change {place} instead")
-            for name, place in replacements.items()
-            if key == name or key.startswith(f"{name}.")
-        ]
-    return problems
+        for name, replacement in replacements.items():
+            if key == name or key.startswith(f"{name}."):
+                problems.add((), f"the sweep sets this; change {replacement} instead", Place(text))
 
 
 def _unknown(key: str) -> str:
@@ -175,51 +172,44 @@ def _unknown(key: str) -> str:
 
 
 def _bases(
-    value: dict[str, Any],
-    path: FileSystemPath,
-    places: dict[Path, Place],
-    problems: list[Problem],
-    overrides: Sequence[str],
+    value: Block, path: FileSystemPath, overrides: Sequence[str], problems: Problems
 ) -> list[BaseSpec]:
     """The specs that are swept, relative to the sweep file."""
-    written = value.get("base")
+    written, inside = value.get("base"), problems.inside(("base",))
     names = written if isinstance(written, list) else [written]
     if not names or not all(isinstance(name, str) for name in names):
         what = f"got {schema.shown(written)}" if "base" in value else "missing"
-        message = f"{what}; write the spec that is swept: base: digits.yaml"
-        problems.append(Problem(place_of(("base",), places), ("base",), message))
+        inside.add((), f"{what}; write the spec that is swept: base: digits.yaml")
         return []
     bases = []
     for i, name in enumerate(names):
-        where = ("base", i) if isinstance(written, list) else ("base",)
-        base = _base(path.parent / str(name), overrides, place_of(where, places), where, problems)
+        place = inside.inside((i,)) if isinstance(written, list) else inside
+        base = _base(path.parent / str(name), overrides, place)
         bases += [base] if base else []
     labels = [base.label for base in bases]
     if len(set(labels)) < len(labels):
-        problems.append(
-            Problem(place_of(("base",), places), ("base",), "a spec comes twice; write each once")
-        )
+        inside.add((), "a spec comes twice; write each once")
     return bases
 
 
-def _base(
-    path: FileSystemPath, overrides: Sequence[str], place: Place, where: Path, problems: list[Problem]
-) -> BaseSpec | None:
+def _base(path: FileSystemPath, overrides: Sequence[str], problems: Problems) -> BaseSpec | None:
+    """The spec at `path` with the overrides, as far as it could be read.
+
+    problems   of the name of the spec; those of the spec itself are added with their own places
+    """
     try:
         data = document.content(path)
     except SpecError as error:
-        problems.append(Problem(place, where, str(error)))
+        problems.add((), str(error))
         return None
     tree = yaml12.parse(data, str(path))
-    places = dict(tree.places)
-    mistakes = list(tree.problems)
     if not isinstance(tree.value, dict):
-        problems += mistakes or [
-            Problem(place, where, f"{path} is no spec; name one that `nnrun train` takes")
-        ]
+        if not tree.problems:
+            problems.add((), f"{path} is no spec; name one that `nnrun train` takes")
+        problems.extend(tree.problems)
         return None
     for text in overrides:
-        mistakes += override.apply(tree.value, text, places, [*document.BLOCKS, *document.LISTS])
-    label, wrong = document.name_of(tree.value, path, places)
-    problems += mistakes + wrong
-    return BaseSpec(label, path, tree.value, places)
+        override.apply(tree.value, text, tree.problems, [*document.BLOCKS, *document.LISTS])
+    label = document.name_of(tree.value, path, tree.problems)
+    problems.extend(tree.problems)
+    return BaseSpec(label, path, tree.value, tree.places)

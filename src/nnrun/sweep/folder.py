@@ -59,6 +59,7 @@ def create(file: SweepFile, about: Asked, run_dir: Path | None, root: Path) -> P
 def rewrite(path: Path, file: SweepFile, about: Asked) -> None:
     """Writes what is asked of a sweep, at its beginning and when its budget grows."""
     text = yaml12.parse(file.text, "sweep").value
+    assert isinstance(text, dict)  # it was read before
     text["name"] = file.name
     text["base"] = [f"bases/{base.label}.yaml" for base in file.bases]
     fsio.write_file(path / "sweep.yaml", yaml12.dump(text).encode())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from nnrun.spec import override
+from nnrun.spec.plain import Block, Plain
+from nnrun.spec.problem import Problems
 
-__all__ = ["overlaps", "taken"]
+__all__ = ["check_key"]
 
 _OURS = {
     "name": "leave it out",
@@ -17,7 +18,16 @@ _OURS = {
 }
 
 
-def taken(key: str, value: Any) -> Iterator[str]:
+def check_key(key: str, value: Plain, before: Sequence[str], problems: Problems) -> None:
+    """Adds what is wrong with a key that the sweep itself sets, or that sets the same as a key before it.
+
+    problems   of the value of the key
+    """
+    for message in (*_taken(key, value), *_overlaps(key, before)):
+        problems.add((), message)
+
+
+def _taken(key: str, value: Plain) -> Iterator[str]:
     """What is wrong with a key, or with one inside its values, that the sweep itself sets."""
     for ours, remedy in _OURS.items():
         inner = ours.removeprefix(f"{key}.")
@@ -27,17 +37,17 @@ def taken(key: str, value: Any) -> Iterator[str]:
             yield f"the sweep sets {ours}; {remedy}"
 
 
-def _blocks(value: Any) -> Iterator[dict]:
+def _blocks(value: Plain) -> Iterator[Block]:
     """The blocks that a key may become."""
+    entries: Iterable[Plain] = value if isinstance(value, list) else ()
     if isinstance(value, dict):
         yield value
-    entries = value.values() if isinstance(value, dict) and len(value) == 1 else value
-    for entry in entries if isinstance(value, dict | list) else ():
-        if isinstance(entry, dict | list):
-            yield from _blocks(entry)
+        entries = value.values() if len(value) == 1 else ()
+    for entry in entries:
+        yield from _blocks(entry)
 
 
-def overlaps(key: str, before: Sequence[str]) -> Iterator[str]:
+def _overlaps(key: str, before: Sequence[str]) -> Iterator[str]:
     """What is wrong with a key that sets a part of what another one sets, or all of it."""
     for earlier in before:
         outer, inner = (key, earlier) if override.contains(key, earlier) else (earlier, key)

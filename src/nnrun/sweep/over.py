@@ -10,14 +10,15 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, TypeGuard
 
 from nnrun.space import Dimension, Space
 from nnrun.spec import BLOCKS, LISTS
-from nnrun.spec.problem import Path, Place, Problem, place_of
+from nnrun.spec.plain import Block, Plain, in_full, is_number
+from nnrun.spec.problem import Path, Problems
 from nnrun.spec.schema import shown
-from nnrun.sweep.keys import overlaps, taken
+from nnrun.sweep.keys import check_key
 
 __all__ = ["RANGES", "Alternative", "read_over"]
 
@@ -36,74 +37,56 @@ class Alternative(NamedTuple):
     """
 
     label: str
-    settings: dict[str, Any]
+    settings: Block
     space: Space
     places: dict[str, Path]
 
 
-def read_over(
-    over: Mapping[str, Any], prefix: Path, places: Mapping[Path, Place]
-) -> tuple[list[Alternative], list[Problem]]:
+def read_over(over: Mapping[str, Plain], problems: Problems) -> list[Alternative]:
     """The alternatives that `over` describes, each combination of the whole blocks that are listed.
 
-    prefix   where `over` stands in the sweep file
-    Returns what could be read, and what is wrong.
+    problems   of the block `over`; what is wrong is added, and what could be read is returned
     """
-    problems: list[Problem] = []
     axes: list[list[Alternative]] = []
     for number, (key, value) in enumerate(over.items()):
-        where = (*prefix, key)
-        problems += [
-            Problem(place_of(where, places), where, message)
-            for message in [*taken(key, value), *overlaps(key, list(over)[:number])]
-        ]
-        axes.append(list(_branches(key, value, (*prefix, key), places, problems)))
-    alternatives = []
-    for combination in itertools.product(*axes):
-        label = "-".join(part.label for part in combination if part.label) or "trial"
-        alternatives.append(
-            Alternative(
-                label,
-                {k: v for part in combination for k, v in part.settings.items()},
-                tuple(dimension for part in combination for dimension in part.space),
-                {k: v for part in combination for k, v in part.places.items()},
-            )
-        )
-    return _distinct(alternatives), problems
+        inner = problems.inside((key,))
+        check_key(key, value, list(over)[:number], inner)
+        axes.append(_branches(key, value, inner))
+    return _distinct([_combined(parts) for parts in itertools.product(*axes)])
 
 
-def _branches(
-    key: str, value: Any, path: Path, places: Mapping[Path, Place], problems: list[Problem]
-) -> Iterator[Alternative]:
-    is_block = key in BLOCKS or key in LISTS
-    if (
-        is_block
-        and isinstance(value, list)
-        and value
-        and all(isinstance(block, str | dict | list) for block in value)
-    ):
-        for i, block in enumerate(value):
-            yield _branch(
-                key, {"name": block} if isinstance(block, str) else block, (*path, i), places, problems
-            )
-        return
-    alternative = _branch(key, value, path, places, problems)
-    yield alternative._replace(label="")
+def _combined(parts: tuple[Alternative, ...]) -> Alternative:
+    """One alternative of each key as one alternative."""
+    return Alternative(
+        "-".join(part.label for part in parts if part.label) or "trial",
+        {key: value for part in parts for key, value in part.settings.items()},
+        tuple(dimension for part in parts for dimension in part.space),
+        {key: path for part in parts for key, path in part.places.items()},
+    )
 
 
-def _branch(
-    key: str, value: Any, path: Path, places: Mapping[Path, Place], problems: list[Problem]
-) -> Alternative:
-    dimensions: list[Dimension] = []
-    origins: dict[str, Path] = {}
-    fixed = _fixed(key, value, path, dimensions, origins, places, problems)
-    label = _label(value)
-    settings = {} if fixed is _VARIES else {key: fixed}
-    origins.setdefault(key, path)
-    return Alternative(label, settings, tuple(dimensions), origins)
+def _branches(key: str, value: Plain, problems: Problems) -> list[Alternative]:
+    """The alternatives of one key: whole blocks in a list, or the only one, which needs no label."""
+    if _are_blocks(value, key):
+        return [_branch(key, in_full(block), problems.inside((i,))) for i, block in enumerate(value)]
+    return [_branch(key, value, problems)._replace(label="")]
 
 
-def _label(value: Any) -> str:
+def _are_blocks(value: Plain, key: str) -> TypeGuard[list[Plain]]:
+    """Whether a value is a list of whole blocks; for a key that holds a list, its entries may be lists."""
+    if key not in (*BLOCKS, *LISTS) or not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(block, str | dict | list) for block in value)
+
+
+def _branch(key: str, value: Plain, problems: Problems) -> Alternative:
+    reader = _Reader()
+    fixed = reader.fixed(key, value, problems)
+    settings: Block = {} if isinstance(fixed, _Varies) else {key: fixed}
+    return Alternative(_label(value), settings, tuple(reader.dimensions), reader.places)
+
+
+def _label(value: Plain) -> str:
     """The name of a block, or the names of several blocks one after another."""
     if isinstance(value, list):
         label = "-".join(_label(block) for block in value)
@@ -113,93 +96,97 @@ def _label(value: Any) -> str:
     return label[:24].lstrip(".") or "none"
 
 
-_VARIES = object()  # in place of a value that is drawn
+class _Varies:
+    """In place of a value that is drawn."""
 
 
-def _fixed(
-    key: str,
-    value: Any,
-    path: Path,
-    dimensions: list[Dimension],
-    origins: dict[str, Path],
-    places: Mapping[Path, Place],
-    problems: list[Problem],
-) -> Any:
-    """What of a value does not vary, _VARIES if nothing is left; its dimensions are appended."""
-    origins[key] = path
-    is_range = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in RANGES
-    if is_range or (isinstance(value, list) and not _is_block_list(key, value)):
-        only = next(iter(value.values())) if isinstance(value, dict) else value
-        if isinstance(only, list) and len(only) == 1 and (not is_range or "choice" in value):
-            return only[0]  # one choice: nothing varies
-        dimension = _dimension(key, value, path, places, problems)
-        if dimension is not None:
-            dimensions.append(dimension)
+_VARIES = _Varies()
+
+
+class _Reader:
+    """Tells what of a value varies from what does not.
+
+    dimensions   what varies, in the order of the file
+    places       key of the spec -> the path in the sweep file that gave it
+    """
+
+    def __init__(self) -> None:
+        self.dimensions: list[Dimension] = []
+        self.places: dict[str, Path] = {}
+
+    def fixed(self, key: str, value: Plain, problems: Problems) -> Plain | _Varies:
+        """What of a value does not vary, _VARIES if nothing is left."""
+        self.places[key] = problems.path
+        if _is_range(value) or (isinstance(value, list) and not _is_block_list(key, value)):
+            return self._drawn(key, value, problems)
+        if isinstance(value, list):
+            entries = [
+                self.fixed(f"{key}.{i}", entry, problems.inside((i,))) for i, entry in enumerate(value)
+            ]
+            return [
+                None if isinstance(entry, _Varies) else entry for entry in entries
+            ]  # all keep their places
+        if isinstance(value, dict):
+            block = {k: self.fixed(f"{key}.{k}", entry, problems.inside((k,))) for k, entry in value.items()}
+            return {k: entry for k, entry in block.items() if not isinstance(entry, _Varies)}
+        return value
+
+    def _drawn(self, key: str, value: Block | list[Plain], problems: Problems) -> Plain | _Varies:
+        """_VARIES for a range or a choice; the only value of a choice that leaves none."""
+        kind, bounds = next(iter(value.items())) if isinstance(value, dict) else ("choice", value)
+        if kind == "choice" and isinstance(bounds, list) and len(bounds) == 1:
+            return bounds[0]
+        try:
+            self.dimensions.append(_dimension(key, kind, bounds))
+        except ValueError as error:
+            problems.add((), str(error))
         return _VARIES
-    if isinstance(value, list):
-        inner = [
-            _fixed(f"{key}.{i}", entry, (*path, i), dimensions, origins, places, problems)
-            for i, entry in enumerate(value)
-        ]
-        return [None if entry is _VARIES else entry for entry in inner]  # the others keep their places
-    if isinstance(value, dict):
-        inner_block = {
-            k: _fixed(f"{key}.{k}", entry, (*path, k), dimensions, origins, places, problems)
-            for k, entry in value.items()
-        }
-        return {k: entry for k, entry in inner_block.items() if entry is not _VARIES}
-    return value
 
 
-def _is_block_list(key: str, value: list) -> bool:
+def _is_range(value: Plain) -> TypeGuard[Block]:
+    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in RANGES
+
+
+def _is_block_list(key: str, value: list[Plain]) -> bool:
     """Whether a list is what the spec has there, blocks one after another, not a choice."""
     return key in LISTS and all(isinstance(entry, str | dict) for entry in value)
 
 
-def _dimension(
-    key: str, value: Any, path: Path, places: Mapping[Path, Place], problems: list[Problem]
-) -> Dimension | None:
-    def wrong(message: str) -> None:
-        problems.append(Problem(place_of(path, places), path, message))
-
-    if isinstance(value, list):
-        value = {"choice": value}
-    [(kind, bounds)] = value.items()
+def _dimension(key: str, kind: str, bounds: Plain) -> Dimension:
+    """What varies by `{kind: bounds}`.  Raises ValueError with what is wrong and what to write instead."""
     if kind == "choice":
-        if not isinstance(bounds, list) or not bounds:
-            return wrong(f"got {shown(bounds)}; write a list of at least one value, or {_RANGE}")
-        if any(entry in bounds[:i] for i, entry in enumerate(bounds)):
-            return wrong(f"got {shown(bounds)}, in which a value comes twice; write each once")
-        return Dimension(key, "choice", values=tuple(bounds))
-    if not _are_numbers(bounds):
-        return wrong(f"got {shown(bounds)}; write two numbers: {{{kind}: [low, high]}}")
-    low, high = bounds
+        return Dimension(key, "choice", values=tuple(_choices(bounds)))
+    low, high = _numbers(kind, bounds)
     if kind == "normal":
         if high <= 0:
-            return wrong(
+            raise ValueError(
                 f"got the deviation {high:g}; write {{normal: [mean, deviation]}} with a deviation > 0"
             )
         return Dimension(key, kind, float(low), float(high))
     if low >= high:
-        return wrong(f"the range [{low:g}, {high:g}] is empty; write the lower end first")
-    if kind.endswith("int") and not all(float(bound).is_integer() for bound in bounds):
-        return wrong(f"got {shown(bounds)}; write two whole numbers")
+        raise ValueError(f"the range [{low:g}, {high:g}] is empty; write the lower end first")
+    if kind.endswith("int") and not all(float(bound).is_integer() for bound in (low, high)):
+        raise ValueError(f"got {shown(bounds)}; write two whole numbers")
     if kind in ("log", "log_int") and low <= 0:
-        return wrong(
+        raise ValueError(
             f"the logarithm of {low:g} does not exist; write a lower end > 0, such as {high / 1000:g}"
         )
     return Dimension(key, kind, float(low), float(high))
 
 
-def _are_numbers(bounds: Any) -> bool:
-    return (
-        isinstance(bounds, list)
-        and len(bounds) == 2
-        and all(
-            isinstance(bound, int | float) and not isinstance(bound, bool) and math.isfinite(bound)
-            for bound in bounds
-        )
-    )
+def _choices(entries: Plain) -> list[Plain]:
+    if not isinstance(entries, list) or not entries:
+        raise ValueError(f"got {shown(entries)}; write a list of at least one value, or {_RANGE}")
+    if any(entry in entries[:i] for i, entry in enumerate(entries)):
+        raise ValueError(f"got {shown(entries)}, in which a value comes twice; write each once")
+    return entries
+
+
+def _numbers(kind: str, bounds: Plain) -> tuple[int | float, int | float]:
+    match bounds:
+        case [low, high] if is_number(low) and is_number(high) and math.isfinite(low) and math.isfinite(high):
+            return low, high
+    raise ValueError(f"got {shown(bounds)}; write two numbers: {{{kind}: [low, high]}}")
 
 
 def _distinct(alternatives: list[Alternative]) -> list[Alternative]:

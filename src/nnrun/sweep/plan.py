@@ -11,7 +11,7 @@ from nnrun.errors import SpecError
 from nnrun.report.sweep.entries import Asked, DimensionEntry
 from nnrun.runner.session import Prepared
 from nnrun.space import Dimension, Search
-from nnrun.spec.problem import Problem, place_of
+from nnrun.spec.problem import error_at
 from nnrun.statistics.metric import Metric, metric_of
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile
@@ -60,7 +60,7 @@ class SweepPlan(NamedTuple):
             "alternatives": [
                 {
                     "label": alternative.label,
-                    "settings": alternative.settings,
+                    "settings": {**alternative.settings},
                     "dimensions": [_dimension(dimension) for dimension in alternative.space],
                 }
                 for alternative in self.file.alternatives
@@ -135,7 +135,7 @@ def _refuse_copies(file: SweepFile, all_arms: list[Arm], firsts: list[Prepared])
         if earlier is not arm:
             label, path = arm.alternative.label, next(iter(arm.alternative.places.values()))
             message = f"{label} is the same as {earlier.alternative.label}; write each once"
-            raise SpecError(str(Problem(place_of(path, file.places), path, message)))
+            raise error_at(path, message, file.places)
 
 
 def _budget(file: SweepFile, arm: Arm, search: Search) -> int:

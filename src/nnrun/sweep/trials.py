@@ -12,7 +12,7 @@ from nnrun.errors import SpecError
 from nnrun.report.sweep.entries import Settings
 from nnrun.space import Point
 from nnrun.spec import document, override, yaml12
-from nnrun.spec.problem import Path, Place, Problem, place_of
+from nnrun.spec.problem import Path, Place, Problems, place_of
 from nnrun.sweep.file import BaseSpec, SweepFile
 from nnrun.sweep.over import Alternative
 
@@ -79,9 +79,14 @@ def trial_at(arm: Arm, number: int, point: Point) -> Trial:
 
 def seeds_of(file: SweepFile, base: BaseSpec) -> tuple[int, int]:
     """The first seed of a base's trials, and how many they have."""
+    return _whole(base, "seed", 0), file.sweep.seeds or _whole(base, "seeds", 1)
+
+
+def _whole(base: BaseSpec, key: str, default: int) -> int:
+    """A number of the base's train section; what is none is reported when the spec is checked."""
     train = base.value.get("train")
-    section = train if isinstance(train, dict) else {}
-    return section.get("seed", 0), file.sweep.seeds or section.get("seeds", 1)
+    value = train.get(key, default) if isinstance(train, dict) else default
+    return value if isinstance(value, int) else default
 
 
 def final_seeds(file: SweepFile, base: BaseSpec) -> tuple[int, int]:
@@ -104,22 +109,28 @@ def trial_spec(file: SweepFile, arm: Arm, settings: Settings, seeds: tuple[int, 
     seeds      the first one and how many
     Raises SpecError at the places of the sweep file that are to blame.
     """
-    value, places, problems = copy.deepcopy(arm.base.value), dict(arm.base.places), []
+    value, problems = copy.deepcopy(arm.base.value), Problems(dict(arm.base.places))
     overrides = {**arm.alternative.settings, **settings, "train.seed": seeds[0], "train.seeds": seeds[1]}
     overrides["name"] = name.replace("/", "-")[-40:].lstrip(".")
-    train = value.get("train")
-    if isinstance(train, dict) and train.get("seed") == seeds[0]:
-        del overrides["train.seed"]  # it stands in the base, where it is reported if it is wrong
+    for key in ("seed", "seeds"):
+        train = value.get("train")
+        # What stands in the base is reported there if it is wrong.
+        if (
+            isinstance(train, dict)
+            and key in train
+            and (type(train[key]) is not int or train[key] == overrides[f"train.{key}"])
+        ):
+            del overrides[f"train.{key}"]
     if file.sweep.metric is not None:
         overrides["checkpoint.best"] = file.sweep.metric
     for key, new in overrides.items():
         origin = _origin(key, arm.alternative, file)
-        path, problem = override.put(
-            value, key, copy.deepcopy(new), places, _places(new, origin, file.places), _document_keys()
-        )
-        if problem:
-            problems.append(Problem(place_of(origin, file.places), origin or path, f"{key}: {problem}"))
-    trial_document = document.from_data(value, places, problems, arm.base.path, yaml12.dump(value))
+        new_places = _places(new, origin, file.places)
+        try:
+            override.put(value, key, copy.deepcopy(new), problems.places, new_places, _document_keys())
+        except override.UnreachableError as error:
+            problems.add(origin or error.path, f"{key}: {error}", place_of(origin, file.places))
+    trial_document = document.from_data(value, problems, arm.base.path, yaml12.dump(value))
     return catalog.bind(trial_document)
 
 

@@ -1,24 +1,19 @@
-"""Showing a sweep while it runs: a live table of alternatives on a terminal, plain lines elsewhere."""
+"""How a sweep is shown while it runs: a table of the alternatives."""
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nnrun.report.live import duration
+from nnrun.report.live import Pace, duration, heading
 
-__all__ = ["Board", "Row", "Watcher", "watching"]
+__all__ = ["Board", "Row", "SweepView"]
 
-_REFRESH_SECONDS = 0.5
-_PLAIN_SECONDS = 15.0
+_PLAIN_SECONDS = 15.0  # between plain lines
+_SURE_SECONDS = 2.0  # before this the time that is left is a guess
 
 
 class Row(NamedTuple):
@@ -41,79 +36,39 @@ class Board(NamedTuple):
     rows: list[Row]
 
 
-class Watcher(Protocol):
-    """Takes what there is to show, as often as there is news."""
-
-    def __call__(self, board: Board) -> None: ...
-
-
-@contextlib.contextmanager
-def watching(console: Console, quiet: bool) -> Iterator[Watcher]:
-    """A function that shows a sweep: nothing if quiet, a live table on a terminal, plain lines elsewhere."""
-    if quiet:
-        yield lambda board: None
-    elif console.file.isatty() and console.is_interactive:
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            yield _LiveView(live)
-    else:
-        yield _PlainLines(console)
-
-
-class _Clock:
-    """The time that is left, from the work done since this process began."""
+class SweepView:
+    """The progress, the time that is left, and how far each alternative is."""
 
     def __init__(self) -> None:
-        self.first: tuple[float, float] | None = None
+        self._pace = Pace()
+        self._left = ""
+        self._has_line = False
 
-    def left(self, share: float) -> str:
-        now = time.monotonic()
-        if self.first is None:
-            self.first = now, share
-        spent, done = now - self.first[0], share - self.first[1]
-        return f"{duration(spent * (1 - share) / done)} left" if done > 0 and spent > 2 else ""
+    def notice(self, news: Board) -> None:
+        """Takes in how much is done."""
+        spent, rate = self._pace(news.share)
+        is_known = rate > 0 and spent > _SURE_SECONDS
+        self._left = f"{duration((1 - news.share) / rate)} left" if is_known else ""
 
+    def is_due(self, news: Board, seconds: float) -> bool:
+        """At the beginning, and a quarter of a minute after the line before."""
+        del news
+        return not self._has_line or seconds >= _PLAIN_SECONDS
 
-class _PlainLines:
-    def __init__(self, console: Console) -> None:
-        self.console, self.clock, self.last = console, _Clock(), 0.0
+    def line(self, news: Board) -> str:
+        """How much is done, and the best of each alternative."""
+        self._has_line = True
+        rows = "  ".join(f"{row.label} {row.done}/{row.trials} {row.best}".rstrip() for row in news.rows)
+        return f"{news.phase} {news.share:.0%}  {rows}  {self._left}".rstrip()
 
-    def __call__(self, board: Board) -> None:
-        now = time.monotonic()
-        left = self.clock.left(board.share)
-        if now - self.last < _PLAIN_SECONDS:
-            return
-        self.last = now
-        rows = "  ".join(f"{row.label} {row.done}/{row.trials} {row.best}".rstrip() for row in board.rows)
-        line = f"{board.phase} {board.share:.0%}  {rows}  {left}".rstrip()
-        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
-class _LiveView:
-    def __init__(self, live: Live) -> None:
-        self.live, self.clock, self.last, self.phase = live, _Clock(), 0.0, ""
-
-    def __call__(self, board: Board) -> None:
-        now = time.monotonic()
-        left = self.clock.left(board.share)
-        if now - self.last < _REFRESH_SECONDS and board.phase == self.phase:
-            return
-        self.last, self.phase = now, board.phase
-        self.live.update(self._view(board, left), refresh=True)
-
-    def _view(self, board: Board, left: str) -> Group:
-        head = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=1.0, completed=board.share, width=30)
-        head.add_row(
-            Text(board.name, "bold", no_wrap=True), bar, Text(f"{board.phase}  {left}", "dim", no_wrap=True)
-        )
+    def drawing(self, news: Board, width: int) -> RenderableType:
+        """All there is."""
+        del width
         table = Table(box=None, padding=(0, 2), header_style="dim")
-        for title, side in (
-            ("", "left"),
-            ("trials", "right"),
-            (f"best {board.metric}", "left"),
-            ("", "left"),
-        ):
-            table.add_column(title, justify=side, no_wrap=True)  # type: ignore[arg-type]
-        for row in board.rows:
+        table.add_column("", no_wrap=True)
+        table.add_column("trials", justify="right", no_wrap=True)
+        table.add_column(f"best {news.metric}", no_wrap=True)
+        table.add_column("", no_wrap=True)
+        for row in news.rows:
             table.add_row(Text(row.label), f"{row.done}/{row.trials}", row.best, Text(row.lost, "dim"))
-        return Group(head, table)
+        return Group(heading(news.name, news.share, 1.0, f"{news.phase}  {self._left}"), table)

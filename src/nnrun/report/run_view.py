@@ -1,0 +1,93 @@
+"""How a run is shown while it trains."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nnrun.report.live import Pace, duration, heading, sparkline
+
+__all__ = ["RunView", "Shown"]
+
+_LAST = ("grad", "learning", "update")  # what is about the optimizer is shown below the rest
+_PLAIN_SHARE = 0.05  # a plain line at least this share of the run after the one before
+_PLAIN_SECONDS = 30.0  # or this long after it
+
+
+class Shown(NamedTuple):
+    """What there is to show of a run."""
+
+    name: str
+    phase: str
+    step: int
+    steps: int
+    epoch: float
+    epochs: float
+    runs: str  # "" for one run, else how many are live
+    metrics: dict[str, float]
+    best: str
+
+
+class RunView:
+    """The progress, the speed, the latest metrics and the course of the loss."""
+
+    def __init__(self) -> None:
+        self._pace = Pace()
+        self._rate = 0.0  # steps per second; 0 before training
+        self._losses: deque[float] = deque(maxlen=2000)
+        self._last_step = 0  # of the plain line before
+
+    def notice(self, news: Shown) -> None:
+        """Takes in the step and the loss."""
+        if news.phase != "compiling":  # neither its time nor the step of a checkpoint is speed
+            _, self._rate = self._pace(news.step)
+        if "train/loss" in news.metrics and news.phase == "training":
+            self._losses.append(news.metrics["train/loss"])
+
+    def is_due(self, news: Shown, seconds: float) -> bool:
+        """While it trains: a twentieth of the run or half a minute after the line before, and at the end."""
+        share = (news.step - self._last_step) / news.steps if news.metrics else 0.0
+        is_far = share >= _PLAIN_SHARE or seconds >= _PLAIN_SECONDS or news.step >= news.steps
+        return news.phase == "training" and is_far
+
+    def line(self, news: Shown) -> str:
+        """Where it is, and the metrics of data."""
+        self._last_step = news.step
+        numbers = "  ".join(
+            f"{name} {value:.4g}"
+            for name, value in news.metrics.items()
+            if name.startswith(("train/", "val/"))
+        )
+        where = f"epoch {news.epoch:.4g}/{news.epochs:.4g}  step {news.step}/{news.steps}"
+        return f"{where}  {numbers}  {self._left(news)}"
+
+    def drawing(self, news: Shown, width: int) -> RenderableType:
+        """All there is."""
+        is_going = self._rate and news.phase == "training"
+        digits = 0 if self._rate >= 10 else 2
+        speed = f"{self._rate:.{digits}f} steps/s  {self._left(news)}" if is_going else news.phase
+        where = f"epoch {news.epoch:.1f}/{news.epochs:.4g}  step {news.step}/{news.steps}  {news.runs}"
+        rows = [heading(news.name, news.step, news.steps, speed), Text(where, no_wrap=True)]
+        rows.append(_numbers(news.metrics))
+        bars = min(60, width - len("train/loss "))
+        if self._losses and bars > 0:
+            rows.append(Text.assemble(("train/loss ", "dim"), (sparkline(list(self._losses), bars), "green")))
+        if news.best:
+            rows.append(Text.assemble(("best ", "dim"), news.best))
+        return Group(*rows)
+
+    def _left(self, news: Shown) -> str:
+        seconds = (news.steps - news.step) / self._rate if self._rate else 0.0
+        return f"{duration(seconds)} left"
+
+
+def _numbers(metrics: dict[str, float]) -> Table:
+    """The metrics, those of the optimizer below the rest."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in sorted(metrics.items(), key=lambda item: (*map(item[0].startswith, _LAST), item[0])):
+        table.add_row(Text(name, "dim"), f"{value:.5g}")
+    return table
