@@ -208,7 +208,7 @@ def test_the_digest_of_the_data_is_of_all_parts_and_names():
         fitted._replace(classes=("0", "1", "2", "x")),
         fitted._replace(columns=(Column("a"),)),
         fitted._replace(columns=(Column("a", ("b", "c")),)),
-        *(fitted._replace(parts={**fitted.parts, name: Part(1, "0")}) for name in fitted.parts),
+        *(fitted._replace(parts={**fitted.parts, name: Part(1, "0", "0")}) for name in fitted.parts),
     ]
     assert len({fitted.digest, *(other.digest for other in others)}) == 7
     assert fitted._replace(scale=fitted.scale * 2).digest == fitted.digest

@@ -43,7 +43,7 @@ FITTED = Preprocessing(
     scale=np.array([1.0, 1 / 3]),
     target_shift=0.0,
     target_scale=1.0,
-    parts={"train": Part(70, "a"), "val": Part(10, "b"), "test": Part(20, "c")},
+    parts={"train": Part(70, "a", "t"), "val": Part(10, "b", "u"), "test": Part(20, "c", "v")},
 )
 
 

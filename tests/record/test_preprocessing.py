@@ -34,7 +34,7 @@ def fits(draw: st.DrawFn) -> Preprocessing:
         scale=draw(arrays.arrays(np.float64, shape, elements=finite)),
         target_shift=draw(finite),
         target_scale=draw(finite),
-        parts={name: Part(draw(st.integers(0, 2**40)), draw(names)) for name in PARTS},
+        parts={name: Part(draw(st.integers(0, 2**40)), draw(names), draw(names)) for name in PARTS},
     )
 
 
@@ -66,7 +66,7 @@ FITTED = Preprocessing(
     scale=np.array([2.5, 0.5, 0.5]),
     target_shift=0.0,
     target_scale=1.0,
-    parts={"train": Part(70, "a1"), "val": Part(10, "b2"), "test": Part(20, "c3")},
+    parts={"train": Part(70, "a1", "t"), "val": Part(10, "b2", "u"), "test": Part(20, "c3", "v")},
 )
 
 
@@ -103,10 +103,10 @@ def test_a_folder_without_the_file_says_what_to_do(tmp_path: Path) -> None:
 def test_a_newer_format_is_told_apart_from_damage(tmp_path: Path) -> None:
     from nnrun.record.pack import seal
 
-    (tmp_path / "preprocessing.json").write_bytes(seal({"format": 2, "other": 1}))
-    with pytest.raises(RunError, match="format 2, this nnrun reads 1; use the nnrun that wrote it"):
+    (tmp_path / "preprocessing.json").write_bytes(seal({"format": 3, "other": 1}))
+    with pytest.raises(RunError, match="format 3, this nnrun reads 2; use the nnrun that wrote it"):
         preprocessing.read(tmp_path)
-    (tmp_path / "preprocessing.json").write_bytes(seal({"format": 1, "classes": 3}))
+    (tmp_path / "preprocessing.json").write_bytes(seal({"format": 2, "classes": 3}))
     with pytest.raises(RunError, match="not written by nnrun"):
         preprocessing.read(tmp_path)
 

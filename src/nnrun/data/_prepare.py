@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from nnrun.data._rows import StoredRows
 from nnrun.data._standardise import fit, standardised
 from nnrun.errors import DataError, RunError, one_line
 from nnrun.preprocessing import PARTS, Part, Preprocessing, Wanted
+from nnrun.rows import Rows
 from nnrun.types import Dataset, Examples, Source
 
 __all__ = ["prepare", "without_data"]
@@ -56,7 +57,7 @@ def prepare(
     split = _split(check(source, "data"), validation, test, split_seed, examples)
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
     parts = {name: _select(*chosen, needed > room) for name, chosen in zip(PARTS, split, strict=True)}
-    described = {name: Part(len(part.y), _digest(part)) for name, part in parts.items()}
+    described = {name: Part(len(part.y), _digest(part), _digest([part.y])) for name, part in parts.items()}
     if need is None:
         return standardised(parts, fit(parts["train"], source, described), precision)
     return standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
@@ -177,10 +178,10 @@ def _select(examples: Examples, rows: np.ndarray, streamed: bool) -> Examples:
     return Examples(stored if streamed else stored[:], examples.y[rows])
 
 
-def _digest(part: Examples) -> str:
-    """SHA-256 over type, shape and bytes of inputs and targets."""
+def _digest(arrays: Iterable[Rows | np.ndarray]) -> str:
+    """SHA-256 over type, shape and bytes of arrays, which are read piece by piece."""
     digest = hashlib.sha256()
-    for array in part:
+    for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         rows = max(1, _CHUNK * len(array) // max(1, array.nbytes))
         for start in range(0, len(array), rows):

@@ -4,7 +4,7 @@
     task, classes                    class names by label
     inputs   {shape, dtype, columns: [{name, categories}], shift, scale}
     targets  {shift, scale}
-    parts    {train, val, test: {examples, sha256}}
+    parts    {train, val, test: {examples, sha256, targets}}
 
 Floats are written so that they read back to the same bits.
 """
@@ -24,7 +24,7 @@ from nnrun.storage import fsio
 __all__ = ["PREPROCESSING", "content", "read", "write"]
 
 PREPROCESSING = "preprocessing.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 class _ColumnEntry(TypedDict):
@@ -35,6 +35,7 @@ class _ColumnEntry(TypedDict):
 class _PartEntry(TypedDict):
     examples: int
     sha256: str
+    targets: str
 
 
 class _Inputs(TypedDict):
@@ -74,7 +75,8 @@ def write(folder: Path, fitted: Preprocessing) -> None:
         },
         "targets": {"shift": fitted.target_shift, "scale": fitted.target_scale},
         "parts": {
-            name: {"examples": part.examples, "sha256": part.sha256} for name, part in fitted.parts.items()
+            name: {"examples": part.examples, "sha256": part.sha256, "targets": part.targets}
+            for name, part in fitted.parts.items()
         },
     }
     fsio.write_file(folder / PREPROCESSING, seal(described))

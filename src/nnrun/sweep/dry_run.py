@@ -88,11 +88,10 @@ def _label(arm: Arm) -> str:
 def _trials(sweep_plan: SweepPlan) -> list[Trial]:
     trials = []
     for arm, budget in zip(sweep_plan.arms, sweep_plan.budgets, strict=True):
-        seed = sweep_plan.file.sweep.seed
         count = min(budget, sweep_plan.search.batch or budget)
-        points = sweep_plan.search.ask(arm.alternative.space, seed, 0, count, [])
+        points = sweep_plan.search.ask(arm.alternative.space, arm.seed, 0, count, [])
         points += (
-            sweep_plan.search.ask(arm.alternative.space, seed, count, budget - count, [])
+            sweep_plan.search.ask(arm.alternative.space, arm.seed, count, budget - count, [])
             if budget > count
             else []
         )

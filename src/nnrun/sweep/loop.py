@@ -84,7 +84,7 @@ class SweepLoop:
             for trial in trials
             for value in [records.trial_value(self.records[trial.name])]
         ]
-        return sweep_plan.search.ask(arm.alternative.space, sweep_plan.file.sweep.seed, first, count, seen)
+        return sweep_plan.search.ask(arm.alternative.space, arm.seed, first, count, seen)
 
     def _round(self, name: str, trials: Sequence[Trial]) -> Iterator[Event]:
         """Trains trials, over the rungs where the search has some, and writes down what became of them."""

@@ -113,7 +113,7 @@ def _search(file: SweepFile) -> tuple[Search, str]:
 def _first(file: SweepFile, arm: Arm, search: Search, engine: Engine) -> Prepared:
     """The first trial of a line that can be built; raises what is wrong with the first, if none can."""
     reason: SpecError | None = None
-    for number, point in enumerate(search.ask(arm.alternative.space, file.sweep.seed, 0, _TRIED, [])):
+    for number, point in enumerate(search.ask(arm.alternative.space, arm.seed, 0, _TRIED, [])):
         name = trial_at(arm, number, point).name
         try:
             checked = trial_spec(file, arm, values_at(arm, point), seeds_of(file, arm.base), name)

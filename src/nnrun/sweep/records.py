@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nnrun.record import run
+from nnrun.record import preprocessing, run
 from nnrun.record.summary import GroupSummary, MemberSummary, RunSummary
 from nnrun.report.sweep.entries import FinalEntry, Settings, TrialEntry
 from nnrun.runner.status import is_over
@@ -75,6 +75,8 @@ def trial_record(
         "status": status,
         "value": mean_value(values),
         "values": values,
+        "metrics": _metrics(runs),
+        "judged_on": _judged_on(folder),
         "steps": _steps(runs),
         "risen": sum("rise" in seed_run.summary for seed_run in runs),
         "seconds": round(seconds, 3),
@@ -90,14 +92,6 @@ def final_record(root: Path, trial: Trial, place: str, seconds: float) -> FinalE
     """
     folder = root / place
     runs = _runs(folder)
-    names = sorted(
-        {
-            name
-            for seed_run in runs
-            for name in seed_run.summary["metrics"]["best"]
-            if name.startswith(("test/", "val/"))
-        }
-    )
     status, reason = _status(folder, False)
     return {
         "base": trial.arm.base.label,
@@ -107,7 +101,7 @@ def final_record(root: Path, trial: Trial, place: str, seconds: float) -> FinalE
         "settings": trial.settings,
         "seeds": [seed_run.seed for seed_run in runs],
         "status": status,
-        "metrics": {name: [_number(seed_run.summary, name) for seed_run in runs] for name in names},
+        "metrics": _metrics(runs),
         "steps": _steps(runs),
         "risen": sum("rise" in seed_run.summary for seed_run in runs),
         "seconds": round(seconds, 3),
@@ -123,6 +117,23 @@ def _runs(folder: Path) -> list[_SeedSummary]:
     if "runs" not in summary:
         return [_SeedSummary(None, summary)]
     return [_SeedSummary(int(member["run"].rpartition("_")[2]), member) for member in summary["runs"]]
+
+
+def _metrics(runs: Sequence[_SeedSummary]) -> dict[str, list[float | None]]:
+    """Metrics of the validation and the test part at each seed's best step."""
+    parts = ("test/", "val/")
+    names = {
+        name for seed_run in runs for name in seed_run.summary["metrics"]["best"] if name.startswith(parts)
+    }
+    return {name: [_number(seed_run.summary, name) for seed_run in runs] for name in sorted(names)}
+
+
+def _judged_on(folder: Path) -> str | None:
+    """What tells the targets that a run is judged by; None where it could not begin."""
+    if not (folder / preprocessing.PREPROCESSING).is_file():
+        return None
+    parts = preprocessing.read(folder).parts
+    return " ".join(parts[name].targets[:16] for name in ("val", "test"))
 
 
 def steps_of(folder: Path) -> int:

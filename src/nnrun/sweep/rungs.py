@@ -166,7 +166,7 @@ class Rungs:
         moves = []
         for loser, winner in pairs_of(going, values, self.sweep_plan.metric, 1 - self.sweep_plan.search.keep):
             space = loser.arm.alternative.space
-            chance = draws(self.sweep_plan.file.sweep.seed, loser.number, 2 * len(space), stream=2 + k)
+            chance = draws(loser.arm.seed, loser.number, 2 * len(space), stream=2 + k)
             self._points[loser.name] = explore(space, self._points[winner.name], chance)
             moves.append((loser, winner))
         if done.is_file():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -38,6 +40,7 @@ class Arm(NamedTuple):
     base: BaseSpec
     alternative: Alternative
     folder: str  # "" for one base, else its label and a slash
+    seed: int = 0  # of its draws: alternatives with spaces of one size do not share their points
 
 
 class Trial(NamedTuple):
@@ -57,12 +60,18 @@ class Trial(NamedTuple):
 
 def arms(file: SweepFile) -> list[Arm]:
     """Every alternative on every base."""
-    several = len(file.bases) > 1
+    folders = [f"{base.label}/" if len(file.bases) > 1 else "" for base in file.bases]
     return [
-        Arm(base, alternative, f"{base.label}/" if several else "")
-        for base in file.bases
+        Arm(base, alternative, folder, _seed(file.sweep.seed, folder, alternative.label))
+        for base, folder in zip(file.bases, folders, strict=True)
         for alternative in file.alternatives
     ]
+
+
+def _seed(seed: int, *labels: str) -> int:
+    """A seed that follows from that of the sweep and from names, so that other alternatives change nothing."""
+    digest = hashlib.sha256(json.dumps([seed, *labels]).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
 
 
 def values_at(arm: Arm, point: Point) -> Settings:

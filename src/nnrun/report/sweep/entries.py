@@ -73,6 +73,8 @@ class TrialEntry(_Ended):
     number: int
     value: float | None
     values: list[float | None]  # of each seed
+    metrics: dict[str, list[float | None]]  # name -> one value for each seed
+    judged_on: str | None  # what tells the validation and test targets; None for a run that could not begin
 
 
 class FinalEntry(_Ended):

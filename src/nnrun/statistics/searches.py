@@ -1,0 +1,169 @@
+"""Would another search have turned it round?  A test, an interval and numbers of trials over the luck of its draws.
+
+The best of a few trials is good partly because one of them happened to lie well.  Fresh seeds of the two chosen
+settings know nothing of that: they compare two settings, not two methods.  What follows asks for the trials to be
+independent of each other, as those of a random search are, and for nothing about their distribution.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["FEWEST_TRIALS", "Searched", "exchange_test", "search_interval", "search_test", "trials_for"]
+
+FEWEST_TRIALS = 8  # below, halves of four say too little of the luck
+_ALPHA = 0.05
+_DRAWS = 10_000
+_MOST_SHIFTS = 2_000
+_POWER = 0.8
+_SIMULATIONS = 200
+_MOST_TRIALS = 20  # times as many as there are
+
+
+class Searched(NamedTuple):
+    """The trials of one alternative, from the best to the worst by validation.
+
+    validation  (n,) what they were ranked by, signed so that more is better; −inf for one that diverged
+    tests       for each trial, the values that are compared: the first trial has those of its fresh seeds
+    varied      whether anything was searched for; if not, there is one trial and no luck in it
+    """
+
+    validation: np.ndarray
+    tests: list[np.ndarray]
+    varied: bool = True
+
+    @property
+    def means(self) -> np.ndarray:
+        """(n,) mean value of each trial."""
+        return np.array([float(np.mean(values)) for values in self.tests])
+
+
+def search_test(first: Searched, second: Searched) -> float:
+    """The p-value of "the two methods are alike" over other draws of their searches.
+
+    Where both were searched for it is `exchange_test`.  A setting that was fixed cannot have been drawn by the other
+    search: then it is the share of halves, as `search_interval` draws them, that lie as far from their centre as the
+    difference from 0.
+    """
+    if first.varied and second.varied:
+        return exchange_test(first, second)
+    difference = abs(float(first.means[0] - second.means[0]))
+    away = np.abs(_centred_halves(first, second))
+    return float((1 + (away >= difference).sum()) / (1 + len(away)))
+
+
+def exchange_test(first: Searched, second: Searched) -> float:
+    """How often the best trials of two searches differ as much as here, if the labels of all trials are exchanged.
+
+    If both searches drew alike, every trial could as well be the other's.  Deal all n₁ + n₂ trials anew: the best of
+    them goes to one side, and the k − 1 next ones with it; the other side's best is the one after, with chance
+        P(k) = n₁(n₁ − 1)...(n₁ − k + 1) n₂ / (N(N − 1)...(N − k)),   and the same with the sides changed.
+    p is the sum over the k at which the values of the two bests differ at least as much as the observed ones.  So it
+    is exact for any number of trials and any distribution, and costs no training.
+    Source: Fisher 1935; Good 2005, Permutation, Parametric and Bootstrap Tests of Hypotheses, for the best of n.
+    """
+    return _exchange(first, second, first.means, second.means, 0.0)
+
+
+def _exchange(first: Searched, second: Searched, a: np.ndarray, b: np.ndarray, shift: float) -> float:
+    """The p-value of "the first is better by `shift`"; a, b: the means of their trials."""
+    n, m = len(a), len(b)
+    ranks = np.concatenate([first.validation - shift, second.validation])
+    # Equal values: by the place in their own search, so that neither side comes first.
+    order = np.lexsort((np.concatenate([np.arange(n), np.arange(m)]), -ranks))
+    values = np.concatenate([a - shift, b])[order]
+    observed = abs(a[0] - shift - b[0])
+    # What is equal but for rounding is as far.
+    as_far = np.abs(values[0] - values[1:]) >= observed - 1e-9 * max(abs(a[0]), abs(b[0]))
+    p = _next_best(n, m)[as_far[:n]].sum() + _next_best(m, n)[as_far[:m]].sum()
+    return min(1.0, float(p))
+
+
+def _next_best(n: int, m: int) -> np.ndarray:
+    """P(k) for k = 1 ... n: the k best of n + m are on the side that has n, the next one is not.  (n,)"""
+    k = np.arange(1, n + 1)
+    all_k = np.cumprod((n - k + 1) / (n + m - k + 1))
+    return all_k * m / (n + m - k)
+
+
+def search_interval(first: Searched, second: Searched) -> tuple[float, float]:
+    """95% interval of the difference of two methods, first − second, over other draws of their searches and seeds.
+
+    The hull of two intervals, so that it has no 0 only if both have none:
+      the shifts of one side that `exchange_test` does not reject
+      d ± the 95% quantile of |D* − E D*|, where D* is the difference of the bests of halves of the trials, drawn
+      without replacement, each with its seeds drawn anew: the spread over halves is that over searches of n
+      (delete-d jackknife).  The centre is d, since the best of a half is worse, and not equally so for both.
+    For a setting that was fixed there is only the second.
+    """
+    a, b = first.means, second.means
+    difference = float(a[0] - b[0])
+    half = float(np.quantile(np.abs(_centred_halves(first, second)), 1 - _ALPHA))
+    low, high = difference - half, difference + half
+    if first.varied and second.varied:
+        shifts = _shifts(first, second, a, b)
+        kept = (s for s in shifts if _exchange(first, second, a, b, s) > _ALPHA)
+        low = min(low, next(kept, low))
+        kept = (s for s in shifts[::-1] if _exchange(first, second, a, b, s) > _ALPHA)
+        high = max(high, next(kept, high))
+    return low, high
+
+
+def _shifts(first: Searched, second: Searched, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The shifts at which the order of the trials changes, those between them, and none."""
+    finite_a, finite_b = np.isfinite(first.validation), np.isfinite(second.validation)
+    gaps = np.subtract.outer(first.validation[finite_a], second.validation[finite_b]).ravel()
+    gaps = np.unique(np.concatenate([gaps, np.subtract.outer(a, b).ravel()]))
+    if len(gaps) > _MOST_SHIFTS:
+        gaps = np.unique(np.quantile(gaps, np.linspace(0, 1, _MOST_SHIFTS)))
+    return np.unique(np.concatenate([gaps, (gaps[1:] + gaps[:-1]) / 2, [0.0]]))
+
+
+def _centred_halves(first: Searched, second: Searched) -> np.ndarray:
+    """(draws,) differences of the bests of halves, less their expectation."""
+    return _halves(first, 1) - _halves(second, 2)
+
+
+def _halves(searched: Searched, stream: int) -> np.ndarray:
+    """(draws,) values of the best of a half of the trials, its seeds drawn anew, less their expectation."""
+    chances = _best_of_half(len(searched.tests)) if searched.varied else np.ones(1)
+    generator = np.random.Generator(np.random.Philox(key=[stream, len(searched.tests)]))
+    rank = np.searchsorted(np.cumsum(chances)[:-1], generator.random(_DRAWS), side="right")
+    values = np.empty(_DRAWS)
+    for i, tests in enumerate(searched.tests[: len(chances)]):
+        drawn = np.flatnonzero(rank == i)
+        values[drawn] = tests[generator.integers(0, len(tests), (len(drawn), len(tests)))].mean(axis=1)
+    return values - float(chances @ searched.means[: len(chances)])
+
+
+def _best_of_half(n: int) -> np.ndarray:
+    """Chance that the trial of rank r = 0, 1, ... is the best of a half of n: C(n − 1 − r, h − 1) / C(n, h)."""
+    h = max(1, n // 2)
+    return np.array([math.comb(n - 1 - r, h - 1) / math.comb(n, h) for r in range(n - h + 1)])
+
+
+def trials_for(first: Searched, second: Searched, level: float) -> int | None:
+    """How many trials of each would let `exchange_test` get to a level in four of five searches.
+
+    By simulation, from trials like those that were made, drawn with replacement: so a better one than all of them
+    never comes, which makes the number too small rather than too large.  None: more than twenty times as many as
+    there are, or the best trials do not differ.
+    """
+    n = min(len(first.tests), len(second.tests))
+    sizes = sorted({math.ceil(n * factor) for factor in (1.25, 1.5, 2, 3, 4, 6, 8, 12, 16, _MOST_TRIALS)})
+    return next((size for size in sizes if _power(first, second, size, level) >= _POWER), None)
+
+
+def _power(first: Searched, second: Searched, size: int, level: float) -> float:
+    generator = np.random.Generator(np.random.Philox(key=[3, size]))
+    a, b = first.means, second.means
+    ahead = np.sign(a[0] - b[0])
+    found = 0
+    for _ in range(_SIMULATIONS):
+        i, j = (np.sort(generator.integers(0, len(side), size)) for side in (a, b))
+        drawn = Searched(first.validation[i], []), Searched(second.validation[j], [])
+        found += np.sign(a[i[0]] - b[j[0]]) == ahead and _exchange(*drawn, a[i], b[j], 0.0) <= level
+    return found / _SIMULATIONS
