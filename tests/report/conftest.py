@@ -178,6 +178,10 @@ def _trial(
         "status": "diverged" if lost else "done",
         "value": None if lost else sum(values) / 3,
         "values": [None] * 3 if lost else values,
+        "metrics": {}
+        if lost
+        else {"val/accuracy": values, "test/accuracy": [value - 0.005 for value in values]},
+        "judged_on": "a b",
         "steps": 5 if lost else 30,
         "seconds": 1.0,
         "reason": "the loss became infinite" if lost else None,

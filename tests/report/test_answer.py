@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 from nnrun.errors import RunError
 from nnrun.report.sweep.cautions import border, cautions, missing
 from nnrun.report.sweep.curves import band, reached, seed_curves
+from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.findings import answer
-from nnrun.report.sweep.folder import DimensionRecord, is_sweep, ranked, read_sweep
+from nnrun.report.sweep.folder import DimensionRecord, is_sweep, read_sweep
 from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.metric import Metric
 
@@ -56,10 +58,14 @@ def test_the_alternatives_best_first_with_what_was_measured(make_sweep: Callable
 def test_the_words(make_sweep: Callable[..., Path]) -> None:
     found = answer(read_sweep(make_sweep()))
     said = sentences(found)
-    assert said[0].startswith("adam has the best mean: test/accuracy 96.")
+    assert said[0].startswith("adam is ahead on validation data: test/accuracy 96.")
     assert "adam and nesterov show no significant difference (p = " in said[1]
-    assert said[2].startswith("adam beats sgd by 3.") and " points [" in said[2]
-    assert said[2].endswith("(p = 0.0059, 10 seeds)")  # 3 · 2 / 2¹⁰, the least there is
+    # 3 · 2 / 2¹⁰ is the least that ten seeds can give; half of adam's draws diverged.
+    assert re.fullmatch(
+        r"adam's chosen setting beats sgd's by 3\.\d\d points \[3\.\d\d, 4\.\d\d\] \(p = 0\.0059, 10 seeds\); "
+        r"over other searches \[0\.\d\d, 5\.\d\d\] \(p = 0\.07, 20 trials\): another search could turn it round",
+        said[2],
+    )
 
 
 def test_a_metric_of_which_less_is_better(make_sweep: Callable[..., Path]) -> None:
@@ -74,7 +80,7 @@ def test_a_metric_of_which_less_is_better(make_sweep: Callable[..., Path]) -> No
     found = answer(read_sweep(folder))
     assert found.bases[0].metric.name == "test/loss"
     assert [row.alternative for row in found.bases[0].rows] == ["adam", "nesterov", "sgd"]
-    assert any(text.startswith("adam beats sgd by 0.0") for text in sentences(found))
+    assert any(text.startswith("adam's chosen setting beats sgd's by 0.0") for text in sentences(found))
     curve = found.bases[0].best_of["adam"]
     assert curve[0].value > curve[-1].value
 
@@ -170,9 +176,9 @@ def test_one_fresh_seed(make_sweep: Callable[..., Path]) -> None:
         "with 1 seed no difference can be distinguished from chance; write sweep.final_seeds: 10"
         in cautions(found)
     )
-    assert sentences(found)[0].startswith("adam has the best mean: ") and sentences(found)[0].endswith(
-        "(1 seed)"
-    )
+    assert sentences(found)[0].startswith("adam is ahead on validation data: ") and sentences(found)[
+        0
+    ].endswith("(1 seed)")
 
 
 def test_trials_that_diverged_or_failed(make_sweep: Callable[..., Path]) -> None:
@@ -267,7 +273,7 @@ def test_validation_and_test_disagree(make_sweep: Callable[..., Path]) -> None:
     assert chosen.alternative == "adam"
     assert any(
         text.startswith(
-            "validation and test disagree: adam was the best in the search, nesterov is on test/accuracy"
+            "validation and test disagree: adam is the best by val/accuracy, nesterov by test/accuracy, by "
         )
         for text in cautions(found)
     )

@@ -13,7 +13,8 @@ from scipy import stats
 
 from nnrun.errors import RunError
 from nnrun.report.sweep.curves import band, reached, seed_curves
-from nnrun.report.sweep.folder import TrialRecord, is_sweep, ranked, read_sweep
+from nnrun.report.sweep.evidence import ranked
+from nnrun.report.sweep.folder import TrialRecord, is_sweep, read_sweep
 from nnrun.statistics.metric import Metric
 
 ACCURACY = Metric("val/accuracy", True)

@@ -16,7 +16,7 @@ from rich.console import Console
 from nnrun.errors import RunError
 from nnrun.report.side_by_side import Entry, differing, flat, read_entry, side_by_side, value
 from nnrun.report.side_by_side_text import as_csv, as_data, as_markdown, as_table
-from nnrun.statistics.compare import interval
+from nnrun.statistics.mean import interval
 from nnrun.statistics.metric import Metric
 
 DATA = ("digest", 0, None)

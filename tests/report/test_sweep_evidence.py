@@ -73,9 +73,14 @@ def test_trials_that_were_judged_on_other_examples_are_named(make_sweep: Any) ->
     """The best of several splits of the data is the one with the easiest validation part."""
     folder = make_sweep(trials=4, wanted=4, truth={"sgd": 0.93})
     lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-    for key, count in (("batch_size", 0), ("split_seed", 1), ("validation", 1)):
+    for key, count in (("batch_size", 0), ("split_seed", 1), ("validation", 1), ("mine", 1)):
         records = [
-            {**line, "settings": {**line["settings"], f"data.{key}": line["number"]}} for line in lines
+            {
+                **line,
+                "settings": {**line["settings"], f"data.{key}": line["number"]},
+                "judged_on": f"a {line['number'] if count else 0}",
+            }
+            for line in lines
         ]
         (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in records))
         warnings = as_data(answer(read_sweep(folder)))["warnings"]

@@ -156,7 +156,10 @@ def test_the_terminal(written: Path) -> None:
         "trials", "chosen",
     ]  # fmt: skip
     assert re.search(r"^adam +96\.\d\d% +\[9\d\.\d\d, 9\d\.\d\d\] +6 ", text, re.MULTILINE)
-    assert "adam beats sgd by " in text
+    assert (
+        "adam beats sgd by 3.65 points: at these settings [3.22, 4.06], over other searches [0.35, 8.12]"
+        in text
+    )
 
 
 def test_settings_are_short_and_unambiguous() -> None:

@@ -12,12 +12,12 @@ from nnrun.statistics.compare import (
     Comparison,
     compare_all,
     holm,
-    interval,
     least_seeds,
     seeds_for,
     sign_flip_interval,
     sign_flip_test,
 )
+from nnrun.statistics.mean import interval
 
 SAMPLES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "normal": lambda random, n: random.standard_normal(n),

@@ -12,7 +12,8 @@ from nnrun.record.summary import MemberSummary, RunSummary, Summary, SweepSummar
 from nnrun.report.content import origin_of
 from nnrun.report.summary import read_summary
 from nnrun.report.sweep.verdict import gap, level, pair_sentence
-from nnrun.statistics.compare import Comparison, compare_all, interval
+from nnrun.statistics.compare import Comparison, compare_all
+from nnrun.statistics.mean import interval
 from nnrun.statistics.metric import Metric, metric_of
 
 __all__ = ["Entry", "SideBySide", "Value", "differing", "flat", "read_entry", "side_by_side", "value"]

@@ -91,9 +91,7 @@ def as_data(comparison: SideBySide) -> dict[str, object]:
             for entry in comparison.entries
         ],
         "metric": comparison.metric and comparison.metric.name,
-        "comparisons": [
-            {**pair._asdict(), "significant": pair.significant} for pair in comparison.comparisons
-        ],
+        "comparisons": [pair.as_data() for pair in comparison.comparisons],
         "answer": comparison.sentences,
     }
 

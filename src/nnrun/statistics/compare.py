@@ -1,4 +1,4 @@
-"""Is one better than another?  Intervals, paired tests and numbers of seeds, over values by seed.
+"""Is one better than another?  Paired tests and numbers of seeds, over values by seed; and over other searches.
 
 Runs of the same seed share the split of the data, so alternatives are compared seed by seed.
 Random draws come from Philox with a fixed key: the same values always give the same answer.
@@ -6,7 +6,6 @@ Random draws come from Philox with a fixed key: the same values always give the 
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -14,14 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.statistics.mean import mean_and_interval
+from nnrun.statistics.mean import interval
+from nnrun.statistics.searches import FEWEST_TRIALS, Searched, search_interval, search_test, trials_for
 
 __all__ = [
     "ALPHA",
     "Comparison",
+    "OverSearches",
     "compare_all",
     "holm",
-    "interval",
     "least_seeds",
     "seeds_for",
     "sign_flip_interval",
@@ -30,21 +30,40 @@ __all__ = [
 
 ALPHA = 0.05
 _POWER = 0.8
-_RESAMPLES = 9_999
-_FEWEST = 5  # values; below, resamples of a single value are too frequent for the bootstrap
 _EXACT = 14  # differences up to which every flip is tried: 2^14
 _FLIPS = 20_000
 _MOST_SEEDS = 10_000
 
 
+class OverSearches(NamedTuple):
+    """What other draws of the searches of two alternatives would have found.
+
+    low, high   95% interval of the difference, for this pair alone
+    p           of the test over searches, for this pair alone
+    trials      of the alternative that has fewer
+    trials_needed  how many of each would tell the two apart in four of five searches, if further trials are like
+                these; None: more than twenty times as many, or nothing to go by
+    """
+
+    low: float
+    high: float
+    p: float
+    trials: int
+    trials_needed: int | None
+
+
 class Comparison(NamedTuple):
-    """Two alternatives over the seeds that both finished.
+    """Two alternatives over the seeds that both finished, and over other draws of their searches.
 
     difference  mean of first − second
-    low, high   its 95% interval, for this pair alone; None for fewer than two seeds
-    p           of the paired test; `adjusted`: after Holm's correction over all pairs
+    low, high   its 95% interval at these settings, for this pair alone; None for fewer than two seeds
+    p           of the paired test over seeds; `adjusted`: after Holm's correction over all pairs
     seeds_needed  how many seeds would tell the two apart in four of five experiments, if the difference and the
                 spread are what they seem; None: more than 10,000, or nothing to go by
+    searched    whether a setting of the two was searched for, so that another search could have found another one
+    searches    what is known of other searches; None if nothing was searched for, or nothing is known
+    claim       p-value of "one method is better": of the worse of both tests, after Holm's correction over the pairs
+                of which it can be said; None where it cannot
     """
 
     first: str
@@ -56,59 +75,33 @@ class Comparison(NamedTuple):
     adjusted: float
     seeds: int
     seeds_needed: int | None
+    searched: bool = False
+    searches: OverSearches | None = None
+    claim: float | None = None
 
     @property
     def significant(self) -> bool:
-        """Whether the difference is more than chance, at 5% over all pairs together."""
+        """Whether the difference at these settings is more than chance, at 5% over all pairs together."""
         return self.adjusted <= ALPHA
 
+    @property
+    def decided(self) -> bool:
+        """Whether one method is better, at 5% over all pairs together: for these seeds and for other searches."""
+        if not self.searched:
+            return self.significant
+        if self.searches is None or self.claim is None:
+            return False
+        return self.significant and self.claim <= ALPHA and not self.searches.low <= 0 <= self.searches.high
 
-def interval(values: Sequence[float], level: float = 1 - ALPHA) -> tuple[float, float] | None:
-    """Confidence interval of a mean by the studentized bootstrap; None for one value.
-
-    t* = √n (m* − m) / s*  over resamples;  [m − t*₀.₉₇₅ s/√n, m − t*₀.₀₂₅ s/√n]
-
-    values   independent, of any shape of distribution
-    For fewer than five values, and where a resample has no spread too often (ties), it is Student's t interval.
-    It covers the mean in 94 to 96% of cases from 5 to 20 values that are normal or of skewness 1 (92% at n = 5 and
-    skewness 2); the percentile and BCa intervals cover 83 to 85% at n = 5, 88 to 92% at n = 10.
-    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, 12.5.
-    """
-    x = np.asarray(values, np.float64)
-    n = len(x)
-    if n < 2:
-        return None
-    mean = float(x.mean())
-    error = float(x.std(ddof=1)) / math.sqrt(n)
-    if n >= _FEWEST and error > 0:
-        low, high = _studentized(x - mean, level)
-        if math.isfinite(low) and math.isfinite(high):
-            return mean - high * error, mean - low * error
-    half = mean_and_interval(values, level)[1] or 0.0
-    return mean - half, mean + half
-
-
-def _studentized(centered: np.ndarray, level: float) -> tuple[float, float]:
-    """The quantiles of t* that leave out (1 − level) / 2 at each end; infinite where s* is 0."""
-    n = len(centered)
-    shares = _resamples(n)
-    means = shares @ centered
-    variances = np.maximum(shares @ centered**2 - means**2, 0.0)
-    flat = variances <= 1e-12 * float((centered**2).mean())
-    errors = np.sqrt(np.where(flat, 1.0, variances) / (n - 1))  # s*² / n, with n − 1 degrees of freedom
-    t = np.where(flat, np.copysign(np.inf, means), means / errors)
-    cut = round((len(t) + 1) * (1 - level) / 2)
-    t = np.partition(t, [cut - 1, len(t) - cut])
-    return float(t[cut - 1]), float(t[-cut])
-
-
-@functools.lru_cache(maxsize=16)
-def _resamples(n: int) -> np.ndarray:
-    """How often each of n values is in each resample, over n: (resamples, n) float64."""
-    draws = np.random.Philox(key=n).random_raw(_RESAMPLES * n) % np.uint64(n)
-    rows = np.repeat(np.arange(_RESAMPLES, dtype=np.int64), n)
-    counts = np.bincount(rows * n + draws.astype(np.int64), minlength=_RESAMPLES * n)
-    return counts.reshape(_RESAMPLES, n) / n
+    def as_data(self) -> dict[str, object]:
+        """All of it as plain data."""
+        searches = None if self.searches is None else self.searches._asdict()
+        return {
+            **self._asdict(),
+            "searches": searches,
+            "significant": self.significant,
+            "decided": self.decided,
+        }
 
 
 def sign_flip_test(differences: Sequence[float]) -> float:
@@ -168,10 +161,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def compare_all(values: Mapping[str, Mapping[int, float]]) -> list[Comparison]:
+def compare_all(
+    values: Mapping[str, Mapping[int, float]], searched: Mapping[str, Searched | None] | None = None
+) -> list[Comparison]:
     """Every pair of alternatives that have at least two seeds in common, in the order given.
 
-    values   alternative -> seed -> value of the metric; only what finished
+    values    alternative -> seed -> value of the metric; only what finished
+    searched  alternative -> the trials that its setting was chosen from; None where they say nothing of other
+              searches.  Without it no setting was searched for.
     """
     pairs = []
     for first, second in itertools.combinations(values, 2):
@@ -184,8 +181,37 @@ def compare_all(values: Mapping[str, Mapping[int, float]]) -> list[Comparison]:
         low, high = sign_flip_interval(differences) or (None, None)
         mean = float(np.mean(differences))
         needed = seeds_for(differences, len(pairs))
-        comparisons.append(Comparison(first, second, mean, low, high, p, adjusted, len(differences), needed))
-    return comparisons
+        comparison = Comparison(first, second, mean, low, high, p, adjusted, len(differences), needed)
+        comparisons.append(_over_searches(comparison, searched, len(pairs)) if searched else comparison)
+    return _with_claims(comparisons)
+
+
+def _over_searches(pair: Comparison, searched: Mapping[str, Searched | None], pairs: int) -> Comparison:
+    """The comparison with what other searches would have found."""
+    sides = searched[pair.first], searched[pair.second]
+    varied = [side is None or side.varied for side in sides]
+    pair = pair._replace(searched=any(varied))
+    first, second = sides
+    if not pair.searched or first is None or second is None:
+        return pair
+    trials = min(len(side.tests) for side in (first, second) if side.varied)
+    if trials < FEWEST_TRIALS:
+        return pair
+    p, (low, high) = search_test(first, second), search_interval(first, second)
+    open_ = pair.significant and p > ALPHA / pairs and all(varied)
+    needed = trials_for(first, second, ALPHA / pairs) if open_ else None
+    return pair._replace(searches=OverSearches(low, high, p, trials, needed))
+
+
+def _with_claims(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Holm's correction over the pairs of which it can be said whether one method is better."""
+    worse = {
+        i: max(pair.p, pair.searches.p if pair.searches else 0.0)
+        for i, pair in enumerate(comparisons)
+        if pair.searches or not pair.searched
+    }
+    claims = dict(zip(worse, holm([*worse.values()]), strict=True))
+    return [pair._replace(claim=claims.get(i)) for i, pair in enumerate(comparisons)]
 
 
 def least_seeds(pairs: int) -> int:

@@ -28,11 +28,13 @@ class Searched(NamedTuple):
 
     validation  (n,) what they were ranked by, signed so that more is better; −inf for one that diverged
     tests       for each trial, the values that are compared: the first trial has those of its fresh seeds
+    sign        1 where more of what is compared is better, −1 where less is
     varied      whether anything was searched for; if not, there is one trial and no luck in it
     """
 
     validation: np.ndarray
     tests: list[np.ndarray]
+    sign: float = 1.0
     varied: bool = True
 
     @property
@@ -71,7 +73,7 @@ def exchange_test(first: Searched, second: Searched) -> float:
 def _exchange(first: Searched, second: Searched, a: np.ndarray, b: np.ndarray, shift: float) -> float:
     """The p-value of "the first is better by `shift`"; a, b: the means of their trials."""
     n, m = len(a), len(b)
-    ranks = np.concatenate([first.validation - shift, second.validation])
+    ranks = np.concatenate([first.validation - first.sign * shift, second.validation])
     # Equal values: by the place in their own search, so that neither side comes first.
     order = np.lexsort((np.concatenate([np.arange(n), np.arange(m)]), -ranks))
     values = np.concatenate([a - shift, b])[order]
@@ -115,7 +117,7 @@ def search_interval(first: Searched, second: Searched) -> tuple[float, float]:
 def _shifts(first: Searched, second: Searched, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The shifts at which the order of the trials changes, those between them, and none."""
     finite_a, finite_b = np.isfinite(first.validation), np.isfinite(second.validation)
-    gaps = np.subtract.outer(first.validation[finite_a], second.validation[finite_b]).ravel()
+    gaps = first.sign * np.subtract.outer(first.validation[finite_a], second.validation[finite_b]).ravel()
     gaps = np.unique(np.concatenate([gaps, np.subtract.outer(a, b).ravel()]))
     if len(gaps) > _MOST_SHIFTS:
         gaps = np.unique(np.quantile(gaps, np.linspace(0, 1, _MOST_SHIFTS)))
@@ -164,6 +166,6 @@ def _power(first: Searched, second: Searched, size: int, level: float) -> float:
     found = 0
     for _ in range(_SIMULATIONS):
         i, j = (np.sort(generator.integers(0, len(side), size)) for side in (a, b))
-        drawn = Searched(first.validation[i], []), Searched(second.validation[j], [])
+        drawn = Searched(first.validation[i], [], first.sign), Searched(second.validation[j], [], first.sign)
         found += np.sign(a[i[0]] - b[j[0]]) == ahead and _exchange(*drawn, a[i], b[j], 0.0) <= level
     return found / _SIMULATIONS

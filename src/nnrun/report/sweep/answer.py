@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from nnrun.report.sweep.cautions import cautions, missing
+from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.findings import Answer, Row, answer
-from nnrun.report.sweep.folder import is_sweep, ranked, read_sweep
+from nnrun.report.sweep.folder import is_sweep, read_sweep
 from nnrun.report.sweep.tables import answer_tables
 from nnrun.report.sweep.verdict import sentences
 from nnrun.storage import fsio
@@ -88,7 +89,7 @@ def as_data(answer: Answer) -> Leaderboard:
             _row(row, part.metric.name, sweep.folder) for part in answer.bases for row in part.rows
         ],
         "comparisons": [
-            {"base": part.base, "metric": part.metric.name, **pair._asdict(), "significant": pair.significant}
+            {"base": part.base, "metric": part.metric.name, **pair.as_data()}
             for part in answer.bases
             for pair in part.comparisons
         ],

@@ -10,6 +10,7 @@ from nnrun.report.sweep.evidence import distinct
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
 from nnrun.report.sweep.folder import DimensionRecord, SweepRecord
 from nnrun.report.sweep.judged_on import other_examples
+from nnrun.report.sweep.luck import luck
 from nnrun.report.sweep.verdict import gap, level
 from nnrun.statistics.budget import BestOf
 from nnrun.statistics.compare import ALPHA, least_seeds
@@ -37,7 +38,7 @@ def cautions(answer: Answer) -> list[str]:
             *_diverged(part),
             *_borders(part, answer.sweep),
             *_budget(part, answer.sweep),
-            *_validation(part, answer.sweep),
+            *luck(part, answer.sweep),
         )
     ]
 
@@ -213,35 +214,3 @@ def _budget(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
 def _at(curve: list[BestOf], k: int) -> float:
     """The value at a budget, or at the next smaller one that is known."""
     return [point.value for point in curve if point.k <= k][-1]
-
-
-def _validation(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
-    fresh = [row for row in part.rows if row.fresh and row.mean is not None and row.validation is not None]
-    if len(fresh) > 1 and part.metric != sweep.judge:
-        chosen = sweep.judge.best(fresh, lambda row: row.validation or 0.0) or fresh[0]
-        best = fresh[0]
-        pair = next(
-            (p for p in part.comparisons if {p.first, p.second} == {chosen.alternative, best.alternative}),
-            None,
-        )
-        if pair and chosen is not best:
-            size = "more than chance would give" if pair.significant else "no more than chance may give"
-            yield (
-                f"validation and test disagree: {chosen.alternative} was the best in the search, "
-                f"{best.alternative} is on {part.metric}, by {gap(part.metric, pair.difference)} ({size})"
-            )
-    yield from _luck(fresh, sweep)
-
-
-def _luck(rows: list[Row], sweep: SweepRecord) -> Iterator[str]:
-    """The value by which a setting was chosen flatters it; said where fresh seeds do not reach it."""
-    losses = []
-    for row in rows:
-        again, before = row.validation_again, row.validation
-        if again is None or before is None or row.low is None or row.high is None:
-            continue
-        lost = sweep.judge.gain(before, again)
-        if lost > (row.high - row.low) / 2:
-            losses.append(f"{row.alternative} {level(sweep.judge, before)} → {level(sweep.judge, again)}")
-    if losses:
-        yield f"the winners of the search were partly lucky: {sweep.metric} then → on fresh seeds: {', '.join(losses)}"

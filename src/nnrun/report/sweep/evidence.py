@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nnrun.report.sweep.folder import DimensionRecord, TrialRecord
 from nnrun.statistics.importance import Importance, importance
+from nnrun.statistics.metric import Metric
 
-__all__ = ["distinct", "filled", "importances"]
+__all__ = ["distinct", "filled", "importances", "ranked"]
 
 
 def distinct(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -32,3 +33,15 @@ def importances(
     }
     shares = [importance(path, column, values) for path, column in settings.items()]
     return sorted((share for share in shares if share), key=lambda share: -share.explained)
+
+
+def ranked(trials: Iterable[TrialRecord], judge: Metric) -> list[TrialRecord]:
+    """Trials from the best to the worst: those that were done, then those that were stopped, then the rest."""
+    place = {"done": 0, "stopped": 1}
+
+    def order(trial: TrialRecord) -> tuple[int, float, str]:
+        if trial.value is None:
+            return 3, 0.0, trial.trial
+        return place.get(trial.status, 2), -judge.sign * trial.value, trial.trial
+
+    return sorted(trials, key=order)

@@ -15,9 +15,11 @@ from typing import NamedTuple
 from nnrun.report.sweep.curves import Reached, reached
 from nnrun.report.sweep.evidence import distinct, filled, importances
 from nnrun.report.sweep.folder import FinalRecord, Settings, SweepRecord, TrialRecord
+from nnrun.report.sweep.searches import comparisons
 from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
-from nnrun.statistics.compare import Comparison, compare_all, interval
+from nnrun.statistics.compare import Comparison
 from nnrun.statistics.importance import Importance
+from nnrun.statistics.mean import interval
 from nnrun.statistics.metric import Metric
 
 __all__ = ["Answer", "BaseAnswer", "Row", "answer"]
@@ -59,7 +61,10 @@ class Row(NamedTuple):
 
 
 class BaseAnswer(NamedTuple):
-    """The alternatives on one base, best first; `metric` is what they are compared by."""
+    """The alternatives on one base, best first; `metric` is what they are compared by.
+
+    adaptive   name of the search, if it learns from its trials
+    """
 
     base: str
     metric: Metric
@@ -68,6 +73,7 @@ class BaseAnswer(NamedTuple):
     target: float | None
     best_of: dict[str, list[BestOf]]
     importances: dict[str, list[Importance]]
+    adaptive: str | None = None
 
 
 class Answer(NamedTuple):
@@ -109,8 +115,9 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
         _row(sweep, base, label, metric, target, trials_of, finals.get(label))
         for label, trials_of in trials.items()
     ]
-    rows.sort(key=lambda row: _order(row, sweep.judge))
-    values = {row.alternative: row.values for row in rows if row.fresh}
+    again = all(row.validation_again is not None for row in rows if row.mean is not None)
+    rows.sort(key=lambda row: _order(row, sweep.judge, again))
+    fresh = {row.alternative: (row.trial, row.values) for row in rows if row.fresh}
     worst = _worst(sweep, base)
     adaptive = sweep.adaptive
     counted = {label: distinct(trials_of) for label, trials_of in trials.items()}
@@ -120,7 +127,7 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
         base,
         metric if finals else sweep.judge,
         rows,
-        compare_all(values),
+        comparisons(sweep, trials, fresh, metric),
         target,
         {
             label: curve(filled(known, worst), sweep.judge.rising)
@@ -135,13 +142,17 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
             )
             for alternative in sweep.alternatives
         },
+        sweep.search if adaptive else None,
     )
 
 
-def _order(row: Row, judge: Metric) -> tuple[bool, bool, float]:
-    """Best first; an alternative some of whose fresh seeds diverged is behind those that are sound."""
-    mean = row.mean if row.mean is not None else 0.0
-    return row.mean is None, row.fresh and row.diverged > 0, -judge.sign * mean
+def _order(row: Row, judge: Metric, again: bool) -> tuple[bool, bool, float]:
+    """Best first: by the validation metric over fresh seeds, in the search until all have them.
+
+    Test data choose nothing.  An alternative some of whose fresh seeds diverged is behind those that are sound.
+    """
+    judged = row.validation_again if again else row.validation
+    return row.mean is None, row.fresh and row.diverged > 0, -judge.sign * _or(judged, -judge.sign * math.inf)
 
 
 def _compared(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> Metric:

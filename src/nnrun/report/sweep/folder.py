@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from nnrun.errors import RunError, one_line
@@ -20,7 +21,6 @@ __all__ = [
     "SweepRecord",
     "TrialRecord",
     "is_sweep",
-    "ranked",
     "read_about",
     "read_sweep",
 ]
@@ -71,6 +71,8 @@ class TrialRecord(NamedTuple):
     seconds: float
     reason: str | None
     risen: int = 0  # seeds that ended with a far larger training loss than they began with
+    metrics: Mapping[str, tuple[float | None, ...]] = MappingProxyType({})  # name -> one value for each seed
+    judged_on: str | None = None  # what tells the validation and test targets
 
 
 class FinalRecord(NamedTuple):
@@ -162,18 +164,6 @@ def read_sweep(folder: Path) -> SweepRecord:
         ) from None
 
 
-def ranked(trials: Iterable[TrialRecord], judge: Metric) -> list[TrialRecord]:
-    """Trials from the best to the worst: those that were done, then those that were stopped, then the rest."""
-    place = {"done": 0, "stopped": 1}
-
-    def order(trial: TrialRecord) -> tuple[int, float, str]:
-        if trial.value is None:
-            return 3, 0.0, trial.trial
-        return place.get(trial.status, 2), -judge.sign * trial.value, trial.trial
-
-    return sorted(trials, key=order)
-
-
 def _alternative(record: AlternativeEntry) -> AlternativeRecord:
     return AlternativeRecord(
         str(record["label"]), dict(record["settings"]), tuple(map(_dimension, record["dimensions"]))
@@ -206,6 +196,8 @@ def _trial(record: TrialEntry) -> TrialRecord:
         float(record["seconds"]),
         record.get("reason"),
         int(record.get("risen", 0)),
+        _metrics(record.get("metrics", {})),
+        record.get("judged_on"),
     )
 
 
@@ -218,10 +210,14 @@ def _final(record: FinalEntry) -> FinalRecord:
         dict(record["settings"]),
         tuple(-1 if seed is None else int(seed) for seed in record["seeds"]),
         str(record["status"]),
-        {str(name): tuple(map(_number, values)) for name, values in record["metrics"].items()},
+        _metrics(record["metrics"]),
         int(record["steps"]),
         float(record["seconds"]),
     )
+
+
+def _metrics(metrics: Mapping[str, Sequence[object]]) -> dict[str, tuple[float | None, ...]]:
+    return {str(name): tuple(map(_number, values)) for name, values in metrics.items()}
 
 
 def _number(value: object) -> float | None:

@@ -6,26 +6,23 @@ from collections.abc import Iterator
 
 from nnrun.report.side_by_side import flat
 from nnrun.report.sweep.folder import SweepRecord
+from nnrun.report.sweep.searches import judged_alike
 
 __all__ = ["other_examples"]
 
-_KEYS = ("name", "path", "test_path", "x", "y", "target", "validation", "test", "split_seed")
-
 
 def other_examples(sweep: SweepRecord, base: str) -> Iterator[str]:
-    """A warning if trials on a base had different validation or test parts."""
-    if keys := _differing(sweep, base):
-        yield (
-            f"{', '.join(keys)} differ{'s' if len(keys) == 1 else ''} between trials, so they were not judged on the "
-            "same examples: the chosen one may only have the easier parts, and no test of a difference holds"
-        )
-
-
-def _differing(sweep: SweepRecord, base: str) -> list[str]:
-    """The keys of `data` that decide which examples validate and test, and that differ between trials of a base."""
+    """A warning if trials on a base had different validation or test parts, by the digests of their targets."""
+    trials = [trial for trial in sweep.trials if trial.base == base]
+    if judged_alike(trials):
+        return
     fixed = {alternative.label: flat(alternative.settings) for alternative in sweep.alternatives}
-    settings = [
-        fixed[trial.alternative] | flat(trial.settings) for trial in sweep.trials if trial.base == base
-    ]
-    keys = (f"data.{key}" for key in _KEYS)
-    return [key for key in keys if len({repr(trial.get(key)) for trial in settings}) > 1]
+    settings = [fixed[trial.alternative] | flat(trial.settings) for trial in trials]
+    keys = dict.fromkeys(key for trial in settings for key in trial if key.startswith("data."))
+    varied = [key for key in keys if len({repr(trial.get(key)) for trial in settings}) > 1]
+    differ = "differs" if len(varied) == 1 else "differ"
+    why = f"{', '.join(varied)} {differ} between trials, and so do" if varied else "there are different"
+    yield (
+        f"{why} validation or test targets: trials were not judged on the same examples, the chosen one may only have "
+        "the easier ones, and no difference is tested"
+    )

@@ -8,10 +8,20 @@ from html import escape
 from nnrun.report.drawing import Picture
 from nnrun.report.html import Column, document, figure, table
 from nnrun.report.sweep.cautions import cautions, missing
+from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
-from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord, ranked
+from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord
 from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
-from nnrun.report.sweep.verdict import base_sentences, chance, difference, level, span, steps_text
+from nnrun.report.sweep.verdict import (
+    base_sentences,
+    chance,
+    difference,
+    level,
+    other_searches,
+    pair_verdict,
+    span,
+    steps_text,
+)
 from nnrun.statistics.metric import Metric
 
 __all__ = ["page"]
@@ -24,10 +34,15 @@ _METHOD = """
 <li>Intervals are 95% intervals of the mean by the studentized bootstrap. Student's t interval is used below five
 seeds.</li>
 <li>Tests are paired permutation tests: runs of one seed share the split of the data, and under chance alone each
-difference is as likely with the other sign. p-values are corrected by Holm's method over all pairs{of_base}, so the
-chance of any false &ldquo;different&rdquo; is at most 5%. The interval of a difference is for that pair alone, before
-the correction. &ldquo;No significant difference&rdquo; does not mean
-equal: it means that this many seeds cannot decide.</li>
+difference is as likely with the other sign. p-values are corrected by Holm's method over all pairs{of_base}. The
+interval of a difference is for that pair alone, before the correction. &ldquo;No significant difference&rdquo; does
+not mean equal: it means that this many seeds cannot decide.</li>
+<li>That test compares two settings. Another search would have found others, so &ldquo;different&rdquo; also needs the
+exchange test over searches: if both searched alike, each trial could as well be the other's, and p is the share of
+all ways to deal the trials in which the two bests differ as much. &ldquo;Other searches&rdquo; is the 95% interval of
+the difference over other draws of the searches and other seeds. Of both p-values the worse counts, corrected by Holm's
+method, so the chance of any false &ldquo;different&rdquo; is at most 5%. &ldquo;Only these settings&rdquo; means that
+another search could turn it round, or that nothing is known of other searches.</li>
 <li>Steps and seconds to a target are medians over the fresh seeds; the seconds are those of the program in which
 these trained together.</li>
 <li>The intervals are over seeds. Another split of the data, or other data, may give another order.</li>
@@ -131,7 +146,8 @@ def _pairs(answer: Answer, part: BaseAnswer) -> str:
         Column("first − second", "number"),
         Column("seeds", "number"),
     ]
-    columns += [Column("p", "number"), Column("p (Holm)", "number"), Column("verdict")]
+    columns += [Column(name, "number") for name in ("p", "p (Holm)", "other searches", "p (Holm, both)")]
+    columns += [Column("verdict")]
     rows = [
         [
             pair.first,
@@ -140,7 +156,9 @@ def _pairs(answer: Answer, part: BaseAnswer) -> str:
             str(pair.seeds),
             _p(pair.p),
             _p(pair.adjusted),
-            "different" if pair.significant else "no significant difference",
+            other_searches(part.metric, pair),
+            "–" if pair.claim is None else _p(pair.claim),
+            pair_verdict(pair),
         ]
         for pair in part.comparisons
     ]

@@ -11,7 +11,16 @@ from rich.text import Text
 
 from nnrun.report.sweep.cautions import cautions, missing
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
-from nnrun.report.sweep.verdict import chance, difference, level, sentences, span, steps_text
+from nnrun.report.sweep.verdict import (
+    chance,
+    difference,
+    level,
+    other_searches,
+    pair_verdict,
+    sentences,
+    span,
+    steps_text,
+)
 from nnrun.statistics.compare import Comparison
 from nnrun.statistics.metric import Metric
 
@@ -91,19 +100,21 @@ def _value(value: object) -> str:
 
 
 def comparison_table(metric: Metric, pairs: list[Comparison]) -> Table:
-    """One row for each pair: the difference with its interval, the corrected p-value, what it says."""
+    """One row for each pair: the difference with its intervals, the corrected p-value, what it says.
+
+    The p-value is that of both tests where other searches are known of, else of the seeds.
+    """
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("first", "second"):
         table.add_column(name, no_wrap=True)
-    for name in ("difference", "seeds", "p (Holm)"):
+    searched = any(pair.searched for pair in pairs)
+    for name in ("difference", *(["other searches"] if searched else []), "seeds", "p (Holm)"):
         table.add_column(name, justify="right")
     table.add_column("")
     for pair in pairs:
-        verdict = Text("different", "bold") if pair.significant else Text("no significant difference", "dim")
-        cells = [
-            difference(metric, pair),
-            str(pair.seeds),
-            chance(pair.adjusted).removeprefix("p ").removeprefix("= "),
-        ]
-        table.add_row(Text(pair.first), Text(pair.second), *cells, verdict)
+        p = pair.adjusted if pair.claim is None else pair.claim
+        cells = [difference(metric, pair), *([other_searches(metric, pair)] if searched else [])]
+        cells += [str(pair.seeds), chance(p).removeprefix("p ").removeprefix("= ")]
+        style = "bold" if pair.decided else "dim" if not pair.significant else ""
+        table.add_row(Text(pair.first), Text(pair.second), *cells, Text(pair_verdict(pair), style))
     return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
 from nnrun.statistics.compare import Comparison
 from nnrun.statistics.metric import Metric
+from nnrun.statistics.searches import FEWEST_TRIALS
 
 __all__ = [
     "base_sentences",
@@ -12,7 +13,9 @@ __all__ = [
     "difference",
     "gap",
     "level",
+    "other_searches",
     "pair_sentence",
+    "pair_verdict",
     "sentences",
     "span",
     "steps_text",
@@ -56,23 +59,62 @@ def difference(metric: Metric, pair: Comparison, forward: bool = True) -> str:
     return f"{middle} [{low:{form}}, {high:{form}}]"
 
 
-def pair_sentence(metric: Metric, pair: Comparison) -> str:
-    """What a comparison says of two alternatives."""
+def pair_sentence(metric: Metric, pair: Comparison, adaptive: str | None = None) -> str:
+    """What a comparison says of two alternatives: "A beats B" only if it holds for other searches too.
+
+    adaptive   name of the search that their settings come from, if it learns from its trials
+    """
     seeds = f"{pair.seeds} seeds"
     if not pair.significant:
         return f"{pair.first} and {pair.second} show no significant difference ({chance(pair.adjusted)}, {seeds})"
     ahead = metric.better(pair.difference, 0.0)
     winner, loser = (pair.first, pair.second) if ahead else (pair.second, pair.first)
-    ends = ""
-    if pair.low is not None and pair.high is not None:
-        scale = 100.0 if metric.share else 1.0
-        sign = 1.0 if pair.difference > 0 else -1.0
-        low, high = sorted((sign * scale * pair.low, sign * scale * pair.high))
-        form = ".2f" if metric.share else ".3g"
-        ends = f" [{low:{form}}, {high:{form}}]"
-    return (
-        f"{winner} beats {loser} by {gap(metric, pair.difference)}{ends} ({chance(pair.adjusted)}, {seeds})"
-    )
+    size = gap(metric, pair.difference)
+    here = _ends(metric, pair, pair.low, pair.high)
+    if not pair.searched:
+        return f"{winner} beats {loser} by {size}{here} ({chance(pair.adjusted)}, {seeds})"
+    settings = f"{winner}'s chosen setting beats {loser}'s by {size}{here} ({chance(pair.adjusted)}, {seeds})"
+    if pair.searches is None:
+        return f"{settings}; {_unknown(adaptive)}"
+    other = _ends(metric, pair, pair.searches.low, pair.searches.high)
+    trials = f"{pair.searches.trials} trials"
+    claim = chance(pair.adjusted if pair.claim is None else pair.claim)
+    if pair.decided:
+        ends = f"at these settings{here}, over other searches{other}"
+        return f"{winner} beats {loser} by {size}: {ends} ({claim}, {seeds}, {trials})"
+    return f"{settings}; over other searches{other} ({claim}, {trials}): another search could turn it round"
+
+
+def pair_verdict(pair: Comparison) -> str:
+    """The same in two words, for a table."""
+    if not pair.significant:
+        return "no significant difference"
+    return "different" if pair.decided else "only these settings"
+
+
+def other_searches(metric: Metric, pair: Comparison) -> str:
+    """The interval of first − second over other searches, `[−0.10, +1.90]`; a dash where nothing is known."""
+    if pair.searches is None:
+        return "–"
+    scale, form = (100.0, "+.2f") if metric.share else (1.0, "+.3g")
+    return f"[{scale * pair.searches.low:{form}}, {scale * pair.searches.high:{form}}]"
+
+
+def _ends(metric: Metric, pair: Comparison, low: float | None, high: float | None) -> str:
+    """An interval of the difference, as that of the winner: ` [0.65, 0.88]`; nothing for none."""
+    if low is None or high is None:
+        return ""
+    scale = (100.0 if metric.share else 1.0) * (1.0 if pair.difference > 0 else -1.0)
+    # A metric of which less is better is better by the same amount.
+    low, high = sorted((scale * low, scale * high))
+    form = ".2f" if metric.share else ".3g"
+    return f" [{low:{form}}, {high:{form}}]"
+
+
+def _unknown(adaptive: str | None) -> str:
+    if adaptive:
+        return f"trials of {adaptive} build on each other, so this says nothing about other searches"
+    return f"fewer than {FEWEST_TRIALS} trials say nothing about other searches"
 
 
 def sentences(answer: Answer) -> list[str]:
@@ -90,10 +132,10 @@ def base_sentences(part: BaseAnswer) -> list[str]:
     best = part.rows[0]
     against = [pair for pair in part.comparisons if best.alternative in (pair.first, pair.second)]
     # What is not decided before what is.
-    against.sort(key=lambda pair: (pair.significant, abs(pair.difference)))
+    against.sort(key=lambda pair: (pair.decided, pair.significant, abs(pair.difference)))
     return [
         _headline(part, best),
-        *(pair_sentence(part.metric, pair) for pair in against),
+        *(pair_sentence(part.metric, pair, part.adaptive) for pair in against),
     ]
 
 
@@ -104,9 +146,10 @@ def _headline(part: BaseAnswer, best: Row) -> str:
         return f"{best.alternative} leads the search with {part.metric} {value} ({seeds}, not yet tried on fresh ones)"
     if len(part.rows) == 1:
         return f"the chosen setting has {part.metric} {value} ({seeds})"
-    beaten = [p for p in part.comparisons if best.alternative in (p.first, p.second) and p.significant]
-    mean = "is the best" if len(beaten) == len(part.rows) - 1 else "has the best mean"
-    return f"{best.alternative} {mean}: {part.metric} {value} ({seeds})"
+    beaten = [p for p in part.comparisons if best.alternative in (p.first, p.second) and p.decided]
+    if len(beaten) == len(part.rows) - 1:
+        return f"{best.alternative} is the best: {part.metric} {value} ({seeds})"
+    return f"{best.alternative} is ahead on validation data: {part.metric} {value} ({seeds})"
 
 
 def steps_text(row: Row) -> str:

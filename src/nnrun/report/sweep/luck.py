@@ -1,0 +1,70 @@
+"""What luck had to do with the answer of a sweep: that of its draws, and that of choosing the best of many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nnrun.report.sweep.findings import BaseAnswer, Row
+from nnrun.report.sweep.folder import SweepRecord
+from nnrun.report.sweep.verdict import gap, level
+
+__all__ = ["luck"]
+
+
+def luck(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
+    """Warnings, one sentence each."""
+    fresh = [row for row in part.rows if row.fresh and row.mean is not None and row.validation is not None]
+    yield from _draws(part)
+    yield from _disagreement(part, sweep, fresh)
+    yield from _choice(fresh, sweep)
+
+
+def _draws(part: BaseAnswer) -> Iterator[str]:
+    """How many trials would tell the best from those that another search could put before it."""
+    if not part.rows:
+        return
+    best = part.rows[0].alternative
+    rivals = {
+        (pair.second if pair.first == best else pair.first): pair.searches
+        for pair in part.comparisons
+        if best in (pair.first, pair.second) and pair.significant and not pair.decided and pair.searches
+    }
+    if not rivals:
+        return
+    numbers = [over.trials_needed for over in rivals.values() if over.trials_needed]
+    trials = min(over.trials for over in rivals.values())
+    named = [
+        f"{rival} ({f'about {over.trials_needed:,} would' if over.trials_needed else 'nor would many more'})"
+        for rival, over in rivals.items()
+    ]
+    more = f": `nnrun sweep --resume` with sweep.trials={max(numbers)}" if numbers else ""
+    remedy = f", if further ones are like these{more}" if numbers else ""
+    yield f"{trials} trials cannot tell {best} from {', '.join(named)} over other searches{remedy}"
+
+
+def _disagreement(part: BaseAnswer, sweep: SweepRecord, fresh: list[Row]) -> Iterator[str]:
+    if len(fresh) < 2 or part.metric == sweep.judge:
+        return
+    chosen, best = part.rows[0], sweep.judge.best(fresh, lambda row: row.mean or 0.0) or fresh[0]
+    names = {chosen.alternative, best.alternative}
+    pair = next((p for p in part.comparisons if {p.first, p.second} == names), None)
+    if pair:
+        size = "more than chance would give" if pair.significant else "no more than chance may give"
+        yield (
+            f"validation and test disagree: {chosen.alternative} is the best by {sweep.judge}, {best.alternative} "
+            f"by {part.metric}, by {gap(part.metric, pair.difference)} ({size}); test data choose nothing"
+        )
+
+
+def _choice(rows: list[Row], sweep: SweepRecord) -> Iterator[str]:
+    """The value by which a setting was chosen flatters it; said where fresh seeds do not reach it."""
+    losses = []
+    for row in rows:
+        again, before = row.validation_again, row.validation
+        if again is None or before is None or row.low is None or row.high is None:
+            continue
+        lost = sweep.judge.gain(before, again)
+        if lost > (row.high - row.low) / 2:
+            losses.append(f"{row.alternative} {level(sweep.judge, before)} → {level(sweep.judge, again)}")
+    if losses:
+        yield f"the winners of the search were partly lucky: {sweep.metric} then → on fresh seeds: {', '.join(losses)}"
