@@ -34,8 +34,9 @@ class Quadratic:
         w = outputs[:, 0]
         return np.stack([(w - 3) ** 2, -np.abs(w - 3)])
 
-    def metrics(self, means: np.ndarray) -> dict[str, float]:
-        return {"loss": float(means[0]), "accuracy": float(means[1])}
+    def measured(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        loss, accuracy = self.terms(outputs, targets).mean(1)
+        return {"loss": float(loss), "accuracy": float(accuracy)}
 
     def metric(self, name: str) -> Metric:
         return Metric(name, name == "accuracy")
@@ -56,6 +57,7 @@ def averager(monkeypatch: pytest.MonkeyPatch) -> Any:
         model = SimpleNamespace(
             outputs=lambda state, x, tick: np.full((2, width), state, np.float32),
             part=lambda name: SimpleNamespace(x=None, y=np.zeros(2)),
+            targets=lambda name: np.zeros(2),
             classifies=classifies,
         )
         scored = SimpleNamespace(
@@ -63,7 +65,6 @@ def averager(monkeypatch: pytest.MonkeyPatch) -> Any:
             judge=Quadratic(),
             order=order,
             by="accuracy",
-            targets=lambda part: np.zeros(2),
             predicted=SimpleNamespace(parts=["val", "test"]),
         )
         members = [Member(Path(f"run_{i}"), i, "", "", "", f"{i}".encode()) for i in range(len(values))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
         monkeypatch.setattr(predict_module, "open_model", open_model)
         monkeypatch.setattr(predict_module, "by_model", lambda folders: groups)
-        monkeypatch.setattr(predict_module, "state_of", lambda model, content, place: np.float32(content))
-        monkeypatch.setattr(Member, "load", lambda self: self.step)  # a run's whole state is a number
+        monkeypatch.setattr(predict_module, "state_of", lambda model, arrays, place: arrays["w"])
+        monkeypatch.setattr(  # a run's whole state is a number
+            Member, "load", lambda self: SimpleNamespace(arrays={"w": np.float32(self.step)})
+        )
         return opened
 
     return install

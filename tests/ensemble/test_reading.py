@@ -55,7 +55,7 @@ def models(monkeypatch: pytest.MonkeyPatch, make_model: Callable[..., Any]) -> C
         monkeypatch.setattr(
             reading,
             "state_of",
-            lambda model, content, place: content.arrays["params/kernel"][0].astype(np.float32),
+            lambda model, arrays, place: arrays["params/kernel"][0].astype(np.float32),
         )
         return model
 

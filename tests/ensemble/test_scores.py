@@ -10,7 +10,7 @@ from scipy import special
 
 from nnrun.ensemble import scores
 from nnrun.ensemble.average import Combiner
-from nnrun.ensemble.scores import best_first, make_judge, score, single, targets_of
+from nnrun.ensemble.scores import best_first, make_judge, score, single
 from nnrun.statistics.metric import Metric
 
 N, K, MEMBERS = 50, 3, 4
@@ -44,9 +44,9 @@ def test_terms_of_numbers_use_the_standardised_target(make_model):
     y = np.random.default_rng(2).normal(10, 4, N).astype(np.float32)
     model = make_model({"test": y}, classes=(), target_scale=4.0, target_shift=10.0)
     z = outputs_of(3, width=1)[0]
-    judge, targets = make_judge(model), targets_of(model, model.experiment.dataset.test.y)
+    judge, targets = make_judge(model), model.targets("test")
     np.testing.assert_allclose(targets, (y - 10) / 4, rtol=1e-6)
-    metrics = judge.metrics(judge.terms(z, targets).mean(1))
+    metrics = judge.measured(z, targets)
     error = 4.0 * (z[:, 0].astype(float) - (y - 10) / 4)  # in units of the target
     assert metrics["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
     assert metrics["mae"] == pytest.approx(np.mean(np.abs(error)), rel=1e-5)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from nnrun.errors import SpecError
+from nnrun.spec import yaml12
 from nnrun.sweep.file import read
 from nnrun.sweep.trials import check
 
@@ -60,3 +62,17 @@ def test_fresh_seeds_must_exist_too(seed: int, message: str, write: Any) -> None
     file = read(path)
     with pytest.raises(SpecError, match=message):
         check(file)
+
+
+@pytest.mark.parametrize("key", ["seed", "seeds"])
+@pytest.mark.parametrize("value", ["x", "1.5", "null", "true", "-1", "[3]"])
+def test_seeds_of_the_base_that_are_no_seeds_are_reported_there(key: str, value: str, write: Any) -> None:
+    path = write("  over: {optimizer.learning_rate: [0.1, 0.2]}\n")
+    base = path.parent / "base.yaml"
+    base.write_text(base.read_text().replace("train: {", f"train: {{{key}: {value}, "))
+    with pytest.raises(SpecError) as caught:
+        check(read(path))
+    [problem] = caught.value.problems
+    assert problem.startswith(
+        f"{base}:6:9: train.{key}: got {json.dumps(yaml12.parse(value, '').value)}; write a "
+    )

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from nnrun import __version__
 from nnrun.commands import console
 from nnrun.errors import RunError, SpecError, one_line
 
 __all__ = [
+    "Checkpoint",
     "Device",
     "Exact",
     "Json",
     "Quiet",
     "Root",
+    "RunDir",
     "RunName",
+    "Split",
     "app",
     "choose_device",
     "counting",
@@ -28,20 +32,54 @@ __all__ = [
     "resolved",
 ]
 
+_ORDER = (
+    "train", "resume", "evaluate", "sweep", "ensemble", "predict", "ls", "show", "compare", "race",
+    "list", "schema", "init",
+)  # fmt: skip
+
+
+class _Commands(TyperGroup):
+    """The commands in the order in which they are needed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
+
+
 app = typer.Typer(
     name="nnrun",
+    cls=_Commands,
     help="Train neural networks from a YAML file: hand-written optimizers, exact resume, honest statistics.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, gpu or tpu.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="auto|cpu|gpu|tpu", help="Where it is computed; auto is the best there is."
+    ),
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or the beginning of its name.")]
-Root = Annotated[Path, typer.Option("--runs-root", help="The folder that run folders lie in.")]
-Exact = Annotated[bool, typer.Option("--exact", help="Refuse if versions, device or code have changed.")]
+Root = Annotated[Path, typer.Option("--runs-root", metavar="DIR", help="The folder that run folders lie in.")]
+RunDir = Annotated[
+    Path | None,
+    typer.Option("--run-dir", metavar="DIR", help="The exact run folder; it must be new or empty."),
+]
+Split = Annotated[str, typer.Option("--split", metavar="train|val|test", help="The part of the data.")]
+Checkpoint = Annotated[
+    str, typer.Option("--checkpoint", metavar="last|best|STEP", help="The state; best is by validation.")
+]
+Exact = Annotated[
+    bool,
+    typer.Option(
+        "--exact",
+        help="Refuse if versions, device or code have changed since the run began; "
+        "without it that is a warning. Other data are always refused.",
+    ),
+]
 
 
 def _version(value: bool) -> None:

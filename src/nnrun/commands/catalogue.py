@@ -26,7 +26,11 @@ def list_(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One entry, with its options.")] = None,
     plot: Annotated[
         bool,
-        typer.Option("--plot", help="Draw a schedule; NAME may be a block: '{name: cosine, warmup: 10%}'."),
+        typer.Option(
+            "--plot",
+            help="Draw a schedule: `nnrun list schedule cosine --plot`, or a block as NAME: "
+            "'{name: cosine, warmup: 10%}'.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -88,7 +92,7 @@ def _plot(kind: str | None, name: str | None) -> str:
 
 @app.command("schema")
 def schema_() -> None:
-    """Print the JSON Schema of a spec, for editors."""
+    """Print the JSON Schema of a spec, for an editor's YAML server."""
     from nnrun.catalog import json_schema
 
     console.print_json(json_schema.json_schema())

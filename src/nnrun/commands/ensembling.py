@@ -9,10 +9,12 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import (
+    Checkpoint,
     Device,
     Json,
     Quiet,
     Root,
+    Split,
     app,
     choose_device,
     counting,
@@ -23,34 +25,57 @@ from nnrun.errors import SpecError, one_line
 
 __all__ = ["ensemble", "predict"]
 
+_Members = Annotated[
+    list[str],
+    typer.Argument(metavar="MEMBER", help="Runs, groups of seeds, sweeps, ensembles; RUN:STEP, RUN:ema."),
+]
+_Average = Annotated[
+    str,
+    typer.Option(
+        "--average",
+        metavar="HOW",
+        help="Of predictions: probabilities, logits, vote or weighted; of parameters: parameters or greedy.",
+    ),
+]
+_Checkpoints = Annotated[
+    str,
+    typer.Option(
+        "--checkpoints",
+        metavar="WHICH",
+        help="Of each run: best, last, all, cycle (the ends of the cycles, see checkpoint.keep), "
+        "or steps: 100,200.",
+    ),
+]
+_Top = Annotated[
+    int | None,
+    typer.Option(
+        "--top", metavar="K", min=1, help="The K best finished trials of each sweep among the members."
+    ),
+]
+_Barrier = Annotated[
+    bool,
+    typer.Option(
+        "--barrier",
+        help="Also the loss along the line between the parameters of two members, with a picture.",
+    ),
+]
+_EnsembleFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="DIR", help="The exact folder of the ensemble; it must be new or empty."
+    ),
+]
+
 
 @app.command()
 def ensemble(
-    members: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MEMBER...", help="Runs, groups of seeds, sweeps, ensembles; RUN:STEP, RUN:ema."
-        ),
-    ],
-    average: Annotated[
-        str,
-        typer.Option(
-            "--average", help="probabilities, logits, vote or weighted; of weights: parameters or greedy."
-        ),
-    ] = "probabilities",
-    checkpoints: Annotated[
-        str, typer.Option("--checkpoints", help="Of each run: last, best, all, cycle, or steps: 100,200.")
-    ] = "best",
-    top: Annotated[
-        int | None, typer.Option("--top", min=1, help="How many of the best trials of a sweep.")
-    ] = None,
-    split: Annotated[str, typer.Option("--split", help="What to report on: train, val or test.")] = "test",
-    barrier: Annotated[
-        bool, typer.Option("--barrier", help="Also the loss along the line between two members.")
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The exact folder of the ensemble; new or empty.")
-    ] = None,
+    members: _Members,
+    average: _Average = "probabilities",
+    checkpoints: _Checkpoints = "best",
+    top: _Top = None,
+    split: Split = "test",
+    barrier: _Barrier = False,
+    output: _EnsembleFolder = None,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     quiet: Quiet = False,
@@ -73,37 +98,56 @@ def ensemble(
     return console.show(*tables.view(account), f"run folder: {one_line(folder)}")
 
 
+_Model = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run or an ensemble, or RUN:STEP, RUN:ema, RUN:STEP:ema.")
+]
+_Inputs = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="INPUT", help="An .npz with x, a table of features, an image, or a folder of images."
+    ),
+]
+_PredictionFile = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="A .csv, an .npz, or - for CSV on stdout.")
+]
+_Force = Annotated[
+    bool, typer.Option("--force", help="Replace the output if it is there; without it that is refused.")
+]
+_Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        "--id",
+        metavar="COLUMN",
+        help="Carry a column of a table along, before the predictions; may be repeated. "
+        "In an .npz it is kept/COLUMN.",
+    ),
+]
+_PredictedSplit = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        metavar="train|val|test",
+        help="Predict for this part of the run's data, instead of INPUT.",
+    ),
+]
+
+
 @app.command()
 def predict(
-    run_name: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run or an ensemble, or RUN:STEP, RUN:ema, RUN:STEP:ema.")
-    ],
-    inputs: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="INPUT", help="An .npz with x, a table of features, an image, or a folder of images."
-        ),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where to: a .csv, an .npz, or - for stdout.")
-    ] = Path("predictions.csv"),
-    force: Annotated[bool, typer.Option("--force", help="Replace the output if it is there.")] = False,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--keep", "--id", metavar="COLUMN", help="A column of INPUT to carry along; repeatable."
-        ),
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", help="Instead of INPUT, a part of its data: train, val or test.")
-    ] = None,
-    checkpoint: Annotated[str, typer.Option("--checkpoint", help="last, best, or a step.")] = "best",
+    run_name: _Model,
+    inputs: _Inputs = None,
+    output: _PredictionFile = Path("predictions.csv"),
+    force: _Force = False,
+    keep: _Keep = None,
+    split: _PredictedSplit = None,
+    checkpoint: Checkpoint = "best",
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Predict with a run or an ensemble."""
+    """Predict with a run or an ensemble, as CSV or .npz, from its folder alone."""
     from nnrun.record import pointer, run
 
     name, step, parameters = pointer.split(run_name, runs_root)

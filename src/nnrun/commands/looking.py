@@ -36,7 +36,7 @@ def ls(
 
 @app.command()
 def show(run_name: RunName, runs_root: Root = Path("runs"), as_json: Json = False) -> None:
-    """Show one run: its metrics, curves, checkpoints, and where it came from; of a sweep its answer."""
+    """Show one run: its metrics, curves, checkpoints, and where it came from; of a sweep its answer so far."""
     from nnrun.record import run
     from nnrun.report import table
     from nnrun.report.sweep.folder import is_sweep

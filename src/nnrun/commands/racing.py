@@ -17,30 +17,50 @@ if TYPE_CHECKING:
 
 __all__ = ["race"]
 
+_Optimizers = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="OPTIMIZER",
+        help="Names, blocks such as '{name: adam, learning_rate: 0.1}', or your own module:function; "
+        "by default sgd, momentum, nesterov, adagrad, rmsprop and adam.",
+    ),
+]
+_Surface = Annotated[str, typer.Option("--surface", metavar="NAME", help="See `nnrun list surface`.")]
+_RunName = Annotated[
+    str | None,
+    typer.Option(
+        "--run", metavar="RUN", help="Race over the plane through three checkpoints of this run instead."
+    ),
+]
+_Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="A,B,C",
+        help="With --run: the steps of the three; left out: the first, the middle and the last.",
+    ),
+]
+_Steps = Annotated[
+    int, typer.Option("--steps", metavar="N", min=1, max=100_000, help="Steps of each optimizer.")
+]
+_Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of the noise of noisy surfaces.")]
+_Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Draw a picture: a .png, or a .gif or .html that plays."
+    ),
+]
+
 
 @app.command()
 def race(
-    optimizers: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="OPTIMIZER",
-            help="Names, blocks such as '{name: adam, learning_rate: 0.1}', or your own module:function; "
-            "by default those of the lecture.",
-        ),
-    ] = None,
-    surface: Annotated[str, typer.Option("--surface", help="See `nnrun list surface`.")] = "beale",
-    run_name: Annotated[
-        str | None, typer.Option("--run", help="Race over the plane through three checkpoints of this run.")
-    ] = None,
-    checkpoints: Annotated[
-        str | None,
-        typer.Option("--checkpoints", help="Their steps: 10,200,400; by default first, middle, last."),
-    ] = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, max=100_000, help="Steps of each optimizer.")] = 300,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the noise of noisy surfaces.")] = 0,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Draw it: a .png, or a .gif or .html that plays.")
-    ] = None,
+    optimizers: _Optimizers = None,
+    surface: _Surface = "beale",
+    run_name: _RunName = None,
+    checkpoints: _Checkpoints = None,
+    steps: _Steps = 300,
+    seed: _Seed = 0,
+    output: _Output = None,
     runs_root: Root = Path("runs"),
     device: Device = "cpu",
     quiet: Quiet = False,

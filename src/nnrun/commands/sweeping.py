@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnrun.commands import console
-from nnrun.commands._app import Device, Json, Quiet, Root, app, choose_device
+from nnrun.commands._app import Device, Json, Quiet, Root, RunDir, app, choose_device
 from nnrun.errors import DivergedError, RunError, SpecError, one_line
 
 if TYPE_CHECKING:
@@ -23,38 +23,53 @@ __all__ = ["sweep"]
 _FAILED = 7  # exit code: the sweep is done, and some of its trials failed
 
 
+_Spec = Annotated[
+    Path | None, typer.Argument(metavar="FILE", help="A YAML file with base: and sweep: in it.")
+]
+_Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY=VALUE", help="Changes of the sweep, such as sweep.trials=40, or of its base."
+    ),
+]
+_Resume = Annotated[
+    Path | None,
+    typer.Option("--resume", metavar="DIR", help="Continue this sweep; sweep.trials=40 makes it longer."),
+]
+_DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show the trials, the programs, the time and the memory; train nothing."),
+]
+_Jobs = Annotated[
+    int,
+    typer.Option("--jobs", "-j", metavar="N", min=1, max=256, help="Worker processes; 1: in this process."),
+]
+_On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="ray|ray://HOST:PORT",
+        help="Train on a Ray cluster: that of $RAY_ADDRESS or one started here, or another. "
+        "Needs the extra `ray` of nnrun.",
+    ),
+]
+
+
 @app.command()
 def sweep(
-    spec: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="A YAML file with base: and sweep: in it.")
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Changes: of the sweep (sweep.trials=40), or of its base."),
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option("--resume", help="Go on with this sweep; sweep.trials=40 makes it longer."),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Show the trials, the programs, the time and the memory; train nothing."
-        ),
-    ] = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Worker processes.")] = 1,
-    on: Annotated[
-        str | None, typer.Option("--on", help="ray, or ray://HOST:PORT: train on a Ray cluster.")
-    ] = None,
-    run_dir: Annotated[
-        Path | None, typer.Option("--run-dir", help="The exact folder of the sweep; new or empty.")
-    ] = None,
+    spec: _Spec = None,
+    overrides: _Overrides = None,
+    resume: _Resume = None,
+    dry_run: _DryRun = False,
+    jobs: _Jobs = 1,
+    on: _On = None,
+    run_dir: RunDir = None,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Try many settings at once, and say which is best and how sure that is."""
+    """Try many settings at once, compare the best, and say how sure that is."""
     _check(spec, resume, bool(dry_run or run_dir), on)
     changes = list(overrides or [])
     if resume is not None and spec is not None:

@@ -10,12 +10,15 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import (
+    Checkpoint,
     Device,
     Exact,
     Json,
     Quiet,
     Root,
+    RunDir,
     RunName,
+    Split,
     app,
     counting,
     prepare_device,
@@ -31,11 +34,11 @@ def train(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML file; `nnrun init` writes one.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Changes: optimizer.learning_rate=3e-4"),
+        typer.Argument(
+            metavar="KEY=VALUE", help="Changes of the spec, such as optimizer.learning_rate=3e-4."
+        ),
     ] = None,
-    run_dir: Annotated[
-        Path | None, typer.Option("--run-dir", help="The exact run folder; new or empty.")
-    ] = None,
+    run_dir: RunDir = None,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     quiet: Quiet = False,
@@ -59,7 +62,7 @@ def resume(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Go on with an interrupted run, bit for bit; nothing to do if it is done."""
+    """Continue an interrupted run, bit for bit; nothing to do if it is done."""
     from nnrun.record import run
 
     folder = run.resolve(run_name, runs_root)
@@ -77,16 +80,22 @@ def resume(
 @app.command()
 def evaluate(
     run_name: RunName,
-    split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
-    checkpoint: Annotated[str, typer.Option("--checkpoint", help="last, best, or a step.")] = "best",
+    split: Split = "test",
+    checkpoint: Checkpoint = "best",
     samples: Annotated[
-        int, typer.Option("--samples", help="Average over this many draws of dropout's noise; 0: no noise.")
+        int,
+        typer.Option(
+            "--samples",
+            metavar="N",
+            help="Monte-Carlo dropout: metrics of the mean prediction over N draws of the noise, 1 to 10000; "
+            "0: without noise.",
+        ),
     ] = 0,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Metrics of a run on a part of its data."""
+    """Measure a run or an ensemble on a part of its data."""
     from nnrun.record import run
 
     folder = run.resolve(run_name, runs_root)

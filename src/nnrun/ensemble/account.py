@@ -43,7 +43,7 @@ def account(
     tick   called now and then
     """
     judge, model, order = scored.judge, scored.model, scored.order
-    terms = judge.terms(blend.outputs(split), scored.targets(split))
+    terms = judge.terms(blend.outputs(split), scored.model.targets(split))
     rows = [*map(dict, scored.metrics[split]), judge.metrics(terms.mean(1))]
     curve, halves = ([], None) if how in PARAMETERS else _subsets(scored, blend, split, tick)
     gained = gains(np.concatenate([scored.terms[split], terms[None]]), judge, order, halves)
@@ -98,7 +98,7 @@ def _subsets(
     scored: Scored, blend: Blend, part: str, tick: Callable[[], None]
 ) -> tuple[list[Point], Halves | None]:
     """The curve of metrics against the number of members, and the ensembles of halves."""
-    judge, targets = scored.judge, scored.targets(part)
+    judge, targets = scored.judge, scored.model.targets(part)
     members, half = len(blend.weights), len(blend.weights) // 2
     room = _WORK / (len(targets) * judge.width * (members + 4))
     per_size = int(np.clip(room, 3, _PER_SIZE))
@@ -141,7 +141,7 @@ def _diversity(scored: Scored, part: str) -> dict[str, float] | None:
         errors = (predictions != model.part(part).y).astype(np.float64)
     else:
         predictions = np.stack([np.asarray(z[:, 0], np.float64) for z in outputs])
-        errors = predictions - scored.targets(part)
+        errors = predictions - scored.model.targets(part)
     distance, unit = (
         (np.not_equal, 1.0) if model.classifies else (_distance, model.experiment.dataset.target_scale)
     )

@@ -41,7 +41,7 @@ def blend_predictions(how: str, scored: Scored) -> Blend:
     combiner = Combiner(how, predicted.members, classifies)
     weights = [1 / predicted.members] * predicted.members
     if how == "weighted":
-        weights = _fitted(predicted.outputs("val"), scored.targets("val"), classifies)
+        weights = _fitted(predicted.outputs("val"), scored.model.targets("val"), classifies)
     means = {part: combiner.mean(predicted.outputs(part), weights) for part in predicted.parts}
     return Blend(combiner, weights, means)
 

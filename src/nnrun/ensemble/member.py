@@ -17,7 +17,7 @@ from nnrun.runner.evaluation import load_checkpoint
 from nnrun.spec.schema import nearest
 from nnrun.storage import fsio
 
-__all__ = ["Member", "check_average", "load", "make_member", "stored"]
+__all__ = ["Member", "arrays_file", "check_average", "load", "make_member", "sha256_of", "stored"]
 
 _PREDICTIVE = ("params/", "stats/", "knobs/model/")
 _AVERAGE = "average/"
@@ -76,7 +76,7 @@ def make_member(folder: Path, content: Checkpoint, average: str | None) -> Membe
     return Member(
         folder=folder,
         step=content.step,
-        sha256=_sha256(folder, content.step) + suffix,
+        sha256=sha256_of(arrays_file(folder, content.step)) + suffix,
         content=_digest(_predictive(content.arrays)) + suffix,
         data=str(about.get("data_digest")),
         origin=key + str(about.get("spec_hash")).encode(),
@@ -93,7 +93,9 @@ def stored(member: Member, content: Checkpoint, folder: Path) -> Member:
     fsio.make_folders(folder / "checkpoints")
     checkpoint.save(folder / "checkpoints", *content)
     content_digest = _digest(_predictive(content.arrays))
-    return member._replace(kept=folder, sha256=_sha256(folder, member.step), content=content_digest)
+    return member._replace(
+        kept=folder, sha256=sha256_of(arrays_file(folder, member.step)), content=content_digest
+    )
 
 
 def check_average(content: Checkpoint, average: str | None, place: str) -> None:
@@ -116,8 +118,13 @@ def _check_finite(content: Checkpoint, place: str) -> None:
             raise RunError(f"{place}: step {content.step}: {name} is not finite; name the others")
 
 
-def _sha256(folder: Path, step: int) -> str:
-    file = checkpoint.step_folder(folder / "checkpoints", step) / ARRAYS
+def arrays_file(folder: Path, step: int) -> Path:
+    """Where the arrays of a checkpoint of a run lie; its SHA-256 is what a member is known by."""
+    return checkpoint.step_folder(folder / "checkpoints", step) / ARRAYS
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file's content.  Raises RunError, MachineError."""
     return hashlib.sha256(fsio.read_file(file)).hexdigest()
 
 

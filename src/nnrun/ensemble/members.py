@@ -5,22 +5,19 @@ A member that is damaged, diverged or named twice is refused by name; none is le
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from nnrun import signals
-from nnrun.ensemble.member import Member, load, make_member
+from nnrun.ensemble.member import Member, arrays_file, load, make_member, sha256_of
 from nnrun.errors import Interrupted, RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, pointer, run
 from nnrun.record.checkpoint import Checkpoint
-from nnrun.record.pack import ARRAYS
 from nnrun.report.summary import read_summary, rises
 from nnrun.report.sweep.folder import is_sweep
 from nnrun.runner import group
-from nnrun.storage import fsio
 
 __all__ = [
     "RECORD",
@@ -166,12 +163,12 @@ def verified(folder: Path, listed: Sequence[ListedMember] | None, kind: str = "p
 def _mismatch(path: Path, name: str | None, sha256: str, step: int) -> str:
     """What is wrong with a member in its folder, "" if nothing is."""
     place = one_line(path) + (f" ({one_line(name, 80)})" if name else "")
-    file = checkpoint.step_folder(path / "checkpoints", step) / ARRAYS
+    file = arrays_file(path, step)
     if not run.is_run(path):
         return f"{place}: this member is missing; put it back or make the ensemble again"
     if not file.is_file():
         return f"{place}: this member's checkpoint of step {step} is missing; put it back or make the ensemble again"
-    if hashlib.sha256(fsio.read_file(file)).hexdigest() != sha256:
+    if sha256_of(file) != sha256:
         return f"{place}: not the member that {RECORD} lists; put that back or make the ensemble again"
     return ""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from nnrun.errors import RunError, SpecError, Warn, one_line
@@ -50,6 +51,11 @@ class Model(NamedTuple):
     def part(self, name: str) -> Examples:
         """The inputs and targets of train, val or test."""
         return getattr(self.experiment.dataset, name)
+
+    def targets(self, name: str) -> np.ndarray:
+        """Targets (n,) of a part as the loss takes them: labels, or standardised numbers in the precision of now."""
+        y = self.part(name).y
+        return y if y.dtype.kind == "i" else y.astype(jnp.zeros(()).dtype)
 
 
 def open_model(folder: Path, warn: Warn, parts: Sequence[str] = ()) -> Model:

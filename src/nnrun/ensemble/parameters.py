@@ -59,8 +59,7 @@ class ParameterAverager(NamedTuple):
 
     def metrics(self, arrays: Arrays, part: str) -> dict[str, float]:
         """Metrics on a part of the data, statistics as they are."""
-        judge = self.scored.judge
-        return judge.metrics(judge.terms(self.outputs(arrays, part), self.scored.targets(part)).mean(1))
+        return self.scored.judge.measured(self.outputs(arrays, part), self.scored.model.targets(part))
 
     def soup(self, how: str) -> tuple[dict[str, np.ndarray], list[Tried]]:
         """The average of all members (`parameters`), or of those that enter (`greedy`)."""

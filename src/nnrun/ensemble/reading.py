@@ -14,7 +14,7 @@ from nnrun.ensemble.member import load
 from nnrun.ensemble.members import RECORD, EnsembleRecord, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
 from nnrun.ensemble.predict import Counting, predict_each
-from nnrun.ensemble.scores import Judge, make_judge, targets_of
+from nnrun.ensemble.scores import Judge, make_judge
 from nnrun.errors import RunError, Warn, one_line
 from nnrun.record import run
 from nnrun.rows import Rows
@@ -134,7 +134,7 @@ def evaluate_ensemble(
 
     def measure(model: Model, outputs: np.ndarray) -> dict[str, float]:
         judge = judges[model.precision] = judges.get(model.precision) or make_judge(model)
-        metrics = judge.metrics(judge.terms(outputs, targets_of(model, model.part(split).y)).mean(1))
+        metrics = judge.measured(outputs, model.targets(split))
         return {f"{split}/{name}": value for name, value in metrics.items()}
 
     def measure_member(model: Model, index: int, outputs: np.ndarray) -> None:

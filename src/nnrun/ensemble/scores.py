@@ -16,7 +16,7 @@ from nnrun.statistics.metric import Metric, metric_of
 from nnrun.training.compiling import compiled
 from nnrun.types import Loss
 
-__all__ = ["Judge", "Scored", "best_first", "make_judge", "score", "single", "targets_of"]
+__all__ = ["Judge", "Scored", "best_first", "make_judge", "score", "single"]
 
 _ROWS = 4096  # predictions at a time
 _NUMBERS = 1 << 22  # of the predictions of subsets that are held at a time
@@ -38,7 +38,7 @@ class Judge(NamedTuple):
         return metric_of(name, self.loss.rising, self.loss.shares)
 
     def terms(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """(n, width), (n,) as `targets` gives them -> (terms, n) float64."""
+        """(n, width), (n,) as `Model.targets` gives them -> (terms, n) float64."""
         result = np.empty((len(self.names), len(outputs)))
         for start in range(0, len(outputs), _ROWS):
             rows = slice(start, start + _ROWS)
@@ -48,6 +48,10 @@ class Judge(NamedTuple):
             scored = np.asarray(self.program(z, np.pad(targets[rows], padding)))
             result[:, rows] = scored[:, :count]
         return result
+
+    def measured(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """(n, width), (n,) -> metrics."""
+        return self.metrics(self.terms(outputs, targets).mean(1))
 
     def metrics(self, means: np.ndarray) -> dict[str, float]:
         """Means of the terms (terms,) -> metrics."""
@@ -112,12 +116,6 @@ def make_judge(model: Model) -> Judge:
     return Judge(loss, tuple(names), program, width)
 
 
-def targets_of(model: Model, y: np.ndarray) -> np.ndarray:
-    """Targets (n,) as the loss wants them: labels, or standardised numbers in the model's precision."""
-    del model
-    return y if y.dtype.kind == "i" else y.astype(jnp.zeros(()).dtype)
-
-
 class Scored(NamedTuple):
     """The members' predictions, and how good each member is alone.
 
@@ -139,10 +137,6 @@ class Scored(NamedTuple):
         """The model of the first member."""
         return self.predicted.model
 
-    def targets(self, part: str) -> np.ndarray:
-        """Targets (n,) as the loss wants them."""
-        return targets_of(self.model, self.model.part(part).y)
-
 
 def score(predicted: Predicted, how: str) -> Scored:
     """Judges every member on every part of the data.  To be used within the model's precision.
@@ -153,7 +147,7 @@ def score(predicted: Predicted, how: str) -> Scored:
     judge, combiner = make_judge(model), single(how, model.classifies)
     terms: dict[str, np.ndarray] = {}
     for part in predicted.parts:
-        targets = targets_of(model, model.part(part).y)
+        targets = model.targets(part)
         means = (combiner.mean([outputs], [1.0]) for outputs in predicted.outputs(part))
         terms[part] = np.stack([judge.terms(combiner.outputs(mean), targets) for mean in means])
     metrics = {part: [judge.metrics(means) for means in values.mean(2)] for part, values in terms.items()}

@@ -123,9 +123,8 @@ class _Reader:
             entries = [
                 self.fixed(f"{key}.{i}", entry, problems.inside((i,))) for i, entry in enumerate(value)
             ]
-            return [
-                None if isinstance(entry, _Varies) else entry for entry in entries
-            ]  # all keep their places
+            # What varies leaves a gap, so that the others keep their places.
+            return [None if isinstance(entry, _Varies) else entry for entry in entries]
         if isinstance(value, dict):
             block = {k: self.fixed(f"{key}.{k}", entry, problems.inside((k,))) for k, entry in value.items()}
             return {k: entry for k, entry in block.items() if not isinstance(entry, _Varies)}
