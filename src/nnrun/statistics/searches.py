@@ -67,21 +67,34 @@ def exchange_test(first: Searched, second: Searched) -> float:
     is exact for any number of trials and any distribution, and costs no training.
     Source: Fisher 1935; Good 2005, Permutation, Parametric and Bootstrap Tests of Hypotheses, for the best of n.
     """
-    return _exchange(first, second, first.means, second.means, 0.0)
+    return float(_shifted(first, second, np.zeros(1))[0])
 
 
-def _exchange(first: Searched, second: Searched, a: np.ndarray, b: np.ndarray, shift: float) -> float:
-    """The p-value of "the first is better by `shift`"; a, b: the means of their trials."""
-    n, m = len(a), len(b)
-    ranks = np.concatenate([first.validation - first.sign * shift, second.validation])
-    # Equal values: by the place in their own search, so that neither side comes first.
-    order = np.lexsort((np.concatenate([np.arange(n), np.arange(m)]), -ranks))
-    values = np.concatenate([a - shift, b])[order]
-    observed = abs(a[0] - shift - b[0])
+def _shifted(first: Searched, second: Searched, shifts: np.ndarray) -> np.ndarray:
+    """The p-values of "the first is better by this much", for each shift."""
+    count = len(shifts), 1
+    ranks = first.validation - first.sign * shifts[:, None], np.tile(second.validation, count)
+    values = first.means - shifts[:, None], np.tile(second.means, count)
+    return _exchange(ranks, values)
+
+
+def _exchange(ranks: tuple[np.ndarray, np.ndarray], values: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """The p-values of pairs of searches, a row each; their trials stand from the best to the worst.
+
+    ranks, values   of both sides: (rows, n) and (rows, m)
+    """
+    n, m = ranks[0].shape[1], ranks[1].shape[1]
+    # Of equal ranks the one that stands first in its own search comes first, so that neither side does.
+    place = np.argsort(np.concatenate([np.arange(n), np.arange(m)]), kind="stable")
+    order = place[np.argsort(-np.hstack(ranks)[:, place], axis=1, kind="stable")]
+    ordered = np.take_along_axis(np.hstack(values), order, axis=1)
+    observed = np.abs(values[0][:, :1] - values[1][:, :1])
     # What is equal but for rounding is as far.
-    as_far = np.abs(values[0] - values[1:]) >= observed - 1e-9 * max(abs(a[0]), abs(b[0]))
-    p = _next_best(n, m)[as_far[:n]].sum() + _next_best(m, n)[as_far[:m]].sum()
-    return min(1.0, float(p))
+    as_far = np.abs(ordered[:, :1] - ordered[:, 1:]) >= observed - 1e-9 * np.abs(ordered).max(
+        axis=1, keepdims=True
+    )
+    p = as_far[:, :n] @ _next_best(n, m) + as_far[:, :m] @ _next_best(m, n)
+    return np.minimum(p, 1.0)
 
 
 def _next_best(n: int, m: int) -> np.ndarray:
@@ -101,24 +114,21 @@ def search_interval(first: Searched, second: Searched) -> tuple[float, float]:
       (delete-d jackknife).  The centre is d, since the best of a half is worse, and not equally so for both.
     For a setting that was fixed there is only the second.
     """
-    a, b = first.means, second.means
-    difference = float(a[0] - b[0])
+    difference = float(first.means[0] - second.means[0])
     half = float(np.quantile(np.abs(_centred_halves(first, second)), 1 - _ALPHA))
     low, high = difference - half, difference + half
     if first.varied and second.varied:
-        shifts = _shifts(first, second, a, b)
-        kept = (s for s in shifts if _exchange(first, second, a, b, s) > _ALPHA)
-        low = min(low, next(kept, low))
-        kept = (s for s in shifts[::-1] if _exchange(first, second, a, b, s) > _ALPHA)
-        high = max(high, next(kept, high))
+        shifts = _shifts(first, second)
+        kept = shifts[_shifted(first, second, shifts) > _ALPHA]
+        low, high = float(min([low, *kept[:1]])), float(max([high, *kept[-1:]]))
     return low, high
 
 
-def _shifts(first: Searched, second: Searched, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _shifts(first: Searched, second: Searched) -> np.ndarray:
     """The shifts at which the order of the trials changes, those between them, and none."""
     finite_a, finite_b = np.isfinite(first.validation), np.isfinite(second.validation)
     gaps = first.sign * np.subtract.outer(first.validation[finite_a], second.validation[finite_b]).ravel()
-    gaps = np.unique(np.concatenate([gaps, np.subtract.outer(a, b).ravel()]))
+    gaps = np.unique(np.concatenate([gaps, np.subtract.outer(first.means, second.means).ravel()]))
     if len(gaps) > _MOST_SHIFTS:
         gaps = np.unique(np.quantile(gaps, np.linspace(0, 1, _MOST_SHIFTS)))
     return np.unique(np.concatenate([gaps, (gaps[1:] + gaps[:-1]) / 2, [0.0]]))
@@ -161,11 +171,12 @@ def trials_for(first: Searched, second: Searched, level: float) -> int | None:
 
 def _power(first: Searched, second: Searched, size: int, level: float) -> float:
     generator = np.random.Generator(np.random.Philox(key=[3, size]))
-    a, b = first.means, second.means
-    ahead = np.sign(a[0] - b[0])
-    found = 0
-    for _ in range(_SIMULATIONS):
-        i, j = (np.sort(generator.integers(0, len(side), size)) for side in (a, b))
-        drawn = Searched(first.validation[i], [], first.sign), Searched(second.validation[j], [], first.sign)
-        found += np.sign(a[i[0]] - b[j[0]]) == ahead and _exchange(*drawn, a[i], b[j], 0.0) <= level
-    return found / _SIMULATIONS
+    # Indices of trials in rising order: from the best to the worst.
+    i, j = (
+        np.sort(generator.integers(0, len(side.tests), (_SIMULATIONS, size)), axis=1)
+        for side in (first, second)
+    )
+    values = first.means[i], second.means[j]
+    p = _exchange((first.validation[i], second.validation[j]), values)
+    as_seen = np.sign(values[0][:, 0] - values[1][:, 0]) == np.sign(first.means[0] - second.means[0])
+    return float(np.mean(as_seen & (p <= level)))

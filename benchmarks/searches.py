@@ -1,0 +1,150 @@
+"""How often a sweep calls methods different that are the same, and how often it finds a difference.
+
+    python benchmarks/searches.py [--samples N]       (two minutes for 200; the table of docs/statistics.md has 1,000)
+
+Two or six methods whose metric has a known surface are searched independently, at random, with three seeds a trial;
+the best trial of each is trained on fresh seeds.  The verdicts come from the function that makes those of `nnrun
+sweep` (`report.sweep.searches.comparisons`).  A column says of how many of 100 sweeps:
+    seeds alone   the test over fresh seeds alone calls two of the methods different, though all are the same
+    both          two are called different by both tests, as a sweep says it
+    +1 sd, +2 sd  a method that is better by one or two standard deviations of the best of a search is found
+    covered       the interval over other searches holds the true difference of two methods with different surfaces
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
+from nnrun.report.sweep.searches import comparisons
+from nnrun.statistics.compare import Comparison
+from nnrun.statistics.metric import Metric
+
+SURFACES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "bowl": lambda u: 98 - 10.8 * (u[:, 0] - 0.55) ** 2 - 2 * (u[:, 1] - 0.2) ** 2,
+    "cliff": lambda u: np.where(
+        u[:, 0] > 0.8, 90 - 40 * (u[:, 0] - 0.8), 98 - 6 * (0.8 - u[:, 0]).clip(0) ** 1.5 - 0.6 * u[:, 1]
+    ),
+    "cone": lambda u: 98 - 4 * np.sqrt(((u - 0.5) ** 2).sum(axis=1)),
+    "tail": lambda u: 98 + 0.3 * np.maximum(np.log(1 - u[:, 0]), -9),
+}
+SETTINGS = {"bowl": 2, "cliff": 2, "cone": 5, "tail": 1}
+SEED, PART = 0.05, 0.04  # standard deviations: of a seed, and of each part of the data beside it
+JUDGE = Metric("val/accuracy", True)
+TESTED = JUDGE._replace(name="test/accuracy")
+RATE = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())
+
+
+def trials(
+    random: np.random.Generator, surface: str, label: str, count: int, ahead: float
+) -> list[TrialRecord]:
+    """A random search; the true quality of a trial stands in its settings."""
+    quality = SURFACES[surface](random.random((count, SETTINGS[surface]))) + ahead
+    seeds = random.normal(0, SEED, (count, 3))
+    values, tests = (quality[:, None] + seeds + random.normal(0, PART, (count, 3)) for _ in range(2))
+    return [
+        TrialRecord(
+            f"{label}-{i:03d}", "base", label, i, "", {"quality": float(quality[i])}, "done", float(values[i].mean()),
+            tuple(values[i]), 1, 0.0, None, 0, {TESTED.name: tuple(tests[i])},
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def compared(
+    random: np.random.Generator, surfaces: Sequence[str], count: int, seeds: int, ahead: float = 0.0
+) -> list[Comparison]:
+    """The verdicts of a sweep over methods with these surfaces, the first better by `ahead`."""
+    labels = [f"m{i}" for i in range(len(surfaces))]
+    tried = {
+        label: trials(random, surface, label, count, ahead if label == "m0" else 0.0)
+        for label, surface in zip(labels, surfaces, strict=True)
+    }
+    fresh: dict[str, tuple[str | None, dict[int, float]]] = {}
+    for label, of_label in tried.items():
+        chosen = max(of_label, key=lambda trial: trial.value or 0.0)
+        noise = random.normal(0, SEED, seeds) + random.normal(0, PART, seeds)
+        values = float(str(chosen.settings["quality"])) + noise
+        fresh[label] = chosen.trial, dict(enumerate(map(float, values)))
+    alternatives = tuple(AlternativeRecord(label, {}, (RATE,)) for label in labels)
+    sweep = SweepRecord(
+        Path(), "simulated", JUDGE, "random", False, count, 3, seeds, None, ("base",), alternatives,
+        tuple(trial for of_label in tried.values() for trial in of_label), (),
+    )  # fmt: skip
+    return comparisons(sweep, tried, fresh, TESTED)
+
+
+def best(random: np.random.Generator, surface: str, count: int) -> np.ndarray:
+    """(2000,) true qualities of the settings that searches choose."""
+    return np.array(
+        [
+            float(
+                str(
+                    max(trials(random, surface, "m", count, 0.0), key=lambda t: t.value or 0.0).settings[
+                        "quality"
+                    ]
+                )
+            )
+            for _ in range(2000)
+        ]
+    )
+
+
+def share(hits: Sequence[bool]) -> str:
+    return f"{100 * np.mean(hits):.1f}".rjust(11)
+
+
+def false_claims(samples: int) -> None:
+    print("surface  methods  seeds  trials  seeds alone         both       +1 sd       +2 sd")
+    for surface in SURFACES:
+        for methods, seeds in ((2, 6), (2, 10), (6, 10)):
+            for count in (8, 12, 20, 50):
+                random = np.random.default_rng([methods, seeds, count])
+                spread = float(best(random, surface, count).std())
+                same = [compared(random, [surface] * methods, count, seeds) for _ in range(samples)]
+                line = f"{surface:7s}  {methods:7d}  {seeds:5d}  {count:6d}"
+                line += "  " + share([any(pair.significant for pair in pairs) for pairs in same])
+                line += "  " + share([any(pair.decided for pair in pairs) for pairs in same])
+                for k in (1, 2) if methods == 2 else ():
+                    found = [
+                        compared(random, [surface] * 2, count, seeds, k * spread)[0] for _ in range(samples)
+                    ]
+                    line += " " + share([pair.decided and pair.difference > 0 for pair in found])
+                print(line, flush=True)
+
+
+def coverage(samples: int) -> None:
+    print("\nfirst    second   trials      covered")
+    for first, second in (
+        ("bowl", "bowl"),
+        ("bowl", "cliff"),
+        ("tail", "bowl"),
+        ("cone", "cone"),
+        ("tail", "cone"),
+    ):
+        for count in (8, 12, 20, 50):
+            random = np.random.default_rng([count, 1])
+            true = float(best(random, first, count).mean() - best(random, second, count).mean())
+            pairs = [compared(random, [first, second], count, 10)[0].searches for _ in range(samples)]
+            covered = share([pair is not None and pair.low <= true <= pair.high for pair in pairs])
+            print(f"{first:7s}  {second:7s}  {count:6d}  {covered}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--samples", type=int, default=200, help="simulated sweeps of each kind")
+    samples = parser.parse_args().samples
+    print(f"{samples} simulated sweeps of each kind; load {os.getloadavg()[0]:.1f}")
+    false_claims(samples)
+    coverage(samples)
+
+
+if __name__ == "__main__":
+    main()
