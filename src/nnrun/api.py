@@ -108,7 +108,7 @@ def _params(folder: Path) -> Tree:
     if not (folder / "checkpoints").is_dir():  # diverged before the first
         return {}
     content = evaluation.load_checkpoint(folder, "last", warnings.warn)
-    tree: dict[str, Any] = {}
+    tree: dict[str, Tree] = {}
     for name, array in content.arrays.items():
         if name.startswith("params/"):
             *parents, last = name.split("/")[1:]

@@ -17,11 +17,15 @@ This module does not import jax, and pydantic only where a schema is built.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from nnrun import duration
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 __all__ = [
     "Count",
@@ -51,7 +55,7 @@ class StepsMark(NamedTuple):
 
     units: tuple[str, ...] = ("steps", "epochs", "examples", "%")
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         from pydantic_core import core_schema
 
         def validate(value: object) -> duration.Duration:
@@ -62,7 +66,9 @@ class StepsMark(NamedTuple):
 
         return core_schema.no_info_plain_validator_function(validate)
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
         text = "a duration: 10 epochs, 2000 steps, 1e6 examples, 5%"
         return {"anyOf": [{"type": "string", "pattern": duration.PATTERN}, {"const": 0}], "description": text}
 
@@ -80,12 +86,14 @@ class EntryMark(NamedTuple):
 
     kind: str
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         from pydantic_core import core_schema
 
         return core_schema.any_schema()  # bound on its own, with its own places in messages
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
         return {"$ref": f"#/$defs/{self.kind}"}
 
 
@@ -106,7 +114,7 @@ def Entry(kind: str) -> Any:
     return Annotated[Any, EntryMark(kind)]
 
 
-def is_off(rate: Any) -> bool:
+def is_off(rate: object) -> bool:
     """Whether a rate is the plain number 0, that is, the feature is absent from the program.
 
     A traced rate is never off, even where its value is 0: that it may vary is part of the program.

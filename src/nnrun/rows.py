@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -18,4 +18,4 @@ class Rows(Protocol):
     nbytes: int
 
     def __len__(self) -> int: ...
-    def __getitem__(self, index: Any, /) -> Any: ...  # a slice or positions -> (m, *shape) np.ndarray
+    def __getitem__(self, index: slice | np.ndarray, /) -> np.ndarray: ...  # -> (m, *shape)

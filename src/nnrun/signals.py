@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 __all__ = ["deferred", "forget", "install", "pending"]
 
@@ -69,9 +69,8 @@ def deferred() -> Iterator[None]:
     Handlers are in place for the time of the block only where nobody has installed them, so that a notebook's
     interrupt saves a checkpoint too.
     """
-    previous: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        previous = {signum: signal.signal(signum, _handle) for signum in _signals()}
+    main = threading.current_thread() is threading.main_thread()
+    previous = {signum: signal.signal(signum, _handle) for signum in _signals()} if main else {}
     _state["deferred"] += 1
     try:
         yield

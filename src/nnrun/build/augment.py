@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nnrun.catalog import Spec
 from nnrun.catalog.bound import WrongResultError
@@ -70,7 +69,7 @@ def _two_examples(experiment: Experiment) -> Batch:
     return jax.eval_shape(made)
 
 
-def _looks(batch: Any) -> Any:
+def _looks(batch: object) -> list[tuple[tuple[int, ...], np.dtype]] | None:
     """Shapes and dtypes of a batch; None where it is none."""
     if not isinstance(batch, Batch):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ from nnrun.training.memory import free_memory
 from nnrun.training.programs import one_like
 from nnrun.training.sampled import is_noisy
 from nnrun.training.step import make_step
-from nnrun.types import Batch, Experiment, State
+from nnrun.types import Batch, Experiment, State, Tree
 
 __all__ = [
     "check_durations",
@@ -198,5 +198,5 @@ def check_step(experiment: Experiment, like: State) -> None:
     plan, train = experiment.plan, experiment.dataset.train
     x, y = (jax.ShapeDtypeStruct((plan.batch_size, *part.shape[1:]), part.dtype) for part in train)
     weight = jax.ShapeDtypeStruct((plan.batch_size,), jnp.zeros(()).dtype)
-    batch: Any = (x, y, weight)
+    batch: Tree = (x, y, weight)  # as shapes
     jax.eval_shape(make_step(experiment), like, Batch(*batch))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -150,7 +150,7 @@ def knobs_of(spec: Spec, model_knobs: Tree | None = None) -> Tree:
     }
 
 
-def structure_of(spec: Spec) -> dict[str, Any]:
+def structure_of(spec: Spec) -> dict[str, object]:
     """What one compiled program is made for: the spec without its knobs, its seeds and its name.
 
     Specs of the same structure have the same data, and their runs can be lanes of one population.  The floats of
@@ -170,7 +170,7 @@ def structure_of(spec: Spec) -> dict[str, Any]:
 def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
     """The spec as YAML data with every default filled in; what a default depends on is settled."""
 
-    def section(model: Any) -> Any:
+    def section(model: Iterable[tuple[str, object]]) -> dict[str, object]:
         return {key: str(value) if isinstance(value, Duration) else value for key, value in model}
 
     plan = experiment.plan
@@ -245,6 +245,6 @@ def _schedule(spec: Spec, knobs: Tree, clock: Clock) -> Reactive:
     return Reactive(lambda: (), lambda memory, step: fixed(step))
 
 
-def _made_schedule(spec: Spec, knobs: Tree, clock: Clock, warmup: int) -> Any:
+def _made_schedule(spec: Spec, knobs: Tree, clock: Clock, warmup: int) -> Reactive | Callable[..., jax.Array]:
     """What the schedule's function returns, which does not know of the warm-up before it."""
     return bound.call(spec.schedule, knobs, clock, total=max(1, clock.total - warmup))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
 
 import jax
 
@@ -26,7 +25,7 @@ def make_model(spec: Spec, clock: Clock, outputs: int) -> tuple[Callable[[Tree],
     """
     block = spec.model
 
-    def make(knobs: Tree, key: jax.Array) -> Any:
+    def make(knobs: Tree, key: jax.Array) -> object:
         return bound.invoke(block, knobs, clock, outputs=outputs, key=key)
 
     library = _library(spec, make) if user_code.is_user_name(block.name) else None
@@ -35,7 +34,7 @@ def make_model(spec: Spec, clock: Clock, outputs: int) -> tuple[Callable[[Tree],
     return lambda knobs: _foreign.adapted(library, lambda key: make(knobs, key)), {}
 
 
-def _library(spec: Spec, make: Callable[[Tree, jax.Array], Any]) -> str | None:
+def _library(spec: Spec, make: Callable[[Tree, jax.Array], object]) -> str | None:
     """The library of what the user's function returns, found out without computing anything; None: a Layer."""
     libraries: list[str | None] = []
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import optax
 
@@ -25,15 +23,23 @@ class MisfitError(ValueError):
         super().__init__(message)
 
 
-def learning_rate(block: Bound, knobs: Tree) -> Any:
+def learning_rate(block: Bound, knobs: Tree) -> jax.Array | float | None:
     """The learning rate of a block, or of the block inside it; None where there is none, as in L-BFGS.
 
     It is a knob, or the plain 0 that is no knob.
     """
-    if block.options.get("learning_rate") is not None:
-        return knobs.get("learning_rate", block.options["learning_rate"])
+    rate_of_block = _rate_of_block(block, knobs)
+    if rate_of_block is not None:
+        return rate_of_block
     rates = (learning_rate(inner, knobs[key]) for key, inner in _inner(block).items())
     return next((rate for rate in rates if rate is not None), None)
+
+
+def _rate_of_block(block: Bound, knobs: Tree) -> jax.Array | float | None:
+    """The learning rate that stands in the block itself; None where it has none."""
+    if block.options.get("learning_rate") is None:
+        return None
+    return knobs.get("learning_rate", block.options["learning_rate"])
 
 
 def make_method(block: Bound, knobs: Tree, factor: jax.Array, clock: Clock) -> Method:
@@ -46,8 +52,9 @@ def _make(
     block: Bound, knobs: Tree, factor: jax.Array, clock: Clock, path: tuple[str, ...]
 ) -> Method | optax.GradientTransformation:
     knobs_of_block, inner = dict(knobs), _inner(block)
-    if block.options.get("learning_rate") is not None:
-        knobs_of_block["learning_rate"] = learning_rate(block, knobs) * factor
+    rate_of_block = _rate_of_block(block, knobs)
+    if rate_of_block is not None:
+        knobs_of_block["learning_rate"] = rate_of_block * factor
     transforms = {
         key: _transform(block_inside, knobs[key], factor, clock, (*path, key))
         for key, block_inside in inner.items()

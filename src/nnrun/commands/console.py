@@ -12,10 +12,10 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError, one_line
 
@@ -48,8 +48,9 @@ def explain(error: BaseException) -> tuple[int, str]:
     """Exit code and message of whatever a command raised."""
     if isinstance(error, NnrunError):
         return error.exit_code, str(error)
-    if hasattr(error, "format_message"):  # typer's own: unknown options, missing arguments
-        return 2, _misused(error)
+    describe = getattr(error, "format_message", None)
+    if describe is not None:  # typer's own: unknown options, missing arguments
+        return 2, _misused(error, describe())
     if isinstance(error, typer.Abort):
         return 130, "interrupted"
     if isinstance(error, typer.Exit):
@@ -73,11 +74,11 @@ def _in_own_code(error: BaseException) -> str:
     return f"{one_line(user_frames[-1][0].f_code.co_filename)}:{user_frames[-1][1]}" if user_frames else ""
 
 
-def _misused(error: Any) -> str:
+def _misused(error: BaseException, text: str) -> str:
     """What typer says of a wrong command line, in the form of our own messages."""
     context = getattr(error, "ctx", None)
     where = context.command_path if context else "nnrun"
-    message = one_line(error.format_message()).rstrip(".")
+    message = one_line(text).rstrip(".")
     if not message:
         return ""  # a bare `nnrun`: the help is printed
     place = where.removeprefix("nnrun").strip()
@@ -99,7 +100,7 @@ def leave(code: int, message: str = "") -> NoReturn:
     os._exit(code)
 
 
-def show(*content: Any) -> None:
+def show(*content: RenderableType) -> None:
     """Prints text and tables on stdout.  Raises MachineError where it is closed."""
     if sys.stdout is None:
         raise MachineError(_CLOSED)
@@ -110,7 +111,7 @@ def show(*content: Any) -> None:
     return print("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
 
 
-def _print(console: Console, content: tuple[Any, ...]) -> None:
+def _print(console: Console, content: tuple[RenderableType, ...]) -> None:
     for item in content:  # a path that is folded cannot be copied
         console.print(item, markup=False, emoji=False, soft_wrap=isinstance(item, str))
 
@@ -122,7 +123,7 @@ def write(text: str) -> None:
     sys.stdout.write(text)
 
 
-def print_json(content: Any) -> None:
+def print_json(content: object) -> None:
     """Prints one JSON value on stdout.  Raises MachineError where it is closed."""
     if sys.stdout is None:
         raise MachineError(_CLOSED)

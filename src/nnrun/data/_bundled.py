@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from nnrun.data._check import check
@@ -12,7 +10,7 @@ from nnrun.types import Examples, Source
 __all__ = ["bundled"]
 
 
-def bundled(name: str, standardize: str, **options: Any) -> Source:
+def bundled(name: str, standardize: str, **options: int) -> Source:
     """The table that `sklearn.datasets.load_<name>(**options)` returns, all of it for training.
 
     Inputs (n, k) float64; int32 labels where scikit-learn names classes, else float64 targets.

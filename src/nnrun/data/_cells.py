@@ -40,9 +40,9 @@ def alike(names: Iterable[str]) -> tuple[str, str] | None:
     for name in names:
         visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
         look = " ".join(visible.split())
-        other = by_look.setdefault(look, name)
-        if other != name:
-            return (other, name) if other == look or name != look else (name, other)
+        first = by_look.setdefault(look, name)
+        if first != name:
+            return (first, name) if first == look or name != look else (name, first)
     return None
 
 

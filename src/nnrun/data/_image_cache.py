@@ -23,7 +23,6 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import PIL
@@ -161,7 +160,7 @@ def _counted(
         line.show(done, total)
 
 
-def _write_manifest(folder: Path, content: dict[str, Any]) -> None:
+def _write_manifest(folder: Path, content: dict[str, object]) -> None:
     temporary = folder / f".tmp_{_MANIFEST}"
     with temporary.open("xb") as stream:
         stream.write(json.dumps(content, indent=2).encode())

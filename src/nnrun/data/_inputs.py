@@ -19,6 +19,8 @@ from nnrun.preprocessing import Preprocessing
 
 __all__ = ["Inputs", "read_inputs"]
 
+Block = Mapping[str, Any]  # name and options of a data block: what YAML can hold
+
 _ZIP = b"PK"
 
 
@@ -36,7 +38,7 @@ class Inputs(NamedTuple):
 
 
 def read_inputs(
-    path: Path, block: Mapping[str, Any], fitted: Preprocessing, warn: Warn, keep: Sequence[str] = ()
+    path: Path, block: Block, fitted: Preprocessing, warn: Warn, keep: Sequence[str] = ()
 ) -> Inputs:
     """The inputs in a file or folder; the kind of a file is found from its content.
 
@@ -62,9 +64,7 @@ def read_inputs(
     return inputs._replace(x=_stored(x, dtype, one_line(path)))
 
 
-def _read(
-    path: Path, block: Mapping[str, Any], fitted: Preprocessing, warn: Warn, keep: Sequence[str]
-) -> Inputs:
+def _read(path: Path, block: Block, fitted: Preprocessing, warn: Warn, keep: Sequence[str]) -> Inputs:
     if path.is_dir():
         _check_images(block, f"{one_line(path)}: is a folder")
         return _images(path, _files(path, warn), block, fitted.shape)
@@ -90,7 +90,7 @@ def _stored(x: np.ndarray, dtype: np.dtype, place: str) -> np.ndarray:
     )
 
 
-def _archive(path: Path, block: Mapping[str, Any], dtype: np.dtype) -> np.ndarray:
+def _archive(path: Path, block: Block, dtype: np.dtype) -> np.ndarray:
     name = block.get("x", "x") if block["name"] == "npz" else "x"
     with open_npz(path) as archive:
         x = read_member(archive, name, path)
@@ -99,7 +99,7 @@ def _archive(path: Path, block: Mapping[str, Any], dtype: np.dtype) -> np.ndarra
     return x
 
 
-def _table(path: Path, block: Mapping[str, Any], fitted: Preprocessing, keep: Sequence[str]) -> Inputs:
+def _table(path: Path, block: Block, fitted: Preprocessing, keep: Sequence[str]) -> Inputs:
     """The columns that the model was trained on, by name; where those had no names, all columns in order."""
     if fitted.columns:
         table = read_table(str(path), str(block.get("delimiter", ",")), trained=True)
@@ -127,7 +127,7 @@ def _kept(table: Table, keep: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
     return [(name, table.columns[name].cells) for name in dict.fromkeys(keep)]
 
 
-def _check_images(block: Mapping[str, Any], what: str) -> None:
+def _check_images(block: Block, what: str) -> None:
     if block["name"] != "image_folder":
         raise DataError(f"{what}, and the model was not trained on images in folders; give an .npz")
 
@@ -143,7 +143,7 @@ def _files(folder: Path, warn: Warn) -> list[str]:
     return files.images
 
 
-def _images(folder: Path, files: list[str], block: Mapping[str, Any], shape: tuple[int, ...]) -> Inputs:
+def _images(folder: Path, files: list[str], block: Block, shape: tuple[int, ...]) -> Inputs:
     """Images as training makes them, each with its path in the folder."""
     size = block["size"]
     form = Form(block["channels"], (size[0], size[1]) if size else None, block["resize"])

@@ -10,7 +10,7 @@ import contextlib
 import os
 import weakref
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class StoredRows:
 
     def __init__(self, array: np.ndarray, numbers: np.ndarray | None = None) -> None:
         origin = _origin(array)
-        self._store: Any = _File(array, *origin) if origin else np.asarray(array)
+        self._store = _File(array, *origin) if origin else np.asarray(array)
         self._numbers = numbers
         self.dtype = array.dtype
         self.shape = (len(array) if numbers is None else len(numbers), *array.shape[1:])

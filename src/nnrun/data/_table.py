@@ -149,16 +149,16 @@ class _Row(NamedTuple):
 def _check_delimiter(header: list[str], delimiter: str, place: str, trained: bool) -> None:
     """Refuses a header that is one cell only because another character separates the names."""
     if len(header) == 1:
-        for other in (
+        for separator in (
             character for character in _DELIMITERS if character in header[0] and delimiter not in header[0]
         ):
-            written = {"\t": '"\\t"'}.get(other, f'"{other}"')
+            written = {"\t": '"\\t"'}.get(separator, f'"{separator}"')
             remedy = (
                 f"the run was trained with {delimiter!r}: save it so"
                 if trained
                 else f"write data.delimiter: {written}"
             )
-            raise DataError(f"{place}:1: the names are separated by {other!r}; {remedy}")
+            raise DataError(f"{place}:1: the names are separated by {separator!r}; {remedy}")
 
 
 def _rows(path: str, delimiter: str) -> list[_Row]:

@@ -11,7 +11,7 @@ import tarfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def _members(archive: tarfile.TarFile, sizes: Mapping[str, int], place: str) -> 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, place: str) -> np.ndarray:
     content = np.empty(member.size, np.uint8)
-    stream: Any = archive.extractfile(member)
+    stream = cast("BinaryIO", archive.extractfile(member))  # of a regular file
     got = read_into(stream, content.data)
     if got < member.size:
         raise DataError(f"{place}: truncated inside {one_line(member.name)}; get it again")

@@ -141,9 +141,9 @@ def _refuse_odd(goal: Column) -> None:
             goal.refuse(row, f"{remark}{_AS_CLASS}")
     by_lower: dict[str, str] = {}
     for row, cell in enumerate(goal.cells):
-        other = by_lower.setdefault(cell.lower(), cell)
-        if other != cell and len(cell) > 1 and number(cell) is None:  # A and a may be two alleles
-            text = f"differs from '{one_line(other, 40)}' only in upper and lower case; write one form"
+        first = by_lower.setdefault(cell.lower(), cell)
+        if first != cell and len(cell) > 1 and number(cell) is None:  # A and a may be two alleles
+            text = f"differs from '{one_line(first, 40)}' only in upper and lower case; write one form"
             goal.refuse(row, f"{text}, or write data.task: classification if both are classes")
 
 

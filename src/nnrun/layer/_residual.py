@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ DepthMask = Literal["batch", "example"]
 DepthRule = Literal["linear", "uniform"]
 
 
-def survivals(p_last: Any, blocks: int, rule: DepthRule) -> list[Any]:
+def survivals(p_last: float | None, blocks: int, rule: DepthRule) -> Sequence[float | None]:
     """The survival probability of each block, Huang et al. 2016, equation 4; None: no block is skipped.
 
     linear    p_l = 1 − l/L · (1 − p_last), l = 1 ... L: early blocks, on which all others build, stay more often
@@ -34,7 +34,7 @@ def survivals(p_last: Any, blocks: int, rule: DepthRule) -> list[Any]:
 
 
 def residual_block(
-    branch: Layer, shortcut: Layer | None = None, survival: Any = None, mask: DepthMask = "batch"
+    branch: Layer, shortcut: Layer | None = None, survival: float | None = None, mask: DepthMask = "batch"
 ) -> Layer:
     """y = s(x) + b · f(x) in training, y = s(x) + p · f(x) without noise; b ~ Bernoulli(p).
 
@@ -77,7 +77,7 @@ def residual_block(
     return Layer(init, apply)
 
 
-def _drawn(key: Array, survival: Any, x: Array, mask: DepthMask) -> Array:
+def _drawn(key: Array, survival: float, x: Array, mask: DepthMask) -> Array:
     """b: bool (1,) or (n,)."""
     return drop_mask(key, (1 if mask == "batch" else x.shape[0],), 1 - survival)[0]
 

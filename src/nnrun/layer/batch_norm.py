@@ -40,15 +40,15 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
             mean, var = stats["mean"], stats["var"]
         else:
             w = weight.astype(x.dtype)
-            examples, each = w.sum(), x.size // (x.shape[0] * x.shape[-1])
-            if x.shape[0] * each == 1:
+            examples, places = w.sum(), x.size // (x.shape[0] * x.shape[-1])
+            if x.shape[0] * places == 1:
                 raise ValueError("batch norm over one value has no variance; use at least two examples")
-            count = jnp.maximum(examples, 1) * each
+            count = jnp.maximum(examples, 1) * places
             mean = _weighted_sum(w, x) / count
             var = _weighted_sum(w, jnp.square(x - _wide(mean, x))) / count
             kept = lax.stop_gradient({"mean": mean, "var": var})
             seen = {name: momentum * stats[name] + (1 - momentum) * kept[name] for name in stats}
-            enough = examples * each > 1
+            enough = examples * places > 1
             stored = {name: array.astype(x.dtype) for name, array in stats.items()}
             mean, var = jnp.where(enough, mean, stored["mean"]), jnp.where(enough, var, stored["var"])
             stats = {name: jnp.where(enough, seen[name], stats[name]) for name in stats}

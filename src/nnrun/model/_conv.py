@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 from jax import Array
@@ -44,8 +44,8 @@ class Convolutions(NamedTuple):
     kernel: int
     activation: Activation
     norm: Layer | None  # before each activation, also in the dense layers
-    channel_dropout: Any  # rate of dropping whole channels behind each pooling
-    input_dropout: Any  # rate
+    channel_dropout: float  # rate of dropping whole channels behind each pooling
+    input_dropout: float  # rate
     pools: Pools
 
 

@@ -16,6 +16,9 @@ from nnrun.types import Layer, Tree
 
 __all__ = ["equinox_layer"]
 
+Module = Any  # of the user, with a __call__ of its own
+Made = Module | tuple[Module, eqx.nn.State]  # what the user's function returns
+
 _AXIS = "batch"  # the axis name that batch norm must have
 
 
@@ -25,10 +28,10 @@ class _Parts(NamedTuple):
     params: Tree  # inexact arrays, which Equinox takes for parameters
     buffers: Tree  # other arrays
     static: Tree
-    state: Any  # of eqx.nn.make_with_state; None: the module has none
+    state: eqx.nn.State | None  # of eqx.nn.make_with_state; None: the module has none
 
 
-def equinox_layer(make: Callable[[Array], Any]) -> Layer:
+def equinox_layer(make: Callable[[Array], Made]) -> Layer:
     """The Layer of an Equinox module, or of the pair (module, state) of eqx.nn.make_with_state.
 
     Modules see one example; the batch is a vmap over them with axis_name="batch", each with a key of its own.
@@ -58,7 +61,7 @@ def equinox_layer(make: Callable[[Array], Any]) -> Layer:
     return Layer(init, apply)
 
 
-def _taken_apart(result: Any) -> _Parts:
+def _taken_apart(result: Made) -> _Parts:
     module, state = result if type(result) is tuple else (result, None)
     params, rest = eqx.partition(
         module, lambda leaf: _is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact)
@@ -67,28 +70,30 @@ def _taken_apart(result: Any) -> _Parts:
     return _Parts(params, buffers, static, state)
 
 
-def _is_array(leaf: Any) -> bool:
+def _is_array(leaf: object) -> bool:
     return isinstance(leaf, jax.ShapeDtypeStruct) or eqx.is_array(leaf)
 
 
-def _put_together(parts: _Parts) -> Any:
+def _put_together(parts: _Parts) -> Module:
     return eqx.combine(parts.params, parts.buffers, parts.static)
 
 
-def _stats(buffers: Tree, state: Any) -> dict[str, Any]:
+def _stats(buffers: Tree, state: Tree) -> dict[str, Tree]:
     """What is remembered, by kind; a kind that has no arrays is left out."""
     kinds = {"buffers": named(buffers), "state": named(state)}
     return {name: kind for name, kind in kinds.items() if kind}
 
 
-def _called(module: Any, state: Any, x: Array, key: Array | None, weight: Array | None) -> tuple[Array, Any]:
+def _called(
+    module: Module, state: Tree, x: Array, key: Array | None, weight: Array | None
+) -> tuple[Array, Tree]:
     """outputs, state."""
     module = _in_mode(module, key is None, weight is None)
     switches = flags(module.__call__, key, weight)
     takes_key = "key" in inspect.signature(module.__call__).parameters
     keys = jax.random.split(key, x.shape[0]) if takes_key and key is not None else None
 
-    def on_example(x: Array, state: Any, key: Array | None) -> tuple[Array, Any]:
+    def on_example(x: Array, state: Tree, key: Array | None) -> tuple[Array, Tree]:
         given = {**switches, **({"key": key} if takes_key else {})}
         return (module(x, **given), None) if state is None else module(x, state, **given)
 
@@ -99,7 +104,7 @@ def _called(module: Any, state: Any, x: Array, key: Array | None, weight: Array 
     return outputs_of(y, x), state
 
 
-def _in_mode(module: Any, no_noise: bool, stored: bool) -> Any:
+def _in_mode(module: Module, no_noise: bool, stored: bool) -> Module:
     """The module with all `inference` at no_noise, but those of batch and spectral norm at stored."""
     module = eqx.nn.inference_mode(module, no_noise)
     if no_noise == stored:

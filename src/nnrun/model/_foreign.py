@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
 
 from jax import Array
 
@@ -50,7 +49,7 @@ def asks_for_key(library: str | None, takes_key: bool) -> str | None:
     return None
 
 
-def adapted(library: str, make: Callable[[Array], Any]) -> Layer:
+def adapted(library: str, make: Callable[[Array], object]) -> Layer:
     """The Layer of a module that `make` returns for a key (which Linen ignores)."""
     module = importlib.import_module(f"nnrun.model._{library}")
     return getattr(module, f"{library}_layer")(make)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nnrun.layer._activations import Activation
 from nnrun.layer._initializers import Initializer
@@ -18,12 +18,12 @@ __all__ = ["HeadNoise", "dropped_inputs", "hidden_layers"]
 class HeadNoise(NamedTuple):
     """What is random about dense layers; see the layers `dropout` and `dropconnect`."""
 
-    dropout: Any = 0.0
+    dropout: float = 0.0
     scaling: Scaling = "training"
     drop: DropConnect = DropConnect()
 
 
-def dropped_inputs(rate: Any, scaling: Scaling) -> Named:
+def dropped_inputs(rate: float, scaling: Scaling) -> Named:
     """Dropout of the inputs; off: nothing."""
     return [] if is_off(rate) else [("input_dropout", dropout(rate, scaling))]
 

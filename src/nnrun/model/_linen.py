@@ -53,12 +53,15 @@ def linen_layer(make: Callable[[Array], nn.Module]) -> Layer:
     return Layer(init, apply)
 
 
-def _held(key: Array | None, weight: Array | None) -> Callable[..., Any]:
+def _held(key: Array | None, weight: Array | None) -> Callable[..., object]:
     """Interceptor that switches dropout and batch norm off, whatever the modules around them say."""
     off = {"deterministic": key is None, "use_running_average": weight is None}
 
     def hold(
-        call: Callable[..., Any], args: tuple, kwargs: dict[str, Any], context: nn.module.InterceptorContext
+        call: Callable[..., object],
+        args: tuple,
+        kwargs: dict[str, Any],
+        context: nn.module.InterceptorContext,
     ):
         module = context.module
         is_flax_layer = (

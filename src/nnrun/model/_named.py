@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +14,9 @@ from nnrun.types import Tree
 __all__ = ["alike", "at_precision", "flags", "named", "outputs_of", "unnamed"]
 
 
-def named(tree: Tree) -> dict[str, Any]:
+def named(tree: Tree) -> dict[str, Tree]:
     """The arrays of any tree as nested dicts by the names on their paths: layers/0/weight."""
-    tree_by_name: dict[str, Any] = {}
+    tree_by_name: dict[str, Tree] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         *parents, last = _names(path)
         node = tree_by_name
@@ -27,16 +26,16 @@ def named(tree: Tree) -> dict[str, Any]:
     return tree_by_name
 
 
-def unnamed(arrays: dict[str, Any], like: Tree) -> Tree:
+def unnamed(arrays: dict[str, Tree], like: Tree) -> Tree:
     """The tree `like` with the arrays that `named` has found in one of its structure."""
 
-    def one(path: tuple, _: Any) -> Any:
-        node: Any = arrays
+    def array_at(path: tuple, _: Tree) -> Tree:
+        node: Tree = arrays
         for name in _names(path):
             node = node[name]
         return node
 
-    return jax.tree_util.tree_map_with_path(one, like)
+    return jax.tree_util.tree_map_with_path(array_at, like)
 
 
 def _names(path: tuple) -> list[str]:
@@ -55,7 +54,7 @@ def alike(new: Tree, old: Tree) -> Tree:
     return jax.tree.map(lambda a, b: a.astype(b.dtype), new, old)
 
 
-def _cast(a: Array, dtype: Any) -> Array:
+def _cast(a: Array, dtype: jnp.dtype) -> Array:
     return a.astype(dtype if jnp.issubdtype(a.dtype, jnp.floating) else a.dtype)
 
 
@@ -66,7 +65,7 @@ def outputs_of(result: object, x: Array) -> Array:
     return jnp.asarray(result, x.dtype)
 
 
-def flags(function: Callable[..., Any], key: Array | None, weight: Array | None) -> dict[str, bool]:
+def flags(function: Callable[..., object], key: Array | None, weight: Array | None) -> dict[str, bool]:
     """The keyword arguments by which `function` is told its mode, of those that the libraries use."""
     on = key is not None or weight is not None
     known = {

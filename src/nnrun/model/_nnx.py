@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +46,7 @@ def nnx_layer(make: Callable[[Array], nnx.Module]) -> Layer:
     return Layer(init, apply)
 
 
-def _structure(make: Callable[[Array], nnx.Module]) -> tuple[Any, Tree, Tree, Tree]:
+def _structure(make: Callable[[Array], nnx.Module]) -> tuple[nnx.GraphDef[nnx.Module], Tree, Tree, Tree]:
     """The module's graph, and its params, generators and other variables as shapes."""
     graphs = []
 
@@ -65,7 +64,7 @@ def _seeded(like: Tree, key: Array | None) -> Tree:
     key = jax.random.key(0) if key is None else key
     numbers = itertools.count()
 
-    def begin(leaf: Any) -> Array:
+    def begin(leaf: Array) -> Array:
         if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jnp.zeros(leaf.shape, leaf.dtype)
         leaf_key = jax.random.fold_in(key, next(numbers))
@@ -75,7 +74,7 @@ def _seeded(like: Tree, key: Array | None) -> Tree:
 
 
 def _called(module: nnx.Module, x: Array, key: Array | None, weight: Array | None) -> Array:
-    call: Any = module.__call__  # type: ignore[attr-defined]
+    call: Callable[..., object] = module.__call__  # type: ignore[attr-defined]
     if key is None and weight is None:
         module.eval()
     else:
@@ -83,7 +82,7 @@ def _called(module: nnx.Module, x: Array, key: Array | None, weight: Array | Non
         module.set_attributes(
             deterministic=key is None, use_running_average=weight is None, raise_if_not_found=False
         )
-    arguments: dict[str, Any] = dict(flags(call, key, weight))
+    arguments: dict[str, bool | nnx.Rngs | None] = dict(flags(call, key, weight))
     if "rngs" in inspect.signature(call).parameters:
         arguments["rngs"] = None if key is None else nnx.Rngs(key)
     return outputs_of(call(x, **arguments), x)

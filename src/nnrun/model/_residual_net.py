@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 
@@ -30,9 +30,9 @@ class Blocks(NamedTuple):
     widths: tuple[int, int, int]  # channels of the stages
     preactivation: bool
     shortcut: Shortcut  # where a block changes the shape
-    dropout: Any  # rate between the two convolutions
+    dropout: float  # rate between the two convolutions
     scaling: Scaling
-    p_last: Any  # survival probability of the last block; None: all are always there
+    p_last: float | None  # survival probability of the last block; None: all are always there
     rule: DepthRule
     mask: DepthMask
     norm: Layer | None  # behind each convolution, or before it; without one the convolutions have biases
@@ -61,7 +61,7 @@ def _normed(blocks: Blocks, norm: str, relu_name: str | None) -> Named:
     return layers + ([] if relu_name is None else [(relu_name, relu())])
 
 
-def _block(blocks: Blocks, channels: int, width: int, stride: int, survival: Any) -> Layer:
+def _block(blocks: Blocks, channels: int, width: int, stride: int, survival: float | None) -> Layer:
     convs = [weighted(conv(width, 3, step, bias=blocks.norm is None), blocks.drop) for step in (stride, 1)]
     noise: Named = [] if is_off(blocks.dropout) else [("dropout", dropout(blocks.dropout, blocks.scaling))]
     beside = _shortcut(blocks.shortcut, channels, width, stride)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from nnrun.layer._activations import Activation, activation_layer
 from nnrun.layer.batch_norm import batch_norm
@@ -23,7 +23,7 @@ Named = list[tuple[str, Layer]]
 class DropConnect(NamedTuple):
     """What DropConnect does to the layers of a model; see the layer `dropconnect`."""
 
-    rate: Any = 0.0
+    rate: float = 0.0
     mask: Mask = "batch"
     inference: Inference = "mean"
     samples: int = 1000

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -89,13 +90,13 @@ def fmp_net(
     return images_only(over_draws(net, test_poolings, outputs))
 
 
-def _rising(last: Any, block: int, blocks: int) -> Any:
+def _rising(last: float, block: int, blocks: int) -> float:
     """The dropout rate behind a block: from 0 at the first to `last`; the plain 0 where there is none."""
     share = (block - 1) / (blocks - 1) if blocks > 1 else 1.0
     return 0.0 if is_off(last) or share == 0 else last * share
 
 
-def _regions(block: int, draw: Array | int) -> Any:
+def _regions(block: int, draw: Array | int) -> Callable[[Array | None], Array]:
     """From which key a block draws its regions without noise."""
     return lambda _: jax.random.fold_in(jax.random.fold_in(jax.random.key(0), block), draw)
 

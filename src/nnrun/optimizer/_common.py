@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +63,7 @@ def decoupled_weight_decay(
         if params is None:
             raise ValueError("weight decay needs the parameters; call update(updates, state, params)")
 
-        def decayed(path: Any, u: Array, w: Array) -> Array:
+        def decayed(path: tuple, u: Array, w: Array) -> Array:
             applies = decays(path, w) if only is None else first_match(name_of(path), only)
             return u - jnp.asarray(learning_rate * decay, u.dtype) * w if applies else u
 
@@ -73,7 +72,7 @@ def decoupled_weight_decay(
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
-def decays(path: Any, w: Tree) -> bool:
+def decays(path: tuple, w: Tree) -> bool:
     """Whether weight decay acts on a parameter: by its name where it has one, else by its axes."""
     name = getattr(path[-1], "key", None) if path else None
     return w.ndim > 1 if name is None else name not in ("bias", "scale")
@@ -112,7 +111,7 @@ def keep_max_norm(
         if params is None:
             raise ValueError("max_norm needs the parameters; call update(updates, state, params)")
 
-        def one(path: Any, u: Array, w: Array) -> Array:
+        def one(path: tuple, u: Array, w: Array) -> Array:
             pattern = first_match(name_of(path), list(rates))
             if not decays(path, w) or (pattern is not None and is_off(rates[pattern])):
                 return u

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -69,7 +67,7 @@ def muon(
         scale = max(1.0, matrix.shape[1] / matrix.shape[0]) ** 0.5
         return -learning_rate * scale * orthogonalised(matrix, newton_schulz).reshape(g.shape), {"m": m}
 
-    def label(path: Any, x: Array) -> str:
+    def label(path: tuple, x: Array) -> str:
         named = adam_only is not None and first_match(name_of(path), adam_only)
         return "matrices" if x.ndim > 1 and decays(path, x) and not named else "rest"
 

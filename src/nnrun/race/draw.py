@@ -7,12 +7,12 @@ import html
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
@@ -89,7 +89,11 @@ def draw(
 
 
 def _frames(
-    canvas: FigureCanvasAgg, show: Callable[[int], None], moving: list[Line2D], steps: list[int], tick: Any
+    canvas: FigureCanvasAgg,
+    show: Callable[[int], None],
+    moving: list[Line2D],
+    steps: list[int],
+    tick: Callable[[], None],
 ) -> Iterator[Image.Image]:
     """A picture for each of the steps; what does not move is drawn once."""
     canvas.draw()
@@ -172,7 +176,7 @@ def _scale(surface: Surface, trajectories: Sequence[Trajectory]) -> float:
     return max(start, 1e-12) * _LEAST
 
 
-def _contours(axes: Any, surface: Surface, grid: int) -> None:
+def _contours(axes: Axes, surface: Surface, grid: int) -> None:
     (left, right), (bottom, top) = surface.window
     xs, ys = np.linspace(left, right, grid), np.linspace(bottom, top, grid)
     points = jnp.asarray(np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2), float)

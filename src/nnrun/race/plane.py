@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,8 @@ import numpy as np
 from jax import Array
 
 from nnrun.errors import RunError, SpecError, one_line
-from nnrun.record import checkpoint, run
+from nnrun.record import checkpoint, provenance, run
+from nnrun.record.provenance import Provenance
 from nnrun.training import flat, programs
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment, State, Surface, Tree
@@ -40,8 +42,8 @@ def _remedy(folder: Path) -> str:
     for member in run.members(folder):
         if len(checkpoint.steps(member / "checkpoints")) >= 3:
             return f"it is a group; take one of its seeds: nnrun race --run {shlex.quote(one_line(member))}"
-    record = run.read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
-    match record.get("argv"):
+    origin: Provenance = provenance.read(folder) if (folder / "run.json").is_file() else {}
+    match origin.get("argv"):
         case [_, "train", spec, *rest] if not spec.startswith("-"):
             changes = [text for text in rest if "=" in text and not text.startswith(("-", "checkpoint"))]
             command = shlex.join(map(one_line, [spec, *changes]))
@@ -123,7 +125,7 @@ def _shaped(vector: np.ndarray, like: Tree) -> Tree:
     )
 
 
-def _loss(experiment: Experiment, state: State, basis: list[Tree]) -> Any:
+def _loss(experiment: Experiment, state: State, basis: list[Tree]) -> Callable[[Array], Array]:
     train, knobs = experiment.dataset.train, state.knobs
     model, loss = experiment.model(knobs), experiment.loss(knobs)
     count = min(_EXAMPLES, len(train.y))
@@ -146,7 +148,9 @@ def _window(points: np.ndarray) -> tuple[tuple[float, float], tuple[float, float
     return (left, right), (bottom, top)
 
 
-def _heights(value: Any, window: tuple[tuple[float, float], tuple[float, float]]) -> np.ndarray:
+def _heights(
+    value: Callable[[Array], Array], window: tuple[tuple[float, float], tuple[float, float]]
+) -> np.ndarray:
     (left, right), (bottom, top) = window
     xs, ys = np.meshgrid(np.linspace(left, right, 25), np.linspace(bottom, top, 25))
     return np.asarray(

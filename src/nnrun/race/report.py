@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
@@ -35,7 +34,7 @@ def table(title: str, surface: Surface, trajectories: Sequence[Trajectory]) -> T
 
 def record(
     title: str, surface: Surface, trajectories: Sequence[Trajectory], output: Path | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The result for programs; null where the goal was not reached or a number is not finite."""
     return {
         "surface": title,

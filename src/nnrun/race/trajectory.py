@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array, lax
 
 from nnrun.errors import SpecError, one_line
-from nnrun.types import Method, Surface
+from nnrun.types import Method, Surface, Tree
 
 __all__ = ["RATES", "Trajectory", "first_step_to_stay", "run"]
 
@@ -65,11 +65,11 @@ def _trace(surface: Surface, method: Method, steps: int, seed: int) -> tuple[Arr
     middle = jnp.array([left + right, bottom + top]) / 2
     reach = _OUT * max(right - left, top - bottom)
 
-    def objective(t: Array) -> Callable[[Array], tuple[Array, Any]]:
+    def objective(t: Array) -> Callable[[Array], tuple[Array, Tree]]:
         error = surface.noise * jax.random.normal(jax.random.fold_in(key, t), (2,))
         return lambda x: (surface.value(x) + (error * x).sum(), ())
 
-    def step(carry: tuple[Array, Any], t: Array) -> tuple[tuple[Array, Any], Array]:
+    def step(carry: tuple[Array, Tree], t: Array) -> tuple[tuple[Array, Tree], Array]:
         x, memory, _ = method.step(objective(t), *carry)
         x = jnp.where(jnp.abs(x - middle).max() < reach, x, jnp.nan)
         return (x, memory), x

@@ -23,8 +23,8 @@ from nnrun.runner.status import Group, StateFiles, compiling, ending, group_of
 from nnrun.runner.summary import divergence
 from nnrun.training import flat, programs, shards
 from nnrun.training.chunks import Chunk, chunks
-from nnrun.training.shards import Compiled
-from nnrun.types import Experiment, Plan, State
+from nnrun.training.shards import Compiled, LanesState
+from nnrun.types import Experiment, Plan
 
 __all__ = ["Progress", "train", "train_together"]
 
@@ -112,7 +112,7 @@ def _step(recorders: list[Recorder]) -> int:
 
 def _open(
     compiled: Compiled, folders: list[Path], warn: Warn, until: int | None
-) -> tuple[list[Recorder], State]:
+) -> tuple[list[Recorder], LanesState]:
     """The lanes and the state to continue from: the newest checkpoint, or the beginning where there is none."""
     experiment = compiled.experiment
     restored = restore.newest(folders, flat.shapes(programs.one_like(experiment)), warn, until)
@@ -130,7 +130,7 @@ def _open(
 
 
 def _steps(
-    compiled: Compiled, state: State, recorders: list[Recorder], state_files: StateFiles, until: int
+    compiled: Compiled, state: LanesState, recorders: list[Recorder], state_files: StateFiles, until: int
 ) -> Iterator[None]:
     """Trains until every lane has ended or is at the step `until`; yields after each chunk.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -72,7 +71,7 @@ def compile_statistics(
 
         return lax.fori_loop(0, count, pass_over, stats)
 
-    function: Any = refreshed
+    function: Callable[..., Tree] = refreshed
     if lanes is not None:
         function = jax.vmap(refreshed, in_axes=(0, 0, 0, None, None, None, None))
     parts = state.params, state.stats, state.knobs

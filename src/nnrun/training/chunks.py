@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.training.shards import Compiled
+from nnrun.training.shards import Compiled, LanesState, Log, Measured
 from nnrun.types import Plan
 
 __all__ = ["Chunk", "chunks"]
@@ -19,7 +19,7 @@ _SECONDS = 0.25  # how long a signal or a display waits at most, about
 class Chunk(NamedTuple):
     """Some steps that have been done."""
 
-    state: Any  # opaque: what Programs or Shards made
+    state: LanesState
     step: int  # steps done at its end
     rows: np.ndarray  # (lanes, steps of the chunk, names) what was logged
     metrics: list[dict[str, float]] | None  # of each lane on the validation part, where an evaluation is due
@@ -28,14 +28,14 @@ class Chunk(NamedTuple):
 class _Begun(NamedTuple):
     """Some steps that the device may still be working on."""
 
-    state: Any
+    state: LanesState
     step: int
     steps: int
-    log: Any
-    sums: Any
+    log: Log
+    sums: Measured | None  # None: no evaluation is due
 
 
-def chunks(compiled: Compiled, state: Any, step: int, until: int) -> Iterator[Chunk]:
+def chunks(compiled: Compiled, state: LanesState, step: int, until: int) -> Iterator[Chunk]:
     """Trains from a state after `step` steps to the step `until`, at most the end of the plan.
 
     The next chunk begins before this one is yielded, so the device does not wait for what the caller does with
@@ -54,7 +54,7 @@ def chunks(compiled: Compiled, state: Any, step: int, until: int) -> Iterator[Ch
         yield Chunk(now.state, now.step, rows, metrics)
 
 
-def _begin(compiled: Compiled, state: Any, step: int, count: int, until: int) -> _Begun | None:
+def _begin(compiled: Compiled, state: LanesState, step: int, count: int, until: int) -> _Begun | None:
     """Sends off the next chunk, and the evaluation at its end if one is due; None where nothing is left to do."""
     plan = compiled.experiment.plan
     if step >= min(until, plan.steps):

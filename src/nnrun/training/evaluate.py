@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,10 @@ import numpy as np
 from jax import Array, lax
 
 from nnrun.training.compiling import compiled
-from nnrun.training.feed import Feed
+from nnrun.training.feed import Feed, Shaped
 from nnrun.training.sampled import Predict, without_noise
 from nnrun.training.step import normalise
-from nnrun.types import Batch, Examples, Experiment, State
+from nnrun.types import Batch, Examples, Experiment, State, Tree
 
 __all__ = ["Evaluator", "Held", "compile_evaluator", "make_held"]
 
@@ -40,7 +40,7 @@ class Held(NamedTuple):
         most = max(1, *(-(-self.examples(part) // self.size) for part in range(len(self.feeds))))
         return self.size * self.feeds[0].together(self.size, most)
 
-    def like(self) -> tuple[Any, Any]:
+    def like(self) -> tuple[Shaped, Shaped]:
         """x and y as the program gets them."""
         if self.whole is not None:
             return self.whole
@@ -82,11 +82,11 @@ def _batch_for(parts: list[Examples]) -> int:
 def _padded(parts: list[Examples], batch: int) -> Examples:
     """The parts one after another, with zeros behind so that any window of a batch fits."""
 
-    def pad(arrays: list[Any]) -> np.ndarray:
+    def pad(arrays: list[np.ndarray]) -> np.ndarray:
         tail = np.zeros((batch, *arrays[0].shape[1:]), arrays[0].dtype)
         return np.concatenate([*arrays, tail])
 
-    return Examples(pad([part.x for part in parts]), pad([part.y for part in parts]))
+    return Examples(pad([np.asarray(part.x) for part in parts]), pad([part.y for part in parts]))
 
 
 class Evaluator(NamedTuple):
@@ -134,7 +134,7 @@ def compile_evaluator(
     size, like = held.size, held.like()
     batches = -(-like[0].shape[0] // size)
 
-    def sums(params: Any, stats: Any, knobs: Any, key: Array, x: Array, y: Array, *bounds: Array) -> Array:
+    def sums(params: Tree, stats: Tree, knobs: Tree, key: Array, x: Array, y: Array, *bounds: Array) -> Array:
         start, stop, place = bounds
         model, loss = experiment.model(knobs), experiment.loss(knobs)
 
@@ -154,7 +154,7 @@ def compile_evaluator(
         rows = jnp.zeros((batches, width))
         return lax.fori_loop(0, count, lambda i, r: lax.dynamic_update_index_in_dim(r, terms(i), i, 0), rows)
 
-    function: Any = sums
+    function: Callable[..., Array] = sums
     if lanes is not None:
         function = jax.vmap(sums, in_axes=(0, 0, 0, 0, *[None] * 5))
     bound = jax.ShapeDtypeStruct((), jnp.int32)

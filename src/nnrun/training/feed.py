@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,10 @@ from jax import Array
 from nnrun.training.order import PADDING
 from nnrun.types import Examples
 
-__all__ = ["Batches", "Feed", "begin", "block_bytes", "make_feed"]
+__all__ = ["Batches", "Feed", "Shaped", "begin", "block_bytes", "make_feed"]
+
+Shaped = Array | jax.ShapeDtypeStruct  # an array, or its shape and type
+Result = TypeVar("Result")
 
 BLOCK = 64 << 20  # bytes of inputs that are streamed at a time, unless one batch needs more
 
@@ -43,7 +46,7 @@ class Feed(NamedTuple):
             return most
         return int(np.clip(BLOCK // max(1, size * _width(self.examples)), 1, most))
 
-    def like(self, rows: int) -> tuple[Any, Any]:
+    def like(self, rows: int) -> tuple[Shaped, Shaped]:
         """x and y as a program gets them, when at most so many rows are fetched at a time."""
         if self.whole is not None:
             return self.whole
@@ -89,11 +92,11 @@ def _width(examples: Examples) -> int:
     return int(np.prod(examples.x.shape[1:], dtype=np.int64)) * examples.x.dtype.itemsize
 
 
-def begin(work: Callable[..., Any], *arguments: Any) -> Future:
+def begin(work: Callable[..., Result], *arguments: object) -> Future[Result]:
     """Begins work(*arguments) in a thread that ends with it; what it raises comes with the result."""
     double = bool(jnp.zeros(()).dtype == jnp.float64)  # jax keeps this setting for each thread
 
-    def run() -> Any:
+    def run() -> Result:
         with jax.enable_x64(double):
             return work(*arguments)
 

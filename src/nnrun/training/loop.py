@@ -8,7 +8,7 @@ the device once a chunk; there is no host traffic inside.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array, lax
 
 from nnrun.training.compiling import compiled
+from nnrun.training.feed import Shaped
 from nnrun.training.order import PADDING
 from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, Plan, State
@@ -51,7 +52,7 @@ def capacity(plan: Plan, lanes: int) -> int:
 
 
 def compile_chunk(
-    experiment: Experiment, state: State, x: Array, y: Array, lanes: int | None, length: int
+    experiment: Experiment, state: State, x: Shaped, y: Shaped, lanes: int | None, length: int
 ) -> Program:
     """Compiles the loop over steps for one run (lanes None) or a population with a leading axis of lanes.
 
@@ -82,7 +83,7 @@ def compile_chunk(
         rows = jnp.zeros((positions.shape[0], len(names)))
         return lax.fori_loop(0, count, body, (state, rows))
 
-    function: Any = advance
+    function: Callable[..., tuple[State, Array]] = advance
     if lanes is not None:
         function = jax.vmap(advance, in_axes=(0, None, None, 0, None, None))
     leading = () if lanes is None else (lanes,)

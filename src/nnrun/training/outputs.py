@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +42,7 @@ def compile_outputs(experiment: Experiment, like: State) -> Outputs:
         return experiment.model(knobs).apply(params, stats, normalise(experiment, batch)[0], None, None)[0]
 
     batch = jax.ShapeDtypeStruct((BATCH, *x.shape[1:]), x.dtype)
-    program: Any = compiled(jax.jit(outputs).lower(like.params, like.stats, like.knobs, batch))
+    program = compiled(jax.jit(outputs).lower(like.params, like.stats, like.knobs, batch))
     shape = jax.eval_shape(outputs, like.params, like.stats, like.knobs, batch).shape[1:]
 
     def run(state: State, x: np.ndarray | Rows, tick: Callable[[], None]) -> np.ndarray:

@@ -24,9 +24,10 @@ from nnrun.training.step import initial_state
 from nnrun.types import Experiment, State, Tree
 
 # Of an evaluation: of the state under "", of each average under its name; a Future of it where data are streamed.
-Sums = dict[str, list[Array]] | Future
+Pieces = dict[str, list[Array]]
+Sums = Pieces | Future[Pieces]
 
-__all__ = ["Programs", "Sums", "compile_programs", "measured", "one_like", "to_metrics", "waited"]
+__all__ = ["Pieces", "Programs", "Sums", "compile_programs", "measured", "one_like", "to_metrics", "waited"]
 
 _PARTS = ("val", "test")
 
@@ -119,14 +120,14 @@ def measured(
 ) -> Sums:
     """Begins to evaluate a state and its averages on a part of what the evaluator holds; returns at once."""
 
-    def run() -> dict[str, list[Array]]:
+    def run() -> Pieces:
         states = {"": state, **averages(state)}
         return {name: evaluator.run(averaged, part) for name, averaged in states.items()}
 
     return run() if evaluator.held.whole is not None else begin(run)
 
 
-def waited(sums: Sums) -> dict[str, list[Array]]:
+def waited(sums: Sums) -> Pieces:
     """The sums when they are there."""
     return jax.block_until_ready(sums.result() if isinstance(sums, Future) else sums)
 

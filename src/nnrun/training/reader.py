@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import Any
 
 import numpy as np
 
-from nnrun.training.feed import Batches, Feed, begin
+from nnrun.training.feed import Batches, Feed, Shaped, begin
 from nnrun.training.order import PADDING, positions_of_all
 from nnrun.types import Plan
 
@@ -28,7 +27,7 @@ class Reader:
         self.capacity = feed.together(plan.batch_size * len(plan.seeds), capacity)
         self._blocks: dict[int, Future[Batches]] = {}
 
-    def like(self) -> tuple[Any, Any]:
+    def like(self) -> tuple[Shaped, Shaped]:
         """x and y of the batches, as shapes or arrays."""
         return self.feed.like(len(self.plan.seeds) * self.capacity * self.plan.batch_size)
 

@@ -10,19 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nnrun import machine
-from nnrun.training.programs import Programs, compile_programs, waited
+from nnrun.training.programs import Pieces, Programs, compile_programs, waited
 from nnrun.types import Experiment, State
 
-__all__ = ["Compiled", "Shards", "compile_shards"]
+__all__ = ["Compiled", "LanesState", "Log", "Measured", "Shards", "compile_shards"]
 
-Held = list["Future[tuple[State, Any]]"]  # the state of each part, and what was logged on the way to it
+LanesState = Any  # the state of all lanes, as Programs (State) or Shards (Held) hold it
+Log = Any  # what was logged in a chunk, likewise
+Measured = Any  # an evaluation that was begun, likewise
+Device = Any  # a jax.Device, which is no type to checkers
+Held = list["Future[tuple[State, Log]]"]  # the state of each part, and what was logged on the way to it
+
+Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 class Compiled(Protocol):
@@ -35,15 +42,15 @@ class Compiled(Protocol):
     @property
     def capacity(self) -> int: ...
     def reach(self, step: int) -> int: ...
-    def initial(self) -> Any: ...
-    def advance(self, state: Any, first: int, count: int) -> tuple[Any, Any]: ...
-    def rows(self, log: Any, count: int) -> np.ndarray: ...
-    def measure(self, state: Any, split: str) -> Any: ...
-    def metrics(self, sums: Any, split: str) -> list[dict[str, float]]: ...
-    def evaluate(self, state: Any, split: str) -> list[dict[str, float]]: ...
-    def reacted(self, state: Any, metrics: list[dict[str, float]]) -> Any: ...
-    def unpack(self, state: Any) -> list[dict[str, np.ndarray]]: ...
-    def pack(self, lanes: list[dict[str, np.ndarray]]) -> Any: ...
+    def initial(self) -> LanesState: ...
+    def advance(self, state: LanesState, first: int, count: int) -> tuple[LanesState, Log]: ...
+    def rows(self, log: Log, count: int) -> np.ndarray: ...
+    def measure(self, state: LanesState, split: str) -> Measured: ...
+    def metrics(self, sums: Measured, split: str) -> list[dict[str, float]]: ...
+    def evaluate(self, state: LanesState, split: str) -> list[dict[str, float]]: ...
+    def reacted(self, state: LanesState, metrics: list[dict[str, float]]) -> LanesState: ...
+    def unpack(self, state: LanesState) -> list[dict[str, np.ndarray]]: ...
+    def pack(self, lanes: list[dict[str, np.ndarray]]) -> LanesState: ...
 
 
 class Shards(NamedTuple):
@@ -53,7 +60,7 @@ class Shards(NamedTuple):
     parts: list[Programs]  # the same compiled programs, for other seeds
     workers: list[ThreadPoolExecutor]  # one thread each, so that what is sent to a part is done in order
     double: bool  # float64; jax keeps this setting for each thread
-    devices: tuple[Any, ...]  # of each part
+    devices: tuple[Device, ...]  # of each part
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -76,7 +83,7 @@ class Shards(NamedTuple):
     def advance(self, state: Held, first: int, count: int) -> tuple[Held, Held]:
         """Begins to train steps first .. first + count − 1; returns at once, `rows` waits for the log."""
 
-        def train(i: int) -> tuple[State, Any]:
+        def train(i: int) -> tuple[State, Log]:
             return jax.block_until_ready(self.parts[i].advance(state[i].result()[0], first, count))
 
         done = [self._send(i, train, i) for i in range(len(self.parts))]
@@ -87,15 +94,15 @@ class Shards(NamedTuple):
         logged = [part.rows(held.result()[1], count) for part, held in zip(self.parts, log, strict=True)]
         return np.concatenate(logged)[: self._lanes]
 
-    def measure(self, state: Held, split: str) -> list[Future]:
+    def measure(self, state: Held, split: str) -> list[Future[Pieces]]:
         """Begins to evaluate the validation or test part; returns at once, `metrics` waits."""
 
-        def evaluate(i: int) -> Any:
+        def evaluate(i: int) -> Pieces:
             return waited(self.parts[i].measure(state[i].result()[0], split))
 
         return [self._send(i, evaluate, i) for i in range(len(self.parts))]
 
-    def metrics(self, sums: list[Future], split: str) -> list[dict[str, float]]:
+    def metrics(self, sums: list[Future[Pieces]], split: str) -> list[dict[str, float]]:
         """The metrics of each lane from what `measure` returned."""
         metrics_of_parts = (
             part.metrics(future.result(), split) for part, future in zip(self.parts, sums, strict=True)
@@ -109,7 +116,7 @@ class Shards(NamedTuple):
     def reacted(self, state: Held, metrics: list[dict[str, float]]) -> Held:
         """The state after its schedule has seen what an evaluation found in each lane."""
 
-        def react(i: int, share: list[dict[str, float]]) -> tuple[State, Any]:
+        def react(i: int, share: list[dict[str, float]]) -> tuple[State, Log]:
             held, log = state[i].result()
             return self.parts[i].reacted(held, share), log
 
@@ -129,7 +136,7 @@ class Shards(NamedTuple):
             for i, (part, share) in enumerate(zip(self.parts, self._shares(lanes), strict=True))
         ]
 
-    def _shares(self, lanes: list[Any]) -> list[list[Any]]:
+    def _shares(self, lanes: list[Item]) -> list[list[Item]]:
         """What belongs to each part, of one thing for each lane."""
         size = len(self.parts[0].experiment.plan.seeds)
         lanes = [*lanes, *[lanes[-1]] * (size * len(self.parts) - len(lanes))]
@@ -145,8 +152,8 @@ class Shards(NamedTuple):
     def _lanes(self) -> int:
         return len(self.experiment.plan.seeds)
 
-    def _send(self, part: int, work: Callable[..., Any], *arguments: Any) -> Future:
-        def run() -> Any:
+    def _send(self, part: int, work: Callable[..., Result], *arguments: object) -> Future[Result]:
+        def run() -> Result:
             with jax.enable_x64(self.double), jax.default_device(self.devices[part]):
                 return work(*arguments)
 
@@ -169,7 +176,7 @@ def compile_shards(experiment: Experiment, cores: int | None = None) -> Compiled
     size = -(-len(seeds) // parts_wanted)
     shares = _split(experiment, -(-len(seeds) // size), size)
     places = tuple(devices[: len(shares)]) if several else (devices[0],) * len(shares)
-    programs_at: dict[Any, Programs] = {}
+    programs_at: dict[Device, Programs] = {}
     for share, place in zip(shares, places, strict=True):
         with jax.default_device(place):  # a program belongs to the device that it was compiled for
             programs_at[place] = programs_at.get(place) or compile_programs(share)
@@ -181,7 +188,7 @@ def compile_shards(experiment: Experiment, cores: int | None = None) -> Compiled
 def _split(experiment: Experiment, parts: int, size: int) -> list[Experiment]:
     """The lanes in parts of equal size, filled up with copies of the last one."""
 
-    def shares(lanes: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def shares(lanes: tuple[Item, ...]) -> list[tuple[Item, ...]]:
         lanes = (*lanes, *[lanes[-1]] * (parts * size - len(lanes)))
         return [lanes[i : i + size] for i in range(0, len(lanes), size)]
 
