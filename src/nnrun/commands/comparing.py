@@ -66,7 +66,8 @@ def _folders(texts: list[str], root: Path) -> Iterator[Path]:
 def _inside(folder: Path) -> list[Path]:
     """The runs of a sweep: those on fresh seeds or, while there are none, its trials; else the run itself."""
     from nnrun.record import run
-    from nnrun.report.sweep.folder import is_sweep, ranked, read_sweep
+    from nnrun.report.sweep.evidence import ranked
+    from nnrun.report.sweep.folder import is_sweep, read_sweep
 
     if not is_sweep(folder):
         return [folder]
