@@ -137,7 +137,7 @@ def test_equal_runs_show_no_significant_difference(compare: Callable[..., Any], 
         (["good", "runs/good"], 4, "runs/good: named twice"),
         (["good", "goood"], 4, "goood: no such run"),
         (["good", "slow", "--csv", "--json"], 2, "--csv, --markdown, --json: one of them"),
-        ([], 2, "RUN..."),
+        ([], 2, "Missing argument 'RUN'"),
     ],
 )
 def test_mistakes(arguments: list[str], code: int, said: str, compare: Callable[..., Any]) -> None:

@@ -95,13 +95,9 @@ class Comparison(NamedTuple):
 
     def as_data(self) -> dict[str, object]:
         """All of it as plain data."""
-        searches = None if self.searches is None else self.searches._asdict()
-        return {
-            **self._asdict(),
-            "searches": searches,
-            "significant": self.significant,
-            "decided": self.decided,
-        }
+        searches = self.searches and self.searches._asdict()
+        said = {"significant": self.significant, "decided": self.decided}
+        return {**self._asdict(), "searches": searches, **said}
 
 
 def sign_flip_test(differences: Sequence[float]) -> float:
