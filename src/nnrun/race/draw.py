@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import ColorType
 from PIL import Image
 from scipy.ndimage import zoom
 
@@ -168,7 +169,7 @@ def _plot(
 
 
 def _place(
-    head: Line2D, point: np.ndarray, window: tuple[tuple[float, float], tuple[float, float]], colour: Any
+    head: Line2D, point: np.ndarray, window: tuple[tuple[float, float], tuple[float, float]], colour: ColorType
 ) -> None:
     """A head at a point (2,) of its path, or hollow at the edge next to it while the path is outside."""
     low, high = np.array(window).T
