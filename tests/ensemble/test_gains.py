@@ -70,7 +70,7 @@ def test_the_interval_over_examples_is_that_of_a_paired_mean():
 
 
 def test_halves_give_the_interval_over_members():
-    """Ensembles of two of four against their own two members, scaled by √(2 / 2) = 1."""
+    """Ensembles of two of four against their own two members, scaled by √(2 / 2) = 1 and Student's t."""
     scores = scores_of()
     pairs = list(itertools.combinations(range(4), 2))
     draw = np.random.default_rng(1)
@@ -79,15 +79,15 @@ def test_halves_give_the_interval_over_members():
     accuracy = scores.mean(2)[:-1, 0]
     against_mean = of_halves[:, 0] - [accuracy[list(pair)].mean() for pair in pairs]
     gain = result["over_mean"]["accuracy"]
-    low, high = np.quantile(against_mean, [0.025, 0.975]) - against_mean.mean()
-    assert gain["members"] == pytest.approx([gain["value"] + low, gain["value"] + high])
+    half = 3.182446 * np.std(against_mean)  # t of 3 degrees of freedom
+    assert gain["members"] == pytest.approx([gain["value"] - half, gain["value"] + half])
     # The best of each half is the first of it in the order on validation data.
     rank = {3: 0, 1: 1, 0: 2, 2: 3}
     loss = scores.mean(2)[:-1, 1]
     against_best = [loss[min(pair, key=rank.get)] for pair in pairs] - of_halves[:, 1]
     gain = result["over_best"]["loss"]
-    low, high = np.quantile(against_best, [0.025, 0.975]) - against_best.mean()
-    assert gain["members"] == pytest.approx([gain["value"] + low, gain["value"] + high])
+    half = 3.182446 * np.std(against_best)
+    assert gain["members"] == pytest.approx([gain["value"] - half, gain["value"] + half])
 
 
 def test_smaller_halves_are_scaled_down():
@@ -98,8 +98,8 @@ def test_smaller_halves_are_scaled_down():
     gain = gains(scores, JUDGE, None, Halves(pairs, of_halves))["over_mean"]["accuracy"]
     accuracy = scores.mean(2)[:-1, 0]
     against = 0.8 - np.array([accuracy[list(pair)].mean() for pair in pairs])
-    low, high = math.sqrt(2 / 3) * (np.quantile(against, [0.025, 0.975]) - against.mean())
-    assert gain["members"] == pytest.approx([gain["value"] + low, gain["value"] + high])
+    half = 2.776445 * math.sqrt(2 / 3) * np.std(against)  # t of 4 degrees of freedom
+    assert gain["members"] == pytest.approx([gain["value"] - half, gain["value"] + half])
 
 
 def test_both_adds_half_widths_in_quadrature_and_holds_the_others():

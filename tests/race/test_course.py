@@ -13,6 +13,7 @@ from nnrun.race.entrants import LECTURE, entrant, surface
 from nnrun.race.trajectory import RATES, first_step_to_stay, run
 from nnrun.surface.long_valley import long_valley
 from nnrun.surface.noisy_quadratic import noisy_quadratic
+from nnrun.types import Surface
 
 pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
 
@@ -30,7 +31,7 @@ def test_sgd_over_a_valley_on_paper():
 
 
 def test_the_best_rate_of_all_is_taken():
-    """Against every rate for itself: paths inside the window first, then the steps, then the end."""
+    """Against every rate for itself: the steps first, then the end."""
     rates = np.array([1e-3, 5e-3, 0.019, 0.0195, 0.05])
     make = lambda rate: first_order(sgd(rate))  # noqa: E731
     best = run(long_valley(), "sgd", make, rates, 400, 0)
@@ -41,12 +42,63 @@ def test_the_best_rate_of_all_is_taken():
     assert np.isnan(alone[-1].points[-1]).all()  # a rate beyond 0.02 diverges
 
 
-def test_a_path_that_leaves_is_worse_than_a_slow_one():
-    """Adam at rate 100 overshoots the window on its first step; at 1e-6 it hardly moves."""
-    trajectory = run(
-        long_valley(), "adam", lambda rate: first_order(adam(rate)), np.array([1e-6, 100.0]), STEPS, 0
-    )
-    assert trajectory.learning_rate == 1e-6
+def test_a_path_may_leave_the_window_and_come_back():
+    """On (x² + y²) / 2 a point becomes (1 − rate) times itself: at rate 1.5 it leaves at (−0.5, −0.5)."""
+    window = ((-0.1, 1.1), (-0.1, 1.1))
+    bowl = Surface(lambda x: (x**2).sum() / 2, (1.0, 1.0), window, goal=1e-3, floor=0.0, noise=0.0)
+    path = run(bowl, "sgd", lambda rate: first_order(sgd(rate)), np.array([0.1, 1.5, 2.5]), STEPS, 0)
+    assert (path.learning_rate, path.steps) == (1.5, 5)  # 4⁻⁵ < 0.001 < 4⁻⁴
+    np.testing.assert_allclose(path.points[:, 0], (-0.5) ** np.arange(STEPS + 1))
+
+
+@pytest.mark.parametrize("steps", [5, STEPS])  # 5: it is still finite
+def test_a_path_that_diverges_is_worse_than_a_slow_one(steps: int):
+    """At 0.05 the long valley's y becomes −4 times itself at every step."""
+    make = lambda rate: first_order(sgd(rate))  # noqa: E731
+    assert run(long_valley(), "sgd", make, np.array([1e-6, 0.05]), steps, 0).learning_rate == 1e-6
+
+
+def beale_slope(x: float, y: float) -> np.ndarray:
+    """By hand, of (1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)²."""
+    a, b, c = 1.5 - x + x * y, 2.25 - x + x * y**2, 2.625 - x + x * y**3
+    along_x = 2 * (a * (y - 1) + b * (y**2 - 1) + c * (y**3 - 1))
+    return np.array([along_x, 2 * x * (a + 2 * b * y + 3 * c * y**2)])
+
+
+def steps_over_beale(rate: float, rho: float) -> int | None:
+    """v ← ρv + g, x ← x − rate v: after how many of 300 steps the value stays at 0.001; None: it does not."""
+    point, velocity, last_above = np.array([1.0, 1.5]), np.zeros(2), 0
+    for t in range(1, 301):
+        velocity = rho * velocity + beale_slope(*point)
+        point = point - rate * velocity
+        x, y = point
+        value = (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2
+        if not value < 1e12:
+            return None
+        if value > 1e-3:
+            last_above = t
+    return last_above + 1 if last_above < 300 else None
+
+
+@pytest.mark.parametrize(("name", "rho", "expected"), [("sgd", 0.0, 183), ("momentum", 0.9, 96)])
+def test_the_default_race_against_plain_loops(name: str, rho: float, expected: int, tmp_path):
+    """The first of all rates to arrive, wherever its path went; momentum's leaves the picture and comes back."""
+    steps = {rate: steps_over_beale(rate, rho) for rate in np.logspace(-5, 1, 49)}
+    arrived = {rate: count for rate, count in steps.items() if count is not None}
+    racer, place = entrant(name, tmp_path, 300), surface("beale", tmp_path)
+    path = run(place, racer.label, racer.make, racer.rates, 300, 0)
+    assert path.steps == min(arrived.values()) == expected
+    assert arrived[path.learning_rate] == path.steps
+    if name == "momentum":
+        low, high = np.array(place.window).T
+        inside = ((path.points >= low) & (path.points <= high)).all(1)
+        assert inside[0] and not inside.all() and inside[-1]
+
+
+def test_momentum_at_a_rate_between_those_tried(tmp_path):
+    racer = entrant("{name: momentum, learning_rate: 0.003}", tmp_path, 300)
+    path = run(surface("beale", tmp_path), racer.label, racer.make, racer.rates, 300, 0)
+    assert path.steps == steps_over_beale(0.003, 0.9) == 108
 
 
 def test_noise_is_the_same_for_all_and_depends_on_the_seed():

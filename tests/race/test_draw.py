@@ -56,6 +56,22 @@ def test_the_paths_are_shown_up_to_a_step():
     assert len(trail.get_xdata()) == 1
 
 
+def test_a_head_outside_the_picture_waits_hollow_at_the_edge():
+    """Beyond the right edge, beyond a corner, and back; the path itself is cut off by its axes."""
+    points = np.array([[1.5, 0.5], [3.0, 0.5], [-9.0, 4.0], [1.0, 0.25]])
+    path = Trajectory("sgd", 0.1, points, (points**2).sum(1), None)
+    figure, show, (trail, head, _) = plotted([path])
+    for step, place in enumerate([(1.5, 0.5), (2.0, 0.5), (-2.0, 1.0), (1.0, 0.25)]):
+        show(step)
+        assert (*head.get_xdata(), *head.get_ydata()) == place
+        hollow = step in (1, 2)
+        assert (head.get_mfc() == "white") is hollow
+        assert (head.get_mec() == "white") is not hollow
+    np.testing.assert_array_equal(np.stack(trail.get_data(), 1), points)
+    assert trail.get_clip_on()
+    assert (figure.axes[0].get_xlim(), figure.axes[0].get_ylim()) == ((-2, 2), (-1, 1))
+
+
 def test_the_curve_ends_where_the_path_diverges():
     """Not a number is not drawn; what is below the least height shown is drawn there."""
     path = trajectory_of()

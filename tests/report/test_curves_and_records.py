@@ -34,6 +34,14 @@ def test_the_band_is_students_interval_at_every_step():
         assert (result.low[i], result.high[i]) == (pytest.approx(low), pytest.approx(high))
 
 
+def test_the_band_of_a_share_ends_at_0_and_1():
+    curves = [curve(0.0, 1.0), curve(0.1, 0.8), curve(0.0, 0.9)]
+    loose, tight = band(curves), band(curves, share=True)
+    assert loose and tight and loose.low[0] < 0 and loose.high[1] > 1
+    assert (tight.low[0], tight.high[1]) == (0.0, 1.0)
+    assert (tight.high[0], tight.low[1]) == (loose.high[0], loose.low[1])
+
+
 def test_one_curve_has_no_width_and_none_has_no_band():
     result = band([curve(0.5, 0.75)])
     assert result is not None

@@ -61,7 +61,7 @@ def group_in(folder: Path) -> Path:
         "steps": 20,
         "runs": runs,
         "mean": {"best": {"val/accuracy": 0.75, "test/loss": 0.9}},
-        "ci95": {"best": {"val/accuracy": 0.0123, "test/loss": None}},
+        "ci95": {"best": {"val/accuracy": [0.7377, 0.7623], "test/loss": None}},
     }
     (folder / "state.json").write_text('{"status": "done"}')
     (folder / "summary.json").write_text(json.dumps(content))
@@ -162,7 +162,9 @@ def test_names_are_not_folded():
 
 def test_metrics_side_by_side_with_intervals():
     sections = {"best": {"val/loss": 0.5, "grad/norm": 2.0}, "last": {"val/loss": 0.25, "test/loss": "nan"}}
-    head, *rows = lines(metric_table(sections, {"best": {"val/loss": 0.0123}, "last": {"val/loss": None}}))
+    head, *rows = lines(
+        metric_table(sections, {"best": {"val/loss": [0.4877, 0.5123]}, "last": {"val/loss": None}})
+    )
     assert head.split() == ["metric", "best", "last"]
     assert [row.split() for row in rows] == [
         ["test/loss", "nan"], ["val/loss", "0.5", "±", "0.012", "0.25"], ["grad/norm", "2"],

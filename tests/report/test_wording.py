@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from nnrun.report.summary import finished, headline, number, read_summary, result_line, seeds_line, some_of
+from nnrun.errors import RunError
+from nnrun.report.summary import (
+    finished,
+    headline,
+    number,
+    plus_minus,
+    read_summary,
+    result_line,
+    seeds_line,
+    some_of,
+)
 from nnrun.report.sweep.curves import Reached
 from nnrun.report.sweep.findings import Row
 from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
@@ -145,7 +155,9 @@ def test_some_of_all():
 def test_test_metrics_come_before_validation_metrics():
     metrics = {"train/loss": 1.0, "val/loss": 2.0, "test/loss": 3.0, "test/accuracy": 0.5}
     assert result_line(metrics, {}) == "test/loss 3  test/accuracy 0.5"
-    assert result_line({"val/loss": 2.0, "train/loss": 1.0}, {"val/loss": 0.123}) == "val/loss 2 ± 0.12"
+    assert (
+        result_line({"val/loss": 2.0, "train/loss": 1.0}, {"val/loss": [1.877, 2.123]}) == "val/loss 2 ± 0.12"
+    )
     assert result_line({"train/loss": 1.0}, {}) == ""
     assert result_line({"test/loss": 3.0}, {"test/loss": None}) == "test/loss 3"
 
@@ -170,10 +182,27 @@ def test_the_headline_of_a_group():
         "status": "done",
         "runs": runs,
         "mean": {"best": {"test/loss": 0.5}},
-        "ci95": {"best": {"test/loss": 0.0123}},
+        "ci95": {"best": {"test/loss": [0.4877, 0.5123]}},
     }
     assert finished(summary) == 2
     assert headline(summary) == "done: test/loss 0.5 ± 0.012  (mean ± 95% interval of 2 of 3 seeds)"
+
+
+def test_a_group_whose_intervals_are_half_widths_is_refused(tmp_path):
+    """As written before there was a format of them: read as [low, high] they would be a bug in nnrun."""
+    (tmp_path / "summary.json").write_text('{"mean": {"best": {"a": 1.0}}, "ci95": {"best": {"a": 0.1}}}')
+    with pytest.raises(RunError, match=r"summary\.json: written by an earlier nnrun.*; train it again"):
+        read_summary(tmp_path)
+    (tmp_path / "summary.json").write_text('{"mean": {"best": {"a": 1.0}}, "ci95": {"best": {"a": null}}}')
+    assert read_summary(tmp_path)["ci95"] == {"best": {"a": None}}
+
+
+def test_an_interval_is_half_its_width_or_its_ends_where_it_was_cut():
+    assert plus_minus(0.5, [0.4877, 0.5123]) == " ± 0.012"
+    assert plus_minus(0.98, [0.9312, 1.0]) == " [0.9312, 1]"
+    assert plus_minus(0.0, [0.0, 0.0]) == " ± 0"
+    assert plus_minus(1e9 / 3, [1e9 / 3 - 1e-3, 1e9 / 3 + 1e-3]) == " ± 0.001"
+    assert plus_minus(0.5, None) == plus_minus("nan", [0.4, 0.6]) == ""
 
 
 def test_a_run_without_a_summary(tmp_path):

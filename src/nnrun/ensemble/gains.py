@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from nnrun.ensemble.scores import Judge
 from nnrun.report.ensemble.account import Gains
-from nnrun.statistics.gain import resampled, spread, together
+from nnrun.statistics.gain import over_members, resampled, spread, together
 
 __all__ = ["Halves", "gains"]
 
@@ -66,10 +65,8 @@ def _over_halves(
         _reference(values[list(subset)], None if order is None else _best_of(subset, order))
         for subset in halves.chosen
     ]
-    half = len(halves.chosen[0])
-    scale = math.sqrt(half / (len(values) - half))
-    below, above = spread(sign * (ensembles - np.array(picked)))
-    return scale * below, scale * above
+    half = over_members(sign * (ensembles - np.array(picked)), len(values), len(halves.chosen[0]))
+    return half, half
 
 
 def _reference(values: np.ndarray, best: int | None) -> np.ndarray:

@@ -159,7 +159,9 @@ def evaluate_ensemble(
         }
         for i, member in enumerate(ensemble.members)
     ]
-    averages = summary.average([{which: member_run["metrics"]} for member_run in runs], sections=(which,))
+    by_member = [{which: member_run["metrics"]} for member_run in runs]
+    shares = {name for judge in judges.values() for name in judge.loss.shares}
+    averages = summary.average(by_member, shares, sections=(which,))
     return {
         "run_dir": str(folder),
         "split": split,

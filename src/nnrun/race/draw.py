@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import ColorType
 from PIL import Image
 from scipy.ndimage import zoom
 
@@ -65,6 +66,8 @@ def draw(
     grid   points of the contour map on each axis where the surface is evaluated; between them it is smooth
     marks   points of the surface to show, by name
     tick   called for every frame, for a progress display; what it raises ends the drawing
+    A path is cut off where it leaves the window, and drawn again where it comes back; meanwhile its head is hollow
+    and at the nearest edge.
     """
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         still = suffix == ".png"
@@ -142,7 +145,7 @@ def _plot(
     for i, trajectory in enumerate(trajectories):
         style = look(i)
         (trail,) = left.plot([], [], lw=1.6, **style)
-        (head,) = left.plot([], [], "o", ms=6, color=style["color"], mec="white", mew=0.8)
+        (head,) = left.plot([], [], "o", ms=6, mew=0.8, clip_on=False)
         (curve,) = right.plot([], [], lw=1.6, label=_label(trajectory), **style)
         lines.append((trail, head, curve))
     right.set(
@@ -157,12 +160,23 @@ def _plot(
     def show(step: int) -> None:
         for trajectory, (trail, head, curve) in zip(trajectories, lines, strict=True):
             trail.set_data(trajectory.points[: step + 1, 0], trajectory.points[: step + 1, 1])
-            head.set_data(trajectory.points[step : step + 1, 0], trajectory.points[step : step + 1, 1])
+            _place(head, trajectory.points[step], surface.window, trail.get_color())
             curve.set_data(
                 np.arange(step + 1), np.maximum(trajectory.values[: step + 1] - surface.floor, scale)
             )
 
     return show, [line for three in lines for line in three]
+
+
+def _place(
+    head: Line2D, point: np.ndarray, window: tuple[tuple[float, float], tuple[float, float]], colour: ColorType
+) -> None:
+    """A head at a point (2,) of its path, or hollow at the edge next to it while the path is outside."""
+    low, high = np.array(window).T
+    nearest = np.clip(point, low, high)
+    inside = bool((nearest == point).all())
+    head.set_data(nearest[:1], nearest[1:])
+    head.set(mfc=colour if inside else "white", mec="white" if inside else colour)
 
 
 def _label(trajectory: Trajectory) -> str:

@@ -41,8 +41,9 @@ def run(
 
     make    learning rate -> Method
     rates   those to try, at once in one program; None: the method has none, or only one
-    Among the rates whose paths stay in the window, the one that is first to reach the goal and stay there wins;
-    if none does, the one that is lowest over the last tenth.  If every path leaves the window, all compete.
+    The rate that is first to reach the goal and stay there wins; if none does, the one that is lowest over the last
+    tenth.  A path may leave the window and come back; one that ends infinite or not a number comes last, and
+    beyond a thousand widths of the window it counts as that.
     Raises SpecError for a method that refuses.
     """
     tried = np.ones(1) if rates is None else rates
@@ -52,7 +53,7 @@ def run(
         raise SpecError(f"{one_line(label, 60)}: {one_line(error, 200)}") from error
     points, values = np.asarray(points), np.asarray(values)
     points = np.where(np.isfinite(values)[..., None], points, np.nan)
-    best = min(range(len(values)), key=lambda i: _rank(surface, points[i], values[i]))
+    best = min(range(len(values)), key=lambda i: _rank(surface.goal, values[i]))
     reached = first_step_to_stay(values[best], surface.goal)
     rate = None if rates is None else float(tried[best])
     return Trajectory(label, rate, points[best], values[best], reached)
@@ -80,12 +81,11 @@ def _trace(surface: Surface, method: Method, steps: int, seed: int) -> tuple[Arr
     return points, jax.vmap(surface.value)(points)
 
 
-def _rank(surface: Surface, points: np.ndarray, values: np.ndarray) -> tuple[bool, float, float]:
-    low, high = np.array(surface.window).T
-    inside = bool(((points >= low) & (points <= high)).all())
-    reached = first_step_to_stay(values, surface.goal)
+def _rank(goal: float, values: np.ndarray) -> tuple[float, float]:
+    """Less is better: the steps to the goal, then the mean over the last tenth, where the path ends."""
+    reached = first_step_to_stay(values, goal)
     end = float(np.mean(values[-max(1, len(values) // 10) :]))
-    return (not inside, np.inf if reached is None else reached, end if np.isfinite(end) else np.inf)
+    return (np.inf if reached is None else reached, end if np.isfinite(end) else np.inf)
 
 
 def first_step_to_stay(values: np.ndarray, goal: float) -> int | None:

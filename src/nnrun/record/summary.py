@@ -65,10 +65,10 @@ class MemberSummary(_Run):
 
 
 class Averages(TypedDict):
-    """Section (last, best) -> metric -> mean over the seeds that finished, and half the width of its 95% interval."""
+    """Section (last, best) -> metric -> mean over the seeds that finished, and its 95% interval, [low, high]."""
 
     mean: dict[str, dict[str, float]]
-    ci95: dict[str, dict[str, float | None]]
+    ci95: dict[str, dict[str, list[float] | None]]
 
 
 @final

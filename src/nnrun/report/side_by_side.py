@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,6 @@ from nnrun.report.content import origin_of
 from nnrun.report.summary import read_summary
 from nnrun.report.sweep.verdict import gap, level, pair_sentence
 from nnrun.statistics.compare import Comparison, compare_all
-from nnrun.statistics.mean import interval
 from nnrun.statistics.metric import Metric, metric_of
 
 __all__ = ["Entry", "SideBySide", "Value", "differing", "flat", "read_entry", "side_by_side", "value"]
@@ -149,8 +147,8 @@ def value(entry: Entry, metric: Metric) -> Value:
     known = list(entry.metrics.get(metric.name, {}).values())
     if not known:
         return Value(None, None, None)
-    ends = interval(known)
-    return Value(statistics.fmean(known), *(metric.within(*ends) if ends else (None, None)))
+    mean, ends = metric.mean(known)
+    return Value(mean, *(ends or (None, None)))
 
 
 def side_by_side(entries: Sequence[Entry]) -> SideBySide:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nnrun.errors import RunError, one_line
 from nnrun.record import run
 from nnrun.record.early_stop import stop_in, stops_in_words
 from nnrun.record.summary import GroupSummary, Summary
@@ -13,6 +15,7 @@ __all__ = [
     "finished",
     "headline",
     "number",
+    "plus_minus",
     "read_summary",
     "result_line",
     "rises",
@@ -25,7 +28,13 @@ __all__ = [
 def read_summary(folder: Path) -> Summary:
     """The summary.json of a run or group, {} while there is none.  Raises RunError if it is damaged."""
     file = folder / "summary.json"
-    return run.read_json(file) if file.exists() else {}
+    summary: Summary = run.read_json(file) if file.exists() else {}
+    for intervals in summary["ci95"].values() if "mean" in summary else ():
+        if any(isinstance(ends, (int, float)) for ends in intervals.values()):
+            raise RunError(
+                f"{one_line(file)}: written by an earlier nnrun, with intervals in another form; train it again"
+            )
+    return summary
 
 
 def finished(summary: GroupSummary) -> int:
@@ -77,15 +86,25 @@ def stop_line(summary: Summary) -> str:
     return stops_in_words([stop_in(member) for member in summary.get("runs", [summary])])
 
 
-def result_line(metrics: Mapping[str, object], intervals: Mapping[str, float | None]) -> str:
-    """Test metrics (validation metrics where there are none), ± the half width of an interval."""
+def result_line(metrics: Mapping[str, object], intervals: Mapping[str, Sequence[float] | None]) -> str:
+    """Test metrics (validation metrics where there are none), with their intervals as `plus_minus` writes them."""
     chosen = {name: value for name, value in metrics.items() if name.startswith("test/")} or {
         name: value for name, value in metrics.items() if name.startswith("val/")
     }
-    half = {name: f" ± {intervals[name]:.2g}" for name in chosen if intervals.get(name) is not None}
-    return "  ".join(f"{name} {number(value)}{half.get(name, '')}" for name, value in chosen.items())
+    shown = {name: number(value) + plus_minus(value, intervals.get(name)) for name, value in chosen.items()}
+    return "  ".join(f"{name} {text}" for name, text in shown.items())
 
 
 def number(value: object) -> str:
     """Four digits of a number; what is no number (a written NaN) as it is."""
     return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
+
+
+def plus_minus(mean: object, ends: Sequence[float] | None) -> str:
+    """` ± 0.012`, or ` [0.93, 1]` where an interval was cut to what its metric can be; "" where there is none."""
+    if ends is None or not isinstance(mean, (int, float)):
+        return ""
+    low, high = ends
+    if math.isclose(high - mean, mean - low, rel_tol=1e-6, abs_tol=1e-12 * abs(mean)):
+        return f" ± {(high - low) / 2:.2g}"
+    return f" [{number(low)}, {number(high)}]"

@@ -21,7 +21,7 @@ from nnrun.report.content import read_content
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
 from nnrun.report.live import sparkline
-from nnrun.report.summary import finished, number, read_summary, rises, seeds_line, some_of
+from nnrun.report.summary import finished, number, plus_minus, read_summary, rises, seeds_line, some_of
 
 __all__ = [
     "OverviewRow",
@@ -154,9 +154,9 @@ def describe(folder: Path) -> dict[str, object]:
 
 def metric_table(
     sections: Mapping[str, Mapping[str, object]],
-    intervals: Mapping[str, Mapping[str, float | None]] | None = None,
+    intervals: Mapping[str, Mapping[str, Sequence[float] | None]] | None = None,
 ) -> Table:
-    """Metrics of several states side by side: {column: {metric: value}}, ± the half width of an interval."""
+    """Metrics of several states side by side: {column: {metric: value}}, and their intervals, if they have a width."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("metric")
     for name in sections:
@@ -165,10 +165,9 @@ def metric_table(
     for name in sorted(names, key=lambda name: (name.startswith(("grad", "learning", "update")), name)):
         cells = []
         for column, section in sections.items():
-            half = ((intervals or {}).get(column) or {}).get(name)
-            cells.append(
-                (number(section[name]) if name in section else "") + (f" ± {half:.2g}" if half else "")
-            )
+            low, high = ((intervals or {}).get(column) or {}).get(name) or (0.0, 0.0)
+            shown = number(section[name]) if name in section else ""
+            cells.append(shown + (plus_minus(section[name], (low, high)) if shown and high > low else ""))
         table.add_row(Text(name), *cells)
     return table
 

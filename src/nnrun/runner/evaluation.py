@@ -61,7 +61,7 @@ class _OfSeveral(Asked):
     run_dir: str
     runs: list[RunResult]
     mean: dict[str, float]
-    ci95: dict[str, float | None]  # half the width of the 95% interval of the mean
+    ci95: dict[str, list[float] | None]  # the 95% interval of the mean
 
 
 @final
@@ -118,9 +118,10 @@ def evaluate_run(
         asked["samples"] = samples
     if not members:
         return {**results[0], **asked}
-    averages = summary.average([{which: result["metrics"]} for result in results], sections=(which,))
-    mean, half = averages["mean"].get(which, {}), averages["ci95"].get(which, {})
-    return {"run_dir": str(folder), **asked, "runs": results, "mean": mean, "ci95": half}
+    by_run = [{which: result["metrics"]} for result in results]
+    averages = summary.average(by_run, experiment.plan.shares, sections=(which,))
+    mean, ends = averages["mean"].get(which, {}), averages["ci95"].get(which, {})
+    return {"run_dir": str(folder), **asked, "runs": results, "mean": mean, "ci95": ends}
 
 
 def _remeasured(checkpoints: Iterable[Checkpoint]) -> bool:

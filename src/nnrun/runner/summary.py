@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from nnrun.record import metrics, run
 from nnrun.record.early_stop import EarlyStop
 from nnrun.record.summary import Averages, BestStep, GroupSummary, Metrics, Rising, RunSummary
 from nnrun.runner.recorder import Recorder
-from nnrun.statistics.mean import mean_and_interval
+from nnrun.statistics.metric import metric_of
 
 __all__ = ["as_json", "average", "divergence", "early_stop", "group_summary", "run_summary"]
 
@@ -83,13 +83,19 @@ def group_summary(folder: Path, recorders: Sequence[Recorder]) -> GroupSummary:
                 {"last": summary["metrics"]["last"], "best": summary["metrics"]["best"]}
                 for summary in summaries
                 if summary["status"] == "done"
-            ]
+            ],
+            recorders[0].plan.shares,
         ),
     }
 
 
-def average(metrics: Sequence[Mapping[str, Metrics]], sections: Sequence[str] = _SECTIONS) -> Averages:
-    """{"mean": ..., "ci95": ...} over runs, each {"last": {name: value}, "best": {name: value}}."""
+def average(
+    metrics: Sequence[Mapping[str, Metrics]], shares: Collection[str], sections: Sequence[str] = _SECTIONS
+) -> Averages:
+    """{"mean": ..., "ci95": ...} over runs, each {"last": {name: value}, "best": {name: value}}.
+
+    shares   the metrics, without the part of the data, that are shares of the examples
+    """
     result: Averages = {"mean": {}, "ci95": {}}
     for section in sections:
         names = (
@@ -101,9 +107,9 @@ def average(metrics: Sequence[Mapping[str, Metrics]], sections: Sequence[str] = 
             values = [sections_of_run[section][name] for sections_of_run in metrics]
             numbers = [value for value in values if isinstance(value, (int, float))]
             if len(numbers) == len(values):
-                mean, half = mean_and_interval(numbers)
+                mean, ends = metric_of(name, (), shares).mean(numbers)
                 result["mean"].setdefault(section, {})[name] = mean
-                result["ci95"].setdefault(section, {})[name] = half
+                result["ci95"].setdefault(section, {})[name] = [*ends] if ends else None
     return result
 
 

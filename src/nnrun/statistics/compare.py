@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.statistics.mean import interval
+from nnrun.statistics.mean import mean_and_interval
 from nnrun.statistics.searches import FEWEST_TRIALS, Searched, search_interval, search_test, trials_for
 
 __all__ = [
@@ -117,7 +117,8 @@ def sign_flip_interval(differences: Sequence[float]) -> tuple[float, float] | No
 
     So a difference that is significant for itself has an interval without 0.  Its ends are the k-th least and the
     k-th greatest of the means of all subsets, k = 2.5% of 2ⁿ; exact where differences are as likely above as below
-    their mean.  Below six differences the test rejects nothing, and it is `interval`.
+    their mean.  Below six differences the test rejects nothing, and it is Student's;
+    one difference has none.
     Source: Hartigan 1969, Using Subsample Values as Typical Values.
     """
     x = np.asarray(differences, np.float64)
@@ -127,7 +128,8 @@ def sign_flip_interval(differences: Sequence[float]) -> tuple[float, float] | No
     # A way that flips none is as far as the observed one at any shift.
     k = int(ALPHA / 2 * len(signs)) - int((~flips_any).sum()) + 1
     if k < 1:
-        return interval(differences)
+        mean, half = mean_and_interval(differences)
+        return None if half is None else (mean - half, mean + half)
     flipped = flipped[flips_any]
     means = np.partition(flipped @ x / flipped.sum(axis=1), [k - 1, len(flipped) - k])
     return float(means[k - 1]), float(means[len(flipped) - k])

@@ -3,7 +3,8 @@
 Two things are left to chance: which examples were tested, and which members were trained.  The first is
 simulated by the bootstrap over examples, the second by halves of the members: the ensemble's error from its
 choice of M members is to the spread over subsets of size h as √(h / (M − h)), which is 1 for halves (delete-d
-jackknife; Shao & Wu 1989).  Both together add in quadrature.
+jackknife; Shao & Wu 1989).  It is known from few members, so its interval has Student's factor; the quantiles of the
+halves themselves, which share members, hold 95% only where members are many.  Both together add in quadrature.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["LEVEL", "resampled", "resamples", "spread", "subsets", "together"]
+__all__ = ["LEVEL", "over_members", "resampled", "resamples", "spread", "subsets", "together"]
 
 LEVEL = 0.95
 _BLOCK = 50  # resamples at a time,
@@ -54,6 +55,25 @@ def subsets(members: int, size: int, most: int) -> list[tuple[int, ...]]:
         drawn = np.argsort(words.random_raw(members), kind="stable")[:size]
         drawn_subsets[tuple(sorted(drawn.tolist()))] = None
     return list(drawn_subsets)
+
+
+def over_members(values: np.ndarray, members: int, size: int) -> float:
+    """Half the width of the 95% interval over the choice of members.
+
+    values   of a statistic of different subsets of `size` of the members: all subsets, or some; NaN is left out
+    It is t · √(size / (members − size)) · (their standard deviation).  t has members − 1 degrees of freedom, and fewer
+    where only k of the subsets are known: 1 / (1 / (members − 1) + 1 / k), as relative variances of variances add.
+    For a mean and all subsets it is Student's interval.
+    """
+    from scipy.special import stdtrit  # scipy.stats would add half a second
+
+    finite = values[~np.isnan(values)]
+    if len(finite) < 2:
+        return math.nan
+    known_all = len(values) == math.comb(members, size)
+    freedom = members - 1 if known_all else 1 / (1 / (members - 1) + 1 / len(finite))
+    error = math.sqrt(size / (members - size)) * float(finite.std(ddof=0 if known_all else 1))
+    return float(stdtrit(freedom, (1 + LEVEL) / 2)) * error
 
 
 def spread(values: Sequence[float] | np.ndarray, center: float | None = None) -> tuple[float, float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple, TypeVar
+
+from nnrun.statistics.mean import mean_and_interval
 
 __all__ = ["Metric", "metric_of"]
 
@@ -23,6 +25,11 @@ class Metric(NamedTuple):
 
     def __str__(self) -> str:
         return self.name
+
+    def mean(self, values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
+        """The mean of one or more values, and its 95% interval within what the metric can be; None for one value."""
+        mean, half = mean_and_interval(values)
+        return mean, None if half is None else self.within(mean - half, mean + half)
 
     def within(self, low: float, high: float) -> tuple[float, float]:
         """An interval cut to what the metric can be: a share lies in [0, 1]."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nnrun.report.summary import plus_minus
 from nnrun.report.sweep.entries import TrialEntry
 from nnrun.report.sweep.live import Board, Row
-from nnrun.statistics.mean import mean_and_interval
 from nnrun.statistics.metric import Metric
 from nnrun.sweep.batches import Event
 from nnrun.sweep.loop import SweepLoop
@@ -73,5 +73,5 @@ def _best(records: Sequence[TrialEntry], metric: Metric) -> str:
     best = metric.best(known, lambda pair: pair[1])
     if best is None:
         return ""
-    mean, half = mean_and_interval([value for value in best[0]["values"] if value is not None])
-    return f"{mean:.4g}" + (f" ± {half:.2g}" if half is not None else "")
+    mean, ends = metric.mean([value for value in best[0]["values"] if value is not None])
+    return f"{mean:.4g}{plus_minus(mean, ends)}"

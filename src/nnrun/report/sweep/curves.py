@@ -13,6 +13,7 @@ import numpy as np
 
 from nnrun.errors import NnrunError
 from nnrun.record import metrics, run
+from nnrun.statistics.mean import standard_widths
 from nnrun.statistics.metric import Metric
 from nnrun.storage import fsio
 
@@ -61,9 +62,10 @@ def _curves(folder: Path, metric: str) -> list[tuple[Path, Curve]]:
     return curves
 
 
-def band(curves: Sequence[Curve]) -> Band | None:
+def band(curves: Sequence[Curve], share: bool = False) -> Band | None:
     """Mean and 95% interval (Student's t) at each step of the longest curve; None if there is no curve.
 
+    share  whether the curves are of shares, so that the interval ends at 0 and at 1
     A run that stopped early keeps the value it ended with; a curve that is not finite is that of a run that
     diverged, and is left out.
     """
@@ -75,10 +77,9 @@ def band(curves: Sequence[Curve]) -> Band | None:
     mean, n = rows.mean(axis=0), len(rows)
     half = np.zeros_like(mean)
     if n > 1:
-        from scipy.special import stdtrit
-
-        half = float(stdtrit(n - 1, 0.975)) * rows.std(axis=0, ddof=1) / math.sqrt(n)
-    return Band(steps, mean, mean - half, mean + half)
+        half = standard_widths(n) * rows.std(axis=0, ddof=1)
+    least, most = (0.0, 1.0) if share else (-math.inf, math.inf)
+    return Band(steps, mean, (mean - half).clip(least), (mean + half).clip(max=most))
 
 
 def reached(folder: Path, judge: Metric, target: float) -> Reached | None:

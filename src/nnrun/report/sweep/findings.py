@@ -19,7 +19,6 @@ from nnrun.report.sweep.searches import comparisons
 from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
 from nnrun.statistics.compare import Comparison
 from nnrun.statistics.importance import Importance
-from nnrun.statistics.mean import interval
 from nnrun.statistics.metric import Metric
 
 __all__ = ["Answer", "BaseAnswer", "Row", "answer"]
@@ -190,7 +189,8 @@ def _row(
     elif chosen:
         column = chosen.values
         values = {i: v for i, v in enumerate(column) if v is not None}
-    low, high = _interval(metric, list(values.values())) if values else (None, None)
+    mean, ends = metric.mean([*values.values()]) if values else (None, None)
+    low, high = ends or (None, None)
     folder = final.run if final else chosen.run if chosen else None
     again = _finite(final.metrics.get(sweep.metric, ())) if final else []
     return Row(
@@ -201,7 +201,7 @@ def _row(
         sweep.folder / folder if folder else None,
         chosen.value if chosen else None,
         values,
-        statistics.fmean(values.values()) if values else None,
+        mean,
         low,
         high,
         final is not None,
@@ -221,12 +221,6 @@ def _chosen(sweep: SweepRecord, trials: list[TrialRecord], final: FinalRecord | 
         return next((trial for trial in trials if trial.trial == final.trial), None)
     able = [trial for trial in trials if trial.status == "done" and trial.value is not None]
     return sweep.judge.best(able, lambda trial: _or(trial.value, 0.0))
-
-
-def _interval(metric: Metric, values: list[float]) -> tuple[float | None, float | None]:
-    """The interval of the mean, within what the metric can be."""
-    ends = interval(values)
-    return metric.within(*ends) if ends else (None, None)
 
 
 def _worst(sweep: SweepRecord, base: str) -> float:

@@ -71,7 +71,7 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
         yield (
             "leaderboard",
             f"{part.metric} of the chosen settings",
-            f"Means with 95% bootstrap intervals; small dots are single runs, {what}.",
+            f"Means with 95% intervals; small dots are single runs, {what}.",
             figures.leaderboard(part, looks),
         )
     figure = figures.curves(part, sweep.judge, looks)
