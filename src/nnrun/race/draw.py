@@ -169,7 +169,10 @@ def _plot(
 
 
 def _place(
-    head: Line2D, point: np.ndarray, window: tuple[tuple[float, float], tuple[float, float]], colour: ColorType
+    head: Line2D,
+    point: np.ndarray,
+    window: tuple[tuple[float, float], tuple[float, float]],
+    colour: ColorType,
 ) -> None:
     """A head at a point (2,) of its path, or hollow at the edge next to it while the path is outside."""
     low, high = np.array(window).T
