@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
-from nnrun.report.sweep.searches import comparisons
+from nnrun.report.sweep.searches import Fresh, comparisons
 from nnrun.statistics.compare import Comparison
 from nnrun.statistics.metric import Metric
 
@@ -65,12 +65,12 @@ def compared(
         label: trials(random, surface, label, count, ahead if label == "m0" else 0.0)
         for label, surface in zip(labels, surfaces, strict=True)
     }
-    fresh: dict[str, tuple[str | None, dict[int, float]]] = {}
+    fresh: dict[str, Fresh] = {}
     for label, of_label in tried.items():
         chosen = max(of_label, key=lambda trial: trial.value or 0.0)
         noise = random.normal(0, SEED, seeds) + random.normal(0, PART, seeds)
         values = float(str(chosen.settings["quality"])) + noise
-        fresh[label] = chosen.trial, dict(enumerate(map(float, values)))
+        fresh[label] = Fresh(chosen.trial, dict(enumerate(map(float, values))))
     alternatives = tuple(AlternativeRecord(label, {}, (RATE,)) for label in labels)
     sweep = SweepRecord(
         Path(), "simulated", JUDGE, "random", False, count, 3, seeds, None, ("base",), alternatives,

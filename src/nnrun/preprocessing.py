@@ -35,9 +35,7 @@ class Part(NamedTuple):
 
     examples: int
     sha256: str  # of type, shape and bytes of inputs and targets, before they are standardised
-    targets: (
-        str  # of the targets alone: equal ones mean the same examples in the same order, whatever the inputs
-    )
+    chosen: str  # of positions in the source and of targets: equal ones mean the same examples
 
 
 class Preprocessing(NamedTuple):

@@ -117,4 +117,4 @@ def test_people_can_read_it(tmp_path: Path) -> None:
     assert content["task"] == "classification"
     assert content["inputs"]["shift"] == [1.25, 0.5, 0.5]
     assert content["inputs"]["columns"][1] == {"name": "b", "categories": ["u", "v"]}
-    assert content["parts"]["test"] == {"examples": 20, "sha256": "c3", "targets": "v"}
+    assert content["parts"]["test"] == {"examples": 20, "sha256": "c3", "chosen": "v"}

@@ -58,7 +58,7 @@ def test_the_alternatives_best_first_with_what_was_measured(make_sweep: Callable
 def test_the_words(make_sweep: Callable[..., Path]) -> None:
     found = answer(read_sweep(make_sweep()))
     said = sentences(found)
-    assert said[0].startswith("adam is ahead on validation data: test/accuracy 96.")
+    assert said[0].startswith("adam is ahead on validation data; its test/accuracy is 96.")
     assert "adam and nesterov show no significant difference (p = " in said[1]
     # 3 · 2 / 2¹⁰ is the least that ten seeds can give; half of adam's draws diverged.
     assert re.fullmatch(
@@ -176,7 +176,7 @@ def test_one_fresh_seed(make_sweep: Callable[..., Path]) -> None:
         "with 1 seed no difference can be distinguished from chance; write sweep.final_seeds: 10"
         in cautions(found)
     )
-    assert sentences(found)[0].startswith("adam is ahead on validation data: ") and sentences(found)[
+    assert sentences(found)[0].startswith("adam is ahead on validation data; its ") and sentences(found)[
         0
     ].endswith("(1 seed)")
 

@@ -16,7 +16,7 @@ from nnrun.report.sweep.folder import (
     TrialRecord,
 )
 from nnrun.report.sweep.luck import luck
-from nnrun.report.sweep.searches import comparisons
+from nnrun.report.sweep.searches import Fresh, comparisons
 from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.compare import Comparison
 from nnrun.statistics.metric import Metric
@@ -79,10 +79,9 @@ def compared(sweep: SweepRecord) -> list[Comparison]:
     for trial in sweep.trials:
         trials.setdefault(trial.alternative, []).append(trial)
     fresh = {
-        final.alternative: (
-            final.trial,
-            dict(zip(final.seeds, map(float, final.metrics[tested]), strict=True)),
-        )  # type: ignore[arg-type]
+        final.alternative: Fresh(
+            final.trial, {seed: value for seed, value in enumerate(final.metrics[tested]) if value}
+        )
         for final in sweep.finals
     }
     return comparisons(sweep, trials, fresh, ACCURACY._replace(name=tested))
@@ -122,27 +121,62 @@ def test_what_other_searches_could_turn_round_is_no_victory() -> None:
     random = np.random.default_rng(0)
     found = answer(simulated(random, "ab", 12, ahead=0.0005))
     head, line = sentences(found)
-    assert head.startswith("a is ahead on validation data: ")
+    assert head.startswith("a is ahead on validation data; its test/accuracy is ")
     assert line.startswith("a's chosen setting beats b's by ")
     assert line.endswith("12 trials): another search could turn it round")
     [warning] = [text for text in luck(found.bases[0], found.sweep) if "cannot tell" in text]
-    assert warning.startswith("12 trials cannot tell a from b (about ")
-    assert "`nnrun sweep --resume` with sweep.trials=" in warning
+    assert warning.startswith("12 trials each cannot tell a from b (about ")
+    assert warning.endswith(" would) over other searches, if further ones are like these")
 
 
 def test_a_search_that_learns_and_too_few_trials_say_nothing_of_other_searches() -> None:
     random = np.random.default_rng(0)
     [_, learned] = sentences(answer(simulated(random, "ab", 20, ahead=0.02, adaptive=True)))
     assert learned.startswith("a's chosen setting beats b's by ")
-    assert learned.endswith("; trials of tpe build on each other, so this says nothing about other searches")
+    assert learned.endswith("; trials of tpe depend on each other, so this says nothing about other searches")
     [_, few] = sentences(answer(simulated(random, "ab", 7, ahead=0.02)))
-    assert few.endswith("; fewer than 8 trials say nothing about other searches")
+    assert few.endswith("; 7 different trials are fewer than 8, so this says nothing about other searches")
 
 
 def test_where_every_choice_was_tried_there_is_no_other_search() -> None:
-    random = np.random.default_rng(0)
-    [_, line] = sentences(answer(simulated(random, "ab", 2, ahead=0.02, dimension=KIND)))
+    sweep = simulated(np.random.default_rng(0), "ab", 2, ahead=0.02, dimension=KIND)
+    named = [
+        trial._replace(settings={KIND.path: KIND.values[trial.number]}, metrics=trial.metrics)
+        for trial in sweep.trials
+    ]
+    [_, line] = sentences(answer(sweep._replace(trials=tuple(named))))
     assert line.startswith("a beats b by ") and "searches" not in line
+    # A random search over more names than it has trials may find others.
+    more = KIND._replace(values=("relu", "tanh", "gelu"))
+    alternatives = tuple(one._replace(dimensions=(more,)) for one in sweep.alternatives)
+    [_, line] = sentences(answer(sweep._replace(trials=tuple(named), alternatives=alternatives)))
+    assert line.startswith("a's chosen setting beats b's by ")
+
+
+def test_what_stops_on_the_way_or_diverges_says_nothing_of_other_searches() -> None:
+    sweep = simulated(np.random.default_rng(0), "ab", 12, ahead=0.02)
+    stopped = [trial._replace(status="stopped" if trial.number % 2 else "done") for trial in sweep.trials]
+    [part] = answer(sweep._replace(trials=tuple(stopped))).bases
+    assert part.comparisons[0].unknown == "trials of random depend on each other"
+    lost = [
+        final._replace(metrics={name: (None, *values[1:]) for name, values in final.metrics.items()})
+        for final in sweep.finals
+    ]
+    [part] = answer(sweep._replace(finals=(sweep.finals[0], lost[1]))).bases
+    assert part.comparisons[0].unknown == "1 fresh seeds of b diverged"
+    assert not part.comparisons[0].decided
+
+
+def test_only_one_was_searched_for() -> None:
+    sweep = simulated(np.random.default_rng(0), "ab", 12, ahead=0.02)
+    fixed = sweep.alternatives[0]._replace(dimensions=())
+    first = next(trial.trial for trial in sweep.trials)
+    trials = tuple(trial for trial in sweep.trials if trial.alternative == "b" or trial.trial == first)
+    finals = (sweep.finals[0]._replace(trial=first), sweep.finals[1])
+    [_, line] = sentences(
+        answer(sweep._replace(alternatives=(fixed, sweep.alternatives[1]), trials=trials, finals=finals))
+    )
+    assert line.endswith("; only one of the two was searched for, so this says nothing about other searches")
 
 
 def test_trials_that_were_judged_on_other_examples_are_not_compared() -> None:

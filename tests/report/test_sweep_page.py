@@ -110,11 +110,11 @@ def test_the_leaderboard_of_a_page():
     )
     head, first, second = cells(text, "Leaderboard")
     assert head == [
-        "alternative", "test/accuracy", "95% interval", "seeds", "val/accuracy in the search",
+        "alternative", "test/accuracy", "95% interval", "seeds", "val/accuracy in the search", "on fresh seeds",
         "steps to val/accuracy 90.00%", "seconds", "trials", "chosen setting",
     ]  # fmt: skip
-    assert first == ["sgd", "90.00%", "[89.00, 91.00]", "10", "90.00%", "1,234", "5.68", "20", ""]
-    assert second[5:7] == ["–", "–"]
+    assert first == ["sgd", "90.00%", "[89.00, 91.00]", "10", "90.00%", "90.00%", "1,234", "5.68", "20", ""]
+    assert second[6:8] == ["–", "–"]
 
 
 def test_values_of_the_search_are_marked_among_fresh_ones():
@@ -181,7 +181,7 @@ def test_the_best_and_the_pairs_that_concern_it():
     lines = sentences(
         answer(part(row("sgd"), row("rmsprop", 0.89), row("adam", 0.88), comparisons=comparisons))
     )
-    assert lines[0] == "sgd is ahead on validation data: test/accuracy 90.00% (10 seeds)"
+    assert lines[0] == "sgd is ahead on validation data; its test/accuracy is 90.00% (10 seeds)"
     assert [line.split(" (")[0] for line in lines[1:]] == [
         "sgd and rmsprop show no significant difference",  # what is open comes first
         "sgd beats adam by 1.00 points [0.00, 2.00]",

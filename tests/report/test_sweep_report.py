@@ -152,7 +152,7 @@ def test_the_terminal(written: Path) -> None:
     text = shown(answer(read_sweep(written)))
     [head] = [line for line in text.splitlines() if line.startswith("alternative")]
     assert re.split(r"\s{2,}", head.strip()) == [
-        "alternative", "test/accuracy", "95% interval", "seeds", "val/accuracy in the search", "steps to target",
+        "alternative", "test/accuracy", "95% interval", "seeds", "val/accuracy on fresh seeds", "steps to target",
         "trials", "chosen",
     ]  # fmt: skip
     assert re.search(r"^adam +96\.\d\d% +\[9\d\.\d\d, 9\d\.\d\d\] +6 ", text, re.MULTILINE)

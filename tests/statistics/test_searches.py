@@ -16,7 +16,6 @@ from nnrun.statistics.searches import (
     Searched,
     exchange_test,
     search_interval,
-    search_test,
     trials_for,
 )
 
@@ -121,18 +120,16 @@ def test_the_interval_moves_with_a_shift_and_has_no_zero_only_where_the_test_rej
     moved = Searched(a.validation + shift, [values + shift for values in a.tests])
     assert search_interval(moved, b) == pytest.approx((low + shift, high + shift), abs=1e-6)
     if not low <= 0 <= high:
-        assert search_test(a, b) <= 0.05
+        assert exchange_test(a, b) <= 0.05
     assert search_interval(b, a) == pytest.approx((-high, -low), abs=0.05 * (high - low))
 
 
-def test_a_fixed_setting_has_no_luck_of_a_search() -> None:
+def test_of_equal_ranks_either_may_be_the_better_one() -> None:
+    """Accuracies of fifteen examples have many ties; the answer is the same from both sides."""
     random = np.random.default_rng(2)
-    fixed = Searched(np.zeros(1), [random.normal(99, 0.05, 10)], varied=False)
-    low, high = search_interval(fixed, search(random, "bowl", 12))
-    assert 0 < low < high and search_test(fixed, search(random, "bowl", 12)) < 0.05
-    other = Searched(np.zeros(1), [random.normal(99, 0.05, 10)], varied=False)
-    low, high = search_interval(fixed, other)
-    assert high - low < 0.2  # of the seeds alone: two standard errors of 0.02 on either side
+    for _ in range(50):
+        a, b = (searched(random.integers(0, 5, 8) / 15, random.integers(0, 5, 8) / 15) for _ in range(2))
+        assert exchange_test(a, b) == pytest.approx(exchange_test(b, a))
 
 
 def test_how_many_trials_would_tell() -> None:

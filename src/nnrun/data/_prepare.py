@@ -57,7 +57,10 @@ def prepare(
     split = _split(check(source, "data"), validation, test, split_seed, examples)
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
     parts = {name: _select(*chosen, needed > room) for name, chosen in zip(PARTS, split, strict=True)}
-    described = {name: Part(len(part.y), _digest(part), _digest([part.y])) for name, part in parts.items()}
+    described = {
+        name: Part(len(part.y), _digest(part), _digest([np.sort(rows), part.y]))
+        for (name, part), (_, rows) in zip(parts.items(), split, strict=True)
+    }
     if need is None:
         return standardised(parts, fit(parts["train"], source, described), precision)
     return standardised(_as_recorded(parts, source, described, need), need.fitted, precision)

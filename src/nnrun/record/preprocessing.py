@@ -4,7 +4,7 @@
     task, classes                    class names by label
     inputs   {shape, dtype, columns: [{name, categories}], shift, scale}
     targets  {shift, scale}
-    parts    {train, val, test: {examples, sha256, targets}}
+    parts    {train, val, test: {examples, sha256, chosen}}
 
 Floats are written so that they read back to the same bits.
 """
@@ -35,7 +35,7 @@ class _ColumnEntry(TypedDict):
 class _PartEntry(TypedDict):
     examples: int
     sha256: str
-    targets: str
+    chosen: str
 
 
 class _Inputs(TypedDict):
@@ -75,7 +75,7 @@ def write(folder: Path, fitted: Preprocessing) -> None:
         },
         "targets": {"shift": fitted.target_shift, "scale": fitted.target_scale},
         "parts": {
-            name: {"examples": part.examples, "sha256": part.sha256, "targets": part.targets}
+            name: {"examples": part.examples, "sha256": part.sha256, "chosen": part.chosen}
             for name, part in fitted.parts.items()
         },
     }

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.statistics.mean import mean_and_interval
-from nnrun.statistics.searches import FEWEST_TRIALS, Searched, search_interval, search_test, trials_for
+from nnrun.statistics.searches import FEWEST_TRIALS, OverSearches, Searched, over_searches
 
 __all__ = [
     "ALPHA",
@@ -35,23 +35,6 @@ _FLIPS = 20_000
 _MOST_SEEDS = 10_000
 
 
-class OverSearches(NamedTuple):
-    """What other draws of the searches of two alternatives would have found.
-
-    low, high   95% interval of the difference, for this pair alone
-    p           of the test over searches, for this pair alone
-    trials      of the alternative that has fewer
-    trials_needed  how many of each would tell the two apart in four of five searches, if further trials are like
-                these; None: more than twenty times as many, or nothing to go by
-    """
-
-    low: float
-    high: float
-    p: float
-    trials: int
-    trials_needed: int | None
-
-
 class Comparison(NamedTuple):
     """Two alternatives over the seeds that both finished, and over other draws of their searches.
 
@@ -62,6 +45,7 @@ class Comparison(NamedTuple):
                 spread are what they seem; None: more than 10,000, or nothing to go by
     searched    whether a setting of the two was searched for, so that another search could have found another one
     searches    what is known of other searches; None if nothing was searched for, or nothing is known
+    unknown     why nothing is known of them
     claim       p-value of "one method is better": of the worse of both tests, after Holm's correction over the pairs
                 of which it can be said; None where it cannot
     """
@@ -77,6 +61,7 @@ class Comparison(NamedTuple):
     seeds_needed: int | None
     searched: bool = False
     searches: OverSearches | None = None
+    unknown: str = ""
     claim: float | None = None
 
     @property
@@ -91,7 +76,8 @@ class Comparison(NamedTuple):
             return self.significant
         if self.searches is None or self.claim is None:
             return False
-        return self.significant and self.claim <= ALPHA and not self.searches.low <= 0 <= self.searches.high
+        ends = self.searches.low * self.difference, self.searches.high * self.difference
+        return self.significant and self.claim <= ALPHA and min(ends) > 0
 
     def as_data(self) -> dict[str, object]:
         """All of it as plain data."""
@@ -160,13 +146,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def compare_all(
-    values: Mapping[str, Mapping[int, float]], searched: Mapping[str, Searched | None] | None = None
+    values: Mapping[str, Mapping[int, float]], searched: Mapping[str, Searched | str | None] | None = None
 ) -> list[Comparison]:
     """Every pair of alternatives that have at least two seeds in common, in the order given.
 
     values    alternative -> seed -> value of the metric; only what finished
-    searched  alternative -> the trials that its setting was chosen from; None where they say nothing of other
-              searches.  Without it no setting was searched for.
+    searched  alternative -> the trials that its setting was chosen from; why they say nothing of other searches;
+              or None: it was not searched for.  Without it no setting was.
     """
     pairs = []
     for first, second in itertools.combinations(values, 2):
@@ -180,25 +166,32 @@ def compare_all(
         mean = float(np.mean(differences))
         needed = seeds_for(differences, len(pairs))
         comparison = Comparison(first, second, mean, low, high, p, adjusted, len(differences), needed)
-        comparisons.append(_over_searches(comparison, searched, len(pairs)) if searched else comparison)
+        comparisons.append(_over_searches(comparison, values, searched or {}, len(pairs)))
     return _with_claims(comparisons)
 
 
-def _over_searches(pair: Comparison, searched: Mapping[str, Searched | None], pairs: int) -> Comparison:
-    """The comparison with what other searches would have found."""
-    sides = searched[pair.first], searched[pair.second]
-    varied = [side is None or side.varied for side in sides]
-    pair = pair._replace(searched=any(varied))
-    first, second = sides
-    if not pair.searched or first is None or second is None:
+def _over_searches(
+    pair: Comparison,
+    values: Mapping[str, Mapping[int, float]],
+    searched: Mapping[str, Searched | str | None],
+    pairs: int,
+) -> Comparison:
+    """The comparison with what other searches would have found, or why that is not known."""
+    first, second = searched.get(pair.first), searched.get(pair.second)
+    if first is None and second is None:
         return pair
-    trials = min(len(side.tests) for side in (first, second) if side.varied)
+    pair = pair._replace(searched=True)
+    if not isinstance(first, Searched) or not isinstance(second, Searched):
+        reasons = [side for side in (first, second) if isinstance(side, str)]
+        return pair._replace(unknown=(reasons or ["only one of the two was searched for"])[0])
+    seeds = [seed for seed in values[pair.first] if seed in values[pair.second]]
+    first = first.with_chosen([values[pair.first][seed] for seed in seeds])
+    second = second.with_chosen([values[pair.second][seed] for seed in seeds])
+    trials = min(len(first.tests), len(second.tests))
     if trials < FEWEST_TRIALS:
-        return pair
-    p, (low, high) = search_test(first, second), search_interval(first, second)
-    open_ = pair.significant and p > ALPHA / pairs and all(varied)
-    needed = trials_for(first, second, ALPHA / pairs) if open_ else None
-    return pair._replace(searches=OverSearches(low, high, p, trials, needed))
+        return pair._replace(unknown=f"{trials} different trials are fewer than {FEWEST_TRIALS}")
+    level = ALPHA / pairs if pair.significant else None
+    return pair._replace(searches=over_searches(first, second, level))
 
 
 def _with_claims(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -209,6 +202,8 @@ def _with_claims(comparisons: Sequence[Comparison]) -> list[Comparison]:
         if pair.searches or not pair.searched
     }
     claims = dict(zip(worse, holm([*worse.values()]), strict=True))
+    # A claim is no surer than its difference, of which there may be more.
+    claims = {i: max(claim, comparisons[i].adjusted) for i, claim in claims.items()}
     return [pair._replace(claim=claims.get(i)) for i, pair in enumerate(comparisons)]
 
 

@@ -8,16 +8,25 @@ independent of each other, as those of a random search are, and for nothing abou
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["FEWEST_TRIALS", "Searched", "exchange_test", "search_interval", "search_test", "trials_for"]
+__all__ = [
+    "FEWEST_TRIALS",
+    "OverSearches",
+    "Searched",
+    "exchange_test",
+    "over_searches",
+    "search_interval",
+    "trials_for",
+]
 
 FEWEST_TRIALS = 8  # below, halves of four say too little of the luck
 _ALPHA = 0.05
 _DRAWS = 10_000
-_MOST_SHIFTS = 2_000
+_MOST_SHIFTS = 1_000
 _POWER = 0.8
 _SIMULATIONS = 200
 _MOST_TRIALS = 20  # times as many as there are
@@ -29,32 +38,47 @@ class Searched(NamedTuple):
     validation  (n,) what they were ranked by, signed so that more is better; −inf for one that diverged
     tests       for each trial, the values that are compared: the first trial has those of its fresh seeds
     sign        1 where more of what is compared is better, −1 where less is
-    varied      whether anything was searched for; if not, there is one trial and no luck in it
     """
 
     validation: np.ndarray
     tests: list[np.ndarray]
     sign: float = 1.0
-    varied: bool = True
 
     @property
     def means(self) -> np.ndarray:
         """(n,) mean value of each trial."""
         return np.array([float(np.mean(values)) for values in self.tests])
 
+    def with_chosen(self, values: Sequence[float]) -> Searched:
+        """The same with other values of the chosen trial."""
+        return self._replace(tests=[np.array(values), *self.tests[1:]])
 
-def search_test(first: Searched, second: Searched) -> float:
-    """The p-value of "the two methods are alike" over other draws of their searches.
 
-    Where both were searched for it is `exchange_test`.  A setting that was fixed cannot have been drawn by the other
-    search: then it is the share of halves, as `search_interval` draws them, that lie as far from their centre as the
-    difference from 0.
+class OverSearches(NamedTuple):
+    """What other draws of the searches of two alternatives would have found.
+
+    low, high   95% interval of the difference, for this pair alone
+    p           of `exchange_test`, for this pair alone
+    trials      of the alternative that has fewer
+    trials_needed  how many of each would tell the two apart in four of five searches, if further trials are like
+                these; None: more than twenty times as many, or not asked
     """
-    if first.varied and second.varied:
-        return exchange_test(first, second)
-    difference = abs(float(first.means[0] - second.means[0]))
-    away = np.abs(_centred_halves(first, second))
-    return float((1 + (away >= difference).sum()) / (1 + len(away)))
+
+    low: float
+    high: float
+    p: float
+    trials: int
+    trials_needed: int | None
+
+
+def over_searches(first: Searched, second: Searched, level: float | None) -> OverSearches:
+    """What other searches would have found.
+
+    level   of the test, if it is asked how many trials would reach it
+    """
+    p, (low, high) = exchange_test(first, second), search_interval(first, second)
+    needed = trials_for(first, second, level) if level is not None and p > level else None
+    return OverSearches(low, high, p, min(len(first.tests), len(second.tests)), needed)
 
 
 def exchange_test(first: Searched, second: Searched) -> float:
@@ -63,11 +87,15 @@ def exchange_test(first: Searched, second: Searched) -> float:
     If both searches drew alike, every trial could as well be the other's.  Deal all n₁ + n₂ trials anew: the best of
     them goes to one side, and the k − 1 next ones with it; the other side's best is the one after, with chance
         P(k) = n₁(n₁ − 1)...(n₁ − k + 1) n₂ / (N(N − 1)...(N − k)),   and the same with the sides changed.
-    p is the sum over the k at which the values of the two bests differ at least as much as the observed ones.  So it
-    is exact for any number of trials and any distribution, and costs no training.
+    p is the sum over the k at which the values of the two bests differ at least as much as the observed ones.  If
+    trials are alike in distribution it is exact for any number of them and any distribution, and costs no training;
+    that the two chosen have fresh values and the others their own makes it reject less often.  Of equal ranks either
+    may be the better one: the larger p counts.  Methods whose best is alike, but not the spread of their trials, it
+    can call different more often than its level: see docs/statistics.md.
     Source: Fisher 1935; Good 2005, Permutation, Parametric and Bootstrap Tests of Hypotheses, for the best of n.
     """
-    return float(_shifted(first, second, np.zeros(1))[0])
+    shift = np.zeros(1)
+    return max(float(_shifted(first, second, shift)[0]), float(_shifted(second, first, shift)[0]))
 
 
 def _shifted(first: Searched, second: Searched, shifts: np.ndarray) -> np.ndarray:
@@ -84,7 +112,7 @@ def _exchange(ranks: tuple[np.ndarray, np.ndarray], values: tuple[np.ndarray, np
     ranks, values   of both sides: (rows, n) and (rows, m)
     """
     n, m = ranks[0].shape[1], ranks[1].shape[1]
-    # Of equal ranks the one that stands first in its own search comes first, so that neither side does.
+    # Of equal ranks the one that stands first in its own search comes first.
     place = np.argsort(np.concatenate([np.arange(n), np.arange(m)]), kind="stable")
     order = place[np.argsort(-np.hstack(ranks)[:, place], axis=1, kind="stable")]
     ordered = np.take_along_axis(np.hstack(values), order, axis=1)
@@ -107,21 +135,18 @@ def _next_best(n: int, m: int) -> np.ndarray:
 def search_interval(first: Searched, second: Searched) -> tuple[float, float]:
     """95% interval of the difference of two methods, first − second, over other draws of their searches and seeds.
 
-    The hull of two intervals, so that it has no 0 only if both have none:
+    The hull of two intervals:
       the shifts of one side that `exchange_test` does not reject
       d ± the 95% quantile of |D* − E D*|, where D* is the difference of the bests of halves of the trials, drawn
       without replacement, each with its seeds drawn anew: the spread over halves is that over searches of n
       (delete-d jackknife).  The centre is d, since the best of a half is worse, and not equally so for both.
-    For a setting that was fixed there is only the second.
     """
     difference = float(first.means[0] - second.means[0])
     half = float(np.quantile(np.abs(_centred_halves(first, second)), 1 - _ALPHA))
     low, high = difference - half, difference + half
-    if first.varied and second.varied:
-        shifts = _shifts(first, second)
-        kept = shifts[_shifted(first, second, shifts) > _ALPHA]
-        low, high = float(min([low, *kept[:1]])), float(max([high, *kept[-1:]]))
-    return low, high
+    shifts = _shifts(first, second)
+    kept = shifts[_shifted(first, second, shifts) > _ALPHA]
+    return float(min([low, *kept[:1]])), float(max([high, *kept[-1:]]))
 
 
 def _shifts(first: Searched, second: Searched) -> np.ndarray:
@@ -141,7 +166,7 @@ def _centred_halves(first: Searched, second: Searched) -> np.ndarray:
 
 def _halves(searched: Searched, stream: int) -> np.ndarray:
     """(draws,) values of the best of a half of the trials, its seeds drawn anew, less their expectation."""
-    chances = _best_of_half(len(searched.tests)) if searched.varied else np.ones(1)
+    chances = _best_of_half(len(searched.tests))
     generator = np.random.Generator(np.random.Philox(key=[stream, len(searched.tests)]))
     rank = np.searchsorted(np.cumsum(chances)[:-1], generator.random(_DRAWS), side="right")
     values = np.empty(_DRAWS)
@@ -160,9 +185,8 @@ def _best_of_half(n: int) -> np.ndarray:
 def trials_for(first: Searched, second: Searched, level: float) -> int | None:
     """How many trials of each would let `exchange_test` get to a level in four of five searches.
 
-    By simulation, from trials like those that were made, drawn with replacement: so a better one than all of them
-    never comes, which makes the number too small rather than too large.  None: more than twenty times as many as
-    there are, or the best trials do not differ.
+    By simulation, from trials like those that were made, drawn with replacement; so it is a rough number.  None: more
+    than twenty times as many as there are, or the best trials do not differ.
     """
     n = min(len(first.tests), len(second.tests))
     sizes = sorted({math.ceil(n * factor) for factor in (1.25, 1.5, 2, 3, 4, 6, 8, 12, 16, _MOST_TRIALS)})

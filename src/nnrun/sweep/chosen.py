@@ -1,16 +1,16 @@
-"""Which trials are best: of each line, and of all."""
+"""Which trials are best of each line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nnrun.report.sweep.entries import FinalEntry, TrialEntry
+from nnrun.report.sweep.entries import TrialEntry
 from nnrun.sweep import records
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.stages import ranking
 from nnrun.sweep.trials import Trial
 
-__all__ = ["best_of_all", "best_of_lines"]
+__all__ = ["best_of_lines"]
 
 Records = Mapping[str, TrialEntry]
 
@@ -28,25 +28,3 @@ def best_of_lines(sweep_plan: SweepPlan, trials: Sequence[Trial], by_name: Recor
         ranked = ranking(of_line, values, sweep_plan.metric)[:1]
         winners += [trial._replace(settings=dict(by_name[trial.name]["settings"])) for trial in ranked]
     return winners
-
-
-def best_of_all(
-    sweep_plan: SweepPlan, trials: Sequence[Trial], by_name: Records, finals: Sequence[FinalEntry]
-) -> Trial | None:
-    """The line's trial that is best on the validation data of the fresh seeds, on the first base.
-
-    Test data choose nothing.  Without a final comparison, the trials' own seeds count.
-    """
-    first = sweep_plan.file.bases[0].label
-    winners = best_of_lines(sweep_plan, trials, by_name)
-    candidates = {trial.name: trial for trial in winners if trial.arm.base.label == first}
-    values = {
-        record["trial"]: records.mean_value(record["metrics"].get(sweep_plan.metric.name, []))
-        for record in finals
-    }
-    if not any(values.get(name) is not None for name in candidates):
-        values = {name: records.trial_value(by_name[name]) for name in candidates}
-    ranked = ranking(
-        list(candidates.values()), {name: values.get(name) for name in candidates}, sweep_plan.metric
-    )
-    return ranked[0] if ranked else None

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.report.sweep.entries import FinalEntry, TrialEntry
+from nnrun.report.sweep.findings import best_trial
+from nnrun.report.sweep.folder import read_sweep
 from nnrun.space import Observation, Point
 from nnrun.sweep import folder as files
 from nnrun.sweep import records
 from nnrun.sweep.batches import Event, Trainer, carry_out, is_done
 from nnrun.sweep.best import write_best
-from nnrun.sweep.chosen import best_of_all, best_of_lines
+from nnrun.sweep.chosen import best_of_lines
 from nnrun.sweep.creation import RunFolders
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.packing import planned
@@ -192,8 +194,13 @@ class SweepLoop:
         self._write_best()
 
     def best_of_all(self) -> Trial | None:
-        """The trial that best.yaml is made of."""
-        return best_of_all(self.sweep_plan, list(self.trials.values()), self.records, self.finals)
+        """The trial that best.yaml is made of, with the settings that it ended with: the first of the answer."""
+        name = best_trial(read_sweep(self.root))
+        return (
+            None
+            if name is None
+            else self.trials[name]._replace(settings=dict(self.records[name]["settings"]))
+        )
 
     def _write_best(self) -> None:
         """best.yaml, a spec that trains as it is."""
@@ -204,5 +211,6 @@ class SweepLoop:
         checked = trial_spec(
             self.sweep_plan.file, trial.arm, trial.settings, seeds, self.sweep_plan.file.name
         )
-        headline = f"The best of {len(self.records)} trials by {self.sweep_plan.metric.name}: {trial.name}."
+        how = "over fresh seeds" if self.finals else f"of {len(self.records)} trials"
+        headline = f"The best {how} by {self.sweep_plan.metric.name}: {trial.name}."
         write_best(self.root, checked, headline)

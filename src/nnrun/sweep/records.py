@@ -129,11 +129,11 @@ def _metrics(runs: Sequence[_SeedSummary]) -> dict[str, list[float | None]]:
 
 
 def _judged_on(folder: Path) -> str | None:
-    """What tells the targets that a run is judged by; None where it could not begin."""
+    """What tells the examples that a run is judged by; None where it could not begin."""
     if not (folder / preprocessing.PREPROCESSING).is_file():
         return None
     parts = preprocessing.read(folder).parts
-    return " ".join(parts[name].targets[:16] for name in ("val", "test"))
+    return " ".join(parts[name].chosen[:16] for name in ("val", "test"))
 
 
 def steps_of(folder: Path) -> int:

@@ -17,6 +17,7 @@ from nnrun.report.sweep.findings import Answer, Row, answer
 from nnrun.report.sweep.folder import is_sweep, read_sweep
 from nnrun.report.sweep.tables import answer_tables
 from nnrun.report.sweep.verdict import sentences
+from nnrun.statistics.metric import Metric
 from nnrun.storage import fsio
 
 __all__ = [
@@ -86,7 +87,9 @@ def as_data(answer: Answer) -> Leaderboard:
             for trial in ranked(sweep.trials, sweep.judge)
         ],
         "alternatives": [
-            _row(row, part.metric.name, sweep.folder) for part in answer.bases for row in part.rows
+            _row(row, part.metric if row.fresh else sweep.judge, sweep.folder)
+            for part in answer.bases
+            for row in part.rows
         ],
         "comparisons": [
             {"base": part.base, "metric": part.metric.name, **pair.as_data()}
@@ -111,13 +114,13 @@ def as_data(answer: Answer) -> Leaderboard:
     }
 
 
-def _row(row: Row, metric: str, folder: Path) -> dict[str, object]:
+def _row(row: Row, metric: Metric, folder: Path) -> dict[str, object]:
     reached = row.reached
     steps, seconds = _reached(row)
     left_out = ("run", "values", "reached")
     return {
         **{name: value for name, value in row._asdict().items() if name not in left_out},
-        "metric": metric,
+        "metric": metric.name,
         "run": row.run and row.run.relative_to(folder).as_posix(),
         "values": {str(seed): value for seed, value in row.values.items()},
         "reached": None
@@ -154,17 +157,26 @@ def _leaderboard_csv(answer: Answer) -> str:
         "diverged",
         "fresh_seeds",
     ]
-    head += ["validation", "trials", "trials_diverged", "trials_stopped", "trials_failed"]
+    head += ["validation", "validation_fresh", "trials", "trials_diverged", "trials_stopped", "trials_failed"]
     head += ["steps_to_target", "seconds_to_target"]
     content = io.StringIO()
     writer = csv.writer(content, lineterminator="\n")
     writer.writerow([*head, *keys])
     for part, row in rows:
-        data = _row(row, part.metric.name, answer.sweep.folder)
+        data = _row(row, part.metric if row.fresh else answer.sweep.judge, answer.sweep.folder)
         line = [
             data[name] for name in ("base", "alternative", "trial", "metric", "mean", "low", "high", "seeds")
         ]
-        line += [row.diverged, row.fresh, row.validation, row.trials, row.unstable, row.stopped, row.failed]
+        line += [
+            row.diverged,
+            row.fresh,
+            row.validation,
+            row.validation_again,
+            row.trials,
+            row.unstable,
+            row.stopped,
+            row.failed,
+        ]
         line += _reached(row)
         writer.writerow([_cell(value) for value in (*line, *(row.settings.get(key) for key in keys))])
     return content.getvalue()

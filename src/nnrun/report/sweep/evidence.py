@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nnrun.report.sweep.folder import DimensionRecord, TrialRecord
+from nnrun.report.sweep.folder import DimensionRecord, SweepRecord, TrialRecord
 from nnrun.statistics.importance import Importance, importance
 from nnrun.statistics.metric import Metric
 
-__all__ = ["distinct", "filled", "importances", "ranked"]
+__all__ = ["distinct", "filled", "importances", "ranked", "worst_value"]
 
 
 def distinct(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -45,3 +45,9 @@ def ranked(trials: Iterable[TrialRecord], judge: Metric) -> list[TrialRecord]:
         return place.get(trial.status, 2), -judge.sign * trial.value, trial.trial
 
     return sorted(trials, key=order)
+
+
+def worst_value(sweep: SweepRecord, base: str) -> float:
+    """The worst value that any trial had: what a trial without a value counts as."""
+    known = [trial.value for trial in sweep.trials if trial.base == base and trial.value is not None]
+    return sweep.judge.worst(known, float) or 0.0

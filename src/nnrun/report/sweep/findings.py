@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnrun.report.sweep.curves import Reached, reached
-from nnrun.report.sweep.evidence import distinct, filled, importances
+from nnrun.report.sweep.evidence import distinct, filled, importances, worst_value
 from nnrun.report.sweep.folder import FinalRecord, Settings, SweepRecord, TrialRecord
-from nnrun.report.sweep.searches import comparisons
+from nnrun.report.sweep.searches import Fresh, comparisons
 from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
 from nnrun.statistics.compare import Comparison
 from nnrun.statistics.importance import Importance
 from nnrun.statistics.metric import Metric
 
-__all__ = ["Answer", "BaseAnswer", "Row", "answer"]
+__all__ = ["Answer", "BaseAnswer", "Row", "answer", "best_trial"]
 
 
 class Row(NamedTuple):
@@ -60,10 +60,7 @@ class Row(NamedTuple):
 
 
 class BaseAnswer(NamedTuple):
-    """The alternatives on one base, best first; `metric` is what they are compared by.
-
-    adaptive   name of the search, if it learns from its trials
-    """
+    """The alternatives on one base, best first; `metric` is what they are compared by."""
 
     base: str
     metric: Metric
@@ -72,7 +69,6 @@ class BaseAnswer(NamedTuple):
     target: float | None
     best_of: dict[str, list[BestOf]]
     importances: dict[str, list[Importance]]
-    adaptive: str | None = None
 
 
 class Answer(NamedTuple):
@@ -99,25 +95,42 @@ def _cost(part: BaseAnswer, label: str) -> float:
     return reached_target.steps if reached_target else math.inf
 
 
-def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
-    finals = {final.alternative: final for final in sweep.finals if final.base == base}
-    metric = _compared(sweep, list(finals.values()))
-    target = _target(sweep, list(finals.values()))
-    trials = {
-        alternative.label: sorted(
-            (t for t in sweep.trials if (t.base, t.alternative) == (base, alternative.label)),
-            key=lambda t: t.number,
-        )
+def best_trial(sweep: SweepRecord) -> str | None:
+    """The name of the trial that best.yaml is made of: that of the best alternative on the first base."""
+    rows = _rows(sweep, sweep.bases[0])
+    return rows[0].trial if rows else None
+
+
+def _trials(sweep: SweepRecord, base: str) -> dict[str, list[TrialRecord]]:
+    """Those of each alternative, in order."""
+    ordered = sorted((trial for trial in sweep.trials if trial.base == base), key=lambda trial: trial.number)
+    return {
+        alternative.label: [trial for trial in ordered if trial.alternative == alternative.label]
         for alternative in sweep.alternatives
     }
+
+
+def _finals(sweep: SweepRecord, base: str) -> dict[str, FinalRecord]:
+    return {final.alternative: final for final in sweep.finals if final.base == base}
+
+
+def _rows(sweep: SweepRecord, base: str) -> list[Row]:
+    """The alternatives, best first."""
+    finals = _finals(sweep, base)
+    metric, target = _compared(sweep, [*finals.values()]), _target(sweep, [*finals.values()])
     rows = [
-        _row(sweep, base, label, metric, target, trials_of, finals.get(label))
-        for label, trials_of in trials.items()
+        _row(sweep, base, label, metric, target, trials, finals.get(label))
+        for label, trials in _trials(sweep, base).items()
     ]
     again = all(row.validation_again is not None for row in rows if row.mean is not None)
-    rows.sort(key=lambda row: _order(row, sweep.judge, again))
-    fresh = {row.alternative: (row.trial, row.values) for row in rows if row.fresh}
-    worst = _worst(sweep, base)
+    return sorted(rows, key=lambda row: _order(row, sweep.judge, again))
+
+
+def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
+    rows, trials, finals = _rows(sweep, base), _trials(sweep, base), _finals(sweep, base)
+    metric = _compared(sweep, [*finals.values()])
+    fresh = {row.alternative: Fresh(row.trial, row.values, row.diverged) for row in rows if row.fresh}
+    worst = worst_value(sweep, base)
     adaptive = sweep.adaptive
     counted = {label: distinct(trials_of) for label, trials_of in trials.items()}
     spent = trials if adaptive else counted
@@ -127,7 +140,7 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
         metric if finals else sweep.judge,
         rows,
         comparisons(sweep, trials, fresh, metric),
-        target,
+        _target(sweep, [*finals.values()]),
         {
             label: curve(filled(known, worst), sweep.judge.rising)
             for label, known in spent.items()
@@ -141,7 +154,6 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
             )
             for alternative in sweep.alternatives
         },
-        sweep.search if adaptive else None,
     )
 
 
@@ -221,12 +233,6 @@ def _chosen(sweep: SweepRecord, trials: list[TrialRecord], final: FinalRecord | 
         return next((trial for trial in trials if trial.trial == final.trial), None)
     able = [trial for trial in trials if trial.status == "done" and trial.value is not None]
     return sweep.judge.best(able, lambda trial: _or(trial.value, 0.0))
-
-
-def _worst(sweep: SweepRecord, base: str) -> float:
-    """The worst value that any trial had: what a trial without a value counts as."""
-    known = [trial.value for trial in sweep.trials if trial.base == base and trial.value is not None]
-    return sweep.judge.worst(known, float) or 0.0
 
 
 def _some(trials: Sequence[TrialRecord]) -> bool:

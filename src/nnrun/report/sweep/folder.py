@@ -72,7 +72,7 @@ class TrialRecord(NamedTuple):
     reason: str | None
     risen: int = 0  # seeds that ended with a far larger training loss than they began with
     metrics: Mapping[str, tuple[float | None, ...]] = MappingProxyType({})  # name -> one value for each seed
-    judged_on: str | None = None  # what tells the validation and test targets
+    judged_on: str | None = None  # what tells the validation and test examples
 
 
 class FinalRecord(NamedTuple):

@@ -31,15 +31,15 @@ def _draws(part: BaseAnswer) -> Iterator[str]:
     }
     if not rivals:
         return
-    numbers = [over.trials_needed for over in rivals.values() if over.trials_needed]
     trials = min(over.trials for over in rivals.values())
     named = [
-        f"{rival} ({f'about {over.trials_needed:,} would' if over.trials_needed else 'nor would many more'})"
+        f"{rival} (about {over.trials_needed:,} would)" if over.trials_needed else rival
         for rival, over in rivals.items()
     ]
-    more = f": `nnrun sweep --resume` with sweep.trials={max(numbers)}" if numbers else ""
-    remedy = f", if further ones are like these{more}" if numbers else ""
-    yield f"{trials} trials cannot tell {best} from {', '.join(named)} over other searches{remedy}"
+    condition = (
+        ", if further ones are like these" if any(over.trials_needed for over in rivals.values()) else ""
+    )
+    yield f"{trials} trials each cannot tell {best} from {', '.join(named)} over other searches{condition}"
 
 
 def _disagreement(part: BaseAnswer, sweep: SweepRecord, fresh: list[Row]) -> Iterator[str]:

@@ -14,11 +14,11 @@ from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialR
 from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
 from nnrun.report.sweep.verdict import (
     base_sentences,
-    chance,
     difference,
     level,
     other_searches,
     pair_verdict,
+    short_chance,
     span,
     steps_text,
 )
@@ -28,9 +28,10 @@ __all__ = ["page"]
 
 _METHOD = """
 <ul>
-<li>Each alternative had the same number of trials. Its setting was chosen by the mean of <code>{searched}</code> over
-{seeds} of each trial, at each one's best step; the test part was not looked at.</li>
-<li>The chosen settings were trained again on fresh seeds that no trial had, and those runs are compared{on}.</li>
+<li>Each alternative had the same number of trials, one where nothing in it varies. Its setting was chosen by the mean
+of <code>{searched}</code> over {seeds} of each trial, at each one's best step; the test part was not looked at.</li>
+<li>The chosen settings were trained again on fresh seeds that no trial had, and those runs are compared{on}. The best
+alternative is the one with the best <code>{searched}</code> over the fresh seeds: test data choose nothing.</li>
 <li>Intervals are Student's 95% intervals of the mean, cut to what the metric can be. For values of a strongly skewed
 distribution they hold the mean less often, 87 to 92 times in 100.</li>
 <li>Tests are paired permutation tests: runs of one seed share the split of the data, and under chance alone each
@@ -38,11 +39,11 @@ difference is as likely with the other sign. p-values are corrected by Holm's me
 interval of a difference is for that pair alone, before the correction. &ldquo;No significant difference&rdquo; does
 not mean equal: it means that this many seeds cannot decide.</li>
 <li>That test compares two settings. Another search would have found others, so &ldquo;different&rdquo; also needs the
-exchange test over searches: if both searched alike, each trial could as well be the other's, and p is the share of
+exchange test over searches: if both searches drew alike, each trial could as well be the other's, and p is the share of
 all ways to deal the trials in which the two bests differ as much. &ldquo;Other searches&rdquo; is the 95% interval of
 the difference over other draws of the searches and other seeds. Of both p-values the worse counts, corrected by Holm's
-method, so the chance of any false &ldquo;different&rdquo; is at most 5%. &ldquo;Only these settings&rdquo; means that
-another search could turn it round, or that nothing is known of other searches.</li>
+method, so the chance of any false &ldquo;different&rdquo; among methods that draw alike is at most 5%. &ldquo;Only
+these settings&rdquo; means that another search could turn it round, or that nothing is known of other searches.</li>
 <li>Steps and seconds to a target are medians over the fresh seeds; the seconds are those of the program in which
 these trained together.</li>
 <li>The intervals are over seeds. Another split of the data, or other data, may give another order.</li>
@@ -86,7 +87,7 @@ def _facts(answer: Answer) -> str:
 def _words(answer: Answer) -> str:
     parts = []
     for part in answer.bases:
-        lines = base_sentences(part)
+        lines = base_sentences(part, answer.sweep.judge)
         if lines:
             name = f"<h3>{escape(part.base)}</h3>" if len(answer.bases) > 1 else ""
             rest = "".join(f"<li>{_sentence(line)}</li>" for line in lines[1:])
@@ -117,6 +118,7 @@ def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
     timed, number = fresh and part.target is not None, "number"
     columns = [Column("alternative"), Column(part.metric.name, number), Column("95% interval", number)]
     columns += [Column("seeds", number), Column(f"{searched} in the search", number)]
+    columns += [Column("on fresh seeds", number)] if fresh else []
     columns += [Column(_target(part, searched), number), Column("seconds", number)] if timed else []
     columns += [Column("trials", number), Column("chosen setting", "text")]
     rows = []
@@ -124,6 +126,7 @@ def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
         mark = "" if row.fresh or not fresh else " (search)"
         cells = [row.alternative, level(part.metric, row.mean) + mark, span(part.metric, row.low, row.high)]
         cells += [seeds_text(row), level(searched, row.validation)]
+        cells += [level(searched, row.validation_again)] if fresh else []
         cells += [steps_text(row), _seconds(row)] if timed else []
         rows.append([*cells, trials_text(row), settings_text(row.settings)])
     return f"<h2>Leaderboard{_on(answer, part)}</h2>" + table(columns, rows, best=0)
@@ -154,19 +157,15 @@ def _pairs(answer: Answer, part: BaseAnswer) -> str:
             pair.second,
             difference(part.metric, pair),
             str(pair.seeds),
-            _p(pair.p),
-            _p(pair.adjusted),
+            short_chance(pair.p),
+            short_chance(pair.adjusted),
             other_searches(part.metric, pair),
-            "–" if pair.claim is None else _p(pair.claim),
+            short_chance(pair.claim),
             pair_verdict(pair),
         ]
         for pair in part.comparisons
     ]
     return f"<h2>All pairs{_on(answer, part)}, by {escape(part.metric.name)}</h2>" + table(columns, rows)
-
-
-def _p(value: float) -> str:
-    return chance(value).removeprefix("p ").removeprefix("= ")
 
 
 def _on(answer: Answer, part: BaseAnswer) -> str:

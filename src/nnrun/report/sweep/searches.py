@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,20 @@ from nnrun.statistics.compare import Comparison, compare_all
 from nnrun.statistics.metric import Metric
 from nnrun.statistics.searches import Searched
 
-__all__ = ["comparisons", "judged_alike"]
+__all__ = ["Fresh", "comparisons", "judged_alike"]
+
+
+class Fresh(NamedTuple):
+    """The runs of an alternative on fresh seeds.
+
+    trial     name of the chosen one
+    values    seed -> value of the metric that is compared
+    diverged  how many have none
+    """
+
+    trial: str | None
+    values: Mapping[int, float]
+    diverged: int = 0
 
 
 def judged_alike(trials: Sequence[TrialRecord]) -> bool:
@@ -24,13 +38,14 @@ def judged_alike(trials: Sequence[TrialRecord]) -> bool:
 def comparisons(
     sweep: SweepRecord,
     trials: Mapping[str, Sequence[TrialRecord]],
-    fresh: Mapping[str, tuple[str | None, Mapping[int, float]]],
+    fresh: Mapping[str, Fresh],
     metric: Metric,
 ) -> list[Comparison]:
     """The tests of all pairs of alternatives; none where trials were not judged on the same examples.
 
     trials   alternative -> those of one base
-    fresh    alternative -> name of the chosen trial, seed -> value of the metric on fresh seeds
+    fresh    alternative -> its runs on fresh seeds
+    metric   that alternatives are compared by
     """
     every = [trial for trials_of in trials.values() for trial in trials_of]
     if not judged_alike(every):
@@ -38,53 +53,48 @@ def comparisons(
     worst = metric.worst([value for trial in every for value in _values(trial, metric) or ()], float) or 0.0
     tried = {
         alternative.label: _searched(
-            sweep,
-            alternative,
-            trials[alternative.label],
-            fresh[alternative.label][0],
-            metric,
-            list(fresh[alternative.label][1].values()),
-            worst,
+            sweep, alternative, trials[alternative.label], fresh[alternative.label], metric, worst
         )
         for alternative in sweep.alternatives
         if alternative.label in fresh
     }
-    return compare_all({label: values for label, (_, values) in fresh.items()}, tried)
+    return compare_all({label: runs.values for label, runs in fresh.items()}, tried)
 
 
 def _searched(
     sweep: SweepRecord,
     alternative: AlternativeRecord,
     trials: Sequence[TrialRecord],
-    chosen: str | None,
+    fresh: Fresh,
     metric: Metric,
-    fresh: Sequence[float],
     worst: float,
-) -> Searched | None:
-    """The trials that the setting of an alternative was chosen from; None where they say nothing of other searches.
+) -> Searched | str | None:
+    """The trials that the setting of an alternative was chosen from, or why they say nothing of other searches.
 
     trials   of the alternative on one base
-    chosen   name of the chosen one
-    metric   that alternatives are compared by
-    fresh    its values of the chosen trial's fresh seeds
     worst    what a trial counts as that has none
-    Where nothing that is a number varies, every setting there is was asked for by name, and there is no luck in it.
-    A search that learns from its trials draws none of them independently of the others.
+    None where another search would have found the same: nothing varies, or names alone and all of them were tried.
     """
-    if not fresh:
+    different = distinct(sorted(trials, key=lambda trial: trial.trial != fresh.trial))
+    if _is_complete(alternative.dimensions, len(different)):
         return None
-    if not any(map(_is_number, alternative.dimensions)):
-        return Searched(np.zeros(1), [np.array(fresh)], varied=False)
-    if sweep.adaptive or any(_values(trial, metric) is None for trial in trials):
-        return None
-    # The chosen trial first, also among copies of itself.
-    ordered = sorted(
-        distinct(sorted(trials, key=lambda trial: trial.trial != chosen)),
-        key=lambda trial: (trial.trial != chosen, -_rank(trial, sweep.judge)),
-    )
+    if sweep.adaptive or any(trial.status == "stopped" for trial in trials):
+        return f"trials of {sweep.search} depend on each other"
+    if fresh.diverged:
+        return f"{fresh.diverged} fresh seeds of {alternative.label} diverged"
+    if any(_values(trial, metric) is None for trial in trials):
+        return f"the trials have no record of {metric}"
+    ordered = sorted(different, key=lambda trial: (trial.trial != fresh.trial, -_rank(trial, sweep.judge)))
     tests = [np.array(_values(trial, metric) or [worst]) for trial in ordered]
     ranks = np.array([_rank(trial, sweep.judge) for trial in ordered])
-    return Searched(ranks, [np.array(fresh), *tests[1:]], sweep.judge.sign)
+    return Searched(ranks, [np.array([*fresh.values.values()]), *tests[1:]], sweep.judge.sign)
+
+
+def _is_complete(dimensions: Sequence[DimensionRecord], settings: int) -> bool:
+    """Whether this many different settings are all there are: none varies over numbers, of which there are others."""
+    if any(map(_is_number, dimensions)):
+        return False
+    return settings >= math.prod(len(dimension.values) for dimension in dimensions)
 
 
 def _is_number(dimension: DimensionRecord) -> bool:

@@ -12,12 +12,12 @@ from rich.text import Text
 from nnrun.report.sweep.cautions import cautions, missing
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
 from nnrun.report.sweep.verdict import (
-    chance,
     difference,
     level,
     other_searches,
     pair_verdict,
     sentences,
+    short_chance,
     span,
     steps_text,
 )
@@ -59,7 +59,7 @@ def leaderboard(part: BaseAnswer, searched: Metric) -> Table:
     fresh = any(row.fresh for row in part.rows)
     reached = any(row.reached for row in part.rows)
     head = [str(part.metric if fresh else searched), "95% interval", "seeds"]
-    head += [f"{searched} in the search"] if fresh else []
+    head += [f"{searched} on fresh seeds"] if fresh else []
     head += ["steps to target"] if reached else []
     table.add_column("alternative", no_wrap=True)
     for name in (*head, "trials"):
@@ -68,7 +68,7 @@ def leaderboard(part: BaseAnswer, searched: Metric) -> Table:
     for row in part.rows:
         cells = [level(part.metric, row.mean) + ("" if row.fresh or not fresh else " (search)")]
         cells += [span(part.metric, row.low, row.high), seeds_text(row)]
-        cells += [level(searched, row.validation)] if fresh else []
+        cells += [level(searched, row.validation_again)] if fresh else []
         cells += [steps_text(row)] if reached else []
         table.add_row(Text(row.alternative), *cells, trials_text(row), Text(settings_text(row.settings)))
     return table
@@ -102,19 +102,20 @@ def _value(value: object) -> str:
 def comparison_table(metric: Metric, pairs: list[Comparison]) -> Table:
     """One row for each pair: the difference with its intervals, the corrected p-value, what it says.
 
-    The p-value is that of both tests where other searches are known of, else of the seeds.
+    `p (Holm)` is of the settings, over seeds; `p (both)` of the methods, the worse one of seeds and searches.
     """
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("first", "second"):
         table.add_column(name, no_wrap=True)
     searched = any(pair.searched for pair in pairs)
-    for name in ("difference", *(["other searches"] if searched else []), "seeds", "p (Holm)"):
+    known = ["other searches", "p (both)"] if searched else []
+    for name in ("difference", "seeds", "p (Holm)", *known):
         table.add_column(name, justify="right")
     table.add_column("")
     for pair in pairs:
-        p = pair.adjusted if pair.claim is None else pair.claim
-        cells = [difference(metric, pair), *([other_searches(metric, pair)] if searched else [])]
-        cells += [str(pair.seeds), chance(p).removeprefix("p ").removeprefix("= ")]
+        cells = [difference(metric, pair), str(pair.seeds), short_chance(pair.adjusted)]
+        if searched:
+            cells += [other_searches(metric, pair), short_chance(pair.claim)]
         style = "bold" if pair.decided else "dim" if not pair.significant else ""
         table.add_row(Text(pair.first), Text(pair.second), *cells, Text(pair_verdict(pair), style))
     return table

@@ -5,7 +5,6 @@ from __future__ import annotations
 from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
 from nnrun.statistics.compare import Comparison
 from nnrun.statistics.metric import Metric
-from nnrun.statistics.searches import FEWEST_TRIALS
 
 __all__ = [
     "base_sentences",
@@ -17,6 +16,7 @@ __all__ = [
     "pair_sentence",
     "pair_verdict",
     "sentences",
+    "short_chance",
     "span",
     "steps_text",
 ]
@@ -48,6 +48,11 @@ def chance(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
+def short_chance(p: float | None) -> str:
+    """`0.031`, `< 0.001`, for a table; a dash for none."""
+    return "–" if p is None else chance(p).removeprefix("p ").removeprefix("= ")
+
+
 def difference(metric: Metric, pair: Comparison, forward: bool = True) -> str:
     """A difference with its interval, `+1.20 [+0.80, +1.60]`; as that of the second if not `forward`."""
     sign, scale = (1.0 if forward else -1.0), (100.0 if metric.share else 1.0)
@@ -59,23 +64,20 @@ def difference(metric: Metric, pair: Comparison, forward: bool = True) -> str:
     return f"{middle} [{low:{form}}, {high:{form}}]"
 
 
-def pair_sentence(metric: Metric, pair: Comparison, adaptive: str | None = None) -> str:
-    """What a comparison says of two alternatives: "A beats B" only if it holds for other searches too.
-
-    adaptive   name of the search that their settings come from, if it learns from its trials
-    """
+def pair_sentence(metric: Metric, pair: Comparison) -> str:
+    """What a comparison says of two alternatives: "A beats B" only if it holds for other searches too."""
     seeds = f"{pair.seeds} seeds"
     if not pair.significant:
         return f"{pair.first} and {pair.second} show no significant difference ({chance(pair.adjusted)}, {seeds})"
-    ahead = metric.better(pair.difference, 0.0)
-    winner, loser = (pair.first, pair.second) if ahead else (pair.second, pair.first)
+    winner = _winner(metric, pair)
+    loser = pair.second if winner == pair.first else pair.first
     size = gap(metric, pair.difference)
     here = _ends(metric, pair, pair.low, pair.high)
     if not pair.searched:
         return f"{winner} beats {loser} by {size}{here} ({chance(pair.adjusted)}, {seeds})"
     settings = f"{winner}'s chosen setting beats {loser}'s by {size}{here} ({chance(pair.adjusted)}, {seeds})"
     if pair.searches is None:
-        return f"{settings}; {_unknown(adaptive)}"
+        return f"{settings}; {pair.unknown}, so this says nothing about other searches"
     other = _ends(metric, pair, pair.searches.low, pair.searches.high)
     trials = f"{pair.searches.trials} trials"
     claim = chance(pair.adjusted if pair.claim is None else pair.claim)
@@ -83,6 +85,10 @@ def pair_sentence(metric: Metric, pair: Comparison, adaptive: str | None = None)
         ends = f"at these settings{here}, over other searches{other}"
         return f"{winner} beats {loser} by {size}: {ends} ({claim}, {seeds}, {trials})"
     return f"{settings}; over other searches{other} ({claim}, {trials}): another search could turn it round"
+
+
+def _winner(metric: Metric, pair: Comparison) -> str:
+    return pair.first if metric.better(pair.difference, 0.0) else pair.second
 
 
 def pair_verdict(pair: Comparison) -> str:
@@ -111,22 +117,21 @@ def _ends(metric: Metric, pair: Comparison, low: float | None, high: float | Non
     return f" [{low:{form}}, {high:{form}}]"
 
 
-def _unknown(adaptive: str | None) -> str:
-    if adaptive:
-        return f"trials of {adaptive} build on each other, so this says nothing about other searches"
-    return f"fewer than {FEWEST_TRIALS} trials say nothing about other searches"
-
-
 def sentences(answer: Answer) -> list[str]:
     """The answer, a sentence each, with the name of the base in front where there are several."""
     several = len(answer.bases) > 1
     return [
-        f"{part.base}: {text}" if several else text for part in answer.bases for text in base_sentences(part)
+        f"{part.base}: {text}" if several else text
+        for part in answer.bases
+        for text in base_sentences(part, answer.sweep.judge)
     ]
 
 
-def base_sentences(part: BaseAnswer) -> list[str]:
-    """The best alternative of a base, and how sure that is against each of the others."""
+def base_sentences(part: BaseAnswer, judge: Metric) -> list[str]:
+    """The best alternative of a base, and how sure that is against each of the others.
+
+    judge   the metric of the search
+    """
     if not part.rows or part.rows[0].mean is None:
         return []
     best = part.rows[0]
@@ -134,22 +139,28 @@ def base_sentences(part: BaseAnswer) -> list[str]:
     # What is not decided before what is.
     against.sort(key=lambda pair: (pair.decided, pair.significant, abs(pair.difference)))
     return [
-        _headline(part, best),
-        *(pair_sentence(part.metric, pair, part.adaptive) for pair in against),
+        _headline(part, best, judge),
+        *(pair_sentence(part.metric, pair) for pair in against),
     ]
 
 
-def _headline(part: BaseAnswer, best: Row) -> str:
+def _headline(part: BaseAnswer, best: Row, judge: Metric) -> str:
     value = f"{level(part.metric, best.mean)} {span(part.metric, best.low, best.high)}".rstrip()
     seeds = f"{len(best.values)} seed{'' if len(best.values) == 1 else 's'}"
     if not best.fresh:
-        return f"{best.alternative} leads the search with {part.metric} {value} ({seeds}, not yet tried on fresh ones)"
+        return (
+            f"{best.alternative} leads the search with {judge} {value} ({seeds}, not yet tried on fresh ones)"
+        )
     if len(part.rows) == 1:
         return f"the chosen setting has {part.metric} {value} ({seeds})"
-    beaten = [p for p in part.comparisons if best.alternative in (p.first, p.second) and p.decided]
+    beaten = [
+        pair for pair in part.comparisons if pair.decided and _winner(part.metric, pair) == best.alternative
+    ]
     if len(beaten) == len(part.rows) - 1:
         return f"{best.alternative} is the best: {part.metric} {value} ({seeds})"
-    return f"{best.alternative} is ahead on validation data: {part.metric} {value} ({seeds})"
+    if part.metric == judge:
+        return f"{best.alternative} is ahead: {part.metric} {value} ({seeds})"
+    return f"{best.alternative} is ahead on validation data; its {part.metric} is {value} ({seeds})"
 
 
 def steps_text(row: Row) -> str:
