@@ -163,7 +163,7 @@ def test_what_stops_on_the_way_or_diverges_says_nothing_of_other_searches() -> N
         for final in sweep.finals
     ]
     [part] = answer(sweep._replace(finals=(sweep.finals[0], lost[1]))).bases
-    assert part.comparisons[0].unknown == "1 fresh seeds of b diverged"
+    assert part.comparisons[0].unknown == "1 of the fresh seeds of b diverged"
     assert not part.comparisons[0].decided
 
 

@@ -81,7 +81,7 @@ def _searched(
     if sweep.adaptive or any(trial.status == "stopped" for trial in trials):
         return f"trials of {sweep.search} depend on each other"
     if fresh.diverged:
-        return f"{fresh.diverged} fresh seeds of {alternative.label} diverged"
+        return f"{fresh.diverged} of the fresh seeds of {alternative.label} diverged"
     if any(_values(trial, metric) is None for trial in trials):
         return f"the trials have no record of {metric}"
     ordered = sorted(different, key=lambda trial: (trial.trial != fresh.trial, -_rank(trial, sweep.judge)))
