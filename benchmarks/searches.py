@@ -6,7 +6,8 @@ Two or six methods whose metric has a known surface are searched independently, 
 the best trial of each is trained on fresh seeds.  The verdicts come from the function that makes those of `nnrun
 sweep` (`report.sweep.searches.comparisons`).  A column says of how many of 100 sweeps:
     seeds alone   the test over fresh seeds alone calls two of the methods different, though all are the same
-    both          two are called different by both tests, as a sweep says it
+    both          two are called different by both tests, as a sweep says it, though all are the same; in the last
+                  table: though searches find equally good settings
     +1 sd, +2 sd  a method that is better by one or two standard deviations of the best of a search is found
     covered       the interval over other searches holds the true difference of two methods with different surfaces
 """
@@ -19,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.special import ndtri
 
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
 from nnrun.report.sweep.searches import Fresh, comparisons
@@ -33,7 +35,8 @@ SURFACES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "cone": lambda u: 98 - 4 * np.sqrt(((u - 0.5) ** 2).sum(axis=1)),
     "tail": lambda u: 98 + 0.3 * np.maximum(np.log(1 - u[:, 0]), -9),
 }
-SETTINGS = {"bowl": 2, "cliff": 2, "cone": 5, "tail": 1}
+SPREADS = {"narrow": lambda u: 98 + 0.1 * ndtri(u[:, 0]), "wide": lambda u: 98 + 0.5 * ndtri(u[:, 0])}
+SETTINGS = {"bowl": 2, "cliff": 2, "cone": 5, "tail": 1, "narrow": 1, "wide": 1}
 SEED, PART = 0.05, 0.04  # standard deviations: of a seed, and of each part of the data beside it
 JUDGE = Metric("val/accuracy", True)
 TESTED = JUDGE._replace(name="test/accuracy")
@@ -44,7 +47,7 @@ def trials(
     random: np.random.Generator, surface: str, label: str, count: int, ahead: float
 ) -> list[TrialRecord]:
     """A random search; the true quality of a trial stands in its settings."""
-    quality = SURFACES[surface](random.random((count, SETTINGS[surface]))) + ahead
+    quality = {**SURFACES, **SPREADS}[surface](random.random((count, SETTINGS[surface]))) + ahead
     seeds = random.normal(0, SEED, (count, 3))
     values, tests = (quality[:, None] + seeds + random.normal(0, PART, (count, 3)) for _ in range(2))
     return [
@@ -135,6 +138,19 @@ def coverage(samples: int) -> None:
             print(f"{first:7s}  {second:7s}  {count:6d}  {covered}", flush=True)
 
 
+def unlike(samples: int) -> None:
+    """Methods whose searches find equally good settings on average, but whose other trials are not alike."""
+    print("\nfirst    second   trials         both")
+    for first, second in (("cone", "bowl"), ("narrow", "wide")):
+        for count in (8, 12, 20):
+            random = np.random.default_rng([count, 2])
+            gap = float(best(random, second, count).mean() - best(random, first, count).mean())
+            pairs = [compared(random, [first, second], count, 10, gap)[0] for _ in range(samples)]
+            print(
+                f"{first:7s}  {second:7s}  {count:6d}  {share([pair.decided for pair in pairs])}", flush=True
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -144,6 +160,7 @@ def main() -> None:
     print(f"{samples} simulated sweeps of each kind; load {os.getloadavg()[0]:.1f}")
     false_claims(samples)
     coverage(samples)
+    unlike(samples)
 
 
 if __name__ == "__main__":
