@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from nnrun.errors import MachineError
+from nnrun.preprocessing import Part, Preprocessing
+from nnrun.record import preprocessing
 from nnrun.space import Dimension
 from nnrun.sweep import packing, records, width
 from nnrun.sweep.engine import RunBatch
@@ -117,12 +119,17 @@ def seed_summary(value: float | None, status: str = "done", steps: int = 30, **b
 
 
 def test_a_trial_of_one_seed(run_in, tmp_path):
-    run_in("trials/sgd-000", summary=seed_summary(0.25))
+    measured = {"val/accuracy": 0.25, "test/accuracy": 0.5, "train/loss": 2.0}
+    run_in("trials/sgd-000", summary={**seed_summary(0.25), "metrics": {"best": measured}})
+    parts = {"train": Part(3, "a", "b"), "val": Part(1, "c", "d" * 64), "test": Part(1, "e", "f" * 64)}
+    fitted = Preprocessing((), (), (2,), "float32", np.zeros(()), np.ones(()), 0.0, 1.0, parts)
+    preprocessing.write(tmp_path / "trials/sgd-000", fitted)
     record = trial_record(tmp_path, trial_at(arm(), 0, (0.5, 0.0)), False, 1.23456)
     assert record == {
         "trial": "sgd-000", "base": "digits", "alternative": "sgd", "number": 0, "run": "trials/sgd-000",
         "settings": {"optimizer.learning_rate": pytest.approx(0.01), "model.hidden": [4]}, "status": "done",
         "value": 0.25, "values": [0.25], "steps": 30, "risen": 0, "seconds": 1.235, "reason": None,
+        "metrics": {"test/accuracy": [0.5], "val/accuracy": [0.25]}, "judged_on": f"{'d' * 16} {'f' * 16}",
     }  # fmt: skip
 
 
