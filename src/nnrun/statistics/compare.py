@@ -82,8 +82,8 @@ class Comparison(NamedTuple):
     def as_data(self) -> dict[str, object]:
         """All of it as plain data."""
         searches = self.searches and self.searches._asdict()
-        said = {"significant": self.significant, "decided": self.decided}
-        return {**self._asdict(), "searches": searches, **said}
+        verdicts = {"significant": self.significant, "decided": self.decided}
+        return {**self._asdict(), "searches": searches, **verdicts}
 
 
 def sign_flip_test(differences: Sequence[float]) -> float:

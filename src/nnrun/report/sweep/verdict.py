@@ -56,12 +56,17 @@ def short_chance(p: float | None) -> str:
 def difference(metric: Metric, pair: Comparison, forward: bool = True) -> str:
     """A difference with its interval, `+1.20 [+0.80, +1.60]`; as that of the second if not `forward`."""
     sign, scale = (1.0 if forward else -1.0), (100.0 if metric.share else 1.0)
-    form = "+.2f" if metric.share else "+.3g"
-    middle = format(sign * scale * pair.difference, form)
+    middle = format(sign * scale * pair.difference, "+.2f" if metric.share else "+.3g")
     if pair.low is None or pair.high is None:
         return middle
-    low, high = sorted((sign * scale * pair.low, sign * scale * pair.high))
-    return f"{middle} [{low:{form}}, {high:{form}}]"
+    return f"{middle} {_signed(metric, sign * pair.low, sign * pair.high)}"
+
+
+def _signed(metric: Metric, low: float, high: float) -> str:
+    """An interval of a difference, in either order, with signs: `[-0.10, +1.90]`."""
+    scale, form = (100.0, "+.2f") if metric.share else (1.0, "+.3g")
+    low, high = sorted((scale * low, scale * high))
+    return f"[{low:{form}}, {high:{form}}]"
 
 
 def pair_sentence(metric: Metric, pair: Comparison) -> str:
@@ -78,13 +83,15 @@ def pair_sentence(metric: Metric, pair: Comparison) -> str:
     settings = f"{winner}'s chosen setting beats {loser}'s by {size}{here} ({chance(pair.adjusted)}, {seeds})"
     if pair.searches is None:
         return f"{settings}; {pair.unknown}, so this says nothing about other searches"
-    other = _ends(metric, pair, pair.searches.low, pair.searches.high)
+    elsewhere = _ends(metric, pair, pair.searches.low, pair.searches.high)
     trials = f"{pair.searches.trials} trials"
     claim = chance(pair.adjusted if pair.claim is None else pair.claim)
     if pair.decided:
-        ends = f"at these settings{here}, over other searches{other}"
+        ends = f"at these settings{here}, over other searches{elsewhere}"
         return f"{winner} beats {loser} by {size}: {ends} ({claim}, {seeds}, {trials})"
-    return f"{settings}; over other searches{other} ({claim}, {trials}): another search could turn it round"
+    return (
+        f"{settings}; over other searches{elsewhere} ({claim}, {trials}): another search could turn it round"
+    )
 
 
 def _winner(metric: Metric, pair: Comparison) -> str:
@@ -102,8 +109,7 @@ def other_searches(metric: Metric, pair: Comparison) -> str:
     """The interval of first − second over other searches, `[−0.10, +1.90]`; a dash where nothing is known."""
     if pair.searches is None:
         return "–"
-    scale, form = (100.0, "+.2f") if metric.share else (1.0, "+.3g")
-    return f"[{scale * pair.searches.low:{form}}, {scale * pair.searches.high:{form}}]"
+    return _signed(metric, pair.searches.low, pair.searches.high)
 
 
 def _ends(metric: Metric, pair: Comparison, low: float | None, high: float | None) -> str:
