@@ -12,7 +12,7 @@ __all__ = ["other_examples"]
 
 
 def other_examples(sweep: SweepRecord, base: str) -> Iterator[str]:
-    """A warning if trials on a base had different validation or test parts, by the digests of their targets."""
+    """A warning if trials on a base had different validation or test parts, by their digests."""
     trials = [trial for trial in sweep.trials if trial.base == base]
     if judged_alike(trials):
         return
@@ -23,6 +23,6 @@ def other_examples(sweep: SweepRecord, base: str) -> Iterator[str]:
     differ = "differs" if len(varied) == 1 else "differ"
     why = f"{', '.join(varied)} {differ} between trials, and so do" if varied else "there are different"
     yield (
-        f"{why} validation or test targets: trials were not judged on the same examples, the chosen one may only have "
+        f"{why} validation or test examples: trials were not judged on the same examples, the chosen one may only have "
         "the easier ones, and no difference is tested"
     )
