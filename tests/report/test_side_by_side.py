@@ -26,7 +26,7 @@ ACCURACY, LOSS = Metric("test/accuracy", True, share=True), Metric("test/loss", 
 def entry(name: str, **changes: Any) -> Entry:
     plain = Entry(
         name=name,
-        folder=Path(f"runs/{name}"),
+        runs=(Path(f"runs/{name}"),),
         status="done",
         settings={},
         metrics={},
@@ -36,6 +36,7 @@ def entry(name: str, **changes: Any) -> Entry:
         shares=frozenset({"accuracy"}),
         judged="val/accuracy",
         data=DATA,
+        code=(("nnrun", "0.1.0"),),
     )
     return plain._replace(**changes)
 
@@ -127,7 +128,7 @@ def test_other_examples_are_not_compared():
 
 def test_one_seed_each_cannot_be_told_from_chance():
     [reason] = sentences(group("a", [0.9]), entry("b", metrics={"test/accuracy": {7: 0.8}}, seeds=(7,)))
-    assert "no two runs have two seeds in common" in reason and "train.seeds=5" in reason
+    assert "no two settings have two seeds in common" in reason and "train.seeds=5" in reason
 
 
 def test_too_many_runs_are_not_tested_each_against_each():

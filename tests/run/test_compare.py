@@ -130,6 +130,26 @@ def test_equal_runs_show_no_significant_difference(compare: Callable[..., Any], 
         shutil.rmtree(folder / "runs" / "twin")
 
 
+def test_loose_runs_count_as_seeds_of_their_setting(compare: Callable[..., Any], folder: Path) -> None:
+    """The seeds of two groups, copied out of them: the same numbers as the groups have."""
+    names = []
+    for group in ("good", "slow"):
+        for seed in range(6):
+            names.append(f"{group}-{'abcdef'[seed]}")
+            shutil.copytree(folder / "runs" / group / f"seed_{seed}", folder / "runs" / names[-1])
+    try:
+        loose = compare(*reversed(names), "--json").json
+    finally:
+        for name in names:
+            shutil.rmtree(folder / "runs" / name)
+    groups = compare("slow", "good", "--json").json
+    assert [entry["name"] for entry in loose["runs"]] == ["slow", "good"]
+    assert loose["runs"][1]["metrics"] == groups["runs"][1]["metrics"]
+    assert loose["comparisons"] == groups["comparisons"]
+    assert loose["answer"][:2] == groups["answer"]
+    assert len(loose["runs"][0]["folders"]) == 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

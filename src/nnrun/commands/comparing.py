@@ -32,15 +32,21 @@ def compare(
     runs_root: Root = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Compare runs: the settings that differ, the results, and whether the difference is more than chance."""
+    """Compare runs: the settings that differ, the results, and whether the difference is more than chance.
+
+    Runs that differ in nothing but the seed count as one setting with as many seeds, wherever they lie.
+    """
     if as_csv + markdown + as_json > 1:
         raise SpecError("--csv, --markdown, --json: one of them; leave the others out")
     from nnrun.report import side_by_side, side_by_side_text
+    from nnrun.report.gather import gather
 
     entries = [_entry(name, folder) for name, folder in _named(list(_folders(runs, runs_root)))]
     if len(entries) < 2:
         raise SpecError("compare: got one run; name at least two, or a sweep")
-    comparison = side_by_side.side_by_side(entries)
+    settings, notes = gather(entries)
+    comparison = side_by_side.side_by_side(settings)
+    comparison.sentences.extend(notes)
     if as_json:
         return console.print_json(side_by_side_text.as_data(comparison))
     if as_csv:

@@ -1,4 +1,4 @@
-"""Runs side by side: the settings that differ, the results, and whether the differences are more than chance."""
+"""Settings side by side: what differs, the results, and whether the differences are more than chance."""
 
 from __future__ import annotations
 
@@ -14,22 +14,33 @@ from nnrun.report.sweep.verdict import gap, level, pair_sentence
 from nnrun.statistics.compare import Comparison, compare_all
 from nnrun.statistics.metric import Metric, metric_of
 
-__all__ = ["Entry", "SideBySide", "Value", "differing", "flat", "read_entry", "side_by_side", "value"]
+__all__ = [
+    "NO_DIFFERENCE",
+    "Entry",
+    "SideBySide",
+    "Value",
+    "differing",
+    "flat",
+    "read_entry",
+    "side_by_side",
+    "value",
+]
 
 _ABSENT = "–"
-_NAMES = (
+NO_DIFFERENCE = (
     "name",
     "train.seed",
     "train.seeds",
     "checkpoint.every",
     "checkpoint.keep",
-)  # these make no difference
+)  # to what is compared
 _MOST_TESTED = 30
 
 
 class Entry(NamedTuple):
-    """A run, or a group of seeds.
+    """A run, a group of seeds, or runs that differ in nothing but the seed.
 
+    runs      their folders, one or more
     settings  key of the spec -> value
     metrics   name -> seed -> value at the best step, of the seeds that finished
     written   the keys that the spec or the command line gave, not the defaults
@@ -37,10 +48,11 @@ class Entry(NamedTuple):
     shares    the metrics that are shares of the examples, likewise
     judged    the validation metric that picked the best step, None where there is none
     data      what two runs must have in common to be tested on the same examples
+    code      the version of nnrun, and name and digest of each file of the user
     """
 
     name: str
-    folder: Path
+    runs: tuple[Path, ...]
     status: str
     settings: dict[str, object]
     metrics: dict[str, dict[int, float]]
@@ -50,6 +62,7 @@ class Entry(NamedTuple):
     shares: frozenset[str]
     judged: str | None
     data: tuple[object, ...]
+    code: tuple[tuple[str, str], ...]
 
 
 class Value(NamedTuple):
@@ -99,8 +112,12 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: M
     # An equal digest says more than an equal name.
     examples = origin.get("data_digest") or (settings.get("data.name"), settings.get("data.path"))
     data = examples, settings.get("data.split_seed"), settings.get("data.test")
+    files = {Path(file).name: sha for file, sha in origin.get("code", {}).items()}
+    code = (("nnrun", str(origin.get("versions", {}).get("nnrun"))), *sorted(files.items()))
     status = run.status(folder)
-    return Entry(name, folder, status, settings, values, seeds, written, rising, shares, judged, data)
+    return Entry(
+        name, (folder,), status, settings, values, seeds, written, rising, shares, judged, data, code
+    )
 
 
 def _runs(summary: Summary, first: int) -> Iterator[tuple[int, RunSummary | MemberSummary | SweepSummary]]:
@@ -137,7 +154,7 @@ def differing(entries: Sequence[Entry]) -> list[str]:
         partly = len(known) < len(entries) and not (
             other_block and all(key not in entry.written for entry in entries)
         )
-        if key not in _NAMES and (partly or len(set(known)) > 1):
+        if key not in NO_DIFFERENCE and (partly or len(set(known)) > 1):
             keys_that_differ.append(key)
     return keys_that_differ
 
@@ -182,6 +199,8 @@ def _judged(entries: Sequence[Entry], shown: Sequence[Metric]) -> Metric | None:
 
 def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[Comparison], str | None]:
     """The tests of all pairs, or why there are none."""
+    if len(entries) == 1:
+        return [], "all of these runs are one setting; there is no other to compare it with"
     if len({entry.data for entry in entries}) > 1:
         return [], "the runs were not tested on the same examples, so their differences are not tested"
     if len(entries) > _MOST_TESTED:
@@ -193,8 +212,8 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[Comparison], 
     if comparisons:
         return comparisons, None
     return [], (
-        "no two runs have two seeds in common, so no difference can be distinguished from chance; "
-        "train each with train.seeds=5"
+        "no two settings have two seeds in common, so no difference can be distinguished from chance; "
+        "train each with the same seeds, as train.seeds=5 does"
     )
 
 

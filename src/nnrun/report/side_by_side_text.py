@@ -73,7 +73,8 @@ def as_data(comparison: SideBySide) -> dict[str, object]:
     return {
         "runs": [
             {
-                "run": str(entry.folder),
+                "run": str(entry.runs[0]),
+                "folders": [str(folder) for folder in entry.runs],
                 "name": entry.name,
                 "status": entry.status,
                 "seeds": list(entry.seeds),
