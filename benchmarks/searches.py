@@ -25,7 +25,9 @@ from scipy.special import ndtri
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
 from nnrun.report.sweep.searches import Fresh, comparisons
 from nnrun.statistics.compare import Comparison
+from nnrun.statistics.factors import Cell, factor_effects
 from nnrun.statistics.metric import Metric
+from nnrun.statistics.searches import Searched
 
 SURFACES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "bowl": lambda u: 98 - 10.8 * (u[:, 0] - 0.55) ** 2 - 2 * (u[:, 1] - 0.2) ** 2,
@@ -80,6 +82,22 @@ def compared(
         tuple(trial for of_label in tried.values() for trial in of_label), (),
     )  # fmt: skip
     return comparisons(sweep, tried, fresh, TESTED)
+
+
+def effects_of(random: np.random.Generator, surface: str, count: int, ahead: float = 0.0) -> list[Comparison]:
+    """The main effects of a sweep over two optimizers × two schedules, the first optimizer better by `ahead`."""
+    cells = {}
+    for optimizer in "ab":
+        for schedule in "cd":
+            tried = trials(random, surface, "m", count, ahead if optimizer == "a" else 0.0)
+            ordered = sorted(tried, key=lambda trial: -(trial.value or 0.0))
+            values = float(str(ordered[0].settings["quality"])) + random.normal(0, SEED, 10)
+            tests = [np.array(trial.metrics[TESTED.name]) for trial in ordered]
+            ranks = np.array([trial.value for trial in ordered])
+            cells[optimizer, schedule] = Cell(dict(enumerate(values.tolist())), Searched(ranks, tests))
+    factors = factor_effects(["optimizer", "schedule"], cells)
+    assert factors
+    return [effect.pair for effect in factors.effects]
 
 
 def best(random: np.random.Generator, surface: str, count: int) -> np.ndarray:
@@ -151,6 +169,24 @@ def unlike(samples: int) -> None:
             )
 
 
+def factors(samples: int) -> None:
+    """Two optimizers × two schedules: how often any effect is false, and how often the optimizer's is found."""
+    print("\nsurface  trials  seeds alone         both       +1 sd       +2 sd")
+    for surface in SURFACES:
+        for count in (8, 12):
+            random = np.random.default_rng([count, 3])
+            spread = float(best(random, surface, count).std())
+            same = [effects_of(random, surface, count) for _ in range(samples)]
+            line = f"{surface:7s}  {count:6d}  " + share(
+                [any(pair.significant for pair in pairs) for pairs in same]
+            )
+            line += "  " + share([any(pair.decided for pair in pairs) for pairs in same])
+            for k in (1, 2):
+                found = [effects_of(random, surface, count, k * spread)[0] for _ in range(samples)]
+                line += " " + share([pair.decided and pair.difference > 0 for pair in found])
+            print(line, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -161,6 +197,7 @@ def main() -> None:
     false_claims(samples)
     coverage(samples)
     unlike(samples)
+    factors(samples)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from nnrun.report.drawing import Picture
 from nnrun.report.sweep import figures, page, scatter
 from nnrun.report.sweep.cautions import cautions, missing
 from nnrun.report.sweep.curves import Reached
-from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
+from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
 from nnrun.report.sweep.plots import pictures
+from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.budget import BestOf
 from nnrun.statistics.compare import Comparison
@@ -48,6 +49,7 @@ def row(label: str, mean: float | None = 0.9, **changes: Any) -> Row:
         mean,
         None,
         None,
+        mean,
         True,
         0.9,
         10,
@@ -106,15 +108,18 @@ def test_the_facts_in_a_line():
 def test_the_leaderboard_of_a_page():
     reached = Reached(10, 10, 1234.0, 5.6789)
     text = page.page(
-        answer(part(row("sgd", low=0.89, high=0.91, reached=reached), row("adam"), target=0.9)), []
+        answer(part(row("sgd", low=0.89, high=0.91, middle=0.905, reached=reached), row("adam"), target=0.9)),
+        [],
     )
     head, first, second = cells(text, "Leaderboard")
     assert head == [
-        "alternative", "test/accuracy", "95% interval", "seeds", "val/accuracy in the search", "on fresh seeds",
-        "steps to val/accuracy 90.00%", "seconds", "trials", "chosen setting",
+        "alternative", "test/accuracy", "95% interval", "middle half", "seeds", "val/accuracy in the search",
+        "on fresh seeds", "steps to val/accuracy 90.00%", "seconds", "trials", "chosen setting",
     ]  # fmt: skip
-    assert first == ["sgd", "90.00%", "[89.00, 91.00]", "10", "90.00%", "90.00%", "1,234", "5.68", "20", ""]
-    assert second[6:8] == ["–", "–"]
+    assert first == [
+        "sgd", "90.00%", "[89.00, 91.00]", "90.50%", "10", "90.00%", "90.00%", "1,234", "5.68", "20", "",
+    ]  # fmt: skip
+    assert second[7:9] == ["–", "–"]
 
 
 def test_values_of_the_search_are_marked_among_fresh_ones():
@@ -152,12 +157,16 @@ def test_all_trials_best_first_and_failures_with_their_reason():
 
 
 def test_every_pair_with_both_p_values():
-    comparisons = [pair("sgd", "adam")._replace(p=0.0004, adjusted=0.03), pair("sgd", "rmsprop", p=0.5)]
+    comparisons = [
+        pair("sgd", "adam")._replace(p=0.0004, adjusted=0.03, higher=0.75),
+        pair("sgd", "rmsprop", p=0.5),
+    ]
     rows = cells(page.page(answer(part(row("sgd"), comparisons=comparisons)), []), "All pairs")
     assert rows[1] == [
         "sgd",
         "adam",
         "+1.00 [+0.00, +2.00]",
+        "75%",
         "10",
         "&lt; 0.001",
         "0.03",

@@ -16,9 +16,10 @@ from nnrun.report.summary import (
     some_of,
 )
 from nnrun.report.sweep.curves import Reached
-from nnrun.report.sweep.findings import Row
+from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
-from nnrun.report.sweep.verdict import chance, difference, gap, level, pair_sentence, span, steps_text
+from nnrun.report.sweep.verdict import steps_text
+from nnrun.report.words import chance, difference, gap, level, pair_sentence, span
 from nnrun.statistics.compare import Comparison
 from nnrun.statistics.metric import Metric
 
@@ -29,7 +30,26 @@ def pair(value: float, low: float | None, high: float | None, p: float = 0.01, s
 
 def row(**changes: object) -> Row:
     empty = Row(
-        "digits", "sgd", "sgd-000", {}, None, 0.9, {}, None, None, None, True, None, 10, 0, 20, 0, 0, 0, None
+        "digits",
+        "sgd",
+        "sgd-000",
+        {},
+        None,
+        0.9,
+        {},
+        None,
+        None,
+        None,
+        None,
+        True,
+        None,
+        10,
+        0,
+        20,
+        0,
+        0,
+        0,
+        None,
     )
     return empty._replace(**changes)
 

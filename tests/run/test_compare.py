@@ -220,3 +220,9 @@ def test_a_sweep_stands_for_its_runs_on_fresh_seeds_else_its_trials(
         assert plain["status"] == "interrupted" and len(plain["trials"]) == 2
     finally:
         shutil.rmtree(sweep)
+
+
+def test_pairs_are_of_sweeps(warm: Callable[..., Any], folder: Path) -> None:
+    done = warm("show", "good", "--pairs", folder=folder)
+    assert done.code == 2
+    assert done.err == "nnrun: --pairs: runs/good is no sweep; leave it out, or name a sweep\n"

@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nnrun.statistics.compare import (
-    Comparison,
-    compare_all,
-    holm,
-    least_seeds,
-    seeds_for,
-    sign_flip_interval,
-    sign_flip_test,
-)
+from nnrun.statistics.compare import Comparison, compare_all, holm, least_seeds, seeds_for
+from nnrun.statistics.sign_flips import sign_flip_interval, sign_flip_test
 
 
 @pytest.mark.parametrize("n", [2, 5, 10, 14])

@@ -75,6 +75,20 @@ def test_several_lists_of_blocks_are_combined_and_equal_names_numbered() -> None
     assert found[2].settings["optimizer"] == {"name": "adam", "b1": 0.8}
 
 
+def test_lists_of_blocks_are_factors_and_each_block_is_a_level() -> None:
+    """A list of one block, or values to choose from, are none."""
+    found = alternatives(
+        "optimizer: [adam, {name: adam, b1: 0.8}]\nschedule: [constant, cosine]\nloss: [hinge]"
+    )
+    assert [dict(alternative.factors) for alternative in found] == [
+        {"optimizer": "adam", "schedule": "constant"},
+        {"optimizer": "adam", "schedule": "cosine"},
+        {"optimizer": "adam-2", "schedule": "constant"},
+        {"optimizer": "adam-2", "schedule": "cosine"},
+    ]
+    assert [dict(alternative.factors) for alternative in alternatives("model.dropout: [0, 0.5]")] == [{}]
+
+
 def test_a_list_of_blocks_in_a_list_key() -> None:
     """`augment` holds lists: each entry of a choice is what stands there."""
     none, one, two = alternatives("augment: [[], cutout, [{name: mixup, alpha: {uniform: [0, 1]}}, cutout]]")

@@ -10,7 +10,7 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import Json, Root, RunName, app
-from nnrun.errors import RunError, one_line
+from nnrun.errors import RunError, SpecError, one_line
 
 __all__ = ["ls", "show"]
 
@@ -35,7 +35,14 @@ def ls(
 
 
 @app.command()
-def show(run_name: RunName, runs_root: Root = Path("runs"), as_json: Json = False) -> None:
+def show(
+    run_name: RunName,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Of a sweep: show the tests of all pairs of alternatives, too.")
+    ] = False,
+    runs_root: Root = Path("runs"),
+    as_json: Json = False,
+) -> None:
     """Show one run: its metrics, curves, checkpoints, and where it came from; of a sweep its answer so far."""
     from nnrun.record import run
     from nnrun.report import table
@@ -43,11 +50,13 @@ def show(run_name: RunName, runs_root: Root = Path("runs"), as_json: Json = Fals
 
     folder = run.resolve(run_name, runs_root)
     if is_sweep(folder):
-        return _show_sweep(folder, as_json)
+        return _show_sweep(folder, pairs, as_json)
+    if pairs:
+        raise SpecError(f"--pairs: {one_line(folder)} is no sweep; leave it out, or name a sweep")
     return console.print_json(table.describe(folder)) if as_json else console.show(table.show_view(folder))
 
 
-def _show_sweep(folder: Path, as_json: bool) -> None:
+def _show_sweep(folder: Path, pairs: bool, as_json: bool) -> None:
     """The answer so far, from the sweep's records as they are now."""
     from nnrun.record import run
     from nnrun.report.sweep import answer
@@ -57,7 +66,7 @@ def _show_sweep(folder: Path, as_json: bool) -> None:
         console.print_json({"status": status, **answer.as_json(folder)})
         return
     sweep_answer = answer.answer(answer.read_sweep(folder))
-    console.show(f"{one_line(folder)}  {status}", *answer.answer_tables(sweep_answer))
+    console.show(f"{one_line(folder)}  {status}", *answer.answer_tables(sweep_answer, pairs))
     if report.is_file():
         console.show(f"report: {one_line(report)}")
     if status not in ("done", "running"):

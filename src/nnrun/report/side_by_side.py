@@ -10,7 +10,7 @@ from nnrun.record import run
 from nnrun.record.summary import MemberSummary, RunSummary, Summary, SweepSummary
 from nnrun.report.content import origin_of
 from nnrun.report.summary import read_summary
-from nnrun.report.sweep.verdict import gap, level, pair_sentence
+from nnrun.report.words import gap, level, pair_sentence
 from nnrun.statistics.compare import Comparison, compare_all
 from nnrun.statistics.metric import Metric, metric_of
 

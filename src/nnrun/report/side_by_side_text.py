@@ -12,7 +12,7 @@ from rich.text import Text
 
 from nnrun.report.side_by_side import Entry, SideBySide, value
 from nnrun.report.summary import some_of
-from nnrun.report.sweep.verdict import level, span
+from nnrun.report.words import level, span
 from nnrun.statistics.metric import Metric
 
 __all__ = ["as_csv", "as_data", "as_markdown", "as_table"]

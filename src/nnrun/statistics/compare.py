@@ -1,7 +1,6 @@
 """Is one better than another?  Paired tests and numbers of seeds, over values by seed; and over other searches.
 
 Runs of the same seed share the split of the data, so alternatives are compared seed by seed.
-Random draws come from Philox with a fixed key: the same values always give the same answer.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.statistics.mean import mean_and_interval
 from nnrun.statistics.searches import FEWEST_TRIALS, OverSearches, Searched, over_searches
+from nnrun.statistics.sign_flips import ALPHA, sign_flip_interval, sign_flip_test
 
 __all__ = [
     "ALPHA",
@@ -24,14 +23,11 @@ __all__ = [
     "holm",
     "least_seeds",
     "seeds_for",
-    "sign_flip_interval",
-    "sign_flip_test",
+    "share_higher",
+    "with_claims",
 ]
 
-ALPHA = 0.05
 _POWER = 0.8
-_EXACT = 14  # differences up to which every flip is tried: 2^14
-_FLIPS = 20_000
 _MOST_SEEDS = 10_000
 
 
@@ -46,6 +42,9 @@ class Comparison(NamedTuple):
     searched    whether a setting of the two was searched for, so that another search could have found another one
     searches    what is known of other searches; None if nothing was searched for, or nothing is known
     unknown     why nothing is known of them
+    higher      how often a run of the first has a higher value than a run of the second, over all pairs of runs; equal
+                ones count half (Mann-Whitney; the probability of improvement of Agarwal et al. 2021, where more is
+                better)
     claim       p-value of "one method is better": of the worse of both tests, after Holm's correction over the pairs
                 of which it can be said; None where it cannot
     """
@@ -63,6 +62,7 @@ class Comparison(NamedTuple):
     searches: OverSearches | None = None
     unknown: str = ""
     claim: float | None = None
+    higher: float = 0.5
 
     @property
     def significant(self) -> bool:
@@ -84,51 +84,6 @@ class Comparison(NamedTuple):
         searches = self.searches and self.searches._asdict()
         verdicts = {"significant": self.significant, "decided": self.decided}
         return {**self._asdict(), "searches": searches, **verdicts}
-
-
-def sign_flip_test(differences: Sequence[float]) -> float:
-    """The p-value of "the two are alike": how often flipped signs give a mean as far from 0, on either side.
-
-    If both come from one distribution, each difference is as likely with the other sign.
-    Exact up to 14 differences, else 20,000 random flips, the observed signs among them.
-    Source: Fisher 1935; Good 2005, Permutation, Parametric and Bootstrap Tests of Hypotheses, 3.2.
-    """
-    x = np.asarray(differences, np.float64)
-    # What is equal but for rounding is as far.
-    return float(np.mean(np.abs(_signs(len(x)) @ x) >= abs(x.sum()) - 1e-9 * np.abs(x).sum()))
-
-
-def sign_flip_interval(differences: Sequence[float]) -> tuple[float, float] | None:
-    """Confidence interval of a mean difference: the shifts that `sign_flip_test` does not reject at 5%.
-
-    So a difference that is significant for itself has an interval without 0.  Its ends are the k-th least and the
-    k-th greatest of the means of all subsets, k = 2.5% of 2ⁿ; exact where differences are as likely above as below
-    their mean.  Below six differences the test rejects nothing, and it is Student's;
-    one difference has none.
-    Source: Hartigan 1969, Using Subsample Values as Typical Values.
-    """
-    x = np.asarray(differences, np.float64)
-    signs = _signs(len(x))
-    flipped = signs < 0
-    flips_any = flipped.any(axis=1)
-    # A way that flips none is as far as the observed one at any shift.
-    k = int(ALPHA / 2 * len(signs)) - int((~flips_any).sum()) + 1
-    if k < 1:
-        mean, half = mean_and_interval(differences)
-        return None if half is None else (mean - half, mean + half)
-    flipped = flipped[flips_any]
-    means = np.partition(flipped @ x / flipped.sum(axis=1), [k - 1, len(flipped) - k])
-    return float(means[k - 1]), float(means[len(flipped) - k])
-
-
-def _signs(n: int) -> np.ndarray:
-    """Ways to flip n signs, each with its opposite: (ways, n) float64 of ±1."""
-    if n <= _EXACT:
-        return 1.0 - 2.0 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
-    half = _FLIPS // 2
-    bits = np.random.Philox(key=n).random_raw((half - 1) * n) & np.uint64(1)
-    signs = np.vstack([np.ones(n), 1.0 - 2.0 * bits.astype(np.float64).reshape(-1, n)])
-    return np.vstack([signs, -signs])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -165,9 +120,12 @@ def compare_all(
         low, high = sign_flip_interval(differences) or (None, None)
         mean = float(np.mean(differences))
         needed = seeds_for(differences, len(pairs))
-        comparison = Comparison(first, second, mean, low, high, p, adjusted, len(differences), needed)
+        comparison = Comparison(
+            first, second, mean, low, high, p, adjusted, len(differences), needed,
+            higher=share_higher([*values[first].values()], [*values[second].values()]),
+        )  # fmt: skip
         comparisons.append(_over_searches(comparison, values, searched or {}, len(pairs)))
-    return _with_claims(comparisons)
+    return with_claims(comparisons)
 
 
 def _over_searches(
@@ -194,7 +152,7 @@ def _over_searches(
     return pair._replace(searches=over_searches(first, second, level))
 
 
-def _with_claims(comparisons: Sequence[Comparison]) -> list[Comparison]:
+def with_claims(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Holm's correction over the pairs of which it can be said whether one method is better."""
     worse = {
         i: max(pair.p, pair.searches.p if pair.searches else 0.0)
@@ -205,6 +163,12 @@ def _with_claims(comparisons: Sequence[Comparison]) -> list[Comparison]:
     # A claim is no surer than its difference, of which there may be more.
     claims = {i: max(claim, comparisons[i].adjusted) for i, claim in claims.items()}
     return [pair._replace(claim=claims.get(i)) for i, pair in enumerate(comparisons)]
+
+
+def share_higher(first: Sequence[float], second: Sequence[float]) -> float:
+    """The share of all pairs, one of each side, in which the first is higher; equal ones count half."""
+    gaps = np.sign(np.subtract.outer(np.asarray(first), np.asarray(second)))
+    return float((1 + gaps.mean()) / 2)
 
 
 def least_seeds(pairs: int) -> int:

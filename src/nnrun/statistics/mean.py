@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-__all__ = ["mean_and_interval", "standard_widths"]
+__all__ = ["interquartile_mean", "mean_and_interval", "standard_widths"]
 
 
 def mean_and_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float | None]:
@@ -20,6 +20,16 @@ def mean_and_interval(values: Sequence[float], level: float = 0.95) -> tuple[flo
     if len(values) < 2:
         return mean, None
     return mean, standard_widths(len(values), level) * statistics.stdev(values)
+
+
+def interquartile_mean(values: Sequence[float]) -> float:
+    """The mean of the middle half: what is left without the n // 4 least and the n // 4 greatest of n values.
+
+    A run that went wrong moves it less than the mean, and it wastes less of the others than the median does.
+    Source: Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical precipice".
+    """
+    cut = len(values) // 4
+    return statistics.fmean(sorted(values)[cut : len(values) - cut])
 
 
 def standard_widths(n: int, level: float = 0.95) -> float:

@@ -18,6 +18,9 @@ __all__ = [
     "OverSearches",
     "Searched",
     "exchange_test",
+    "halves",
+    "in_order",
+    "next_best",
     "over_searches",
     "search_interval",
     "trials_for",
@@ -112,20 +115,29 @@ def _exchange(ranks: tuple[np.ndarray, np.ndarray], values: tuple[np.ndarray, np
     ranks, values   of both sides: (rows, n) and (rows, m)
     """
     n, m = ranks[0].shape[1], ranks[1].shape[1]
-    # Of equal ranks the one that stands first in its own search comes first.
-    place = np.argsort(np.concatenate([np.arange(n), np.arange(m)]), kind="stable")
-    order = place[np.argsort(-np.hstack(ranks)[:, place], axis=1, kind="stable")]
-    ordered = np.take_along_axis(np.hstack(values), order, axis=1)
+    ordered = in_order(ranks, values)
     observed = np.abs(values[0][:, :1] - values[1][:, :1])
     # What is equal but for rounding is as far.
     as_far = np.abs(ordered[:, :1] - ordered[:, 1:]) >= observed - 1e-9 * np.abs(ordered).max(
         axis=1, keepdims=True
     )
-    p = as_far[:, :n] @ _next_best(n, m) + as_far[:, :m] @ _next_best(m, n)
+    p = as_far[:, :n] @ next_best(n, m) + as_far[:, :m] @ next_best(m, n)
     return np.minimum(p, 1.0)
 
 
-def _next_best(n: int, m: int) -> np.ndarray:
+def in_order(ranks: tuple[np.ndarray, np.ndarray], values: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """The values of the trials of both sides from the best to the worst, (rows, n + m).
+
+    ranks, values   of both sides: (rows, n) and (rows, m)
+    Of equal ranks the one that stands first in its own search comes first.
+    """
+    n, m = ranks[0].shape[1], ranks[1].shape[1]
+    place = np.argsort(np.concatenate([np.arange(n), np.arange(m)]), kind="stable")
+    order = place[np.argsort(-np.hstack(ranks)[:, place], axis=1, kind="stable")]
+    return np.take_along_axis(np.hstack(values), order, axis=1)
+
+
+def next_best(n: int, m: int) -> np.ndarray:
     """P(k) for k = 1 ... n: the k best of n + m are on the side that has n, the next one is not.  (n,)"""
     k = np.arange(1, n + 1)
     all_k = np.cumprod((n - k + 1) / (n + m - k + 1))
@@ -161,10 +173,10 @@ def _shifts(first: Searched, second: Searched) -> np.ndarray:
 
 def _centred_halves(first: Searched, second: Searched) -> np.ndarray:
     """(draws,) differences of the bests of halves, less their expectation."""
-    return _halves(first, 1) - _halves(second, 2)
+    return halves(first, 1) - halves(second, 2)
 
 
-def _halves(searched: Searched, stream: int) -> np.ndarray:
+def halves(searched: Searched, stream: int) -> np.ndarray:
     """(draws,) values of the best of a half of the trials, its seeds drawn anew, less their expectation."""
     chances = _best_of_half(len(searched.tests))
     generator = np.random.Generator(np.random.Philox(key=[stream, len(searched.tests)]))

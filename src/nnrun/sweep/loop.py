@@ -12,8 +12,8 @@ from pathlib import Path
 
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.report.sweep.entries import FinalEntry, TrialEntry
-from nnrun.report.sweep.findings import best_trial
 from nnrun.report.sweep.folder import read_sweep
+from nnrun.report.sweep.rows import best_trial
 from nnrun.space import Observation, Point
 from nnrun.sweep import folder as files
 from nnrun.sweep import records

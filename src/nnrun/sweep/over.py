@@ -11,6 +11,7 @@ import itertools
 import math
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 
 from nnrun.space import Dimension, Space
@@ -34,12 +35,14 @@ class Alternative(NamedTuple):
     settings  key of the spec -> its value
     space     the dimensions, in the order of the file
     places    key of the spec -> the path in the sweep file that gave it
+    factors   key that lists several blocks -> the name of this one's
     """
 
     label: str
     settings: Block
     space: Space
     places: dict[str, Path]
+    factors: Mapping[str, str] = MappingProxyType({})
 
 
 def read_over(over: Mapping[str, Plain], problems: Problems) -> list[Alternative]:
@@ -62,13 +65,18 @@ def _combined(parts: tuple[Alternative, ...]) -> Alternative:
         {key: value for part in parts for key, value in part.settings.items()},
         tuple(dimension for part in parts for dimension in part.space),
         {key: path for part in parts for key, path in part.places.items()},
+        {key: name for part in parts for key, name in part.factors.items()},
     )
 
 
 def _branches(key: str, value: Plain, problems: Problems) -> list[Alternative]:
     """The alternatives of one key: whole blocks in a list, or the only one, which needs no label."""
     if _are_blocks(value, key):
-        return [_branch(key, in_full(block), problems.inside((i,))) for i, block in enumerate(value)]
+        branches = [_branch(key, in_full(block), problems.inside((i,))) for i, block in enumerate(value)]
+        if len(branches) == 1:
+            return branches
+        names = [branch.label for branch in _distinct(branches)]
+        return [branch._replace(factors={key: name}) for branch, name in zip(branches, names, strict=True)]
     return [_branch(key, value, problems)._replace(label="")]
 
 

@@ -62,6 +62,7 @@ class SweepPlan(NamedTuple):
                     "label": alternative.label,
                     "settings": {**alternative.settings},
                     "dimensions": [_dimension(dimension) for dimension in alternative.space],
+                    "factors": dict(alternative.factors),
                 }
                 for alternative in self.file.alternatives
             ],

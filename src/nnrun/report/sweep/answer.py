@@ -11,10 +11,12 @@ import io
 from pathlib import Path
 from typing import TypedDict
 
+from nnrun.report.sweep import effects
 from nnrun.report.sweep.cautions import cautions, missing
 from nnrun.report.sweep.evidence import ranked
-from nnrun.report.sweep.findings import Answer, Row, answer
+from nnrun.report.sweep.findings import Answer, answer
 from nnrun.report.sweep.folder import is_sweep, read_sweep
+from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.tables import answer_tables
 from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.metric import Metric
@@ -42,6 +44,7 @@ class Leaderboard(TypedDict):
     trials: list[dict[str, object]]  # best first
     alternatives: list[dict[str, object]]  # best first
     comparisons: list[dict[str, object]]
+    factors: dict[str, object]  # {} where alternatives are not the combinations of several factors
     best_of_k: dict[str, dict[str, list[dict[str, object]]]]
     importance: dict[str, dict[str, list[dict[str, object]]]]
     targets: dict[str, float | None]
@@ -96,6 +99,7 @@ def as_data(answer: Answer) -> Leaderboard:
             for part in answer.bases
             for pair in part.comparisons
         ],
+        "factors": {part.base: effects.as_data(part.factors) for part in answer.bases if part.factors},
         "best_of_k": {
             part.base: {label: [point._asdict() for point in curve] for label, curve in part.best_of.items()}
             for part in answer.bases
@@ -153,6 +157,7 @@ def _leaderboard_csv(answer: Answer) -> str:
         "mean",
         "low",
         "high",
+        "middle",
         "seeds",
         "diverged",
         "fresh_seeds",
@@ -165,7 +170,8 @@ def _leaderboard_csv(answer: Answer) -> str:
     for part, row in rows:
         data = _row(row, part.metric if row.fresh else answer.sweep.judge, answer.sweep.folder)
         line = [
-            data[name] for name in ("base", "alternative", "trial", "metric", "mean", "low", "high", "seeds")
+            data[name]
+            for name in ("base", "alternative", "trial", "metric", "mean", "low", "high", "middle", "seeds")
         ]
         line += [
             row.diverged,

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 from nnrun.record import run
 from nnrun.report.sweep.evidence import distinct
-from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
+from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import DimensionRecord, SweepRecord
 from nnrun.report.sweep.judged_on import other_examples
 from nnrun.report.sweep.luck import luck
-from nnrun.report.sweep.verdict import gap, level
+from nnrun.report.sweep.rows import Row
+from nnrun.report.words import gap, level
 from nnrun.statistics.budget import BestOf
 from nnrun.statistics.compare import ALPHA, least_seeds
 
@@ -73,18 +74,24 @@ def _name(sweep: SweepRecord, row: Row) -> str:
 
 
 def _few_seeds(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
-    pairs = len(part.comparisons)
+    if part.factors:
+        pairs = len(part.factors.effects) + len(part.factors.interactions)
+        seeds = part.factors.effects[0].pair.seeds
+    else:
+        pairs, seeds = len(part.comparisons), min((pair.seeds for pair in part.comparisons), default=0)
     if not pairs:
         if len(part.rows) > 1 and sweep.final_seeds == 1 and any(row.fresh for row in part.rows):
             yield "with 1 seed no difference can be distinguished from chance; write sweep.final_seeds: 10"
         return
-    least, seeds = least_seeds(pairs), min(pair.seeds for pair in part.comparisons)
+    least = least_seeds(pairs)
     if seeds < least:
         tests = "this comparison" if pairs == 1 else f"{pairs} comparisons"
         yield (
             f"{seeds} seeds are too few: in {tests} no difference can get below p = {ALPHA:g}, however large; "
             f"write sweep.final_seeds: {least} or more"
         )
+        return
+    if part.factors:
         return
     best = part.rows[0].alternative
     open_ = [p for p in part.comparisons if best in (p.first, p.second) and not p.significant]

@@ -27,6 +27,7 @@ class AlternativeEntry(TypedDict):
     label: str
     settings: Settings
     dimensions: list[DimensionEntry]
+    factors: NotRequired[dict[str, str]]  # key of `over` that lists several blocks -> name of the block
 
 
 class Asked(TypedDict):

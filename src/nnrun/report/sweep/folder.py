@@ -43,11 +43,15 @@ class DimensionRecord(NamedTuple):
 
 
 class AlternativeRecord(NamedTuple):
-    """Settings that are compared with others, and what varied beside them."""
+    """Settings that are compared with others, and what varied beside them.
+
+    factors   key of `over` that lists several blocks -> the name of this alternative's block
+    """
 
     label: str
     settings: Settings
     dimensions: tuple[DimensionRecord, ...]
+    factors: Mapping[str, str] = MappingProxyType({})
 
 
 class TrialRecord(NamedTuple):
@@ -166,7 +170,10 @@ def read_sweep(folder: Path) -> SweepRecord:
 
 def _alternative(record: AlternativeEntry) -> AlternativeRecord:
     return AlternativeRecord(
-        str(record["label"]), dict(record["settings"]), tuple(map(_dimension, record["dimensions"]))
+        str(record["label"]),
+        dict(record["settings"]),
+        tuple(map(_dimension, record["dimensions"])),
+        {str(key): str(level) for key, level in record.get("factors", {}).items()},
     )
 
 

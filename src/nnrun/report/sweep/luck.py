@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnrun.report.sweep.findings import BaseAnswer, Row
+from nnrun.report.sweep.findings import BaseAnswer
 from nnrun.report.sweep.folder import SweepRecord
-from nnrun.report.sweep.verdict import gap, level
+from nnrun.report.sweep.rows import Row
+from nnrun.report.words import gap, level
 
 __all__ = ["luck"]
 
@@ -21,7 +22,7 @@ def luck(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
 
 def _draws(part: BaseAnswer) -> Iterator[str]:
     """How many trials would tell the best from those that another search could put before it."""
-    if not part.rows:
+    if not part.rows or part.factors:
         return
     best = part.rows[0].alternative
     rivals = {

@@ -8,20 +8,15 @@ from html import escape
 from nnrun.report.drawing import Picture
 from nnrun.report.html import Column, document, figure, table
 from nnrun.report.sweep.cautions import cautions, missing
+from nnrun.report.sweep.effects import EFFECT_HEAD, effect_cells, mean_tables
 from nnrun.report.sweep.evidence import ranked
-from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
+from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord
+from nnrun.report.sweep.pairs import pair_cells
+from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
-from nnrun.report.sweep.verdict import (
-    base_sentences,
-    difference,
-    level,
-    other_searches,
-    pair_verdict,
-    short_chance,
-    span,
-    steps_text,
-)
+from nnrun.report.sweep.verdict import base_sentences, steps_text
+from nnrun.report.words import level, span
 from nnrun.statistics.metric import Metric
 
 __all__ = ["page"]
@@ -44,6 +39,12 @@ all ways to deal the trials in which the two bests differ as much. &ldquo;Other 
 the difference over other draws of the searches and other seeds. Of both p-values the worse counts, corrected by Holm's
 method, so the chance of any false &ldquo;different&rdquo; among methods that draw alike is at most 5%. &ldquo;Only
 these settings&rdquo; means that another search could turn it round, or that nothing is known of other searches.</li>
+<li>Where alternatives are all combinations of several factors, the effect of a factor is the difference of two of its
+levels, each averaged over the levels of the others; an interaction is how far a combination is from the sum of the
+effects. Their p-values are corrected together, for themselves; the exchange test deals the trials anew within each
+combination of the other factors.</li>
+<li>&ldquo;Middle half&rdquo; is the mean without the best and the worst quarter of the seeds; &ldquo;better&rdquo; is
+how often a run of the first is better than a run of the second, over all pairs of runs.</li>
 <li>Steps and seconds to a target are medians over the fresh seeds; the seconds are those of the program in which
 these trained together.</li>
 <li>The intervals are over seeds. Another split of the data, or other data, may give another order.</li>
@@ -61,6 +62,7 @@ def page(answer: Answer, images: Sequence[Picture]) -> str:
         _words(answer),
         _notes(cautions(answer)),
         *(_leaderboard(answer, part) for part in answer.bases),
+        *(_factors(answer, part) for part in answer.bases),
         '<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>" if images else "",
         *(_pairs(answer, part) for part in answer.bases if part.comparisons),
         _spaces(sweep.alternatives),
@@ -117,7 +119,8 @@ def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
     searched, fresh = answer.sweep.judge, any(row.fresh for row in part.rows)
     timed, number = fresh and part.target is not None, "number"
     columns = [Column("alternative"), Column(part.metric.name, number), Column("95% interval", number)]
-    columns += [Column("seeds", number), Column(f"{searched} in the search", number)]
+    columns += [Column("middle half", number), Column("seeds", number)]
+    columns += [Column(f"{searched} in the search", number)]
     columns += [Column("on fresh seeds", number)] if fresh else []
     columns += [Column(_target(part, searched), number), Column("seconds", number)] if timed else []
     columns += [Column("trials", number), Column("chosen setting", "text")]
@@ -125,7 +128,7 @@ def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
     for row in part.rows:
         mark = "" if row.fresh or not fresh else " (search)"
         cells = [row.alternative, level(part.metric, row.mean) + mark, span(part.metric, row.low, row.high)]
-        cells += [seeds_text(row), level(searched, row.validation)]
+        cells += [level(part.metric, row.middle), seeds_text(row), level(searched, row.validation)]
         cells += [level(searched, row.validation_again)] if fresh else []
         cells += [steps_text(row), _seconds(row)] if timed else []
         rows.append([*cells, trials_text(row), settings_text(row.settings)])
@@ -142,30 +145,26 @@ def _target(part: BaseAnswer, searched: Metric) -> str:
     return f"steps to {searched} {level(searched, part.target)}"
 
 
+def _factors(answer: Answer, part: BaseAnswer) -> str:
+    """What each factor does, and what two do together."""
+    if not part.factors:
+        return ""
+    tables = [
+        table([Column(name, "number" if i else "") for i, name in enumerate(head)], rows)
+        for head, rows in mean_tables(part.metric, part.factors)
+    ]
+    numbers = ("difference", "seeds", "p (Holm)", "other searches", "p (both)")
+    columns = [Column(name, "number" if name in numbers else "") for name in EFFECT_HEAD]
+    tables.append(table(columns, effect_cells(part.metric, part.factors)))
+    return f"<h2>Factors{_on(answer, part)}, by {escape(part.metric.name)}</h2>" + "".join(tables)
+
+
 def _pairs(answer: Answer, part: BaseAnswer) -> str:
-    columns = [
-        Column("first"),
-        Column("second"),
-        Column("first − second", "number"),
-        Column("seeds", "number"),
-    ]
-    columns += [Column(name, "number") for name in ("p", "p (Holm)", "other searches", "p (Holm, both)")]
-    columns += [Column("verdict")]
-    rows = [
-        [
-            pair.first,
-            pair.second,
-            difference(part.metric, pair),
-            str(pair.seeds),
-            short_chance(pair.p),
-            short_chance(pair.adjusted),
-            other_searches(part.metric, pair),
-            short_chance(pair.claim),
-            pair_verdict(pair),
-        ]
-        for pair in part.comparisons
-    ]
-    return f"<h2>All pairs{_on(answer, part)}, by {escape(part.metric.name)}</h2>" + table(columns, rows)
+    rows = [pair_cells(part.metric, pair) for pair in part.comparisons]
+    names = ("first", "second", "verdict")
+    columns = [Column(name, "" if name in names else "number") for name in rows[0]]
+    content = table(columns, [[*row.values()] for row in rows])
+    return f"<h2>All pairs{_on(answer, part)}, by {escape(part.metric.name)}</h2>" + content
 
 
 def _on(answer: Answer, part: BaseAnswer) -> str:

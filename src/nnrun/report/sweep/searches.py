@@ -11,10 +11,11 @@ import numpy as np
 from nnrun.report.sweep.evidence import distinct
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
 from nnrun.statistics.compare import Comparison, compare_all
+from nnrun.statistics.factors import Cell, Factors, factor_effects
 from nnrun.statistics.metric import Metric
 from nnrun.statistics.searches import Searched
 
-__all__ = ["Fresh", "comparisons", "judged_alike"]
+__all__ = ["Fresh", "comparisons", "crossed", "judged_alike"]
 
 
 class Fresh(NamedTuple):
@@ -47,18 +48,59 @@ def comparisons(
     fresh    alternative -> its runs on fresh seeds
     metric   that alternatives are compared by
     """
-    every = [trial for trials_of in trials.values() for trial in trials_of]
-    if not judged_alike(every):
+    if not _alike(trials):
         return []
-    worst = metric.worst([value for trial in every for value in _values(trial, metric) or ()], float) or 0.0
-    tried = {
+    values = {label: runs.values for label, runs in fresh.items()}
+    return compare_all(values, _tried(sweep, trials, fresh, metric))
+
+
+def crossed(
+    sweep: SweepRecord,
+    trials: Mapping[str, Sequence[TrialRecord]],
+    fresh: Mapping[str, Fresh],
+    metric: Metric,
+) -> Factors | None:
+    """The effects of the factors that the alternatives are the combinations of; arguments as of `comparisons`.
+
+    None where there are fewer than two factors, or a combination has no runs on fresh seeds, or one has that another
+    lacks, or trials were not judged on the same examples.
+    """
+    factors = list(sweep.alternatives[0].factors) if sweep.alternatives else []
+    if len(factors) < 2 or len(fresh) < len(sweep.alternatives) or not _alike(trials):
+        return None
+    tried = _tried(sweep, trials, fresh, metric)
+    cells = {
+        tuple(alternative.factors.values()): Cell(fresh[alternative.label].values, tried[alternative.label])
+        for alternative in sweep.alternatives
+    }
+    return factor_effects(factors, cells)
+
+
+def _alike(trials: Mapping[str, Sequence[TrialRecord]]) -> bool:
+    return judged_alike([trial for trials_of in trials.values() for trial in trials_of])
+
+
+def _tried(
+    sweep: SweepRecord,
+    trials: Mapping[str, Sequence[TrialRecord]],
+    fresh: Mapping[str, Fresh],
+    metric: Metric,
+) -> dict[str, Searched | str | None]:
+    """What the trials of each alternative say of other searches."""
+    values = [
+        value
+        for trials_of in trials.values()
+        for trial in trials_of
+        for value in _values(trial, metric) or ()
+    ]
+    worst = metric.worst(values, float) or 0.0
+    return {
         alternative.label: _searched(
             sweep, alternative, trials[alternative.label], fresh[alternative.label], metric, worst
         )
         for alternative in sweep.alternatives
         if alternative.label in fresh
     }
-    return compare_all({label: runs.values for label, runs in fresh.items()}, tried)
 
 
 def _searched(

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from nnrun.report.sweep.cautions import cautions, missing
-from nnrun.report.sweep.findings import Answer, BaseAnswer, Row
-from nnrun.report.sweep.verdict import (
-    difference,
-    level,
-    other_searches,
-    pair_verdict,
-    sentences,
-    short_chance,
-    span,
-    steps_text,
-)
+from nnrun.report.sweep.effects import mean_tables
+from nnrun.report.sweep.findings import Answer, BaseAnswer
+from nnrun.report.sweep.pairs import pair_cells
+from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.verdict import sentences, steps_text
+from nnrun.report.words import level, span
 from nnrun.statistics.compare import Comparison
 from nnrun.statistics.metric import Metric
 
@@ -29,16 +24,22 @@ __all__ = ["answer_tables", "comparison_table", "leaderboard", "seeds_text", "se
 _MOST_PAIRS = 15  # that a terminal shows
 
 
-def answer_tables(answer: Answer) -> list[RenderableType]:
-    """The whole answer: a leaderboard for each base, what it says in words, the paired tests, warnings."""
+def answer_tables(answer: Answer, pairs: bool = False) -> list[RenderableType]:
+    """The whole answer: a leaderboard for each base, what it says in words, the paired tests, warnings.
+
+    pairs   whether to show the tests of all pairs also where there are many, or where factors answer instead
+    """
     parts: list[RenderableType] = []
     for part in answer.bases:
         if len(answer.bases) > 1:
             parts.append(Text(part.base, "bold"))
         parts += [leaderboard(part, answer.sweep.judge), Text("")]
+        for head, rows in mean_tables(part.metric, part.factors) if part.factors else ():
+            parts += [_plain_table(head, rows), Text("")]
     parts += [Text(text) for text in sentences(answer)]
     for part in answer.bases:
-        if 1 < len(part.comparisons) <= _MOST_PAIRS:
+        few = len(part.comparisons) <= _MOST_PAIRS and not part.factors
+        if len(part.comparisons) > 1 and (pairs or few):
             title = f"all pairs on {part.base}" if len(answer.bases) > 1 else "all pairs"
             parts += [Text(""), Text(f"{title}: {part.metric}, first − second", "dim")]
             parts.append(comparison_table(part.metric, part.comparisons))
@@ -48,6 +49,16 @@ def answer_tables(answer: Answer) -> list[RenderableType]:
         parts.append(Text(""))
     parts += [Text.assemble((f"{kind}: ", colour), text) for kind, colour, text in notes]
     return parts
+
+
+def _plain_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Names in the first column, numbers in the others."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for i, name in enumerate(head):
+        table.add_column(Text(name), justify="right" if i else "left", no_wrap=not i)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
 
 
 def leaderboard(part: BaseAnswer, searched: Metric) -> Table:
@@ -100,22 +111,20 @@ def _value(value: object) -> str:
 
 
 def comparison_table(metric: Metric, pairs: list[Comparison]) -> Table:
-    """One row for each pair: the difference with its intervals, the corrected p-value, what it says.
-
-    `p (Holm)` is of the settings, over seeds; `p (both)` of the methods, the worse one of seeds and searches.
-    """
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("first", "second"):
-        table.add_column(name, no_wrap=True)
+    """One row for each pair: the difference with its intervals, the corrected p-values, what it says."""
     searched = any(pair.searched for pair in pairs)
-    known = ["other searches", "p (both)"] if searched else []
-    for name in ("difference", "seeds", "p (Holm)", *known):
-        table.add_column(name, justify="right")
-    table.add_column("")
+    left_out = ("p",) if searched else ("p", "other searches", "p (both)")
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in pair_cells(metric, pairs[0]):
+        if name not in left_out:
+            is_name = name in ("first", "second")
+            table.add_column(
+                "" if name == "verdict" else name,
+                justify="left" if is_name or name == "verdict" else "right",
+                no_wrap=is_name,
+            )
     for pair in pairs:
-        cells = [difference(metric, pair), str(pair.seeds), short_chance(pair.adjusted)]
-        if searched:
-            cells += [other_searches(metric, pair), short_chance(pair.claim)]
+        cells = {name: cell for name, cell in pair_cells(metric, pair).items() if name not in left_out}
         style = "bold" if pair.decided else "dim" if not pair.significant else ""
-        table.add_row(Text(pair.first), Text(pair.second), *cells, Text(pair_verdict(pair), style))
+        table.add_row(*(Text(cell, style if name == "verdict" else "") for name, cell in cells.items()))
     return table

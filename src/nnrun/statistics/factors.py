@@ -1,0 +1,186 @@
+"""What each factor does by itself, and what two do together, where alternatives are all combinations of factors.
+
+The values of one seed form a table with an axis for each factor.  Everything is computed for each seed, and tested by
+flipping the signs of seeds, as pairs are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nnrun.statistics.blocks import over_searches_in_blocks
+from nnrun.statistics.compare import ALPHA, Comparison, holm, seeds_for, with_claims
+from nnrun.statistics.searches import FEWEST_TRIALS, Searched
+from nnrun.statistics.sign_flips import sign_flip_interval, sign_flip_test, sign_flips
+
+__all__ = ["Cell", "Factors", "Interaction", "MainEffect", "factor_effects"]
+
+
+class Cell(NamedTuple):
+    """One combination of levels.
+
+    values    seed -> value of the metric
+    searched  the trials that its setting was chosen from; why they say nothing of other searches; None: it was not
+              searched for
+    """
+
+    values: Mapping[int, float]
+    searched: Searched | str | None = None
+
+
+class MainEffect(NamedTuple):
+    """Two levels of a factor, each averaged over all levels of the other factors."""
+
+    factor: str
+    pair: Comparison
+
+
+class Interaction(NamedTuple):
+    """Whether what one factor does depends on the level of another.
+
+    p           of "every combination is the sum of both effects"; `adjusted`: corrected with all other tests
+    levels      the combination that is farthest from that sum; it is higher by `excess`, with 95% interval
+    """
+
+    factors: tuple[str, str]
+    levels: tuple[str, str]
+    excess: float
+    low: float | None
+    high: float | None
+    p: float
+    adjusted: float
+    seeds: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether it is more than chance at these settings, at 5% over all tests of the factors together."""
+        return self.adjusted <= ALPHA
+
+
+class Factors(NamedTuple):
+    """All effects.
+
+    levels   factor -> its levels
+    means    of each combination of levels
+    """
+
+    levels: dict[str, tuple[str, ...]]
+    means: dict[tuple[str, ...], float]
+    effects: list[MainEffect]
+    interactions: list[Interaction]
+
+
+def factor_effects(factors: Sequence[str], cells: Mapping[tuple[str, ...], Cell]) -> Factors | None:
+    """Main effects of all pairs of levels, and the interactions of all pairs of factors.
+
+    factors   two or more
+    cells     levels, in the order of the factors -> what there is of this combination
+    None where a combination is missing, a factor has one level only, or fewer than two seeds are common to all.
+    p-values are corrected by Holm's method over all tests that are made here.
+    """
+    levels = {factor: tuple(dict.fromkeys(cell[i] for cell in cells)) for i, factor in enumerate(factors)}
+    combinations = list(itertools.product(*levels.values()))
+    if not cells or set(combinations) != set(cells) or any(len(names) < 2 for names in levels.values()):
+        return None
+    seeds = sorted(set.intersection(*(set(cell.values) for cell in cells.values())))
+    if len(seeds) < 2:
+        return None
+    values = np.array([[cells[combination].values[seed] for seed in seeds] for combination in combinations])
+    table = values.reshape(*map(len, levels.values()), len(seeds))
+    pairs = sum(math.comb(len(names), 2) for names in levels.values())
+    tests = pairs + math.comb(len(levels), 2)
+    effects = list(_effects(levels, table, cells, seeds, tests))
+    interactions = list(_interactions(levels, table))
+    corrected = holm(
+        [*(effect.pair.p for effect in effects), *(interaction.p for interaction in interactions)]
+    )
+    compared = with_claims(
+        [effect.pair._replace(adjusted=p) for effect, p in zip(effects, corrected, strict=False)]
+    )
+    return Factors(
+        levels,
+        dict(zip(combinations, values.mean(axis=1).tolist(), strict=True)),
+        [effect._replace(pair=pair) for effect, pair in zip(effects, compared, strict=True)],
+        [
+            interaction._replace(adjusted=p)
+            for interaction, p in zip(interactions, corrected[pairs:], strict=True)
+        ],
+    )
+
+
+def _effects(
+    levels: Mapping[str, tuple[str, ...]],
+    table: np.ndarray,
+    cells: Mapping[tuple[str, ...], Cell],
+    seeds: Sequence[int],
+    tests: int,
+) -> Iterator[MainEffect]:
+    for axis, (factor, names) in enumerate(levels.items()):
+        averaged = _averaged(table, axis)
+        for first, second in itertools.combinations(range(len(names)), 2):
+            differences = averaged[first] - averaged[second]
+            low, high = sign_flip_interval(differences) or (None, None)
+            p, needed = sign_flip_test(differences), seeds_for(differences, tests)
+            mean = float(differences.mean())
+            pair = Comparison(names[first], names[second], mean, low, high, p, p, len(seeds), needed)
+            blocks = [
+                (cell, cells[(*combination[:axis], names[second], *combination[axis + 1 :])])
+                for combination, cell in cells.items()
+                if combination[axis] == names[first]
+            ]
+            yield MainEffect(factor, _over_searches(pair, blocks, seeds))
+
+
+def _averaged(table: np.ndarray, *axes: int) -> np.ndarray:
+    """The mean over all factors but these: an axis for each, then the seeds."""
+    others = tuple(axis for axis in range(table.ndim - 1) if axis not in axes)
+    return table.mean(axis=others)
+
+
+def _over_searches(pair: Comparison, blocks: list[tuple[Cell, Cell]], seeds: Sequence[int]) -> Comparison:
+    """The effect with what other searches would have found, or why that is not known."""
+    searches = [cell.searched for block in blocks for cell in block]
+    if all(searched is None for searched in searches):
+        return pair
+    pair = pair._replace(searched=True)
+    reasons = [searched for searched in searches if isinstance(searched, str)]
+    if reasons or any(searched is None for searched in searches):
+        return pair._replace(unknown=(reasons or ["only some of the settings were searched for"])[0])
+    known = [(_fresh(first, seeds), _fresh(second, seeds)) for first, second in blocks]
+    trials = min(len(side.tests) for block in known for side in block)
+    if trials < FEWEST_TRIALS:
+        return pair._replace(unknown=f"{trials} different trials are fewer than {FEWEST_TRIALS}")
+    return pair._replace(searches=over_searches_in_blocks(known))
+
+
+def _fresh(cell: Cell, seeds: Sequence[int]) -> Searched:
+    """The search of a combination, its chosen setting with the values of the common seeds."""
+    assert isinstance(cell.searched, Searched)
+    return cell.searched.with_chosen([cell.values[seed] for seed in seeds])
+
+
+def _interactions(levels: Mapping[str, tuple[str, ...]], table: np.ndarray) -> Iterator[Interaction]:
+    for (i, first), (j, second) in itertools.combinations(enumerate(levels), 2):
+        averaged = _averaged(table, i, j)  # (levels of the first, levels of the second, seeds)
+        excess = (
+            averaged
+            - averaged.mean(axis=0, keepdims=True)
+            - averaged.mean(axis=1, keepdims=True)
+            + averaged.mean(axis=(0, 1), keepdims=True)
+        )
+        seeds = table.shape[-1]
+        flipped = sign_flips(seeds) @ excess.reshape(-1, seeds).T / seeds
+        squares = (flipped**2).sum(axis=1)
+        observed = float((excess.mean(axis=-1) ** 2).sum())
+        # What is equal but for rounding is as far.
+        p = float(np.mean(squares >= observed * (1 - 1e-9)))
+        row, column = np.unravel_index(np.abs(excess.mean(axis=-1)).argmax(), excess.shape[:2])
+        farthest = excess[row, column]
+        low, high = sign_flip_interval(farthest) or (None, None)
+        names = levels[first][row], levels[second][column]
+        yield Interaction((first, second), names, float(farthest.mean()), low, high, p, p, seeds)
