@@ -24,7 +24,7 @@ from scipy.special import ndtri
 
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
 from nnrun.report.sweep.searches import Fresh, comparisons
-from nnrun.statistics.compare import Comparison
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.factors import Cell, factor_effects
 from nnrun.statistics.metric import Metric
 from nnrun.statistics.searches import Searched

@@ -10,8 +10,9 @@ from scipy import special
 
 from nnrun.ensemble import scores
 from nnrun.ensemble.average import Combiner
-from nnrun.ensemble.scores import best_first, make_judge, score, single
+from nnrun.ensemble.scores import best_first, of_subsets, score, single
 from nnrun.statistics.metric import Metric
+from nnrun.training.judge import make_judge
 
 N, K, MEMBERS = 50, 3, 4
 
@@ -30,7 +31,7 @@ def nll(p: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def test_terms_of_a_classifier_are_those_of_numpy(make_model):
     y, z = labels_of(0), outputs_of(1)[0]
-    judge = make_judge(make_model({"test": y}))
+    judge = make_judge(make_model({"test": y}).experiment)
     assert judge.names == ("accuracy", "loss")
     assert judge.width == K
     accuracy, loss = judge.terms(z, y)
@@ -44,7 +45,7 @@ def test_terms_of_numbers_use_the_standardised_target(make_model):
     y = np.random.default_rng(2).normal(10, 4, N).astype(np.float32)
     model = make_model({"test": y}, classes=(), target_scale=4.0, target_shift=10.0)
     z = outputs_of(3, width=1)[0]
-    judge, targets = make_judge(model), model.targets("test")
+    judge, targets = make_judge(model.experiment), model.targets("test")
     np.testing.assert_allclose(targets, (y - 10) / 4, rtol=1e-6)
     metrics = judge.measured(z, targets)
     error = 4.0 * (z[:, 0].astype(float) - (y - 10) / 4)  # in units of the target
@@ -57,7 +58,7 @@ def test_terms_of_numbers_use_the_standardised_target(make_model):
 def test_the_padding_of_a_block_leaves_no_trace(examples: int, make_model):
     """Predictions are judged 4096 at a time; the last block is filled up."""
     y, z = labels_of(4, examples), outputs_of(5, examples, members=1)[0]
-    judge = make_judge(make_model({"test": y}))
+    judge = make_judge(make_model({"test": y}).experiment)
     terms = judge.terms(z, y)
     assert terms.shape == (2, examples)
     np.testing.assert_array_equal(terms[0], z.argmax(1) == y)
@@ -66,7 +67,7 @@ def test_the_padding_of_a_block_leaves_no_trace(examples: int, make_model):
 
 
 def test_a_table_has_the_metrics_of_every_row(make_model):
-    judge = make_judge(make_model({"test": labels_of(0)}))
+    judge = make_judge(make_model({"test": labels_of(0)}).experiment)
     means = np.arange(12.0).reshape(2, 3, 2)
     table = judge.table(means)
     np.testing.assert_array_equal(table["accuracy"], means[..., 0])
@@ -76,11 +77,11 @@ def test_a_table_has_the_metrics_of_every_row(make_model):
 @pytest.mark.parametrize("how", ["probabilities", "logits", "vote"])
 def test_subsets_are_judged_like_ensembles_of_their_own(how: str, make_model):
     y, z = labels_of(6), outputs_of(7)
-    judge = make_judge(make_model({"test": y}))
+    judge = make_judge(make_model({"test": y}).experiment)
     chosen = [pair for size in (1, 2, 4) for pair in itertools.combinations(range(MEMBERS), size)]
     combiner, ticks = Combiner(how, MEMBERS, True), []
     weights = [1 / MEMBERS] * MEMBERS
-    means = judge.of_subsets(combiner, list(z), weights, chosen, y, lambda: ticks.append(1))
+    means = of_subsets(judge, combiner, list(z), weights, chosen, y, lambda: ticks.append(1))
     assert means.shape == (len(chosen), 2)
     assert len(ticks) == 1
     for subset, mean in zip(chosen, means, strict=True):
@@ -90,10 +91,10 @@ def test_subsets_are_judged_like_ensembles_of_their_own(how: str, make_model):
 
 def test_subsets_share_fitted_weights_scaled_to_one(make_model):
     y, z = labels_of(8), outputs_of(9, members=3)
-    judge = make_judge(make_model({"test": y}))
+    judge = make_judge(make_model({"test": y}).experiment)
     combiner, weights = Combiner("weighted", 3, True), [0.6, 0.3, 0.1]
     chosen = [(0, 2), (1, 2)]
-    means = judge.of_subsets(combiner, list(z), weights, chosen, y, lambda: None)
+    means = of_subsets(judge, combiner, list(z), weights, chosen, y, lambda: None)
     p = special.softmax(z.astype(float), axis=2)
     by_hand = [(6 * p[0] + p[2]) / 7, (3 * p[1] + p[2]) / 4]
     np.testing.assert_allclose(means[:, 1], [nll(mixed, y).mean() for mixed in by_hand], rtol=1e-5)
@@ -102,9 +103,9 @@ def test_subsets_share_fitted_weights_scaled_to_one(make_model):
 def test_members_without_weight_count_alike_among_themselves(make_model):
     """A subset of members that all got no weight is still an ensemble."""
     y, z = labels_of(8), outputs_of(9, members=3)
-    judge = make_judge(make_model({"test": y}))
-    means = judge.of_subsets(
-        Combiner("weighted", 3, True), list(z), [1.0, 0.0, 0.0], [(1, 2)], y, lambda: None
+    judge = make_judge(make_model({"test": y}).experiment)
+    means = of_subsets(
+        judge, Combiner("weighted", 3, True), list(z), [1.0, 0.0, 0.0], [(1, 2)], y, lambda: None
     )
     p = special.softmax(z.astype(float), axis=2)
     assert means[0, 1] == pytest.approx(nll((p[1] + p[2]) / 2, y).mean(), rel=1e-5)
@@ -112,12 +113,12 @@ def test_members_without_weight_count_alike_among_themselves(make_model):
 
 def test_few_examples_at_a_time_give_the_same_means(make_model, monkeypatch):
     y, z = labels_of(10, 101), outputs_of(11, 101)
-    judge = make_judge(make_model({"test": y}))
+    judge = make_judge(make_model({"test": y}).experiment)
     arguments = Combiner("probabilities", MEMBERS, True), list(z), [0.25] * 4, [(0, 1), (2, 3), (0, 3)], y
-    at_once = judge.of_subsets(*arguments, lambda: None)
+    at_once = of_subsets(judge, *arguments, lambda: None)
     monkeypatch.setattr(scores, "_NUMBERS", 4 * K * 10)  # ten examples
     ticks: list[int] = []
-    in_parts = judge.of_subsets(*arguments, lambda: ticks.append(1))
+    in_parts = of_subsets(judge, *arguments, lambda: ticks.append(1))
     assert len(ticks) == 11
     np.testing.assert_allclose(in_parts, at_once, rtol=1e-9)
 

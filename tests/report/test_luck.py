@@ -18,7 +18,7 @@ from nnrun.report.sweep.folder import (
 from nnrun.report.sweep.luck import luck
 from nnrun.report.sweep.searches import Fresh, comparisons
 from nnrun.report.sweep.verdict import sentences
-from nnrun.statistics.compare import Comparison
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.metric import Metric
 
 RATE = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())

@@ -19,7 +19,7 @@ from nnrun.report.sweep.plots import pictures
 from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.budget import BestOf
-from nnrun.statistics.compare import Comparison
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.importance import Importance
 from nnrun.statistics.metric import Metric
 
@@ -172,6 +172,8 @@ def test_every_pair_with_both_p_values():
         "0.03",
         "–",
         "–",
+        "–",
+        "[+0.00, +2.00]",
         "different",
     ]
     assert rows[2][-1] == "no significant difference"

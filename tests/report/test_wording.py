@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from nnrun.errors import RunError
@@ -19,9 +21,10 @@ from nnrun.report.sweep.curves import Reached
 from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
 from nnrun.report.sweep.verdict import steps_text
-from nnrun.report.words import chance, difference, gap, level, pair_sentence, span
-from nnrun.statistics.compare import Comparison
+from nnrun.report.words import chance, difference, gap, level, pair_sentence, pair_verdict, span
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.metric import Metric
+from nnrun.statistics.searches import OverSearches
 
 
 def pair(value: float, low: float | None, high: float | None, p: float = 0.01, seeds: int = 8) -> Comparison:
@@ -108,6 +111,50 @@ def test_of_a_falling_metric_the_smaller_one_wins():
     metric = Metric("test/loss", False)
     assert pair_sentence(metric, pair(0.5, 0.25, 0.75)).startswith("sgd beats adam by 0.5 [0.25, 0.75]")
     assert pair_sentence(metric, pair(-0.5, None, None)).startswith("adam beats sgd by 0.5 (p")
+
+
+def test_three_sources_of_chance_side_by_side():
+    """All together: the half widths over searches, which hold the seeds, and over examples, in quadrature."""
+    seeds = pair(0.02, 0.018, 0.022)
+    known = seeds._replace(
+        searched=True,
+        claim=0.02,
+        searches=OverSearches(0.017, 0.023, 0.02, 12, None),
+        examples=(0.016, 0.024),
+    )
+    assert known.overall == pytest.approx((0.015, 0.025))
+    assert known.decided and pair_sentence(ACCURACY, known) == (
+        "adam beats sgd by 2.00 points [1.50, 2.50]: over seeds [1.80, 2.20], over other searches [1.70, 2.30], "
+        "over other examples [1.60, 2.40] (p = 0.02, 8 seeds, 12 trials)"
+    )
+    plain = seeds._replace(examples=(0.0170, 0.0215))
+    assert plain.overall == pytest.approx((0.02 - math.hypot(0.002, 0.003), 0.02 + math.hypot(0.002, 0.0015)))
+    assert pair_sentence(ACCURACY, plain) == (
+        "adam beats sgd by 2.00 points [1.64, 2.25]: over seeds [1.80, 2.20], over other examples [1.70, 2.15] "
+        "(p = 0.01, 8 seeds)"
+    )
+
+
+def test_what_could_turn_a_difference_round():
+    seeds = pair(0.02, 0.018, 0.022)
+    near, far = OverSearches(-0.01, 0.05, 0.3, 12, None), OverSearches(0.001, 0.04, 0.01, 12, None)
+    few = seeds._replace(examples=(-0.001, 0.041))
+    assert not few.decided and pair_sentence(ACCURACY, few) == (
+        "adam beats sgd here by 2.00 points [1.80, 2.20] (p = 0.01, 8 seeds); over other examples [-0.10, 4.10]: "
+        "other examples could turn it round"
+    )
+    searched = few._replace(searched=True, searches=near, claim=0.3)
+    assert pair_sentence(ACCURACY, searched).endswith(
+        "over other searches [-1.00, 5.00] (p = 0.3, 12 trials), over other examples [-0.10, 4.10]: another search or "
+        "other examples could turn it round"
+    )
+    together = seeds._replace(searched=True, searches=far, claim=0.01, examples=(0.001, 0.04))
+    assert not together.decided and pair_sentence(ACCURACY, together).endswith(
+        "over other examples [0.10, 4.00], all together [-0.69, 4.83]: it could turn round"
+    )
+    assert [pair_verdict(known) for known in (few, searched, together)] == [
+        "only these examples", "only these settings", "only these examples",
+    ]  # fmt: skip
 
 
 def test_no_significant_difference():

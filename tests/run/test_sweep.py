@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -325,3 +326,37 @@ def test_a_few_kills(whole: Path, folder: Path, warm: Any, environment: dict[str
 def test_many_kills_of_forty_trials(jobs: str, folder: Path, warm: Any, environment: dict[str, str]) -> None:
     (folder / "sweep.yaml").write_text(SWEEP.replace("trials: 3", "trials: 20"))
     kill_and_compare(carried_out(folder, warm), folder, warm, environment, jobs, kills=12)
+
+
+def test_metrics_on_other_examples_are_those_of_resamples(whole: Path) -> None:
+    """Their mean is the metric, and of one seed they would spread by √(p (1 − p) / n), of three by hardly less."""
+    [final] = [record for record in lines(whole / "final.jsonl") if record["alternative"] == "adam"]
+    content = json.loads((whole / final["run"] / "examples.json").read_text())
+    assert (content["part"], content["draws"]) == ("test", 1000)
+    accuracy = sum(final["metrics"]["test/accuracy"]) / 3
+    drawn = content["metrics"]["test/accuracy"]
+    mean = sum(drawn) / len(drawn)
+    spread = (sum((value - mean) ** 2 for value in drawn) / len(drawn)) ** 0.5
+    binomial = (accuracy * (1 - accuracy) / 359) ** 0.5  # a fifth of 1,797 digits is tested
+    assert mean == pytest.approx(accuracy, abs=4 * binomial / 1000**0.5)
+    assert 0.5 * binomial < spread < 1.1 * binomial
+    assert sum(content["metrics"]["test/loss"]) / 1000 == pytest.approx(
+        sum(final["metrics"]["test/loss"]) / 3, rel=0.03
+    )
+
+
+def test_lost_resamples_are_made_again_from_the_checkpoints(
+    tmp_path: Path, whole: Path, warm: Callable[..., Any]
+) -> None:
+    """From the checkpoints, the same bytes; without checkpoints the runs are trained again."""
+    shutil.copytree(whole, tmp_path / "whole")
+    place = tmp_path / "whole" / lines(whole / "final.jsonl")[0]["run"]
+    before = (place / "examples.json").read_bytes()
+    for lost in (False, True):
+        (place / "examples.json").unlink()
+        if lost:
+            shutil.rmtree(next(place.glob("seed_*")) / "checkpoints")
+        done = warm("sweep", "--resume", "whole", "-q", folder=tmp_path)
+        assert done.code == 0, done.err
+        assert ("is trained again" in done.err) == lost
+        assert (place / "examples.json").read_bytes() == before

@@ -11,7 +11,7 @@ from nnrun.ensemble.average import PARAMETERS, log_softmax, name_of, softmax
 from nnrun.ensemble.blend import Blend
 from nnrun.ensemble.gains import Halves, gains
 from nnrun.ensemble.member import Member
-from nnrun.ensemble.scores import Scored
+from nnrun.ensemble.scores import Scored, of_subsets
 from nnrun.report.ensemble.account import (
     Account,
     Band,
@@ -107,7 +107,7 @@ def _subsets(
         sizes[half] = subsets(members, half, per_size * _HALVES // _PER_SIZE)
     chosen = [subset for subsets_of_size in sizes.values() for subset in subsets_of_size]
     outputs = scored.predicted.outputs(part)
-    means = judge.of_subsets(blend.combiner, outputs, blend.weights, chosen, targets, tick)
+    means = of_subsets(judge, blend.combiner, outputs, blend.weights, chosen, targets, tick)
     curve, start, halves = [], 0, None
     for size, subsets_of_size in sizes.items():
         means_of_size = means[start : start + len(subsets_of_size)]

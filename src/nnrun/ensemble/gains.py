@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.ensemble.scores import Judge
 from nnrun.report.ensemble.account import Gains
 from nnrun.statistics.gain import over_members, resampled, spread, together
+from nnrun.training.judge import Judge
 
 __all__ = ["Halves", "gains"]
 

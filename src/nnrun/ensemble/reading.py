@@ -14,12 +14,12 @@ from nnrun.ensemble.member import load
 from nnrun.ensemble.members import RECORD, EnsembleRecord, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
 from nnrun.ensemble.predict import Counting, predict_each
-from nnrun.ensemble.scores import Judge, make_judge
 from nnrun.errors import RunError, Warn, one_line
 from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.evaluation import EnsembleEvaluation, RunResult, check_split
+from nnrun.training.judge import Judge, make_judge
 from nnrun.types import State
 
 __all__ = ["Ensemble", "MeanOutputs", "evaluate_ensemble", "mean_for", "read"]
@@ -133,7 +133,7 @@ def evaluate_ensemble(
     judges: dict[str, Judge] = {}  # one for each precision
 
     def measure(model: Model, outputs: np.ndarray) -> dict[str, float]:
-        judge = judges[model.precision] = judges.get(model.precision) or make_judge(model)
+        judge = judges[model.precision] = judges.get(model.precision) or make_judge(model.experiment)
         metrics = judge.measured(outputs, model.targets(split))
         return {f"{split}/{name}": value for name, value in metrics.items()}
 

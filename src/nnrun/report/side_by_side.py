@@ -11,7 +11,8 @@ from nnrun.record.summary import MemberSummary, RunSummary, Summary, SweepSummar
 from nnrun.report.content import origin_of
 from nnrun.report.summary import read_summary
 from nnrun.report.words import gap, level, pair_sentence
-from nnrun.statistics.compare import Comparison, compare_all
+from nnrun.statistics.compare import compare_all
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.metric import Metric, metric_of
 
 __all__ = [

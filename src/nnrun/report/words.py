@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnrun.statistics.compare import Comparison
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.metric import Metric
 
 __all__ = [
@@ -12,6 +12,8 @@ __all__ = [
     "gap",
     "level",
     "other_searches",
+    "over_examples",
+    "overall",
     "pair_sentence",
     "pair_verdict",
     "short_chance",
@@ -69,7 +71,7 @@ def signed(metric: Metric, low: float, high: float) -> str:
 
 
 def pair_sentence(metric: Metric, pair: Comparison, averaged: bool = False) -> str:
-    """What a comparison says of two alternatives: "A beats B" only if it holds for other searches too.
+    """What a comparison says of two alternatives: "A beats B" only if it holds for other searches and examples too.
 
     averaged   whether each of the two stands for several chosen settings
     """
@@ -78,23 +80,50 @@ def pair_sentence(metric: Metric, pair: Comparison, averaged: bool = False) -> s
         return f"{pair.first} and {pair.second} show no significant difference ({chance(pair.adjusted)}, {seeds})"
     ahead = winner(metric, pair)
     behind = pair.second if ahead == pair.first else pair.first
-    size = gap(metric, pair.difference)
-    here = ends_of(metric, pair.difference, pair.low, pair.high)
-    if not pair.searched:
-        return f"{ahead} beats {behind} by {size}{here} ({chance(pair.adjusted)}, {seeds})"
-    beats = "settings beat" if averaged else "setting beats"
-    settings = f"{ahead}'s chosen {beats} {behind}'s by {size}{here} ({chance(pair.adjusted)}, {seeds})"
-    if pair.searches is None:
-        return f"{settings}; {pair.unknown}, so this says nothing about other searches"
-    elsewhere = ends_of(metric, pair.difference, pair.searches.low, pair.searches.high)
-    trials = f"{pair.searches.trials} trials"
-    claim = chance(pair.adjusted if pair.claim is None else pair.claim)
-    if pair.decided:
-        ends = f"at these settings{here}, over other searches{elsewhere}"
-        return f"{ahead} beats {behind} by {size}: {ends} ({claim}, {seeds}, {trials})"
-    return (
-        f"{settings}; over other searches{elsewhere} ({claim}, {trials}): another search could turn it round"
+    size, here = gap(metric, pair.difference), ends_of(metric, pair.difference, pair.low, pair.high)
+    examples = (
+        f"over other examples{ends_of(metric, pair.difference, *pair.examples)}" if pair.examples else ""
     )
+    if pair.decided:
+        return f"{ahead} beats {behind} by {size}{_decided(metric, pair, here, examples)}"
+    beats = "settings beat" if averaged else "setting beats"
+    subject = f"{ahead}'s chosen {beats} {behind}'s" if pair.searched else f"{ahead} beats {behind} here"
+    found = f"{subject} by {size}{here} ({chance(pair.adjusted)}, {seeds})"
+    if pair.searched and pair.searches is None:
+        return f"{found}; {pair.unknown}, so this says nothing about other searches"
+    return f"{found}; {_undecided(metric, pair, examples)}"
+
+
+def _decided(metric: Metric, pair: Comparison, here: str, examples: str) -> str:
+    """What stands behind the size of a difference that holds: the interval over all sources, and of each."""
+    claim = chance(pair.adjusted if pair.claim is None else pair.claim)
+    counts = f"{claim}, {pair.seeds} seeds" + (f", {pair.searches.trials} trials" if pair.searches else "")
+    sources = [f"over seeds{here}"] if examples else [f"at these settings{here}"] if pair.searches else []
+    if pair.searches:
+        low, high = pair.searches.low, pair.searches.high
+        sources.append(f"over other searches{ends_of(metric, pair.difference, low, high)}")
+    sources += [examples] if examples else []
+    if not sources:
+        return f"{here} ({counts})"
+    overall = ends_of(metric, pair.difference, *(pair.overall or (None, None))) if examples else ""
+    return f"{overall}: {', '.join(sources)} ({counts})"
+
+
+def _undecided(metric: Metric, pair: Comparison, examples: str) -> str:
+    """Which other draw of the searches or of the examples could turn a difference round."""
+    sources, causes = [], []
+    if pair.searches:
+        claim = chance(pair.adjusted if pair.claim is None else pair.claim)
+        elsewhere = ends_of(metric, pair.difference, pair.searches.low, pair.searches.high)
+        sources.append(f"over other searches{elsewhere} ({claim}, {pair.searches.trials} trials)")
+        causes += [] if pair.over_searches else ["another search"]
+    if pair.examples:
+        sources.append(examples)
+        causes += ["other examples"] if min(end * pair.difference for end in pair.examples) <= 0 else []
+    if not causes:
+        overall = ends_of(metric, pair.difference, *(pair.overall or (None, None)))
+        return f"{', '.join(sources)}, all together{overall}: it could turn round"
+    return f"{', '.join(sources)}: {' or '.join(causes)} could turn it round"
 
 
 def winner(metric: Metric, pair: Comparison) -> str:
@@ -106,7 +135,9 @@ def pair_verdict(pair: Comparison) -> str:
     """The same in two words, for a table."""
     if not pair.significant:
         return "no significant difference"
-    return "different" if pair.decided else "only these settings"
+    if pair.decided:
+        return "different"
+    return "only these examples" if pair.over_searches else "only these settings"
 
 
 def other_searches(metric: Metric, pair: Comparison) -> str:
@@ -114,6 +145,16 @@ def other_searches(metric: Metric, pair: Comparison) -> str:
     if pair.searches is None:
         return "–"
     return signed(metric, pair.searches.low, pair.searches.high)
+
+
+def over_examples(metric: Metric, pair: Comparison) -> str:
+    """The interval of first − second over other examples, `[−0.10, +1.90]`; a dash where nothing is known."""
+    return signed(metric, *pair.examples) if pair.examples else "–"
+
+
+def overall(metric: Metric, pair: Comparison) -> str:
+    """The interval of first − second over all that is left to chance; a dash where a part of it is not known."""
+    return signed(metric, *pair.overall) if pair.overall and (pair.examples or not pair.searched) else "–"
 
 
 def ends_of(metric: Metric, size: float, low: float | None, high: float | None) -> str:

@@ -8,20 +8,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.statistics.searches import FEWEST_TRIALS, OverSearches, Searched, over_searches
+from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.gain import spread
+from nnrun.statistics.searches import FEWEST_TRIALS, Searched, over_searches
 from nnrun.statistics.sign_flips import ALPHA, sign_flip_interval, sign_flip_test
 
 __all__ = [
     "ALPHA",
-    "Comparison",
-    "OverSearches",
     "compare_all",
     "holm",
     "least_seeds",
+    "over_examples",
     "seeds_for",
     "share_higher",
     "with_claims",
@@ -29,61 +29,6 @@ __all__ = [
 
 _POWER = 0.8
 _MOST_SEEDS = 10_000
-
-
-class Comparison(NamedTuple):
-    """Two alternatives over the seeds that both finished, and over other draws of their searches.
-
-    difference  mean of first − second
-    low, high   its 95% interval at these settings, for this pair alone; None for fewer than two seeds
-    p           of the paired test over seeds; `adjusted`: after Holm's correction over all pairs
-    seeds_needed  how many seeds would tell the two apart in four of five experiments, if the difference and the
-                spread are what they seem; None: more than 10,000, or nothing to go by
-    searched    whether a setting of the two was searched for, so that another search could have found another one
-    searches    what is known of other searches; None if nothing was searched for, or nothing is known
-    unknown     why nothing is known of them
-    higher      how often a run of the first has a higher value than a run of the second, over all pairs of runs; equal
-                ones count half (Mann-Whitney; the probability of improvement of Agarwal et al. 2021, where more is
-                better)
-    claim       p-value of "one method is better": of the worse of both tests, after Holm's correction over the pairs
-                of which it can be said; None where it cannot
-    """
-
-    first: str
-    second: str
-    difference: float
-    low: float | None
-    high: float | None
-    p: float
-    adjusted: float
-    seeds: int
-    seeds_needed: int | None
-    searched: bool = False
-    searches: OverSearches | None = None
-    unknown: str = ""
-    claim: float | None = None
-    higher: float = 0.5
-
-    @property
-    def significant(self) -> bool:
-        """Whether the difference at these settings is more than chance, at 5% over all pairs together."""
-        return self.adjusted <= ALPHA
-
-    @property
-    def decided(self) -> bool:
-        """Whether one method is better, at 5% over all pairs together: for these seeds and for other searches."""
-        if not self.searched:
-            return self.significant
-        if self.searches is None or self.claim is None:
-            return False
-        ends = self.searches.low * self.difference, self.searches.high * self.difference
-        return self.significant and self.claim <= ALPHA and min(ends) > 0
-
-    def as_data(self) -> dict[str, object]:
-        """All of it as plain data."""
-        searches = self.searches and self.searches._asdict()
-        verdicts = {"significant": self.significant, "decided": self.decided}
-        return {**self._asdict(), "searches": searches, **verdicts}
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -101,13 +46,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def compare_all(
-    values: Mapping[str, Mapping[int, float]], searched: Mapping[str, Searched | str | None] | None = None
+    values: Mapping[str, Mapping[int, float]],
+    searched: Mapping[str, Searched | str | None] | None = None,
+    resamples: Mapping[str, np.ndarray] | None = None,
 ) -> list[Comparison]:
     """Every pair of alternatives that have at least two seeds in common, in the order given.
 
     values    alternative -> seed -> value of the metric; only what finished
     searched  alternative -> the trials that its setting was chosen from; why they say nothing of other searches;
               or None: it was not searched for.  Without it no setting was.
+    resamples alternative -> its mean over the seeds in resamples of the examples, the same ones for all
     """
     pairs = []
     for first, second in itertools.combinations(values, 2):
@@ -123,6 +71,7 @@ def compare_all(
         comparison = Comparison(
             first, second, mean, low, high, p, adjusted, len(differences), needed,
             higher=share_higher([*values[first].values()], [*values[second].values()]),
+            examples=over_examples(mean, [(resamples or {}).get(first)], [(resamples or {}).get(second)]),
         )  # fmt: skip
         comparisons.append(_over_searches(comparison, values, searched or {}, len(pairs)))
     return with_claims(comparisons)
@@ -163,6 +112,20 @@ def with_claims(comparisons: Sequence[Comparison]) -> list[Comparison]:
     # A claim is no surer than its difference, of which there may be more.
     claims = {i: max(claim, comparisons[i].adjusted) for i, claim in claims.items()}
     return [pair._replace(claim=claims.get(i)) for i, pair in enumerate(comparisons)]
+
+
+def over_examples(
+    difference: float, first: Sequence[np.ndarray | None], second: Sequence[np.ndarray | None]
+) -> tuple[float, float] | None:
+    """95% interval of a difference over other examples: the middle of what it is in resamples of them.
+
+    first, second   of each side, in each resample; of several, their means are compared
+    """
+    a, b = ([values for values in side if values is not None] for side in (first, second))
+    if len(a) < len(first) or len(b) < len(second) or len({len(values) for values in (*a, *b)}) > 1:
+        return None
+    below, above = spread(np.mean(a, axis=0) - np.mean(b, axis=0), difference)
+    return difference - below, difference + above
 
 
 def share_higher(first: Sequence[float], second: Sequence[float]) -> float:

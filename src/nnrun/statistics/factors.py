@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.statistics.blocks import over_searches_in_blocks
-from nnrun.statistics.compare import ALPHA, Comparison, holm, seeds_for, with_claims
+from nnrun.statistics.compare import holm, over_examples, seeds_for, with_claims
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.searches import FEWEST_TRIALS, Searched
-from nnrun.statistics.sign_flips import sign_flip_interval, sign_flip_test, sign_flips
+from nnrun.statistics.sign_flips import ALPHA, sign_flip_interval, sign_flip_test, sign_flips
 
 __all__ = ["Cell", "Factors", "Interaction", "MainEffect", "factor_effects"]
 
@@ -27,10 +28,12 @@ class Cell(NamedTuple):
     values    seed -> value of the metric
     searched  the trials that its setting was chosen from; why they say nothing of other searches; None: it was not
               searched for
+    resamples the mean over the seeds in resamples of the examples; None where that is not known
     """
 
     values: Mapping[int, float]
     searched: Searched | str | None = None
+    resamples: np.ndarray | None = None
 
 
 class MainEffect(NamedTuple):
@@ -133,6 +136,8 @@ def _effects(
                 for combination, cell in cells.items()
                 if combination[axis] == names[first]
             ]
+            firsts, seconds = ([block[side].resamples for block in blocks] for side in (0, 1))
+            pair = pair._replace(examples=over_examples(mean, firsts, seconds))
             yield MainEffect(factor, _over_searches(pair, blocks, seeds))
 
 

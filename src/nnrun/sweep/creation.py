@@ -11,7 +11,7 @@ from nnrun.runner import session
 from nnrun.storage import fsio
 from nnrun.sweep import folder as files
 from nnrun.sweep.engine import Engine
-from nnrun.sweep.flaws import flaw
+from nnrun.sweep.flaws import flaw, unmeasured
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_spec
 
@@ -64,7 +64,8 @@ class RunFolders:
         file, path = self.sweep_plan.file, self.root / place
         seeds = final_seeds(file, trial.arm.base)
         checked = trial_spec(file, trial.arm, trial.settings, seeds, place)
-        self._is_whole(path, seeds)
+        if self._is_whole(path, seeds) and (missing := unmeasured(path)):
+            self._remove(path, missing)
         files.make_run(path, checked, self.engine.experiment(checked), self._begun)
         self.engine.known[path] = checked
 
@@ -84,9 +85,15 @@ class RunFolders:
         if missing is None:
             return True
         if run.is_run(path) or any(path.rglob("metrics.jsonl")):  # else it was not quite created
-            self.flaws[path.relative_to(self.root).as_posix()] = missing
-        fsio.remove_folder(path)
+            self._remove(path, missing)
+        else:
+            fsio.remove_folder(path)
         return False
+
+    def _remove(self, path: Path, missing: str) -> None:
+        """Removes a run folder that lacks something, and notes what."""
+        self.flaws[path.relative_to(self.root).as_posix()] = missing
+        fsio.remove_folder(path)
 
     def _warn_of_changes(self, trial: Trial) -> None:
         """Warns of what has changed since the first trial of a base began: data, code, versions, the machine."""

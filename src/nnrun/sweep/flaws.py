@@ -8,13 +8,15 @@ from pathlib import Path
 
 from nnrun.errors import RunError
 from nnrun.record import checkpoint, metrics, run
+from nnrun.report.sweep.examples import EXAMPLES
+from nnrun.runner.evaluation import load_checkpoint
 from nnrun.runner.restore import ENDED
 from nnrun.runner.session import recorded
 from nnrun.runner.status import group_of
 from nnrun.storage import fsio
 from nnrun.sweep.moment import has_own_spec
 
-__all__ = ["flaw", "rewind"]
+__all__ = ["flaw", "rewind", "unmeasured"]
 
 _DESCRIPTIONS = ("resolved.yaml", "spec.yaml", "run.json")
 _GROWN = (
@@ -22,6 +24,7 @@ _GROWN = (
     "metrics.jsonl",
     "timing.jsonl",
     "summary.json",
+    EXAMPLES,
 )  # what training leaves in a run folder
 
 
@@ -52,6 +55,22 @@ def flaw(folder: Path, seeds: Sequence[int], metric: str) -> str | None:
         )
     except RunError as error:
         return str(error).partition(": ")[0].removeprefix(f"{folder}/")
+
+
+def unmeasured(folder: Path) -> str | None:
+    """The checkpoints that a run on fresh seeds lacks, so that it cannot be measured on resamples of the examples.
+
+    None where it has been, or has not ended, or a seed of it diverged.
+    """
+    paths = run.members(folder) or [folder]
+    if (folder / EXAMPLES).is_file() or any(run.status(path) != "done" for path in paths):
+        return None
+    for path in paths:
+        try:
+            load_checkpoint(path, "best", lambda message: None)
+        except RunError:
+            return _name(path / "checkpoints", folder)
+    return None
 
 
 def _name(path: Path, folder: Path) -> str:

@@ -22,6 +22,7 @@ from nnrun.sweep.best import write_best
 from nnrun.sweep.chosen import best_of_lines
 from nnrun.sweep.creation import RunFolders
 from nnrun.sweep.engine import Engine
+from nnrun.sweep.examples import write_examples
 from nnrun.sweep.packing import planned
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.repair import reopen_round
@@ -184,6 +185,7 @@ class SweepLoop:
             self._warn_of(reopen_round(self.root, name, list(places), False, False))
             batches = planned(name, list(places), self.engine, self.root, file.sweep.width, known)
             yield from carry_out(self.root, batches, self.trainer)
+            write_examples(self.root, places, self.engine)
             for place, trial in places.items():
                 seconds = records.share_of_seconds(self.root, batches, place)
                 record = records.final_record(self.root, trial, place, seconds)

@@ -14,7 +14,8 @@ from nnrun.report.sweep.luck import luck
 from nnrun.report.sweep.rows import Row
 from nnrun.report.words import gap, level
 from nnrun.statistics.budget import BestOf
-from nnrun.statistics.compare import ALPHA, least_seeds
+from nnrun.statistics.compare import least_seeds
+from nnrun.statistics.sign_flips import ALPHA
 
 __all__ = ["border", "cautions", "missing"]
 

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nnrun.report.sweep.evidence import distinct, filled, importances, worst_value
+from nnrun.report.sweep.examples import read_examples
 from nnrun.report.sweep.folder import SweepRecord, TrialRecord
 from nnrun.report.sweep.rows import Row, rows_of
 from nnrun.report.sweep.searches import Fresh, comparisons, crossed
 from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
-from nnrun.statistics.compare import Comparison
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.factors import Factors
 from nnrun.statistics.importance import Importance
 from nnrun.statistics.metric import Metric
@@ -65,7 +66,7 @@ def _cost(part: BaseAnswer, label: str) -> float:
 
 def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
     rows, metric, target, trials = rows_of(sweep, base)
-    fresh = {row.alternative: Fresh(row.trial, row.values, row.diverged) for row in rows if row.fresh}
+    fresh = {row.alternative: _fresh(row, metric) for row in rows if row.fresh}
     worst = worst_value(sweep, base)
     adaptive = sweep.adaptive
     counted = {label: distinct(trials_of) for label, trials_of in trials.items()}
@@ -92,6 +93,11 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
         },
         crossed(sweep, trials, fresh, metric),
     )
+
+
+def _fresh(row: Row, metric: Metric) -> Fresh:
+    resamples = read_examples(row.run, metric.name) if row.run and not row.diverged else None
+    return Fresh(row.trial, row.values, row.diverged, resamples)
 
 
 def _some(trials: Sequence[TrialRecord]) -> bool:

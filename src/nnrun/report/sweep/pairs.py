@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nnrun.report.words import difference, other_searches, pair_verdict, short_chance
-from nnrun.statistics.compare import Comparison
+from nnrun.report.words import difference, other_searches, over_examples, overall, pair_verdict, short_chance
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.metric import Metric
 
 __all__ = ["pair_cells"]
@@ -13,6 +13,7 @@ def pair_cells(metric: Metric, pair: Comparison) -> dict[str, str]:
     """Head of a column -> what stands in it.
 
     `p (Holm)` is of the settings, over seeds; `p (both)` of the methods, the worse one of seeds and searches.
+    `all` is the interval over seeds, searches and examples together.
     `better` is how often a run of the first is better than a run of the second.
     """
     return {
@@ -25,5 +26,7 @@ def pair_cells(metric: Metric, pair: Comparison) -> dict[str, str]:
         "p (Holm)": short_chance(pair.adjusted),
         "other searches": other_searches(metric, pair),
         "p (both)": short_chance(pair.claim),
+        "other examples": over_examples(metric, pair),
+        "all": overall(metric, pair),
         "verdict": pair_verdict(pair),
     }

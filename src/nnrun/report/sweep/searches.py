@@ -10,7 +10,8 @@ import numpy as np
 
 from nnrun.report.sweep.evidence import distinct
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
-from nnrun.statistics.compare import Comparison, compare_all
+from nnrun.statistics.compare import compare_all
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.factors import Cell, Factors, factor_effects
 from nnrun.statistics.metric import Metric
 from nnrun.statistics.searches import Searched
@@ -24,11 +25,13 @@ class Fresh(NamedTuple):
     trial     name of the chosen one
     values    seed -> value of the metric that is compared
     diverged  how many have none
+    resamples its mean over the seeds in resamples of the examples; None where that is not known
     """
 
     trial: str | None
     values: Mapping[int, float]
     diverged: int = 0
+    resamples: np.ndarray | None = None
 
 
 def judged_alike(trials: Sequence[TrialRecord]) -> bool:
@@ -51,7 +54,8 @@ def comparisons(
     if not _alike(trials):
         return []
     values = {label: runs.values for label, runs in fresh.items()}
-    return compare_all(values, _tried(sweep, trials, fresh, metric))
+    resamples = {label: runs.resamples for label, runs in fresh.items() if runs.resamples is not None}
+    return compare_all(values, _tried(sweep, trials, fresh, metric), resamples)
 
 
 def crossed(
@@ -70,7 +74,9 @@ def crossed(
         return None
     tried = _tried(sweep, trials, fresh, metric)
     cells = {
-        tuple(alternative.factors.values()): Cell(fresh[alternative.label].values, tried[alternative.label])
+        tuple(alternative.factors.values()): Cell(
+            fresh[alternative.label].values, tried[alternative.label], fresh[alternative.label].resamples
+        )
         for alternative in sweep.alternatives
     }
     return factor_effects(factors, cells)

@@ -16,7 +16,7 @@ from nnrun.report.sweep.pairs import pair_cells
 from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.verdict import sentences, steps_text
 from nnrun.report.words import level, span
-from nnrun.statistics.compare import Comparison
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.metric import Metric
 
 __all__ = ["answer_tables", "comparison_table", "leaderboard", "seeds_text", "settings_text", "trials_text"]
@@ -113,7 +113,7 @@ def _value(value: object) -> str:
 def comparison_table(metric: Metric, pairs: list[Comparison]) -> Table:
     """One row for each pair: the difference with its intervals, the corrected p-values, what it says."""
     searched = any(pair.searched for pair in pairs)
-    left_out = ("p",) if searched else ("p", "other searches", "p (both)")
+    left_out = ("p", "other examples", "all", *(() if searched else ("other searches", "p (both)")))
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in pair_cells(metric, pairs[0]):
         if name not in left_out:

@@ -1,0 +1,95 @@
+"""What is known of the difference of two alternatives: intervals and p-values over seeds, searches and examples."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from nnrun.statistics.searches import OverSearches
+from nnrun.statistics.sign_flips import ALPHA
+
+__all__ = ["Comparison"]
+
+
+class Comparison(NamedTuple):
+    """Two alternatives over the seeds that both finished, and over other draws of their searches.
+
+    difference  mean of first − second
+    low, high   its 95% interval at these settings, for this pair alone; None for fewer than two seeds
+    p           of the paired test over seeds; `adjusted`: after Holm's correction over all pairs
+    seeds_needed  how many seeds would tell the two apart in four of five experiments, if the difference and the
+                spread are what they seem; None: more than 10,000, or nothing to go by
+    searched    whether a setting of the two was searched for, so that another search could have found another one
+    searches    what is known of other searches; None if nothing was searched for, or nothing is known
+    unknown     why nothing is known of them
+    higher      how often a run of the first has a higher value than a run of the second, over all pairs of runs; equal
+                ones count half (Mann-Whitney; the probability of improvement of Agarwal et al. 2021, where more is
+                better)
+    examples    95% interval of the difference of these runs over other examples of the part that is tested; None where
+                nothing is known of them
+    claim       p-value of "one method is better": of the worse of both tests, after Holm's correction over the pairs
+                of which it can be said; None where it cannot
+    """
+
+    first: str
+    second: str
+    difference: float
+    low: float | None
+    high: float | None
+    p: float
+    adjusted: float
+    seeds: int
+    seeds_needed: int | None
+    searched: bool = False
+    searches: OverSearches | None = None
+    unknown: str = ""
+    claim: float | None = None
+    higher: float = 0.5
+    examples: tuple[float, float] | None = None
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference at these settings is more than chance, at 5% over all pairs together."""
+        return self.adjusted <= ALPHA
+
+    @property
+    def overall(self) -> tuple[float, float] | None:
+        """95% interval of the difference over all that is left to chance: seeds, searches and examples.
+
+        The half widths of the interval over seeds, or over searches and seeds, and of that over examples, added in
+        quadrature on each side.  None where one of them is not known; without examples it is of the other two.
+        """
+        if self.searched:
+            ends = (self.searches.low, self.searches.high) if self.searches else None
+        else:
+            ends = None if self.low is None or self.high is None else (self.low, self.high)
+        if ends is None or self.examples is None:
+            return ends
+        below, above = (
+            math.hypot(ends[side] - self.difference, self.examples[side] - self.difference) for side in (0, 1)
+        )
+        return self.difference - below, self.difference + above
+
+    @property
+    def over_searches(self) -> bool:
+        """Whether another search would have found the difference too, or there was none."""
+        if not self.searched:
+            return True
+        if self.searches is None or self.claim is None:
+            return False
+        ends = self.searches.low * self.difference, self.searches.high * self.difference
+        return self.claim <= ALPHA and min(ends) > 0
+
+    @property
+    def decided(self) -> bool:
+        """Whether one method is better, at 5% over all pairs together: for seeds, other searches and other examples."""
+        if not self.significant or not self.over_searches:
+            return False
+        ends = self.overall
+        return self.examples is None or (ends is not None and min(end * self.difference for end in ends) > 0)
+
+    def as_data(self) -> dict[str, object]:
+        """All of it as plain data."""
+        searches = self.searches and self.searches._asdict()
+        verdicts = {"significant": self.significant, "decided": self.decided, "overall": self.overall}
+        return {**self._asdict(), "searches": searches, **verdicts}
