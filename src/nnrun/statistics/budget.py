@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["BestOf", "best_of_k", "expected_best", "performance_profile", "running_best"]
+__all__ = ["BestOf", "at_budget", "best_of_k", "expected_best", "performance_profile", "running_best"]
 
 _RESAMPLES = 1000
 _MOST_POINTS = 40
@@ -95,3 +95,8 @@ def performance_profile(costs: Mapping[str, Sequence[float]]) -> dict[str, list[
         reached = np.sort(row[np.isfinite(row)])
         points[label] = [(float(r), (i + 1) / problems) for i, r in enumerate(reached)]
     return points
+
+
+def at_budget(curve: Sequence[BestOf], k: int) -> float:
+    """The value of a curve at a budget of k trials, or at the next smaller one that is known."""
+    return [point.value for point in curve if point.k <= k][-1]

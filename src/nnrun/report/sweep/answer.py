@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from nnrun.report.sweep import effects
-from nnrun.report.sweep.cautions import cautions, missing
+from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.findings import Answer, answer
 from nnrun.report.sweep.folder import is_sweep, read_sweep
@@ -51,6 +51,7 @@ class Leaderboard(TypedDict):
     profile: dict[str, list[list[float]]]
     answer: list[str]
     warnings: list[str]
+    sensitivity: list[str]  # what would change the answer
     missing: list[str]
 
 
@@ -114,6 +115,7 @@ def as_data(answer: Answer) -> Leaderboard:
         "profile": {label: [list(point) for point in points] for label, points in answer.profile.items()},
         "answer": sentences(answer),
         "warnings": cautions(answer),
+        "sensitivity": leans_on(answer),
         "missing": missing(answer),
     }
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from nnrun.record import run
 from nnrun.report.sweep.evidence import distinct
 from nnrun.report.sweep.findings import Answer, BaseAnswer
-from nnrun.report.sweep.folder import DimensionRecord, SweepRecord
+from nnrun.report.sweep.folder import SweepRecord
 from nnrun.report.sweep.judged_on import other_examples
 from nnrun.report.sweep.luck import luck
+from nnrun.report.sweep.ranges import border
 from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.sensitivity import sensitivity
 from nnrun.report.words import gap, level
-from nnrun.statistics.budget import BestOf
+from nnrun.statistics.budget import at_budget
 from nnrun.statistics.compare import least_seeds
 from nnrun.statistics.sign_flips import ALPHA
 
-__all__ = ["border", "cautions", "missing"]
+__all__ = ["cautions", "leans_on", "missing"]
 
-_EDGE = 0.05  # of a range, at either end
 _FEW_TRIALS = 5  # the smaller budget that the ranking is looked at with
 _MANY = 0.25  # of the trials
-_NORMAL_EDGE = 1.645  # standard deviations that leave 5% at either end
 _UNIMPORTANT = 0.1  # p-value of an importance above which a dimension may have no effect
 
 
@@ -42,6 +41,16 @@ def cautions(answer: Answer) -> list[str]:
             *_budget(part, answer.sweep),
             *luck(part, answer.sweep),
         )
+    ]
+
+
+def leans_on(answer: Answer) -> list[str]:
+    """What would change the answer, one sentence each."""
+    several = len(answer.bases) > 1
+    return [
+        f"{part.base}: {text}" if several else text
+        for part in answer.bases
+        for text in sensitivity(part, answer.sweep)
     ]
 
 
@@ -167,49 +176,13 @@ def _borders(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
                 yield f"{value}, is at the {end} end of its range: a better one may lie beyond; widen it"
 
 
-def border(dimension: DimensionRecord, value: object) -> str | None:
-    """`lower` or `upper` if a value lies within 5% of that end of its range, in the range's own scale.
-
-    Of a list of three or more numbers, the least and the greatest are the ends.  A range that begins at 0 has no
-    lower end: there is nothing below it for a rate.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if dimension.kind == "choice":
-        numbers = [
-            choice
-            for choice in dimension.values
-            if isinstance(choice, int | float) and not isinstance(choice, bool)
-        ]
-        if len(numbers) < 3 or len(numbers) < len(dimension.values):
-            return None
-        share = 0.0 if value == min(numbers) else 1.0 if value == max(numbers) else 0.5
-        low: float = min(numbers)
-    else:
-        share, low = _share(dimension, value), dimension.low or 0.0
-    if share >= 1 - _EDGE:
-        return "upper"
-    return "lower" if share <= _EDGE and (low != 0 or dimension.kind == "normal") else None
-
-
-def _share(dimension: DimensionRecord, value: float) -> float:
-    """Where a value stands in a range, from 0 to 1."""
-    low, high = dimension.low or 0.0, dimension.high or 0.0
-    if dimension.kind == "normal":
-        deviation = (value - low) / high
-        return 0.0 if deviation < -_NORMAL_EDGE else 1.0 if deviation > _NORMAL_EDGE else 0.5
-    if dimension.kind in ("log", "log_int"):
-        return math.log(value / low) / math.log(high / low) if value > 0 else 0.0
-    return (value - low) / (high - low)
-
-
 def _budget(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     curves = part.best_of
     longest = min((len(curve) and curve[-1].k for curve in curves.values()), default=0)
     if len(curves) < 2 or longest <= _FEW_TRIALS:
         return
-    few = {label: _at(curve, _FEW_TRIALS) for label, curve in curves.items()}
-    all_ = {label: _at(curve, longest) for label, curve in curves.items()}
+    few = {label: at_budget(curve, _FEW_TRIALS) for label, curve in curves.items()}
+    all_ = {label: at_budget(curve, longest) for label, curve in curves.items()}
     early, late = (sweep.judge.best(values, values.__getitem__) for values in (few, all_))
     if early is not None and late is not None and early != late:
         yield (
@@ -217,8 +190,3 @@ def _budget(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
             f"({sweep.metric} {level(sweep.judge, few[early])} against {level(sweep.judge, few[late])} of {late}), "
             f"after {longest} it is {late}"
         )
-
-
-def _at(curve: list[BestOf], k: int) -> float:
-    """The value at a budget, or at the next smaller one that is known."""
-    return [point.value for point in curve if point.k <= k][-1]

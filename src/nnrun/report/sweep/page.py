@@ -7,7 +7,7 @@ from html import escape
 
 from nnrun.report.drawing import Picture
 from nnrun.report.html import Column, document, figure, table
-from nnrun.report.sweep.cautions import cautions, missing
+from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.effects import EFFECT_HEAD, effect_cells, mean_tables
 from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.findings import Answer, BaseAnswer
@@ -60,7 +60,8 @@ def page(answer: Answer, images: Sequence[Picture]) -> str:
         f'<p class="dim">{escape(_facts(answer))}</p>',
         _lack(missing(answer)),
         _words(answer),
-        _notes(cautions(answer)),
+        _notes("Careful", cautions(answer)),
+        _notes("What would change this", leans_on(answer)),
         *(_leaderboard(answer, part) for part in answer.bases),
         *(_factors(answer, part) for part in answer.bases),
         '<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>" if images else "",
@@ -99,9 +100,9 @@ def _words(answer: Answer) -> str:
     return "<h2>The answer</h2>" + "".join(parts) if parts else ""
 
 
-def _notes(lines: Sequence[str]) -> str:
+def _notes(title: str, lines: Sequence[str]) -> str:
     items = "".join(f"<li>{_sentence(line)}</li>" for line in lines)
-    return f'<div class="note"><strong>Careful</strong><ul>{items}</ul></div>' if lines else ""
+    return f'<div class="note"><strong>{title}</strong><ul>{items}</ul></div>' if lines else ""
 
 
 def _lack(lines: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nnrun.report.sweep.cautions import cautions, missing
+from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.effects import mean_tables
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.pairs import pair_cells
@@ -44,6 +44,7 @@ def answer_tables(answer: Answer, pairs: bool = False) -> list[RenderableType]:
             parts += [Text(""), Text(f"{title}: {part.metric}, first − second", "dim")]
             parts.append(comparison_table(part.metric, part.comparisons))
     notes = [("warning", "yellow", text) for text in cautions(answer)]
+    notes += [("sensitive", "yellow", text) for text in leans_on(answer)]
     notes += [("missing", "cyan", text) for text in missing(answer)]
     if notes:
         parts.append(Text(""))

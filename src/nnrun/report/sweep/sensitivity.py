@@ -1,0 +1,137 @@
+"""What would change the verdict of a sweep: one seed less, one trial less, half of the trials, another target.
+
+Each line looks at the best alternative and the next one.  Nothing here is a test: it says on what the answer leans.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+
+from nnrun.report.sweep.evidence import distinct, ranked
+from nnrun.report.sweep.findings import BaseAnswer
+from nnrun.report.sweep.folder import SweepRecord, TrialRecord
+from nnrun.report.sweep.ranges import undrawn
+from nnrun.report.sweep.rows import Row
+from nnrun.report.words import gap, level
+from nnrun.statistics.budget import at_budget
+from nnrun.statistics.compare import least_seeds
+from nnrun.statistics.sign_flips import ALPHA, sign_flip_test
+
+__all__ = ["sensitivity"]
+
+_LARGE = 0.5  # of a lead
+_FEWEST_TRIALS = 4  # of which a half can be looked at
+
+
+def sensitivity(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
+    """Lines, one for each thing that would change the answer; none where the best alternative leads in every way."""
+    rows = [row for row in part.rows if row.fresh and row.mean is not None]
+    if len(rows) < 2:
+        return
+    best, second = rows[:2]
+    pair = next(
+        (p for p in part.comparisons if {p.first, p.second} == {best.alternative, second.alternative}), None
+    )
+    if pair and pair.significant and part.metric.gain(best.mean or 0.0, second.mean or 0.0) > 0:
+        yield from _one_seed_less(part, best, second)
+        yield from _best_trial_less(part, sweep, best, second)
+        yield from _half_of_the_trials(part, sweep, best, second)
+    yield from _another_target(part, rows)
+    if not sweep.adaptive and sweep.search != "grid":
+        yield from _never_drawn(part, sweep, (best, second))
+
+
+def _one_seed_less(part: BaseAnswer, best: Row, second: Row) -> Iterator[str]:
+    """Whether the difference would be no more than chance without some seed, if that many could find one at all."""
+    gaps = {seed: best.values[seed] - second.values[seed] for seed in best.values if seed in second.values}
+    pairs = len(part.comparisons)
+    if len(gaps) - 1 < least_seeds(pairs):
+        return
+    turning = [
+        seed
+        for seed in gaps
+        if pairs * sign_flip_test([value for other, value in gaps.items() if other != seed]) > ALPHA
+    ]
+    if turning:
+        rest = f", or any of {len(turning) - 1} further ones," if len(turning) > 1 else ""
+        yield (
+            f"without seed {turning[0]}{rest} {best.alternative} and {second.alternative} would show no significant "
+            "difference"
+        )
+
+
+def _best_trial_less(part: BaseAnswer, sweep: SweepRecord, best: Row, second: Row) -> Iterator[str]:
+    """Whether the next best setting of the best alternative is still ahead, by the values of its own seeds."""
+    trials = _trials(sweep, best)
+    rest = [trial for trial in ranked(distinct(trials), sweep.judge) if trial.trial != best.trial]
+    values = [
+        value for value in (rest[0].metrics.get(part.metric.name, ()) if rest else ()) if value is not None
+    ]
+    if not values or rest[0].status != "done" or second.mean is None:
+        return
+    mean = statistics.fmean(values)
+    if part.metric.gain(mean, second.mean) < 0:
+        yield (
+            f"without its best trial {best.alternative} would have {part.metric} {level(part.metric, mean)} "
+            f"({rest[0].trial}), behind the {level(part.metric, second.mean)} of {second.alternative}"
+        )
+
+
+def _half_of_the_trials(part: BaseAnswer, sweep: SweepRecord, best: Row, second: Row) -> Iterator[str]:
+    curves = [part.best_of.get(row.alternative) for row in (best, second)]
+    if not all(curves):
+        return
+    first_curve, second_curve = (curve for curve in curves if curve)
+    trials = min(first_curve[-1].k, second_curve[-1].k)
+    if trials < _FEWEST_TRIALS:
+        return
+    half = trials // 2
+    lead = sweep.judge.gain(first_curve[-1].value, second_curve[-1].value)
+    early = sweep.judge.gain(at_budget(first_curve, half), at_budget(second_curve, half))
+    if lead > 0 >= early:
+        yield f"with half of the trials ({half} each) {second.alternative} would be expected to lead"
+    later = sweep.judge.gain(first_curve[-1].value, at_budget(first_curve, half))
+    if lead > 0 and early > 0 and later > _LARGE * lead:
+        yield (
+            f"the best of {trials} trials of {best.alternative} is {gap(sweep.judge, later)} better than what {half} "
+            f"would be expected to find, and its lead in the search is {gap(sweep.judge, lead)}: more trials may move "
+            "either"
+        )
+
+
+def _another_target(part: BaseAnswer, rows: Sequence[Row]) -> Iterator[str]:
+    """Whether another alternative is the first to reach the target."""
+    reached = {row.alternative: row.reached.steps for row in rows if row.reached}
+    if part.target is None or len(reached) < 2:
+        return
+    fastest, best = min(reached, key=reached.__getitem__), rows[0].alternative
+    if best in reached and reached[fastest] < reached[best] < float("inf"):
+        yield (
+            f"judged by steps to the target, {fastest} is first ({reached[fastest]:,.0f} steps, {best} "
+            f"{reached[best]:,.0f})"
+        )
+
+
+def _never_drawn(part: BaseAnswer, sweep: SweepRecord, rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        [alternative] = [known for known in sweep.alternatives if known.label == row.alternative]
+        trials = distinct(_trials(sweep, row))
+        for dimension in alternative.dimensions:
+            values = [
+                float(value)
+                for trial in trials
+                if isinstance(value := trial.settings.get(dimension.path), int | float)
+                and not isinstance(value, bool)
+            ]
+            unusual = undrawn(dimension, values)
+            if unusual:
+                low, high, share = unusual
+                yield (
+                    f"{row.alternative}: none of its {len(values)} trials has {dimension.path} between {low:.3g} and "
+                    f"{high:.3g}, {100 * share:.0f}% of the range"
+                )
+
+
+def _trials(sweep: SweepRecord, row: Row) -> list[TrialRecord]:
+    return [trial for trial in sweep.trials if (trial.base, trial.alternative) == (row.base, row.alternative)]
