@@ -1,6 +1,7 @@
 """How often a sweep calls methods different that are the same, and how often it finds a difference.
 
     python benchmarks/searches.py [--samples N]       (ten minutes for the 100 of docs/statistics.md)
+    python benchmarks/searches.py --pool FOLDER       searches drawn from real runs: see searches_pool.yaml
 
 Two or six methods whose metric has a known surface are searched independently, at random, with three seeds a trial;
 the best trial of each is trained on fresh seeds.  The verdicts come from the function that makes those of `nnrun
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri
 
-from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
+from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord, read_sweep
 from nnrun.report.sweep.searches import Fresh, comparisons
 from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.factors import Cell, factor_effects
@@ -98,6 +99,69 @@ def effects_of(random: np.random.Generator, surface: str, count: int, ahead: flo
     factors = factor_effects(["optimizer", "schedule"], cells)
     assert factors
     return [effect.pair for effect in factors.effects]
+
+
+def from_pool(
+    random: np.random.Generator, pool: SweepRecord, methods: int, count: int, seeds: int, ahead: float = 0.0
+) -> list[Comparison]:
+    """The verdicts of a sweep whose methods are one and the same: each is given other trials of a pool of real runs.
+
+    The first three seeds of a run are those of its trial, the others are fresh.  The first is better by `ahead`.
+    """
+    drawn = random.permutation(len(pool.trials))[: methods * count].reshape(methods, count)
+    tried: dict[str, list[TrialRecord]] = {}
+    fresh: dict[str, Fresh] = {}
+    for method, rows in enumerate(drawn):
+        label, better = f"m{method}", 0.0 if method else ahead
+        tried[label] = [_first_seeds(pool.trials[row], label, better) for row in rows]
+        chosen = max(range(count), key=lambda i: tried[label][i].value or -np.inf)
+        values = pool.trials[rows[chosen]].metrics[TESTED.name][3 : 3 + seeds]
+        known = {seed: value + better for seed, value in enumerate(values) if value is not None}
+        fresh[label] = Fresh(tried[label][chosen].trial, known, seeds - len(known))
+    alternatives = tuple(pool.alternatives[0]._replace(label=label) for label in tried)
+    every = tuple(trial for of_label in tried.values() for trial in of_label)
+    return comparisons(pool._replace(alternatives=alternatives, trials=every), tried, fresh, TESTED)
+
+
+def _first_seeds(trial: TrialRecord, label: str, better: float) -> TrialRecord:
+    """The trial as if it had had three seeds."""
+    values, tests = (
+        tuple(None if value is None else value + better for value in trial.metrics[name][:3])
+        for name in (JUDGE.name, TESTED.name)
+    )
+    known = [value for value in values if value is not None]
+    mean = float(np.mean(known)) if len(known) == 3 else None
+    status = "done" if mean is not None else "diverged"
+    metrics = {JUDGE.name: values, TESTED.name: tests}
+    return trial._replace(alternative=label, status=status, value=mean, values=values, metrics=metrics)
+
+
+def pool_claims(folder: Path, samples: int) -> None:
+    """How often runs of one method are called two, and how often a better one is found."""
+    pool = read_sweep(folder)
+    print(f"{len(pool.trials)} settings of {pool.name}, {pool.seeds} seeds each")
+    print("methods  seeds  trials  seeds alone         both       +1 sd       +2 sd")
+    for methods, seeds in ((2, 10), (6, 10), (2, 6)):
+        for count in (8, 12, 20, 50):
+            random = np.random.default_rng([methods, seeds, count, 5])
+            chosen = [_best_of_pool(random, pool, count) for _ in range(1000)]
+            spread = float(np.std(chosen))
+            same = [from_pool(random, pool, methods, count, seeds) for _ in range(samples)]
+            line = f"{methods:7d}  {seeds:5d}  {count:6d}"
+            line += "  " + share([any(pair.significant for pair in pairs) for pairs in same])
+            line += "  " + share([any(pair.decided for pair in pairs) for pairs in same])
+            for k in (1, 2) if methods == 2 else ():
+                found = [from_pool(random, pool, 2, count, seeds, k * spread)[0] for _ in range(samples)]
+                line += " " + share([pair.decided and pair.difference > 0 for pair in found])
+            print(line, flush=True)
+
+
+def _best_of_pool(random: np.random.Generator, pool: SweepRecord, count: int) -> float:
+    """The test value, mean over all its seeds, of the setting that a search of so many trials chooses."""
+    rows = random.permutation(len(pool.trials))[:count]
+    trials = [_first_seeds(pool.trials[row], "m", 0.0) for row in rows]
+    chosen = max(range(count), key=lambda i: trials[i].value or -np.inf)
+    return float(np.mean([v for v in pool.trials[rows[chosen]].metrics[TESTED.name] if v is not None]))
 
 
 def best(random: np.random.Generator, surface: str, count: int) -> np.ndarray:
@@ -192,12 +256,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--samples", type=int, default=100, help="simulated sweeps of each kind")
-    samples = parser.parse_args().samples
+    parser.add_argument("--pool", type=Path, help="the folder of a sweep to draw searches from")
+    arguments = parser.parse_args()
+    samples = arguments.samples
     print(f"{samples} simulated sweeps of each kind; load {os.getloadavg()[0]:.1f}")
+    if arguments.pool:
+        return pool_claims(arguments.pool, samples)
     false_claims(samples)
     coverage(samples)
     unlike(samples)
     factors(samples)
+    return None
 
 
 if __name__ == "__main__":
