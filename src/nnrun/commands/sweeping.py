@@ -14,6 +14,7 @@ from nnrun.errors import DivergedError, RunError, SpecError, one_line
 
 if TYPE_CHECKING:
     from nnrun.report.sweep.entries import TrialEntry
+    from nnrun.report.sweep.findings import Answer
     from nnrun.sweep.batches import Trainer
     from nnrun.sweep.engine import Engine
     from nnrun.sweep.plan import SweepPlan
@@ -145,13 +146,18 @@ def _train(
     from nnrun.sweep.progress import ProgressBoard
 
     records: list[TrialEntry] = []
-    with console.sweep_view(quiet or as_json) as view:
-        progress = None
-        for loop, event in lifecycle.sweep(sweep_plan, folder, engine, trainer):
-            progress = progress or ProgressBoard(loop)
-            view(progress.board(event))
-            records = list(loop.records.values())
-    sweep_answer = answer.write_answer(folder)
+    while True:
+        with console.sweep_view(quiet or as_json) as view:
+            progress = None
+            for loop, event in lifecycle.sweep(sweep_plan, folder, engine, trainer):
+                progress = progress or ProgressBoard(loop)
+                view(progress.board(event))
+                records = list(loop.records.values())
+        sweep_answer = answer.write_answer(folder)
+        changes = _grown(sweep_plan, folder, sweep_answer, quiet or as_json)
+        if not changes:
+            break
+        sweep_plan = lifecycle.continue_sweep(folder, changes, engine)
     if as_json:
         console.print_json(answer.as_json(folder))
     else:
@@ -164,6 +170,18 @@ def _train(
         )
         console.show(f"report: {one_line(folder / 'report.html')}", closing_line)
     _leave(records, sum(sweep_plan.budgets), folder)
+
+
+def _grown(sweep_plan: SweepPlan, folder: Path, sweep_answer: Answer, quiet: bool) -> list[str]:
+    """What the next round of a sweep with `until` adds; [] where there is none."""
+    if sweep_plan.file.sweep.until is None:
+        return []
+    from nnrun.sweep.rounds import next_round
+
+    following = next_round(sweep_plan, folder, sweep_answer)
+    if not quiet or not following.changes:
+        console.warn(f"{one_line(folder)}: {following.words}")
+    return following.changes
 
 
 def _leave(records: list[TrialEntry], budget: int, folder: Path) -> None:

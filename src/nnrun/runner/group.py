@@ -11,7 +11,7 @@ from nnrun.runner.status import group_of
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 
-__all__ = ["members"]
+__all__ = ["members", "seeds_asked"]
 
 
 def members(folder: Path) -> list[Path]:
@@ -19,7 +19,7 @@ def members(folder: Path) -> list[Path]:
 
     Raises RunError with a line for each seed of its spec that is missing: a mean without it would be another one.
     """
-    missing = [path for path in group_of(folder, _seeds(folder)).members if not run.is_run(path)]
+    missing = [path for path in group_of(folder, seeds_asked(folder)).members if not run.is_run(path)]
     if missing:
         remedy = "put it back, or name the other seeds one by one"
         raise RunError(
@@ -28,7 +28,7 @@ def members(folder: Path) -> list[Path]:
     return run.members(folder)
 
 
-def _seeds(folder: Path) -> range:
+def seeds_asked(folder: Path) -> range:
     """The seeds that a run folder was made for; the folder of an ensemble has the spec of a single run."""
     place = folder / "resolved.yaml"
     if not place.is_file():

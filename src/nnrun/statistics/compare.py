@@ -31,16 +31,17 @@ _POWER = 0.8
 _MOST_SEEDS = 10_000
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], looks: int = 1) -> list[float]:
     """p-values corrected for being several: reject those ≤ α, and a false rejection among all has chance ≤ α.
 
     In rising order, the i-th of m (from 0) becomes the largest of (m − j) pⱼ over j ≤ i, at most 1.
+    looks   how often such tests are made, any of which may be the last: each p is multiplied by it (Bonferroni)
     Source: Holm 1979.
     """
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        largest = max(largest, min(1.0, looks * (len(p_values) - rank) * p_values[i]))
         adjusted[i] = largest
     return adjusted
 
@@ -49,6 +50,7 @@ def compare_all(
     values: Mapping[str, Mapping[int, float]],
     searched: Mapping[str, Searched | str | None] | None = None,
     resamples: Mapping[str, np.ndarray] | None = None,
+    looks: int = 1,
 ) -> list[Comparison]:
     """Every pair of alternatives that have at least two seeds in common, in the order given.
 
@@ -56,6 +58,7 @@ def compare_all(
     searched  alternative -> the trials that its setting was chosen from; why they say nothing of other searches;
               or None: it was not searched for.  Without it no setting was.
     resamples alternative -> its mean over the seeds in resamples of the examples, the same ones for all
+    looks     how often such an answer is looked at before it is the last: corrected p-values are so many times larger
     """
     pairs = []
     for first, second in itertools.combinations(values, 2):
@@ -64,24 +67,24 @@ def compare_all(
             pairs.append((first, second, [values[first][s] - values[second][s] for s in common]))
     p_values = [sign_flip_test(differences) for _, _, differences in pairs]
     comparisons = []
-    for (first, second, differences), p, adjusted in zip(pairs, p_values, holm(p_values), strict=True):
+    for (first, second, differences), p, adjusted in zip(pairs, p_values, holm(p_values, looks), strict=True):
         low, high = sign_flip_interval(differences) or (None, None)
         mean = float(np.mean(differences))
-        needed = seeds_for(differences, len(pairs))
+        needed = seeds_for(differences, len(pairs) * looks)
         comparison = Comparison(
             first, second, mean, low, high, p, adjusted, len(differences), needed,
             higher=share_higher([*values[first].values()], [*values[second].values()]),
             examples=over_examples(mean, [(resamples or {}).get(first)], [(resamples or {}).get(second)]),
         )  # fmt: skip
-        comparisons.append(_over_searches(comparison, values, searched or {}, len(pairs)))
-    return with_claims(comparisons)
+        comparisons.append(_over_searches(comparison, values, searched or {}, len(pairs) * looks))
+    return with_claims(comparisons, looks)
 
 
 def _over_searches(
     pair: Comparison,
     values: Mapping[str, Mapping[int, float]],
     searched: Mapping[str, Searched | str | None],
-    pairs: int,
+    tests: int,
 ) -> Comparison:
     """The comparison with what other searches would have found, or why that is not known."""
     first, second = searched.get(pair.first), searched.get(pair.second)
@@ -97,18 +100,18 @@ def _over_searches(
     trials = min(len(first.tests), len(second.tests))
     if trials < FEWEST_TRIALS:
         return pair._replace(unknown=f"{trials} different trials are fewer than {FEWEST_TRIALS}")
-    level = ALPHA / pairs if pair.significant else None
+    level = ALPHA / tests if pair.significant else None
     return pair._replace(searches=over_searches(first, second, level))
 
 
-def with_claims(comparisons: Sequence[Comparison]) -> list[Comparison]:
+def with_claims(comparisons: Sequence[Comparison], looks: int = 1) -> list[Comparison]:
     """Holm's correction over the pairs of which it can be said whether one method is better."""
     worse = {
         i: max(pair.p, pair.searches.p if pair.searches else 0.0)
         for i, pair in enumerate(comparisons)
         if pair.searches or not pair.searched
     }
-    claims = dict(zip(worse, holm([*worse.values()]), strict=True))
+    claims = dict(zip(worse, holm([*worse.values()], looks), strict=True))
     # A claim is no surer than its difference, of which there may be more.
     claims = {i: max(claim, comparisons[i].adjusted) for i, claim in claims.items()}
     return [pair._replace(claim=claims.get(i)) for i, pair in enumerate(comparisons)]

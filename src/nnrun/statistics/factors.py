@@ -78,11 +78,14 @@ class Factors(NamedTuple):
     interactions: list[Interaction]
 
 
-def factor_effects(factors: Sequence[str], cells: Mapping[tuple[str, ...], Cell]) -> Factors | None:
+def factor_effects(
+    factors: Sequence[str], cells: Mapping[tuple[str, ...], Cell], looks: int = 1
+) -> Factors | None:
     """Main effects of all pairs of levels, and the interactions of all pairs of factors.
 
     factors   two or more
     cells     levels, in the order of the factors -> what there is of this combination
+    looks     how often such an answer is looked at before it is the last
     None where a combination is missing, a factor has one level only, or fewer than two seeds are common to all.
     p-values are corrected by Holm's method over all tests that are made here.
     """
@@ -97,13 +100,12 @@ def factor_effects(factors: Sequence[str], cells: Mapping[tuple[str, ...], Cell]
     table = values.reshape(*map(len, levels.values()), len(seeds))
     pairs = sum(math.comb(len(names), 2) for names in levels.values())
     tests = pairs + math.comb(len(levels), 2)
-    effects = list(_effects(levels, table, cells, seeds, tests))
+    effects = list(_effects(levels, table, cells, seeds, tests * looks))
     interactions = list(_interactions(levels, table))
-    corrected = holm(
-        [*(effect.pair.p for effect in effects), *(interaction.p for interaction in interactions)]
-    )
+    p_values = [effect.pair.p for effect in effects] + [interaction.p for interaction in interactions]
+    corrected = holm(p_values, looks)
     compared = with_claims(
-        [effect.pair._replace(adjusted=p) for effect, p in zip(effects, corrected, strict=False)]
+        [effect.pair._replace(adjusted=p) for effect, p in zip(effects, corrected, strict=False)], looks
     )
     return Factors(
         levels,

@@ -8,6 +8,7 @@ from nnrun import signals
 from nnrun.errors import DataError, Interrupted, NnrunError, SpecError, first_line
 from nnrun.record import run
 from nnrun.runner import session
+from nnrun.runner.group import seeds_asked
 from nnrun.storage import fsio
 from nnrun.sweep import folder as files
 from nnrun.sweep.engine import Engine
@@ -64,6 +65,8 @@ class RunFolders:
         file, path = self.sweep_plan.file, self.root / place
         seeds = final_seeds(file, trial.arm.base)
         checked = trial_spec(file, trial.arm, trial.settings, seeds, place)
+        if path.is_dir() and seeds_asked(path) != range(seeds[0], sum(seeds)):  # other ones are asked for now
+            fsio.remove_folder(path)
         if self._is_whole(path, seeds) and (missing := unmeasured(path)):
             self._remove(path, missing)
         files.make_run(path, checked, self.engine.experiment(checked), self._begun)

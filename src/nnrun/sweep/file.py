@@ -46,6 +46,10 @@ class Sweep(BaseModel):
         description="fresh ones for the final comparison; null: at least `seeds`, and enough to tell the "
         "alternatives apart; 0: no comparison",
     )
+    until: Literal["decided"] | None = Field(
+        None, description="decided: add trials or fresh seeds, round after round, until the verdict is clear"
+    )
+    rounds: Annotated[int, Ge(2), Le(100)] = Field(4, description="most of them, with `until`")
     metric: str | None = Field(
         None, description="validation metric that trials are judged by; null: the loss's own"
     )
@@ -83,6 +87,11 @@ class SweepFile(NamedTuple):
     def path_of(self, key: str) -> Path:
         """Where `sweep.key` stands in the file."""
         return ("sweep", *self.keys.get(key, (key,)))
+
+    @property
+    def looks(self) -> int:
+        """How often the answer may be looked at before it is the last."""
+        return self.sweep.rounds if self.sweep.until else 1
 
     def fail(self, key: str, message: str) -> SpecError:
         """The error for a mistake in `sweep.key` that shows only when the parts meet."""

@@ -56,6 +56,7 @@ class SweepPlan(NamedTuple):
             "trials": max(self.budgets),
             "seeds": seeds_of(self.file, first)[1],
             "final_seeds": final_seeds(self.file, first)[1],
+            "looks": self.file.looks,
             "bases": [base.label for base in self.file.bases],
             "alternatives": [
                 {
@@ -165,6 +166,13 @@ def _metric(file: SweepFile, plans: list[Plan]) -> Metric:
 def _check_search(sweep_plan: SweepPlan) -> None:
     """Refuses what the search cannot do with these spaces."""
     file, search = sweep_plan.file, sweep_plan.search
+    if file.sweep.until and (search.rungs or search.adaptive):
+        message = (
+            f"trials of {sweep_plan.search_name} depend on each other, so there is no verdict to wait for"
+        )
+        raise file.fail("until", f"{message}; leave it out, or write sweep.search: random")
+    if file.sweep.until and not final_seeds(file, file.bases[0])[1]:
+        raise file.fail("until", "nothing is compared with sweep.final_seeds: 0; leave one of the two out")
     if search.rungs and not all(rung_steps(search, plan) for plan in sweep_plan.plans):
         message = (
             f"{sweep_plan.search_name} compares trials on the way, but they are evaluated only at their end"

@@ -106,7 +106,7 @@ def final_seeds(file: SweepFile, base: BaseSpec) -> tuple[int, int]:
         alternatives = len(file.alternatives)
         pairs = alternatives * (alternatives - 1) // 2
         count = seeds
-        while pairs and 2.0 ** (1 - count) * pairs > _ENOUGH:
+        while pairs and 2.0 ** (1 - count) * pairs * file.looks > _ENOUGH:
             count += 1
     return first + _FRESH, count
 

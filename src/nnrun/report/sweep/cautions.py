@@ -93,7 +93,7 @@ def _few_seeds(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
         if len(part.rows) > 1 and sweep.final_seeds == 1 and any(row.fresh for row in part.rows):
             yield "with 1 seed no difference can be distinguished from chance; write sweep.final_seeds: 10"
         return
-    least = least_seeds(pairs)
+    least = least_seeds(pairs * sweep.looks)
     if seeds < least:
         tests = "this comparison" if pairs == 1 else f"{pairs} comparisons"
         yield (

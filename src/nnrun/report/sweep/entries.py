@@ -44,6 +44,7 @@ class Asked(TypedDict):
     trials: int
     seeds: int
     final_seeds: int
+    looks: NotRequired[int]  # at the answer, before it is the last
     bases: list[str]
     alternatives: list[AlternativeEntry]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -11,8 +10,8 @@ from typing import Any, NamedTuple
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
 from nnrun.report.sweep.entries import About, AlternativeEntry, FinalEntry, Settings, TrialEntry
+from nnrun.report.sweep.lines import lines_of, metrics_of, number_of
 from nnrun.statistics.metric import Metric
-from nnrun.storage import fsio
 
 __all__ = [
     "AlternativeRecord",
@@ -110,6 +109,7 @@ class SweepRecord(NamedTuple):
     alternatives: tuple[AlternativeRecord, ...]
     trials: tuple[TrialRecord, ...]
     finals: tuple[FinalRecord, ...]
+    looks: int = 1  # at the answer, before it is the last
 
     @property
     def metric(self) -> str:
@@ -154,13 +154,14 @@ def read_sweep(folder: Path) -> SweepRecord:
             about.get("target"),
             tuple(map(str, about["bases"])),
             tuple(_alternative(record) for record in about["alternatives"]),
-            tuple({record["trial"]: _trial(record) for record in _lines(folder / "trials.jsonl")}.values()),
+            tuple({record["trial"]: _trial(record) for record in lines_of(folder / "trials.jsonl")}.values()),
             tuple(
                 {
                     (record["base"], record["alternative"]): _final(record)
-                    for record in _lines(folder / "final.jsonl")
+                    for record in lines_of(folder / "final.jsonl")
                 }.values()
             ),
+            int(about.get("looks", 1)),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError(
@@ -188,7 +189,7 @@ def _dimension(
 
 
 def _trial(record: TrialEntry) -> TrialRecord:
-    values = tuple(map(_number, record["values"]))
+    values = tuple(map(number_of, record["values"]))
     return TrialRecord(
         str(record["trial"]),
         str(record["base"]),
@@ -197,13 +198,13 @@ def _trial(record: TrialEntry) -> TrialRecord:
         str(record["run"]),
         dict(record["settings"]),
         str(record["status"]),
-        _number(record["value"]),
+        number_of(record["value"]),
         values,
         int(record["steps"]),
         float(record["seconds"]),
         record.get("reason"),
         int(record.get("risen", 0)),
-        _metrics(record.get("metrics", {})),
+        metrics_of(record.get("metrics", {})),
         record.get("judged_on"),
     )
 
@@ -217,34 +218,7 @@ def _final(record: FinalEntry) -> FinalRecord:
         dict(record["settings"]),
         tuple(-1 if seed is None else int(seed) for seed in record["seeds"]),
         str(record["status"]),
-        _metrics(record["metrics"]),
+        metrics_of(record["metrics"]),
         int(record["steps"]),
         float(record["seconds"]),
     )
-
-
-def _metrics(metrics: Mapping[str, Sequence[object]]) -> dict[str, tuple[float | None, ...]]:
-    return {str(name): tuple(map(_number, values)) for name, values in metrics.items()}
-
-
-def _number(value: object) -> float | None:
-    """What is no finite number (a null, a written NaN) is None."""
-    return float(value) if isinstance(value, int | float) and abs(value) < float("inf") else None
-
-
-def _lines(file: Path) -> list[Any]:
-    """The records, JSON objects, of a file, [] if it does not exist; a last line without its newline is ignored."""
-    if not file.exists():
-        return []
-    records = []
-    for number, text in enumerate(fsio.read_file(file).split(b"\n")[:-1], start=1):
-        try:
-            record = json.loads(text)
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict):
-            raise RunError(
-                f"{one_line(file)}:{number}: damaged line; restore the file or run the sweep again"
-            )
-        records.append(record)
-    return records

@@ -55,7 +55,7 @@ def comparisons(
         return []
     values = {label: runs.values for label, runs in fresh.items()}
     resamples = {label: runs.resamples for label, runs in fresh.items() if runs.resamples is not None}
-    return compare_all(values, _tried(sweep, trials, fresh, metric), resamples)
+    return compare_all(values, _tried(sweep, trials, fresh, metric), resamples, sweep.looks)
 
 
 def crossed(
@@ -79,7 +79,7 @@ def crossed(
         )
         for alternative in sweep.alternatives
     }
-    return factor_effects(factors, cells)
+    return factor_effects(factors, cells, sweep.looks)
 
 
 def _alike(trials: Mapping[str, Sequence[TrialRecord]]) -> bool:

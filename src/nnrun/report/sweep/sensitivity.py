@@ -34,7 +34,7 @@ def sensitivity(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
         (p for p in part.comparisons if {p.first, p.second} == {best.alternative, second.alternative}), None
     )
     if pair and pair.significant and part.metric.gain(best.mean or 0.0, second.mean or 0.0) > 0:
-        yield from _one_seed_less(part, best, second)
+        yield from _one_seed_less(part, len(part.comparisons) * sweep.looks, best, second)
         yield from _best_trial_less(part, sweep, best, second)
         yield from _half_of_the_trials(part, sweep, best, second)
     yield from _another_target(part, rows)
@@ -42,10 +42,9 @@ def sensitivity(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
         yield from _never_drawn(part, sweep, (best, second))
 
 
-def _one_seed_less(part: BaseAnswer, best: Row, second: Row) -> Iterator[str]:
+def _one_seed_less(part: BaseAnswer, pairs: int, best: Row, second: Row) -> Iterator[str]:
     """Whether the difference would be no more than chance without some seed, if that many could find one at all."""
     gaps = {seed: best.values[seed] - second.values[seed] for seed in best.values if seed in second.values}
-    pairs = len(part.comparisons)
     if len(gaps) - 1 < least_seeds(pairs):
         return
     turning = [

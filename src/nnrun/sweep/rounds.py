@@ -1,0 +1,93 @@
+"""A sweep that grows until its verdict is clear: what the next round adds, and when there is none.
+
+After each round the answer is looked at, which is one of `sweep.rounds` looks: every p-value of every look is
+multiplied by their number (Bonferroni), so the chance of any false verdict in any look is at most 5%, whatever
+the rule by which a sweep grows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, TypedDict
+
+from nnrun.report.sweep.findings import Answer, BaseAnswer
+from nnrun.statistics.comparison import Comparison
+from nnrun.storage import fsio
+from nnrun.sweep.plan import SweepPlan
+from nnrun.sweep.trials import final_seeds
+
+__all__ = ["Round", "next_round"]
+
+LEDGER = "rounds.jsonl"
+_MOST_SEEDS = 1024
+
+
+class RoundEntry(TypedDict):
+    """A line of rounds.jsonl: what a sweep had when it was looked at."""
+
+    round: int
+    trials: int
+    final_seeds: int
+    decided: bool
+
+
+class Round(NamedTuple):
+    """What becomes of a sweep after a look at it.
+
+    changes   overrides that make it larger; [] where it is over
+    words     what to say of it
+    """
+
+    changes: list[str]
+    words: str
+
+
+def next_round(sweep_plan: SweepPlan, folder: Path, answer: Answer) -> Round:
+    """Looks at the answer of a sweep that is done, writes down that it did, and says how the sweep continues."""
+    sweep, base = sweep_plan.file.sweep, sweep_plan.file.bases[0]
+    trials, seeds = max(sweep_plan.budgets), final_seeds(sweep_plan.file, base)[1]
+    open_pairs = [pair for part in answer.bases for pair in _open(part)]
+    entries = _read(folder)
+    if not entries or (entries[-1]["trials"], entries[-1]["final_seeds"]) != (trials, seeds):
+        entries.append(
+            {"round": len(entries) + 1, "trials": trials, "final_seeds": seeds, "decided": not open_pairs}
+        )
+        fsio.write_file(folder / LEDGER, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
+    number = f"round {len(entries)} of {sweep.rounds}"
+    if not open_pairs:
+        return Round([], f"{number}: the verdict is clear")
+    if len(entries) >= sweep.rounds:
+        return Round([], f"{number}: the verdict is not clear, and there are no further rounds")
+    changes = _growth(sweep_plan, open_pairs, entries[0], trials, seeds)
+    if not changes:
+        return Round([], f"{number}: the verdict is not clear, and neither trials nor seeds would make it so")
+    return Round(changes, f"{number}: the verdict is not clear; the next one has {', '.join(changes)}")
+
+
+def _open(part: BaseAnswer) -> list[Comparison]:
+    """The comparisons of a base that are not decided: of its factors, or of the best alternative with the others."""
+    if part.factors:
+        return [effect.pair for effect in part.factors.effects if not effect.pair.decided]
+    best = part.rows[0].alternative if part.rows else ""
+    return [pair for pair in part.comparisons if best in (pair.first, pair.second) and not pair.decided]
+
+
+def _growth(
+    sweep_plan: SweepPlan, open_pairs: Sequence[Comparison], first: RoundEntry, trials: int, seeds: int
+) -> list[str]:
+    """More trials where another search could turn a difference round, more seeds where they show none."""
+    changes = []
+    grows = sweep_plan.search.most is None and any(arm.alternative.space for arm in sweep_plan.arms)
+    if grows and any(pair.searched and not pair.over_searches for pair in open_pairs):
+        changes.append(f"sweep.trials={trials + first['trials']}")
+    if any(not pair.significant for pair in open_pairs) and seeds < _MOST_SEEDS:
+        changes.append(f"sweep.final_seeds={min(_MOST_SEEDS, seeds + first['final_seeds'])}")
+    return changes
+
+
+def _read(folder: Path) -> list[RoundEntry]:
+    if not (folder / LEDGER).is_file():
+        return []
+    return [json.loads(line) for line in fsio.read_file(folder / LEDGER).splitlines()]
