@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
+
+from nnrun.catalog import source
+from nnrun.catalog.source import Option, in_yaml
+from nnrun.spec import docstring
+from nnrun.spec.record import Form
 
 __all__ = [
     "KINDS",
@@ -15,8 +20,10 @@ __all__ = [
     "details",
     "durations",
     "entries",
+    "forms",
     "kinds_of",
     "names",
+    "options",
     "parameters",
     "required",
     "summary",
@@ -36,6 +43,7 @@ _DESCRIBED = {
     "data": "a data set", "augment": "an augmentation", "optimizer": "an optimizer", "average": "an average",
 }  # fmt: skip
 _ROOT = Path(__file__).parents[1]
+_COLUMNS = 79
 
 
 def names(kind: str) -> list[str]:
@@ -58,18 +66,50 @@ def summary(kind: str, name: str) -> str:
     return (ast.get_docstring(_source(kind, name)) or "").partition("\n")[0]
 
 
+def options(kind: str, name: str) -> list[Option]:
+    """The options of an entry, without those that nnrun supplies."""
+    arguments = _source(kind, name).args
+    defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + list(arguments.defaults)
+    about = docstring.arguments(ast.get_docstring(_source(kind, name)), parameters(kind, name))
+    pairs = zip(_arguments(kind, name), [*defaults, *arguments.kw_defaults], strict=True)
+    return [
+        source.option(
+            argument.arg, argument.annotation, default, about.get(argument.arg, ""), _file(kind, name)
+        )
+        for argument, default in pairs
+        if argument.arg in parameters(kind, name)
+    ]
+
+
+def forms(kind: str, name: str) -> dict[str, Form]:
+    """How those options of an entry are written that are records."""
+    return {
+        option.name: Form(tuple(field.name for field in option.fields), option.choices)
+        for option in options(kind, name)
+        if option.fields
+    }
+
+
 def details(kind: str, name: str) -> str:
     """An entry as its source has it: the options with types and defaults, then the whole docstring."""
-    source = _source(kind, name)
-    arguments = source.args.args + source.args.kwonlyargs
-    defaults = [None] * (len(source.args.args) - len(source.args.defaults)) + list(source.args.defaults)
-    rows = [
-        f"  {argument.arg}: {ast.unparse(argument.annotation) if argument.annotation else 'Any'}"
-        + (f" = {ast.unparse(default)}" if default is not None else "")
-        for argument, default in zip(arguments, [*defaults, *source.args.kw_defaults], strict=True)
-        if argument.arg not in SUPPLIED.get(kind, ())
-    ]
-    return "\n".join([f"{kind}: {name}", *rows, "", ast.get_docstring(source) or ""])
+    rows = [line for option in options(kind, name) for line in _rows(option, "  ")]
+    return "\n".join([f"{kind}: {name}", *rows, "", ast.get_docstring(_source(kind, name)) or ""])
+
+
+def _rows(option: Option, margin: str) -> list[str]:
+    """An option with its type and default; a record with its fields, which have no other place to be explained."""
+    default = "" if option.required else f" = {in_yaml(option.default)}"
+    record = "; or as a record:" if option.fields else ""
+    rows = _wrapped(f"{option.name}: {option.type}{default}{record}", margin, "    ")
+    for field in option.fields:
+        rows += _rows(field, f"{margin}    ")
+        rows += _wrapped(field.about, f"{margin}        ")
+    return rows
+
+
+def _wrapped(text: str, margin: str, more: str = "") -> list[str]:
+    """A text as lines behind a margin, those after the first by `more` further in."""
+    return textwrap.wrap(text, _COLUMNS, initial_indent=margin, subsequent_indent=margin + more)
 
 
 def parameters(kind: str, name: str) -> list[str]:
@@ -131,6 +171,9 @@ def _source(kind: str, name: str) -> ast.FunctionDef:
     raise LookupError(f"nnrun/{kind}/{name}.py has no function {name}")
 
 
-@lru_cache(None)
 def _module(kind: str, name: str) -> ast.Module:
-    return ast.parse((_ROOT / kind / f"{name}.py").read_text(encoding="utf-8"))
+    return source.module(_file(kind, name))
+
+
+def _file(kind: str, name: str) -> Path:
+    return _ROOT / kind / f"{name}.py"

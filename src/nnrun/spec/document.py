@@ -14,7 +14,7 @@ from pathlib import Path as FileSystemPath
 from typing import Any, NamedTuple
 
 from nnrun.errors import SpecError, one_line
-from nnrun.spec import override, schema, yaml12
+from nnrun.spec import models, override, schema, yaml12
 from nnrun.spec.plain import Block, Plain, in_full
 from nnrun.spec.problem import Path, Place, Problems
 from nnrun.spec.sections import COMMON, SECTIONS
@@ -123,7 +123,7 @@ def _known(key: str, known: list[str]) -> str:
     block, dot, rest = key.partition(".")
     if dot and block in known:
         return f"dots are for the command line, write {block}: {{{one_line(rest, 40)}: ...}}"
-    owners = [name for name, model in {**SECTIONS, **COMMON}.items() if key in schema.keys(model)]
+    owners = [name for name, model in {**SECTIONS, **COMMON}.items() if key in models.keys(model)]
     return f"it belongs inside {owners[0]}" if owners else schema.nearest(key, known)
 
 

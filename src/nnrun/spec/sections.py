@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from nnrun.duration import Duration
 from nnrun.options import Patterns, Positive, Rate, StepsMark
-from nnrun.spec import schema
+from nnrun.spec import models
 
 __all__ = [
     "COMMON",
@@ -27,7 +27,7 @@ _AMOUNTS = ("steps", "epochs", "examples")
 
 
 class _Section(BaseModel):
-    model_config = schema.STRICT
+    model_config = models.STRICT
 
 
 def _time(default: str | int, description: str) -> Any:

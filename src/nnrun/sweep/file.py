@@ -14,7 +14,7 @@ from annotated_types import Ge, Le, Lt
 from pydantic import BaseModel, Field
 
 from nnrun.errors import SpecError, one_line
-from nnrun.spec import document, override, schema, yaml12
+from nnrun.spec import document, models, override, schema, yaml12
 from nnrun.spec.plain import Block, Plain
 from nnrun.spec.problem import Path, Place, Problems, error_at
 from nnrun.sweep import wandb
@@ -29,7 +29,7 @@ _SHAPE = "write base: SPEC and sweep: {over: {optimizer.learning_rate: {log: [1e
 class Sweep(BaseModel):
     """What is searched, how, and how well it must be known."""
 
-    model_config = schema.STRICT
+    model_config = models.STRICT
 
     search: Any = Field("random", description="the rule that proposes trials, see `nnrun list search`")
     over: dict[str, Any] = Field(
