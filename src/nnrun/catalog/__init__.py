@@ -15,6 +15,7 @@ from nnrun.catalog.listing import (
     required,
     summary,
 )
+from nnrun.catalog.short import read, short_field
 
 __all__ = [
     "KINDS",
@@ -33,7 +34,9 @@ __all__ = [
     "kinds_of",
     "names",
     "parameters",
+    "read",
     "required",
+    "short_field",
     "summary",
     "user_files",
     "user_names",

@@ -49,8 +49,14 @@ class Document(NamedTuple):
         return self.problems.places
 
 
-def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
+def read(
+    path: FileSystemPath,
+    overrides: Sequence[str] = (),
+    short_field: override.ShortField = override.no_records,
+) -> Document:
     """Reads a spec file and applies `key=value` overrides.
+
+    short_field   see `override.apply`; `catalog.read` knows it
 
     Raises SpecError where the file cannot be opened or is a sweep file; every mistake inside it goes to `problems`.
     """
@@ -69,7 +75,7 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
         )
     override.conflicts(overrides, problems)
     for text in overrides:
-        override.apply(value, text, problems, [*BLOCKS, *LISTS])
+        override.apply(value, text, problems, [*BLOCKS, *LISTS], short_field)
     return from_data(value, problems, path, data.decode("utf-8", "replace"))
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path as FileSystemPath
 from typing import Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge, Le, Lt
 from pydantic import BaseModel, Field
 
+from nnrun import catalog
 from nnrun.errors import SpecError, one_line
 from nnrun.spec import document, models, override, schema, yaml12
 from nnrun.spec.plain import Block, Plain
@@ -208,8 +210,12 @@ def _base(path: FileSystemPath, overrides: Sequence[str], problems: Problems) ->
             problems.add((), f"{path} is no spec; name one that `nnrun train` takes")
         problems.extend(tree.problems)
         return None
+    keys, short_field = (
+        [*document.BLOCKS, *document.LISTS],
+        partial(catalog.short_field, path.parent.absolute()),
+    )
     for text in overrides:
-        override.apply(tree.value, text, tree.problems, [*document.BLOCKS, *document.LISTS])
+        override.apply(tree.value, text, tree.problems, keys, short_field)
     label = document.name_of(tree.value, path, tree.problems)
     problems.extend(tree.problems)
     return BaseSpec(label, path, tree.value, tree.places)

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from nnrun import catalog, spec
@@ -132,11 +133,14 @@ def trial_spec(file: SweepFile, arm: Arm, settings: Settings, seeds: tuple[int, 
             del overrides[f"train.{key}"]
     if file.sweep.metric is not None:
         overrides["checkpoint.best"] = file.sweep.metric
+    short_field = partial(catalog.short_field, arm.base.path.parent.absolute())
     for key, new in overrides.items():
         origin = _origin(key, arm.alternative, file)
         new_places = _places(new, origin, file.places)
         try:
-            override.put(value, key, copy.deepcopy(new), problems.places, new_places, _document_keys())
+            override.put(
+                value, key, copy.deepcopy(new), problems.places, new_places, _document_keys(), short_field
+            )
         except override.UnreachableError as error:
             problems.add(origin or error.path, f"{key}: {error}", place_of(origin, file.places))
     trial_document = document.from_data(value, problems, arm.base.path, yaml12.dump(value))
