@@ -67,8 +67,10 @@ class Norm(NamedTuple):
     groups: Count = 8
 
 
-NO_DROPCONNECT, ONLY_MEANS = DropConnect(0.0), MeanDropConnect(0.0)
-BATCH_NORM, NO_NORM = Norm("batch"), Norm("none")
+NO_DROPCONNECT = DropConnect(0.0)
+ONLY_MEANS = MeanDropConnect(0.0)
+BATCH_NORM = Norm("batch")
+NO_NORM = Norm("none")
 
 
 def norm_layer(norm: Norm, widths: Collection[int] = ()) -> Layer | None:
