@@ -228,7 +228,7 @@ def test_the_numbers_of_records_are_knobs_too():
     for kind, name in [(k, n) for k in catalog.KINDS for n in catalog.names(k)]:
         function = catalog.find(kind, name)
         for option, hint in bound.hints(function).items():
-            if (kind_of := record.record_of(hint)) is None:
+            if option == "return" or (kind_of := record.record_of(hint)) is None:
                 continue
             first, fixed = kind_of._fields[0], str(record.types_of(kind_of))
             knobs = bound.knobs(Bound(kind, name, function, {option: kind_of(0.25)}, {}))

@@ -320,7 +320,7 @@ def test_depth_and_shapes_that_do_not_fit_are_refused():
 
 
 def test_every_block_has_the_survival_of_the_linear_rule():
-    """What the outputs without noise are made of: with stochastic depth, each branch is scaled by its own probability."""
+    """What the outputs without noise are made of: each branch is scaled by its own probability."""
     plain, deep = (residual_mlp(3, 4, 3, 5, norm=NO_NORM, survival=StochasticDepth(p)) for p in (None, 0.4))
     params, stats, _ = plain.init(KEY, (6,))
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6)), jnp.float32)

@@ -62,7 +62,8 @@ def test_each_lane_is_the_solo_run(name: str, experiment: Callable[..., Experime
 
 
 RATES = {
-    "model.dropout": [0.1, 0.3, 0.6], "model.dropconnect.rate": [0.5, 0.1, 0.3], "model.survival.p_last": [0.9, 0.5, 0.7],
+    "model.dropout": [0.1, 0.3, 0.6], "model.dropconnect.rate": [0.5, 0.1, 0.3],
+    "model.survival.p_last": [0.9, 0.5, 0.7],
     "augment.alpha": [0.2, 1.0, 4.0], "optimizer.max_norm": [0.5, 1.0, 3.0], "loss.label_smoothing": [0.2, 0.1, 0.05],
 }  # fmt: skip
 

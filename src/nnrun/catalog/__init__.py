@@ -5,6 +5,7 @@ from nnrun.catalog.checked import Spec, imported_files, user_files, user_names
 from nnrun.catalog.listing import (
     KINDS,
     SUPPLIED,
+    as_data,
     described,
     details,
     durations,
@@ -21,6 +22,7 @@ __all__ = [
     "KINDS",
     "SUPPLIED",
     "Spec",
+    "as_data",
     "bind",
     "bind_block",
     "bind_one",

@@ -16,6 +16,7 @@ __all__ = [
     "KINDS",
     "SPEC_KINDS",
     "SUPPLIED",
+    "as_data",
     "described",
     "details",
     "durations",
@@ -94,6 +95,22 @@ def details(kind: str, name: str) -> str:
     """An entry as its source has it: the options with types and defaults, then the whole docstring."""
     rows = [line for option in options(kind, name) for line in _rows(option, "  ")]
     return "\n".join([f"{kind}: {name}", *rows, "", ast.get_docstring(_source(kind, name)) or ""])
+
+
+def as_data(kind: str, name: str) -> dict[str, object]:
+    """An entry as plain data: its options with type, default, what they mean and, of a record, its fields."""
+    return {
+        "kind": kind,
+        "name": name,
+        "summary": summary(kind, name),
+        "options": {option.name: _option_as_data(option) for option in options(kind, name)},
+    }
+
+
+def _option_as_data(option: Option) -> dict[str, object]:
+    default = {} if option.required else {"default": option.default}
+    fields = {field.name: _option_as_data(field) for field in option.fields}
+    return {"type": option.type, **default, "about": option.about, **({"fields": fields} if fields else {})}
 
 
 def _rows(option: Option, margin: str) -> list[str]:

@@ -51,6 +51,6 @@ def _hint(kind: str, block: Block, option: str, folder: FileSystemPath) -> objec
     """The type of an option of a block; None where it cannot be found out, which is reported elsewhere."""
     try:
         function = find(kind, str(block.get("name", spec.BLOCKS.get(kind))), folder)
-        return hints(function).get(option)
+        return hints(function).get(option) if option != "return" else None
     except (LookupError, NameError, TypeError):
         return None

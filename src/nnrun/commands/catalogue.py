@@ -44,7 +44,10 @@ def list_(
     if kind and name:
         if name not in (known := catalog.names(kind)):
             raise SpecError(f"list: there is no {kind} {one_line(name, 60)!r}; {_meant(name, known)}")
-        common = models.keys(COMMON[kind]) if kind in COMMON else ()
+        common = models.keys(COMMON[kind]) if kind in COMMON else {}
+        if as_json:
+            about = {key: field.description for key, field in common.items()}
+            return console.print_json({**catalog.as_data(kind, name), "common": about})
         shared = [f"\nEvery block of this kind has also: {', '.join(common)}"] if common else []
         return console.show(catalog.details(kind, name), *shared)
     kinds = [kind] if kind else list(catalog.KINDS)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ from nnrun.errors import SpecError
 from nnrun.report.sweep.entries import Settings
 from nnrun.space import Point
 from nnrun.spec import document, override, yaml12
-from nnrun.spec.problem import Path, Place, Problems, place_of
+from nnrun.spec.problem import Path, Place, Problems, error_at, place_of
+from nnrun.spec.schema import shown
 from nnrun.sweep.file import BaseSpec, SweepFile
 from nnrun.sweep.over import Alternative
 
@@ -185,15 +187,28 @@ def check(file: SweepFile) -> None:
     for arm in arms(file):
         tries = [(point, (0, 1)) for point in _corners(arm)]
         tries += [(tries[0][0], seeds_of(file, arm.base)), (tries[0][0], final_seeds(file, arm.base))]
+        specs: list[tuple[Settings, Spec]] = []
         for point, seeds in tries:
             if not seeds[1]:
                 continue  # no comparison
+            settings = values_at(arm, point)
             try:
-                trial_spec(file, arm, values_at(arm, point), seeds, "trial")
+                specs.append((settings, trial_spec(file, arm, settings, seeds, "trial")))
             except SpecError as error:
                 problems.update(dict.fromkeys(error.problems))
+        problems.update(dict.fromkeys(_twice(file, arm, specs)))
     if problems:
         raise SpecError(*list(problems)[:6])
+
+
+def _twice(file: SweepFile, arm: Arm, specs: Sequence[tuple[Settings, Spec]]) -> Iterator[str]:
+    """What is wrong with two values of a choice that mean the same, such as 0.5 and {rate: 0.5}."""
+    for (settings, checked), (other_settings, other) in itertools.combinations(specs, 2):
+        keys = [key for key in settings if settings[key] != other_settings[key]]
+        if len(keys) == 1 and checked._replace(document=other.document) == other:
+            values = " and ".join(shown(choice[keys[0]]) for choice in (settings, other_settings))
+            path = _origin(keys[0], arm.alternative, file)
+            yield str(error_at(path, f"{values} are the same setting; write it once", file.places))
 
 
 def _corners(arm: Arm) -> Iterator[Point]:
