@@ -59,7 +59,9 @@ def in_yaml(value: Plain) -> str:
     """A value as a spec writes it, on one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {in_yaml(inner)}" for key, inner in value.items()) + "}"
-    is_word = isinstance(value, str) and re.fullmatch(r"[\w.-]+", value)
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:g}"
+    is_word = isinstance(value, str) and re.fullmatch(r"[\w.-]+( [\w.-]+)*", value)
     return str(value) if is_word else json.dumps(value, ensure_ascii=False)
 
 
