@@ -203,12 +203,15 @@ def check(file: SweepFile) -> None:
 
 def _twice(file: SweepFile, arm: Arm, specs: Sequence[tuple[Settings, Spec]]) -> Iterator[str]:
     """What is wrong with two values of a choice that mean the same, such as 0.5 and {rate: 0.5}."""
-    for (settings, checked), (other_settings, other) in itertools.combinations(specs, 2):
-        keys = [key for key in settings if settings[key] != other_settings[key]]
-        if len(keys) == 1 and checked._replace(document=other.document) == other:
-            values = " and ".join(shown(choice[keys[0]]) for choice in (settings, other_settings))
-            path = _origin(keys[0], arm.alternative, file)
-            yield str(error_at(path, f"{values} are the same setting; write it once", file.places))
+    for dimension in arm.alternative.space:
+        key = dimension.path
+        specs_by_value = {repr(settings[key]): checked for settings, checked in reversed(specs)}
+        known = [value for value in dimension.values if repr(value) in specs_by_value]
+        for pair in itertools.combinations(known, 2):
+            checked, other = (specs_by_value[repr(value)] for value in pair)
+            if checked._replace(document=other.document) == other:
+                message = f"{' and '.join(map(shown, pair))} are the same setting; write it once"
+                yield str(error_at(_origin(key, arm.alternative, file), message, file.places))
 
 
 def _corners(arm: Arm) -> Iterator[Point]:
