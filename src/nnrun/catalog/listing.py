@@ -9,7 +9,6 @@ from pathlib import Path
 
 from nnrun.catalog import source
 from nnrun.catalog.source import Option, in_yaml
-from nnrun.spec import docstring
 from nnrun.spec.record import Form
 
 __all__ = [
@@ -69,17 +68,8 @@ def summary(kind: str, name: str) -> str:
 
 def options(kind: str, name: str) -> list[Option]:
     """The options of an entry, without those that nnrun supplies."""
-    arguments = _source(kind, name).args
-    defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + list(arguments.defaults)
-    about = docstring.arguments(ast.get_docstring(_source(kind, name)), parameters(kind, name))
-    pairs = zip(_arguments(kind, name), [*defaults, *arguments.kw_defaults], strict=True)
-    return [
-        source.option(
-            argument.arg, argument.annotation, default, about.get(argument.arg, ""), _file(kind, name)
-        )
-        for argument, default in pairs
-        if argument.arg in parameters(kind, name)
-    ]
+    supplied = SUPPLIED.get(kind, ())
+    return [option for option in source.options(_file(kind, name), name) if option.name not in supplied]
 
 
 def forms(kind: str, name: str) -> dict[str, Form]:
@@ -158,22 +148,7 @@ def durations(kind: str, name: str) -> list[str]:
 
 def entries(kind: str, name: str) -> dict[str, str]:
     """The options of an entry that hold catalogue blocks themselves: {option: kind of those blocks}."""
-    aliases = {
-        target.id: node.value
-        for node in _module(kind, name).body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    kinds: dict[str, str] = {}
-    for argument in _arguments(kind, name):
-        nodes = list(ast.walk(argument.annotation)) if argument.annotation else []
-        named = [aliases[node.id] for node in nodes if isinstance(node, ast.Name) and node.id in aliases]
-        for node in [*nodes, *(inner for alias in named for inner in ast.walk(alias))]:
-            match node:
-                case ast.Call(func=ast.Name(id="Entry" | "EntryMark"), args=[ast.Constant(value=str(inner))]):
-                    kinds[argument.arg] = inner
-    return kinds
+    return {option.name: option.kind for option in options(kind, name) if option.kind}
 
 
 def _arguments(kind: str, name: str) -> list[ast.arg]:
@@ -182,14 +157,7 @@ def _arguments(kind: str, name: str) -> list[ast.arg]:
 
 
 def _source(kind: str, name: str) -> ast.FunctionDef:
-    for node in _module(kind, name).body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return node
-    raise LookupError(f"nnrun/{kind}/{name}.py has no function {name}")
-
-
-def _module(kind: str, name: str) -> ast.Module:
-    return source.module(_file(kind, name))
+    return source.function(_file(kind, name), name)
 
 
 def _file(kind: str, name: str) -> Path:

@@ -1,4 +1,7 @@
-"""Which field of a record its short form gives, so that an override can set another one beside it."""
+"""Which field of a record its short form gives, so that an override can set another one beside it.
+
+Overrides are applied before jax is imported, hence before any code of the user's runs: signatures are read as text.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,10 @@ from functools import partial
 from pathlib import Path as FileSystemPath
 
 from nnrun import spec
-from nnrun.catalog.blocks import find
-from nnrun.catalog.bound import entry_kind, hints
+from nnrun.catalog import listing, source, user_code
+from nnrun.catalog.source import Option
 from nnrun.spec.plain import Block, Plain, in_full
 from nnrun.spec.problem import Path
-from nnrun.spec.record import record_of
 
 __all__ = ["read", "short_field"]
 
@@ -37,20 +39,27 @@ def short_field(folder: FileSystemPath, value: Block, path: Path) -> str | None:
         if not isinstance(block, dict):
             return None
         key, *rest = rest
-        hint = _hint(str(kind), block, str(key), folder)
-        record = record_of(hint)
-        if record is not None and not rest:
-            return record._fields[0]
-        kind, inner = entry_kind(hint), block.get(str(key))
-        if kind is None:
-            return None
+        option = _option(str(kind), block, str(key), folder)
+        if option is None or not rest:
+            return option.fields[0].name if option and option.fields else None
+        kind, inner = option.kind, block.get(str(key))
     return None
 
 
-def _hint(kind: str, block: Block, option: str, folder: FileSystemPath) -> object:
-    """The type of an option of a block; None where it cannot be found out, which is reported elsewhere."""
+def _option(kind: str, block: Block, key: str, folder: FileSystemPath) -> Option | None:
+    """An option of a block; None where it cannot be found, which is reported elsewhere."""
+    name = str(block.get("name", spec.BLOCKS.get(kind)))
     try:
-        function = find(kind, str(block.get("name", spec.BLOCKS.get(kind))), folder)
-        return hints(function).get(option) if option != "return" else None
-    except (LookupError, NameError, TypeError):
+        options = _of_the_users_own(name, folder) if user_code.is_user_name(name) else _listed(kind, name)
+    except (LookupError, OSError, SyntaxError, ValueError):
         return None
+    return next((option for option in options if option.name == key), None)
+
+
+def _listed(kind: str, name: str) -> list[Option]:
+    return listing.options(kind, name) if kind in listing.KINDS and name in listing.names(kind) else []
+
+
+def _of_the_users_own(name: str, folder: FileSystemPath) -> list[Option]:
+    file = user_code.module_file(name, folder)
+    return source.options(file, name.partition(":")[2]) if file else []

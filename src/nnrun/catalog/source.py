@@ -1,6 +1,6 @@
-"""What annotations and defaults in the catalogue's source text mean, in words: nothing is imported, so no jax.
+"""What signatures in source text mean, in words: nothing is imported, so no jax.
 
-A name is followed to where it is assigned, through imports of nnrun's own modules.
+A name is followed to where it is assigned, through imports of nnrun's modules and of files beside the file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from nnrun.spec import docstring
 from nnrun.spec.plain import Plain
 
-__all__ = ["Option", "in_yaml", "module", "option"]
+__all__ = ["Option", "function", "in_yaml", "module", "options"]
 
 _ROOT = Path(__file__).parents[1]
 _WORDS = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text", "Any": "anything"}
@@ -31,6 +31,7 @@ class Option(NamedTuple):
     about     its line of the docstring
     choices   the words that it can be; () where it can be something else
     fields    of a record; the first alone is its short form
+    kind      of the catalogue blocks that it holds; "" where it holds none
     """
 
     name: str
@@ -40,6 +41,7 @@ class Option(NamedTuple):
     about: str
     choices: tuple[Plain, ...] = ()
     fields: tuple[Option, ...] = ()
+    kind: str = ""
 
 
 class _Node(NamedTuple):
@@ -65,17 +67,54 @@ def in_yaml(value: Plain) -> str:
     return str(value) if is_word else json.dumps(value, ensure_ascii=False)
 
 
-def option(
+def function(file: Path, name: str) -> ast.FunctionDef:
+    """The function of this name in a file.  Raises LookupError."""
+    for node in module(file).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+    raise LookupError(f"{file} has no function {name}")
+
+
+def options(file: Path, name: str) -> list[Option]:
+    """The parameters of a function as options.  Raises LookupError."""
+    node = function(file, name)
+    arguments = node.args
+    defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + list(arguments.defaults)
+    known = arguments.args + arguments.kwonlyargs
+    about = docstring.arguments(ast.get_docstring(node), [argument.arg for argument in known])
+    return [
+        _option(argument.arg, argument.annotation, default, about.get(argument.arg, ""), file)
+        for argument, default in zip(known, [*defaults, *arguments.kw_defaults], strict=True)
+    ]
+
+
+def _option(
     name: str, annotation: ast.expr | None, default: ast.expr | None, about: str, file: Path
 ) -> Option:
     """An option from its place in a signature, or in the class of a record."""
     if annotation is None:
         return Option(name, "anything", default is None, _value(default, file), about)
-    record = _record(_Node(annotation, file))
+    place = _Node(annotation, file)
+    record = _record(place)
     fields = () if record is None else tuple(_fields(record))
-    choices = fields[0].choices if fields else _choices(_Node(annotation, file))
-    words = _words(_Node(annotation, file))
-    return Option(name, words, default is None, _value(default, file), about, choices, fields)
+    choices = fields[0].choices if fields else _choices(place)
+    return Option(
+        name, _words(place), default is None, _value(default, file), about, choices, fields, _kind(place)
+    )
+
+
+def _kind(place: _Node) -> str:
+    """The kind of the blocks that an option holds; "" where it holds none."""
+    for part in _alternatives(place):
+        for node in ast.walk(part.node):
+            match node:
+                case ast.Call(func=ast.Name(id="Entry" | "EntryMark"), args=[ast.Constant(value=str(kind))]):
+                    return kind
+                case ast.Name(id=name) if (target := _definition(name, part.file)) and (
+                    kind := _kind(target)
+                ):
+                    return kind
+    return ""
 
 
 def _fields(record: _Node) -> list[Option]:
@@ -85,7 +124,7 @@ def _fields(record: _Node) -> list[Option]:
     names = [ast.unparse(line.target) for line in lines]
     about = docstring.arguments(ast.get_docstring(record.node), names)
     return [
-        option(name, line.annotation, line.value, about.get(name, ""), record.file)
+        _option(name, line.annotation, line.value, about.get(name, ""), record.file)
         for name, line in zip(names, lines, strict=True)
     ]
 
