@@ -22,6 +22,7 @@ SHAPES = [(12, 10, 1), (7,)]
 SMALL: dict[
     str, dict[str, Any]
 ] = {  # where a model of the default size takes long; else the defaults are tested
+    "mlp": {"hidden": [8, 6]},  # even, for two groups
     "convnet": {"filters": [4, 6], "convs": 1, "hidden": [6]},
     "vgg": {"width": 4, "hidden": [16]},
     "resnet": {"depth": 8, "width": 4},
