@@ -27,7 +27,7 @@ optimizer: {name: momentum, learning_rate: 0.05}
 train: {duration: EPOCHS epochs, deterministic: DETERMINISTIC}
 checkpoint: {every: EVERY epochs}
 """
-LENET = "{name: lenet, filters: [4, 6], hidden: [16], batch_norm: true}"
+LENET = "{name: lenet, filters: [4, 6], hidden: [16], norm: batch}"
 RESNET = "{name: resnet, depth: 8}"
 NEWTON = """
 data: {name: digits, batch_size: full}

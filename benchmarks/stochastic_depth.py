@@ -26,9 +26,9 @@ from nnrun.training import programs
 
 VARIANTS = {
     "constant depth": "",
-    "p_last 0.5, linear rule, per batch": ", p_last: 0.5",
-    "p_last 0.5, uniform, per batch": ", p_last: 0.5, depth_rule: uniform",
-    "p_last 0.5, linear rule, per example": ", p_last: 0.5, depth_mask: example",
+    "p_last 0.5, linear rule, per batch": ", survival: 0.5",
+    "p_last 0.5, uniform, per batch": ", survival: {p_last: 0.5, rule: uniform}",
+    "p_last 0.5, linear rule, per example": ", survival: {p_last: 0.5, mask: example}",
 }
 
 

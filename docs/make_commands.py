@@ -1,21 +1,23 @@
-"""Writes the tables of commands and options in docs/commands.md: what the commands say about themselves.
+"""Writes the tables of commands, options and keys in docs/commands.md: what they say about themselves.
 
-    python docs/make_commands.py      after a command, an option or its help has changed; takes a second
+    python docs/make_commands.py      after a command, an option, a key or its text has changed; takes a second
 
 A test compares the document with these tables, so a text is changed where its option is declared, in
-src/nnrun/commands.
+src/nnrun/commands, or its key, in src/nnrun/spec/sections.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import typer.main
+from pydantic import BaseModel
 
-from nnrun import cli
+from nnrun import cli, spec
+from nnrun.catalog.source import in_yaml
 
 __all__ = ["DOCUMENT", "TABLES", "main", "written"]
 
@@ -54,7 +56,30 @@ def options() -> str:
     return _table(("option", "of", "means"), _rows("option", _option))
 
 
-TABLES = {table.__name__: table for table in (commands, arguments, options)}
+def keys() -> str:
+    """The table of the keys that are no options of an entry: those of every block of a kind, and of the sections."""
+    models = {**spec.COMMON, **spec.SECTIONS}
+    return _table(
+        ("key", "default", "means"), [row for key, model in models.items() for row in _keys(key, model)]
+    )
+
+
+TABLES = {table.__name__: table for table in (commands, arguments, options, keys)}
+
+
+def _keys(path: str, model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    """The rows of a model's keys, and of those of the sections inside it."""
+    for key, field in model.model_fields.items():
+        sections = [
+            part
+            for part in get_args(field.annotation)
+            if isinstance(part, type) and issubclass(part, BaseModel)
+        ]
+        if sections:
+            yield from _keys(f"{path}.{key}", sections[0])
+        else:
+            default = "must be written" if field.is_required() else in_yaml(field.default)
+            yield f"`{path}.{key}`", default, field.description or ""
 
 
 def _rows(kind: str, row_of: Callable[[Any], _Row]) -> list[tuple[str, ...]]:

@@ -31,7 +31,7 @@ GROUPS: Mapping[str, Mapping[str, Row]] = {  # config -> row of its table -> wha
     },
     "cifar10_depth": {
         "none": (),
-        "stochastic depth, p_last 0.8": ("model.p_last=0.8",),
+        "stochastic depth, p_last 0.8": ("model.survival=0.8",),
     },
 }
 _SEEDS = "train.seeds=5"

@@ -12,7 +12,7 @@ from optimizers_parts import COLOURS, figure, picture, save
 from sklearn.datasets import load_sample_image
 
 from nnrun.layer._fractional import intervals, pool
-from nnrun.layer._residual import residual_block, survivals
+from nnrun.layer._residual import StochasticDepth, residual_block, survivals
 from nnrun.layer.dense import dense
 from nnrun.layer.dropconnect import dropconnect
 from nnrun.layer.dropout import dropout
@@ -83,7 +83,7 @@ def _net(axes: Any, there: list[np.ndarray], links: list[np.ndarray], title: str
 
 def blocks() -> str:
     """Stochastic depth in a net of 27 blocks over 90 steps, and how long the blocks survive."""
-    chances = survivals(0.5, _BLOCKS, "linear")
+    chances = survivals(StochasticDepth(0.5), _BLOCKS)
     bump = Layer(lambda key, shape: ({}, {}, shape), lambda params, stats, x, key, weight: (x, stats))
     x = jnp.ones((1, 1))
     found = np.zeros((_BLOCKS, _SHOWN), bool)

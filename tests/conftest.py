@@ -27,6 +27,7 @@ from jax._src.interpreters import mlir
 from nnrun import catalog, options
 from nnrun.catalog import bound
 from nnrun.record import provenance
+from nnrun.spec.record import record_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = ROOT / "tests" / "torch.json"  # what torch says, by test
@@ -269,9 +270,20 @@ def make() -> Callable[..., Any]:
     """make(kind, name, **options): what a catalogue function returns, required options guessed."""
 
     def build(kind: str, name: str, **given: Any) -> Any:
-        return catalog.find(kind, name)(**{**guess(kind, name), **given})
+        function = catalog.find(kind, name)
+        hints = bound.hints(function)
+        options = {option: recorded(hints.get(option), value) for option, value in given.items()}
+        return function(**{**guess(kind, name), **options})
 
     return build
+
+
+def recorded(hint: Any, value: Any) -> Any:
+    """The value of an option as its function gets it: a record may be written as a block or as its first field."""
+    record = record_of(hint)
+    if record is None or isinstance(value, record):
+        return value
+    return record(**value) if isinstance(value, dict) else record(value)
 
 
 def guess(kind: str, name: str) -> dict[str, Any]:

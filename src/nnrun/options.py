@@ -4,13 +4,14 @@ A catalogue function's signature is the schema of its YAML block, so its annotat
 
     def momentum(learning_rate: Rate, momentum: Fraction = 0.9) -> ...
 
-Four conventions give a plain annotation a meaning that YAML needs:
+Five conventions give a plain annotation a meaning that YAML needs:
 
 * a `float` option is a *knob*: it may vary inside one compiled program, so the function can be called
   with a traced scalar, and must not branch on it (but see `is_off`);
 * `Steps` is written as a duration (`30 epochs`, `2000 steps`, `5%`, `1e6 examples`) and arrives as an int;
 * `FilePath` is written relative to the spec's folder and arrives absolute;
-* `list[Entry("layer")]` holds catalogue blocks, and arrives as a list of what those functions return.
+* `list[Entry("layer")]` holds catalogue blocks, and arrives as a list of what those functions return;
+* a NamedTuple is a record: it is written as a block of its fields, or as the first of them alone.
 
 This module does not import jax, and pydantic only where a schema is built.
 """

@@ -13,7 +13,7 @@ import nnrun
 from nnrun import catalog, spec
 from nnrun.catalog import bound
 from nnrun.errors import SpecError
-from nnrun.spec import docstring, schema
+from nnrun.spec import docstring, models, schema
 
 FOLDER = Path(catalog.__file__).parents[1]
 VALID = """\
@@ -48,16 +48,16 @@ def test_names_are_the_files_of_the_folder(kind):
 def test_the_source_text_says_what_the_function_is(kind, name):
     function = catalog.find(kind, name)
     supplied = catalog.SUPPLIED.get(kind, frozenset())
-    model = schema.options_model(function, supplied)
-    assert catalog.parameters(kind, name) == list(schema.keys(model))
+    model = models.options_model(function, supplied)
+    assert catalog.parameters(kind, name) == list(models.keys(model))
     assert catalog.summary(kind, name) == (function.__doc__ or "").partition("\n")[0] != ""
     hints = bound.hints(function)
     nested = {key: bound.entry_kind(hints[key]) for key in catalog.parameters(kind, name)}
     assert catalog.entries(kind, name) == {key: inner for key, inner in nested.items() if inner}
     if kind in spec.COMMON:  # an option may stand for a common key if it has the same type
         common = spec.COMMON[kind].model_fields
-        for key in set(common) & set(schema.keys(model)):
-            assert (schema.keys(model)[key].annotation, key) == (common[key].annotation, key)
+        for key in set(common) & set(models.keys(model)):
+            assert (models.keys(model)[key].annotation, key) == (common[key].annotation, key)
 
 
 @pytest.mark.parametrize(("kind", "name"), [(k, n) for k in catalog.KINDS for n in catalog.names(k)])

@@ -15,6 +15,7 @@ from nnrun.catalog import bound
 from nnrun.catalog.bound import Bound
 from nnrun.duration import Clock, parse
 from nnrun.options import Count, Entry, FilePath, FixedMark, Fraction, Positive, Rate, Steps, Widths, is_off
+from nnrun.spec import record
 
 CLOCK = Clock(batch_size=10, steps_per_epoch=20, total=200)
 
@@ -220,6 +221,19 @@ def test_every_float_option_of_the_catalogue_is_a_knob(kind):
         }
         options = dict.fromkeys(hints, 0.25)
         assert set(bound.knobs(Bound(kind, name, function, options, {}))) >= floats
+
+
+def test_the_numbers_of_records_are_knobs_too():
+    """Of every record whose short form is a number that may vary."""
+    for kind, name in [(k, n) for k in catalog.KINDS for n in catalog.names(k)]:
+        function = catalog.find(kind, name)
+        for option, hint in bound.hints(function).items():
+            if option == "return" or (kind_of := record.record_of(hint)) is None:
+                continue
+            first, fixed = kind_of._fields[0], str(record.types_of(kind_of))
+            knobs = bound.knobs(Bound(kind, name, function, {option: kind_of(0.25)}, {}))
+            varies = "float" in str(record.types_of(kind_of)[first]) and "FixedMark" not in fixed
+            assert knobs == ({option: {first: 0.25}} if varies else {})
 
 
 def test_ranges_ride_on_the_annotation():

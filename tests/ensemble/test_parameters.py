@@ -184,6 +184,11 @@ def test_rates_of_dropout_may_differ(pair):
             r"second:20: model.hidden is \[5\], in first:20 it is \[4\]; parameters of one model only",
         ),
         ("name: mlp", "name: net", r"model.name is net, in first:20 it is mlp"),
+        (
+            "dropout: 0.1",
+            "dropout: 0.1, dropconnect: {rate: 0.5, mask: example}",
+            r"model.dropconnect.mask is example, in first:20 it is None",
+        ),
         ("name: dropout,", "name: noise,", r"model.layers is \[\{'name': 'noise'"),
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nnrun.layer._compose import serial
-from nnrun.layer._residual import residual_block, survivals
+from nnrun.layer._residual import ALWAYS, StochasticDepth, residual_block, survivals
 from nnrun.layer.batch_norm import batch_norm
 from nnrun.layer.conv import conv
 from nnrun.layer.dense import dense
@@ -48,12 +48,12 @@ def added(start, survival, mask, key, weighted=True):
 
 def test_the_linear_rule_is_the_papers():
     """Huang et al., section 4: with p_L = 0.5 and 54 blocks (ResNet-110), on average 40 are there."""
-    found = survivals(0.5, 54, "linear")
+    found = survivals(StochasticDepth(0.5), 54)
     assert found[-1] == 0.5
     assert found[0] == pytest.approx(1 - 0.5 / 54)
     assert sum(found) == pytest.approx((3 * 54 - 1) / 4)  # the paper's formula for p_L = 0.5, about 40
-    assert survivals(0.7, 3, "uniform") == [0.7] * 3
-    assert survivals(None, 2, "linear") == [None, None]
+    assert survivals(StochasticDepth(0.7, "uniform"), 3) == [0.7] * 3
+    assert survivals(ALWAYS, 2) == [None, None]
 
 
 def test_without_noise_the_branch_is_scaled_by_its_survival(start):

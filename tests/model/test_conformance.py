@@ -13,6 +13,7 @@ import pytest
 
 from nnrun import catalog
 from nnrun.catalog import bound
+from nnrun.spec import record
 
 pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
 
@@ -21,6 +22,7 @@ SHAPES = [(12, 10, 1), (7,)]
 SMALL: dict[
     str, dict[str, Any]
 ] = {  # where a model of the default size takes long; else the defaults are tested
+    "mlp": {"hidden": [8, 6]},  # even, for two groups
     "convnet": {"filters": [4, 6], "convs": 1, "hidden": [6]},
     "vgg": {"width": 4, "hidden": [16]},
     "resnet": {"depth": 8, "width": 4},
@@ -37,57 +39,60 @@ ALIKE = (
 OUTPUTS = 4
 KEY = jax.random.key(1)
 RATE = 0.3
-NEEDS: dict[str, dict[str, Any]] = {
-    "overlapping": {"pooling": "fractional"}
-}  # what a switch makes sense with
 FORMS: list[dict[str, Any]] = [  # of norms, poolings and DropConnect; of each what the model has
     {
-        **{"norm": "group", "groups": 2, "pooling": "fractional", "test_poolings": 3},
-        **{"dropconnect": RATE, "dropconnect_mask": "example"},
+        "norm": {"name": "group", "groups": 2},
+        "pooling": {"name": "fractional", "test_poolings": 3},
+        "dropconnect": {"rate": RATE, "mask": "example"},
     },
     {
         "norm": "layer",
-        "pooling": "fractional",
-        "sequence": "random",
-        "overlapping": False,
-        "test_poolings": 2,
+        "pooling": {"name": "fractional", "sequence": "random", "overlapping": False, "test_poolings": 2},
     },
-    {
-        **{"norm": "none", "batch_norm": False, "dropconnect": RATE},
-        **{"dropconnect_inference": "gaussian", "dropconnect_samples": 5},
-    },
+    {"norm": "batch"},
+    {"pooling": {"ratio": 1.4, "sequence": "random", "overlapping": False, "test_poolings": 2}},
+    {"norm": "none", "dropconnect": {"rate": RATE, "inference": "gaussian", "samples": 5}},
 ]
 
 
 def floats(name: str) -> list[str]:
-    """The float options, such as dropout."""
+    """The float options and the records of which a float is the short form, such as dropout and dropconnect."""
     function = catalog.find("model", name)
     hints = bound.hints(function)
     return [
-        option for option in inspect.signature(function).parameters if bound._is_knob(hints[option], RATE)
+        option
+        for option in inspect.signature(function).parameters
+        if bound._is_knob(short(hints[option]), RATE)
     ]
+
+
+def short(hint: Any) -> Any:
+    """The type of an option, or of a record's first field."""
+    kind = record.record_of(hint)
+    return hint if kind is None else next(iter(record.types_of(kind).values()))
+
+
+def takes(hint: Any, value: Any) -> bool:
+    """Whether an option takes a value: of a record, whether it has these fields."""
+    kind = record.record_of(hint)
+    return kind is not None and (not isinstance(value, dict) or set(value) <= set(kind._fields))
 
 
 def forms(name: str) -> list[dict[str, Any]]:
     """Those of FORMS that this model has."""
-    known = catalog.parameters("model", name)
-    found = [{option: value for option, value in form.items() if option in known} for form in FORMS]
+    hints = bound.hints(catalog.find("model", name))
+    found = [
+        {option: value for option, value in form.items() if takes(hints.get(option), value)} for form in FORMS
+    ]
     return [form for i, form in enumerate(found) if form and form not in found[:i]]
 
 
 def switches(name: str) -> list[dict[str, Any]]:
     """The defaults; every bool turned; the floats set, those that skip whole blocks apart from the others; forms."""
     options = inspect.signature(catalog.find("model", name)).parameters
-    turned = [
-        {
-            option: not one.default,
-            **{key: value for key, value in NEEDS.get(option, {}).items() if key in options},
-        }
-        for option, one in options.items()
-        if isinstance(one.default, bool)
-    ]
+    turned = [{option: not one.default} for option, one in options.items() if isinstance(one.default, bool)]
     rates = dict.fromkeys(floats(name), RATE)
-    survival = {option: rates.pop(option) for option in ("p_last",) if option in rates}
+    survival = {option: rates.pop(option) for option in ("survival",) if option in rates}
     return [{}, *turned, *([rates] if rates else []), *([survival] if survival else []), *forms(name)]
 
 
@@ -160,7 +165,7 @@ def test_every_parameter_is_trained(build, name, options):
         assert jax.tree.structure(new) == jax.tree.structure(stats)
         for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
             assert np.isfinite(gradient).all()
-            skipped = "p_last" in options and "branch" in jax.tree_util.keystr(path)
+            skipped = "survival" in options and "branch" in jax.tree_util.keystr(path)
             assert skipped or np.abs(gradient).max() > 1e-9, jax.tree_util.keystr(path)
 
 
@@ -193,10 +198,10 @@ def test_traced_rates_are_the_static_ones(build, name):
     np.testing.assert_allclose(jax.jit(run)(rates), jax.jit(lambda: run(rates))(), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if "dropconnect_mask" in catalog.parameters("model", n)])
+@pytest.mark.parametrize("name", [n for n in NAMES if "dropconnect" in catalog.parameters("model", n)])
 def test_a_mask_of_dropconnect_serves_the_batch_or_an_example(build, name):
     """Two equal examples have equal outputs under one mask, and different ones under their own."""
-    nets = {mask: build(name, dropconnect=RATE, dropconnect_mask=mask) for mask in ("batch", "example")}
+    nets = {mask: build(name, dropconnect={"rate": RATE, "mask": mask}) for mask in ("batch", "example")}
     x = inputs(nets["batch"])[-1][:1].repeat(2, 0)
     params, stats = start(nets["batch"], x)
     found = jax.jit(lambda: {mask: net.apply(params, stats, x, KEY, None)[0] for mask, net in nets.items()})()

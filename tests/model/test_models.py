@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from nnrun.layer._residual import StochasticDepth
 from nnrun.layer.conv import conv
 from nnrun.layer.dense import dense
 from nnrun.layer.dropout import dropout
 from nnrun.layer.flatten import flatten
 from nnrun.layer.max_pool import max_pool
 from nnrun.layer.tanh import tanh
+from nnrun.model._conv import Pooling
+from nnrun.model._weights import BATCH_NORM, NO_NORM, DropConnect, Norm
 from nnrun.model.convnet import convnet
-from nnrun.model.fmp_net import fmp_net, sides
+from nnrun.model.fmp_net import BY_ROOT_2, fmp_net, sides
 from nnrun.model.lenet import lenet
 from nnrun.model.linear import linear
 from nnrun.model.mlp import mlp
@@ -31,6 +34,8 @@ from nnrun.model.wide_resnet import wide_resnet
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 KEY = jax.random.key(0)
+HALF = DropConnect(0.5)
+GAUSSIAN = DropConnect(0.5, inference="gaussian")
 IMAGE = (28, 28, 1)
 
 
@@ -51,10 +56,10 @@ def count(model, x_shape=IMAGE):
     (mlp(10, [512, 512]), IMAGE, 669_706),
     (mlp(10, [512, 512], dropout=0.5, input_dropout=0.2), IMAGE, 669_706),
     # no bias in the hidden layers, a scale and a bias of batch norm instead
-    (mlp(10, [512, 512], batch_norm=True), IMAGE, 669_706 + 2 * 512),
+    (mlp(10, [512, 512], norm=BATCH_NORM), IMAGE, 669_706 + 2 * 512),
     # 5·5·6 + 6, 5·5·6·16 + 16, 7·7·16·120 + 120, 120·84 + 84, 84·10 + 10
     (lenet(10), IMAGE, 156 + 2_416 + 94_200 + 10_164 + 850),
-    (lenet(10, batch_norm=True), IMAGE, 107_786 + 6 + 16 + 120 + 84),
+    (lenet(10, norm=BATCH_NORM), IMAGE, 107_786 + 6 + 16 + 120 + 84),
     # sides 32 -> 16 -> 8, three channels
     (lenet(10, filters=[4, 8], kernel=3, hidden=[10]), (32, 32, 3), 112 + 296 + 5_130 + 110),
     (sequential(3, [flatten(), dense(4), tanh()]), (2, 3, 1), 6 * 4 + 4 + 4 * 3 + 3),
@@ -69,7 +74,7 @@ def test_names_of_parameters():
         "hidden_2/kernel": (30, 20), "hidden_2/bias": (20,),
         "output/kernel": (20, 10), "output/bias": (10,),
     }  # fmt: skip
-    assert shapes(lenet(10, filters=[2], hidden=[5], batch_norm=True)) == {
+    assert shapes(lenet(10, filters=[2], hidden=[5], norm=BATCH_NORM)) == {
         "conv_1/kernel": (5, 5, 1, 2), "conv_norm_1/scale": (2,), "conv_norm_1/bias": (2,),
         "dense/hidden_1/kernel": (392, 5), "dense/norm_1/scale": (5,), "dense/norm_1/bias": (5,),
         "dense/output/kernel": (5, 10), "dense/output/bias": (10,),
@@ -80,7 +85,7 @@ def test_names_of_parameters():
 
 
 def test_statistics_have_the_names_of_their_layers():
-    stats = jax.eval_shape(lambda: mlp(10, [3, 4], batch_norm=True).init(KEY, (5,))[1])
+    stats = jax.eval_shape(lambda: mlp(10, [3, 4], norm=BATCH_NORM).init(KEY, (5,))[1])
     assert jax.tree.map(jnp.shape, stats) == {
         "norm_1": {"mean": (3,), "var": (3,)},
         "norm_2": {"mean": (4,), "var": (4,)},
@@ -142,7 +147,7 @@ def test_a_layer_added_behind_does_not_change_the_weights_before():
         fmp_net(10, blocks=5), (32, 32, 3),
         "5 blocks take images up to 25 × 25, got (32, 32, 3); write blocks: 6, or a larger ratio",
     ),
-    (convnet(10, norm="group", groups=5), IMAGE, "groups: 5 does not divide 32 channels; write 4"),
+    (convnet(10, norm=Norm("group", 5)), IMAGE, "groups: 5 does not divide 32 channels; write 4"),
 ])  # fmt: skip
 def test_misuse_is_told_in_one_line(model, x_shape, says):
     with pytest.raises(ValueError) as caught:
@@ -173,17 +178,16 @@ def test_resnet_20_by_hand():
 def test_resnet_without_norms_has_biases_instead():
     """One number for each channel of a convolution where batch norm has two; other norms have as many as it has."""
     one_each = 7 * 16 + 6 * 32 + 6 * 64
-    assert count(resnet(10, norm="none"), CIFAR) == count(resnet(10), CIFAR) - one_each
+    assert count(resnet(10, norm=NO_NORM), CIFAR) == count(resnet(10), CIFAR) - one_each
     for norm in ("group", "layer"):
-        assert shapes(resnet(10, norm=norm), CIFAR) == shapes(resnet(10), CIFAR)
-        assert jax.eval_shape(lambda norm=norm: resnet(10, 8, norm=norm).init(KEY, CIFAR)[1]) == {}
-    assert shapes(convnet(10, norm="none"), CIFAR) == shapes(convnet(10, batch_norm=False), CIFAR)
-    assert shapes(convnet(10, norm="group", batch_norm=False), CIFAR) == shapes(convnet(10), CIFAR)
+        assert shapes(resnet(10, norm=Norm(norm)), CIFAR) == shapes(resnet(10), CIFAR)
+        assert jax.eval_shape(lambda norm=norm: resnet(10, 8, norm=Norm(norm)).init(KEY, CIFAR)[1]) == {}
+    assert shapes(convnet(10, norm=Norm("group")), CIFAR) == shapes(convnet(10), CIFAR)
 
 
 def test_a_group_norm_is_that_of_torch_inside_a_net(torch_says):
     """conv → group norm → relu → 2 × 2 max pooling → dense, with the same numbers in torch."""
-    model = convnet(3, [4], 1, 3, [], norm="group", groups=2)
+    model = convnet(3, [4], 1, 3, [], norm=Norm("group", 2))
     rng = np.random.default_rng(3)
     shape_of = jax.eval_shape(lambda: model.init(KEY, (6, 6, 2))[0])
     params = jax.tree.map(lambda a: rng.normal(size=a.shape).astype(np.float32), shape_of)
@@ -205,8 +209,8 @@ def test_fractional_pooling_halves_as_max_pooling_does():
     for side in (8, 14, 28, 32, 36):
         plain = shapes(convnet(10, [4], 1, 3, [5]), (side, side, 1))
         for sequence, overlapping in itertools.product(("random", "pseudorandom"), (True, False)):
-            options = {"pooling": "fractional", "sequence": sequence, "overlapping": overlapping}
-            assert shapes(convnet(10, [4], 1, 3, [5], **options), (side, side, 1)) == plain
+            pooling = Pooling("fractional", sequence, overlapping)
+            assert shapes(convnet(10, [4], 1, 3, [5], pooling=pooling), (side, side, 1)) == plain
 
 
 WIDE = [
@@ -229,7 +233,7 @@ def test_wide_resnets_have_the_papers_sizes(depth, widen, papers):
 @pytest.mark.parametrize(("depth", "papers"), [(11, 133), (13, 133), (16, 138), (19, 144)])
 def test_vgg_nets_have_the_papers_sizes(depth, papers):
     """Simonyan & Zisserman 2015, table 2."""
-    found = count(vgg(1000, depth, hidden=[4096, 4096], batch_norm=False), (224, 224, 3))
+    found = count(vgg(1000, depth, hidden=[4096, 4096], norm=NO_NORM), (224, 224, 3))
     assert round(found / 1e6) == papers
 
 
@@ -237,7 +241,7 @@ def test_vgg_16_by_hand():
     sides = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
     convs = sum(9 * a * b + b for a, b in itertools.pairwise(sides))
     dense_layers = 7 * 7 * 512 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000
-    found = count(vgg(1000, 16, hidden=[4096, 4096], batch_norm=False), (224, 224, 3))
+    found = count(vgg(1000, 16, hidden=[4096, 4096], norm=NO_NORM), (224, 224, 3))
     assert found == convs + dense_layers == 138_357_544
 
 
@@ -265,8 +269,8 @@ def test_the_sizes_of_fractional_nets_are_the_papers():
 
 
 @pytest.mark.parametrize("make", [
-    lambda draws: fmp_net(4, 3, 3, test_poolings=draws),
-    lambda draws: convnet(4, [3], 1, 3, [5], norm="none", pooling="fractional", test_poolings=draws),
+    lambda draws: fmp_net(4, 3, 3, BY_ROOT_2._replace(test_poolings=draws)),
+    lambda draws: convnet(4, [3], 1, 3, [5], norm=NO_NORM, pooling=Pooling("fractional", test_poolings=draws)),
 ])  # fmt: skip
 def test_averaging_poolings_averages_probabilities(make):
     """Twelve draws: the mean of the softmax of twelve nets, each with fixed regions of its own."""
@@ -288,27 +292,36 @@ def test_depth_and_shapes_that_do_not_fit_are_refused():
     for build, message in (
         (lambda: resnet(10, 21), r"depth 21 is not 6n \+ 2; write 20"),
         (lambda: wide_resnet(10, 20), r"depth 20 is not 6n \+ 4; write 22"),
-        (lambda: convnet(10, test_poolings=3), "are fractional pooling's; write pooling: fractional"),
-        (lambda: vgg(10, overlapping=False), "are fractional pooling's; write pooling: fractional"),
-        (lambda: convnet(10, hidden=[], dropconnect=0.5), "nothing to drop"),
-        (lambda: convnet(10, hidden=[8], norm="group"), "8 groups of 8 hidden units leave 0 of each"),
-        (lambda: vit(10, dropconnect_inference="gaussian"), "write dropconnect: 0.5"),
         (
-            lambda: fmp_net(10, batch_norm=True, dropconnect=0.5, dropconnect_inference="gaussian"),
-            "a norm there is",
+            lambda: convnet(10, pooling=Pooling("max", test_poolings=3)),
+            "are fractional pooling's; write pooling: {name: frac",
         ),
         (
-            lambda: mlp(10, [5], batch_norm=True, dropconnect=0.5, dropconnect_inference="gaussian"),
-            "batch_norm: false",
+            lambda: vgg(10, pooling=Pooling("max", overlapping=False)),
+            "are fractional pooling's; write pooling: {name: frac",
         ),
+        (lambda: convnet(10, hidden=[], dropconnect=HALF), "nothing to drop"),
+        (lambda: convnet(10, hidden=[8], norm=Norm("group")), "8 groups of 8 units leave 0 of each"),
+        (lambda: fmp_net(10, 32, 6, norm=Norm("group", 256)), "256 groups of 256 units leave 0 of each"),
+        (lambda: residual_mlp(10, 8, norm=Norm("group")), "8 groups of 8 units leave 0 of each"),
+        (
+            lambda: resnet(10, norm=Norm("batch", 4)),
+            "groups are group norm's; write norm: group, or norm: batch alone",
+        ),
+        (
+            lambda: vit(10, dropconnect=DropConnect(0.0, inference="gaussian")),
+            "write dropconnect: {rate: 0.5",
+        ),
+        (lambda: fmp_net(10, norm=BATCH_NORM, dropconnect=GAUSSIAN), "a norm there is"),
+        (lambda: mlp(10, [5], norm=BATCH_NORM, dropconnect=GAUSSIAN), "inference: mean, or norm: none"),
     ):
         with pytest.raises(ValueError, match=message):
             build()
 
 
 def test_every_block_has_the_survival_of_the_linear_rule():
-    """What the outputs without noise are made of: with p_last on, each branch is scaled by its own probability."""
-    plain, deep = (residual_mlp(3, 4, 3, 5, batch_norm=False, p_last=p) for p in (None, 0.4))
+    """What the outputs without noise are made of: each branch is scaled by its own probability."""
+    plain, deep = (residual_mlp(3, 4, 3, 5, norm=NO_NORM, survival=StochasticDepth(p)) for p in (None, 0.4))
     params, stats, _ = plain.init(KEY, (6,))
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6)), jnp.float32)
     scaled = {name: dict(tree) for name, tree in params.items()}
@@ -322,8 +335,8 @@ def test_every_block_has_the_survival_of_the_linear_rule():
 
 def test_skipped_layers_have_the_same_names_in_every_form():
     """A checkpoint of a net with stochastic depth or DropConnect is one of the plain net."""
-    assert shapes(resnet(10, 8)) == shapes(resnet(10, 8, p_last=0.5, dropout=0.3))
-    assert shapes(mlp(10, [5])) == shapes(mlp(10, [5], dropconnect=0.5, dropout=0.2))
+    assert shapes(resnet(10, 8)) == shapes(resnet(10, 8, survival=StochasticDepth(0.5), dropout=0.3))
+    assert shapes(mlp(10, [5])) == shapes(mlp(10, [5], dropconnect=HALF, dropout=0.2))
     for net in (
         convnet,
         vgg,
@@ -333,14 +346,14 @@ def test_skipped_layers_have_the_same_names_in_every_form():
         residual_mlp,
         vit,
     ):
-        assert shapes(net(10)) == shapes(net(10, dropconnect=0.5))
+        assert shapes(net(10)) == shapes(net(10, dropconnect=HALF))
 
 
 def test_gaussian_inference_of_a_residual_block_by_hand():
     """E relu(u) = μ Φ(μ/σ) + σ φ(μ/σ) for u ~ N(μ, σ²), inside x + dense(relu(u))."""
     rate = 0.25  # of 65536 a whole number, so the exact rate
-    options = {"batch_norm": False, "dropconnect": rate, "dropconnect_inference": "gaussian"}
-    model = residual_mlp(3, 4, 1, 6, **options, dropconnect_samples=4000)
+    drop = DropConnect(rate, inference="gaussian", samples=4000)
+    model = residual_mlp(3, 4, 1, 6, norm=NO_NORM, dropconnect=drop)
     rng = np.random.default_rng(5)
     shape_of = jax.eval_shape(lambda: model.init(KEY, (5,))[0])
     params = jax.tree.map(lambda a: rng.normal(size=a.shape).astype(np.float32), shape_of)

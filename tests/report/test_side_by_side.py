@@ -75,6 +75,19 @@ def test_an_option_of_one_block_alone():
     assert differing(same_name) == ["model.dropout"]
 
 
+def test_a_field_of_a_record_counts_as_written_with_its_record():
+    """`dropconnect: 0.5` is model.dropconnect in what was written and model.dropconnect.rate in what it means."""
+    plain = {"model.name": "lenet"}
+    dropped = {"model.name": "mlp", "model.dropconnect.rate": 0.5, "model.dropconnect.mask": "batch"}
+    for written, keys in (
+        (set(), []),
+        ({"model.dropconnect"}, ["rate", "mask"]),
+        ({"model.dropconnect.rate"}, ["rate"]),
+    ):
+        entries = [entry("a", settings=plain), entry("b", settings=dropped, written=frozenset(written))]
+        assert differing(entries) == ["model.name", *(f"model.dropconnect.{key}" for key in keys)]
+
+
 def test_the_value_of_a_group_is_its_mean_with_an_interval():
     values = [0.9, 0.91, 0.94, 0.95, 0.97, 0.93]
     low, high = stats.t.interval(0.95, 5, np.mean(values), stats.sem(values))

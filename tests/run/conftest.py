@@ -19,7 +19,7 @@ checkpoint: {every: 11 steps, keep: 2}
 """,
     "lenet": """
 data: {name: digits, batch_size: 64}
-model: {name: lenet, filters: [4, 6], kernel: 3, hidden: [16], batch_norm: true, dropout: 0.2}
+model: {name: lenet, filters: [4, 6], kernel: 3, hidden: [16], norm: batch, dropout: 0.2}
 augment: [{name: translate, pixels: 1}, mixup]
 optimizer: {name: momentum, learning_rate: 0.05, weight_decay: 1e-3, clip_norm: 1}
 schedule: {name: cosine, warmup: 10%}

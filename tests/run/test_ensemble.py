@@ -23,7 +23,7 @@ from nnrun.ensemble.make import Request
 
 SPEC = """
 data: {name: digits, batch_size: 64}
-model: {name: mlp, hidden: [16], batch_norm: true}
+model: {name: mlp, hidden: [16], norm: batch}
 optimizer: {name: adam, learning_rate: 3e-3}
 schedule: {name: cosine_restarts, period: 2 epochs}
 train: {duration: 6 epochs, log_every: 50 steps}

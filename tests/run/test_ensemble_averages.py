@@ -16,7 +16,7 @@ from nnrun.ensemble.members import find
 
 SPEC = """
 data: {name: digits, batch_size: 64}
-model: {name: mlp, hidden: [16], batch_norm: true}
+model: {name: mlp, hidden: [16], norm: batch}
 optimizer: {name: adam, learning_rate: 1e-2}
 average: [{name: ema, decay: 0.95}, {name: swa, start: 1 epochs, every: 9 steps}]
 train: {duration: 3 epochs}

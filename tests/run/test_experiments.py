@@ -59,7 +59,7 @@ def test_a_sequential_model(train: Callable[..., Any], tmp_path: Path) -> None:
 
 
 def test_convolutions_on_images(train: Callable[..., Any], tmp_path: Path) -> None:
-    found = train("model={name: lenet, filters: [4], kernel: 3, hidden: [8], batch_norm: true}")
+    found = train("model={name: lenet, filters: [4], kernel: 3, hidden: [8], norm: batch}")
     assert found["metrics"]["last"]["test/accuracy"] > 0.5
     assert any(name.startswith("stats/") for name in arrays(tmp_path / "run"))
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 TABLE = """
 data: {name: csv, path: table.csv, target: y, categorical: [kind], batch_size: 16}
-model: {name: mlp, hidden: [4], dropout: 0.2, batch_norm: true}
+model: {name: mlp, hidden: [4], dropout: 0.2, norm: batch}
 optimizer: {name: adam, learning_rate: 1e-2}
 average: {name: ema, decay: 0.9}
 train: {duration: 3 epochs, seeds: 2}

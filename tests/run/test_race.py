@@ -17,7 +17,7 @@ from nnrun.surface.beale import beale
 
 SPEC = """
 data: {name: iris, batch_size: 16}
-model: {name: mlp, hidden: [4], batch_norm: true}
+model: {name: mlp, hidden: [4], norm: batch}
 penalty: {name: l2, strength: 1e-3}
 optimizer: {name: adam, learning_rate: 1e-2}
 train: {duration: 6 epochs, precision: float64}

@@ -22,7 +22,7 @@ train: {duration: 5 epochs, seeds: 2}
 """
 NET = """
 data: {name: iris, batch_size: 16}
-model: {name: mlp, hidden: [8], dropout: 0.5, batch_norm: true}
+model: {name: mlp, hidden: [8], dropout: 0.5, norm: batch}
 optimizer: {name: adam, learning_rate: 0.01}
 average: {name: ema, decay: 0.9}
 train: {duration: 10 epochs}

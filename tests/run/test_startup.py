@@ -62,7 +62,7 @@ def test_one_entry_is_shown_in_full(warm, tmp_path) -> None:
     """Its options with their types and defaults, and the equations, from the source text."""
     done = warm("list", "optimizer", "adam", folder=tmp_path)
     assert done.code == 0
-    assert "  b1: Fraction = 0.9\n" in done.out
+    assert "  b1: number in [0, 1) = 0.9\n" in done.out
     assert "Kingma & Ba 2015" in done.out
     assert "did you mean adam?" in warm("list", "optimizer", "adm", folder=tmp_path).err
 

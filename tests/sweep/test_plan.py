@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from nnrun import build
+from nnrun.catalog import bound
 from nnrun.errors import Interrupted, MachineError, RunError, SpecError
 from nnrun.record import run as run_record
+from nnrun.spec import yaml12
 from nnrun.sweep import folder as files
 from nnrun.sweep import lifecycle
 from nnrun.sweep.engine import Engine
@@ -18,7 +21,7 @@ from nnrun.sweep.file import SweepFile, read
 from nnrun.sweep.folder import Ledger, read_back, write_failure
 from nnrun.sweep.plan import SweepPlan, make_plan
 from nnrun.sweep.progress import ProgressBoard
-from nnrun.sweep.trials import check, seeds_of, trial_at, trial_spec
+from nnrun.sweep.trials import arms, check, seeds_of, trial_at, trial_spec, values_at
 
 RATE = "  over: {optimizer.learning_rate: {log: [1e-3, 1]}}\n"
 TWO = "  over: {optimizer: [{name: sgd, learning_rate: {log: [1e-3, 1]}}, adam]}\n"
@@ -360,3 +363,63 @@ def test_the_best_trial_and_what_was_lost(planned):
     assert (row.label, row.done, row.trials) == ("trial", 6, 8)
     assert row.best == "0.75"
     assert row.lost == "1 stopped, 2 diverged, 1 failed"
+
+
+DROPPED = (
+    "data: {name: digits, examples: 256}\nmodel: {name: mlp, hidden: [8], dropconnect: 0.3}\noptimizer: adam\n"
+    "train: {duration: 1 epoch}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("over", "mask"),
+    [
+        ("model.dropconnect: {uniform: [0.1, 0.5]}", "batch"),
+        ("model.dropconnect.rate: {uniform: [0.1, 0.5]}", "batch"),
+        ("model.dropconnect: {rate: {uniform: [0.1, 0.5]}, mask: example}", "example"),
+        ("model.dropconnect.rate: {uniform: [0.1, 0.5]}, model.dropconnect.mask: [example]", "example"),
+    ],
+)
+def test_the_rate_of_a_record_is_searched_by_either_spelling(over: str, mask: str, write):
+    """Trials share a program: the rate is a knob."""
+    file = read(write(f"  over: {{{over}}}\n", DROPPED))
+    check(file)
+    [arm] = arms(file)
+    specs = [trial_spec(file, arm, values_at(arm, (u,)), (0, 1), "trial") for u in (0.25, 0.75)]
+    assert [one.model.options["dropconnect"][:2] for one in specs] == [(0.2, mask), (0.4, mask)]
+    assert [bound.knobs(one.model) for one in specs] == [
+        {"dropconnect": {"rate": rate}} for rate in (0.2, 0.4)
+    ]
+    assert build.structure_of(specs[0]) == build.structure_of(specs[1])
+    again = yaml12.parse(specs[0].document.text, "spec.yaml").value
+    assert again["model"]["dropconnect"] in (0.2, {"rate": 0.2}, {"rate": 0.2, "mask": mask})
+
+
+def test_a_field_is_searched_beside_the_short_form_of_the_base(write):
+    file = read(write("  over: {model.dropconnect.mask: [batch, example]}\n", DROPPED))
+    [arm] = arms(file)
+    specs = [trial_spec(file, arm, values_at(arm, (u,)), (0, 1), "trial") for u in (0.25, 0.75)]
+    assert [one.model.options["dropconnect"][:2] for one in specs] == [(0.3, "batch"), (0.3, "example")]
+
+
+def test_an_override_of_a_field_stands_in_the_base_of_a_sweep(write):
+    [base] = read(write(RATE, DROPPED), ["model.dropconnect.mask=example"]).bases
+    assert base.value["model"]["dropconnect"] == {"rate": 0.3, "mask": "example"}
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        (
+            "model.dropconnect: [0.5, 0.1, {rate: 0.5}]",
+            'model.dropconnect: 0.5 and {"rate": 0.5} are the same',
+        ),
+        ("model.norm: [none, {name: none}]", 'model.norm: "none" and {"name": "none"} are the same'),
+        ("schedule.warmup: [1 epoch, 1 epochs]", 'schedule.warmup: "1 epoch" and "1 epochs" are the same'),
+    ],
+)
+def test_two_spellings_of_a_value_are_no_choice(choice: str, says: str, write):
+    with pytest.raises(SpecError) as caught:
+        check(read(write(f"  over: {{{choice}}}\n", DROPPED)))
+    [problem] = caught.value.problems
+    assert f"sweep.over.{says} setting; write it once" in problem

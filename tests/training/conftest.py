@@ -11,8 +11,8 @@ from nnrun.runner import session
 from nnrun.types import Experiment
 
 NETS = {
-    "mlp": "{name: mlp, hidden: [16], dropout: 0.3, batch_norm: true}",
-    "lenet": "{name: lenet, filters: [4, 6], kernel: 3, hidden: [12], batch_norm: true, dropout: 0.2}",
+    "mlp": "{name: mlp, hidden: [16], dropout: 0.3, norm: batch}",
+    "lenet": "{name: lenet, filters: [4, 6], kernel: 3, hidden: [12], norm: batch, dropout: 0.2}",
 }
 
 

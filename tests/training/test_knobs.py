@@ -62,7 +62,8 @@ def test_each_lane_is_the_solo_run(name: str, experiment: Callable[..., Experime
 
 
 RATES = {
-    "model.dropout": [0.1, 0.3, 0.6], "model.dropconnect": [0.5, 0.1, 0.3], "model.p_last": [0.9, 0.5, 0.7],
+    "model.dropout": [0.1, 0.3, 0.6], "model.dropconnect.rate": [0.5, 0.1, 0.3],
+    "model.survival.p_last": [0.9, 0.5, 0.7],
     "augment.alpha": [0.2, 1.0, 4.0], "optimizer.max_norm": [0.5, 1.0, 3.0], "loss.label_smoothing": [0.2, 0.1, 0.05],
 }  # fmt: skip
 
@@ -71,9 +72,8 @@ RATES = {
 def test_a_population_over_the_rates_of_all_regularizers(
     mask: str, experiment: Callable[..., Experiment]
 ) -> None:
-    net = (
-        f"{{name: residual_mlp, width: 8, blocks: 2, inner: 8, dropconnect_mask: {mask}, depth_mask: {mask}}}"
-    )
+    records = f"dropconnect: {{rate: 0.5, mask: {mask}}}, survival: {{p_last: 0.5, mask: {mask}}}"
+    net = f"{{name: residual_mlp, width: 8, blocks: 2, inner: 8, {records}}}"
 
     def build(i: int) -> Experiment:
         rates = [f"{key}={values[i]}" for key, values in RATES.items()]
@@ -82,9 +82,11 @@ def test_a_population_over_the_rates_of_all_regularizers(
 
     made = [build(i) for i in range(3)]
     for key, values in RATES.items():
-        block, option = key.split(".")
-        kind = [one.knobs[block] for one in made]
-        assert [(knobs[0] if block == "augment" else knobs)[option] for knobs in kind] == values
+        block, *options = key.split(".")
+        knobs: list[Any] = [one.knobs[block][0] if block == "augment" else one.knobs[block] for one in made]
+        for option in options:
+            knobs = [knob[option] for knob in knobs]
+        assert knobs == values
     assert_lanes_are_solo_runs(made)
 
 

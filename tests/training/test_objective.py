@@ -12,6 +12,7 @@ import pytest
 
 from nnrun.layer.dense import dense
 from nnrun.loss.cross_entropy import cross_entropy
+from nnrun.model._weights import BATCH_NORM
 from nnrun.model.mlp import mlp
 from nnrun.penalty.l2 import l2
 from nnrun.training.objective import StepContext, make_objective
@@ -79,7 +80,7 @@ def test_it_can_be_taken_apart(parts: int) -> None:
 
 def test_each_part_has_noise_of_its_own_and_hands_its_statistics_on() -> None:
     """Against the parts one by one: rows are dealt in turn."""
-    made, params = setting(mlp(4, hidden=[6], dropout=0.5, batch_norm=True), jax.random.key(3))
+    made, params = setting(mlp(4, hidden=[6], dropout=0.5, norm=BATCH_NORM), jax.random.key(3))
     (value, (stats, _)), _ = make_objective(made, 2).gradient(params)
     wanted, running = 0.0, made.stats
     for i in range(2):
@@ -93,7 +94,7 @@ def test_each_part_has_noise_of_its_own_and_hands_its_statistics_on() -> None:
 
 def test_a_part_without_examples_leaves_the_statistics_alone() -> None:
     only_two = jnp.asarray([1.0, 1.0] + [0.0] * (EXAMPLES - 2))
-    made, params = setting(mlp(4, hidden=[6], batch_norm=True))
+    made, params = setting(mlp(4, hidden=[6], norm=BATCH_NORM))
     made = made._replace(batch=made.batch._replace(weight=only_two))
     found = jax.tree.leaves(make_objective(made, 4).gradient(params))
     assert all(bool(jnp.isfinite(a).all()) for a in found)

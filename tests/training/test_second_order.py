@@ -29,7 +29,7 @@ def small(experiment: Callable[..., Experiment]) -> Callable[..., Experiment]:
         return experiment(
             "mlp",
             "data={name: iris, batch_size: full}",
-            "model={name: mlp, hidden: [4], activation: tanh, batch_norm: true}",
+            "model={name: mlp, hidden: [4], activation: tanh, norm: batch}",
             "penalty={name: l2, strength: 1e-2}",
             "schedule=constant",
             "train={duration: 4 steps, evaluate_every: 4 steps}",

@@ -5,6 +5,7 @@ from nnrun.catalog.checked import Spec, imported_files, user_files, user_names
 from nnrun.catalog.listing import (
     KINDS,
     SUPPLIED,
+    as_data,
     described,
     details,
     durations,
@@ -15,11 +16,13 @@ from nnrun.catalog.listing import (
     required,
     summary,
 )
+from nnrun.catalog.short import read, short_field
 
 __all__ = [
     "KINDS",
     "SUPPLIED",
     "Spec",
+    "as_data",
     "bind",
     "bind_block",
     "bind_one",
@@ -33,7 +36,9 @@ __all__ = [
     "kinds_of",
     "names",
     "parameters",
+    "read",
     "required",
+    "short_field",
     "summary",
     "user_files",
     "user_names",

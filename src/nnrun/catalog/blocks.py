@@ -20,9 +20,9 @@ from nnrun import spec
 from nnrun.catalog import bound, user_code
 from nnrun.catalog.bound import Bound
 from nnrun.catalog.checked import Spec, is_own, unread
-from nnrun.catalog.listing import SUPPLIED, described, entries, kinds_of, names, parameters
+from nnrun.catalog.listing import SUPPLIED, described, entries, forms, kinds_of, names, parameters
 from nnrun.errors import SpecError, first_line, one_line
-from nnrun.spec import schema
+from nnrun.spec import models, schema
 from nnrun.spec.plain import Block, Plain, in_full
 from nnrun.spec.problem import Path, Place, Problems
 
@@ -141,13 +141,13 @@ def _check_names(kind: str, written: Plain, problems: Problems) -> None:
 
 def _check_keys(kind: str, name: str, block: Block, problems: Problems) -> None:
     """Adds what is wrong with the keys of a block, and the names inside it."""
-    common = schema.keys(spec.COMMON[kind]) if _has_common(kind, problems.path) else ()
+    common = models.keys(spec.COMMON[kind]) if _has_common(kind, problems.path) else ()
     known = [*parameters(kind, name), *common]
     for key in block:
         if key in SUPPLIED.get(kind, ()):
             problems.add((key,), "nnrun sets this; remove it")
         elif key not in ("name", *known):
-            problems.add((key,), f"unknown key; {schema.nearest(key, known)}")
+            problems.add((key,), schema.unknown(key, block[key], known, forms(kind, name)))
     for key, inner_kind in entries(kind, name).items():
         value = block.get(key)
         if isinstance(value, list):
@@ -183,7 +183,7 @@ def _bind(kind: str, written: Plain, problems: Problems, folder: FileSystemPath)
     hints = bound.hints(function)
     arrived = {
         key: _arrived(value, hints[key], problems.inside((key,)), folder)
-        for key, value in schema.values(checked).items()
+        for key, value in models.values(checked).items()
     }
     return Bound(kind, name, function, arrived, common)
 
@@ -194,19 +194,19 @@ def _without_common(
     """Takes the common keys of the kind out of a block's options; their values, or None where one is wrong."""
     if not _has_common(kind, problems.path):
         return {}
-    shared = schema.keys(spec.COMMON[kind]).keys() - schema.keys(model).keys()
+    shared = models.keys(spec.COMMON[kind]).keys() - models.keys(model).keys()
     written = {key: options.pop(key) for key in list(options) if key in shared}
     checked = schema.check(spec.COMMON[kind], written, problems)
     if checked is None:
         return None
-    return {key: value for key, value in schema.values(checked).items() if key in shared}
+    return {key: value for key, value in models.values(checked).items() if key in shared}
 
 
 def _resolve(kind: str, name: str, folder: FileSystemPath) -> tuple[Callable, type[BaseModel]]:
     """The function behind a name and the model of its options; LookupError with what to write instead."""
     function = find(kind, name, folder)
     try:
-        return function, schema.options_model(function, SUPPLIED.get(kind, frozenset()))
+        return function, models.options_model(function, SUPPLIED.get(kind, frozenset()))
     except Exception as error:
         if not user_code.is_user_name(name):
             raise

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeGuard, get_args, get_origin, get_type_hints
 
 from nnrun.duration import Clock, Duration
 from nnrun.options import EntryMark, FilePathMark, FixedMark, is_off
 from nnrun.spec.plain import Block, Plain
+from nnrun.spec.record import as_block, types_of
 
 __all__ = [
     "Bound",
@@ -37,7 +38,7 @@ class Bound(NamedTuple):
     kind: str
     name: str
     function: Callable
-    options: dict[str, Any]  # numbers, text, lists, Durations, Bounds and lists of Bounds
+    options: dict[str, Any]  # numbers, text, lists, Durations, records, Bounds and lists of Bounds
     common: dict[str, Any]  # keys that every block of the kind has
 
 
@@ -80,7 +81,7 @@ def _is_knob(hint: object, value: object) -> bool:
 
 
 def knobs(bound: Bound) -> dict[str, Any]:
-    """The knobs of a block and of the blocks inside it: {option: number or nested knobs}."""
+    """The knobs of a block, of its records and of the blocks inside it: {option: number or nested knobs}."""
     types = hints(bound.function)
     result: dict[str, Any] = {}
     for key, value in bound.options.items():
@@ -88,11 +89,24 @@ def knobs(bound: Bound) -> dict[str, Any]:
             result[key] = knobs(value)
         elif isinstance(value, list) and value and isinstance(value[0], Bound):
             result[key] = [knobs(item) for item in value]
+        elif _is_record(value):
+            fields = types_of(type(value))
+            inner = {
+                field: float(part)
+                for field, part in as_block(value).items()
+                if isinstance(part, (int, float)) and _is_knob(fields[field], part)
+            }
+            result |= {key: inner} if inner else {}
         elif isinstance(value, (int, float)) and _is_knob(types[key], value):
             result[key] = float(value)
     if bound.kind == "optimizer":  # the common keys of data and schedule are structure
         result |= {k: v for k, v in bound.common.items() if isinstance(v, float) and not is_off(v)}
     return result
+
+
+def _is_record(value: object) -> TypeGuard[NamedTuple]:
+    """Whether the value of an option is a record."""
+    return isinstance(value, tuple) and not isinstance(value, Bound | Duration)
 
 
 class WrongResultError(TypeError):
@@ -144,6 +158,8 @@ def invoke(bound: Bound, knobs: dict[str, Any], clock: Clock, **supplied: Any) -
             ]
         elif isinstance(value, Duration):
             options[key] = value.steps(clock)
+        elif _is_record(value):
+            options[key] = value._replace(**knobs.get(key, {}))
         else:
             options[key] = knobs.get(key, value)
     parameters = inspect.signature(bound.function).parameters
@@ -188,6 +204,10 @@ def _blank(value: Any, knob: Any, fixed: bool) -> Plain:
         return structure(value, fixed)
     if isinstance(value, list):
         return [_blank(item, None, fixed) for item in value]
+    if _is_record(value):
+        return {
+            field: _blank(part, (knob or {}).get(field), fixed) for field, part in as_block(value).items()
+        }
     return _plain(value) if knob is None else "knob"
 
 
@@ -196,4 +216,6 @@ def _plain(value: Any) -> Plain:
         return plain(value)
     if isinstance(value, Duration):
         return str(value)
+    if _is_record(value):
+        return {field: _plain(part) for field, part in as_block(value).items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -9,7 +9,7 @@ from nnrun import spec
 from nnrun.catalog import bound, user_code
 from nnrun.catalog.bound import Bound
 from nnrun.errors import SpecError
-from nnrun.spec import schema
+from nnrun.spec import models, schema
 from nnrun.spec.plain import Block
 from nnrun.spec.problem import Path, Problems, error_at
 
@@ -54,7 +54,7 @@ def unread(document: spec.Document) -> Bound:
     options: dict[str, Any] = dict(document.blocks["data"])
     written = {key: options[key] for key in ("batch_size", "bootstrap") if key in options}
     common = schema.check(spec.COMMON["data"], written, Problems({}))
-    return Bound("data", _UNREAD, unread, options, schema.values(common) if common else {})
+    return Bound("data", _UNREAD, unread, options, models.values(common) if common else {})
 
 
 def user_names(spec: Spec) -> set[str]:

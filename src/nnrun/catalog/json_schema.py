@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from nnrun import catalog, spec
 from nnrun.catalog import listing
-from nnrun.spec import schema
+from nnrun.spec import models
 
 __all__ = ["json_schema"]
 
@@ -86,7 +86,7 @@ def _required() -> list[str]:
     """The top-level keys that a spec must have."""
     required = [kind for kind, default in spec.BLOCKS.items() if default is None]
     for key, model in spec.SECTIONS.items():
-        required += [key] if any(field.is_required() for field in schema.keys(model).values()) else []
+        required += [key] if any(field.is_required() for field in models.keys(model).values()) else []
     return required
 
 
@@ -107,7 +107,7 @@ def _kind(kind: str, common: type[BaseModel] | None) -> _Json:
 
 def _entry(kind: str, name: str, common: type[BaseModel] | None) -> _Json:
     supplied = listing.SUPPLIED.get(kind, frozenset())
-    options = _model(schema.options_model(catalog.find(kind, name), supplied), {})
+    options = _model(models.options_model(catalog.find(kind, name), supplied), {})
     shared = _model(common, {})["properties"] if common else {}
     return {
         "title": name,

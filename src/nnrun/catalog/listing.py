@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
+
+from nnrun.catalog import source
+from nnrun.catalog.source import Option, in_yaml
+from nnrun.spec.record import Form
 
 __all__ = [
     "KINDS",
     "SPEC_KINDS",
     "SUPPLIED",
+    "as_data",
     "described",
     "details",
     "durations",
     "entries",
+    "forms",
     "kinds_of",
     "names",
+    "options",
     "parameters",
     "required",
     "summary",
@@ -36,6 +43,7 @@ _DESCRIBED = {
     "data": "a data set", "augment": "an augmentation", "optimizer": "an optimizer", "average": "an average",
 }  # fmt: skip
 _ROOT = Path(__file__).parents[1]
+_COLUMNS = 79
 
 
 def names(kind: str) -> list[str]:
@@ -58,18 +66,57 @@ def summary(kind: str, name: str) -> str:
     return (ast.get_docstring(_source(kind, name)) or "").partition("\n")[0]
 
 
+def options(kind: str, name: str) -> list[Option]:
+    """The options of an entry, without those that nnrun supplies."""
+    supplied = SUPPLIED.get(kind, ())
+    return [option for option in source.options(_file(kind, name), name) if option.name not in supplied]
+
+
+def forms(kind: str, name: str) -> dict[str, Form]:
+    """How those options of an entry are written that are records."""
+    return {
+        option.name: Form(tuple(field.name for field in option.fields), option.choices)
+        for option in options(kind, name)
+        if option.fields
+    }
+
+
 def details(kind: str, name: str) -> str:
     """An entry as its source has it: the options with types and defaults, then the whole docstring."""
-    source = _source(kind, name)
-    arguments = source.args.args + source.args.kwonlyargs
-    defaults = [None] * (len(source.args.args) - len(source.args.defaults)) + list(source.args.defaults)
-    rows = [
-        f"  {argument.arg}: {ast.unparse(argument.annotation) if argument.annotation else 'Any'}"
-        + (f" = {ast.unparse(default)}" if default is not None else "")
-        for argument, default in zip(arguments, [*defaults, *source.args.kw_defaults], strict=True)
-        if argument.arg not in SUPPLIED.get(kind, ())
-    ]
-    return "\n".join([f"{kind}: {name}", *rows, "", ast.get_docstring(source) or ""])
+    rows = [line for option in options(kind, name) for line in _rows(option, "  ")]
+    return "\n".join([f"{kind}: {name}", *rows, "", ast.get_docstring(_source(kind, name)) or ""])
+
+
+def as_data(kind: str, name: str) -> dict[str, object]:
+    """An entry as plain data: its options with type, default, what they mean and, of a record, its fields."""
+    return {
+        "kind": kind,
+        "name": name,
+        "summary": summary(kind, name),
+        "options": {option.name: _option_as_data(option) for option in options(kind, name)},
+    }
+
+
+def _option_as_data(option: Option) -> dict[str, object]:
+    default = {} if option.required else {"default": option.default}
+    fields = {field.name: _option_as_data(field) for field in option.fields}
+    return {"type": option.type, **default, "about": option.about, **({"fields": fields} if fields else {})}
+
+
+def _rows(option: Option, margin: str) -> list[str]:
+    """An option with its type and default; a record with its fields, which have no other place to be explained."""
+    default = "" if option.required else f" = {in_yaml(option.default)}"
+    record = "; or as a record:" if option.fields else ""
+    rows = _wrapped(f"{option.name}: {option.type}{default}{record}", margin, "    ")
+    for field in option.fields:
+        rows += _rows(field, f"{margin}    ")
+        rows += _wrapped(field.about, f"{margin}        ")
+    return rows
+
+
+def _wrapped(text: str, margin: str, more: str = "") -> list[str]:
+    """A text as lines behind a margin, those after the first by `more` further in."""
+    return textwrap.wrap(text, _COLUMNS, initial_indent=margin, subsequent_indent=margin + more)
 
 
 def parameters(kind: str, name: str) -> list[str]:
@@ -101,22 +148,7 @@ def durations(kind: str, name: str) -> list[str]:
 
 def entries(kind: str, name: str) -> dict[str, str]:
     """The options of an entry that hold catalogue blocks themselves: {option: kind of those blocks}."""
-    aliases = {
-        target.id: node.value
-        for node in _module(kind, name).body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    kinds: dict[str, str] = {}
-    for argument in _arguments(kind, name):
-        nodes = list(ast.walk(argument.annotation)) if argument.annotation else []
-        named = [aliases[node.id] for node in nodes if isinstance(node, ast.Name) and node.id in aliases]
-        for node in [*nodes, *(inner for alias in named for inner in ast.walk(alias))]:
-            match node:
-                case ast.Call(func=ast.Name(id="Entry" | "EntryMark"), args=[ast.Constant(value=str(inner))]):
-                    kinds[argument.arg] = inner
-    return kinds
+    return {option.name: option.kind for option in options(kind, name) if option.kind}
 
 
 def _arguments(kind: str, name: str) -> list[ast.arg]:
@@ -125,12 +157,8 @@ def _arguments(kind: str, name: str) -> list[ast.arg]:
 
 
 def _source(kind: str, name: str) -> ast.FunctionDef:
-    for node in _module(kind, name).body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return node
-    raise LookupError(f"nnrun/{kind}/{name}.py has no function {name}")
+    return source.function(_file(kind, name), name)
 
 
-@lru_cache(None)
-def _module(kind: str, name: str) -> ast.Module:
-    return ast.parse((_ROOT / kind / f"{name}.py").read_text(encoding="utf-8"))
+def _file(kind: str, name: str) -> Path:
+    return _ROOT / kind / f"{name}.py"

@@ -114,9 +114,8 @@ def prepare_device(device: str, spec: Path, overrides: list[str]) -> None:
     """Settles the device; the spec is read before that, so that mistakes in it are reported without jax."""
     _check_device(device)
     from nnrun import catalog
-    from nnrun import spec as spec_module
 
-    document = spec_module.read(spec, overrides)
+    document = catalog.read(spec, overrides)
     catalog.check_names(document)
     from nnrun import device as device_module
 

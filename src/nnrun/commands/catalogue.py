@@ -12,7 +12,7 @@ import typer
 from nnrun.commands import console
 from nnrun.commands._app import Json, app
 from nnrun.errors import SpecError, one_line
-from nnrun.spec import COMMON, schema
+from nnrun.spec import COMMON, models
 from nnrun.spec.schema import nearest
 
 __all__ = ["init", "list_", "schema_"]
@@ -44,7 +44,10 @@ def list_(
     if kind and name:
         if name not in (known := catalog.names(kind)):
             raise SpecError(f"list: there is no {kind} {one_line(name, 60)!r}; {_meant(name, known)}")
-        common = schema.keys(COMMON[kind]) if kind in COMMON else ()
+        common = models.keys(COMMON[kind]) if kind in COMMON else {}
+        if as_json:
+            about = {key: field.description for key, field in common.items()}
+            return console.print_json({**catalog.as_data(kind, name), "common": about})
         shared = [f"\nEvery block of this kind has also: {', '.join(common)}"] if common else []
         return console.show(catalog.details(kind, name), *shared)
     kinds = [kind] if kind else list(catalog.KINDS)

@@ -19,6 +19,7 @@ from nnrun.errors import RunError, one_line
 from nnrun.preprocessing import Preprocessing
 from nnrun.record import preprocessing
 from nnrun.report.ensemble.account import Barrier, Point
+from nnrun.report.side_by_side import flat as settings_of
 from nnrun.training import flat
 from nnrun.training.averages import compile_statistics
 from nnrun.training.feed import make_feed
@@ -137,7 +138,7 @@ def check_alike(members: Sequence[Member]) -> None:
     Numbers with a fraction may differ: the rate of dropout changes nothing in a net that is trained.
     """
     first, fitted = members[0].load().arrays, preprocessing.read(members[0].folder)
-    block = block_of(members[0].folder, "model")
+    block = settings_of(block_of(members[0].folder, "model"))
     for member in members[1:]:
         alike(first, members[0].name, member.load().arrays, member.name)
         if not _standardise_alike(fitted, preprocessing.read(member.folder)):
@@ -145,7 +146,7 @@ def check_alike(members: Sequence[Member]) -> None:
                 f"{member.name}: its inputs are standardised in another way than those of {members[0].name} (see "
                 "data.standardize); only predictions of such runs can be averaged: --average probabilities"
             )
-        block_of_member = block_of(member.folder, "model")
+        block_of_member = settings_of(block_of(member.folder, "model"))
         for name in dict.fromkeys((*block, *block_of_member)):
             expected, actual = block.get(name), block_of_member.get(name)
             if _without_fractions(expected) != _without_fractions(actual):

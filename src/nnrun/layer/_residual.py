@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,22 +13,40 @@ from jax import Array, lax
 from nnrun.layer._noise import drop_mask, keep_probability
 from nnrun.types import Layer, Tree
 
-__all__ = ["DepthMask", "DepthRule", "Survival", "residual_block", "survivals"]
+__all__ = ["ALWAYS", "DepthMask", "StochasticDepth", "Survival", "residual_block", "survivals"]
 
 Survival = Annotated[float, Gt(0), Le(1)]  # probability that a block is not skipped: (0, 1]
 DepthMask = Literal["batch", "example"]
-DepthRule = Literal["linear", "uniform"]
 
 
-def survivals(p_last: float | None, blocks: int, rule: DepthRule) -> Sequence[float | None]:
+class StochasticDepth(NamedTuple):
+    """Stochastic depth: residual blocks are skipped at random in training.
+
+    p_last   survival probability of the last block, in (0, 1]; null: no block is skipped
+    rule     linear: from 1 down to p_last, so that early blocks, on which all others build, stay more often;
+             uniform: p_last for all
+    mask     batch: one draw a step, and what is skipped is not computed, which saves time (but not in a
+             population of seeds); example: drawn for each example
+    """
+
+    p_last: Survival | None
+    rule: Literal["linear", "uniform"] = "linear"
+    mask: DepthMask = "batch"
+
+
+ALWAYS = StochasticDepth(None)  # no block is skipped
+
+
+def survivals(depth: StochasticDepth, blocks: int) -> Sequence[float | None]:
     """The survival probability of each block, Huang et al. 2016, equation 4; None: no block is skipped.
 
     linear    p_l = 1 − l/L · (1 − p_last), l = 1 ... L: early blocks, on which all others build, stay more often
     uniform   p_l = p_last
     """
+    p_last = depth.p_last
     if p_last is None:
         return [None] * blocks
-    if rule == "uniform":
+    if depth.rule == "uniform":
         return [p_last] * blocks
     return [1 - (1 - p_last) * (block / blocks) for block in range(1, blocks + 1)]
 

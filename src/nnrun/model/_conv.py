@@ -19,22 +19,29 @@ from nnrun.layer.max_pool import max_pool
 from nnrun.model._draws import over_draws
 from nnrun.model._head import HeadNoise, dropped_inputs, hidden_layers
 from nnrun.model._images import images_only
-from nnrun.model._weights import DropConnect, Named, Norm, norm_layer, unit
-from nnrun.options import is_off
+from nnrun.model._weights import NO_DROPCONNECT, Named, unit
+from nnrun.options import Count, is_off
 from nnrun.types import Layer
 
-__all__ = ["Convolutions", "Pooling", "Pools", "conv_net", "norm_of"]
-
-Pooling = Literal["max", "fractional"]
+__all__ = ["MAX_POOLING", "Convolutions", "Pooling", "conv_net"]
 
 
-class Pools(NamedTuple):
-    """How the stages of a net pool, and over how many draws of regions its predictions are averaged."""
+class Pooling(NamedTuple):
+    """How the stages of a net pool.
 
-    kind: Pooling = "max"
+    name           max: 2 × 2; fractional: by √2 twice, over regions drawn at random
+    sequence       of fractional: pseudorandom or random, see `nnrun list layer fractional_max_pool`
+    overlapping    of fractional: whether neighbouring regions share a row or column
+    test_poolings  of fractional: predictions are the mean over this many fixed draws of regions
+    """
+
+    name: Literal["max", "fractional"]
     sequence: Sequence = "pseudorandom"
     overlapping: bool = True
-    test_poolings: int = 1
+    test_poolings: Count = 1
+
+
+MAX_POOLING = Pooling("max")
 
 
 class Convolutions(NamedTuple):
@@ -46,20 +53,20 @@ class Convolutions(NamedTuple):
     norm: Layer | None  # before each activation, also in the dense layers
     channel_dropout: float  # rate of dropping whole channels behind each pooling
     input_dropout: float  # rate
-    pools: Pools
+    pooling: Pooling
 
 
 def conv_net(outputs: int, convolutions: Convolutions, hidden: list[int], noise: HeadNoise) -> Layer:
     """Stages, each of convolutions and pooling → hidden dense layers → dense."""
-    pools, norm = convolutions.pools, convolutions.norm
-    if pools.kind == "max" and pools != Pools():
+    pooling, norm = convolutions.pooling, convolutions.norm
+    if pooling.name == "max" and pooling != MAX_POOLING:
         raise ValueError(
-            "sequence, overlapping and test_poolings are fractional pooling's; write pooling: fractional, or leave "
-            "them out"
+            "sequence, overlapping and test_poolings are fractional pooling's; write pooling: {name: fractional, "
+            "...}, or leave them out"
         )
 
     def net(draw: Array | int) -> Layer:
-        pool = _halving(pools, draw)
+        pool = _halving(pooling, draw)
         first = dropped_inputs(convolutions.input_dropout, noise.scaling)
         stages = [
             (f"stage_{i}", _stage(convolutions, filters, convs, pool, noise.scaling))
@@ -70,16 +77,7 @@ def conv_net(outputs: int, convolutions: Convolutions, hidden: list[int], noise:
             [*first, *stages, ("flatten", flatten()), *head, ("output", dense(outputs, init="lecun_normal"))]
         )
 
-    return images_only(over_draws(net, pools.test_poolings, outputs))
-
-
-def norm_of(norm: Norm | None, batch_norm: bool, groups: int, hidden: list[int]) -> Layer | None:
-    """The norm of a model that has both options; null leaves it to batch_norm."""
-    if norm == "group" and groups in hidden:
-        raise ValueError(
-            f"{groups} groups of {groups} hidden units leave 0 of each; write fewer groups, or norm: layer"
-        )
-    return norm_layer(norm or ("batch" if batch_norm else "none"), groups)
+    return images_only(over_draws(net, pooling.test_poolings, outputs))
 
 
 def _stage(convolutions: Convolutions, filters: int, convs: int, pool: Layer, scaling: Scaling) -> Layer:
@@ -87,22 +85,22 @@ def _stage(convolutions: Convolutions, filters: int, convs: int, pool: Layer, sc
     layers: Named = []
     for i in range(1, convs + 1):
         layer = conv(filters, convolutions.kernel, bias=convolutions.norm is None)
-        layers += unit("conv", i, layer, convolutions.norm, convolutions.activation, DropConnect())
+        layers += unit("conv", i, layer, convolutions.norm, convolutions.activation, NO_DROPCONNECT)
     layers += [("pool", pool)]
     rate = convolutions.channel_dropout
     return serial([*layers, *([] if is_off(rate) else [("dropout", dropout(rate, scaling, "channel"))])])
 
 
-def _halving(pools: Pools, draw: Array | int) -> Layer:
+def _halving(pooling: Pooling, draw: Array | int) -> Layer:
     """2 × 2 max pooling, or fractional pooling by √2 twice, to the same side; a side below 2, or 4, stays.
 
     draw   which regions there are without noise
     """
-    if pools.kind == "max":
+    if pooling.name == "max":
         return _where_it_fits(max_pool(2), 2)
 
     def to(shrunk):
-        return pooling_to(shrunk, pools.sequence, pools.overlapping, regions)
+        return pooling_to(shrunk, pooling.sequence, pooling.overlapping, regions)
 
     def regions(_):
         return jax.random.fold_in(jax.random.key(0), draw)

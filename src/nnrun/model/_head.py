@@ -8,7 +8,7 @@ from nnrun.layer._activations import Activation
 from nnrun.layer._initializers import Initializer
 from nnrun.layer.dense import dense
 from nnrun.layer.dropout import Scaling, dropout
-from nnrun.model._weights import DropConnect, Named, unit
+from nnrun.model._weights import NO_DROPCONNECT, DropConnect, Named, unit
 from nnrun.options import is_off
 from nnrun.types import Layer
 
@@ -20,7 +20,7 @@ class HeadNoise(NamedTuple):
 
     dropout: float = 0.0
     scaling: Scaling = "training"
-    drop: DropConnect = DropConnect()
+    drop: DropConnect = NO_DROPCONNECT
 
 
 def dropped_inputs(rate: float, scaling: Scaling) -> Named:

@@ -7,14 +7,14 @@ from typing import Literal, NamedTuple
 import jax.numpy as jnp
 
 from nnrun.layer._compose import serial, stateless
-from nnrun.layer._residual import DepthMask, DepthRule, residual_block, survivals
+from nnrun.layer._residual import StochasticDepth, residual_block, survivals
 from nnrun.layer.conv import conv
 from nnrun.layer.dense import dense
 from nnrun.layer.dropout import Scaling, dropout
 from nnrun.layer.global_average_pool import global_average_pool
 from nnrun.layer.relu import relu
 from nnrun.model._images import images_only
-from nnrun.model._weights import DropConnect, Named, weighted
+from nnrun.model._weights import MeanDropConnect, Named, weighted
 from nnrun.options import is_off
 from nnrun.types import Layer
 
@@ -32,18 +32,16 @@ class Blocks(NamedTuple):
     shortcut: Shortcut  # where a block changes the shape
     dropout: float  # rate between the two convolutions
     scaling: Scaling
-    p_last: float | None  # survival probability of the last block; None: all are always there
-    rule: DepthRule
-    mask: DepthMask
+    survival: StochasticDepth
     norm: Layer | None  # behind each convolution, or before it; without one the convolutions have biases
-    drop: DropConnect  # of the convolutions of the blocks
+    drop: MeanDropConnect  # of the convolutions of the blocks
 
 
 def residual_net(outputs: int, stem: int, blocks: Blocks) -> Layer:
     """conv (stem channels) → blocks, the first of the second and third stage with stride 2 → mean → dense."""
     layers: Named = [("conv", conv(stem, 3, bias=blocks.norm is None))]
     layers += [] if blocks.preactivation else _normed(blocks, "norm", "relu")
-    chances = survivals(blocks.p_last, 3 * blocks.per_stage, blocks.rule)
+    chances = survivals(blocks.survival, 3 * blocks.per_stage)
     channels = stem
     for i, survival in enumerate(chances):
         stage, position = divmod(i, blocks.per_stage)
@@ -68,11 +66,11 @@ def _block(blocks: Blocks, channels: int, width: int, stride: int, survival: flo
     if not blocks.preactivation:
         branch = [("conv_1", convs[0]), *_normed(blocks, "norm_1", "relu_1"), *noise]
         branch += [("conv_2", convs[1]), *_normed(blocks, "norm_2", None)]
-        added = residual_block(serial(branch), beside, survival, blocks.mask)
+        added = residual_block(serial(branch), beside, survival, blocks.survival.mask)
         return serial([("sum", added), ("relu", relu())])
     branch = [*_normed(blocks, "norm_1", "relu_1"), ("conv_1", convs[0])]
     branch += [*_normed(blocks, "norm_2", "relu_2"), *noise, ("conv_2", convs[1])]
-    return serial([("sum", residual_block(serial(branch), beside, survival, blocks.mask))])
+    return serial([("sum", residual_block(serial(branch), beside, survival, blocks.survival.mask))])
 
 
 def _shortcut(kind: Shortcut, channels: int, width: int, stride: int) -> Layer | None:

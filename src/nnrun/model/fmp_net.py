@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,31 +19,43 @@ from nnrun.layer.flatten import flatten
 from nnrun.layer.fractional_max_pool import pooling_to
 from nnrun.model._draws import over_draws
 from nnrun.model._images import images_only
-from nnrun.model._weights import DropConnect, Inference, Mask, Named, norm_layer, unit
+from nnrun.model._weights import NO_DROPCONNECT, NO_NORM, DropConnect, Named, Norm, norm_layer, unit
 from nnrun.options import Count, FixedMark, Fraction, is_off
 from nnrun.types import Layer
 
-__all__ = ["fmp_net", "sides"]
+__all__ = ["FractionalPooling", "fmp_net", "sides"]
 
 Ratio = Annotated[float, Gt(1), Lt(2), FixedMark()]
+
+
+class FractionalPooling(NamedTuple):
+    """How a net pools: see the layer `fractional_max_pool`.
+
+    ratio          by which each pooling shrinks a side, in (1, 2)
+    sequence       pseudorandom or random, see `nnrun list layer fractional_max_pool`
+    overlapping    whether neighbouring regions share a row or column
+    test_poolings  predictions are the mean over this many fixed draws of regions
+    """
+
+    ratio: Ratio
+    sequence: Sequence = "pseudorandom"
+    overlapping: bool = True
+    test_poolings: Count = 1
+
+
+BY_ROOT_2 = FractionalPooling(1.4142135623730951)
 
 
 def fmp_net(
     outputs: int,
     filters: Count = 32,
     blocks: Count = 6,
-    ratio: Ratio = 1.4142135623730951,
-    sequence: Sequence = "pseudorandom",
-    overlapping: bool = True,
-    test_poolings: Count = 1,
+    pooling: FractionalPooling = BY_ROOT_2,
     activation: Activation = "relu",
-    batch_norm: bool = False,
+    norm: Norm = NO_NORM,
     dropout_last: Fraction = 0.0,
     dropout_scaling: Scaling = "training",
-    dropconnect: Fraction = 0.0,
-    dropconnect_mask: Mask = "batch",
-    dropconnect_inference: Inference = "mean",
-    dropconnect_samples: Count = 1000,
+    dropconnect: DropConnect = NO_DROPCONNECT,
 ) -> Layer:
     """Graham's net with fractional max pooling: (nC2 − FMP)ₖ − C2 − C1 − output.
 
@@ -51,43 +63,38 @@ def fmp_net(
     1 × 1 convolution, and the outputs.  The image is put into the middle of zeros so that the last pooling ends
     at 2 × 2: six blocks with ratio √2 take sides up to 36, twelve with ∛2 up to 94.
 
-    filters                n: 32 and 64 in the paper's nets for MNIST and CIFAR
-    blocks                 k: 6 with ratio √2, 12 with ∛2 = 1.26
-    ratio                  by which each pooling shrinks a side, in (1, 2)
-    sequence               pseudorandom or random, see `nnrun list layer fractional_max_pool`
-    overlapping            whether neighbouring regions share a row or column
-    test_poolings          predictions are the mean over this many fixed draws of regions
-    activation             relu, tanh or gelu (the paper has a leaky relu)
-    batch_norm             normalise before each activation (not in the paper)
-    dropout_last           rate behind the last block, in [0, 1), rising from 0 at the first; the paper's is 0.5
-    dropout_scaling        training (inverted) or test, see `nnrun list layer dropout`
-    dropconnect            rate on weights and biases of all convolutions, in [0, 1)
-    dropconnect_mask       one mask a batch, or one for each example
-    dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`; gaussian goes without batch_norm
-    dropconnect_samples    of gaussian
+    filters          n: 32 and 64 in the paper's nets for MNIST and CIFAR
+    blocks           k: 6 with ratio √2, 12 with ∛2 = 1.26
+    pooling          ratio by which each pooling shrinks a side, in (1, 2)
+    activation       relu, tanh or gelu (the paper has a leaky relu)
+    norm             before each activation: batch, group, layer or none (the paper has none)
+    dropout_last     rate behind the last block, in [0, 1), rising from 0 at the first; the paper's is 0.5
+    dropout_scaling  training (inverted) or test, see `nnrun list layer dropout`
+    dropconnect      rate on weights and biases of all convolutions, in [0, 1)
 
     | filters, blocks, ratio, 10 outputs | 8, 6, √2 | 16, 6, √2 | 32, 6, √2 | 64, 12, ∛2 |
     | parameters                         | 0.03 M   | 0.13 M    | 0.52 M    | 12.7 M     |
     Source: Graham 2014, "Fractional max-pooling", section 4.
     """
-    sizes, norm = sides(blocks, ratio), norm_layer("batch" if batch_norm else "none")
-    drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
+    sizes = sides(blocks, pooling.ratio)
+    before = norm_layer(norm, [filters * (blocks + i) for i in (1, 2)])  # behind them one pixel is left
 
     def convolved(number: int, window: int) -> Named:
-        layer = conv(filters * number, window, padding="valid", bias=not batch_norm)
-        return unit("conv", number, layer, norm, activation, drop)
+        layer = conv(filters * number, window, padding="valid", bias=before is None)
+        return unit("conv", number, layer, before, activation, dropconnect)
 
     def net(draw: Array | int) -> Layer:
-        layers: Named = [("embed", _embedded(sizes[0][0], blocks, ratio))]
-        for i, (_, before, after) in enumerate(sizes, start=1):
-            pool = pooling_to({before: after}.__getitem__, sequence, overlapping, _regions(i, draw))
+        layers: Named = [("embed", _embedded(sizes[0][0], blocks, pooling.ratio))]
+        for i, (_, side, smaller) in enumerate(sizes, start=1):
+            regions = _regions(i, draw)
+            pool = pooling_to({side: smaller}.__getitem__, pooling.sequence, pooling.overlapping, regions)
             layers += [*convolved(i, 2), (f"pool_{i}", pool)]
             rate = _rising(dropout_last, i, blocks)
             layers += [] if is_off(rate) else [(f"dropout_{i}", dropout(rate, dropout_scaling))]
         layers += [*convolved(blocks + 1, 2), *convolved(blocks + 2, 1)]
         return serial([*layers, ("flatten", flatten()), ("output", dense(outputs, init="lecun_normal"))])
 
-    return images_only(over_draws(net, test_poolings, outputs))
+    return images_only(over_draws(net, pooling.test_poolings, outputs))
 
 
 def _rising(last: float, block: int, blocks: int) -> float:
@@ -121,7 +128,7 @@ def _embedded(side: int, blocks: int, ratio: float) -> Layer:
             )
             raise ValueError(
                 f"{blocks} blocks take images up to {side} × {side}, got {x_shape}; write blocks: {enough}, or a "
-                "larger ratio"
+                "larger ratio of pooling"
             )
         return (side, side, x_shape[2])
 

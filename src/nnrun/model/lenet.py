@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from nnrun.layer._activations import Activation, activation_layer
 from nnrun.layer._compose import serial
-from nnrun.layer.batch_norm import batch_norm as batch_norm_layer
 from nnrun.layer.conv import conv
 from nnrun.layer.dropout import Scaling
 from nnrun.layer.max_pool import max_pool
 from nnrun.model._images import images_only
+from nnrun.model._weights import NO_NORM, Named, Norm, norm_layer
 from nnrun.model.mlp import mlp
 from nnrun.options import Count, Fraction, Widths
 from nnrun.types import Layer
@@ -20,7 +20,7 @@ def lenet(
     kernel: Count = 5,
     hidden: Widths = [120, 84],  # noqa: B006 - read only
     activation: Activation = "relu",
-    batch_norm: bool = False,
+    norm: Norm = NO_NORM,
     dropout: Fraction = 0.0,
     dropout_scaling: Scaling = "training",
 ) -> Layer:
@@ -30,16 +30,17 @@ def lenet(
     kernel           height and width of the convolutions' windows
     hidden           units of the dense layers behind them
     activation       relu, tanh or gelu
-    batch_norm       normalise before each activation (the layer before has no bias)
+    norm             before each activation: batch, group, layer or none
     dropout          rate on the dense hidden layers, in [0, 1)
     dropout_scaling  training (inverted) or test, see `nnrun list layer dropout`
     Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition"; max pooling, relu and
     a full second convolution in place of that time's average pooling, tanh and partial connections.
     """
-    layers = []
+    layers: Named = []
+    before = norm_layer(norm)
     for i, channels in enumerate(filters, start=1):
-        layers += [(f"conv_{i}", conv(channels, kernel, bias=not batch_norm))]
-        layers += [(f"conv_norm_{i}", batch_norm_layer())] if batch_norm else []
+        layers += [(f"conv_{i}", conv(channels, kernel, bias=before is None))]
+        layers += [] if before is None else [(f"conv_norm_{i}", before)]
         layers += [(f"conv_activation_{i}", activation_layer(activation)), (f"pool_{i}", max_pool(2))]
-    head = mlp(outputs, hidden, activation, batch_norm, dropout, dropout_scaling=dropout_scaling)
+    head = mlp(outputs, hidden, activation, norm, dropout, dropout_scaling=dropout_scaling)
     return images_only(serial([*layers, ("dense", head)]))

@@ -7,8 +7,8 @@ from nnrun.layer.dense import dense
 from nnrun.layer.dropout import Scaling
 from nnrun.layer.flatten import flatten
 from nnrun.model._head import HeadNoise, dropped_inputs, hidden_layers
-from nnrun.model._weights import DropConnect, Inference, Mask, norm_layer
-from nnrun.options import Count, Fraction, Widths
+from nnrun.model._weights import NO_DROPCONNECT, NO_NORM, DropConnect, Norm, norm_layer
+from nnrun.options import Fraction, Widths
 from nnrun.types import Layer
 
 __all__ = ["mlp"]
@@ -18,32 +18,25 @@ def mlp(
     outputs: int,
     hidden: Widths,
     activation: Activation = "relu",
-    batch_norm: bool = False,
+    norm: Norm = NO_NORM,
     dropout: Fraction = 0.0,
     input_dropout: Fraction = 0.0,
     dropout_scaling: Scaling = "training",
-    dropconnect: Fraction = 0.0,
-    dropconnect_mask: Mask = "batch",
-    dropconnect_inference: Inference = "mean",
-    dropconnect_samples: Count = 1000,
+    dropconnect: DropConnect = NO_DROPCONNECT,
     init: Initializer = "he_normal",
 ) -> Layer:
     """Multi-layer perceptron: dense hidden layers, each with an activation and dropout.
 
-    hidden                 units of the hidden layers, such as [512, 512]
-    activation             relu, tanh or gelu
-    batch_norm             normalise before each activation (the dense layer then has no bias)
-    dropout                rate on hidden layers, in [0, 1)
-    input_dropout          rate on the inputs, in [0, 1)
-    dropout_scaling        training (inverted) or test, see `nnrun list layer dropout`
-    dropconnect            rate on weights and biases of hidden layers, in [0, 1)
-    dropconnect_mask       one mask a batch, or one for each example
-    dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`
-    dropconnect_samples    of gaussian
-    init                   distribution of the weights
+    hidden           units of the hidden layers, such as [512, 512]
+    activation       relu, tanh or gelu
+    norm             between each dense layer and its activation: batch, group, layer or none
+    dropout          rate on hidden layers, in [0, 1)
+    input_dropout    rate on the inputs, in [0, 1)
+    dropout_scaling  training (inverted) or test, see `nnrun list layer dropout`
+    dropconnect      rate on weights and biases of hidden layers, in [0, 1)
+    init             distribution of the weights
     """
-    drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
-    noise = HeadNoise(dropout, dropout_scaling, drop)
+    noise = HeadNoise(dropout, dropout_scaling, dropconnect)
     layers = [("flatten", flatten()), *dropped_inputs(input_dropout, dropout_scaling)]
-    layers += hidden_layers(hidden, activation, norm_layer("batch" if batch_norm else "none"), noise, init)
+    layers += hidden_layers(hidden, activation, norm_layer(norm, hidden), noise, init)
     return serial([*layers, ("output", dense(outputs, init="lecun_normal"))])

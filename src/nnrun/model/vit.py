@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from nnrun.layer._compose import serial, stateless
-from nnrun.layer._residual import DepthMask, DepthRule, Survival, residual_block, survivals
+from nnrun.layer._residual import ALWAYS, StochasticDepth, residual_block, survivals
 from nnrun.layer.dense import dense
 from nnrun.layer.dropout import Scaling
 from nnrun.layer.dropout import dropout as dropout_layer
 from nnrun.layer.layer_norm import layer_norm
 from nnrun.model._attention import class_token, linear, patches, positions, self_attention
 from nnrun.model._images import images_only
-from nnrun.model._weights import DropConnect, Inference, Mask, Named, unit
+from nnrun.model._weights import NO_DROPCONNECT, DropConnect, Named, unit
 from nnrun.options import Count, Fraction, is_off
 from nnrun.types import Layer
 
@@ -24,34 +24,22 @@ def vit(
     inner: Count | None = None,
     dropout: Fraction = 0.0,
     dropout_scaling: Scaling = "training",
-    dropconnect: Fraction = 0.0,
-    dropconnect_mask: Mask = "batch",
-    dropconnect_inference: Inference = "mean",
-    dropconnect_samples: Count = 1000,
-    p_last: Survival | None = None,
-    depth_rule: DepthRule = "linear",
-    depth_mask: DepthMask = "batch",
+    dropconnect: DropConnect = NO_DROPCONNECT,
+    survival: StochasticDepth = ALWAYS,
 ) -> Layer:
     """Vision transformer, small: patches as tokens, blocks of self-attention and dense layers.
 
     Each block: x plus attention(norm(x)), then x plus dense(gelu(dense(norm(x)))); a class token is read at the end.
 
-    patch                  side of the square patches; it must divide the image's sides
-    width                  channels of a token
-    blocks                 how many
-    heads                  of the attention; they must divide width
-    inner                  units between the two dense layers of a block; null: 4 · width
-    dropout                rate on the sum of patch and position and at the end of both halves of a block, in [0, 1)
-    dropout_scaling        training (inverted) or test, see `nnrun list layer dropout`
-    dropconnect            rate on weights and biases of the first dense layer of each block, in [0, 1)
-    dropconnect_mask       one mask a batch, or one for each example
-    dropconnect_inference  mean or gaussian, see `nnrun list layer dropconnect`
-    dropconnect_samples    of gaussian
-    p_last                 stochastic depth: survival probability of both halves of the last block, in (0, 1];
-                           null: off
-    depth_rule             linear: from 1 down to p_last; uniform: p_last for all
-    depth_mask             batch: what is skipped is not computed (but in a population of seeds); example: drawn
-                           for each one
+    patch            side of the square patches; it must divide the image's sides
+    width            channels of a token
+    blocks           how many
+    heads            of the attention; they must divide width
+    inner            units between the two dense layers of a block; null: 4 · width
+    dropout          rate on the sum of patch and position and at the end of both halves of a block, in [0, 1)
+    dropout_scaling  training (inverted) or test, see `nnrun list layer dropout`
+    dropconnect      rate on weights and biases of the first dense layer of each block, in [0, 1)
+    survival         stochastic depth: survival probability of both halves of the last block, in (0, 1]; null: off
 
     | net, images, outputs           | default, 32 × 32 × 3, 10 | Ti/16, 224 × 224 × 3, 1000 | S/16   | B/16   |
     | patch, width, blocks, heads    | 4, 64, 4, 4              | 16, 192, 12, 3             | 384, 6 | 768, 12 |
@@ -59,13 +47,12 @@ def vit(
     Source: Dosovitskiy et al. 2021, "An image is worth 16 × 16 words"; Touvron et al. 2021 for Ti and S.
     """
     noise: Named = [] if is_off(dropout) else [("dropout", dropout_layer(dropout, dropout_scaling))]
-    drop = DropConnect(dropconnect, dropconnect_mask, dropconnect_inference, dropconnect_samples)
     layers: Named = [("patches", patches(patch, width)), ("class", class_token())]
     layers += [("positions", positions()), *noise]
-    for i, survival in enumerate(survivals(p_last, blocks, depth_rule), start=1):
-        halves = _attending(heads, noise), _thinking(inner or 4 * width, width, noise, drop)
+    for i, chance in enumerate(survivals(survival, blocks), start=1):
+        halves = _attending(heads, noise), _thinking(inner or 4 * width, width, noise, dropconnect)
         block = [
-            (f"half_{j}", residual_block(half, None, survival, depth_mask))
+            (f"half_{j}", residual_block(half, None, chance, survival.mask))
             for j, half in enumerate(halves, 1)
         ]
         layers += [(f"block_{i}", serial(block))]

@@ -151,10 +151,10 @@ def differing(entries: Sequence[Entry]) -> list[str]:
     keys_that_differ: list[str] = []
     for key in keys:
         known = [repr(entry.settings[key]) for entry in entries if key in entry.settings]
-        other_block = f"{key.rpartition('.')[0]}.name" in keys_that_differ
-        partly = len(known) < len(entries) and not (
-            other_block and all(key not in entry.written for entry in entries)
-        )
+        around = [key[:i] for i, letter in enumerate(key) if letter == "."]
+        other_block = any(f"{outer}.name" in keys_that_differ for outer in around)
+        is_written = any(not entry.written.isdisjoint((*around, key)) for entry in entries)
+        partly = len(known) < len(entries) and not (other_block and not is_written)
         if key not in NO_DIFFERENCE and (partly or len(set(known)) > 1):
             keys_that_differ.append(key)
     return keys_that_differ

@@ -50,7 +50,7 @@ def prepare(path: Path, overrides: Sequence[str] = ()) -> Prepared:
 
     Raises SpecError, DataError, MachineError.
     """
-    return _prepare(spec.read(path, overrides), None)
+    return _prepare(catalog.read(path, overrides), None)
 
 
 def _prepare(document: spec.Document, need: Wanted | None) -> Prepared:

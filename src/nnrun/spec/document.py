@@ -14,7 +14,7 @@ from pathlib import Path as FileSystemPath
 from typing import Any, NamedTuple
 
 from nnrun.errors import SpecError, one_line
-from nnrun.spec import override, schema, yaml12
+from nnrun.spec import models, override, schema, yaml12
 from nnrun.spec.plain import Block, Plain, in_full
 from nnrun.spec.problem import Path, Place, Problems
 from nnrun.spec.sections import COMMON, SECTIONS
@@ -49,8 +49,14 @@ class Document(NamedTuple):
         return self.problems.places
 
 
-def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
+def read(
+    path: FileSystemPath,
+    overrides: Sequence[str] = (),
+    short_field: override.ShortField = override.no_records,
+) -> Document:
     """Reads a spec file and applies `key=value` overrides.
+
+    short_field   see `override.apply`; `catalog.read` knows it
 
     Raises SpecError where the file cannot be opened or is a sweep file; every mistake inside it goes to `problems`.
     """
@@ -69,7 +75,7 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> Document:
         )
     override.conflicts(overrides, problems)
     for text in overrides:
-        override.apply(value, text, problems, [*BLOCKS, *LISTS])
+        override.apply(value, text, problems, [*BLOCKS, *LISTS], short_field)
     return from_data(value, problems, path, data.decode("utf-8", "replace"))
 
 
@@ -123,7 +129,7 @@ def _known(key: str, known: list[str]) -> str:
     block, dot, rest = key.partition(".")
     if dot and block in known:
         return f"dots are for the command line, write {block}: {{{one_line(rest, 40)}: ...}}"
-    owners = [name for name, model in {**SECTIONS, **COMMON}.items() if key in schema.keys(model)]
+    owners = [name for name, model in {**SECTIONS, **COMMON}.items() if key in models.keys(model)]
     return f"it belongs inside {owners[0]}" if owners else schema.nearest(key, known)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeAlias
 
 from nnrun.errors import remark
 from nnrun.spec import schema, yaml12
 from nnrun.spec.plain import Block, Plain, entry, in_full
 from nnrun.spec.problem import Path, Place, Problems
 
-__all__ = ["UnreachableError", "apply", "conflicts", "contains", "put"]
+__all__ = ["ShortField", "UnreachableError", "apply", "conflicts", "contains", "no_records", "put"]
+
+ShortField: TypeAlias = Callable[[Block, Path], str | None]
 
 _KEY = re.compile(r"\w+(\.\w+){0,19}", re.ASCII)
 _COMMENT = re.compile(r"(?:^|\s)#")
@@ -28,12 +32,24 @@ class UnreachableError(LookupError):
         self.path = path
 
 
-def apply(value: Block, text: str, problems: Problems, blocks: Collection[str]) -> None:
+def no_records(value: Block, path: Path) -> None:
+    """No option of these blocks is a record."""
+    del value, path
+
+
+def apply(
+    value: Block,
+    text: str,
+    problems: Problems,
+    blocks: Collection[str],
+    short_field: ShortField = no_records,
+) -> None:
     """Sets one `key=value` in `value` and its places; numbers in the key count the entries of a list from 0.
 
-    value      changed in place; blocks on the way that were not written are made
-    problems   of the value; what has a problem may be half done
-    blocks     the top-level keys that hold catalogue blocks, where `adam` is short for `{name: adam}`
+    value        changed in place; blocks on the way that were not written are made
+    problems     of the value; what has a problem may be half done
+    blocks       the top-level keys that hold catalogue blocks, where `adam` is short for `{name: adam}`
+    short_field  value, path of an option -> the field that it is short for, of a record; None for other options
     """
     place = Place(text)
     key, equals, written = text.partition("=")
@@ -45,7 +61,8 @@ def apply(value: Block, text: str, problems: Problems, blocks: Collection[str]) 
         problems.add(tuple(key.split(".")), comment, place)
         return
     try:
-        path = put(value, key, tree.value, problems.places, dict.fromkeys([(), *tree.places], place), blocks)
+        new_places = dict.fromkeys([(), *tree.places], place)
+        path = put(value, key, tree.value, problems.places, new_places, blocks, short_field)
     except UnreachableError as error:
         problems.add(error.path, str(error), place)
         return
@@ -102,10 +119,12 @@ def put(
     places: dict[Path, Place],
     new_places: Mapping[Path, Place],
     blocks: Collection[str],
+    short_field: ShortField = no_records,
 ) -> Path:
     """Sets what stands at the dotted `key` of `value`, and the places of what is set.
 
     new_places   of `new` under () and of what is inside it
+    blocks, short_field   as of `apply`
     Returns the path of the key.  Raises UnreachableError, where blocks on the way may have been made.
     """
     if not _KEY.fullmatch(key):
@@ -114,10 +133,13 @@ def put(
     parent: Block | list[Plain] = value
     path: Path = ()
     *parents, last = key.split(".")
-    for part in parents:
+    for part, following in itertools.pairwise([*parents, last]):
         path = _step(parent, path, part)
-        parent = _inside(parent, path, blocks)
         places.setdefault(path, new_places[()])
+        if (field := _short(parent, path, following, value, short_field)) is not None:
+            _set(parent, path[-1], {field: entry(parent, path[-1])})
+            places[*path, field] = places[path]
+        parent = _inside(parent, path, blocks)
     path = _step(parent, path, last)
     _set(parent, path[-1], new)
     for inner in [known for known in places if known[: len(path)] == path]:
@@ -134,6 +156,19 @@ def _step(parent: Block | list[Plain], path: Path, part: str) -> Path:
         return (*path, int(part))
     entries = f"0 to {len(parent) - 1}" if len(parent) else "none"
     raise UnreachableError((*path, part), f"the list has no such entry; its entries are: {entries}")
+
+
+def _short(
+    parent: Block | list[Plain], path: Path, following: str, value: Block, short_field: ShortField
+) -> str | None:
+    """The field that the entry at `path` is short for, where it is a record written as its first field alone.
+
+    following   the part of the key behind it, which may be the number of an entry of a list
+    """
+    child = entry(parent, path[-1])
+    is_short = child is not None and not isinstance(child, dict)
+    is_entry = isinstance(child, list) and following.isdigit()
+    return short_field(value, path) if is_short and not is_entry else None
 
 
 def _inside(parent: Block | list[Plain], path: Path, blocks: Collection[str]) -> Block | list[Plain]:

@@ -1,34 +1,26 @@
-"""Signatures as schemas: strict pydantic models from functions, and their errors in our words."""
+"""Values checked against strict models, and what is wrong with them in our words."""
 
 from __future__ import annotations
 
 import difflib
-import inspect
 import json
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from typing import Any, TypeGuard, TypeVar, get_type_hints
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeGuard, TypeVar
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from nnrun.errors import one_line, remark
-from nnrun.spec import docstring, scalar
+from nnrun.spec import record, scalar
+from nnrun.spec.models import forms, keys
 from nnrun.spec.plain import Block, Plain, entry
 from nnrun.spec.problem import Path, Problems
+from nnrun.spec.record import Form
 
-__all__ = ["STRICT", "check", "keys", "nearest", "options_model", "shown", "values"]
+__all__ = ["check", "nearest", "shown", "unknown"]
 
-STRICT = ConfigDict(
-    strict=True,
-    extra="forbid",
-    allow_inf_nan=False,
-    validate_default=True,
-    frozen=True,
-    arbitrary_types_allowed=True,
-)
 Model = TypeVar("Model", bound=BaseModel)
 _CONSTRAINTS = {
     "greater_than": ">",
@@ -36,38 +28,6 @@ _CONSTRAINTS = {
     "less_than": "<",
     "less_than_equal": "≤",
 }
-
-
-@lru_cache(256)
-def options_model(function: Callable, supplied: frozenset[str]) -> type[BaseModel]:
-    """A strict model of the options of a catalogue function, each with its line of the docstring.
-
-    supplied   parameters that nnrun fills in itself, which a spec must not name
-    Raises TypeError where a parameter has no annotation: without a type nothing can be checked.
-    """
-    title = getattr(function, "__name__", type(function).__name__)
-    hints = get_type_hints(function, include_extras=True)
-    parameters = inspect.signature(function).parameters
-    about = docstring.arguments(function.__doc__, parameters)
-    fields: dict[str, Any] = {}
-    for name, parameter in parameters.items():
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise TypeError(f"{title}({name}): options of a spec are passed by name; write plain parameters")
-        if name == "name":
-            raise TypeError(f"{title}(name): a spec finds the function by this key; use another word")
-        if name in supplied:
-            continue
-        if name not in hints:
-            raise TypeError(f"{title}({name}) has no type; annotate it as in `{name}: float`")
-        default = ... if parameter.default is parameter.empty else parameter.default
-        # A prefix, because an option may have the name of an attribute of BaseModel, such as `copy`.
-        fields[f"option_{name}"] = (hints[name], Field(default, alias=name, description=about.get(name)))
-    return create_model(title, __config__=STRICT, **fields)
-
-
-def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The fields of a model by the keys that a spec writes."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def check(model: type[Model], block: Plain, problems: Problems) -> Model | None:
@@ -81,11 +41,6 @@ def check(model: type[Model], block: Plain, problems: Problems) -> Model | None:
     for path, items in items_at.items():
         problems.add(path, _explain(items, path, model, block))
     return None
-
-
-def values(checked: BaseModel) -> dict[str, Any]:
-    """The values of a model's instance by the keys that a spec writes."""
-    return {field.alias or name: getattr(checked, name) for name, field in type(checked).model_fields.items()}
 
 
 _ALIASES = {  # what other tools call it
@@ -105,6 +60,15 @@ def nearest(name: object, known: Iterable[str]) -> str:
     if alias in by_case or close:
         return f"{odd}did you mean {by_case[alias if alias in by_case else close[0]]}?"
     return odd + f"write one of: {', '.join(known)}" if known else "remove it"
+
+
+def unknown(key: str, value: Plain, known: Iterable[str], records: Mapping[str, Form]) -> str:
+    """What is wrong with a key that there is not, and what to write instead.
+
+    records   those of the options that are records
+    """
+    meant = record.meant(key, value, records)
+    return f"unknown key; {f'did you mean {meant}?' if meant else nearest(key, known)}"
 
 
 def shown(value: object, limit: int = 60) -> str:
@@ -134,21 +98,24 @@ def _has(value: Plain, key: str | int) -> TypeGuard[Block | list[Plain]]:
 
 def _explain(items: list[ErrorDetails], path: Path, model: type[BaseModel], block: Plain) -> str:
     """What is wrong with one value; several items are the alternatives of a union."""
-    first = items[0]
+    first, inner = items[0], _inner(model, path[:-1])
     match first["type"]:
         case "extra_forbidden":
-            return f"unknown key; {nearest(path[-1], keys(_inner(model, path[:-1])))}"
+            return unknown(str(path[-1]), first["input"], keys(inner), forms(inner))
         case "missing":
-            about = keys(_inner(model, path[:-1]))[str(path[-1])].description
+            about = keys(inner)[str(path[-1])].description
             return f"missing; add `{path[-1]}: ...`" + (f" ({one_line(about, 120)})" if about else "")
     is_default = bool(path) and isinstance(block, dict) and path[0] not in block
     got = f"{'the default is' if is_default else 'got'} {shown(first['input'])}"
-    field = keys(model).get(str(path[0])) if len(path) == 1 else None
+    field = _field_at(model, first["loc"])
     if first["type"] == "value_error":
         reason = remark(first["input"]) + one_line(first.get("ctx", {})["error"])
         about = f"; needed: {field.description}" if field and field.description and "; " not in reason else ""
         return f"{got}: {reason}{about}"
     remedies = dict.fromkeys(_remedy(item, field) for item in items)
+    form = forms(inner).get(str(path[-1])) if path else None
+    if form and first["type"] not in _CONSTRAINTS and not (form.choices and isinstance(first["input"], str)):
+        remedies[str(form)] = None
     return f"{got}; {remark(first['input'])}write {' or '.join(remedies)}"
 
 
@@ -205,3 +172,9 @@ def _inner(model: type[BaseModel], inside: Path) -> type[BaseModel]:
         types = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
         model = next((t for t in types if isinstance(t, type) and issubclass(t, BaseModel)), model)
     return model
+
+
+def _field_at(model: type[BaseModel], location: Path) -> FieldInfo | None:
+    """The field that an error is about: the innermost one on the way to it."""
+    fields = [keys(_inner(model, location[:i])).get(str(key)) for i, key in enumerate(location)]
+    return next((field for field in reversed(fields) if field), None)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from nnrun.duration import Duration
 from nnrun.options import Patterns, Positive, Rate, StepsMark
-from nnrun.spec import schema
+from nnrun.spec import models
 
 __all__ = [
     "COMMON",
@@ -27,7 +27,7 @@ _AMOUNTS = ("steps", "epochs", "examples")
 
 
 class _Section(BaseModel):
-    model_config = schema.STRICT
+    model_config = models.STRICT
 
 
 def _time(default: str | int, description: str) -> Any:
@@ -39,7 +39,7 @@ class EarlyStoppingSection(_Section):
     """Stop when a validation metric has not improved for a while."""
 
     metric: str | None = Field(
-        None, description="val/loss, val/accuracy, ...; null: what checkpoint.best judges by"
+        None, description="what must improve, such as `val/loss`; null: what `checkpoint.best` judges by"
     )
     patience: Annotated[Duration, StepsMark()] = _time("10 epochs", "how long without an improvement")
     min_delta: Annotated[float, Ge(0)] = Field(0.0, description="a smaller change is no improvement")
@@ -53,67 +53,86 @@ class TrainSection(_Section):
     )
     seed: Annotated[int, Ge(0), Lt(2**31)] = Field(0, description="initial weights, data order and noise")
     seeds: Annotated[int, Ge(1), Le(1024)] = Field(
-        1, description="train seed, seed+1, ... at once in one program"
+        1, description="train `seed`, `seed` + 1, ... at once, in one program"
     )
-    log_every: Annotated[Duration, StepsMark()] = _time("50 steps", "one line in metrics.jsonl each")
+    log_every: Annotated[Duration, StepsMark()] = _time(
+        "50 steps", "one line in `metrics.jsonl` each, averages over the steps since the line before"
+    )
     evaluate_every: Annotated[Duration, StepsMark()] = _time("1 epoch", "metrics on the validation part")
     early_stopping: EarlyStoppingSection | None = Field(
         None, description="stop when validation stops improving"
     )
     accumulate: Annotated[int, Ge(1)] = Field(
         1,
-        description="compute the gradient of a batch in this many parts, one after another, to save memory; batch "
-        "norm sees each part for itself, and noise is drawn for each",
+        description="compute the gradient of a batch in this many parts, one after another, in less memory; the same "
+        "step but for batch norm, which sees each part for itself, and for noise, which is drawn for each",
     )
     precision: Literal["float32", "float64", "tf32"] = Field(
         "float32",
-        description="of parameters and arithmetic; tf32: float32, but products with 10 bits where a GPU has "
-        "tensor cores for them",
+        description="of parameters and arithmetic, or `float64`; `tf32`: float32, but products with 10 bits on a GPU "
+        "that has tensor cores for them",
     )
     random: Literal["threefry", "fast"] = Field(
         "threefry",
-        description="what noise is drawn from: the generator of jax, or a hash at a fraction of its cost",
+        description="what noise is drawn from: the generator of jax, or `fast`, a hash that makes dropout nearly free; "
+        "initial weights are the same with both",
     )
     deterministic: bool = Field(
-        True, description="on a GPU, only deterministic kernels, so that a resumed run has the same bits"
+        True,
+        description="on a GPU, only deterministic kernels, so that a resumed run has the same bits; on a CPU it "
+        "always is so",
     )
 
 
 class CheckpointSection(_Section):
     """When the state of a run is written to disk."""
 
-    every: Annotated[Duration, StepsMark((*_AMOUNTS, "%", *_TIMES))] = _time("30 seconds", "time or training")
+    every: Annotated[Duration, StepsMark((*_AMOUNTS, "%", *_TIMES))] = _time(
+        "30 seconds", "a duration of training, or seconds or minutes of wall time"
+    )
     keep: Annotated[int, Ge(2)] | Literal["cycle_ends"] = Field(
         3,
-        description="how many of the newest are kept; cycle_ends: those at the ends of the schedule's cycles, and "
-        "the newest 2; the best comes on top",
+        description="how many of the newest are kept; the best comes on top; `cycle_ends`: those at the ends of the "
+        "cycles of `cosine_restarts`, for a snapshot ensemble, and the newest 2",
     )
     best: str | None = Field(
-        None, description="validation metric that picks the best; null: the loss's own choice"
+        None,
+        description="validation metric that picks the best; null: the loss's own choice; equal values are decided by "
+        "`val/loss`",
     )
 
 
 class DataCommon(_Section):
     """Keys that every data block has."""
 
-    batch_size: Annotated[int, Ge(1)] | Literal["full"] = Field(64, description="examples per step")
-    validation: Annotated[float, Ge(0), Lt(1)] = Field(0.1, description="fraction of the examples held out")
+    batch_size: Annotated[int, Ge(1)] | Literal["full"] = Field(
+        64, description="examples per step, or `full`: all of them"
+    )
+    validation: Annotated[float, Ge(0), Lt(1)] = Field(
+        0.1,
+        description="fraction of the examples (other than a test part that the data bring along) held out for "
+        "validation",
+    )
     test: Annotated[float, Gt(0), Lt(1)] = Field(
-        0.2, description="fraction held out for testing where there is no test part"
+        0.2, description="fraction held out for testing where the data have no test part of their own"
     )
     split_seed: Annotated[int, Ge(0), Lt(2**63)] = Field(0, description="which examples are held out")
     stream: bool | Literal["auto"] = Field(
         "auto",
-        description="read inputs as they are needed instead of holding them all in the device's memory; "
-        "auto: where they would take more than a quarter of what is free",
+        description="`true`: inputs stay in their file, or in the host's memory, and are read as they are needed, "
+        "ahead of the device; `false`: all of them are held in the device's memory; `auto` streams what would take "
+        "more than a quarter of the free memory; the result is the same, to the last bit; a loader of your own "
+        "streams from a file if it returns an `np.memmap`",
     )
     examples: Annotated[int, Ge(1)] | None = Field(
         None,
-        description="train on this many of the training part, chosen by split_seed; null: on all of them",
+        description="train on this many examples of the training part only (after the split; each class keeps its "
+        "share; chosen by `split_seed`); null: on all of them",
     )
     bootstrap: bool = Field(
         False,
-        description="each seed trains on a sample of its own, drawn with replacement from the training part",
+        description="each seed trains on a bootstrap sample of its own: as many examples, drawn with replacement from "
+        "the training part; the members of a bagged ensemble",
     )
 
 
@@ -127,24 +146,31 @@ class OptimizerCommon(_Section):
         None, description="bound the norm of each unit's gradient to this fraction of the norm of its weights"
     )
     weight_decay: Rate = Field(
-        0.0, description="decoupled decay of weights, not of biases and norm scales unless decay_only says so"
+        0.0,
+        description="decoupled decay, as in AdamW, of weights; not of biases and norm scales unless `decay_only` says "
+        "so",
     )
     decay_only: Patterns | None = Field(
-        None, description="patterns of the parameters that decay, such as ['*/kernel']"
+        None, description="patterns of the names of the parameters that decay instead, such as `['*/kernel']`"
     )
     rates: dict[str, Rate] | None = Field(
         None,
-        description="factors of the learning rate by pattern, such as {'head/*': 0.1}; the first one counts",
+        description="factors of the learning rate by pattern, such as `{'head/*': 0.1}`; the first that fits "
+        "counts, 0 freezes",
     )
     max_norm: Positive | None = Field(
-        None, description="after each step, scale the weights that lead to a unit down to this norm"
+        None,
+        description="after each step, scale the weights that lead to a unit down to this norm (Srivastava et al. 2014: "
+        "3 to 4, with dropout); biases, norm scales and frozen groups are free",
     )
 
 
 class ScheduleCommon(_Section):
     """Keys that every schedule block has."""
 
-    warmup: Annotated[Duration, StepsMark()] = _time(0, "linear rise from 0 before the schedule begins")
+    warmup: Annotated[Duration, StepsMark()] = _time(
+        0, "duration of a linear rise from 0 before the schedule begins"
+    )
 
 
 SECTIONS = {"train": TrainSection, "checkpoint": CheckpointSection}

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path as FileSystemPath
 from typing import Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge, Le, Lt
 from pydantic import BaseModel, Field
 
+from nnrun import catalog
 from nnrun.errors import SpecError, one_line
-from nnrun.spec import document, override, schema, yaml12
+from nnrun.spec import document, models, override, schema, yaml12
 from nnrun.spec.plain import Block, Plain
 from nnrun.spec.problem import Path, Place, Problems, error_at
 from nnrun.sweep import wandb
@@ -29,7 +31,7 @@ _SHAPE = "write base: SPEC and sweep: {over: {optimizer.learning_rate: {log: [1e
 class Sweep(BaseModel):
     """What is searched, how, and how well it must be known."""
 
-    model_config = schema.STRICT
+    model_config = models.STRICT
 
     search: Any = Field("random", description="the rule that proposes trials, see `nnrun list search`")
     over: dict[str, Any] = Field(
@@ -217,8 +219,12 @@ def _base(path: FileSystemPath, overrides: Sequence[str], problems: Problems) ->
             problems.add((), f"{path} is no spec; name one that `nnrun train` takes")
         problems.extend(tree.problems)
         return None
+    keys, short_field = (
+        [*document.BLOCKS, *document.LISTS],
+        partial(catalog.short_field, path.parent.absolute()),
+    )
     for text in overrides:
-        override.apply(tree.value, text, tree.problems, [*document.BLOCKS, *document.LISTS])
+        override.apply(tree.value, text, tree.problems, keys, short_field)
     label = document.name_of(tree.value, path, tree.problems)
     problems.extend(tree.problems)
     return BaseSpec(label, path, tree.value, tree.places)

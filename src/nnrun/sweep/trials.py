@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from nnrun import catalog, spec
@@ -14,7 +16,8 @@ from nnrun.errors import SpecError
 from nnrun.report.sweep.entries import Settings
 from nnrun.space import Point
 from nnrun.spec import document, override, yaml12
-from nnrun.spec.problem import Path, Place, Problems, place_of
+from nnrun.spec.problem import Path, Place, Problems, error_at, place_of
+from nnrun.spec.schema import shown
 from nnrun.sweep.file import BaseSpec, SweepFile
 from nnrun.sweep.over import Alternative
 
@@ -132,11 +135,14 @@ def trial_spec(file: SweepFile, arm: Arm, settings: Settings, seeds: tuple[int, 
             del overrides[f"train.{key}"]
     if file.sweep.metric is not None:
         overrides["checkpoint.best"] = file.sweep.metric
+    short_field = partial(catalog.short_field, arm.base.path.parent.absolute())
     for key, new in overrides.items():
         origin = _origin(key, arm.alternative, file)
         new_places = _places(new, origin, file.places)
         try:
-            override.put(value, key, copy.deepcopy(new), problems.places, new_places, _document_keys())
+            override.put(
+                value, key, copy.deepcopy(new), problems.places, new_places, _document_keys(), short_field
+            )
         except override.UnreachableError as error:
             problems.add(origin or error.path, f"{key}: {error}", place_of(origin, file.places))
     trial_document = document.from_data(value, problems, arm.base.path, yaml12.dump(value))
@@ -181,15 +187,31 @@ def check(file: SweepFile) -> None:
     for arm in arms(file):
         tries = [(point, (0, 1)) for point in _corners(arm)]
         tries += [(tries[0][0], seeds_of(file, arm.base)), (tries[0][0], final_seeds(file, arm.base))]
+        specs: list[tuple[Settings, Spec]] = []
         for point, seeds in tries:
             if not seeds[1]:
                 continue  # no comparison
+            settings = values_at(arm, point)
             try:
-                trial_spec(file, arm, values_at(arm, point), seeds, "trial")
+                specs.append((settings, trial_spec(file, arm, settings, seeds, "trial")))
             except SpecError as error:
                 problems.update(dict.fromkeys(error.problems))
+        problems.update(dict.fromkeys(_twice(file, arm, specs)))
     if problems:
         raise SpecError(*list(problems)[:6])
+
+
+def _twice(file: SweepFile, arm: Arm, specs: Sequence[tuple[Settings, Spec]]) -> Iterator[str]:
+    """What is wrong with two values of a choice that mean the same, such as 0.5 and {rate: 0.5}."""
+    for dimension in arm.alternative.space:
+        key = dimension.path
+        specs_by_value = {repr(settings[key]): checked for settings, checked in reversed(specs)}
+        known = [value for value in dimension.values if repr(value) in specs_by_value]
+        for pair in itertools.combinations(known, 2):
+            checked, other = (specs_by_value[repr(value)] for value in pair)
+            if checked._replace(document=other.document) == other:
+                message = f"{' and '.join(map(shown, pair))} are the same setting; write it once"
+                yield str(error_at(_origin(key, arm.alternative, file), message, file.places))
 
 
 def _corners(arm: Arm) -> Iterator[Point]:
