@@ -18,7 +18,7 @@ from nnrun.storage import fsio
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.trials import final_seeds
 
-__all__ = ["Round", "next_round"]
+__all__ = ["Round", "RoundEntry", "next_round"]
 
 LEDGER = "rounds.jsonl"
 _MOST_SEEDS = 1024
