@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.special import ndtri
+from scipy.stats import qmc
 
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord, read_sweep
 from nnrun.report.sweep.searches import Fresh, comparisons
@@ -46,11 +47,26 @@ TESTED = JUDGE._replace(name="test/accuracy")
 RATE = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())
 
 
+def points(random: np.random.Generator, count: int, settings: int, search: str) -> np.ndarray:
+    """(count, settings) in [0, 1): where a search looks.
+
+    Two grids of one space are the same; these have ranges that begin elsewhere, as those of two methods have.
+    """
+    if search == "random":
+        return random.random((count, settings))
+    if search == "halton":
+        return qmc.Halton(settings, scramble=True, rng=int(random.integers(2**32))).random(count)
+    side = round(count ** (1 / settings))
+    axes = [(np.arange(side) + random.random()) / side for _ in range(settings)]
+    return np.stack([axis.ravel() for axis in np.meshgrid(*axes)], axis=1)
+
+
 def trials(
-    random: np.random.Generator, surface: str, label: str, count: int, ahead: float
+    random: np.random.Generator, surface: str, label: str, count: int, ahead: float, search: str = "random"
 ) -> list[TrialRecord]:
-    """A random search; the true quality of a trial stands in its settings."""
-    quality = {**SURFACES, **SPREADS}[surface](random.random((count, SETTINGS[surface]))) + ahead
+    """A search; the true quality of a trial stands in its settings."""
+    u = points(random, count, SETTINGS[surface], search)
+    quality, count = {**SURFACES, **SPREADS}[surface](u) + ahead, len(u)
     seeds = random.normal(0, SEED, (count, 3))
     values, tests = (quality[:, None] + seeds + random.normal(0, PART, (count, 3)) for _ in range(2))
     return [
@@ -63,12 +79,17 @@ def trials(
 
 
 def compared(
-    random: np.random.Generator, surfaces: Sequence[str], count: int, seeds: int, ahead: float = 0.0
+    random: np.random.Generator,
+    surfaces: Sequence[str],
+    count: int,
+    seeds: int,
+    ahead: float = 0.0,
+    search: str = "random",
 ) -> list[Comparison]:
     """The verdicts of a sweep over methods with these surfaces, the first better by `ahead`."""
     labels = [f"m{i}" for i in range(len(surfaces))]
     tried = {
-        label: trials(random, surface, label, count, ahead if label == "m0" else 0.0)
+        label: trials(random, surface, label, count, ahead if label == "m0" else 0.0, search)
         for label, surface in zip(labels, surfaces, strict=True)
     }
     fresh: dict[str, Fresh] = {}
@@ -203,6 +224,20 @@ def false_claims(samples: int) -> None:
                 print(line, flush=True)
 
 
+def other_searches(samples: int) -> None:
+    """Halton sequences and grids: their trials are not independent, but evenly spread."""
+    print("\nsearch  surface  trials  seeds alone         both")
+    for search, counts in (("halton", (8, 12, 20, 50)), ("grid", (9, 16, 49))):
+        for surface in ("bowl", "cliff"):
+            for count in counts:
+                random = np.random.default_rng([count, 4])
+                same = [compared(random, [surface] * 2, count, 10, search=search) for _ in range(samples)]
+                line = f"{search:6s}  {surface:7s}  {count:6d}"
+                line += "  " + share([any(pair.significant for pair in pairs) for pairs in same])
+                line += "  " + share([any(pair.decided for pair in pairs) for pairs in same])
+                print(line, flush=True)
+
+
 def coverage(samples: int) -> None:
     print("\nfirst    second   trials      covered")
     for first, second in (
@@ -263,6 +298,7 @@ def main() -> None:
     if arguments.pool:
         return pool_claims(arguments.pool, samples)
     false_claims(samples)
+    other_searches(samples)
     coverage(samples)
     unlike(samples)
     factors(samples)
