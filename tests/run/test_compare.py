@@ -226,3 +226,22 @@ def test_pairs_are_of_sweeps(warm: Callable[..., Any], folder: Path) -> None:
     done = warm("show", "good", "--pairs", folder=folder)
     assert done.code == 2
     assert done.err == "nnrun: --pairs: runs/good is no sweep; leave it out, or name a sweep\n"
+
+
+def test_the_chosen_settings_of_a_sweep_do_not_beat_each_other_as_methods(
+    compare: Callable[..., Any], folder: Path
+) -> None:
+    """Another search might have found others; trials, and runs by themselves, were chosen by no search."""
+    sweep = folder / "runs" / "searched"
+    for name in ("good", "slow"):
+        shutil.copytree(folder / "runs" / name, sweep / "final" / name)
+    (sweep / "sweep.json").write_text("{}")
+    try:
+        found = compare("runs/searched/final/good", "runs/searched/final/slow", "--json").json
+    finally:
+        shutil.rmtree(sweep)
+    assert found["answer"][1].startswith("good's chosen setting beats slow's by ")
+    assert found["answer"][1].endswith(
+        "compare looks at no search (`nnrun show runs/searched` does), so this says nothing about other searches"
+    )
+    assert not found["comparisons"][0]["decided"] and found["comparisons"][0]["significant"]

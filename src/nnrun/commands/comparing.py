@@ -41,7 +41,8 @@ def compare(
     from nnrun.report import side_by_side, side_by_side_text
     from nnrun.report.gather import gather
 
-    entries = [_entry(name, folder) for name, folder in _named(list(_folders(runs, runs_root)))]
+    folders = dict(_folders(runs, runs_root))
+    entries = [_entry(name, folder)._replace(sweep=folders[folder]) for name, folder in _named([*folders])]
     if len(entries) < 2:
         raise SpecError("compare: got one run; name at least two, or a sweep")
     settings, notes = gather(entries)
@@ -56,8 +57,8 @@ def compare(
     return console.show(side_by_side_text.as_table(comparison))
 
 
-def _folders(texts: list[str], root: Path) -> Iterator[Path]:
-    """The runs that are meant, each once.  Raises RunError for one that is named twice."""
+def _folders(texts: list[str], root: Path) -> Iterator[tuple[Path, Path | None]]:
+    """The runs that are meant, each once, with the sweep that chose it.  Raises RunError for one named twice."""
     from nnrun.record import run
 
     seen: set[Path] = set()
@@ -66,7 +67,17 @@ def _folders(texts: list[str], root: Path) -> Iterator[Path]:
             if folder.resolve() in seen:
                 raise RunError(f"{one_line(folder)}: named twice; name each run once")
             seen.add(folder.resolve())
-            yield folder
+            yield folder, _chosen_by(folder)
+
+
+def _chosen_by(folder: Path) -> Path | None:
+    """The sweep that a run compares on fresh seeds, as the chosen setting of an alternative."""
+    from nnrun.report.sweep.folder import is_sweep
+
+    for place in folder.parents:
+        if is_sweep(place):
+            return place if folder.relative_to(place).parts[0] == "final" else None
+    return None
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from nnrun.errors import one_line
 from nnrun.record import run
 from nnrun.record.summary import MemberSummary, RunSummary, Summary, SweepSummary
 from nnrun.report.content import origin_of
@@ -50,6 +51,7 @@ class Entry(NamedTuple):
     judged    the validation metric that picked the best step, None where there is none
     data      what two runs must have in common to be tested on the same examples
     code      the version of nnrun, and name and digest of each file of the user
+    sweep     the folder of the sweep that chose its settings; None where none did
     """
 
     name: str
@@ -64,6 +66,7 @@ class Entry(NamedTuple):
     judged: str | None
     data: tuple[object, ...]
     code: tuple[tuple[str, str], ...]
+    sweep: Path | None = None
 
 
 class Value(NamedTuple):
@@ -209,7 +212,13 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[Comparison], 
             [],
             f"{len(entries)} runs are too many to test each against each; name the {_MOST_TESTED} that matter",
         )
-    comparisons = compare_all({entry.name: entry.metrics.get(metric.name, {}) for entry in entries})
+    searched = {
+        entry.name: f"compare looks at no search (`nnrun show {one_line(entry.sweep)}` does)"
+        for entry in entries
+        if entry.sweep
+    }
+    values = {entry.name: entry.metrics.get(metric.name, {}) for entry in entries}
+    comparisons = compare_all(values, searched)
     if comparisons:
         return comparisons, None
     return [], (
