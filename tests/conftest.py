@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import gc
 import importlib
 import importlib.util
 import inspect
@@ -27,6 +28,7 @@ from jax._src.interpreters import mlir
 from nnrun import catalog, options
 from nnrun.catalog import bound
 from nnrun.record import provenance
+from nnrun.storage import disk
 
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = ROOT / "tests" / "torch.json"  # what torch says, by test
@@ -46,6 +48,7 @@ def program_cache() -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": str(folder),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "JAX_TRACEBACK_IN_LOCATIONS_LIMIT": "0",  # where in Python an operation comes from; nobody reads it
     }
 
 
@@ -55,10 +58,15 @@ os.environ |= PROGRAM_CACHE  # for commands, and for what chooses the device in 
 jax.config.update("jax_compilation_cache_dir", str(PROGRAMS))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+jax.config.update("jax_traceback_in_locations_limit", 0)
 
 # jax makes a new MLIR context for each program, which takes longer than most programs of these tests.
 if hasattr(mlir, "make_ir_context"):
     mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+
+# No machine loses its power here, and a sweep waits for the disk a thousand times.  A test that is about
+# fsync replaces `disk.system`.
+disk.System.fsync = staticmethod(os.fstat)
 
 # Mixed dtypes and silent broadcasts between ranks are mistakes; here they raise.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -104,6 +112,13 @@ def pytest_configure(config: pytest.Config) -> None:
         for file in PROGRAMS.iterdir():
             if time.time() - file.stat().st_mtime > MONTH:
                 file.unlink(missing_ok=True)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected by now stays; jax's traces are many objects and few cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -184,7 +199,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("JAX_", "XLA_")) or key.startswith(("JAX_COMPILATION_", "JAX_PERSISTENT_"))
+        if not key.startswith(("JAX_", "XLA_")) or key in PROGRAM_CACHE
     }
     # Strict, but for a program in the cache that another process writes at this moment.
     entry = "persistent compilation cache entry"

@@ -6,6 +6,7 @@ exit code of the operating system.  See the fixture `warm`.
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import json
@@ -39,11 +40,24 @@ def import_all() -> None:
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     gc.freeze()  # a collection in a child would copy all that is here
+    gc.set_threshold(50_000, 20, 20)
+
+
+def spare_the_children() -> None:
+    """What tests/conftest.py does for the tests: one MLIR context, no wait for the disk."""
+    from jax._src.interpreters import mlir
+
+    from nnrun.storage import disk
+
+    if hasattr(mlir, "make_ir_context"):
+        mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+    disk.System.fsync = staticmethod(os.fstat)
 
 
 def serve() -> None:
     """One command for each line of stdin, its exit code for each on stdout."""
     import_all()
+    spare_the_children()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
