@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import pkgutil
+import signal
 import sys
 
 
@@ -20,10 +21,13 @@ def run_command(arguments: list[str], folder: str, settings: dict[str, str], str
     from nnrun import cli, signals
 
     os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
     os.chdir(folder)
     os.environ |= settings
     for descriptor, name in enumerate(streams):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOCTTY), descriptor)
+    # Those of the parent have asked whether they can seek, which files can and terminals cannot.
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", 1)
     signals.install()
     sys.argv = ["nnrun", *arguments]
     cli.main()
