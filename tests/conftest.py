@@ -115,6 +115,11 @@ def pytest_configure(config: pytest.Config) -> None:
                 file.unlink(missing_ok=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test begins first, so that no worker waits for it in the end."""
+    items.sort(key=lambda item: item.name != "test_every_command_of_the_readme_runs")
+
+
 def pytest_collection_finish() -> None:
     """What is imported and collected by now stays; jax's traces are many objects and few cycles."""
     gc.collect()
