@@ -49,7 +49,6 @@ def program_cache() -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": str(folder),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        "JAX_TRACEBACK_IN_LOCATIONS_LIMIT": "0",  # where in Python an operation comes from; nobody reads it
     }
 
 
@@ -59,7 +58,7 @@ os.environ |= PROGRAM_CACHE  # for commands, and for what chooses the device in 
 jax.config.update("jax_compilation_cache_dir", str(PROGRAMS))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-jax.config.update("jax_traceback_in_locations_limit", 0)
+jax.config.update("jax_traceback_in_locations_limit", 0)  # where in Python an operation comes from
 
 # jax makes a new MLIR context for each program, which takes longer than most programs of these tests.
 if hasattr(mlir, "make_ir_context"):
@@ -205,7 +204,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("JAX_", "XLA_")) or key in PROGRAM_CACHE
+        if not key.startswith(("JAX_", "XLA_")) or key.startswith(("JAX_COMPILATION_", "JAX_PERSISTENT_"))
     }
     # Strict, but for a program in the cache that another process writes at this moment.
     entry = "persistent compilation cache entry"

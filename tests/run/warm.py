@@ -50,12 +50,14 @@ def import_all() -> None:
 
 def spare_the_children() -> None:
     """What tests/conftest.py does for the tests: one MLIR context, no wait for the disk."""
+    import jax
     from jax._src.interpreters import mlir
 
     from nnrun.storage import disk
 
     if hasattr(mlir, "make_ir_context"):
         mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+    jax.config.update("jax_traceback_in_locations_limit", 0)
     disk.System.fsync = staticmethod(os.fstat)
 
 
