@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import collections
 import functools
+import gc
 import importlib
 import importlib.util
 import inspect
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,7 @@ from nnrun import catalog, options
 from nnrun.catalog import bound
 from nnrun.record import provenance
 from nnrun.spec.record import record_of
+from nnrun.storage import disk
 
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = ROOT / "tests" / "torch.json"  # what torch says, by test
@@ -56,10 +59,15 @@ os.environ |= PROGRAM_CACHE  # for commands, and for what chooses the device in 
 jax.config.update("jax_compilation_cache_dir", str(PROGRAMS))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+jax.config.update("jax_traceback_in_locations_limit", 0)  # where in Python an operation comes from
 
 # jax makes a new MLIR context for each program, which takes longer than most programs of these tests.
 if hasattr(mlir, "make_ir_context"):
     mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+
+# No machine loses its power here, and a sweep waits for the disk a thousand times.  A test that is about
+# fsync replaces `disk.system`.
+disk.System.fsync = staticmethod(os.fstat)
 
 # Mixed dtypes and silent broadcasts between ranks are mistakes; here they raise.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -82,7 +90,7 @@ BY_KIND = {
 }
 
 seconds: collections.Counter[str] = collections.Counter()  # of each file, over all workers
-begun = time.monotonic()
+session_began = time.monotonic()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -107,6 +115,18 @@ def pytest_configure(config: pytest.Config) -> None:
                 file.unlink(missing_ok=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test begins first, so that no worker waits for it in the end."""
+    items.sort(key=lambda item: item.name != "test_every_command_of_the_readme_runs")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected by now stays; jax's traces are many objects and few cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     seconds[report.nodeid.partition("::")[0]] += report.duration
 
@@ -115,13 +135,13 @@ def limit_of(config: pytest.Config) -> float | None:
     """The seconds that the session may take; three times as many where most programs had to be compiled first."""
     limit = config.getoption("--within")
     ages = [time.time() - file.stat().st_mtime for file in PROGRAMS.iterdir()]
-    new = sum(age < time.monotonic() - begun for age in ages)
+    new = sum(age < time.monotonic() - session_began for age in ages)
     return limit and limit * (3 if new > len(ages) / 2 else 1)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A session that took longer than it may is a failed one, if all tests passed."""
-    limit, took = limit_of(session.config), time.monotonic() - begun
+    limit, took = limit_of(session.config), time.monotonic() - session_began
     starts_workers = not hasattr(session.config, "workerinput")
     if limit and took > limit and starts_workers and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -132,7 +152,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("slowest files")
     for name, duration in seconds.most_common(10):
         terminalreporter.line(f"{duration:7.1f} s  {name}")
-    limit, took = limit_of(config), time.monotonic() - begun
+    limit, took = limit_of(config), time.monotonic() - session_began
     terminalreporter.line(f"{sum(seconds.values()):7.1f} s  all files; the session took {took:.0f} s")
     if limit and took > limit:
         terminalreporter.line(f"ERROR: the session may take {limit:.0f} s (--within)", red=True)
@@ -211,9 +231,43 @@ def nnrun(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Finished
     return run
 
 
+class Begun:
+    """A command that runs beside the test, in a session of its own."""
+
+    def __init__(
+        self, ask: Callable[..., Any], arguments: list[str], folder: Path, settings: dict, streams: list
+    ):
+        self._ask, self._err, self.returncode = ask, streams[2], None
+        self.pid: int = ask("begin", arguments, str(folder), settings, [str(stream) for stream in streams])
+
+    @property
+    def err(self) -> str:
+        """What it has written to stderr so far."""
+        return Path(self._err).read_text()
+
+    def poll(self) -> int | None:
+        """The exit code, None while it runs."""
+        return self._end(wait=False)
+
+    def wait(self) -> int:
+        """The exit code, once there is one."""
+        code = self._end(wait=True)
+        assert code is not None
+        return code
+
+    def _end(self, wait: bool) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._ask("ended", self.pid, wait)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
 @pytest.fixture(scope="session")
-def warm(environment: dict[str, str]) -> Iterator[Callable[..., Finished]]:
-    """warm(*arguments, folder=..., NAME="value"): like `nnrun`, without the seconds of imports."""
+def imported(environment: dict[str, str]) -> Iterator[Callable[..., Any]]:
+    """imported(name, *arguments): a function of run/warm.py, called in the process that has imported nnrun."""
     command = [sys.executable, str(ROOT / "tests" / "run" / "warm.py")]
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -221,15 +275,47 @@ def warm(environment: dict[str, str]) -> Iterator[Callable[..., Finished]]:
         assert process.stdin and process.stdout
         stdin, stdout = process.stdin, process.stdout
 
-        def run(*arguments: object, folder: Path, **settings: str) -> Finished:
-            with tempfile.TemporaryDirectory() as place:
-                files = [f"{place}/out", f"{place}/err"]
-                stdin.write(json.dumps([list(map(str, arguments)), str(folder), settings, *files]) + "\n")
-                stdin.flush()
-                code = int(stdout.readline())
-                return Finished(code, *(Path(file).read_text() for file in files))
+        def ask(*call: object) -> Any:
+            stdin.write(json.dumps(call) + "\n")
+            stdin.flush()
+            return json.loads(stdout.readline())
 
-        yield run
+        yield ask
+
+
+@pytest.fixture
+def begun(
+    imported: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Begun]]:
+    """begun(*arguments, folder=..., NAME="value"): a command that is not waited for; killed when the test ends.
+
+    terminal   the path of one for all its streams; else stderr is kept
+    """
+    commands: list[Begun] = []
+
+    def start(*arguments: object, folder: Path, terminal: str = "", **settings: str) -> Begun:
+        place = tmp_path_factory.mktemp("begun")
+        streams = [terminal] * 3 if terminal else [os.devnull, place / "out", place / "err"]
+        commands.append(Begun(imported, list(map(str, arguments)), folder, settings, streams))
+        return commands[-1]
+
+    yield start
+    for command in commands:
+        command.send_signal(signal.SIGKILL)
+        command.wait()
+
+
+@pytest.fixture(scope="session")
+def warm(imported: Callable[..., Any]) -> Callable[..., Finished]:
+    """warm(*arguments, folder=..., NAME="value"): like `nnrun`, without the seconds of imports."""
+
+    def run(*arguments: object, folder: Path, **settings: str) -> Finished:
+        with tempfile.TemporaryDirectory() as place:
+            files = [os.devnull, f"{place}/out", f"{place}/err"]
+            code = Begun(imported, list(map(str, arguments)), folder, settings, files).wait()
+            return Finished(code, *(Path(file).read_text() for file in files[1:]))
+
+    return run
 
 
 @pytest.fixture

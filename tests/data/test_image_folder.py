@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -531,14 +530,16 @@ def test_a_second_process_waits_for_the_first_and_decodes_nothing(
         found: list[Source] = []
         thread = threading.Thread(target=lambda: found.append(image_folder(str(tree))))
         thread.start()
-        time.sleep(0.1)
+        said = ""
+        while thread.is_alive() and "waiting for it" not in said:
+            said += capsys.readouterr().err
         assert not found
         (folder / "manifest.json").write_bytes(manifest)  # the first has finished
         fcntl.flock(held, fcntl.LOCK_UN)
         thread.join(timeout=20)
     assert content(found[0]) == PETS
     assert decoded == []
-    assert capsys.readouterr().err.endswith("another nnrun is decoding these images: waiting for it\n")
+    assert said.endswith("another nnrun is decoding these images: waiting for it\n")
 
 
 def test_many_batches_keep_the_order_on_any_number_of_threads(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import importlib.util
 import os
 
 import pytest
@@ -164,3 +166,14 @@ def test_read_file_tells_damage_from_refusal(tmp_path, monkeypatch):
         monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
         with pytest.raises(kind):
             fsio.read_file(tmp_path / "a")
+
+
+def test_the_calls_are_those_of_the_operating_system():
+    """In a fresh copy of the module: the tests wait for no disk."""
+    fresh = importlib.util.spec_from_file_location("fresh_disk", disk.__file__)
+    module = importlib.util.module_from_spec(fresh)
+    fresh.loader.exec_module(module)
+    names = [name for name in vars(module.System) if not name.startswith("_")]
+    assert len(names) >= 10
+    for name in names:
+        assert getattr(module.System, name) is getattr(fcntl if name == "flock" else os, name)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import random
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +50,8 @@ checkpoint: {every: 11 steps, keep: cycle_ends}
 """,
 }
 
+LONGEST = 1.6  # seconds from the start of a command until it is killed: most of what it takes to its end
+
 
 @pytest.fixture(params=sorted(SPECS))
 def spec(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
@@ -81,3 +87,39 @@ def same() -> Callable[[Path, Path], None]:
         assert [name for name in one if one[name] != other[name]] == []
 
     return check
+
+
+@pytest.fixture
+def killed(begun: Callable[..., Any]) -> Callable[..., list[Path]]:
+    """killed(spec, folder, kills, seed): the folders of runs of a spec that were killed at random instants, and
+    continued to their end."""
+
+    def to_the_end(spec: Path, folder: Path, kills: int, chance: random.Random) -> int:
+        """One run; returns how many times it was killed."""
+        killed = 0
+        while True:
+            is_run = (folder / "state.json").exists()
+            command = ["resume", folder] if is_run else ["train", spec, "--run-dir", folder]
+            if not is_run and folder.exists():  # killed before the folder was a run: nothing to resume
+                folder.rename(folder.with_name(f"{folder.name}-stillborn-{killed}"))
+            child = begun(*command, "--quiet", folder=spec.parent)
+            if killed < kills:
+                limit = time.monotonic() + chance.uniform(0.0, LONGEST)
+                while child.poll() is None and time.monotonic() < limit:
+                    time.sleep(0.002)
+                if child.poll() is None:
+                    child.send_signal(signal.SIGKILL)
+                    killed += 1
+            code = child.wait()
+            if code != -signal.SIGKILL:
+                assert code == 0, child.err
+                return killed
+
+    def runs(spec: Path, folder: Path, kills: int, seed: int) -> list[Path]:
+        chance, left, finished = random.Random(seed), kills, []
+        while left > 0:
+            finished.append(folder / f"run-{len(finished)}")
+            left -= to_the_end(spec, finished[-1], min(left, 12), chance)
+        return finished
+
+    return runs

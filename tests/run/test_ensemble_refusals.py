@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -269,23 +267,23 @@ def test_what_a_process_of_the_same_number_left_is_cleared(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_kill_leaves_nothing_half_written(number, runs, tmp_path, environment, nnrun):
+def test_a_kill_leaves_nothing_half_written(number, runs, tmp_path, begun, warm):
     """At moments spread over its course; the next command clears what a SIGKILL left."""
     shutil.copytree(runs / "runs" / "ab", tmp_path / "runs" / "ab")
-    command = [sys.executable, "-m", "nnrun", "ensemble", "ab"]
     codes = set()
     for patience in (None, 0.0, 0.05, 0.4):
-        with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=-3, stderr=-3) as process:
-            while patience is not None and process.poll() is None and not list(tmp_path.glob("runs/.tmp_*")):
+        command = begun("ensemble", "ab", folder=tmp_path)
+        if patience is not None:
+            while command.poll() is None and not list(tmp_path.glob("runs/.tmp_*")):
                 time.sleep(0.005)
-            time.sleep(patience or 0.0)
-            process.send_signal(number) if patience is not None else None
-            codes.add(process.wait(120))
+            time.sleep(patience)
+            command.send_signal(number)
+        codes.add(command.wait())
         for folder in tmp_path.glob("runs/ensemble-*"):
             assert (folder / "state.json").is_file() and (folder / "summary.json").is_file()
             assert json.loads((folder / "state.json").read_text())["status"] == "done"
-    assert codes <= {0, 143, -9} and len(codes) == 2
-    assert nnrun("ensemble", "ab", "-q").code == 0
+    assert codes <= {0, 128 + number, -number} and len(codes) == 2
+    assert warm("ensemble", "ab", "-q", folder=tmp_path).code == 0
     assert list(tmp_path.glob("runs/.tmp_*")) == []
 
 

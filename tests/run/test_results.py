@@ -14,8 +14,8 @@ CONFIGS = ROOT / "configs"
 
 
 @pytest.mark.parametrize("seeds", [2, pytest.param(5, marks=pytest.mark.slow)])
-def test_a_few_seeds_of_the_digits(seeds: int, nnrun: Callable[..., Any]) -> None:
-    done = nnrun("train", CONFIGS / "digits.yaml", f"train.seeds={seeds}", "--json")
+def test_a_few_seeds_of_the_digits(seeds: int, warm: Callable[..., Any], tmp_path: Path) -> None:
+    done = warm("train", CONFIGS / "digits.yaml", f"train.seeds={seeds}", "--json", folder=tmp_path)
     assert done.json["mean"]["best"]["test/accuracy"] >= 0.97
 
 

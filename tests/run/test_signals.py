@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -23,28 +24,10 @@ checkpoint: {every: 1 minute}
 """
 
 
-def start(spec: Path, folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "nnrun", "train", str(spec), "--run-dir", str(folder)]
-    before = signal.signal(
-        signal.SIGHUP, signal.SIG_DFL
-    )  # whoever runs the tests may ignore it; a child inherits that
-    try:
-        return subprocess.Popen(
-            command,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=spec.parent,
-        )
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def wait_until(happened: Callable[[], bool], child: subprocess.Popen[str]) -> None:
+def wait_until(happened: Callable[[], bool], child: Any) -> None:
     limit = time.monotonic() + 60
     while not happened():
-        assert child.poll() is None, child.communicate()
+        assert child.poll() is None, child.err
         assert time.monotonic() < limit
         time.sleep(0.005)
 
@@ -68,63 +51,76 @@ STAGES: dict[str, Callable[[Path], bool]] = {
     ],
 )  # fmt: skip
 def test_a_run_is_saved_and_resumable(
-    stage: str, signum: signal.Signals, tmp_path: Path, environment: dict[str, str], nnrun: Any
+    stage: str, signum: signal.Signals, tmp_path: Path, begun: Any, warm: Any
 ) -> None:
     spec, folder = tmp_path / "spec.yaml", tmp_path / "run"
     spec.write_text(LONG)
+    settings = {}
     if stage == "compiling":  # nothing is compiled yet
-        environment = {**environment, "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "programs")}
-    child = start(spec, folder, environment)
+        settings = {"JAX_COMPILATION_CACHE_DIR": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    child = begun("train", spec, "--run-dir", folder, folder=tmp_path, **settings)
     wait_until(lambda: STAGES[stage](folder), child)
     child.send_signal(signum)
-    _, err = child.communicate(timeout=30)
-    assert child.returncode == 128 + signum
-    assert err.splitlines()[-1].startswith(
+    assert child.wait() == 128 + signum
+    assert child.err.splitlines()[-1].startswith(
         f"nnrun: interrupted {'while compiling' if stage == 'compiling' else 'at step'}"
     )
-    assert "Traceback" not in err
+    assert "Traceback" not in child.err
     assert run.status(folder) == "interrupted"
-    shown = nnrun("show", folder, "--json").json
+    shown = warm("show", folder, "--json", folder=tmp_path).json
     assert shown["status"] == "interrupted"
     # The run is far too long to finish: that it continues is enough.
-    child = subprocess.Popen(
-        [sys.executable, "-m", "nnrun", "resume", str(folder), "--quiet"], env=environment, cwd=tmp_path
-    )
-    step = shown["step"]
+    child = begun("resume", folder, "--quiet", folder=tmp_path)
     wait_until(lambda: run.read_state(folder)["status"] == "running", child)
     child.send_signal(signal.SIGTERM)
-    assert child.wait(timeout=30) == 143
-    assert run.read_state(folder)["step"] >= step
+    assert child.wait() == 143
+    assert run.read_state(folder)["step"] >= shown["step"]
+
+
+# Loaded by Python before anything of nnrun: the process sends itself a signal when it begins to import a module.
+SIGNAL_AT = """
+import os, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["SIGNAL_AT"]:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+
+sys.meta_path.insert(0, Finder())
+"""
+IMPORTS = {"the command line": "nnrun.cli", "jax": "jaxlib.xla_client", "the data": "sklearn.datasets"}
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("seconds", [0.25, 0.5, 0.8])
+@pytest.mark.parametrize("what", IMPORTS)
 def test_before_the_run_begins_nothing_is_left(
-    seconds: float, signum: signal.Signals, tmp_path: Path, environment: dict[str, str]
+    what: str, signum: signal.Signals, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    """While importing, reading the spec or the data."""
-    spec, folder = tmp_path / "spec.yaml", tmp_path / "run"
-    spec.write_text(LONG)
-    child = start(spec, folder, environment)
-    time.sleep(seconds)
-    child.send_signal(signum)
-    _, err = child.communicate(timeout=30)
-    assert child.returncode in (128 + signum, -signum)  # on a busy machine, Python itself is not up yet
-    assert "Traceback" not in err
-    assert not folder.exists() or run.status(folder) == "interrupted"
+    """While importing, or reading the spec or the data."""
+    (tmp_path / "spec.yaml").write_text(LONG)
+    (tmp_path / "sitecustomize.py").write_text(SIGNAL_AT)
+    places = os.pathsep.join([str(tmp_path), *filter(None, [environment.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-m", "nnrun", "train", "spec.yaml", "--run-dir", "run"],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": places, "SIGNAL_AT": IMPORTS[what], "SIGNAL": str(int(signum))},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signum, "", "nnrun: interrupted\n")
+    assert not (tmp_path / "run").exists()
 
 
-def test_no_second_owner(tmp_path: Path, environment: dict[str, str], nnrun: Any) -> None:
+def test_no_second_owner(tmp_path: Path, begun: Any, warm: Any) -> None:
     """A run that trains cannot be resumed by another process, which says who has it."""
     spec, folder = tmp_path / "spec.yaml", tmp_path / "run"
     spec.write_text(LONG)
-    child = start(spec, folder, environment)
-    try:
-        wait_until(lambda: STAGES["compiling"](folder), child)
-        other = nnrun("resume", folder)
-        assert other.code == 4
-        assert f"in use by process {child.pid} on " in other.err
-    finally:
-        child.kill()
-        child.communicate()
+    child = begun("train", spec, "--run-dir", folder, folder=tmp_path)
+    wait_until(lambda: STAGES["compiling"](folder), child)
+    other = warm("resume", folder, folder=tmp_path)
+    assert other.code == 4
+    assert f"in use by process {child.pid} on " in other.err
+    child.send_signal(signal.SIGKILL)
+    child.wait()
     assert run.status(folder) == "crashed"

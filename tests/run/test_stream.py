@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,18 +61,14 @@ def streamed(spec: Path) -> Path:
 
 
 def stream_and_compare(
-    streamed: Path, warm: Any, environment: dict[str, str], same: Callable[[Path, Path], None], kills: int
+    streamed: Path, warm: Any, killed: Any, same: Callable[[Path, Path], None], kills: int
 ) -> None:
     """Populations are divided over the cores there are."""
     folder = streamed.parent
     whole = warm("train", streamed, "data.stream=false", "--run-dir", "memory", "--quiet", folder=folder)
     assert whole.code == 0, whole.err
-    driver = Path(__file__).with_name("forked.py")
-    command = [sys.executable, str(driver), str(streamed), str(folder / "killed"), str(kills), "1", "1.6"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == f"killed {kills}"
-    same(folder / "memory", folder / "killed" / "run-0")
+    for run in killed(streamed, folder / "killed", kills, seed=1):
+        same(folder / "memory", run)
     for split in ("train", "val", "test"):
         one, other = (
             warm("evaluate", run, "--split", split, "--json", folder=folder)
@@ -85,16 +79,16 @@ def stream_and_compare(
 
 
 def test_it_is_the_run_in_memory_also_after_a_kill(
-    streamed: Path, warm: Any, environment: dict[str, str], same: Callable[[Path, Path], None]
+    streamed: Path, warm: Any, killed: Any, same: Callable[[Path, Path], None]
 ) -> None:
-    stream_and_compare(streamed, warm, environment, same, kills=1)
+    stream_and_compare(streamed, warm, killed, same, kills=1)
 
 
 @pytest.mark.slow
 def test_it_is_the_run_in_memory_also_after_more_kills(
-    streamed: Path, warm: Any, environment: dict[str, str], same: Callable[[Path, Path], None]
+    streamed: Path, warm: Any, killed: Any, same: Callable[[Path, Path], None]
 ) -> None:
-    stream_and_compare(streamed, warm, environment, same, kills=4)
+    stream_and_compare(streamed, warm, killed, same, kills=4)
 
 
 def without_folders(found: Any) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,24 +53,31 @@ def test_quiet_prints_only_the_result(warm: Callable[..., Any], spec: Path) -> N
     assert len(done.out.splitlines()) == 3
 
 
-def on_terminal(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
-    """Exit code and output of a command whose streams are all a terminal of 100 columns."""
-    terminal, streams = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nnrun", *command],
-        cwd=folder,
-        env=environment,
-        stdin=streams,
-        stdout=streams,
-        stderr=streams,
-    )
-    os.close(streams)
+@pytest.fixture
+def on_terminal(begun: Callable[..., Any], spec: Path) -> Callable[..., tuple[int, str]]:
+    """on_terminal(*command, NAME="value"): exit code and output where all streams are a terminal of 100 columns."""
+
+    def run(*command: str, **settings: str) -> tuple[int, str]:
+        terminal, streams = pty.openpty()
+        process = begun(*command, folder=spec.parent, terminal=os.ttyname(streams), **settings)
+        output = b""
+        while process.poll() is None:
+            output += taken(terminal)
+        os.close(streams)
+        output += taken(terminal)
+        os.close(terminal)
+        return process.returncode, output.decode()
+
+    return run
+
+
+def taken(terminal: int) -> bytes:
+    """What was written to a terminal; waits up to a tenth of a second for something."""
     output = b""
     with contextlib.suppress(OSError):  # EIO: the other side has closed
-        while chunk := os.read(terminal, 65536):
+        while select.select([terminal], [], [], 0.1)[0] and (chunk := os.read(terminal, 65536)):
             output += chunk
-    os.close(terminal)
-    return process.wait(timeout=60), output.decode()
+    return output
 
 
 def screen(output: str) -> list[str]:
@@ -94,9 +102,9 @@ def screen(output: str) -> list[str]:
     return [line.rstrip() for line in lines if line.strip()]
 
 
-def test_the_live_view(spec: Path, environment: dict[str, str]) -> None:
-    settings = {**environment, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-    code, output = on_terminal(["train", "spec.yaml", "--run-dir", "run"], spec.parent, settings)
+def test_the_live_view(on_terminal: Callable[..., tuple[int, str]]) -> None:
+    settings = {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    code, output = on_terminal("train", "spec.yaml", "--run-dir", "run", **settings)
     assert code == 0, output
     text = re.sub(r"\x1b\[[0-9;]*m", "", output)
     for part in ("compiling", "━━━", "step 4000/4000", "steps/s", "train/loss", "val/accuracy", "testing"):
@@ -110,10 +118,9 @@ def test_the_live_view(spec: Path, environment: dict[str, str]) -> None:
     assert left[1:] == ["run folder: run", "look at it: nnrun show run"]
 
 
-def test_the_live_view_is_wiped_when_a_run_fails(spec: Path, environment: dict[str, str]) -> None:
-    settings = {**environment, "TERM": "xterm-256color", "COLUMNS": "60"}
+def test_the_live_view_is_wiped_when_a_run_fails(on_terminal: Callable[..., tuple[int, str]]) -> None:
     command = ["train", "spec.yaml", "optimizer={name: sgd, learning_rate: 1e30}", "--run-dir", "run"]
-    code, output = on_terminal(command, spec.parent, settings)
+    code, output = on_terminal(*command, TERM="xterm-256color", COLUMNS="60")
     assert code == 5
     assert output.count("\x1b[?25l") == output.count("\x1b[?25h") == 1
     (line,) = screen(output)
@@ -172,17 +179,17 @@ def test_an_encoding_that_lacks_our_letters(nnrun: Callable[..., Any]) -> None:
 
 
 def test_a_bar_counts_what_members_predict(
-    warm: Callable[..., Any], spec: Path, environment: dict[str, str]
+    warm: Callable[..., Any], spec: Path, on_terminal: Callable[..., tuple[int, str]]
 ) -> None:
     """Two members, 180 examples for validation and 359 for testing in batches of 256."""
     assert (
         warm("train", spec, SHORT, "train.seeds=2", "--run-dir", "runs/two", "-q", folder=spec.parent).code
         == 0
     )
-    code, output = on_terminal(["ensemble", "two"], spec.parent, {**environment, "TERM": "xterm"})
+    code, output = on_terminal("ensemble", "two", TERM="xterm")
     assert code == 0
     assert re.search(r"predicting .*0/6", output)
     assert "gain over the mean member" in output
     assert "predicting" not in "\n".join(screen(output))  # gone in the end
-    code, output = on_terminal(["ensemble", "two", "--quiet"], spec.parent, {**environment, "TERM": "xterm"})
+    code, output = on_terminal("ensemble", "two", "--quiet", TERM="xterm")
     assert code == 0 and "predicting" not in output

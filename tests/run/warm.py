@@ -1,27 +1,33 @@
 """Commands without the wait for their imports: a process that has imported nnrun forks a child for each.
 
-A child is what `python -m nnrun` is, but for the imports: its own process, files in place of a terminal, the
-exit code of the operating system.  See the fixture `warm`.
+A child is what `python -m nnrun` is, but for the imports: its own process, files or a terminal as its streams, the
+exit code of the operating system.  See the fixtures `warm` and `begun`.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import json
 import os
 import pkgutil
+import signal
 import sys
 
 
-def run_command(arguments: list[str], folder: str, settings: dict[str, str], out: str, err: str) -> None:
+def run_command(arguments: list[str], folder: str, settings: dict[str, str], streams: list[str]) -> None:
     """In the child; it never returns."""
     from nnrun import cli, signals
 
+    os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
     os.chdir(folder)
     os.environ |= settings
-    for descriptor, name in ((0, os.devnull), (1, out), (2, err)):
-        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), descriptor)
+    for descriptor, name in enumerate(streams):
+        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOCTTY), descriptor)
+    # Those of the parent have asked whether they can seek, which files can and terminals cannot.
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", 1)
     signals.install()
     sys.argv = ["nnrun", *arguments]
     cli.main()
@@ -39,16 +45,43 @@ def import_all() -> None:
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     gc.freeze()  # a collection in a child would copy all that is here
+    gc.set_threshold(50_000, 20, 20)
+
+
+def spare_the_children() -> None:
+    """What tests/conftest.py does for the tests: one MLIR context, no wait for the disk."""
+    import jax
+    from jax._src.interpreters import mlir
+
+    from nnrun.storage import disk
+
+    if hasattr(mlir, "make_ir_context"):
+        mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+    jax.config.update("jax_traceback_in_locations_limit", 0)
+    disk.System.fsync = staticmethod(os.fstat)
+
+
+def begin(*job: list) -> int:
+    """The process of a new command."""
+    child = os.fork()
+    if child == 0:
+        run_command(*job)
+    return child
+
+
+def ended(child: int, wait: bool) -> int | None:
+    """The exit code of a command; None if it is not over and is not waited for."""
+    done, status = os.waitpid(child, 0 if wait else os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if done else None
 
 
 def serve() -> None:
-    """One command for each line of stdin, its exit code for each on stdout."""
+    """For each line of stdin, the name of a function with its arguments, a line with its result."""
     import_all()
+    spare_the_children()
     for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            run_command(*json.loads(line))
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        name, *arguments = json.loads(line)
+        print(json.dumps({"begin": begin, "ended": ended}[name](*arguments)), flush=True)
 
 
 if __name__ == "__main__":

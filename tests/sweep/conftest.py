@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nnrun.sweep import engine as engine_module
 from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import Event, InProcess
 from nnrun.sweep.engine import Engine
@@ -26,13 +27,19 @@ def ignore(message: str) -> None:
     del message
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where sweep files lie: programs belong to the folder of a spec, so the tests of a file share it."""
+    return tmp_path_factory.mktemp("written")
+
+
 @pytest.fixture
-def write(tmp_path: Path) -> Callable[[str, str], Path]:
+def write(written: Path) -> Callable[[str, str], Path]:
     """write(sweep, base): a sweep file beside its base."""
 
     def make(sweep: str, base: str = BASE) -> Path:
-        (tmp_path / "base.yaml").write_text(base)
-        path = tmp_path / "sweep.yaml"
+        (written / "base.yaml").write_text(base)
+        path = written / "sweep.yaml"
         path.write_text(f"base: base.yaml\nsweep:\n{sweep}")
         return path
 
@@ -58,9 +65,11 @@ class Sweep:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
+def engine() -> Iterator[Engine]:
     """Programs are compiled once for the tests of a file."""
-    return Engine(ignore)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_module, "_COMPILED", 64)
+        yield Engine(ignore)
 
 
 @pytest.fixture

@@ -38,6 +38,12 @@ def ignore(message: str) -> None:
 
 
 @pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """What lies beside a sweep file is edited here, so each test has a folder of its own."""
+    return tmp_path
+
+
+@pytest.fixture
 def sent(write: Any, tmp_path: Path) -> tuple[Path, RunBatch, dict[str, Any]]:
     """A sweep's folder, a batch of it, and what the sweep's process says of code and data."""
     (tmp_path / "nets.py").write_text(MODULE)

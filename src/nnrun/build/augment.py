@@ -17,6 +17,8 @@ __all__ = ["check_augment", "is_augmented"]
 
 def check_augment(spec: Spec, experiment: Experiment) -> None:
     """Traces each augmentation once, so that one that is not for these data is found before anything is created."""
+    if not spec.augment:
+        return
     key, batch = jax.random.key(0), _two_examples(experiment)
     blocks = zip(spec.document.lists["augment"], spec.augment, strict=True)
     for i, ((path, _), block) in enumerate(blocks):

@@ -119,6 +119,9 @@ def _check_loss(spec: Spec, loss: Loss) -> None:
 
 def metric_names(loss: Loss) -> list[str]:
     """The metrics that a loss reports."""
-    outputs = jnp.zeros((1, 2))
-    targets = jnp.zeros(1, jnp.int32 if loss.classifies else outputs.dtype)
-    return sorted(loss.metrics(dict.fromkeys(jax.eval_shape(loss.terms, outputs, targets), 0.0)))
+
+    def terms() -> dict[str, jax.Array]:
+        outputs = jnp.zeros((1, 2))
+        return loss.terms(outputs, jnp.zeros(1, jnp.int32 if loss.classifies else outputs.dtype))
+
+    return sorted(loss.metrics(dict.fromkeys(jax.eval_shape(terms), 0.0)))

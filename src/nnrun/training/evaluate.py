@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -138,6 +139,7 @@ def compile_evaluator(
         start, stop, place = bounds
         model, loss = experiment.model(knobs), experiment.loss(knobs)
 
+        @partial(jax.jit, inline=True)  # traced once, used twice
         def terms(i: Array) -> Array:
             first = start + i * size
             rows = first + jnp.arange(size, dtype=jnp.int32)

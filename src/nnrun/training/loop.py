@@ -58,7 +58,7 @@ def compile_chunk(
 
     length   most steps of one call
     """
-    step, plan = make_step(experiment), experiment.plan
+    step, plan = jax.jit(make_step(experiment), inline=True), experiment.plan  # traced once, used twice
     names: list[str] = []
 
     def advance(

@@ -169,8 +169,8 @@ def compile_programs(experiment: Experiment) -> Programs:
     seeds = jax.ShapeDtypeStruct(leading, jnp.uint32)
     knobs = jax.tree.map(lambda value: jax.ShapeDtypeStruct(leading, value.dtype), _knobs(experiment)[0])
     fresh = jax.vmap(one) if lanes else one
-    start = compiled(jax.jit(fresh).lower(seeds, knobs))
-    shapes = jax.eval_shape(fresh, seeds, knobs)
+    traced = jax.jit(fresh).trace(seeds, knobs)
+    start, shapes = compiled(traced.lower()), traced.out_info
     chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity)
     evaluator = compile_evaluator(experiment, shapes, held, lanes)
     averages = compile_averages(experiment, shapes, feed, lanes)
