@@ -173,7 +173,7 @@ def test_one_fresh_seed(make_sweep: Callable[..., Path]) -> None:
     found = answer(read_sweep(make_sweep(final=1)))
     assert found.bases[0].comparisons == []
     assert (
-        "with 1 seed no difference can be distinguished from chance; write sweep.final_seeds: 10"
+        "with 1 seed no difference can be distinguished from chance; write sweep.final_seeds: 7"
         in cautions(found)
     )
     assert sentences(found)[0].startswith("adam is ahead on validation data; its ") and sentences(found)[

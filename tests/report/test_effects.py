@@ -84,7 +84,7 @@ def test_factors_are_answered_one_by_one_in_place_of_pairs() -> None:
 def test_what_two_factors_do_together() -> None:
     """One of four is 4 points higher: 1 point above the sum of the effects that this moves."""
     line = sentences(answer(crossed(ADAM_WITH_COSINE)))[-1]
-    assert line.startswith("what optimizer does depends on schedule: ")
+    assert line.startswith("at these settings what optimizer does depends on schedule: ")
     assert " 1.0" in line or " 0.9" in line
     assert line.partition(" points [")[2].startswith(("0.9", "1.0"))
     assert "above the sum of both effects" in line or "below the sum of both effects" in line

@@ -118,8 +118,9 @@ def test_three_sources_of_chance_side_by_side():
     seeds = pair(0.02, 0.018, 0.022)
     known = seeds._replace(
         searched=True,
-        claim=0.02,
-        searches=OverSearches(0.017, 0.023, 0.02, 12, None),
+        claim=0.01,
+        verdict=0.02,
+        searches=OverSearches(0.017, 0.023, 0.01, 12, None),
         examples=(0.016, 0.024),
     )
     assert known.overall == pytest.approx((0.015, 0.025))
@@ -127,7 +128,7 @@ def test_three_sources_of_chance_side_by_side():
         "adam beats sgd by 2.00 points [1.50, 2.50]: over seeds [1.80, 2.20], over other searches [1.70, 2.30], "
         "over other examples [1.60, 2.40] (p = 0.02, 8 seeds, 12 trials)"
     )
-    plain = seeds._replace(examples=(0.0170, 0.0215))
+    plain = seeds._replace(examples=(0.0170, 0.0215), verdict=0.01)
     assert plain.overall == pytest.approx((0.02 - math.hypot(0.002, 0.003), 0.02 + math.hypot(0.002, 0.0015)))
     assert pair_sentence(ACCURACY, plain) == (
         "adam beats sgd by 2.00 points [1.64, 2.25]: over seeds [1.80, 2.20], over other examples [1.70, 2.15] "
@@ -148,9 +149,9 @@ def test_what_could_turn_a_difference_round():
         "over other searches [-1.00, 5.00] (p = 0.3, 12 trials), over other examples [-0.10, 4.10]: another search or "
         "other examples could turn it round"
     )
-    together = seeds._replace(searched=True, searches=far, claim=0.01, examples=(0.001, 0.04))
+    together = seeds._replace(searched=True, searches=far, claim=0.01, examples=(0.001, 0.04), verdict=0.11)
     assert not together.decided and pair_sentence(ACCURACY, together).endswith(
-        "over other examples [0.10, 4.00], all together [-0.69, 4.83]: it could turn round"
+        "over other examples [0.10, 4.00], all together [-0.69, 4.83] (p = 0.11): it could turn round"
     )
     assert [pair_verdict(known) for known in (few, searched, together)] == [
         "only these examples", "only these settings", "only these examples",

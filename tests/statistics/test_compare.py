@@ -172,6 +172,23 @@ def test_how_often_the_interval_over_examples_and_all_together_hold_the_true_dif
     assert held["examples"] / samples <= 0.9
 
 
+def test_four_equal_methods_are_seldom_called_different_on_few_examples() -> None:
+    """Each has its own luck with 400 examples; seeds hardly differ, so they call most experiments different."""
+    random = np.random.default_rng(2)
+    significant = decided = 0
+    for _ in range(100):
+        correct = [
+            np.tile(random.random(400) < 0.9, (10, 1)) ^ (random.random((10, 400)) < 0.01) for _ in range(4)
+        ]
+        drawn = resampled(np.stack(correct).astype(float), 200).mean(axis=2)
+        values = {f"m{i}": dict(enumerate(rows.mean(axis=1).tolist())) for i, rows in enumerate(correct)}
+        pairs = compare_all(values, None, {f"m{i}": drawn[:, i] for i in range(4)})
+        significant += any(pair.significant for pair in pairs)
+        decided += any(pair.decided for pair in pairs)
+    assert significant > 80
+    assert decided <= 9  # two standard deviations above 5
+
+
 def test_examples_are_not_known_where_a_side_has_none() -> None:
     values = {"a": {0: 0.9, 1: 0.8}, "b": {0: 0.7, 1: 0.6}}
     drawn = np.array([0.8, 0.9])

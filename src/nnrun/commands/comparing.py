@@ -61,12 +61,20 @@ def _folders(texts: list[str], root: Path) -> Iterator[tuple[Path, Path | None]]
     """The runs that are meant, each once, with the sweep that chose it.  Raises RunError for one named twice."""
     from nnrun.record import run
 
-    seen: set[Path] = set()
+    seen: dict[Path, Path] = {}
     for text in texts:
         for folder in _inside(run.resolve(text, root)):
-            if folder.resolve() in seen:
-                raise RunError(f"{one_line(folder)}: named twice; name each run once")
-            seen.add(folder.resolve())
+            place = folder.resolve()
+            if place in seen:
+                raise RunError(
+                    f"{one_line(folder)}: named twice, as {one_line(seen[place])} too; name each run once"
+                )
+            group = next((seen[p] for p in seen if p in place.parents or place in p.parents), None)
+            if group is not None:
+                raise RunError(
+                    f"{one_line(folder)}: named with {one_line(group)}, which has the same runs; name one of the two"
+                )
+            seen[place] = folder
             yield folder, _chosen_by(folder)
 
 

@@ -157,7 +157,7 @@ def _train(
         changes = _grown(sweep_plan, folder, sweep_answer, quiet or as_json)
         if not changes:
             break
-        sweep_plan = lifecycle.continue_sweep(folder, changes, engine)
+        sweep_plan = lifecycle.continue_sweep(folder, changes, engine, next_round=True)
     if as_json:
         console.print_json(answer.as_json(folder))
     else:

@@ -240,6 +240,10 @@ def _words(entries: Sequence[Entry], metric: Metric, comparisons: Sequence[Compa
                 size = gap(metric, pair.difference)
                 needed = f"; about {pair.seeds_needed} seeds would show one, if it is the {size} seen"
             yield pair_sentence(metric, pair) + needed
+    compared = {name for pair in comparisons if best in (pair.first, pair.second) for name in pair[:2]}
+    for entry in entries:
+        if entry.name not in compared and entry.name != best:
+            yield f"{entry.name} has fewer than two seeds in common with {best}, so they are not compared"
     for entry in entries:
         lost = len(entry.seeds) - len(entry.metrics.get(metric.name, {}))
         if lost:

@@ -96,7 +96,7 @@ def pair_sentence(metric: Metric, pair: Comparison, averaged: bool = False) -> s
 
 def _decided(metric: Metric, pair: Comparison, here: str, examples: str) -> str:
     """What stands behind the size of a difference that holds: the interval over all sources, and of each."""
-    claim = chance(pair.adjusted if pair.claim is None else pair.claim)
+    claim = chance(pair.adjusted if pair.verdict is None else pair.verdict)
     counts = f"{claim}, {pair.seeds} seeds" + (f", {pair.searches.trials} trials" if pair.searches else "")
     sources = [f"over seeds{here}"] if examples else [f"at these settings{here}"] if pair.searches else []
     if pair.searches:
@@ -122,7 +122,8 @@ def _undecided(metric: Metric, pair: Comparison, examples: str) -> str:
         causes += ["other examples"] if min(end * pair.difference for end in pair.examples) <= 0 else []
     if not causes:
         overall = ends_of(metric, pair.difference, *(pair.overall or (None, None)))
-        return f"{', '.join(sources)}, all together{overall}: it could turn round"
+        together = chance(pair.adjusted if pair.verdict is None else pair.verdict)
+        return f"{', '.join(sources)}, all together{overall} ({together}): it could turn round"
     return f"{', '.join(sources)}: {' or '.join(causes)} could turn it round"
 
 

@@ -105,16 +105,30 @@ def _over_searches(
 
 
 def with_claims(comparisons: Sequence[Comparison], looks: int = 1) -> list[Comparison]:
-    """Holm's correction over the pairs of which it can be said whether one method is better."""
-    worse = {
-        i: max(pair.p, pair.searches.p if pair.searches else 0.0)
-        for i, pair in enumerate(comparisons)
-        if pair.searches or not pair.searched
+    """Holm's correction over the pairs of which it can be said whether one method is better.
+
+    The p-value of a claim is the worse one of its tests: over seeds and searches and, for the verdict, over all that is
+    left to chance, where something is known of the examples.
+    """
+    known = [i for i, pair in enumerate(comparisons) if pair.searches or not pair.searched]
+    worse = {i: max(comparisons[i].p, _search_p(comparisons[i])) for i in known}
+    worst = {
+        i: max(p, comparisons[i].overall_p if comparisons[i].examples else 0.0) for i, p in worse.items()
     }
-    claims = dict(zip(worse, holm([*worse.values()], looks), strict=True))
+    claims, verdicts = (
+        dict(zip(known, holm([*p_values.values()], looks), strict=True)) for p_values in (worse, worst)
+    )
     # A claim is no surer than its difference, of which there may be more.
-    claims = {i: max(claim, comparisons[i].adjusted) for i, claim in claims.items()}
-    return [pair._replace(claim=claims.get(i)) for i, pair in enumerate(comparisons)]
+    return [
+        pair._replace(claim=max(claims[i], pair.adjusted), verdict=max(verdicts[i], pair.adjusted))
+        if i in claims
+        else pair._replace(claim=None, verdict=None)
+        for i, pair in enumerate(comparisons)
+    ]
+
+
+def _search_p(pair: Comparison) -> float:
+    return pair.searches.p if pair.searches else 0.0
 
 
 def over_examples(

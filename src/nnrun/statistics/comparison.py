@@ -10,6 +10,8 @@ from nnrun.statistics.sign_flips import ALPHA
 
 __all__ = ["Comparison"]
 
+_NORMAL = 1.959964  # standard deviations on either side of the middle 95%
+
 
 class Comparison(NamedTuple):
     """Two alternatives over the seeds that both finished, and over other draws of their searches.
@@ -22,6 +24,7 @@ class Comparison(NamedTuple):
     searched    whether a setting of the two was searched for, so that another search could have found another one
     searches    what is known of other searches; None if nothing was searched for, or nothing is known
     unknown     why nothing is known of them
+    verdict     the same with the test over all that is left to chance, examples too, where these are known
     higher      how often a run of the first has a higher value than a run of the second, over all pairs of runs; equal
                 ones count half (Mann-Whitney; the probability of improvement of Agarwal et al. 2021, where more is
                 better)
@@ -44,6 +47,7 @@ class Comparison(NamedTuple):
     searches: OverSearches | None = None
     unknown: str = ""
     claim: float | None = None
+    verdict: float | None = None
     higher: float = 0.5
     examples: tuple[float, float] | None = None
 
@@ -83,10 +87,25 @@ class Comparison(NamedTuple):
     @property
     def decided(self) -> bool:
         """Whether one method is better, at 5% over all pairs together: for seeds, other searches and other examples."""
-        if not self.significant or not self.over_searches:
-            return False
+        return self.significant and self.over_searches and self.over_examples
+
+    @property
+    def over_examples(self) -> bool:
+        """Whether the difference holds over all sources together, or nothing is known of other examples."""
+        if self.examples is None:
+            return True
         ends = self.overall
-        return self.examples is None or (ends is not None and min(end * self.difference for end in ends) > 0)
+        held = ends is not None and min(end * self.difference for end in ends) > 0
+        return held and self.verdict is not None and self.verdict <= ALPHA
+
+    @property
+    def overall_p(self) -> float:
+        """p-value of "no difference" over all sources: normal, with the half width of `overall` on the side of 0."""
+        ends = self.overall
+        if ends is None or not self.difference:
+            return 1.0
+        half = abs(self.difference - (ends[0] if self.difference > 0 else ends[1]))
+        return math.erfc(_NORMAL * abs(self.difference) / half / math.sqrt(2)) if half else 0.0
 
     def as_data(self) -> dict[str, object]:
         """All of it as plain data."""

@@ -36,9 +36,12 @@ def begin(
     return sweep_plan, files.create(sweep_plan.file, sweep_plan.about(), run_dir, root)
 
 
-def continue_sweep(folder: Path, overrides: Sequence[str], engine: Engine) -> SweepPlan:
+def continue_sweep(
+    folder: Path, overrides: Sequence[str], engine: Engine, next_round: bool = False
+) -> SweepPlan:
     """The setting of a sweep that was begun, perhaps with a larger budget.
 
+    next_round   whether the budget is that of the next round of a sweep with `until`, not one by hand
     Raises RunError, SpecError, DataError, MachineError.
     """
     for text in overrides:
@@ -48,6 +51,11 @@ def continue_sweep(folder: Path, overrides: Sequence[str], engine: Engine) -> Sw
                 f"argument {one_line(text, 80)}: a sweep that was begun takes {allowed}; start another one"
             )
     before = files.read_back(folder, [])
+    if before.sweep.until and overrides and not next_round:
+        raise SpecError(
+            f"argument {one_line(overrides[0], 80)}: a sweep with `until` grows by itself, and its p-values are "
+            "corrected for its own looks; start another one"
+        )
     file = files.read_back(folder, list(overrides))
     sweep_plan = make_plan(file, engine)
     if sweep_plan.search.rungs and before.sweep.trials != file.sweep.trials:

@@ -171,8 +171,11 @@ def _check_search(sweep_plan: SweepPlan) -> None:
             f"trials of {sweep_plan.search_name} depend on each other, so there is no verdict to wait for"
         )
         raise file.fail("until", f"{message}; leave it out, or write sweep.search: random")
-    if file.sweep.until and not final_seeds(file, file.bases[0])[1]:
-        raise file.fail("until", "nothing is compared with sweep.final_seeds: 0; leave one of the two out")
+    fresh = final_seeds(file, file.bases[0])[1]
+    if file.sweep.until and fresh < 2:
+        raise file.fail(
+            "until", f"nothing is compared with sweep.final_seeds: {fresh}; leave one of the two out"
+        )
     if search.rungs and not all(rung_steps(search, plan) for plan in sweep_plan.plans):
         message = (
             f"{sweep_plan.search_name} compares trials on the way, but they are evaluated only at their end"

@@ -49,20 +49,26 @@ def next_round(sweep_plan: SweepPlan, folder: Path, answer: Answer) -> Round:
     sweep, base = sweep_plan.file.sweep, sweep_plan.file.bases[0]
     trials, seeds = max(sweep_plan.budgets), final_seeds(sweep_plan.file, base)[1]
     open_pairs = [pair for part in answer.bases for pair in _open(part)]
+    lost = [text for part in answer.bases for text in _not_compared(part)]
+    decided = not open_pairs and not lost
     entries = _read(folder)
     if not entries or (entries[-1]["trials"], entries[-1]["final_seeds"]) != (trials, seeds):
         entries.append(
-            {"round": len(entries) + 1, "trials": trials, "final_seeds": seeds, "decided": not open_pairs}
+            {"round": len(entries) + 1, "trials": trials, "final_seeds": seeds, "decided": decided}
         )
         fsio.write_file(folder / LEDGER, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
     number = f"round {len(entries)} of {sweep.rounds}"
-    if not open_pairs:
+    if decided:
         return Round([], f"{number}: the verdict is clear")
     if len(entries) >= sweep.rounds:
         return Round([], f"{number}: the verdict is not clear, and there are no further rounds")
     changes = _growth(sweep_plan, open_pairs, entries[0], trials, seeds)
     if not changes:
-        return Round([], f"{number}: the verdict is not clear, and neither trials nor seeds would make it so")
+        reasons = list(dict.fromkeys([*lost, *(pair.unknown for pair in open_pairs if pair.unknown)]))
+        why = f": {'; '.join(reasons)}" if reasons else ""
+        return Round(
+            [], f"{number}: the verdict is not clear, and neither trials nor seeds would make it so{why}"
+        )
     return Round(changes, f"{number}: the verdict is not clear; the next one has {', '.join(changes)}")
 
 
@@ -74,13 +80,23 @@ def _open(part: BaseAnswer) -> list[Comparison]:
     return [pair for pair in part.comparisons if best in (pair.first, pair.second) and not pair.decided]
 
 
+def _not_compared(part: BaseAnswer) -> list[str]:
+    """The alternatives that could not be compared with the best one."""
+    if part.factors or len(part.rows) < 2:
+        return []
+    best = part.rows[0].alternative
+    compared = {name for pair in part.comparisons if best in (pair.first, pair.second) for name in pair[:2]}
+    names = [row.alternative for row in part.rows[1:] if row.alternative not in compared]
+    return [f"{', '.join(names)} could not be compared with {best}"] if names else []
+
+
 def _growth(
     sweep_plan: SweepPlan, open_pairs: Sequence[Comparison], first: RoundEntry, trials: int, seeds: int
 ) -> list[str]:
     """More trials where another search could turn a difference round, more seeds where they show none."""
     changes = []
     grows = sweep_plan.search.most is None and any(arm.alternative.space for arm in sweep_plan.arms)
-    if grows and any(pair.searched and not pair.over_searches for pair in open_pairs):
+    if grows and any(pair.searches and not pair.over_searches for pair in open_pairs):
         changes.append(f"sweep.trials={trials + first['trials']}")
     if any(not pair.significant for pair in open_pairs) and seeds < _MOST_SEEDS:
         changes.append(f"sweep.final_seeds={min(_MOST_SEEDS, seeds + first['final_seeds'])}")

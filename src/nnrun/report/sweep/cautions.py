@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from nnrun.record import run
 from nnrun.report.sweep.evidence import distinct
+from nnrun.report.sweep.examples import read_examples
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import SweepRecord
 from nnrun.report.sweep.judged_on import other_examples
@@ -34,6 +36,7 @@ def cautions(answer: Answer) -> list[str]:
         for text in (
             *other_examples(answer.sweep, part.base),
             *_few_seeds(part, answer.sweep),
+            *_no_examples(part),
             *_copies(part, answer.sweep),
             *_risen(part, answer.sweep),
             *_diverged(part),
@@ -91,7 +94,8 @@ def _few_seeds(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
         pairs, seeds = len(part.comparisons), min((pair.seeds for pair in part.comparisons), default=0)
     if not pairs:
         if len(part.rows) > 1 and sweep.final_seeds == 1 and any(row.fresh for row in part.rows):
-            yield "with 1 seed no difference can be distinguished from chance; write sweep.final_seeds: 10"
+            enough = least_seeds(math.comb(len(part.rows), 2) * sweep.looks)
+            yield f"with 1 seed no difference can be distinguished from chance; write sweep.final_seeds: {enough}"
         return
     least = least_seeds(pairs * sweep.looks)
     if seeds < least:
@@ -114,6 +118,16 @@ def _few_seeds(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
         seen = f"difference is the {gap(part.metric, open_[0].difference)} seen"
         seem = "differences are what they seem" if len(rivals) > 1 else seen
         yield f"{seeds} seeds cannot tell {best} from {', '.join(rivals)}, if the {seem}"
+
+
+def _no_examples(part: BaseAnswer) -> Iterator[str]:
+    rows = [row for row in part.rows if row.fresh and row.run and len(row.values) > 1 and not row.diverged]
+    names = [row.alternative for row in rows if row.run and read_examples(row.run, part.metric.name) is None]
+    if names and part.comparisons:
+        yield (
+            f"nothing is known of other examples for {', '.join(names)}: what is said of them knows seeds and searches "
+            "alone"
+        )
 
 
 def _diverged(part: BaseAnswer) -> Iterator[str]:

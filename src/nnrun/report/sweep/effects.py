@@ -47,20 +47,20 @@ def effect_sentences(metric: Metric, factors: Factors) -> Iterator[str]:
             if effect.factor == factor and best in (effect.pair.first, effect.pair.second):
                 yield f"{factor}, mean over {rest}: {pair_sentence(metric, effect.pair, averaged=True)}"
     for interaction in factors.interactions:
-        yield _together(metric, interaction)
+        yield _together(metric, interaction, any(effect.pair.searched for effect in factors.effects))
 
 
-def _together(metric: Metric, interaction: Interaction) -> str:
+def _together(metric: Metric, interaction: Interaction, searched: bool) -> str:
     first, second = interaction.factors
     seeds = f"{chance(interaction.adjusted)}, {interaction.seeds} seeds"
     if not interaction.significant:
         return f"{first} and {second} show no significant interaction ({seeds})"
     ends = ends_of(metric, interaction.excess, interaction.low, interaction.high)
     where = "above" if interaction.excess > 0 else "below"
+    unknown = "other searches and other examples are" if searched else "other examples are"
     return (
-        f"what {first} does depends on {second}: {' with '.join(interaction.levels)} is "
-        f"{gap(metric, interaction.excess)}{ends} {where} the sum of both effects ({seeds}; at these settings, nothing "
-        "is known of other searches)"
+        f"at these settings what {first} does depends on {second}: {' with '.join(interaction.levels)} is "
+        f"{gap(metric, interaction.excess)}{ends} {where} the sum of both effects ({seeds}; {unknown} not looked at)"
     )
 
 

@@ -26,12 +26,14 @@ class ExamplesFile(TypedDict):
 
 
 def read_examples(folder: Path, metric: str) -> np.ndarray | None:
-    """The metric in each resample, (draws,); None where it is not known."""
+    """The metric in each resample, (draws,); None where it is not known, or the file is damaged."""
     if not (folder / EXAMPLES).is_file():
         return None
     try:
         content: ExamplesFile = run.read_json(folder / EXAMPLES)
-        values = content["metrics"].get(metric) if content["format"] == FORMAT else None
-    except (RunError, KeyError, AttributeError):
+        if content["format"] != FORMAT:
+            return None
+        values = np.asarray(content["metrics"][metric], np.float64)
+    except (RunError, KeyError, AttributeError, TypeError, ValueError):
         return None
-    return None if values is None else np.asarray(values, np.float64)
+    return values if values.ndim == 1 and len(values) > 1 and np.isfinite(values).all() else None

@@ -5,8 +5,10 @@ Each line looks at the best alternative and the next one.  Nothing here is a tes
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nnrun.report.sweep.evidence import distinct, ranked
 from nnrun.report.sweep.findings import BaseAnswer
@@ -15,7 +17,8 @@ from nnrun.report.sweep.ranges import undrawn
 from nnrun.report.sweep.rows import Row
 from nnrun.report.words import gap, level
 from nnrun.statistics.budget import at_budget
-from nnrun.statistics.compare import least_seeds
+from nnrun.statistics.compare import holm, least_seeds
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.sign_flips import ALPHA, sign_flip_test
 
 __all__ = ["sensitivity"]
@@ -33,8 +36,9 @@ def sensitivity(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     pair = next(
         (p for p in part.comparisons if {p.first, p.second} == {best.alternative, second.alternative}), None
     )
-    if pair and pair.significant and part.metric.gain(best.mean or 0.0, second.mean or 0.0) > 0:
-        yield from _one_seed_less(part, len(part.comparisons) * sweep.looks, best, second)
+    ahead = part.metric.gain(best.mean or 0.0, second.mean or 0.0) > 0
+    if pair and pair.significant and ahead and not part.factors:
+        yield from _one_seed_less(rows, sweep.looks, pair)
         yield from _best_trial_less(part, sweep, best, second)
         yield from _half_of_the_trials(part, sweep, best, second)
     yield from _another_target(part, rows)
@@ -42,22 +46,28 @@ def sensitivity(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
         yield from _never_drawn(part, sweep, (best, second))
 
 
-def _one_seed_less(part: BaseAnswer, pairs: int, best: Row, second: Row) -> Iterator[str]:
+def _one_seed_less(rows: Sequence[Row], looks: int, pair: Comparison) -> Iterator[str]:
     """Whether the difference would be no more than chance without some seed, if that many could find one at all."""
-    gaps = {seed: best.values[seed] - second.values[seed] for seed in best.values if seed in second.values}
-    if len(gaps) - 1 < least_seeds(pairs):
+    values = {row.alternative: row.values for row in rows}
+    seeds = [seed for seed in values[pair.first] if seed in values[pair.second]]
+    if len(seeds) - 1 < least_seeds(math.comb(len(values), 2) * looks):
         return
-    turning = [
-        seed
-        for seed in gaps
-        if pairs * sign_flip_test([value for other, value in gaps.items() if other != seed]) > ALPHA
-    ]
+    turning = [seed for seed in seeds if _adjusted(values, seed, looks)[pair.first, pair.second] > ALPHA]
     if turning:
         rest = f", or any of {len(turning) - 1} further ones," if len(turning) > 1 else ""
-        yield (
-            f"without seed {turning[0]}{rest} {best.alternative} and {second.alternative} would show no significant "
-            "difference"
-        )
+        yield f"without seed {turning[0]}{rest} {pair.first} and {pair.second} would show no significant difference"
+
+
+def _adjusted(
+    values: Mapping[str, Mapping[int, float]], left_out: int, looks: int
+) -> dict[tuple[str, str], float]:
+    """The corrected p-values of all pairs without a seed."""
+    p_values = {}
+    for first, second in itertools.combinations(values, 2):
+        common = [seed for seed in values[first] if seed in values[second] and seed != left_out]
+        if len(common) >= 2:
+            p_values[first, second] = sign_flip_test([values[first][s] - values[second][s] for s in common])
+    return dict(zip(p_values, holm([*p_values.values()], looks), strict=True))
 
 
 def _best_trial_less(part: BaseAnswer, sweep: SweepRecord, best: Row, second: Row) -> Iterator[str]:
