@@ -1,9 +1,8 @@
-"""The types that travel through nnrun, and the conventions that hold everywhere.  No logic.
+"""The types that travel through nnrun, without logic.  Conventions that hold everywhere:
 
-Conventions
-    Shapes are written behind arrays: x (n, h, w, c) is a batch of n images, channels last.
-    An *update* is added to the parameters: params ← params + update.
-    A `key` of None means no noise; a `weight` of None means stored batch-norm statistics: two separate facts.
+Shapes are written behind arrays: x (n, h, w, c) is a batch of n images, channels last.
+An *update* is added to the parameters: params ← params + update.
+A `key` of None means no noise; a `weight` of None means stored batch-norm statistics: two separate facts.
 """
 
 from __future__ import annotations
@@ -48,6 +47,7 @@ class Loss(NamedTuple):
     judge       the metric that picks the best step unless the spec names another
     rising, shares   the metrics of which more is better; those that are shares of the examples, from 0 to 1
     classifies  whether targets are labels (outputs: one per class) or numbers (one output)
+    probabilities, curved   whether softmax(outputs) is meant, else they are scores; whether value has a curvature
     """
 
     value: Callable[[Array, Array], Array]
@@ -57,6 +57,8 @@ class Loss(NamedTuple):
     rising: tuple[str, ...]
     classifies: bool
     shares: tuple[str, ...] = ()
+    probabilities: bool = True
+    curved: bool = True
 
 
 class Evaluation(NamedTuple):
@@ -77,7 +79,7 @@ class Objective(NamedTuple):
     whole: Callable[[Tree], tuple[Array, Tree]]  # params -> value (), aux
     gradient: Callable[[Tree], tuple[tuple[Array, Tree], Tree]]  # params -> (value, aux), gradient
     outputs_of: Callable[[Tree], Array]  # params -> outputs (n, ...)
-    value_of: Callable[[Array], Array]  # outputs -> (), convex for the losses of the catalogue
+    value_of: Callable[[Array], Array]  # outputs -> (), convex for the losses of the catalogue but focal
     penalty_of: Callable[[Tree], Array]  # params -> ()
 
     def __call__(self, params: Tree) -> tuple[Array, Tree]:
@@ -129,8 +131,7 @@ class Surface(NamedTuple):
     """A function of two numbers that optimizers race over.
 
     value   x (2,) -> ()
-    start   where every path begins
-    window  ((left, right), (bottom, top)): what a picture shows
+    start, window   where every path begins; ((left, right), (bottom, top)): what a picture shows
     goal    the value at which the race is won
     floor   the least value in the window, from which logarithmic pictures measure
     noise   standard deviation of the noise of each component of a gradient

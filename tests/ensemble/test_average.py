@@ -81,3 +81,13 @@ def test_what_averages_are_called():
     assert [name_of(how, True) for how in PREDICTIONS] == list(PREDICTIONS)
     assert [name_of(how, False) for how in ("probabilities", "logits")] == ["mean", "mean"]
     assert [name_of(how, False) for how in ("weighted", "parameters")] == ["weighted", "parameters"]
+
+
+@pytest.mark.parametrize("how", PREDICTIONS)
+def test_scores_stay_what_they_are(how):
+    outputs = members()
+    average = Combiner(how, len(outputs), True, scores=True)
+    blended = average.mean(outputs, [1 / len(outputs)] * len(outputs))
+    np.testing.assert_allclose(blended, np.mean(np.asarray(outputs, np.float64), axis=0), rtol=1e-12)
+    np.testing.assert_array_equal(average.probabilities(blended), blended)
+    np.testing.assert_array_equal(average.outputs(blended), blended)

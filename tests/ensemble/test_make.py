@@ -86,6 +86,16 @@ def test_one_warning_for_members_of_other_losses(monkeypatch):
     make_module._warn_of_losses(members[:2], pytest.fail)
 
 
+def test_weights_that_are_fitted_by_another_loss_are_a_warning(monkeypatch):
+    """Least squares weigh by the distance to the mean, which is not what a quantile of 0.9 is near to."""
+    warnings: list[str] = []
+    make_module._warn_of_weights(members_with(monkeypatch, [{"name": "quantile", "q": 0.9}]), warnings.append)
+    assert len(warnings) == 1
+    assert "of numbers: the squared error), not quantile; " in warnings[0]
+    for name in ("cross_entropy", "squared_error"):
+        make_module._warn_of_weights(members_with(monkeypatch, [{"name": name}]), pytest.fail)
+
+
 def averager_with(losses: list[float], origins: list[bytes]) -> Any:
     """Stands in for what measures the line between two members."""
     line = [{"loss": loss} for loss in losses]

@@ -59,6 +59,7 @@ def averager(monkeypatch: pytest.MonkeyPatch) -> Any:
             part=lambda name: SimpleNamespace(x=None, y=np.zeros(2)),
             targets=lambda name: np.zeros(2),
             classifies=classifies,
+            scores=False,
         )
         scored = SimpleNamespace(
             model=model,

@@ -82,7 +82,7 @@ def test_biases_and_weights_are_dropped_and_a_dropped_one_gets_no_gradient(mask)
     np.testing.assert_array_equal(by_weight, np.asarray(slopes["kernel"]).sum(0) + np.asarray(slopes["bias"]))
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "leaky_relu", "softplus"])
 def test_gaussian_is_the_integral_over_the_normal_distribution(activation):
     rng = np.random.default_rng(1)
     params = {"kernel": jnp.asarray(rng.normal(size=(6, 4))), "bias": jnp.asarray(rng.normal(size=4))}
@@ -95,6 +95,8 @@ def test_gaussian_is_the_integral_over_the_normal_distribution(activation):
         "relu": lambda u: max(u, 0.0),
         "tanh": np.tanh,
         "gelu": lambda u: u * scipy.stats.norm.cdf(u),
+        "leaky_relu": lambda u: max(u, 0.01 * u),
+        "softplus": lambda u: np.logaddexp(u, 0),
     }[activation]
 
     def expected(m, s):

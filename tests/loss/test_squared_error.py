@@ -62,7 +62,7 @@ def test_perfect_and_mean_predictions(float64):
 
 def test_infinite_error_is_reported_as_such():
     found = squared_error().metrics(
-        {"loss": math.inf, "absolute": math.inf, "target": 0.0, "target_squared": 1.0}
+        {"loss": math.inf, "absolute": math.inf, "squared": math.inf, "target": 0.0, "target_squared": 1.0}
     )
     assert found["rmse"] == math.inf
     assert found["r2"] == -math.inf

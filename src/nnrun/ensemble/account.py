@@ -62,7 +62,7 @@ def account(
         "curve": curve,
         "diversity": _diversity(scored, split),
     }
-    if model.classifies:
+    if model.classifies and not model.scores:
         labels = model.part(split).y
         predictions = [*map(softmax, scored.predicted.outputs(split)), blend.predictions(split)]
         for row, p in zip(rows, predictions, strict=True):

@@ -1,7 +1,7 @@
 """Averages of predictions.  Every way to average is a weighted mean of something that each member gives.
 
     probabilities, weighted   p = softmax(z)
-    logits                    z
+    logits                    z; the only one for scores, of which no softmax is a probability
     vote                      one vote for the largest p, and p itself to decide between equal counts
 
 Regression: the mean of the predicted numbers, whatever the way.  Sums are taken in float64 in the order of the
@@ -43,14 +43,17 @@ class Combiner:
     how         one of PREDICTIONS
     members     how many there are
     classifies  whether outputs z (n, classes) are of labels, or z (n, 1) of a number
+    scores      whether those of labels are scores, which stay what they are
 
     `mean` averages what the members give; `probabilities` and `outputs` read the result.
     """
 
-    def __init__(self, how: str, members: int, classifies: bool) -> None:
+    def __init__(self, how: str, members: int, classifies: bool, scores: bool = False) -> None:
         # One vote decides nothing that the member's own probabilities do not.
         self.how = "probabilities" if how == "weighted" or (how == "vote" and members == 1) else how
-        self.members, self.classifies = members, classifies
+        if scores:
+            self.how = "logits"
+        self.members, self.classifies, self.scores = members, classifies, scores
 
     def values(self, outputs: np.ndarray) -> np.ndarray:
         """What one member gives, (..., classes) float64.
@@ -77,11 +80,11 @@ class Combiner:
         return total
 
     def probabilities(self, mean: np.ndarray) -> np.ndarray:
-        """Of the classes, (..., classes); numbers are returned as they are."""
-        return softmax(mean) if self.how == "logits" and self.classifies else mean
+        """Of the classes, (..., classes); numbers and scores are returned as they are."""
+        return softmax(mean) if self.how == "logits" and self.classifies and not self.scores else mean
 
     def outputs(self, mean: np.ndarray) -> np.ndarray:
-        """What takes the place of the outputs of one model: logits, log-probabilities, or numbers."""
+        """What takes the place of the outputs of one model: logits, scores, log-probabilities, or numbers."""
         if not self.classifies or self.how == "logits":
             return mean
         return np.log(np.maximum(mean, np.finfo(np.float64).tiny))

@@ -31,14 +31,14 @@ class Blend(NamedTuple):
         return self.combiner.outputs(self.mean[part])
 
     def predictions(self, part: str) -> np.ndarray:
-        """Probabilities of the classes, or standardised numbers, (n, ...)."""
+        """Probabilities or scores of the classes, or standardised numbers, (n, ...)."""
         return self.combiner.probabilities(self.mean[part])
 
 
 def blend_predictions(how: str, scored: Scored) -> Blend:
     """The average of the members' predictions; `weighted` fits the weights on validation data."""
-    predicted, classifies = scored.predicted, scored.model.classifies
-    combiner = Combiner(how, predicted.members, classifies)
+    predicted, classifies, scores = scored.predicted, scored.model.classifies, scored.model.scores
+    combiner = Combiner(how, predicted.members, classifies, scores)
     weights = [1 / predicted.members] * predicted.members
     if how == "weighted":
         weights = _fitted(predicted.outputs("val"), scored.model.targets("val"), classifies)

@@ -28,6 +28,7 @@ __all__ = ["HOW", "Request", "check_request", "make"]
 
 HOW = (*PREDICTIONS, *PARAMETERS)
 _AVERAGES = ".averages"  # inside the folder while it is built
+_FITTED_BY = ("cross_entropy", "squared_error")  # what the weights of members make least
 _MIDDLE = 3  # points of a line that show whether there is a barrier
 
 
@@ -77,6 +78,8 @@ def make(
             if problems := apart(members):
                 raise RunError("\n".join(problems))
             _warn_of_losses(members, warn)
+            if request.how == "weighted":
+                _warn_of_weights(members, warn)
             result = _build(folder, members, request, warn, counting)
             if (folder / _AVERAGES).exists():
                 fsio.remove_folder(folder / _AVERAGES)
@@ -142,6 +145,16 @@ def _warn_of_losses(members: Sequence[Member], warn: Warn) -> None:
                 "every metric here is by the latter"
             )
             return
+
+
+def _warn_of_weights(members: Sequence[Member], warn: Warn) -> None:
+    """Warns where the weights are fitted by another loss than that of the members."""
+    name = block_of(members[0].folder, "loss")["name"]
+    if name not in _FITTED_BY:
+        warn(
+            f"--average weighted: the weights make the cross-entropy on validation least (of numbers: the squared "
+            f"error), not {name}; --average probabilities weighs all members the same"
+        )
 
 
 def _warn_of_basins(averager: ParameterAverager, request: Request, warn: Warn) -> None:

@@ -43,10 +43,16 @@ class Model(NamedTuple):
         return bool(self.experiment.dataset.classes)
 
     @property
+    def scores(self) -> bool:
+        """Whether outputs of labels are scores, of which no softmax is a probability."""
+        return self.classifies and not self.experiment.loss(self.experiment.knobs).probabilities
+
+    @property
     def task(self) -> str:
         """What members must have in common beside the data, in words."""
         classes = self.experiment.dataset.classes
-        return f"classes {', '.join(classes)}" if classes else "a regression"
+        what = "scores of classes" if self.scores else "classes"
+        return f"{what} {', '.join(classes)}" if classes else "a regression"
 
     def part(self, name: str) -> Examples:
         """The inputs and targets of train, val or test."""

@@ -49,13 +49,13 @@ class ParameterAverager(NamedTuple):
 
     def blend(self, how: str, arrays: Arrays, tried: Sequence[Tried]) -> Blend:
         """The predictions of an average of parameters, as those of an ensemble of one."""
-        classifies, count = self.scored.model.classifies, len(self.members)
+        model, count = self.scored.model, len(self.members)
         entered = [step.member for step in tried if step.entered] or range(count)
         weights = [1 / len(entered) if i in entered else 0.0 for i in range(count)]
-        combiner, means = single(how, classifies), {}
+        combiner, means = single(how, model.classifies, model.scores), {}
         for part in self.scored.predicted.parts:
             outputs = self.outputs(arrays, part)
-            means[part] = combiner.mean([outputs], [1.0]) if classifies else outputs
+            means[part] = combiner.mean([outputs], [1.0]) if model.classifies else outputs
         return Blend(combiner, weights, means)
 
     def metrics(self, arrays: Arrays, part: str) -> dict[str, float]:

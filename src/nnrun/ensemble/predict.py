@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun import signals
+from nnrun.ensemble.average import PREDICTIONS
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.errors import RunError, SpecError, Warn, one_line
@@ -105,6 +106,11 @@ def predict(
     def inputs(model: Model, index: int) -> dict[str, np.ndarray | Rows]:
         if how == "vote" and not tasks and not model.classifies:
             raise SpecError("--average vote: the members predict numbers; write --average probabilities")
+        if how in PREDICTIONS and how != "logits" and model.scores:
+            raise SpecError(
+                f"--average {how}: the members give scores, as their loss has them, and no probabilities; write "
+                "--average logits, the mean of the scores"
+            )
         tasks.append((members[index].name, model.task))
         _check_task(tasks[0], tasks[-1])
         validated = how in _JUDGED or bool(len(model.part("val").y))

@@ -33,10 +33,11 @@ class Prediction(NamedTuple):
     """What was predicted.
 
     classes  names by label; () for a regression
-    values   (n, classes) float64 probabilities, or (n,) numbers in units of the target
+    values   (n, classes) float64 probabilities or scores, or (n,) numbers in units of the target
     names    of the inputs, where they have any
     targets  (n,) labels or numbers, where they are known
     kept     columns of the table of inputs that are carried along: name and cells (n,)
+    scores   whether values of classes are scores, such as hinge makes, and no probabilities
     """
 
     classes: tuple[str, ...]
@@ -44,6 +45,7 @@ class Prediction(NamedTuple):
     names: list[str]
     targets: np.ndarray | None
     kept: Sequence[tuple[str, Sequence[str]]] = ()
+    scores: bool = False
 
 
 def check_output(output: Path, force: bool = False) -> None:
@@ -99,7 +101,7 @@ def predict(
         data = model.experiment.dataset
         new = read_inputs(source, model.block, data.fitted, warn, keep)
         names[:], kept[:] = new.names, new.kept
-        _check_kept(keep, _head(data.classes))
+        _check_kept(keep, _head(data.classes, model.scores))
         return new_inputs(new.x, data.fitted, data.train.x.dtype)
 
     needed = [] if split is None else [split]
@@ -107,14 +109,16 @@ def predict(
     data = answer.model.experiment.dataset
     targets = None if split is None else data.targets.get(split, answer.model.part(split).y)
     if data.classes:
-        return Prediction(data.classes, answer.combiner.probabilities(answer.mean), names, targets, kept)
+        values, scores = answer.combiner.probabilities(answer.mean), answer.model.scores
+        return Prediction(data.classes, values, names, targets, kept, scores)
     values = answer.mean[:, 0].astype(np.float64) * data.target_scale + data.target_shift
     return Prediction((), values, names, targets, kept)
 
 
-def _head(classes: tuple[str, ...]) -> list[str]:
+def _head(classes: tuple[str, ...], scores: bool) -> list[str]:
     """The names of the columns of predictions."""
-    return ["label", *(f"p({name})" for name in classes)] if classes else ["prediction"]
+    of_class = "score" if scores else "p"
+    return ["label", *(f"{of_class}({name})" for name in classes)] if classes else ["prediction"]
 
 
 def _check_kept(keep: Sequence[str], columns: list[str]) -> None:
@@ -146,9 +150,9 @@ def _ensemble(folder: Path, average: str | None) -> Ensemble:
 def write(output: Path, prediction: Prediction) -> None:
     """Writes predictions as .csv or .npz.
 
-    csv   kept columns, name (if there are names), label and a probability for each class, or prediction; target (if
-          known)
-    npz   probabilities (n, classes), labels (n,), classes; or predictions (n,); targets, names, kept/COLUMN
+    csv   kept columns, name (if there are names), label and a probability or score for each class, or prediction;
+          target (if known)
+    npz   probabilities or scores (n, classes), labels (n,), classes; or predictions (n,); targets, names, kept/COLUMN
     Raises MachineError.
     """
     content = as_csv(prediction).encode() if output.suffix == ".csv" else _npz(prediction)
@@ -162,7 +166,7 @@ def as_csv(prediction: Prediction) -> str:
     classes, targets = prediction.classes, prediction.targets
     named, known = bool(prediction.names), targets is not None
     kept = [name for name, _ in prediction.kept]
-    writer.writerow([*kept, *["name"] * named, *_head(classes), *["target"] * known])
+    writer.writerow([*kept, *["name"] * named, *_head(classes, prediction.scores), *["target"] * known])
     for i, values in enumerate(prediction.values):
         row = [cells[i] for _, cells in prediction.kept]
         row += [prediction.names[i]] if named else []
@@ -177,7 +181,7 @@ def _npz(prediction: Prediction) -> bytes:
     arrays = {"predictions": prediction.values}
     if prediction.classes:
         arrays = {
-            "probabilities": prediction.values,
+            "scores" if prediction.scores else "probabilities": prediction.values,
             "labels": prediction.values.argmax(1).astype(np.int32),
             "classes": np.array(prediction.classes),
         }

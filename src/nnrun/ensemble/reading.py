@@ -85,7 +85,7 @@ def mean_for(
     summed, total = 0, np.zeros(())
 
     def combiner(model: Model) -> Combiner:
-        return Combiner(ensemble.how, len(ensemble.members), model.classifies)
+        return Combiner(ensemble.how, len(ensemble.members), model.classifies, model.scores)
 
     def give(model: Model, index: int, part: str, outputs: np.ndarray) -> None:
         nonlocal summed, total

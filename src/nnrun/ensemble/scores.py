@@ -46,7 +46,7 @@ def score(predicted: Predicted, how: str) -> Scored:
     how   the average: members are judged by the same arithmetic
     """
     model = predicted.model
-    judge, combiner = make_judge(model.experiment), single(how, model.classifies)
+    judge, combiner = make_judge(model.experiment), single(how, model.classifies, model.scores)
     terms: dict[str, np.ndarray] = {}
     for part in predicted.parts:
         targets = model.targets(part)
@@ -59,9 +59,9 @@ def score(predicted: Predicted, how: str) -> Scored:
     return Scored(predicted, judge, terms, metrics, by, order)
 
 
-def single(how: str, classifies: bool) -> Combiner:
+def single(how: str, classifies: bool, scores: bool = False) -> Combiner:
     """The ensemble of one that has the bits of its member's share in an average."""
-    return Combiner("logits" if how == "logits" else "probabilities", 1, classifies)
+    return Combiner("logits" if how == "logits" else "probabilities", 1, classifies, scores)
 
 
 def best_first(metrics: Sequence[Mapping[str, float]], metric: Metric) -> list[int]:

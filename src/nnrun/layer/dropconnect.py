@@ -24,7 +24,9 @@ def dropconnect(
     mask: Literal["batch", "example"] = "batch",
     inference: Literal["mean", "gaussian"] = "mean",
     samples: Count = 1000,
-    activation: Literal["none", "relu", "tanh", "gelu"] = "none",
+    activation: Literal[
+        "none", "relu", "tanh", "gelu", "leaky_relu", "elu", "silu", "mish", "softplus", "sigmoid"
+    ] = "none",
 ) -> Layer:
     """DropConnect: sets weights and biases of a dense or conv layer to zero in training.
 
@@ -40,7 +42,8 @@ def dropconnect(
                 of a matrix product for each example
     inference   what an evaluation does, mean or gaussian
     samples     gaussian: how many values of u, the equally probable ones (the paper draws them at random)
-    activation  a, which gaussian has to know: none, relu, tanh or gelu
+    activation  a, which gaussian has to know: none, relu, tanh, gelu, leaky_relu, elu, silu, mish,
+                softplus or sigmoid
     Parameters and their names are those of the layer inside.
     Source: Wan et al. 2013, "Regularization of neural networks using DropConnect", Algorithms 1 and 2.
     """

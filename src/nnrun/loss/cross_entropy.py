@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 
+from nnrun.loss._classification import classification_loss, of_target
 from nnrun.options import Fraction, is_off
 from nnrun.types import Loss
 
@@ -21,15 +21,9 @@ def cross_entropy(label_smoothing: Fraction = 0.0) -> Loss:
 
     def value(outputs, targets):
         log_p = jax.nn.log_softmax(outputs)
-        hit = jnp.take_along_axis(log_p, targets[:, None], axis=1)[:, 0]
+        hit = of_target(log_p, targets)[:, 0]
         if is_off(label_smoothing):
             return -hit  # not plus 0 · mean: a class ruled out by a logit of −∞ would make that NaN
         return -(1 - label_smoothing) * hit - label_smoothing * log_p.mean(1)
 
-    def terms(outputs, targets):
-        correct = outputs.argmax(1).astype(targets.dtype) == targets
-        return {"loss": value(outputs, targets), "accuracy": correct.astype(outputs.dtype)}
-
-    return Loss(
-        value, terms, dict, judge="accuracy", rising=("accuracy",), classifies=True, shares=("accuracy",)
-    )
+    return classification_loss(value)

@@ -34,7 +34,7 @@ def convnet(
     convs            convolutions of a stage
     kernel           height and width of their windows
     hidden           units of the dense layers behind them; []: none
-    activation       relu, tanh or gelu
+    activation       relu, tanh, gelu, leaky_relu, elu, silu, mish, softplus or sigmoid
     norm             before each activation: batch, group, layer or none; groups of group norm must
                      divide all filters and hidden
     pooling          max: 2 × 2; fractional: by √2 twice, over regions drawn at random

@@ -66,7 +66,8 @@ def fmp_net(
     filters          n: 32 and 64 in the paper's nets for MNIST and CIFAR
     blocks           k: 6 with ratio √2, 12 with ∛2 = 1.26
     pooling          ratio by which each pooling shrinks a side, in (1, 2)
-    activation       relu, tanh or gelu (the paper has a leaky relu)
+    activation       relu, tanh, gelu, leaky_relu, elu, silu, mish, softplus or sigmoid (the paper
+                     has a leaky relu)
     norm             before each activation: batch, group, layer or none (the paper has none)
     dropout_last     rate behind the last block, in [0, 1), rising from 0 at the first; the paper's is 0.5
     dropout_scaling  training (inverted) or test, see `nnrun list layer dropout`

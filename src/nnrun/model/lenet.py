@@ -29,7 +29,7 @@ def lenet(
     filters          channels of the convolutions, each followed by an activation and pooling
     kernel           height and width of the convolutions' windows
     hidden           units of the dense layers behind them
-    activation       relu, tanh or gelu
+    activation       relu, tanh, gelu, leaky_relu, elu, silu, mish, softplus or sigmoid
     norm             before each activation: batch, group, layer or none
     dropout          rate on the dense hidden layers, in [0, 1)
     dropout_scaling  training (inverted) or test, see `nnrun list layer dropout`

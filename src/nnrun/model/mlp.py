@@ -28,7 +28,7 @@ def mlp(
     """Multi-layer perceptron: dense hidden layers, each with an activation and dropout.
 
     hidden           units of the hidden layers, such as [512, 512]
-    activation       relu, tanh or gelu
+    activation       relu, tanh, gelu, leaky_relu, elu, silu, mish, softplus or sigmoid
     norm             between each dense layer and its activation: batch, group, layer or none
     dropout          rate on hidden layers, in [0, 1)
     input_dropout    rate on the inputs, in [0, 1)

@@ -35,7 +35,7 @@ def residual_mlp(
     width            units that the blocks add to
     blocks           residual blocks
     inner            units inside a block
-    activation       relu, tanh or gelu
+    activation       relu, tanh, gelu, leaky_relu, elu, silu, mish, softplus or sigmoid
     norm             at the beginning of each block and before the output: batch, group, layer or none
     dropout          rate inside each block, in [0, 1)
     input_dropout    rate on the inputs, in [0, 1)

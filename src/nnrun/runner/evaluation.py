@@ -108,6 +108,10 @@ def evaluate_run(
     with session.precision(experiment.plan.precision):
         if samples and not is_noisy(experiment, training=False):
             warn(f"--samples {samples}: {experiment.plan.model} has no noise, so all samples are equal")
+        if samples and not experiment.loss(experiment.knobs).probabilities:
+            raise SpecError(
+                "--samples: averages probabilities, and the loss of this run gives scores; leave it out"
+            )
         measured = _measure(experiment, list(checkpoints.values()), split, folder, samples)
     results: list[RunResult] = [
         {"run_dir": str(path), "step": content.step, "metrics": summary.as_json(metrics)}

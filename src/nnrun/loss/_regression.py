@@ -1,0 +1,68 @@
+"""What losses of numbers share: their terms, and metrics in the units of the target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import jax.numpy as jnp
+from jax import Array
+
+from nnrun.types import Loss
+
+__all__ = ["regression_loss"]
+
+_ROUNDING = 1e-6  # what sums of float32 squares leave of a variance of 0
+
+
+def regression_loss(
+    value: Callable[[Array], Array],
+    target_scale: float,
+    judge: str,
+    more: Callable[[Mapping[str, float]], dict[str, float]] = lambda mean: {},
+    curved: bool = True,
+) -> Loss:
+    """The loss `value` of errors z − y (n,), outputs z (n, 1), standardised targets y (n,).
+
+    target_scale   one standardised unit in units of the target
+    judge          which metric picks the best step
+    curved         see `Loss`
+    more           means of the terms -> further metrics
+    Metrics: loss (standardised), rmse and mae in the units of the target, r2 = 1 − Σ(z − y)² / Σ(y − ȳ)², ȳ the mean
+    of the part; nan where its targets are all equal.
+    """
+
+    def error(outputs, targets):
+        return outputs[:, 0] - targets
+
+    def terms(outputs, targets):
+        difference = error(outputs, targets)
+        return {
+            "loss": value(difference),
+            "absolute": jnp.abs(difference),
+            "squared": jnp.square(difference),
+            "target": targets,
+            "target_squared": jnp.square(targets),
+        }
+
+    def metrics(mean):
+        variance = mean["target_squared"] - mean["target"] ** 2
+        if variance <= _ROUNDING * mean["target_squared"]:  # all targets are equal: nothing to explain
+            variance = 0.0
+        return {
+            "loss": mean["loss"],
+            "rmse": target_scale * math.sqrt(mean["squared"]),
+            "mae": target_scale * mean["absolute"],
+            "r2": 1 - mean["squared"] / variance if variance > 0 else math.nan,
+            **more(mean),
+        }
+
+    return Loss(
+        lambda outputs, targets: value(error(outputs, targets)),
+        terms,
+        metrics,
+        judge=judge,
+        rising=("r2",),
+        classifies=False,
+        curved=curved,
+    )
