@@ -203,7 +203,10 @@ _KEYS = [
     ),
     _valid_but("unknown model", "mlp", "mpl", ':3:9: model.name: there is no model "mpl"; did you mean mlp?'),
     _valid_but(
-        "unknown loss", "cross_entropy", "zzz", ':4:8: loss.name: there is no loss "zzz"; write one of: cross'
+        "unknown loss",
+        "cross_entropy",
+        "zzz",
+        ':4:8: loss.name: there is no loss "zzz"; write one of: absolute_error, cross_entropy',
     ),
     _layers(
         "unknown layer",
