@@ -44,8 +44,7 @@ class Loss(NamedTuple):
     value    (outputs, targets) -> (n,)                     the loss of each example
     terms    (outputs, targets) -> {name: (n,)}             what the metrics are averages of
     metrics  {name: mean over a split} -> {name: float}     on the host, in float64
-    judge       the metric that picks the best step unless the spec names another
-    rising, shares   the metrics of which more is better; those that are shares of the examples, from 0 to 1
+    judge, rising, shares   the metric that picks the best step; those of which more is better; those in [0, 1]
     classifies  whether targets are labels (outputs: one per class) or numbers (one output)
     probabilities, curved   whether softmax(outputs) is meant, else they are scores; whether value has a curvature
     """
@@ -91,12 +90,13 @@ class Method(NamedTuple):
 
     init  (objective, params) -> memory                     objective(params) -> (value, aux); for eval_shape only
     step  (objective, params, memory) -> params, memory, Evaluation
-    exact whether it needs the same objective at every step: the full batch, without noise
+    exact, divides_by_curvature   whether it needs the full batch without noise at each step; a loss that is curved
     """
 
     init: Callable[..., Tree]
     step: Callable[..., tuple[Tree, Tree, Evaluation]]
     exact: bool = False
+    divides_by_curvature: bool = False
 
 
 class Reactive(NamedTuple):

@@ -115,3 +115,21 @@ def test_what_is_missing_is_trained_again_many_times(
     search: str, write: Any, run: Any, engine: Engine
 ) -> None:
     check(search, range(1, 36), write, run, engine)
+
+
+@pytest.mark.parametrize("early", [{}, {"train.early_stopping": "{patience: 2 epochs}"}])
+def test_a_trial_that_is_made_again_is_packed_with_the_others(
+    early: dict[str, str], write: Any, run: Any, engine: Engine
+) -> None:
+    """Its spec comes from the sweep, those of the others from their folders, where metrics are settled."""
+    changes = [f"{key}={value}" for key, value in early.items()]
+    whole = run(write(OVER), *changes).folder
+    expected = records(whole)
+    shutil.rmtree(whole / "trials" / "trial-000")
+    (whole / "batches" / "r000-s0.json").unlink()
+    structures = {engine.structure(path) for path in (whole / "trials").iterdir()}
+    assert {Engine(print).structure(path) for path in (whole / "trials").iterdir()} == structures
+    assert len(structures) == 1
+    for _ in events(whole, engine):
+        pass
+    assert records(whole) == expected

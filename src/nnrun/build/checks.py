@@ -24,7 +24,7 @@ from nnrun.training.memory import free_memory
 from nnrun.training.programs import one_like
 from nnrun.training.sampled import is_noisy
 from nnrun.training.step import make_step
-from nnrun.types import Batch, Experiment, State, Tree
+from nnrun.types import Batch, Experiment, Loss, State, Tree
 
 __all__ = [
     "check_durations",
@@ -81,9 +81,23 @@ def check_method(spec: Spec, experiment: Experiment) -> State:
     schedule_state = experiment.schedule(experiment.knobs).init()
     if experiment.rate(experiment.knobs, schedule_state, step) is None:
         _check_no_schedule(spec)
-    if experiment.method(experiment.knobs, schedule_state, step).exact:
+    method = experiment.method(experiment.knobs, schedule_state, step)
+    if method.divides_by_curvature:
+        _check_curved(spec, experiment.loss(experiment.knobs))
+    if method.exact:
         _check_exact(spec, experiment)
     return state
+
+
+def _check_curved(spec: Spec, loss: Loss) -> None:
+    """Refuses a loss without second derivatives."""
+    if not loss.curved:
+        smooth = "squared_hinge or cross_entropy" if loss.classifies else "huber or squared_error"
+        raise spec.fail(
+            ("optimizer", "name"),
+            f"{spec.optimizer.name} needs a curved loss, and {spec.loss.name} is straight between its kinks; "
+            f"write loss: {smooth}, or another optimizer",
+        )
 
 
 def _check_exact(spec: Spec, experiment: Experiment) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -23,10 +22,10 @@ from nnrun.build.checks import (
 from nnrun.build.model import make_model
 from nnrun.build.optimizer import learning_rate, make_method
 from nnrun.build.plan import average_names, make_plan, validation_metric
-from nnrun.catalog import Spec, bound, user_code
+from nnrun.catalog import Spec, bound
 from nnrun.data._absent import Absent
 from nnrun.data._prepare import prepare, without_data
-from nnrun.duration import Clock, Duration
+from nnrun.duration import Clock
 from nnrun.layer._noise import noise_key
 from nnrun.preprocessing import Wanted
 from nnrun.schedule._cycles import Cycles
@@ -34,7 +33,7 @@ from nnrun.schedule._warmup import warmed_up
 from nnrun.training.memory import room_for_data
 from nnrun.types import Augmentation, Average, Dataset, Experiment, Loss, Plan, Reactive, Tree
 
-__all__ = ["build", "data_of", "knobs_of", "resolved", "structure_of"]
+__all__ = ["build", "data_of", "knobs_of"]
 
 _NO_CLOCK = Clock(1, 1, 0)  # for blocks whose options hold no durations
 
@@ -147,44 +146,6 @@ def knobs_of(spec: Spec, model_knobs: Tree | None = None) -> Tree:
         "model": bound.knobs(spec.model) if model_knobs is None else model_knobs,
         **{key: bound.knobs(getattr(spec, key)) for key in ("loss", "optimizer", "schedule")},
         **{key: [bound.knobs(block) for block in getattr(spec, key)] for key in spec.document.lists},
-    }
-
-
-def structure_of(spec: Spec) -> dict[str, object]:
-    """What one compiled program is made for: the spec without its knobs, its seeds and its name.
-
-    Specs of the same structure have the same data, and their runs can be lanes of one population.  The floats of
-    the user's own model count as structure, because a module of Flax or Equinox has no knobs.
-    """
-    train = {key: str(value) for key, value in spec.train if key not in ("seed", "seeds")}
-    return {
-        **{key: bound.structure(getattr(spec, key)) for key in ("data", "loss", "optimizer", "schedule")},
-        "model": bound.structure(spec.model, fixed=user_code.is_user_name(spec.model.name)),
-        **{key: [bound.structure(block) for block in getattr(spec, key)] for key in spec.document.lists},
-        "train": train,
-        "checkpoint": {key: str(value) for key, value in spec.checkpoint},
-        "folder": str(spec.document.folder),
-    }
-
-
-def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
-    """The spec as YAML data with every default filled in; what a default depends on is settled."""
-
-    def section(model: Iterable[tuple[str, object]]) -> dict[str, object]:
-        return {key: str(value) if isinstance(value, Duration) else value for key, value in model}
-
-    plan = experiment.plan
-    train = section(spec.train)
-    if spec.train.early_stopping is not None:
-        train["early_stopping"] = {**section(spec.train.early_stopping), "metric": plan.patience_metric}
-    return {
-        "name": spec.name,
-        **{
-            key: bound.plain(getattr(spec, key)) for key in ("data", "model", "loss", "optimizer", "schedule")
-        },
-        **{key: [bound.plain(block) for block in getattr(spec, key)] for key in spec.document.lists},
-        "train": train,
-        "checkpoint": {**section(spec.checkpoint), "best": plan.judge},
     }
 
 

@@ -12,8 +12,6 @@ from nnrun.types import Dataset, Loss, Plan
 
 __all__ = ["average_names", "make_plan", "metric_names", "validation_metric"]
 
-_OF_CURVATURE = ("newton", "newton_cg", "gauss_newton")  # methods that divide by second derivatives
-
 
 def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
     """The plan of a run.  Raises SpecError where a duration, batch size or metric does not fit the data."""
@@ -117,12 +115,6 @@ def _check_loss(spec: Spec, loss: Loss) -> None:
     for name in {"loss", loss.judge} - set(names):
         message = f"{spec.loss.name} reports {', '.join(names)}; its terms and metrics need {name!r} too"
         raise spec.fail(("loss",), message)
-    if not loss.curved and spec.optimizer.name in _OF_CURVATURE:
-        message = (
-            f"{spec.optimizer.name} needs a curved loss, and {spec.loss.name} is straight between its kinks"
-        )
-        smooth = "squared_hinge or cross_entropy" if loss.classifies else "huber or squared_error"
-        raise spec.fail(("optimizer", "name"), f"{message}; write loss: {smooth}, or another optimizer")
     draws = max(getattr(option, "test_poolings", 1) for option in [None, *spec.model.options.values()])
     if not loss.probabilities and draws > 1:
         message = f"{draws} draws are averaged as probabilities, and {spec.loss.name} gives scores"

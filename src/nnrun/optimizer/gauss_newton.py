@@ -72,7 +72,7 @@ def gauss_newton(damping: Positive = 1e-3, max_cg: Count = 100, allow_noise: boo
         memory = Memory(past.then(evaluation, 1), memory.products + products, damping)
         return space.unravel(x), memory, space.reported(evaluation)
 
-    return Method(init, step, exact=not allow_noise)
+    return Method(init, step, exact=not allow_noise, divides_by_curvature=True)
 
 
 def _curvature(objective: Objective | Callable, params: Tree, space: Flat) -> Product:

@@ -55,7 +55,7 @@ def newton(damping: Rate = 0.0, max_parameters: Count = 4096, allow_noise: bool 
         evaluation = space.evaluate(x)
         return space.unravel(x), Memory(past.then(evaluation, 1)), space.reported(evaluation)
 
-    return Method(init, step, exact=not allow_noise)
+    return Method(init, step, exact=not allow_noise, divides_by_curvature=True)
 
 
 def _check_size(n: int, limit: int, itemsize: int) -> None:

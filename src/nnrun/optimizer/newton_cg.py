@@ -68,4 +68,4 @@ def newton_cg(
         memory = Memory(past, memory.products + solution.products, failures)
         return space.unravel(accepted.x), memory, space.reported(accepted.evaluation)
 
-    return Method(init, step, exact=not allow_noise)
+    return Method(init, step, exact=not allow_noise, divides_by_curvature=True)

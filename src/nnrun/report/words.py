@@ -20,6 +20,7 @@ __all__ = [
     "signed",
     "span",
     "winner",
+    "with_ends",
 ]
 
 
@@ -56,11 +57,16 @@ def short_chance(p: float | None) -> str:
 
 def difference(metric: Metric, pair: Comparison, forward: bool = True) -> str:
     """A difference with its interval, `+1.20 [+0.80, +1.60]`; as that of the second if not `forward`."""
-    sign, scale = (1.0 if forward else -1.0), (100.0 if metric.share else 1.0)
-    middle = format(sign * scale * pair.difference, "+.2f" if metric.share else "+.3g")
-    if pair.low is None or pair.high is None:
-        return middle
-    return f"{middle} {signed(metric, sign * pair.low, sign * pair.high)}"
+    sign = 1.0 if forward else -1.0
+    ends = None if pair.low is None or pair.high is None else (sign * pair.low, sign * pair.high)
+    return with_ends(metric, sign * pair.difference, ends)
+
+
+def with_ends(metric: Metric, value: float, ends: tuple[float, float] | None) -> str:
+    """A number with its sign and its interval, `+1.20 [+0.80, +1.60]`, in points for a share."""
+    scale, form = (100.0, "+.2f") if metric.share else (1.0, "+.3g")
+    middle = format(scale * value, form)
+    return middle if ends is None else f"{middle} {signed(metric, *ends)}"
 
 
 def signed(metric: Metric, low: float, high: float) -> str:

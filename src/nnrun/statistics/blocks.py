@@ -6,21 +6,31 @@ the blocks.  In each of them both methods had a search of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.searches import (
+    FEWEST_TRIALS,
     OverSearches,
     Searched,
     exchange_test,
     halves,
     in_order,
     next_best,
+    over_searches,
     search_interval,
 )
 
-__all__ = ["exchange_test_in_blocks", "over_searches_in_blocks", "search_interval_in_blocks"]
+__all__ = [
+    "Side",
+    "exchange_test_in_blocks",
+    "over_searches_in_blocks",
+    "search_interval_in_blocks",
+    "with_searches",
+]
 
 _ALPHA = 0.05
 _DEALS = 10_000
@@ -31,6 +41,47 @@ _SHIFTS = 121
 Blocks = Sequence[
     tuple[Searched, Searched]
 ]  # of each block: the search of the first method, that of the second
+
+
+class Side(NamedTuple):
+    """A method in a block.
+
+    values    seed -> value of its chosen setting
+    searched  the trials that this was chosen from; why they say nothing of other searches; None: not searched for
+    """
+
+    values: Mapping[int, float]
+    searched: Searched | str | None
+
+
+def with_searches(pair: Comparison, blocks: Sequence[tuple[Side, Side]], level: float | None) -> Comparison:
+    """A comparison with what other searches would have found, or why that is not known.
+
+    blocks   of the first and the second, one or more
+    level    at which it is asked how many trials would decide; None: it is not
+    """
+    sides = [side for block in blocks for side in block]
+    if all(side.searched is None for side in sides):
+        return pair
+    pair = pair._replace(searched=True)
+    reasons = [side.searched for side in sides if isinstance(side.searched, str)]
+    if reasons or any(side.searched is None for side in sides):
+        some = "one of the two was" if len(blocks) == 1 else "some of the settings were"
+        return pair._replace(unknown=(reasons or [f"only {some} searched for"])[0])
+    seeds = sorted(set.intersection(*(set(side.values) for side in sides)))
+    known = [(_chosen(first, seeds), _chosen(second, seeds)) for first, second in blocks]
+    trials = min(len(searched.tests) for block in known for searched in block)
+    if trials < FEWEST_TRIALS:
+        return pair._replace(unknown=f"{trials} different trials are fewer than {FEWEST_TRIALS}")
+    if len(known) == 1:
+        return pair._replace(searches=over_searches(*known[0], level))
+    return pair._replace(searches=over_searches_in_blocks(known))
+
+
+def _chosen(side: Side, seeds: Sequence[int]) -> Searched:
+    """The search of a side, its chosen setting with the values of these seeds."""
+    assert isinstance(side.searched, Searched)
+    return side.searched.with_chosen([side.values[seed] for seed in seeds])
 
 
 def over_searches_in_blocks(blocks: Blocks) -> OverSearches:

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nnrun.statistics.blocks import Side, with_searches
 from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.gain import spread
-from nnrun.statistics.searches import FEWEST_TRIALS, Searched, over_searches
+from nnrun.statistics.searches import Searched
 from nnrun.statistics.sign_flips import ALPHA, sign_flip_interval, sign_flip_test
 
 __all__ = [
-    "ALPHA",
     "compare_all",
     "holm",
     "least_seeds",
@@ -76,32 +76,10 @@ def compare_all(
             higher=share_higher([*values[first].values()], [*values[second].values()]),
             examples=over_examples(mean, [(resamples or {}).get(first)], [(resamples or {}).get(second)]),
         )  # fmt: skip
-        comparisons.append(_over_searches(comparison, values, searched or {}, len(pairs) * looks))
+        sides = tuple(Side(values[name], (searched or {}).get(name)) for name in (first, second))
+        level = ALPHA / (len(pairs) * looks) if comparison.significant else None
+        comparisons.append(with_searches(comparison, [(sides[0], sides[1])], level))
     return with_claims(comparisons, looks)
-
-
-def _over_searches(
-    pair: Comparison,
-    values: Mapping[str, Mapping[int, float]],
-    searched: Mapping[str, Searched | str | None],
-    tests: int,
-) -> Comparison:
-    """The comparison with what other searches would have found, or why that is not known."""
-    first, second = searched.get(pair.first), searched.get(pair.second)
-    if first is None and second is None:
-        return pair
-    pair = pair._replace(searched=True)
-    if not isinstance(first, Searched) or not isinstance(second, Searched):
-        reasons = [side for side in (first, second) if isinstance(side, str)]
-        return pair._replace(unknown=(reasons or ["only one of the two was searched for"])[0])
-    seeds = [seed for seed in values[pair.first] if seed in values[pair.second]]
-    first = first.with_chosen([values[pair.first][seed] for seed in seeds])
-    second = second.with_chosen([values[pair.second][seed] for seed in seeds])
-    trials = min(len(first.tests), len(second.tests))
-    if trials < FEWEST_TRIALS:
-        return pair._replace(unknown=f"{trials} different trials are fewer than {FEWEST_TRIALS}")
-    level = ALPHA / tests if pair.significant else None
-    return pair._replace(searches=over_searches(first, second, level))
 
 
 def with_claims(comparisons: Sequence[Comparison], looks: int = 1) -> list[Comparison]:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.statistics.blocks import over_searches_in_blocks
-from nnrun.statistics.compare import holm, over_examples, seeds_for, with_claims
+from nnrun.statistics.blocks import Side, with_searches
+from nnrun.statistics.compare import holm, over_examples, seeds_for, share_higher, with_claims
 from nnrun.statistics.comparison import Comparison
-from nnrun.statistics.searches import FEWEST_TRIALS, Searched
+from nnrun.statistics.searches import Searched
 from nnrun.statistics.sign_flips import ALPHA, sign_flip_interval, sign_flip_test, sign_flips
 
 __all__ = ["Cell", "Factors", "Interaction", "MainEffect", "factor_effects"]
@@ -47,14 +47,13 @@ class Interaction(NamedTuple):
     """Whether what one factor does depends on the level of another.
 
     p           of "every combination is the sum of both effects"; `adjusted`: corrected with all other tests
-    levels      the combination that is farthest from that sum; it is higher by `excess`, with 95% interval
+    levels      the combination that is farthest from that sum; it is higher by `excess`, `ends` its 95% interval
     """
 
     factors: tuple[str, str]
     levels: tuple[str, str]
     excess: float
-    low: float | None
-    high: float | None
+    ends: tuple[float, float] | None
     p: float
     adjusted: float
     seeds: int
@@ -139,36 +138,22 @@ def _effects(
                 if combination[axis] == names[first]
             ]
             firsts, seconds = ([block[side].resamples for block in blocks] for side in (0, 1))
-            pair = pair._replace(examples=over_examples(mean, firsts, seconds))
-            yield MainEffect(factor, _over_searches(pair, blocks, seeds))
+            higher = share_higher(averaged[first].tolist(), averaged[second].tolist())
+            pair = pair._replace(examples=over_examples(mean, firsts, seconds), higher=higher)
+            sides = [
+                (Side(_common(a, seeds), a.searched), Side(_common(b, seeds), b.searched)) for a, b in blocks
+            ]
+            yield MainEffect(factor, with_searches(pair, sides, None))
+
+
+def _common(cell: Cell, seeds: Sequence[int]) -> dict[int, float]:
+    return {seed: cell.values[seed] for seed in seeds}
 
 
 def _averaged(table: np.ndarray, *axes: int) -> np.ndarray:
     """The mean over all factors but these: an axis for each, then the seeds."""
     others = tuple(axis for axis in range(table.ndim - 1) if axis not in axes)
     return table.mean(axis=others)
-
-
-def _over_searches(pair: Comparison, blocks: list[tuple[Cell, Cell]], seeds: Sequence[int]) -> Comparison:
-    """The effect with what other searches would have found, or why that is not known."""
-    searches = [cell.searched for block in blocks for cell in block]
-    if all(searched is None for searched in searches):
-        return pair
-    pair = pair._replace(searched=True)
-    reasons = [searched for searched in searches if isinstance(searched, str)]
-    if reasons or any(searched is None for searched in searches):
-        return pair._replace(unknown=(reasons or ["only some of the settings were searched for"])[0])
-    known = [(_fresh(first, seeds), _fresh(second, seeds)) for first, second in blocks]
-    trials = min(len(side.tests) for block in known for side in block)
-    if trials < FEWEST_TRIALS:
-        return pair._replace(unknown=f"{trials} different trials are fewer than {FEWEST_TRIALS}")
-    return pair._replace(searches=over_searches_in_blocks(known))
-
-
-def _fresh(cell: Cell, seeds: Sequence[int]) -> Searched:
-    """The search of a combination, its chosen setting with the values of the common seeds."""
-    assert isinstance(cell.searched, Searched)
-    return cell.searched.with_chosen([cell.values[seed] for seed in seeds])
 
 
 def _interactions(levels: Mapping[str, tuple[str, ...]], table: np.ndarray) -> Iterator[Interaction]:
@@ -188,6 +173,5 @@ def _interactions(levels: Mapping[str, tuple[str, ...]], table: np.ndarray) -> I
         p = float(np.mean(squares >= observed * (1 - 1e-9)))
         row, column = np.unravel_index(np.abs(excess.mean(axis=-1)).argmax(), excess.shape[:2])
         farthest = excess[row, column]
-        low, high = sign_flip_interval(farthest) or (None, None)
-        names = levels[first][row], levels[second][column]
-        yield Interaction((first, second), names, float(farthest.mean()), low, high, p, p, seeds)
+        names, ends = (levels[first][row], levels[second][column]), sign_flip_interval(farthest)
+        yield Interaction((first, second), names, float(farthest.mean()), ends, p, p, seeds)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnrun import signals
+from nnrun import build, signals
+from nnrun.catalog import Spec
 from nnrun.errors import DataError, Interrupted, NnrunError, SpecError, first_line
 from nnrun.record import run
 from nnrun.runner import session
@@ -53,11 +54,10 @@ class RunFolders:
         try:
             checked = trial_spec(file, trial.arm, trial.settings, seeds, trial.name)
             text = checked.document.text
-            files.make_run(path, checked, self.engine.experiment(checked), self._begun)
+            self._make(path, checked)
         except (SpecError, DataError) as error:
             files.write_failure(path, text, first_line(error))
             return False
-        self.engine.known[path] = checked
         return True
 
     def final(self, trial: Trial, place: str) -> None:
@@ -69,8 +69,13 @@ class RunFolders:
             fsio.remove_folder(path)
         if self._is_whole(path, seeds) and (missing := unmeasured(path)):
             self._remove(path, missing)
-        files.make_run(path, checked, self.engine.experiment(checked), self._begun)
-        self.engine.known[path] = checked
+        self._make(path, checked)
+
+    def _make(self, path: Path, checked: Spec) -> None:
+        """Creates a run folder; its spec is known as it would be read back, or runs alike would be told apart."""
+        experiment = self.engine.experiment(checked)
+        files.make_run(path, checked, experiment, self._begun)
+        self.engine.known[path] = build.settled(checked, experiment)
 
     def _could_not_begin(self, path: Path) -> bool:
         """Whether a trial is marked as one that could not even begin."""

@@ -98,7 +98,9 @@ class Engine:
                 experiment = build.build(checked, self._datasets.get(data), need)
             self.moment.note(checked, data, experiment.dataset.fitted.digest)
             _keep(self._datasets, data, experiment.dataset, _DATASETS)
-            _keep(self._shared, key, experiment, _HELD)
+            # The spec that is read back from a run folder says more, and means the same.
+            for name in (key, _key(build.settled(checked, experiment))):
+                _keep(self._shared, name, experiment, _HELD)
         self._shared.move_to_end(key)
         return self._shared[key]
 

@@ -7,34 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from nnrun.report.words import (
-    chance,
-    difference,
-    ends_of,
-    gap,
-    level,
-    other_searches,
-    pair_sentence,
-    pair_verdict,
-    short_chance,
-    signed,
-)
+from nnrun.report.sweep.pairs import pair_cells
+from nnrun.report.words import chance, ends_of, gap, level, pair_sentence, short_chance, with_ends
 from nnrun.statistics.factors import Factors, Interaction
 from nnrun.statistics.metric import Metric
 
-__all__ = ["EFFECT_HEAD", "as_data", "effect_cells", "effect_sentences", "mean_tables"]
-
-EFFECT_HEAD = [
-    "factor",
-    "first",
-    "second",
-    "difference",
-    "seeds",
-    "p (Holm)",
-    "other searches",
-    "p (both)",
-    "verdict",
-]
+__all__ = ["as_data", "effect_cells", "effect_sentences", "mean_tables"]
 
 
 def effect_sentences(metric: Metric, factors: Factors) -> Iterator[str]:
@@ -55,7 +33,7 @@ def _together(metric: Metric, interaction: Interaction, searched: bool) -> str:
     seeds = f"{chance(interaction.adjusted)}, {interaction.seeds} seeds"
     if not interaction.significant:
         return f"{first} and {second} show no significant interaction ({seeds})"
-    ends = ends_of(metric, interaction.excess, interaction.low, interaction.high)
+    ends = ends_of(metric, interaction.excess, *(interaction.ends or (None, None)))
     where = "above" if interaction.excess > 0 else "below"
     unknown = "other searches and other examples are" if searched else "other examples are"
     return (
@@ -84,44 +62,25 @@ def mean_tables(metric: Metric, factors: Factors) -> Iterator[tuple[list[str], l
         yield [f"{rows} × {columns}", *factors.levels[columns], "mean"], [*body, last]
 
 
-def effect_cells(metric: Metric, factors: Factors) -> list[list[str]]:
-    """One row for each pair of levels and each interaction, as `EFFECT_HEAD` says."""
-    effects = [
-        [
-            effect.factor,
-            effect.pair.first,
-            effect.pair.second,
-            difference(metric, effect.pair),
-            str(effect.pair.seeds),
-            short_chance(effect.pair.adjusted),
-            other_searches(metric, effect.pair),
-            short_chance(effect.pair.claim),
-            pair_verdict(effect.pair),
-        ]
-        for effect in factors.effects
-    ]
+def effect_cells(metric: Metric, factors: Factors) -> list[dict[str, str]]:
+    """For each pair of levels and each interaction: head of a column -> what stands in it, as `pair_cells` has it."""
+    effects = [{"factor": effect.factor, **pair_cells(metric, effect.pair)} for effect in factors.effects]
+    blank = dict.fromkeys(effects[0], "–")
     interactions = [
-        [
-            " × ".join(interaction.factors),
-            *interaction.levels,
-            _excess(metric, interaction),
-            str(interaction.seeds),
-            short_chance(interaction.adjusted),
-            "–",
-            "–",
-            "they interact" if interaction.significant else "no significant interaction",
-        ]
+        {
+            **blank,
+            "factor": " × ".join(interaction.factors),
+            "first": interaction.levels[0],
+            "second": interaction.levels[1],
+            "difference": with_ends(metric, interaction.excess, interaction.ends),
+            "seeds": str(interaction.seeds),
+            "p": short_chance(interaction.p),
+            "p (Holm)": short_chance(interaction.adjusted),
+            "verdict": "they interact" if interaction.significant else "no significant interaction",
+        }
         for interaction in factors.interactions
     ]
     return [*effects, *interactions]
-
-
-def _excess(metric: Metric, interaction: Interaction) -> str:
-    scale, form = (100.0, "+.2f") if metric.share else (1.0, "+.3g")
-    middle = format(scale * interaction.excess, form)
-    if interaction.low is None or interaction.high is None:
-        return middle
-    return f"{middle} {signed(metric, interaction.low, interaction.high)}"
 
 
 def as_data(factors: Factors) -> Mapping[str, Sequence[object] | Mapping[str, object]]:

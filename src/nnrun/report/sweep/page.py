@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from nnrun.report.drawing import Picture
 from nnrun.report.html import Column, document, figure, table
 from nnrun.report.sweep.cautions import cautions, leans_on, missing
-from nnrun.report.sweep.effects import EFFECT_HEAD, effect_cells, mean_tables
+from nnrun.report.sweep.effects import effect_cells, mean_tables
 from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord
@@ -47,7 +47,10 @@ combination of the other factors.</li>
 how often a run of the first is better than a run of the second, over all pairs of runs.</li>
 <li>Steps and seconds to a target are medians over the fresh seeds; the seconds are those of the program in which
 these trained together.</li>
-<li>The intervals are over seeds. Another split of the data, or other data, may give another order.</li>
+<li>&ldquo;Other examples&rdquo; is the 95% interval of the difference in 1,000 resamples of the examples that are
+tested, the same ones for all; &ldquo;all&rdquo; is that over seeds, searches and examples together. Where examples are
+known, &ldquo;different&rdquo; also needs an &ldquo;all&rdquo; without 0, corrected for all pairs.</li>
+<li>The intervals of an alternative by itself are over seeds. Another split of the data may give another order.</li>
 </ul>
 """
 
@@ -154,18 +157,20 @@ def _factors(answer: Answer, part: BaseAnswer) -> str:
         table([Column(name, "number" if i else "") for i, name in enumerate(head)], rows)
         for head, rows in mean_tables(part.metric, part.factors)
     ]
-    numbers = ("difference", "seeds", "p (Holm)", "other searches", "p (both)")
-    columns = [Column(name, "number" if name in numbers else "") for name in EFFECT_HEAD]
-    tables.append(table(columns, effect_cells(part.metric, part.factors)))
+    tables.append(_cells_table(effect_cells(part.metric, part.factors)))
     return f"<h2>Factors{_on(answer, part)}, by {escape(part.metric.name)}</h2>" + "".join(tables)
 
 
 def _pairs(answer: Answer, part: BaseAnswer) -> str:
-    rows = [pair_cells(part.metric, pair) for pair in part.comparisons]
-    names = ("first", "second", "verdict")
-    columns = [Column(name, "" if name in names else "number") for name in rows[0]]
-    content = table(columns, [[*row.values()] for row in rows])
+    content = _cells_table([pair_cells(part.metric, pair) for pair in part.comparisons])
     return f"<h2>All pairs{_on(answer, part)}, by {escape(part.metric.name)}</h2>" + content
+
+
+def _cells_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """A table of rows that say what stands under each head."""
+    names = ("factor", "first", "second", "verdict")
+    columns = [Column(name, "" if name in names else "number") for name in rows[0]]
+    return table(columns, [[*row.values()] for row in rows])
 
 
 def _on(answer: Answer, part: BaseAnswer) -> str:

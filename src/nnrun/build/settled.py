@@ -1,0 +1,61 @@
+"""A spec once everything is settled: as its run folder has it, and what of it one program is made for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from nnrun.catalog import Spec, bound, user_code
+from nnrun.duration import Duration
+from nnrun.types import Experiment
+
+__all__ = ["resolved", "settled", "structure_of"]
+
+
+def structure_of(spec: Spec) -> dict[str, object]:
+    """What one compiled program is made for: the spec without its knobs, its seeds and its name.
+
+    Specs of the same structure have the same data, and their runs can be lanes of one population.  The floats of
+    the user's own model count as structure, because a module of Flax or Equinox has no knobs.
+    """
+    train = {key: str(value) for key, value in spec.train if key not in ("seed", "seeds")}
+    return {
+        **{key: bound.structure(getattr(spec, key)) for key in ("data", "loss", "optimizer", "schedule")},
+        "model": bound.structure(spec.model, fixed=user_code.is_user_name(spec.model.name)),
+        **{key: [bound.structure(block) for block in getattr(spec, key)] for key in spec.document.lists},
+        "train": train,
+        "checkpoint": {key: str(value) for key, value in spec.checkpoint},
+        "folder": str(spec.document.folder),
+    }
+
+
+def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
+    """The spec as YAML data with every default filled in; what a default depends on is settled."""
+
+    def section(model: Iterable[tuple[str, object]]) -> dict[str, object]:
+        return {key: str(value) if isinstance(value, Duration) else value for key, value in model}
+
+    spec = settled(spec, experiment)
+    train = section(spec.train)
+    if spec.train.early_stopping is not None:
+        train["early_stopping"] = section(spec.train.early_stopping)
+    return {
+        "name": spec.name,
+        **{
+            key: bound.plain(getattr(spec, key)) for key in ("data", "model", "loss", "optimizer", "schedule")
+        },
+        **{key: [bound.plain(block) for block in getattr(spec, key)] for key in spec.document.lists},
+        "train": train,
+        "checkpoint": section(spec.checkpoint),
+    }
+
+
+def settled(spec: Spec, experiment: Experiment) -> Spec:
+    """The spec as its run folder has it: with the metrics that follow from the loss where none was written."""
+    plan, early = experiment.plan, spec.train.early_stopping
+    if early is not None:
+        early = early.model_copy(update={"metric": plan.patience_metric})
+    return spec._replace(
+        train=spec.train.model_copy(update={"early_stopping": early}),
+        checkpoint=spec.checkpoint.model_copy(update={"best": plan.judge}),
+    )
