@@ -18,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "duration": set(),
     "space": set(),
     "signals": set(),
-    "preprocessing": set(),
+    "preprocessing": {"errors"},
     "types": {"preprocessing", "rows"},
     "options": {"duration"},
     "statistics": {"statistics"},

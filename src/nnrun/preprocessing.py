@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["PARTS", "Column", "Part", "Preprocessing", "Wanted"]
+from nnrun.errors import one_line
+
+__all__ = ["PARTS", "Column", "Part", "Preprocessing", "Wanted", "change_of", "first_change"]
 
 PARTS = ("train", "val", "test")
 
@@ -64,3 +67,37 @@ class Wanted(NamedTuple):
 
     fitted: Preprocessing
     parts: tuple[str, ...]  # of PARTS; (): the record is enough
+
+
+class _Named(Protocol):
+    """Data with the names in them: a source, or a record of one."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+
+
+def first_change(today: Preprocessing, fitted: Preprocessing) -> str:
+    """What differs between two records of data, "" if nothing does."""
+    return next(filter(None, (change_of(name, today, today.parts[name], fitted) for name in PARTS)), "")
+
+
+def change_of(name: str, today: _Named, part: Part, fitted: Preprocessing) -> str:
+    """What differs from the record in a part of today's data, "" if nothing does."""
+    before = fitted.parts[name]
+    if today.classes != fitted.classes:
+        return (
+            f"the classes of its data have changed (from {_some(fitted.classes)} to {_some(today.classes)})"
+        )
+    if today.columns != fitted.columns:
+        old, new = (dict(columns) for columns in (fitted.columns, today.columns))
+        names = [column for column in {**old, **new} if old.get(column, ()) != new.get(column, ())]
+        return f"the features of its data have changed ({_some(names or [*new])})"
+    if part.examples != before.examples:
+        return f"its {name} part has changed (from {before.examples} to {part.examples} examples)"
+    return "" if part == before else f"its {name} part has changed"
+
+
+def _some(names: Sequence[str]) -> str:
+    return one_line(", ".join(names) or "numbers", 60)

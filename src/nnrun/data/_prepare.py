@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from nnrun.data._absent import absent
 from nnrun.data._check import check
 from nnrun.data._rows import StoredRows
 from nnrun.data._standardise import fit, standardised
-from nnrun.errors import DataError, RunError, one_line
-from nnrun.preprocessing import PARTS, Part, Preprocessing, Wanted
+from nnrun.errors import DataError, RunError
+from nnrun.preprocessing import PARTS, Part, Preprocessing, Wanted, change_of
 from nnrun.rows import Rows
 from nnrun.types import Dataset, Examples, Source
 
@@ -78,31 +78,11 @@ def _as_recorded(
     """The parts that are as a run folder records them; of the others only shapes, unless they are wanted: RunError."""
     result = {}
     for name, part in parts.items():
-        change = _change(name, source, described[name], need.fitted)
+        change = change_of(name, source, described[name], need.fitted)
         if change and name in need.parts:
             raise RunError(f"{change} since it was trained; bring the data back as they were, or train again")
         result[name] = absent(need.fitted, name, change) if change else part
     return result
-
-
-def _change(name: str, source: Source, today: Part, fitted: Preprocessing) -> str:
-    """What differs from the record in a part of the data, "" if nothing does."""
-    before = fitted.parts[name]
-    if source.classes != fitted.classes:
-        return (
-            f"the classes of its data have changed (from {_some(fitted.classes)} to {_some(source.classes)})"
-        )
-    if source.columns != fitted.columns:
-        old, new = (dict(columns) for columns in (fitted.columns, source.columns))
-        names = [column for column in {**old, **new} if old.get(column, ()) != new.get(column, ())]
-        return f"the features of its data have changed ({_some(names or [*new])})"
-    if today.examples != before.examples:
-        return f"its {name} part has changed (from {before.examples} to {today.examples} examples)"
-    return "" if today == before else f"its {name} part has changed"
-
-
-def _some(names: Sequence[str]) -> str:
-    return one_line(", ".join(names) or "numbers", 60)
 
 
 def _split(

@@ -16,7 +16,7 @@ from nnrun import build, catalog, spec
 from nnrun.build import structure_of
 from nnrun.catalog import Spec, user_code
 from nnrun.errors import RunError, Warn, one_line
-from nnrun.preprocessing import PARTS, Preprocessing, Wanted
+from nnrun.preprocessing import PARTS, Preprocessing, Wanted, first_change
 from nnrun.record import provenance
 from nnrun.runner import driver
 from nnrun.runner.driver import Progress
@@ -113,8 +113,9 @@ class Engine:
         try:
             shared = self.shared(checked, fitted)
             if fitted and fitted.digest != shared.dataset.fitted.digest:
+                change = first_change(shared.dataset.fitted, fitted)
                 raise RunError(
-                    "its data have changed since it was made; bring them back as they were, or begin again"
+                    f"{change} since it was made; bring the data back as they were, or begin again"
                 )
         except RunError as error:
             raise ChangedError(f"{one_line(folder)}: {error}") from None
