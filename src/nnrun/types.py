@@ -46,7 +46,7 @@ class Loss(NamedTuple):
     metrics  {name: mean over a split} -> {name: float}     on the host, in float64
     judge, rising, shares   the metric that picks the best step; those of which more is better; those in [0, 1]
     classifies  whether targets are labels (outputs: one per class) or numbers (one output)
-    probabilities, curved   whether softmax(outputs) is meant, else they are scores; whether value has a curvature
+    probabilities, curved, likelihood   whether softmax(outputs) is meant, not scores; value is curved; is −log p(y)
     """
 
     value: Callable[[Array, Array], Array]
@@ -58,6 +58,7 @@ class Loss(NamedTuple):
     shares: tuple[str, ...] = ()
     probabilities: bool = True
     curved: bool = True
+    likelihood: bool = False
 
 
 class Evaluation(NamedTuple):
@@ -132,8 +133,7 @@ class Surface(NamedTuple):
 
     value   x (2,) -> ()
     start, window   where every path begins; ((left, right), (bottom, top)): what a picture shows
-    goal    the value at which the race is won
-    floor   the least value in the window, from which logarithmic pictures measure
+    goal, floor   the value at which the race is won; the least in the window, from which logarithmic pictures measure
     noise   standard deviation of the noise of each component of a gradient
     """
 

@@ -13,6 +13,9 @@ from nnrun.ensemble import make as make_module
 from nnrun.ensemble.make import HOW, Request, check_request, make
 from nnrun.ensemble.member import Member
 from nnrun.errors import RunError, SpecError
+from nnrun.loss.cross_entropy import cross_entropy
+from nnrun.loss.quantile import quantile
+from nnrun.loss.squared_error import squared_error
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -89,11 +92,12 @@ def test_one_warning_for_members_of_other_losses(monkeypatch):
 def test_weights_that_are_fitted_by_another_loss_are_a_warning(monkeypatch):
     """Least squares weigh by the distance to the mean, which is not what a quantile of 0.9 is near to."""
     warnings: list[str] = []
-    make_module._warn_of_weights(members_with(monkeypatch, [{"name": "quantile", "q": 0.9}]), warnings.append)
+    members = members_with(monkeypatch, [{"name": "quantile", "q": 0.9}])
+    make_module._warn_of_weights(members, quantile(q=0.9), warnings.append)
     assert len(warnings) == 1
     assert "of numbers: the squared error), not quantile; " in warnings[0]
-    for name in ("cross_entropy", "squared_error"):
-        make_module._warn_of_weights(members_with(monkeypatch, [{"name": name}]), pytest.fail)
+    for loss in (cross_entropy(), squared_error()):
+        make_module._warn_of_weights(members, loss, pytest.fail)
 
 
 def averager_with(losses: list[float], origins: list[bytes]) -> Any:

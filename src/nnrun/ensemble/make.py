@@ -23,12 +23,12 @@ from nnrun.report.ensemble.account import Account
 from nnrun.runner import session
 from nnrun.runner.evaluation import check_split
 from nnrun.storage import fsio
+from nnrun.types import Loss
 
 __all__ = ["HOW", "Request", "check_request", "make"]
 
 HOW = (*PREDICTIONS, *PARAMETERS)
 _AVERAGES = ".averages"  # inside the folder while it is built
-_FITTED_BY = ("cross_entropy", "squared_error")  # what the weights of members make least
 _MIDDLE = 3  # points of a line that show whether there is a barrier
 
 
@@ -78,8 +78,6 @@ def make(
             if problems := apart(members):
                 raise RunError("\n".join(problems))
             _warn_of_losses(members, warn)
-            if request.how == "weighted":
-                _warn_of_weights(members, warn)
             result = _build(folder, members, request, warn, counting)
             if (folder / _AVERAGES).exists():
                 fsio.remove_folder(folder / _AVERAGES)
@@ -96,6 +94,8 @@ def _build(
     predicted = predict(members, split, how, place, warn, counting)
     with session.precision(predicted.model.precision), counting("averaging", None) as tick:
         scored = score(predicted, how)
+        if how == "weighted":
+            _warn_of_weights(members, scored.judge.loss, warn)
         averager = make_averager(scored, members, tick)
         if how in PARAMETERS:
             arrays, tried = averager.soup(how)
@@ -147,14 +147,15 @@ def _warn_of_losses(members: Sequence[Member], warn: Warn) -> None:
             return
 
 
-def _warn_of_weights(members: Sequence[Member], warn: Warn) -> None:
+def _warn_of_weights(members: Sequence[Member], loss: Loss, warn: Warn) -> None:
     """Warns where the weights are fitted by another loss than that of the members."""
+    if loss.likelihood:
+        return
     name = block_of(members[0].folder, "loss")["name"]
-    if name not in _FITTED_BY:
-        warn(
-            f"--average weighted: the weights make the cross-entropy on validation least (of numbers: the squared "
-            f"error), not {name}; --average probabilities weighs all members the same"
-        )
+    warn(
+        f"--average weighted: the weights make the cross-entropy on validation least (of numbers: the squared "
+        f"error), not {name}; --average probabilities weighs all members the same"
+    )
 
 
 def _warn_of_basins(averager: ParameterAverager, request: Request, warn: Warn) -> None:

@@ -13,11 +13,14 @@ __all__ = ["classification_loss", "of_target"]
 
 
 def classification_loss(
-    value: Callable[[Array, Array], Array], probabilities: bool = True, curved: bool = True
+    value: Callable[[Array, Array], Array],
+    probabilities: bool = True,
+    curved: bool = True,
+    likelihood: bool = False,
 ) -> Loss:
     """The loss `value` of outputs (n, classes) and labels (n,), which reports the accuracy beside it.
 
-    probabilities, curved   see `Loss`
+    probabilities, curved, likelihood   see `Loss`
     """
 
     def terms(outputs, targets):
@@ -26,7 +29,7 @@ def classification_loss(
 
     return Loss(
         value, terms, dict, judge="accuracy", rising=("accuracy",), classifies=True, shares=("accuracy",),
-        probabilities=probabilities, curved=curved,
+        probabilities=probabilities, curved=curved, likelihood=likelihood,
     )  # fmt: skip
 
 

@@ -21,13 +21,14 @@ def regression_loss(
     judge: str,
     more: Callable[[Mapping[str, float]], dict[str, float]] = lambda mean: {},
     curved: bool = True,
+    likelihood: bool = False,
 ) -> Loss:
     """The loss `value` of errors z − y (n,), outputs z (n, 1), standardised targets y (n,).
 
     target_scale   one standardised unit in units of the target
     judge          which metric picks the best step
-    curved         see `Loss`
     more           means of the terms -> further metrics
+    curved, likelihood   see `Loss`
     Metrics: loss (standardised), rmse and mae in the units of the target, r2 = 1 − Σ(z − y)² / Σ(y − ȳ)², ȳ the mean
     of the part; nan where its targets are all equal.
     """
@@ -65,4 +66,5 @@ def regression_loss(
         rising=("r2",),
         classifies=False,
         curved=curved,
+        likelihood=likelihood,
     )

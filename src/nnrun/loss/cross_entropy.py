@@ -26,4 +26,4 @@ def cross_entropy(label_smoothing: Fraction = 0.0) -> Loss:
             return -hit  # not plus 0 · mean: a class ruled out by a logit of −∞ would make that NaN
         return -(1 - label_smoothing) * hit - label_smoothing * log_p.mean(1)
 
-    return classification_loss(value)
+    return classification_loss(value, likelihood=True)
