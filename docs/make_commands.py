@@ -86,15 +86,19 @@ def _rows(kind: str, row_of: Callable[[Any], _Row]) -> list[tuple[str, ...]]:
     """What several commands have first, then command by command."""
     owners: dict[_Row, list[str]] = {}
     for name, command in _COMMANDS.items():
-        for parameter in command.params:
-            if parameter.param_type_name == kind:
-                owners.setdefault(row_of(parameter), []).append(name)
+        for parameter in _shown(command, kind):
+            owners.setdefault(row_of(parameter), []).append(name)
     in_order = sorted(owners, key=lambda row: len(owners[row]) == 1)  # stable
     return [(row.cell, _names(owners[row]), row.help) for row in in_order]
 
 
+def _shown(command: Any, kind: str) -> list[Any]:
+    """The arguments or options of a command that its help shows."""
+    return [p for p in command.params if p.param_type_name == kind and not getattr(p, "hidden", False)]
+
+
 def _arguments(command: Any) -> list[str]:
-    parameters = [p for p in command.params if p.param_type_name == "argument"]
+    parameters = _shown(command, "argument")
     texts = [p.metavar if p.required else f"[{p.metavar}]" for p in parameters]
     return [text + ("..." if p.nargs == -1 else "") for text, p in zip(texts, parameters, strict=True)]
 

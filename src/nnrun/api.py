@@ -13,9 +13,12 @@ import numpy as np
 from nnrun.ensemble import reading
 from nnrun.ensemble.members import is_ensemble
 from nnrun.record import metrics, run
+from nnrun.record.weights_from import Beginning
 from nnrun.report.summary import read_summary
 from nnrun.runner import driver, evaluation, session
 from nnrun.runner.evaluation import EvaluationResult
+from nnrun.runner.leaves import Request
+from nnrun.runner.warm_start import warm_start
 from nnrun.types import Tree
 
 __all__ = ["Result", "evaluate", "resume", "train"]
@@ -38,16 +41,25 @@ def train(
     *,
     run_dir: str | Path | None = None,
     runs_root: str | Path = "runs",
+    weights_from: str | Path | None = None,
+    only: Sequence[str] = (),
+    optimizer_state: str = "fresh",
 ) -> Result:
     """Trains what a spec file describes, as `nnrun train` does, and returns when it is done.
 
     overrides   as on the command line: ["optimizer.learning_rate=3e-4", "train.seeds=5"]
+    weights_from, only, optimizer_state   as --from, --from-only, --optimizer-state
     run_dir     the exact run folder, which must not exist or be empty
     runs_root   else the folder in which a new run folder is made
     Raises the errors of nnrun.errors.
     """
     prepared = session.prepare(Path(spec), overrides)
-    folder = session.create(prepared, Path(run_dir) if run_dir else None, Path(runs_root))
+    root = Path(runs_root)
+    beginnings: list[Beginning] = []
+    if weights_from is not None:
+        request = Request(tuple(only), optimizer_state)
+        beginnings = warm_start(str(weights_from), root, prepared.experiment, request, warnings.warn)
+    folder = session.create(prepared, Path(run_dir) if run_dir else None, root, beginnings=beginnings)
     return _drain(prepared, folder)
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from nnrun.ensemble import members as members_module
-from nnrun.ensemble.member import Member, check_average, load, make_member, stored
+from nnrun.ensemble.member import Member, load, make_member, stored
 from nnrun.ensemble.members import RECORD, apart, check_choice, find
 from nnrun.errors import Interrupted, RunError, SpecError
 from nnrun.record import checkpoint
+from nnrun.runner.averaged import check_average
 
 
 def find_in(root: Path, *texts: str, which: str = "last", top: int | None = None) -> list[Member]:

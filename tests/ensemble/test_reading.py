@@ -223,7 +223,7 @@ def test_the_value_of_an_average_takes_the_place_of_the_parameters(
     folder = make_run("run", seed=4)
     models(make_model({"test": labels()}), [[0]])
 
-    def averaged(model: Any) -> Callable[..., Any]:
+    def averaged(experiment: Any, like: Any) -> Callable[..., Any]:
         def of(content: Any, average: str, place: str) -> Any:
             assert (average, place) == ("ema", str(folder))
             return content._replace(arrays={"params/kernel": np.full((1, 3), 5.0, np.float32)})

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from rich.console import Console, RenderableType
 
+from nnrun.commands._display import Display
 from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError, one_line
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from nnrun.types import Experiment
 
 __all__ = [
-    "counting", "explain", "leave", "open_streams", "print_json", "report", "show", "sweep_view", "warn", "watch",
-    "write",
+    "counting", "explain", "leave", "note", "open_streams", "print_json", "report", "show", "sweep_view", "warn",
+    "watch", "write",
 ]  # fmt: skip
 
 _MOST_LINES = 6
@@ -130,10 +131,15 @@ def print_json(content: object) -> None:
     print(json.dumps(content, indent=2))
 
 
+def note(message: str) -> None:
+    """Prints a line on stderr, if that takes it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(f"nnrun: {one_line(message)}", file=sys.stderr)
+
+
 def warn(message: str) -> None:
     """Prints a warning on stderr, if that takes it."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        print(f"nnrun: warning: {one_line(message)}", file=sys.stderr)
+    note(f"warning: {message}")
 
 
 def watch(experiment: Experiment, folder: Path, quiet: bool, as_json: bool) -> None:
@@ -142,7 +148,7 @@ def watch(experiment: Experiment, folder: Path, quiet: bool, as_json: bool) -> N
     from nnrun.report.run_view import RunView
     from nnrun.runner import driver
 
-    console = Console(file=_Display())  # type: ignore[arg-type]
+    console = Console(file=Display())  # type: ignore[arg-type]
     try:
         with watching(console, quiet or as_json, RunView()) as view:
             for progress in driver.train(experiment, folder, warn):
@@ -160,7 +166,7 @@ def sweep_view(quiet: bool) -> Iterator[Callable[[Board], None]]:
     from nnrun.report.live import watching
     from nnrun.report.sweep.live import SweepView
 
-    with watching(Console(file=_Display()), quiet, SweepView()) as view:  # type: ignore[arg-type]
+    with watching(Console(file=Display()), quiet, SweepView()) as view:  # type: ignore[arg-type]
         yield view
 
 
@@ -174,7 +180,7 @@ def counting(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[],
 
     from nnrun import signals
 
-    display = _Display()
+    display = Display()
     columns = TextColumn(what), BarColumn(), MofNCompleteColumn()
     disable = quiet or not display.isatty()
     with Progress(*columns, console=Console(file=display), transient=True, disable=disable) as progress:  # type: ignore[arg-type]
@@ -186,26 +192,6 @@ def counting(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[],
                 raise Interrupted(signals.pending(), f"interrupted while {what}; nothing was written")
 
         yield tick
-
-
-class _Display:
-    """stderr for progress.  Closed, full, its reader gone: no display may stop a run."""
-
-    def __init__(self) -> None:
-        self._stream = sys.stderr  # None where it is closed
-        self.encoding = getattr(self._stream, "encoding", "utf-8")
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            self._stream.flush()
-
-    def isatty(self) -> bool:
-        return self._stream is not None and self._stream.isatty()
 
 
 def _shown(progress: driver.Progress) -> Shown:

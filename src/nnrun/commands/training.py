@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,7 +25,10 @@ from nnrun.commands._app import (
     prepare_device,
     resolved,
 )
-from nnrun.errors import SpecError
+from nnrun.errors import SpecError, one_line
+
+if TYPE_CHECKING:
+    from nnrun.runner.leaves import Request
 
 __all__ = ["evaluate", "resume", "train"]
 
@@ -38,6 +42,28 @@ def train(
             metavar="KEY=VALUE", help="Changes of the spec, such as optimizer.learning_rate=3e-4."
         ),
     ] = None,
+    from_run: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN[:STEP][:AVERAGE]",
+            help="Begin with the weights of a run: its best by validation, or those of a step or an average.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from-only",
+            metavar="PATTERN",
+            help="Take only layers that match, such as 'hidden_*'; may be given several times.",
+        ),
+    ] = None,
+    optimizer_state: Annotated[
+        str | None,
+        typer.Option(
+            "--optimizer-state", metavar="keep|fresh", help="Of --from: what the optimizer remembers; fresh."
+        ),
+    ] = None,
     run_dir: RunDir = None,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
@@ -45,17 +71,39 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train what a spec describes, in a new run folder."""
+    request = _request(from_run, only, optimizer_state)
     prepare_device(device, spec, overrides or [])
-    from nnrun.runner import session
+    from nnrun.runner import session, warm_start
 
     prepared = session.prepare(spec, overrides or [])
-    folder = session.create(prepared, run_dir, runs_root)
+    beginnings = []
+    if from_run is not None:
+        beginnings = warm_start.warm_start(from_run, runs_root, prepared.experiment, request, console.warn)
+    folder = session.create(prepared, run_dir, runs_root, beginnings=beginnings)
+    if beginnings and not (quiet or as_json):
+        console.note(warm_start.seam(beginnings, prepared.experiment))
     console.watch(prepared.experiment, folder, quiet, as_json)
+
+
+def _request(from_run: str | None, only: list[str] | None, optimizer_state: str | None) -> Request:
+    """What --from is asked for.  Raises SpecError where options of it stand alone."""
+    for name, value in (("--from-only", only), ("--optimizer-state", optimizer_state)):
+        if value and from_run is None:
+            raise SpecError(
+                f"{name}: says what is taken of another run; name it with --from RUN, or leave it out"
+            )
+    from nnrun.runner.leaves import Request
+
+    return Request(tuple(only or ()), optimizer_state or "fresh")
 
 
 @app.command()
 def resume(
     run_name: RunName,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", hidden=True, help="Refused, with what to write."),
+    ] = None,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     exact: Exact = False,
@@ -66,6 +114,8 @@ def resume(
     from nnrun.record import run
 
     folder = run.resolve(run_name, runs_root)
+    if overrides:
+        _refuse_changes(folder, overrides)
     if run.status(folder) == "done":
         if not as_json:
             console.show(f"{folder} is done; nothing to do")
@@ -75,6 +125,15 @@ def resume(
     from nnrun.runner import session
 
     return console.watch(session.reopen(folder, console.warn, exact).experiment, folder, quiet, as_json)
+
+
+def _refuse_changes(folder: Path, overrides: list[str]) -> None:
+    """A run continues as it began; other settings are another run."""
+    name, changes = shlex.quote(one_line(f"{folder}:last")), one_line(shlex.join(overrides))
+    raise SpecError(
+        f"resume continues a run as it began; for {changes} train a new one with its weights: "
+        f"nnrun train SPEC {changes} --from {name} (and --optimizer-state keep for its momentum)"
+    )
 
 
 @app.command()

@@ -11,16 +11,14 @@ import numpy as np
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import checkpoint, provenance
-from nnrun.record.checkpoint import Checkpoint
-from nnrun.record.pack import ARRAYS
+from nnrun.record.checkpoint import Checkpoint, arrays_file, sha256_of
+from nnrun.runner.averaged import check_average
 from nnrun.runner.evaluation import load_checkpoint
-from nnrun.spec.schema import nearest
 from nnrun.storage import fsio
 
-__all__ = ["Member", "arrays_file", "check_average", "load", "make_member", "sha256_of", "stored"]
+__all__ = ["Member", "load", "make_member", "stored"]
 
 _PREDICTIVE = ("params/", "stats/", "knobs/model/")
-_AVERAGE = "average/"
 
 
 class Member(NamedTuple):
@@ -98,15 +96,6 @@ def stored(member: Member, content: Checkpoint, folder: Path) -> Member:
     )
 
 
-def check_average(content: Checkpoint, average: str | None, place: str) -> None:
-    """Raises RunError naming `place` and the nearest name, unless the checkpoint has that average, or None is asked."""
-    known = {name.split("/")[1] for name in content.arrays if name.startswith(_AVERAGE)}
-    if average is None or average in known:
-        return
-    remedy = nearest(average, known) if known else "train with average: ema, or leave it out"
-    raise RunError(f"{place}: keeps no average {one_line(average, 40)!r}; {remedy}")
-
-
 def _predictive(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Those arrays of a checkpoint that its predictions depend on."""
     return {name: array for name, array in sorted(arrays.items()) if name.startswith(_PREDICTIVE)}
@@ -116,16 +105,6 @@ def _check_finite(content: Checkpoint, place: str) -> None:
     for name, array in _predictive(content.arrays).items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise RunError(f"{place}: step {content.step}: {name} is not finite; name the others")
-
-
-def arrays_file(folder: Path, step: int) -> Path:
-    """Where the arrays of a checkpoint of a run lie; its SHA-256 is what a member is known by."""
-    return checkpoint.step_folder(folder / "checkpoints", step) / ARRAYS
-
-
-def sha256_of(file: Path) -> str:
-    """The SHA-256 of a file's content.  Raises RunError, MachineError."""
-    return hashlib.sha256(fsio.read_file(file)).hexdigest()
 
 
 def _digest(arrays: Mapping[str, np.ndarray]) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from nnrun import signals
-from nnrun.ensemble.member import Member, arrays_file, load, make_member, sha256_of
+from nnrun.ensemble.member import Member, load, make_member
 from nnrun.errors import Interrupted, RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, pointer, run
-from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.checkpoint import Checkpoint, arrays_file, sha256_of
 from nnrun.report.summary import read_summary, rises
 from nnrun.report.sweep.folder import is_sweep
 from nnrun.runner import group

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
-from nnrun.ensemble.averaged import averaged
 from nnrun.ensemble.member import load
 from nnrun.ensemble.members import RECORD, EnsembleRecord, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
@@ -18,6 +17,7 @@ from nnrun.errors import RunError, Warn, one_line
 from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
+from nnrun.runner.averaged import averaged
 from nnrun.runner.evaluation import EnsembleEvaluation, RunResult, check_split
 from nnrun.training.judge import Judge, make_judge
 from nnrun.types import State
@@ -101,7 +101,7 @@ def mean_for(
     def state(model: Model, index: int) -> State:
         member, average = ensemble.members[index], ensemble.average
         content, place = load(member, which), one_line(member)
-        content = averaged(model)(content, average, place) if average else content
+        content = averaged(model.experiment, model.like)(content, average, place) if average else content
         return state_of(model, content.arrays, place)
 
     def parts(model: Model, index: int) -> dict[str, np.ndarray | Rows]:

@@ -7,6 +7,7 @@ The order of checkpoints is the order of their steps, never of clocks.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -21,12 +22,14 @@ from nnrun.storage import fsio
 __all__ = [
     "Checkpoint",
     "Progress",
+    "arrays_file",
     "check_structure",
     "holds",
     "load",
     "load_latest",
     "prune",
     "save",
+    "sha256_of",
     "step_folder",
     "steps",
 ]
@@ -39,6 +42,16 @@ _NAME = re.compile(r"step_([0-9]{8,})")
 def step_folder(folder: Path, step: int) -> Path:
     """Where, among the checkpoints of a run, that of a step lies."""
     return folder / f"step_{step:08d}"
+
+
+def arrays_file(folder: Path, step: int) -> Path:
+    """Where the arrays of a checkpoint of a run lie; its SHA-256 is what a checkpoint is known by."""
+    return step_folder(folder / "checkpoints", step) / ARRAYS
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file's content.  Raises RunError, MachineError."""
+    return hashlib.sha256(fsio.read_file(file)).hexdigest()
 
 
 def save(

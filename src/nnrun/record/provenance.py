@@ -20,13 +20,14 @@ from typing import TypedDict
 from nnrun import machine
 from nnrun.errors import one_line
 from nnrun.record import run
+from nnrun.record.weights_from import WeightsFrom
 
 __all__ = ["Commit", "Provenance", "SpecOrigin", "collect", "cpu", "differences", "read"]
 
 _PACKAGES = ("nnrun", "jax", "jaxlib", "numpy", "optax")
 _VARIABLES = ("XLA_FLAGS", "JAX_", "NNRUN_")
 _CACHES = ("JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE")  # where programs are kept changes none of them
-_IGNORED = ("argv", "git", "hostname", "started")
+_IGNORED = ("argv", "git", "hostname", "started", "weights_from")
 _ABSENT = "absent"
 _DIGESTS = {"data_digest": "the data have", "spec_hash": "resolved.yaml has"}
 
@@ -59,6 +60,7 @@ class Provenance(SpecOrigin, total=False):
     argv: list[str]
     hostname: str
     started: str
+    weights_from: WeightsFrom
 
 
 def read(folder: Path) -> Provenance:

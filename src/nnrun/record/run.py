@@ -210,9 +210,8 @@ def resolve(text: str, root: Path = Path("runs")) -> Path:
         raise RunError(f"{shown}: not a run folder (it has no {STATE}); name a folder that nnrun train made")
     # The time in a name is no part of what a user misspells.
     stems = {_TIME.sub("", name): name for name in runs}
-    near = [
-        stems.get(name, name) for name in difflib.get_close_matches(text, [*runs, *stems], n=3, cutoff=0.5)
-    ]
+    close = difflib.get_close_matches(text, [*runs, *stems], n=3, cutoff=0.5)
+    near = list(dict.fromkeys(stems.get(name, name) for name in close))
     hint = f"did you mean {_some(near)}?" if near else "nnrun ls shows what there is"
     raise RunError(f"{shown}: no such run here or in {one_line(root)}; {hint}")
 

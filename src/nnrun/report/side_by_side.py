@@ -9,6 +9,7 @@ from typing import NamedTuple
 from nnrun.errors import one_line
 from nnrun.record import run
 from nnrun.record.summary import MemberSummary, RunSummary, Summary, SweepSummary
+from nnrun.record.weights_from import setting
 from nnrun.report.content import origin_of
 from nnrun.report.summary import read_summary
 from nnrun.report.words import gap, level, pair_sentence
@@ -29,13 +30,8 @@ __all__ = [
 ]
 
 _ABSENT = "–"
-NO_DIFFERENCE = (
-    "name",
-    "train.seed",
-    "train.seeds",
-    "checkpoint.every",
-    "checkpoint.keep",
-)  # to what is compared
+# to what is compared
+NO_DIFFERENCE = ("name", "train.seed", "train.seeds", "checkpoint.every", "checkpoint.keep")
 _MOST_TESTED = 30
 
 
@@ -111,6 +107,8 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: M
     )
     seeds = tuple(seed for seed, _ in runs)
     origin = origin_of(folder)
+    if weights := origin.get("weights_from"):
+        settings["weights_from"] = setting(weights)
     changes = [str(argument) for argument in origin.get("argv") or [] if "=" in str(argument)]
     written = frozenset([*flat(given), *(text.partition("=")[0] for text in changes)])
     # An equal digest says more than an equal name.

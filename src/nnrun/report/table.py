@@ -17,6 +17,7 @@ from nnrun.errors import NnrunError, one_line
 from nnrun.record import metrics, run
 from nnrun.record.provenance import Provenance
 from nnrun.record.summary import RunSummary, SweepSummary
+from nnrun.record.weights_from import in_words, lineage
 from nnrun.report.content import read_content
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
@@ -234,6 +235,7 @@ def _origin(origin: Provenance) -> list[Text]:
     software = ", ".join(f"{name} {versions[name]}" for name in ("nnrun", "jax") if versions.get(name))
     return [
         Text(f"from     {_command(origin.get('argv') or [])}", "dim"),
+        *[Text(f"weights  {in_words(source)}", "dim") for source in lineage(origin.get("weights_from"))],
         Text(f"on       {device}, {software}{commit}, begun {origin.get('started', '')}", "dim"),
     ]
 

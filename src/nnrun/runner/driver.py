@@ -15,12 +15,14 @@ from typing import NamedTuple, NoReturn
 from nnrun import signals
 from nnrun.errors import DivergedError, Interrupted, Warn
 from nnrun.record import run
+from nnrun.record.weights_from import read_arrays
 from nnrun.runner import restore
 from nnrun.runner.finish import finish
 from nnrun.runner.recorder import Arrays, Recorder
 from nnrun.runner.session import precision
 from nnrun.runner.status import Group, StateFiles, compiling, ending, group_of
 from nnrun.runner.summary import divergence
+from nnrun.runner.warm_start import begin_with
 from nnrun.training import flat, programs, shards
 from nnrun.training.chunks import Chunk, chunks
 from nnrun.training.shards import Compiled, LanesState
@@ -115,16 +117,22 @@ def _open(
 ) -> tuple[list[Recorder], LanesState]:
     """The lanes and the state to continue from: the newest checkpoint, or the beginning where there is none."""
     experiment = compiled.experiment
-    restored = restore.newest(folders, flat.shapes(programs.one_like(experiment)), warn, until)
+    like = programs.one_like(experiment)
+    restored = restore.newest(folders, flat.shapes(like), warn, until)
     to_metrics = experiment.loss(experiment.knobs).metrics
     recorders = [
         Recorder(path, experiment.plan, compiled.names, to_metrics, start_point.checkpoint, start_point.ended)
         for path, start_point in zip(folders, restored, strict=True)
     ]
     state = compiled.initial()
-    if any(start_point.checkpoint for start_point in restored):
-        start = compiled.unpack(state)
-        arrays = [recorder.start or fresh for recorder, fresh in zip(recorders, start, strict=True)]
+    taken = [{} if recorder.start else read_arrays(recorder.folder) for recorder in recorders]
+    if any(taken) or any(recorder.start for recorder in recorders):
+        begin = begin_with(experiment, like)
+        lanes = zip(recorders, compiled.unpack(state), taken, strict=True)
+        arrays = [
+            recorder.start or (begin(fresh, weights) if weights else fresh)
+            for recorder, fresh, weights in lanes
+        ]
         state = compiled.pack(arrays)
     return recorders, state
 

@@ -17,6 +17,7 @@ from nnrun.errors import NnrunError, RunError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
 from nnrun.record import preprocessing, provenance, run
 from nnrun.record.provenance import Provenance, SpecOrigin
+from nnrun.record.weights_from import Beginning, of_group, write_arrays
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 from nnrun.types import Experiment
@@ -67,10 +68,17 @@ def origin() -> Provenance:
     return provenance.collect({"platform": device.platform, "kind": device.device_kind}, {})
 
 
-def create(prepared: Prepared, run_dir: Path | None, root: Path, begun: Provenance | None = None) -> Path:
+def create(
+    prepared: Prepared,
+    run_dir: Path | None,
+    root: Path,
+    begun: Provenance | None = None,
+    beginnings: Sequence[Beginning] = (),
+) -> Path:
     """Creates the run folder (for several seeds one inside it for each) and returns it.
 
-    begun   the origin of the run, where many are created at once; finding it out takes a moment
+    begun       the origin of the run, where many are created at once; finding it out takes a moment
+    beginnings  what each seed takes of another run; (): nothing
 
     Raises RunError if `run_dir` is taken, MachineError.
     """
@@ -81,13 +89,12 @@ def create(prepared: Prepared, run_dir: Path | None, root: Path, begun: Provenan
     with signals.deferred():  # all of it, or nothing
         path = run.claim_at(run_dir) if run_dir else run.claim(root, checked.name, datetime.now())
         try:
-            for seed in seeds if len(seeds) > 1 else ():
+            for i, seed in enumerate(seeds if len(seeds) > 1 else ()):
                 folder = path / f"seed_{seed}"
                 fsio.make_folder(folder)
-                _describe(
-                    prepared, folder, {**full, "train": {**full["train"], "seed": seed, "seeds": 1}}, begun
-                )
-            _describe(prepared, path, full, begun)
+                alone = {**full, "train": {**full["train"], "seed": seed, "seeds": 1}}
+                _describe(prepared, folder, alone, begun, beginnings[i : i + 1])
+            _describe(prepared, path, full, begun, beginnings)
         except NnrunError:
             with contextlib.suppress(NnrunError):
                 fsio.remove_folder(path)
@@ -95,13 +102,24 @@ def create(prepared: Prepared, run_dir: Path | None, root: Path, begun: Provenan
     return path
 
 
-def _describe(prepared: Prepared, folder: Path, full: Mapping[str, object], begun: Provenance) -> None:
+def _describe(
+    prepared: Prepared,
+    folder: Path,
+    full: Mapping[str, object],
+    begun: Provenance,
+    beginnings: Sequence[Beginning],
+) -> None:
     """What a run folder says about where it came from; state.json last, for it makes the folder a run."""
     text = yaml12.dump(full)
+    about = _provenance(prepared, text, begun)
+    if beginnings:
+        about["weights_from"] = of_group(beginnings)
+    if len(beginnings) == 1:
+        write_arrays(folder, beginnings[0])
     fsio.write_file(folder / "spec.yaml", prepared.spec.document.text.encode())
     fsio.write_file(folder / "resolved.yaml", text.encode())
     preprocessing.write(folder, prepared.experiment.dataset.fitted)
-    fsio.write_json(folder / "run.json", _provenance(prepared, text, begun))
+    fsio.write_json(folder / "run.json", about)
     run.write_state(folder, "created", step=0)
 
 

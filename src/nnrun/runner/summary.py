@@ -9,6 +9,7 @@ from pathlib import Path
 from nnrun.record import metrics, run
 from nnrun.record.early_stop import EarlyStop
 from nnrun.record.summary import Averages, BestStep, GroupSummary, Metrics, Rising, RunSummary
+from nnrun.record.weights_from import begins_with_weights
 from nnrun.runner.recorder import Recorder
 from nnrun.statistics.metric import metric_of
 
@@ -56,6 +57,8 @@ def _rise(recorder: Recorder) -> Rising:
 
     Noise does not double a loss.  Where the loss can be negative, it has risen by more than its first size.
     """
+    if begins_with_weights(recorder.folder):  # their loss is small, and noise may double that
+        return {}
     first = next(iter(metrics.read(recorder.folder / "metrics.jsonl")), {}).get("train/loss")
     last = recorder.latest.get("train/loss")
     if first is None or last is None or not math.isfinite(last) or last - first <= abs(first):

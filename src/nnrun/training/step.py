@@ -13,7 +13,7 @@ from jax import Array, lax
 from nnrun.training.objective import StepContext, make_objective
 from nnrun.types import Batch, Experiment, Objective, State, Tree
 
-__all__ = ["initial_state", "make_step", "normalise"]
+__all__ = ["initial_state", "make_step", "normalise", "state_with"]
 
 Log = dict[str, Array]  # scalars of one step
 
@@ -24,8 +24,13 @@ def initial_state(experiment: Experiment, key: Array, knobs: Tree) -> State:
     key    () typed key of the run
     knobs  scalars, as Experiment.knobs
     """
-    model = experiment.model(knobs)
-    params, stats, _ = model.init(jax.random.fold_in(key, 0), experiment.dataset.train.x.shape[1:])
+    shape = experiment.dataset.train.x.shape[1:]
+    params, stats, _ = experiment.model(knobs).init(jax.random.fold_in(key, 0), shape)
+    return state_with(experiment, params, stats, key, knobs)
+
+
+def state_with(experiment: Experiment, params: Tree, stats: Tree, key: Array, knobs: Tree) -> State:
+    """The State before the first step of a run that begins with these parameters and batch-norm statistics."""
     step = jnp.zeros((), jnp.int32)
     schedule_state = experiment.schedule(knobs).init()
     method = experiment.method(knobs, schedule_state, step)

@@ -1,0 +1,194 @@
+"""A run that begins with the weights of another one: `nnrun train SPEC --from RUN`.
+
+Weights are parameters and batch-norm statistics.  What follows from them (running averages, what an optimizer
+remembers) is made for them anew, and the plan is that of the new spec, from step 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nnrun.errors import RunError, SpecError, Warn, one_line
+from nnrun.preprocessing import Preprocessing
+from nnrun.record import checkpoint, metrics, pointer, provenance, run
+from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.weights_from import Beginning, WeightsFrom, in_words, of_group
+from nnrun.runner import group, session
+from nnrun.runner.averaged import averaged, check_average
+from nnrun.runner.evaluation import load_checkpoint
+from nnrun.runner.leaves import KEEP, Request, as_stored, chosen
+from nnrun.training import flat, programs
+from nnrun.training.step import state_with
+from nnrun.types import Experiment, State
+
+__all__ = ["Fresh", "begin_with", "seam", "warm_start"]
+
+Arrays = Mapping[str, np.ndarray]
+# the state of a fresh run, what it takes of another one -> the state that it begins with
+Fresh = Callable[[Arrays, Arrays], dict[str, np.ndarray]]
+_RATE = "learning_rate"
+
+
+def warm_start(
+    text: str, root: Path, experiment: Experiment, request: Request, warn: Warn
+) -> list[Beginning]:
+    """What each seed of an experiment begins with.
+
+    text   RUN, behind it :STEP, :last or :best (which it is if nothing is written), and :AVERAGE; of a group of
+           seeds each begins with its own
+    root   the folder that run folders lie in
+    Raises SpecError, RunError; nothing is created on disk.
+    """
+    name, which, average = pointer.split(text, root)
+    folder = run.resolve(name, root)
+    if average and request.optimizer_state == KEEP:
+        raise SpecError(
+            f"--optimizer-state keep: belongs to the trained parameters, not to {one_line(average, 40)}; write fresh"
+        )
+    beginnings: dict[Path, Beginning] = {}
+    sources = _sources(folder, experiment.plan.seeds)
+    with session.precision(experiment.plan.precision):
+        forms = flat.shapes(programs.one_like(experiment))
+    paths = chosen(forms, request)
+    for source in dict.fromkeys(sources):
+        content = _content(source, which or "best", average, warn)
+        place = one_line(f"{source}:{content.step}")
+        arrays = as_stored(content.arrays, forms, paths, not request.only, place)
+        _warn_of_rounding(content.arrays, arrays, place, warn)
+        beginnings[source] = Beginning(_origin(source, content, average, request), arrays)
+    for change in _changes(session.recorded(sources[0]), experiment.dataset.fitted):
+        warn(f"--from {one_line(folder)}: {change}")
+    return [beginnings[source] for source in sources]
+
+
+def _sources(folder: Path, seeds: tuple[int, ...]) -> list[Path]:
+    """The run that each seed begins with."""
+    members = group.members(folder)
+    if not members:
+        return [folder] * len(seeds)
+    if not all(path.name.startswith("seed_") for path in members):
+        raise RunError(
+            f"--from {one_line(folder)}: averages the predictions of its members, so it has no weights of its own; "
+            f"name a member, such as {one_line(members[0])}"
+        )
+    sources = [folder / f"seed_{seed}" for seed in seeds]
+    missing = [str(seed) for seed, path in zip(seeds, sources, strict=True) if path not in members]
+    if missing:
+        raise SpecError(
+            f"--from {one_line(folder)}: each seed begins with its own of that group, which has no seed "
+            f"{', '.join(missing)}; name one run for all, such as {one_line(members[0])}"
+        )
+    return sources
+
+
+def _content(folder: Path, which: str, average: str | None, warn: Warn) -> Checkpoint:
+    """A checkpoint of a run, with an average as its parameters if one is asked for."""
+
+    def refuse(message: str) -> None:  # the checkpoint before a damaged one would be other weights
+        raise RunError(message.removesuffix("; skipped this checkpoint"))
+
+    content = load_checkpoint(folder, which, refuse)
+    if not average:
+        return content
+    check_average(content, average, one_line(folder))
+    remeasured = any(name.startswith("stats/") for name in content.arrays)
+    experiment = session.rebuild(folder, warn, ["train"] if remeasured else []).experiment
+    with session.precision(experiment.plan.precision):
+        like = programs.one_like(experiment)
+        return averaged(experiment, like)(content, average, one_line(folder))
+
+
+def _origin(folder: Path, content: Checkpoint, average: str | None, request: Request) -> WeightsFrom:
+    origin: WeightsFrom = {
+        "run": str(folder.absolute()),
+        "step": content.step,
+        "average": average,
+        "sha256": checkpoint.sha256_of(checkpoint.arrays_file(folder, content.step)),
+        "only": list(request.only),
+        "optimizer_state": request.optimizer_state,
+    }
+    before = provenance.read(folder).get("weights_from")
+    return {**origin, "before": before} if before else origin
+
+
+def _warn_of_rounding(before: Arrays, after: Arrays, place: str, warn: Warn) -> None:
+    rounded = [path for path, array in after.items() if array.dtype.itemsize < before[path].dtype.itemsize]
+    if rounded:
+        first = rounded[0]
+        warn(f"--from {place}: its weights are {before[first].dtype}, rounded to {after[first].dtype} here")
+
+
+def _changes(before: Preprocessing, now: Preprocessing) -> list[str]:
+    """What weights of the other run meet that they were not trained for."""
+    changes = []
+    if before.classes != now.classes:
+        old, new = (one_line(", ".join(names) or "numbers", 60) for names in (before.classes, now.classes))
+        changes.append(f"was trained for {old}, this run is for {new}")
+    if before.columns != now.columns:
+        changes.append("was trained on other features than those of this run")
+    elif not _same_scale(before, now):
+        changes.append(
+            "was trained on inputs standardised by its own training part; here they are by this one"
+        )
+    if not before.classes and (before.target_shift, before.target_scale) != (
+        now.target_shift,
+        now.target_scale,
+    ):
+        changes.append(
+            f"its targets were (y − {before.target_shift:.4g}) / {before.target_scale:.4g}, here they are "
+            f"(y − {now.target_shift:.4g}) / {now.target_scale:.4g}"
+        )
+    return changes
+
+
+def _same_scale(before: Preprocessing, now: Preprocessing) -> bool:
+    pairs = (before.shift, now.shift), (before.scale, now.scale)
+    return all(old.shape == new.shape and bool((old == new).all()) for old, new in pairs)
+
+
+def seam(beginnings: list[Beginning], experiment: Experiment) -> str:
+    """One line: what a run begins with, and the learning rate there and here."""
+    first = beginnings[0].origin
+    was, starts = _rate_of(Path(first["run"]), first["step"] or 0), _first_rate(experiment)
+    rates = ""
+    if was is not None and starts is not None:
+        rates = f": the rate was {was:.4g}, it starts at {starts:.4g}"
+    return f"weights from {in_words(of_group(beginnings))}{rates}"
+
+
+def _rate_of(folder: Path, step: int) -> float | None:
+    """The learning rate that a run had at a step, None where it has logged none."""
+    records = metrics.read(folder / "metrics.jsonl")
+    rates = [record[_RATE] for record in records if _RATE in record and record["step"] <= step]
+    return rates[-1] if rates else None
+
+
+def _first_rate(experiment: Experiment) -> float | None:
+    with session.precision(experiment.plan.precision):
+        knobs = jax.tree.map(np.asarray, experiment.knobs)
+        rate = experiment.rate(knobs, experiment.schedule(knobs).init(), jnp.int32(0))
+        return None if rate is None else float(rate)
+
+
+def begin_with(experiment: Experiment, like: State) -> Fresh:
+    """A function (fresh state, taken) -> the state that a run begins with, as arrays by path.
+
+    like   the state of one run as shapes
+    """
+    program = jax.jit(partial(_state_of, experiment))
+
+    def begin(fresh: Arrays, taken: Arrays) -> dict[str, np.ndarray]:
+        state = flat.unflatten({**fresh, **taken}, like)
+        return {**flat.flatten(program(state)), **taken}
+
+    return begin
+
+
+def _state_of(experiment: Experiment, state: State) -> State:
+    return state_with(experiment, state.params, state.stats, state.key, state.knobs)
