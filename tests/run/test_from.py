@@ -230,7 +230,7 @@ def test_runs_that_began_with_other_weights_are_other_settings(train, place, war
         ),
         ("one", ["model.hidden=[6]"], Request(), "params/hidden_2/bias is in that run and not in the model"),
         ("one", ["model.hidden=[6, 5, 4]"], Request(), "params/hidden_3/bias is in the model and not in that run"),
-        ("one", ["model.hidden=[6, 5, 4, 3]"], Request(), "in the model and not in that run; and 1 more; use its model"),
+        ("one", ["model.hidden=[6, 5, 4, 3]"], Request(), "in the model and not in that run; and 1 more; use"),
         (
             "one", [], Request(["hiden_1", "output"]),
             "--from-only 'hiden_1': matches nothing in the model; did you mean hidden_1?",
