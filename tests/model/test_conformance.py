@@ -96,10 +96,11 @@ def switches(name: str) -> list[dict[str, Any]]:
     return [{}, *turned, *([rates] if rates else []), *([survival] if survival else []), *forms(name)]
 
 
-def case(name: str, options: dict[str, Any], slow: bool):
-    """A model with these options as a case of a test, `slow` or not."""
+def case(name: str, *options: dict[str, Any], slow: bool):
+    """A model, with options or without, as a case of a test, `slow` or not."""
     marks = [pytest.mark.slow] if slow else []
-    return pytest.param(name, options, id="-".join([name, *map(str, options.values())]), marks=marks)
+    texts = [str(value) for on in options for value in on.values()]
+    return pytest.param(name, *options, id="-".join([name, *texts]), marks=marks)
 
 
 @pytest.fixture
@@ -186,7 +187,9 @@ def test_an_evaluation_has_no_noise_and_examples_do_not_see_each_other(build, na
     np.testing.assert_allclose(alone, y[:1], rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if floats(name)])
+@pytest.mark.parametrize(
+    "name", [case(name, slow=name in (*ALIKE, "resnet")) for name in NAMES if floats(name)]
+)
 def test_traced_rates_are_the_static_ones(build, name):
     rates, plain = dict.fromkeys(floats(name), RATE), build(name)
     x = inputs(plain)[-1]  # vectors where they are accepted: small programs

@@ -159,7 +159,14 @@ def test_misuse_is_told_in_one_line(model, x_shape, says):
 CIFAR = (32, 32, 3)
 
 
-@pytest.mark.parametrize(("depth", "papers"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
+@pytest.mark.parametrize(
+    ("depth", "papers"),
+    [
+        (20, 0.27),
+        *(pytest.param(*size, marks=pytest.mark.slow) for size in [(32, 0.46), (44, 0.66), (110, 1.7)]),
+        (56, 0.85),
+    ],
+)
 def test_resnets_have_the_papers_sizes(depth, papers):
     """He et al. 2016, table 6, in millions."""
     for preactivation in (False, True):
@@ -269,7 +276,7 @@ def test_the_sizes_of_fractional_nets_are_the_papers():
 
 
 @pytest.mark.parametrize("make", [
-    lambda draws: fmp_net(4, 3, 3, BY_ROOT_2._replace(test_poolings=draws)),
+    pytest.param(lambda draws: fmp_net(4, 3, 3, BY_ROOT_2._replace(test_poolings=draws)), marks=pytest.mark.slow),
     lambda draws: convnet(4, [3], 1, 3, [5], norm=NO_NORM, pooling=Pooling("fractional", test_poolings=draws)),
 ])  # fmt: skip
 def test_averaging_poolings_averages_probabilities(make):

@@ -95,7 +95,7 @@ def test_where_nothing_varies_there_is_one_trial(write: Any, run: Any) -> None:
     assert [one["trial"] for one in records] == ["sgd-000", "adam-000", "adam-001"]
 
 
-@pytest.mark.parametrize("status", ["diverged", "failed"])
+@pytest.mark.parametrize("status", [pytest.param("diverged", marks=pytest.mark.slow), "failed"])
 def test_a_rung_is_not_decided_again(status: str, write: Any, run: Any) -> None:
     """What becomes of a trial after a rung does not bring back another that had lost there."""
     search = "sweep.search={name: halving, eta: 3, first: 0.17}"
@@ -108,7 +108,11 @@ def test_a_rung_is_not_decided_again(status: str, write: Any, run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "search", ["{name: halving, eta: 3, first: 0.3}", "{name: population, intervals: 2}"]
+    "search",
+    [
+        pytest.param("{name: halving, eta: 3, first: 0.3}", marks=pytest.mark.slow),
+        "{name: population, intervals: 2}",
+    ],
 )
 def test_a_trial_with_a_diverged_seed_loses(search: str, write: Any, run: Any) -> None:
     """One of two seeds has diverged: the trial cannot be chosen, so it takes nobody's place."""

@@ -104,7 +104,7 @@ def check(search: str, seeds: range, write: Any, run: Any, engine: Engine) -> No
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("search", ["halton", "tpe", "population"])
 def test_what_is_missing_is_trained_again(search: str, write: Any, run: Any, engine: Engine) -> None:
     check(search, range(1), write, run, engine)
 
@@ -114,7 +114,7 @@ def test_what_is_missing_is_trained_again(search: str, write: Any, run: Any, eng
 def test_what_is_missing_is_trained_again_many_times(
     search: str, write: Any, run: Any, engine: Engine
 ) -> None:
-    check(search, range(1, 36), write, run, engine)
+    check(search, range(36), write, run, engine)
 
 
 @pytest.mark.parametrize("early", [{}, {"train.early_stopping": "{patience: 2 epochs}"}])

@@ -32,7 +32,7 @@ def solo(request: pytest.FixtureRequest, experiment: Callable[..., Experiment]) 
     return programs.compile_programs(experiment(request.param))
 
 
-@pytest.fixture(scope="module", params=["mlp", "lenet"])
+@pytest.fixture(scope="module", params=["mlp", pytest.param("lenet", marks=pytest.mark.slow)])
 def trio(
     request: pytest.FixtureRequest, experiment: Callable[..., Experiment], quickly: Quickly
 ) -> tuple[Programs, list[Programs]]:

@@ -29,7 +29,9 @@ def double() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=sorted(NETS))
+@pytest.fixture(
+    scope="module", params=[pytest.param(net, marks=[pytest.mark.slow] * (net == "pooling")) for net in NETS]
+)
 def compiled(request: pytest.FixtureRequest, experiment: Callable[..., Experiment]) -> list[Programs]:
     """A population of two seeds, and both alone."""
     net = f"model={NETS[request.param]}"
