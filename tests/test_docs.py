@@ -100,6 +100,18 @@ def test_the_readme_word_for_word(folder: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
+def test_the_python_of_a_model_in_use_runs(folder: Path) -> None:
+    """Both examples, in one process."""
+    code = "\n".join(blocks((ROOT / "docs" / "a_model_in_use.md").read_text(), "python"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    first, second, last = done.stdout.splitlines()
+    assert re.fullmatch(r"Predictor\(runs/wine-\S+, step \d+: inputs \(13,\) -> 3 classes\)", first)
+    assert second.endswith("[1. 1.]") and last == "(1, 13)"
+
+
 def test_the_python_of_the_readme_runs(folder: Path) -> None:
     [code] = blocks(README, "python")
     done = subprocess.run(

@@ -12,7 +12,8 @@ import numpy as np
 
 from nnrun.ensemble import reading
 from nnrun.ensemble.members import is_ensemble
-from nnrun.record import metrics, run
+from nnrun.ensemble.predictor import Predictor, load_predictor
+from nnrun.record import metrics, pointer, run
 from nnrun.record.weights_from import Beginning
 from nnrun.report.summary import read_summary
 from nnrun.runner import driver, evaluation, session
@@ -21,7 +22,7 @@ from nnrun.runner.leaves import Request
 from nnrun.runner.warm_start import warm_start
 from nnrun.types import Tree
 
-__all__ = ["Result", "evaluate", "resume", "train"]
+__all__ = ["Predictor", "Result", "evaluate", "load", "resume", "train"]
 
 
 class Result(NamedTuple):
@@ -89,6 +90,18 @@ def evaluate(
     if is_ensemble(folder) and not samples:
         return reading.evaluate_ensemble(folder, split, str(checkpoint), warnings.warn, _uncounted)
     return evaluation.evaluate_run(folder, split, str(checkpoint), warnings.warn, samples)
+
+
+def load(run_dir: str | Path, checkpoint: str | int = "best", *, runs_root: str | Path = "runs") -> Predictor:
+    """The model of a run or an ensemble, which predicts without its training data: `predict`, `predict_proba`, ...
+
+    run_dir      a run, or RUN:STEP, RUN:ema, RUN:STEP:ema, as for `nnrun predict`
+    checkpoint   last, best (by validation), or a step, where run_dir names none
+    Raises the errors of nnrun.errors.
+    """
+    root = Path(runs_root)
+    name, step, average = pointer.split(str(run_dir), root)
+    return load_predictor(run.resolve(name, root), step or str(checkpoint), average, warnings.warn)
 
 
 @contextmanager

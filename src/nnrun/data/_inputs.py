@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnrun.data._columns import table_of
 from nnrun.data._files import open_file
 from nnrun.data._image_tree import find_images
 from nnrun.data._images import Form, decode, is_image, only_errors
@@ -17,7 +18,7 @@ from nnrun.data.csv import features_of
 from nnrun.errors import DataError, SpecError, Warn, one_line
 from nnrun.preprocessing import Preprocessing
 
-__all__ = ["Inputs", "read_inputs"]
+__all__ = ["Inputs", "as_trained", "inputs_of", "read_inputs"]
 
 Block = Mapping[str, Any]  # name and options of a data block: what YAML can hold
 
@@ -49,19 +50,46 @@ def read_inputs(
     Raises DataError naming what differs, SpecError for columns to keep of what is no table.
     """
     inputs = _read(path, block, fitted, warn, keep)
-    x, shape, dtype = inputs.x, fitted.shape, np.dtype(fitted.dtype)
     if keep and not inputs.kept:
         raise SpecError(f"--keep {one_line(keep[0], 40)}: {one_line(path)} is no table; leave it out")
-    if x.shape[1:] != shape:
-        raise DataError(
-            f"{one_line(path)}: an input has shape {x.shape[1:]}, the model was trained on {shape}"
-        )
+    return inputs._replace(x=as_trained(inputs.x, fitted, one_line(path)))
+
+
+def inputs_of(content: object, fitted: Preprocessing) -> np.ndarray:
+    """Inputs that are in memory as (n, *shape): an array or, of a table, columns by name.
+
+    content   (n, *shape), or {name: cells (n,)}, or what has `columns` and gives each by its name, as a DataFrame
+    Raises DataError naming what differs.
+    """
+    names = content if isinstance(content, Mapping) else getattr(content, "columns", None)
+    place = "the inputs"
+    if names is not None:
+        if not fitted.columns:
+            raise DataError(
+                f"{place}: have names, and the model was trained on inputs without; give an array"
+            )
+        table = table_of({str(name): content[name] for name in names}, place)  # type: ignore[index]
+        return as_trained(features_of(table, fitted.columns), fitted, place)
+    if any(column.categories is not None for column in fitted.columns):
+        raise DataError(f"{place}: some features are categories; give columns by name, such as a DataFrame")
+    x = np.asarray(content)
+    if x.dtype.kind not in "fiub":
+        raise DataError(f"{place}: of type {x.dtype}; give numbers")
+    if fitted.dtype != "uint8" and x.dtype.kind in "iub":
+        x = x.astype(np.float64)
+    return as_trained(x, fitted, place)
+
+
+def as_trained(x: np.ndarray, fitted: Preprocessing, place: str) -> np.ndarray:
+    """Inputs (n, *shape) in the type of the training data.  Raises DataError naming `place` where they differ."""
+    if x.shape[1:] != fitted.shape or not x.ndim:
+        raise DataError(f"{place}: an input has shape {x.shape[1:]}, the model was trained on {fitted.shape}")
     if not len(x):
-        raise DataError(f"{one_line(path)}: holds no inputs")
+        raise DataError(f"{place}: holds no inputs")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         bad = tuple(map(int, np.argwhere(~np.isfinite(x))[0]))
-        raise DataError(f"{one_line(path)}: the input at index {bad} is NaN or infinite; replace it")
-    return inputs._replace(x=_stored(x, dtype, one_line(path)))
+        raise DataError(f"{place}: the input at index {bad} is NaN or infinite; replace it")
+    return _stored(x, np.dtype(fitted.dtype), place)
 
 
 def _read(path: Path, block: Block, fitted: Preprocessing, warn: Warn, keep: Sequence[str]) -> Inputs:

@@ -22,7 +22,7 @@ from nnrun.rows import Rows
 from nnrun.runner.evaluation import check_split
 from nnrun.storage import fsio
 
-__all__ = ["STDOUT", "Prediction", "as_csv", "check_output", "predict", "write"]
+__all__ = ["STDOUT", "Prediction", "as_csv", "as_ensemble", "check_output", "predict", "write"]
 
 STDOUT = Path("-")  # as the name of an output: standard output
 
@@ -105,7 +105,7 @@ def predict(
         return new_inputs(new.x, data.fitted, data.train.x.dtype)
 
     needed = [] if split is None else [split]
-    answer = mean_for(_ensemble(folder, average), which, inputs, warn, counting, needed=needed)
+    answer = mean_for(as_ensemble(folder, average), which, inputs, warn, counting, needed=needed)
     data = answer.model.experiment.dataset
     targets = None if split is None else data.targets.get(split, answer.model.part(split).y)
     if data.classes:
@@ -130,7 +130,8 @@ def _check_kept(keep: Sequence[str], columns: list[str]) -> None:
             )
 
 
-def _ensemble(folder: Path, average: str | None) -> Ensemble:
+def as_ensemble(folder: Path, average: str | None) -> Ensemble:
+    """An ensemble, or a run as one of a single member.  Raises RunError for a group of seeds."""
     if is_ensemble(folder) and average:
         raise RunError(
             f"{one_line(folder)}: an ensemble, it keeps no average {one_line(average, 40)!r}; make it of RUN:"

@@ -1,0 +1,39 @@
+"""Columns that are in memory, as the table that a file of them would be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from nnrun.data._table import Column, Table
+from nnrun.errors import DataError, one_line
+
+__all__ = ["table_of"]
+
+
+def table_of(columns: Mapping[str, Iterable[object]], place: str) -> Table:
+    """A table of these columns; rows are counted from 1.
+
+    Numbers are written with all their digits, so that they are read back to the same bits; what is missing (None,
+    NaN) is an empty cell.  Raises DataError where columns are not of one length.
+    """
+    cells = {name: tuple(map(_text, values)) for name, values in columns.items()}
+    lengths = {name: len(column) for name, column in cells.items()}
+    if len(set(lengths.values())) > 1:
+        shown = one_line(", ".join(f"{name} {length}" for name, length in lengths.items()), 120)
+        raise DataError(f"{place}: columns of different lengths ({shown}); make them equal")
+    lines = tuple(range(1, max(lengths.values(), default=0) + 1))
+    return Table(
+        place,
+        {name: Column(name, column, lines, place, i) for i, (name, column) in enumerate(cells.items(), 1)},
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(value) if isinstance(value, float) else str(value).strip()
