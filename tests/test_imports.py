@@ -46,10 +46,11 @@ ALLOWED: dict[str, set[str]] = {
         *LEAVES, "data", "ensemble", "record", "report", "runner", "signals", "spec", "statistics", "storage",
         "training",
     },
+    "export": {"", "ensemble", "errors", "export", "preprocessing", "runner", "storage", "training", "types"},
     "api": {"ensemble", "record", "report", "runner", "types"},
     "commands": {
-        "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "race", "record", "report",
-        "runner", "signals", "spec", "statistics", "storage", "sweep", "types",
+        "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "race", "record",
+        "report", "runner", "signals", "spec", "statistics", "storage", "sweep", "types",
     },
     "cli": {"commands"},
     "__init__": {"api"},

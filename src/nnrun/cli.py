@@ -6,10 +6,31 @@ import contextlib
 import sys
 import traceback
 
-from nnrun.commands import catalogue, comparing, console, ensembling, looking, racing, sweeping, training
+from nnrun.commands import (
+    catalogue,
+    comparing,
+    console,
+    ensembling,
+    exporting,
+    looking,
+    racing,
+    sweeping,
+    training,
+)
 from nnrun.commands._app import app
 
-__all__ = ["app", "catalogue", "comparing", "ensembling", "looking", "main", "racing", "sweeping", "training"]
+__all__ = [
+    "app",
+    "catalogue",
+    "comparing",
+    "ensembling",
+    "exporting",
+    "looking",
+    "main",
+    "racing",
+    "sweeping",
+    "training",
+]
 
 
 def main() -> None:

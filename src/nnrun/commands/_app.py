@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _ORDER = (
-    "train", "resume", "evaluate", "sweep", "ensemble", "predict", "ls", "show", "compare", "race",
+    "train", "resume", "evaluate", "sweep", "ensemble", "predict", "export", "ls", "show", "compare", "race",
     "list", "schema", "init",
 )  # fmt: skip
 

@@ -25,12 +25,13 @@ from nnrun.runner.averaged import averaged
 from nnrun.training.step import normalise
 from nnrun.types import Batch, State, Tree
 
-__all__ = ["Predictor", "load_predictor"]
+__all__ = ["LoadedRun", "Predictor", "load_predictor"]
 
 
-class _Part(NamedTuple):
-    """A member, ready to predict."""
+class LoadedRun(NamedTuple):
+    """A run, ready to predict."""
 
+    folder: Path
     model: Model
     state: State
     step: int
@@ -50,28 +51,29 @@ class Predictor:
     Predictions have the bits of `nnrun predict`.
     """
 
-    def __init__(self, ensemble: Ensemble, parts: list[_Part], warn: Warn) -> None:
-        self._ensemble, self._parts, self._warn = ensemble, parts, warn
-        model = parts[0].model
-        fitted = model.experiment.dataset.fitted
+    def __init__(self, ensemble: Ensemble, members: list[LoadedRun], warn: Warn) -> None:
+        self._ensemble, self.members, self._warn = ensemble, members, warn
+        model = members[0].model
+        self.fitted = fitted = model.experiment.dataset.fitted
+        self.weights, self.precision = ensemble.weights, model.precision
         self.run_dir: Path = ensemble.folder
-        self.step: int | None = parts[0].step if len(parts) == 1 else None
+        self.step: int | None = members[0].step if len(members) == 1 else None
         self.classes: tuple[str, ...] = fitted.classes
         self.columns: tuple[str, ...] = tuple(column.name for column in fitted.columns)
         self.shape: tuple[int, ...] = fitted.shape
-        self._combiner = Combiner(ensemble.how, len(parts), model.classifies, model.scores)
+        self.combiner = Combiner(ensemble.how, len(members), model.classifies, model.scores)
 
     def __repr__(self) -> str:
         what = f"{len(self.classes)} classes" if self.classes else "a number"
-        of = f"step {self.step}" if self.step is not None else f"{len(self._parts)} members"
+        of = f"step {self.step}" if self.step is not None else f"{len(self.members)} members"
         return f"Predictor({one_line(self.run_dir)}, {of}: inputs {self.shape} -> {what})"
 
     def predict(self, x: object) -> np.ndarray:
         """(n,): names of the classes, or numbers in units of the target, float64.  Raises DataError."""
         mean = self._mean(x)
         if self.classes:
-            return np.array(self.classes)[self._combiner.probabilities(mean).argmax(1)]
-        data = self._parts[0].model.experiment.dataset
+            return np.array(self.classes)[self.combiner.probabilities(mean).argmax(1)]
+        data = self.members[0].model.experiment.dataset
         return mean[:, 0].astype(np.float64) * data.target_scale + data.target_shift
 
     def predict_proba(self, x: object) -> np.ndarray:
@@ -80,15 +82,15 @@ class Predictor:
             raise SpecError(
                 f"{one_line(self.run_dir)}: predicts numbers, which have no probabilities; use predict"
             )
-        if self._combiner.scores:
+        if self.combiner.scores:
             raise SpecError(f"{one_line(self.run_dir)}: gives scores and no probabilities; use scores")
-        return self._combiner.probabilities(self._mean(x))
+        return self.combiner.probabilities(self._mean(x))
 
     def scores(self, x: object) -> np.ndarray:
         """(n, classes) float64: what the classes are chosen by: probabilities, or scores where a loss makes those."""
         if not self.classes:
             raise SpecError(f"{one_line(self.run_dir)}: predicts numbers, not classes; use predict")
-        return self._combiner.probabilities(self._mean(x))
+        return self.combiner.probabilities(self._mean(x))
 
     @property
     def params(self) -> Tree:
@@ -111,7 +113,7 @@ class Predictor:
 
     @cached_property
     def _applied(self) -> Callable[[Tree, Array], Array]:
-        model, state, _ = self._single()
+        _, model, state, _ = self._single()
         experiment, stats, knobs = model.experiment, state.stats, state.knobs
 
         def apply(params: Tree, inputs: Array) -> Array:
@@ -121,21 +123,21 @@ class Predictor:
 
         return jax.jit(apply)
 
-    def _single(self) -> _Part:
-        if len(self._parts) > 1:
+    def _single(self) -> LoadedRun:
+        if len(self.members) > 1:
             raise RunError(
                 f"{one_line(self.run_dir)}: an average of predictions has no parameters; load one of its members, such "
                 f"as {one_line(self._ensemble.members[0])}"
             )
-        return self._parts[0]
+        return self.members[0]
 
     def _mean(self, x: object) -> np.ndarray:
         outputs = []
-        for model, state, _ in self._parts:
+        for _, model, state, _ in self.members:
             inputs = self._inputs(model, x)
             with session.precision(model.precision):
                 outputs.append(model.outputs(state, inputs, lambda: None))
-        return self._combiner.mean(outputs, self._ensemble.weights)
+        return self.combiner.mean(outputs, self.weights)
 
     def _inputs(self, model: Model, x: object) -> np.ndarray:
         data = model.experiment.dataset
@@ -154,7 +156,7 @@ def load_predictor(folder: Path, which: str, average: str | None, warn: Warn) ->
     Raises RunError, SpecError, MachineError.
     """
     ensemble = as_ensemble(folder, average)
-    parts: dict[int, _Part] = {}
+    parts: dict[int, LoadedRun] = {}
     for group in by_model(ensemble.members):
         contents = {i: load(ensemble.members[i], which) for i in group}
         remeasured = average and any(name.startswith("stats/") for name in contents[group[0]].arrays)
@@ -164,5 +166,7 @@ def load_predictor(folder: Path, which: str, average: str | None, warn: Warn) ->
                 place = one_line(ensemble.members[i])
                 if average:
                     content = averaged(model.experiment, model.like)(content, average, place)
-                parts[i] = _Part(model, state_of(model, content.arrays, place), content.step)
+                parts[i] = LoadedRun(
+                    ensemble.members[i], model, state_of(model, content.arrays, place), content.step
+                )
     return Predictor(ensemble, [parts[i] for i in sorted(parts)], warn)

@@ -1,0 +1,58 @@
+"""A model that nnrun has exported.  Needs jax and flatbuffers, which jax.export reads its files with; not nnrun.
+
+    from model import Model
+
+    model = Model()                  # of the folder that this file lies in
+    model.predict_proba(x)           # x (n, *shape) as the training data hold them; of a table columns by name
+
+On a CPU, a GPU or a TPU, for any number of inputs.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from inputs import prepare  # type: ignore[import-not-found]  # it lies beside this file
+from jax import export
+
+__all__ = ["Model"]
+
+
+class Model:
+    """The model of a folder.
+
+    about     what model.json says
+    classes   names by label; [] for a regression
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        place = Path(folder) if folder else Path(__file__).parent
+        self.about: dict[str, Any] = json.loads((place / "model.json").read_text(encoding="utf-8"))
+        self.classes: list[str] = self.about["classes"]
+        content = bytearray((place / "model.stablehlo").read_bytes())
+        with self._precision():
+            self._function = jax.jit(export.deserialize(content).call)
+
+    def outputs(self, x: Any) -> np.ndarray:
+        """(n, classes) probabilities or scores, or (n,) numbers in units of the target: see `output` in `about`."""
+        inputs = prepare(x, self.about)
+        with self._precision():
+            return np.asarray(self._function(inputs))
+
+    def predict(self, x: Any) -> np.ndarray:
+        """(n,) names of classes, or numbers in units of the target."""
+        outputs = self.outputs(x)
+        return np.array(self.classes)[outputs.argmax(1)] if self.classes else outputs
+
+    def predict_proba(self, x: Any) -> np.ndarray:
+        """(n, classes) probabilities.  Raises TypeError for a model that gives none."""
+        if self.about["output"] != "probabilities":
+            raise TypeError(f"this model gives {self.about['output']}; use outputs")
+        return self.outputs(x)
+
+    def _precision(self) -> Any:
+        return jax.enable_x64(self.about["precision"] == "float64")

@@ -1,0 +1,185 @@
+"""`nnrun export`: the folder of an exported model, verified before it appears.
+
+model.stablehlo       the function, for any number of inputs, on a CPU, CUDA or TPU (jax.export)
+model.json            classes, columns, shape and type of inputs, what outputs are, where it comes from
+model.py, inputs.py   what loads it: jax and NumPy, nothing of nnrun
+weights.safetensors   parameters and batch-norm statistics
+numpy_model.py        of an mlp or a linear model: the same in NumPy alone
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from safetensors.numpy import save
+
+from nnrun import __version__
+from nnrun.ensemble.models import block_of
+from nnrun.ensemble.predictor import Predictor
+from nnrun.errors import RunError, SpecError, one_line
+from nnrun.export.layers import layers_of
+from nnrun.export.probes import as_file, probes
+from nnrun.export.program import PLATFORMS, serialized
+from nnrun.runner import session
+from nnrun.storage import fsio
+from nnrun.training import flat
+
+__all__ = ["Exported", "check_target", "export"]
+
+_TOLERANCE = 1e-5  # float32, another order of sums; what is wrong differs by far more
+_PROBES = 1000
+_COPIED = ("model.py", "inputs.py", "numpy_model.py")
+_REFERENCE = "numpy_model.py"
+_FILES = Path(__file__).parent / "files"  # no modules of nnrun: they are copied as they are
+_CHECK = """
+import json, sys
+import numpy as np
+sys.path.insert(0, ".")
+import model
+inputs = model.json.loads(open("probes.json").read()) if sys.argv[1] == "json" else np.load("probes.npz")["x"]
+first = {name: cells[:1] for name, cells in inputs.items()} if sys.argv[1] == "json" else inputs[:1]
+found = {"all": model.Model().outputs(inputs), "first": model.Model().outputs(first)}
+if sys.argv[2] == "numpy":
+    import numpy_model
+    found["numpy"] = numpy_model.Model().outputs(inputs)
+assert "nnrun" not in sys.modules
+np.savez("outputs.npz", **found)
+"""
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    difference   the largest from the run's own predictions; of numbers and scores relative to the largest of them
+    reference    whether numpy_model.py is there
+    why_not      why it is not, "" if it is
+    """
+
+    folder: Path
+    size: int  # bytes
+    probes: int
+    difference: float
+    why_not: str
+
+
+def check_target(target: Path) -> None:
+    """Raises SpecError unless a folder can be made there."""
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise SpecError(f"-o {one_line(target)}: already exists; write another name")
+    if not target.absolute().parent.is_dir():
+        raise SpecError(f"-o {one_line(target)}: no such folder; make it first or write another name")
+
+
+def export(predictor: Predictor, target: Path) -> Exported:
+    """Writes the folder `target`, once what will lie in it has predicted as the run does.
+
+    Raises SpecError, RunError where predictions differ or members have different precisions, MachineError.
+    """
+    check_target(target)
+    files, why_not = _files(predictor)
+    inputs = probes(predictor.fitted, _PROBES)
+    difference = _difference(files, predictor, inputs, reference=not why_not)
+    if difference > _TOLERANCE:
+        raise RunError(
+            f"{one_line(predictor.run_dir)}: the exported model differs from the run by {difference:.1e} on "
+            f"{_PROBES} random inputs; nothing was written: please report this model"
+        )
+    if target.exists():
+        fsio.remove_folder(target)
+    fsio.write_folder(target.absolute(), files)
+    size = sum(map(len, files.values()))
+    return Exported(target, size, _PROBES, difference, why_not)
+
+
+def _files(predictor: Predictor) -> tuple[dict[str, bytes], str]:
+    """The content of each file, and why there is no NumPy reference."""
+    members = predictor.members
+    precisions = {member.model.precision for member in members}
+    if len(precisions) > 1:
+        raise RunError(
+            f"{one_line(predictor.run_dir)}: its members have different precisions; export one of them"
+        )
+    layers: list[dict[str, object]] | str = "numpy_model.py is for a single model, this is an ensemble"
+    if len(members) == 1:
+        layers = layers_of(block_of(members[0].folder, "model"))
+    about = _about(predictor, layers if isinstance(layers, list) else None)
+    with session.precision(precisions.pop()):
+        content = serialized(members, predictor.weights, predictor.combiner)
+        weights = save(_arrays(predictor))
+    files = {
+        "model.stablehlo": content,
+        "model.json": json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n",
+        "weights.safetensors": weights,
+    }
+    for name in _COPIED:
+        if name != _REFERENCE or about["layers"]:
+            files[name] = (_FILES / name).read_bytes()
+    return files, layers if isinstance(layers, str) else ""
+
+
+def _arrays(predictor: Predictor) -> dict[str, np.ndarray]:
+    """Parameters and statistics by path; of several members below member_01, ..."""
+    arrays = {}
+    for number, member in enumerate(predictor.members, start=1):
+        prefix = f"member_{number:02d}/" if len(predictor.members) > 1 else ""
+        state = member.state
+        for kind, tree in (("params", state.params), ("stats", state.stats)):
+            arrays |= {f"{prefix}{kind}/{path}": array for path, array in flat.named(tree).items()}
+    return arrays
+
+
+def _about(predictor: Predictor, layers: list[dict[str, object]] | None) -> dict[str, Any]:
+    data, fitted = predictor.members[0].model.experiment.dataset, predictor.fitted
+    scores = predictor.combiner.scores
+    return {
+        "format": 1,
+        "nnrun": __version__,
+        "jax": jax.__version__,
+        "run": str(predictor.run_dir.absolute()),
+        "members": [{"run": member.folder.name, "step": member.step} for member in predictor.members],
+        "output": "numbers" if not fitted.classes else "scores" if scores else "probabilities",
+        "classes": list(fitted.classes),
+        "columns": [column._asdict() for column in fitted.columns],
+        "shape": list(fitted.shape),
+        "dtype": fitted.dtype,
+        "precision": "float64" if predictor.precision == "float64" else "float32",
+        "offset": data.offset.tolist(),
+        "shift": data.shift.tolist(),
+        "scale": data.scale.tolist(),
+        "target_shift": data.target_shift,
+        "target_scale": data.target_scale,
+        "platforms": list(PLATFORMS),
+        "layers": layers,
+    }
+
+
+def _difference(files: dict[str, bytes], predictor: Predictor, inputs: Any, reference: bool) -> float:
+    """The largest difference from the run's own predictions of what another process loads from these files."""
+    ours = predictor.scores(inputs) if predictor.classes else predictor.predict(inputs)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        kind = as_file(inputs, folder)
+        command = [sys.executable, "-c", _CHECK, kind, "numpy" if reference else "jax"]
+        done = subprocess.run(
+            command, cwd=folder, env={**os.environ, "JAX_PLATFORMS": "cpu"}, capture_output=True, text=True
+        )
+        if done.returncode:
+            last = done.stderr.strip().rpartition("\n")[2]
+            raise RunError(
+                f"{one_line(predictor.run_dir)}: the exported model cannot be loaded: {one_line(last)}"
+            )
+        with np.load(folder / "outputs.npz") as outputs:
+            theirs = {name: outputs[name].astype(np.float64) for name in outputs.files}
+    size = 1.0 if predictor.classes and not predictor.combiner.scores else max(1.0, float(np.abs(ours).max()))
+    differences = [np.abs(values - ours[: len(values)]).max() / size for values in theirs.values()]
+    return float(max(differences))

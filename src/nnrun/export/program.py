@@ -1,0 +1,68 @@
+"""The function that is exported: inputs to predictions, parameters and preprocessing inside."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from nnrun.ensemble.average import Combiner
+from nnrun.ensemble.predictor import LoadedRun
+from nnrun.errors import RunError
+from nnrun.training.step import normalise
+from nnrun.types import Batch
+
+__all__ = ["PLATFORMS", "serialized"]
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def serialized(members: list[LoadedRun], weights: list[float], combiner: Combiner) -> bytes:
+    """StableHLO of the function (n, *shape) -> predictions for any n, with what jax.export needs to call it.
+
+    To be used within the models' precision.  Raises RunError where a package is missing.
+    """
+    from jax import export
+
+    def function(x: Array) -> Array:
+        shares = (
+            weight * _values(combiner, _outputs(member, x))
+            for member, weight in zip(members, weights, strict=True)
+        )
+        return _read(combiner, members[0], sum(shares, start=jnp.zeros(())))
+
+    train = members[0].model.experiment.dataset.train
+    (size,) = export.symbolic_shape("n")
+    inputs = jax.ShapeDtypeStruct((size, *train.x.shape[1:]), train.x.dtype)
+    with jax.default_matmul_precision("highest"), jax.numpy_dtype_promotion("standard"):
+        exported = export.export(jax.jit(function), platforms=PLATFORMS)(inputs)
+    try:
+        return bytes(exported.serialize())
+    except ImportError as error:
+        raise RunError(f"export: {error}; pip install flatbuffers") from None
+
+
+def _outputs(member: LoadedRun, x: Array) -> Array:
+    experiment, state = member.model.experiment, member.state
+    size = x.shape[0]
+    standardised, _ = normalise(experiment, Batch(x, jnp.zeros(size, jnp.int32), jnp.ones(size)))
+    return experiment.model(state.knobs).apply(state.params, state.stats, standardised, None, None)[0]
+
+
+def _values(combiner: Combiner, outputs: Array) -> Array:
+    """What one member gives to the mean, as Combiner.values."""
+    if not combiner.classifies or combiner.how == "logits":
+        return outputs
+    p = jax.nn.softmax(outputs)
+    if combiner.how == "probabilities":
+        return p
+    small = 1 / (combiner.members + 1)
+    return (jax.nn.one_hot(p.argmax(-1), p.shape[-1], dtype=p.dtype) + small * p) / (1 + small)
+
+
+def _read(combiner: Combiner, member: LoadedRun, mean: Array) -> Array:
+    """Predictions from the mean, as Combiner.probabilities; numbers in units of the target."""
+    if not combiner.classifies:
+        data = member.model.experiment.dataset
+        return mean[:, 0] * data.target_scale + data.target_shift
+    return jax.nn.softmax(mean) if combiner.how == "logits" and not combiner.scores else mean

@@ -1,0 +1,171 @@
+"""nnrun export: a folder that predicts without nnrun, with the run's own predictions."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from sklearn import datasets
+
+import nnrun
+from nnrun.errors import RunError, SpecError
+from nnrun.export import folder as exporting
+from nnrun.export.probes import probes
+
+ADAM = "optimizer: {name: adam, learning_rate: 1e-2}\n"
+SHORT = "train: {duration: 3 epochs}\n"
+MLP = (
+    "{name: mlp, hidden: [16, 12], activation: gelu, norm: {name: group, groups: 2}, dropout: 0.3, "
+    "dropout_scaling: test}"
+)
+SPECS = {
+    "images": "data: digits\nmodel: {name: lenet, filters: [2, 3], kernel: 3, hidden: [5], norm: batch}\n"
+    + SHORT,
+    "group": f"data: iris\nmodel: {MLP}\n" + SHORT,
+    "batch": "data: iris\nmodel: {name: mlp, hidden: [6], norm: batch, activation: mish}\n" + SHORT,
+    "numbers": "data: diabetes\nmodel: {name: mlp, hidden: [6], norm: layer}\nloss: squared_error\n" + SHORT,
+    "scores": "data: iris\nmodel: linear\nloss: hinge\n" + SHORT,
+    "table": (
+        "data: {name: csv, path: table.csv, target: kind, categorical: [colour]}\nmodel: linear\n"
+        "train: {duration: 3 epochs, precision: float64}\n"
+    ),
+}
+COLOURS = ("red", "green", "blue")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Specs, and a table of years, whose differences float32 does not keep, and colours."""
+    folder = tmp_path_factory.mktemp("export")
+    random = np.random.default_rng(3)
+    with (folder / "table.csv").open("w", newline="") as file:
+        rows = [
+            (2e6 + random.random(), COLOURS[random.integers(3)], "ab"[random.integers(2)]) for _ in range(200)
+        ]
+        csv.writer(file).writerows([("year", "colour", "kind"), *rows])
+    for name, text in SPECS.items():
+        (folder / f"{name}.yaml").write_text(text + ADAM)
+    return folder
+
+
+@pytest.fixture
+def loaded(monkeypatch) -> Callable[[Path, str], Any]:
+    """loaded(folder, name): the model that the module `name` of an exported folder makes."""
+
+    def load(folder: Path, name: str) -> Any:
+        for module in ("inputs", name):
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        monkeypatch.syspath_prepend(folder)
+        return importlib.import_module(name).Model()
+
+    return load
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in ("batch", "scores"))) for name in SPECS]
+)
+def test_it_predicts_what_the_run_predicts(name: str, place, loaded):
+    run = nnrun.train(place / f"{name}.yaml", run_dir=place / "runs" / name).run_dir
+    predictor, target = nnrun.load(run), place / f"{name}-out"
+    exported = exporting.export(predictor, target)
+    assert exported.difference < 4e-6  # NumPy's float64 against float32
+    x = probes(predictor.fitted, 300)
+    expected = predictor.scores(x) if predictor.classes else predictor.predict(x)
+    size = np.abs(expected).max() if name in ("numbers", "scores") else 1
+    model = loaded(target, "model")
+    np.testing.assert_allclose(model.outputs(x) / size, expected / size, rtol=0, atol=1e-6)
+    first = {key: cells[:1] for key, cells in x.items()} if isinstance(x, dict) else x[:1]
+    np.testing.assert_allclose(model.outputs(first) / size, expected[:1] / size, rtol=0, atol=1e-6)
+    if predictor.classes:
+        assert (model.predict(x) == predictor.predict(x)).all()
+        assert tuple(model.classes) == predictor.classes
+    assert (target / "numpy_model.py").exists() == (name != "images")
+    if name != "images":
+        reference = loaded(target, "numpy_model")
+        np.testing.assert_allclose(reference.outputs(x) / size, expected / size, rtol=0, atol=4e-6)
+    stored = load_file(target / "weights.safetensors")
+    arrays = [array for path, array in sorted(stored.items()) if path.startswith("params/")]
+    for array, leaf in zip(arrays, jax.tree.leaves(predictor.params), strict=True):
+        np.testing.assert_array_equal(array, leaf)
+    about = json.loads((target / "model.json").read_text())
+    output = {"numbers": "numbers", "scores": "scores"}.get(name, "probabilities")
+    assert (about["output"], about["format"]) == (output, 1)
+
+
+def test_an_ensemble_is_one_function(place, warm, loaded):
+    nnrun.train(place / "batch.yaml", ["train.seeds=3"], run_dir=place / "runs/three")
+    x = datasets.load_iris().data
+    for how in ("logits", "vote"):
+        done = warm("ensemble", "three", "--average", how, "-o", f"runs/{how}", "-q", folder=place)
+        assert done.code == 0, done.err
+        done = warm("export", how, "-o", f"{how}-out", "--json", folder=place)
+        assert done.code == 0, done.err
+        assert done.json["difference"] < 1e-6
+        assert done.json["why_not"] == "numpy_model.py is for a single model, this is an ensemble"
+        expected = nnrun.load(place / "runs" / how).predict_proba(x)
+        np.testing.assert_allclose(
+            loaded(place / f"{how}-out", "model").predict_proba(x), expected, atol=1e-6
+        )
+    stored = load_file(place / "vote-out" / "weights.safetensors")
+    assert {name.partition("/")[0] for name in stored} == {"member_01", "member_02", "member_03"}
+
+
+def test_what_it_does_not_take_is_an_error_with_the_reason(place, loaded):
+    run = nnrun.train(place / "table.yaml", run_dir=place / "runs/refusing").run_dir
+    exporting.export(nnrun.load(run), place / "refusing-out")
+    model = loaded(place / "refusing-out", "model")
+    for content, message in [
+        ({"year": [2e6], "colour": ["pink"]}, "column 'colour': 'pink' is none of "),
+        ({"year": [2e6]}, "there is no column 'colour'; there are year"),
+        (np.zeros((1, 4)), "some features are categories; give columns by name"),
+        ({"year": [np.nan], "colour": ["red"]}, "inputs must be finite numbers"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            model.outputs(content)
+
+
+def test_nothing_of_nnrun_is_needed(place, warm):
+    """In a process that cannot import it, from another folder."""
+    assert warm("train", "group.yaml", "--run-dir", "runs/alone", "-q", folder=place).code == 0
+    done = warm("export", "alone", "-o", "alone-out", folder=place)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0].startswith("exported: alone-out (")
+    assert "numpy" not in done.out
+    code = (
+        "import sys; sys.modules['nnrun'] = None; sys.path.insert(0, sys.argv[1])\n"
+        "import numpy as np, model, numpy_model\n"
+        "x = np.ones((2, 4))\n"
+        "print(abs(model.Model().outputs(x) - numpy_model.Model().outputs(x)).max() < 1e-6, model.Model().predict(x))"
+    )
+    command = [sys.executable, "-c", code, str(place / "alone-out")]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("True [")
+
+
+def test_a_model_that_differs_is_not_written(place, monkeypatch):
+    run = nnrun.train(place / "group.yaml", run_dir=place / "runs/wrong").run_dir
+    predictor = nnrun.load(run)
+    scores = predictor.scores
+    monkeypatch.setattr(predictor, "scores", lambda x: scores(x) + 1e-3)
+    with pytest.raises(
+        RunError, match=r"differs from the run by 1\.0e-03 on 1000 random inputs; nothing was written"
+    ):
+        exporting.export(predictor, place / "wrong-out")
+    assert not (place / "wrong-out").exists()
+    (place / "full").mkdir()
+    (place / "full" / "note").write_text("")
+    with pytest.raises(SpecError, match="already exists; write another name"):
+        exporting.export(predictor, place / "full")
+    with pytest.raises(SpecError, match="no such folder; make it first"):
+        exporting.check_target(place / "no" / "such")
