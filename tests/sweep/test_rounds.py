@@ -27,7 +27,7 @@ def look(
 ) -> Any:
     plan = SimpleNamespace(
         file=SimpleNamespace(
-            sweep=SimpleNamespace(rounds=rounds, final_seeds=seeds, seeds=1),
+            sweep=SimpleNamespace(rounds=rounds, final_seeds=seeds, seeds=1, studies=1),
             bases=[SimpleNamespace(value={})],
             alternatives=[],
             looks=rounds,

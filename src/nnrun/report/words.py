@@ -81,7 +81,7 @@ def pair_sentence(metric: Metric, pair: Comparison, averaged: bool = False) -> s
 
     averaged   whether each of the two stands for several chosen settings
     """
-    seeds = f"{pair.seeds} seeds"
+    seeds = pair.units
     if not pair.significant:
         return f"{pair.first} and {pair.second} show no significant difference ({chance(pair.adjusted)}, {seeds})"
     ahead = winner(metric, pair)
@@ -92,6 +92,11 @@ def pair_sentence(metric: Metric, pair: Comparison, averaged: bool = False) -> s
     )
     if pair.decided:
         return f"{ahead} beats {behind} by {size}{_decided(metric, pair, here, examples)}"
+    if pair.studies is not None:
+        found = f"{ahead}'s searches beat {behind}'s by {size}{here} ({chance(pair.adjusted)}, {seeds})"
+        if pair.unknown:
+            return f"{found}; {pair.unknown}, so this says nothing about the methods"
+        return f"{found}; {_undecided(metric, pair, examples)}"
     beats = "settings beat" if averaged else "setting beats"
     subject = f"{ahead}'s chosen {beats} {behind}'s" if pair.searched else f"{ahead} beats {behind} here"
     found = f"{subject} by {size}{here} ({chance(pair.adjusted)}, {seeds})"
@@ -103,8 +108,9 @@ def pair_sentence(metric: Metric, pair: Comparison, averaged: bool = False) -> s
 def _decided(metric: Metric, pair: Comparison, here: str, examples: str) -> str:
     """What stands behind the size of a difference that holds: the interval over all sources, and of each."""
     claim = chance(pair.adjusted if pair.verdict is None else pair.verdict)
-    counts = f"{claim}, {pair.seeds} seeds" + (f", {pair.searches.trials} trials" if pair.searches else "")
-    sources = [f"over seeds{here}"] if examples else [f"at these settings{here}"] if pair.searches else []
+    counts = f"{claim}, {pair.units}" + (f", {pair.searches.trials} trials" if pair.searches else "")
+    draws = "over seeds" if pair.studies is None else "over searches and seeds"
+    sources = [f"{draws}{here}"] if examples else [f"at these settings{here}"] if pair.searches else []
     if pair.searches:
         low, high = pair.searches.low, pair.searches.high
         sources.append(f"over other searches{ends_of(metric, pair.difference, low, high)}")
@@ -144,7 +150,9 @@ def pair_verdict(pair: Comparison) -> str:
         return "no significant difference"
     if pair.decided:
         return "different"
-    return "only these examples" if pair.over_searches else "only these settings"
+    if pair.over_searches:
+        return "only these examples"
+    return "only these settings" if pair.studies is None else "only these searches"
 
 
 def other_searches(metric: Metric, pair: Comparison) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from nnrun.statistics.sign_flips import ALPHA, sign_flip_interval, sign_flip_tes
 
 __all__ = [
     "compare_all",
+    "fewest",
     "holm",
     "least_seeds",
     "over_examples",
@@ -154,6 +155,11 @@ def seeds_for(differences: Sequence[float], pairs: int) -> int | None:
         critical = float(stdtrit(n - 1, 1 - ALPHA / (2 * pairs)))
         return float(1 - nctdtr(n - 1, away, critical)) >= _POWER
 
+    return fewest(enough, least)
+
+
+def fewest(enough: Callable[[int], bool], least: int) -> int | None:
+    """The least number from `least` on that is enough, where every larger one is too; None: more than 10,000."""
     low, high = least, least
     if enough(low):
         return low

@@ -18,7 +18,7 @@ class Comparison(NamedTuple):
 
     difference  mean of first − second
     low, high   its 95% interval at these settings, for this pair alone; None for fewer than two seeds
-    p           of the paired test over seeds; `adjusted`: after Holm's correction over all pairs
+    p           of the test over seeds, or over studies; `adjusted`: after Holm's correction over all pairs
     seeds_needed  how many seeds would tell the two apart in four of five experiments, if the difference and the
                 spread are what they seem; None: more than 10,000, or nothing to go by
     searched    whether a setting of the two was searched for, so that another search could have found another one
@@ -32,6 +32,8 @@ class Comparison(NamedTuple):
                 nothing is known of them
     claim       p-value of "one method is better": of the worse of both tests, after Holm's correction over the pairs
                 of which it can be said; None where it cannot
+    studies     how many searches of each were made, where whole searches were repeated: then they are what is counted
+                in place of seeds, and `low`, `high` and `p` are over searches and seeds together; None elsewhere
     """
 
     first: str
@@ -50,6 +52,12 @@ class Comparison(NamedTuple):
     verdict: float | None = None
     higher: float = 0.5
     examples: tuple[float, float] | None = None
+    studies: int | None = None
+
+    @property
+    def units(self) -> str:
+        """What its test counts, in words: `10 seeds`, `6 studies`."""
+        return f"{self.seeds} seeds" if self.studies is None else f"{self.studies} studies"
 
     @property
     def significant(self) -> bool:
@@ -108,7 +116,8 @@ class Comparison(NamedTuple):
         return math.erfc(_NORMAL * abs(self.difference) / half / math.sqrt(2)) if half else 0.0
 
     def as_data(self) -> dict[str, object]:
-        """All of it as plain data."""
+        """All of it as plain data; `studies` only where searches were repeated."""
         searches = self.searches and self.searches._asdict()
         verdicts = {"significant": self.significant, "decided": self.decided, "overall": self.overall}
-        return {**self._asdict(), "searches": searches, **verdicts}
+        content = {**self._asdict(), "searches": searches, **verdicts}
+        return {name: value for name, value in content.items() if name != "studies" or value is not None}

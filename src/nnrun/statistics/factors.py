@@ -18,6 +18,7 @@ from nnrun.statistics.compare import holm, over_examples, seeds_for, share_highe
 from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.searches import Searched
 from nnrun.statistics.sign_flips import ALPHA, sign_flip_interval, sign_flip_test, sign_flips
+from nnrun.statistics.studies import study_comparison
 
 __all__ = ["Cell", "Factors", "Interaction", "MainEffect", "factor_effects"]
 
@@ -25,9 +26,9 @@ __all__ = ["Cell", "Factors", "Interaction", "MainEffect", "factor_effects"]
 class Cell(NamedTuple):
     """One combination of levels.
 
-    values    seed -> value of the metric
+    values    seed -> value of the metric; where whole searches were repeated, study -> value
     searched  the trials that its setting was chosen from; why they say nothing of other searches; None: it was not
-              searched for
+              searched for, or its searches were repeated
     resamples the mean over the seeds in resamples of the examples; None where that is not known
     """
 
@@ -69,22 +70,25 @@ class Factors(NamedTuple):
 
     levels   factor -> its levels
     means    of each combination of levels
+    studies  whether whole searches were repeated, so that studies are counted, not seeds
     """
 
     levels: dict[str, tuple[str, ...]]
     means: dict[tuple[str, ...], float]
     effects: list[MainEffect]
     interactions: list[Interaction]
+    studies: bool = False
 
 
 def factor_effects(
-    factors: Sequence[str], cells: Mapping[tuple[str, ...], Cell], looks: int = 1
+    factors: Sequence[str], cells: Mapping[tuple[str, ...], Cell], looks: int = 1, studies: bool = False
 ) -> Factors | None:
     """Main effects of all pairs of levels, and the interactions of all pairs of factors.
 
     factors   two or more
     cells     levels, in the order of the factors -> what there is of this combination
     looks     how often such an answer is looked at before it is the last
+    studies   whether the values are of studies, which have nothing in common, so that effects are not paired
     None where a combination is missing, a factor has one level only, or fewer than two seeds are common to all.
     p-values are corrected by Holm's method over all tests that are made here.
     """
@@ -99,7 +103,7 @@ def factor_effects(
     table = values.reshape(*map(len, levels.values()), len(seeds))
     pairs = sum(math.comb(len(names), 2) for names in levels.values())
     tests = pairs + math.comb(len(levels), 2)
-    effects = list(_effects(levels, table, cells, seeds, tests * looks))
+    effects = list(_effects(levels, table, cells, seeds, tests * looks, studies))
     interactions = list(_interactions(levels, table))
     p_values = [effect.pair.p for effect in effects] + [interaction.p for interaction in interactions]
     corrected = holm(p_values, looks)
@@ -114,6 +118,7 @@ def factor_effects(
             interaction._replace(adjusted=p)
             for interaction, p in zip(interactions, corrected[pairs:], strict=True)
         ],
+        studies,
     )
 
 
@@ -123,27 +128,34 @@ def _effects(
     cells: Mapping[tuple[str, ...], Cell],
     seeds: Sequence[int],
     tests: int,
+    studies: bool,
 ) -> Iterator[MainEffect]:
+    compared = study_comparison if studies else _paired
     for axis, (factor, names) in enumerate(levels.items()):
         averaged = _averaged(table, axis)
         for first, second in itertools.combinations(range(len(names)), 2):
-            differences = averaged[first] - averaged[second]
-            low, high = sign_flip_interval(differences) or (None, None)
-            p, needed = sign_flip_test(differences), seeds_for(differences, tests)
-            mean = float(differences.mean())
-            pair = Comparison(names[first], names[second], mean, low, high, p, p, len(seeds), needed)
+            a, b = averaged[first].tolist(), averaged[second].tolist()
+            pair = compared(names[first], names[second], a, b, tests)
             blocks = [
                 (cell, cells[(*combination[:axis], names[second], *combination[axis + 1 :])])
                 for combination, cell in cells.items()
                 if combination[axis] == names[first]
             ]
             firsts, seconds = ([block[side].resamples for block in blocks] for side in (0, 1))
-            higher = share_higher(averaged[first].tolist(), averaged[second].tolist())
-            pair = pair._replace(examples=over_examples(mean, firsts, seconds), higher=higher)
+            pair = pair._replace(examples=over_examples(pair.difference, firsts, seconds))
             sides = [
                 (Side(_common(a, seeds), a.searched), Side(_common(b, seeds), b.searched)) for a, b in blocks
             ]
             yield MainEffect(factor, with_searches(pair, sides, None))
+
+
+def _paired(first: str, second: str, a: Sequence[float], b: Sequence[float], tests: int) -> Comparison:
+    """Two levels by their values of the same seeds; nothing is corrected yet."""
+    differences = np.subtract(a, b).tolist()
+    low, high = sign_flip_interval(differences) or (None, None)
+    p, needed = sign_flip_test(differences), seeds_for(differences, tests)
+    mean, higher = float(np.mean(differences)), share_higher(a, b)
+    return Comparison(first, second, mean, low, high, p, p, len(a), needed, higher=higher)
 
 
 def _common(cell: Cell, seeds: Sequence[int]) -> dict[int, float]:

@@ -44,7 +44,7 @@ class RunFolders:
         file, path = self.sweep_plan.file, self.root / trial.run
         if signals.pending():  # thousands of folders take a while
             raise Interrupted(signals.pending(), "")
-        seeds = seeds_of(file, trial.arm.base)
+        seeds = seeds_of(file, trial.arm.base, trial.arm.study)
         if self._could_not_begin(path):
             return False
         if self._is_whole(path, seeds):
@@ -63,7 +63,7 @@ class RunFolders:
     def final(self, trial: Trial, place: str) -> None:
         """The run folder of a chosen trial on fresh seeds."""
         file, path = self.sweep_plan.file, self.root / place
-        seeds = final_seeds(file, trial.arm.base)
+        seeds = final_seeds(file, trial.arm.base, trial.arm.study)
         checked = trial_spec(file, trial.arm, trial.settings, seeds, place)
         if path.is_dir() and seeds_asked(path) != range(seeds[0], sum(seeds)):  # other ones are asked for now
             fsio.remove_folder(path)

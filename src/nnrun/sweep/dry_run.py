@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ from nnrun.report.live import duration
 from nnrun.runner.session import precision
 from nnrun.sweep.engine import Engine, together
 from nnrun.sweep.plan import SweepPlan
-from nnrun.sweep.trials import Arm, Trial, final_seeds, seeds_of, trial_at, trial_spec
+from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spec
 from nnrun.sweep.width import width_of
 from nnrun.training import shards
 from nnrun.training.chunks import chunks
@@ -56,14 +58,13 @@ def dry_run_of(sweep_plan: SweepPlan, engine: Engine) -> DryRun:
     trials = _trials(sweep_plan)
     groups: dict[str, list[tuple[Trial, Spec]]] = {}
     for trial in trials:
-        checked = trial_spec(
-            sweep_plan.file, trial.arm, trial.settings, seeds_of(sweep_plan.file, trial.arm.base), trial.name
-        )
+        seeds = seeds_of(sweep_plan.file, trial.arm.base, trial.arm.study)
+        checked = trial_spec(sweep_plan.file, trial.arm, trial.settings, seeds, trial.name)
         groups.setdefault(repr(structure_of(checked)), []).append((trial, checked))
     programs = [_program(sweep_plan, members, engine) for members in groups.values()]
     finals = 0.0
     for arm, plan in zip(sweep_plan.arms, sweep_plan.plans, strict=True):
-        program = next((p for p in programs if _label(arm) in p.alternatives), None)
+        program = next((p for p in programs if arm.label in p.alternatives), None)
         if program is not None and program.trials:
             runs = program.trials * seeds_of(sweep_plan.file, arm.base)[1]
             finals += (
@@ -78,11 +79,11 @@ def dry_run_of(sweep_plan: SweepPlan, engine: Engine) -> DryRun:
         note = f"{sweep_plan.search_name} chooses most of its trials from what it sees; these are the first"
     elif sweep_plan.search.rungs and not sweep_plan.search.explore:
         note = f"{sweep_plan.search_name} stops trials on the way: it takes a fraction of this time"
+    studies = sweep_plan.file.sweep.studies
+    note = (
+        note if studies == 1 else f"{note}{'; ' if note else ''}all of it is for {studies} studies together"
+    )
     return DryRun(trials, programs, finals, note)
-
-
-def _label(arm: Arm) -> str:
-    return arm.folder + arm.alternative.label
 
 
 def _trials(sweep_plan: SweepPlan) -> list[Trial]:
@@ -104,7 +105,10 @@ def _program(sweep_plan: SweepPlan, members: Sequence[tuple[Trial, Spec]], engin
     seeds = len(experiment.plan.seeds)
     with precision(experiment.plan.precision):
         most = max(1, (sweep_plan.file.sweep.width or width_of(experiment)) // seeds)
-    count = -(-len(members) // most)
+    apart = Counter(trial.arm.study if sweep_plan.search.rungs else 1 for trial, _ in members)
+    count = sum(
+        -(-trials // most) for trials in apart.values()
+    )  # of populations: those that are ranked go apart
     size = -(-len(members) // count)
     experiments = [engine.experiment(checked) for _, checked in members[:size]]
     population = together(experiments)
@@ -113,7 +117,7 @@ def _program(sweep_plan: SweepPlan, members: Sequence[tuple[Trial, Spec]], engin
         memory = _memory(population, size * seeds)
     steps = experiment.plan.steps
     return ProgramCost(
-        list(dict.fromkeys(_label(trial.arm) for trial, _ in members)),
+        list(dict.fromkeys(trial.arm.label for trial, _ in members)),
         len(members),
         size * seeds,
         steps,
@@ -188,4 +192,11 @@ def tables(dry_run: DryRun) -> list[RenderableType]:
 
 
 def _shown(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A value as YAML has it in a line: a record as {rate: 0.5}, which can be written into a spec."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_shown(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return value if isinstance(value, str) else json.dumps(value)

@@ -48,8 +48,12 @@ class Sweep(BaseModel):
         description="fresh ones for the final comparison; null: at least `seeds`, and enough to tell the "
         "alternatives apart; 0: no comparison",
     )
+    studies: Annotated[int, Ge(1), Le(1000)] = Field(
+        1, description="how often the whole search is repeated, with draws and seeds of its own each time"
+    )
     until: Literal["decided"] | None = Field(
-        None, description="decided: add trials or fresh seeds, round after round, until the verdict is clear"
+        None,
+        description="decided: add trials, fresh seeds or studies, round after round, until the verdict is clear",
     )
     rounds: Annotated[int, Ge(2), Le(100)] = Field(4, description="most of them, with `until`")
     metric: str | None = Field(

@@ -22,7 +22,7 @@ from nnrun.sweep.records import mean_value
 
 __all__ = ["begin", "continue_sweep", "sweep"]
 
-_MAY_GROW = ("sweep.trials", "sweep.final_seeds", "sweep.target")
+_MAY_GROW = ("sweep.trials", "sweep.studies", "sweep.final_seeds", "sweep.target")
 
 
 def begin(

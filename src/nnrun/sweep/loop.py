@@ -27,6 +27,7 @@ from nnrun.sweep.packing import planned
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.repair import reopen_round
 from nnrun.sweep.rungs import Rungs
+from nnrun.sweep.studies import searched_together
 from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spec
 
 __all__ = ["SweepLoop"]
@@ -64,18 +65,21 @@ class SweepLoop:
     def _search(self) -> Iterator[Event]:
         """Rounds of trials of all lines, until every line has had its budget."""
         sweep_plan = self.sweep_plan
-        asked = [0] * len(sweep_plan.arms)
         number = 0
-        while any(done < budget for done, budget in zip(asked, sweep_plan.budgets, strict=True)):
-            trials: list[Trial] = []
-            for i, arm in enumerate(sweep_plan.arms):
-                count = sweep_plan.budgets[i] - asked[i]
-                count = min(count, sweep_plan.search.batch or count)
-                points = self._ask(i, asked[i], count) if count else []
-                trials += [trial_at(arm, asked[i] + j, point) for j, point in enumerate(points)]
-                asked[i] += count
-            yield from self._round(f"r{number:03d}", trials)
-            number += 1
+        for places in searched_together(sweep_plan):
+            asked = dict.fromkeys(places, 0)
+            while any(done < sweep_plan.budgets[i] for i, done in asked.items()):
+                trials: list[Trial] = []
+                for i in places:
+                    count = sweep_plan.budgets[i] - asked[i]
+                    count = min(count, sweep_plan.search.batch or count)
+                    points = self._ask(i, asked[i], count) if count else []
+                    trials += [
+                        trial_at(sweep_plan.arms[i], asked[i] + j, point) for j, point in enumerate(points)
+                    ]
+                    asked[i] += count
+                yield from self._round(f"r{number:03d}", trials)
+                number += 1
 
     def _ask(self, place: int, first: int, count: int) -> list[Point]:
         """What the search proposes for a line, after what it has seen of it."""
@@ -172,11 +176,14 @@ class SweepLoop:
         try:
             for trial in best_of_lines(self.sweep_plan, list(self.trials.values()), self.records):
                 if final_seeds(file, trial.arm.base)[1]:
-                    place = f"final/{trial.arm.folder}{trial.arm.alternative.label}"
+                    place = f"final/{trial.arm.place}"
                     self._folders.final(trial, place)
                     places[place] = trial
             identity = repr(
-                [(place, trial.name, final_seeds(file, trial.arm.base)) for place, trial in places.items()]
+                [
+                    (place, trial.name, final_seeds(file, trial.arm.base, trial.arm.study))
+                    for place, trial in places.items()
+                ]
             )
             name = f"final-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"  # a sweep that grew chooses again
             known = {
@@ -209,10 +216,12 @@ class SweepLoop:
         trial = self.best_of_all()
         if trial is None:
             return
-        seeds = seeds_of(self.sweep_plan.file, trial.arm.base)
+        seeds = seeds_of(self.sweep_plan.file, trial.arm.base, trial.arm.study)
         checked = trial_spec(
             self.sweep_plan.file, trial.arm, trial.settings, seeds, self.sweep_plan.file.name
         )
-        how = "over fresh seeds" if self.finals else f"of {len(self.records)} trials"
+        studies = self.sweep_plan.file.sweep.studies
+        of_studies = f"of {studies} studies " if studies > 1 else ""
+        how = f"{of_studies}over fresh seeds" if self.finals else f"of {len(self.records)} trials"
         headline = f"The best {how} by {self.sweep_plan.metric.name}: {trial.name}."
         write_best(self.root, checked, headline)

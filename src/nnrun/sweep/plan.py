@@ -8,14 +8,16 @@ from nnrun import catalog
 from nnrun.catalog import bound
 from nnrun.duration import Clock
 from nnrun.errors import SpecError
-from nnrun.report.sweep.entries import Asked, DimensionEntry
+from nnrun.report.sweep.entries import Asked, DimensionEntry, Repeats
 from nnrun.runner.session import Prepared
 from nnrun.space import Dimension, Search
 from nnrun.spec.problem import error_at
 from nnrun.statistics.metric import Metric, metric_of
+from nnrun.statistics.studies import least_studies
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile
 from nnrun.sweep.stages import losers_among, rung_steps
+from nnrun.sweep.studies import check_studies, tests_of, too_few_studies
 from nnrun.sweep.trials import Arm, arms, check, final_seeds, seeds_of, trial_at, trial_spec, values_at
 from nnrun.types import Plan
 
@@ -44,6 +46,7 @@ class SweepPlan(NamedTuple):
         """What sweep.json says."""
         sweep = self.file.sweep
         first = self.file.bases[0]
+        repeats: Repeats = {"studies": sweep.studies} if sweep.studies > 1 else {}
         return {
             "name": self.file.name,
             "metric": self.metric.name,
@@ -57,6 +60,7 @@ class SweepPlan(NamedTuple):
             "seeds": seeds_of(self.file, first)[1],
             "final_seeds": final_seeds(self.file, first)[1],
             "looks": self.file.looks,
+            **repeats,
             "bases": [base.label for base in self.file.bases],
             "alternatives": [
                 {
@@ -90,14 +94,18 @@ def make_plan(file: SweepFile, engine: Engine) -> SweepPlan:
     search, name = _search(file)
     check(file)
     all_arms = arms(file)
-    firsts = [_first(file, arm, search, engine) for arm in all_arms]
-    _refuse_copies(file, all_arms, firsts)
-    plans = [prepared.experiment.plan for prepared in firsts]
+    in_study = [arm for arm in all_arms if arm.study == 1]  # the specs of the others have other seeds
+    firsts = [_first(file, arm, search, engine) for arm in in_study]
+    _refuse_copies(file, in_study, firsts)
+    plans = [prepared.experiment.plan for prepared in firsts] * file.sweep.studies
     metric = _metric(file, plans)
     sweep_plan = SweepPlan(
         file, search, name, all_arms, [_budget(file, arm, search) for arm in all_arms], plans, metric
     )
+    check_studies(sweep_plan)
     _check_search(sweep_plan)
+    if warning := too_few_studies(file):
+        engine.warn(warning)
     return sweep_plan
 
 
@@ -166,11 +174,14 @@ def _metric(file: SweepFile, plans: list[Plan]) -> Metric:
 def _check_search(sweep_plan: SweepPlan) -> None:
     """Refuses what the search cannot do with these spaces."""
     file, search = sweep_plan.file, sweep_plan.search
-    if file.sweep.until and (search.rungs or search.adaptive):
+    if file.sweep.until and (search.rungs or search.adaptive) and file.sweep.studies == 1:
         message = (
             f"trials of {sweep_plan.search_name} depend on each other, so there is no verdict to wait for"
         )
-        raise file.fail("until", f"{message}; leave it out, or write sweep.search: random")
+        remedy = (
+            f"write sweep.studies: {least_studies(tests_of(file))}, sweep.search: random, or leave it out"
+        )
+        raise file.fail("until", f"{message}; {remedy}")
     fresh = final_seeds(file, file.bases[0])[1]
     if file.sweep.until and fresh < 2:
         raise file.fail(

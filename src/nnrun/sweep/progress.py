@@ -10,7 +10,7 @@ from nnrun.report.sweep.live import Board, Row
 from nnrun.statistics.metric import Metric
 from nnrun.sweep.batches import Event
 from nnrun.sweep.loop import SweepLoop
-from nnrun.sweep.trials import Arm, final_seeds, seeds_of
+from nnrun.sweep.trials import final_seeds, seeds_of
 
 __all__ = ["ProgressBoard"]
 
@@ -31,9 +31,10 @@ class ProgressBoard:
             self._reached |= reached
             phase = "comparing" if event.batch.name.startswith("final") else event.phase
             phase = "training" if phase in ("ready", "done", "failed") else phase
-        rows = [
-            self._row(arm, budget) for arm, budget in zip(sweep_plan.arms, sweep_plan.budgets, strict=True)
-        ]
+        budgets: dict[str, int] = {}  # of each alternative, in all its studies
+        for arm, budget in zip(sweep_plan.arms, sweep_plan.budgets, strict=True):
+            budgets[arm.label] = budgets.get(arm.label, 0) + budget
+        rows = [self._row(label, budget) for label, budget in budgets.items()]
         return Board(sweep_plan.file.name, phase, sweep_plan.metric.name, self._share(), rows)
 
     def _share(self) -> float:
@@ -47,15 +48,16 @@ class ProgressBoard:
             open_ones = [
                 self._reached.get(trial.run, 0) for trial in trials if trial.name not in loop.records
             ]
-            final = self._reached.get(f"final/{arm.folder}{arm.alternative.label}", 0)
+            final = self._reached.get(f"final/{arm.place}", 0)
             done += seeds * (sum(ended) + sum(open_ones)) + fresh * final
             whole += seeds * (sum(ended) + (budget - len(ended)) * plan.steps) + fresh * plan.steps
         return min(1.0, done / max(1, whole))
 
-    def _row(self, arm: Arm, budget: int) -> Row:
-        label = arm.folder + arm.alternative.label
+    def _row(self, label: str, budget: int) -> Row:
         loop = self.loop
-        records = [record for record in loop.records.values() if loop.trials[record["trial"]].arm == arm]
+        records = [
+            record for record in loop.records.values() if loop.trials[record["trial"]].arm.label == label
+        ]
         lost = {
             status: sum(record["status"] == status for record in records)
             for status in ("stopped", "diverged", "failed")

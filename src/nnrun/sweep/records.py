@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nnrun.record import preprocessing, run
 from nnrun.record.summary import GroupSummary, MemberSummary, RunSummary
-from nnrun.report.sweep.entries import FinalEntry, Settings, TrialEntry
+from nnrun.report.sweep.entries import FinalEntry, InStudy, Settings, TrialEntry
 from nnrun.runner.status import is_over
 from nnrun.sweep.batches import seconds_of
 from nnrun.sweep.engine import RunBatch
@@ -81,6 +81,7 @@ def trial_record(
         "risen": sum("rise" in seed_run.summary for seed_run in runs),
         "seconds": round(seconds, 3),
         "reason": reason,
+        **_study(trial),
     }
 
 
@@ -106,7 +107,13 @@ def final_record(root: Path, trial: Trial, place: str, seconds: float) -> FinalE
         "risen": sum("rise" in seed_run.summary for seed_run in runs),
         "seconds": round(seconds, 3),
         "reason": reason,
+        **_study(trial),
     }
+
+
+def _study(trial: Trial) -> InStudy:
+    """The number of its study, of those that repeat the first one."""
+    return {"study": trial.arm.study} if trial.arm.study > 1 else {}
 
 
 def _runs(folder: Path) -> list[_SeedSummary]:

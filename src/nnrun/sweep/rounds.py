@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.statistics.comparison import Comparison
@@ -22,6 +22,7 @@ __all__ = ["Round", "RoundEntry", "next_round"]
 
 LEDGER = "rounds.jsonl"
 _MOST_SEEDS = 1024
+_MOST_STUDIES = 1000
 
 
 class RoundEntry(TypedDict):
@@ -30,6 +31,7 @@ class RoundEntry(TypedDict):
     round: int
     trials: int
     final_seeds: int
+    studies: NotRequired[int]  # where the search is repeated
     decided: bool
 
 
@@ -52,23 +54,28 @@ def next_round(sweep_plan: SweepPlan, folder: Path, answer: Answer) -> Round:
     lost = [text for part in answer.bases for text in _not_compared(part)]
     decided = not open_pairs and not lost
     entries = _read(folder)
-    if not entries or (entries[-1]["trials"], entries[-1]["final_seeds"]) != (trials, seeds):
-        entries.append(
-            {"round": len(entries) + 1, "trials": trials, "final_seeds": seeds, "decided": decided}
-        )
+    looked: RoundEntry = {
+        "round": len(entries) + 1,
+        "trials": trials,
+        "final_seeds": seeds,
+        "decided": decided,
+    }
+    if sweep.studies > 1:
+        looked["studies"] = sweep.studies
+    if not entries or _budget(entries[-1]) != _budget(looked):
+        entries.append(looked)
         fsio.write_file(folder / LEDGER, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
     number = f"round {len(entries)} of {sweep.rounds}"
     if decided:
         return Round([], f"{number}: the verdict is clear")
     if len(entries) >= sweep.rounds:
         return Round([], f"{number}: the verdict is not clear, and there are no further rounds")
-    changes = _growth(sweep_plan, open_pairs, entries[0], trials, seeds)
+    changes = _growth(sweep_plan, open_pairs, entries[0], looked)
     if not changes:
+        more = "no further studies" if sweep.studies > 1 else "neither trials nor seeds"
         reasons = list(dict.fromkeys([*lost, *(pair.unknown for pair in open_pairs if pair.unknown)]))
         why = f": {'; '.join(reasons)}" if reasons else ""
-        return Round(
-            [], f"{number}: the verdict is not clear, and neither trials nor seeds would make it so{why}"
-        )
+        return Round([], f"{number}: the verdict is not clear, and {more} would make it so{why}")
     return Round(changes, f"{number}: the verdict is not clear; the next one has {', '.join(changes)}")
 
 
@@ -91,16 +98,29 @@ def _not_compared(part: BaseAnswer) -> list[str]:
 
 
 def _growth(
-    sweep_plan: SweepPlan, open_pairs: Sequence[Comparison], first: RoundEntry, trials: int, seeds: int
+    sweep_plan: SweepPlan, open_pairs: Sequence[Comparison], first: RoundEntry, last: RoundEntry
 ) -> list[str]:
-    """More trials where another search could turn a difference round, more seeds where they show none."""
+    """More trials where another search could turn a difference round, more seeds where they show none.
+
+    Where the search is repeated, more studies.
+    first, last   what the sweep had at the first look and at this one
+    """
     changes = []
+    trials, seeds = last["trials"], last["final_seeds"]
+    if "studies" in last:
+        studies = min(_MOST_STUDIES, last["studies"] + first.get("studies", 0))
+        is_open = any(not pair.significant and not pair.unknown for pair in open_pairs)
+        return [f"sweep.studies={studies}"] if is_open and studies > last["studies"] else []
     grows = sweep_plan.search.most is None and any(arm.alternative.space for arm in sweep_plan.arms)
     if grows and any(pair.searches and not pair.over_searches for pair in open_pairs):
         changes.append(f"sweep.trials={trials + first['trials']}")
     if any(not pair.significant for pair in open_pairs) and seeds < _MOST_SEEDS:
         changes.append(f"sweep.final_seeds={min(_MOST_SEEDS, seeds + first['final_seeds'])}")
     return changes
+
+
+def _budget(entry: RoundEntry) -> tuple[int, int, int]:
+    return entry["trials"], entry["final_seeds"], entry.get("studies", 1)
 
 
 def _read(folder: Path) -> list[RoundEntry]:

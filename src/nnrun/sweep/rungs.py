@@ -184,6 +184,10 @@ class Rungs:
         """The knobs of a trial's present point."""
         file = self.sweep_plan.file
         checked = trial_spec(
-            file, trial.arm, self.settings(trial), seeds_of(file, trial.arm.base), trial.name
+            file,
+            trial.arm,
+            self.settings(trial),
+            seeds_of(file, trial.arm.base, trial.arm.study),
+            trial.name,
         )
         return self.engine.experiment(checked).knobs

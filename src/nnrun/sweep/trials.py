@@ -6,6 +6,7 @@ import copy
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from nnrun.space import Point
 from nnrun.spec import document, override, yaml12
 from nnrun.spec.problem import Path, Place, Problems, error_at, place_of
 from nnrun.spec.schema import shown
+from nnrun.statistics.compare import least_seeds
 from nnrun.sweep.file import BaseSpec, SweepFile
 from nnrun.sweep.over import Alternative
 
@@ -28,28 +30,43 @@ __all__ = [
     "check",
     "final_seeds",
     "seeds_of",
+    "study_folder",
     "trial_at",
     "trial_spec",
     "values_at",
 ]
 
 _FRESH = 10_000  # how far the seeds of the final comparison are from those of the trials
-_ENOUGH = 0.05  # Holm's test must be able to get below this
+_APART = 20_000  # how far the seeds of a study are from those of the one before
+_FEW_FRESH = 3  # of each study
+_DOCUMENT_KEYS = [*spec.BLOCKS, *spec.LISTS]  # of a spec, that hold blocks
 
 
 class Arm(NamedTuple):
-    """One alternative on one base: what has a budget of trials of its own."""
+    """One alternative on one base in one study: what has a budget of trials and draws of its own."""
 
     base: BaseSpec
     alternative: Alternative
     folder: str  # "" for one base, else its label and a slash
     seed: int = 0  # of its draws: alternatives with spaces of one size do not share their points
+    study: int = 1
+
+    @property
+    def label(self) -> str:
+        """What tables call it, whichever study it is: sgd, or digits/sgd."""
+        return f"{self.folder}{self.alternative.label}"
+
+    @property
+    def place(self) -> str:
+        """Where its runs lie: sgd, digits/sgd, of the second study study-2/sgd, digits/study-2/sgd."""
+        inner = f"{study_folder(self.study)}/" if self.study > 1 else ""
+        return f"{self.folder}{inner}{self.alternative.label}"
 
 
 class Trial(NamedTuple):
     """One point of a line's space."""
 
-    name: str  # sgd-003, or digits/sgd-003
+    name: str  # sgd-003, digits/sgd-003, study-2/sgd-003
     arm: Arm
     number: int
     point: Point
@@ -62,13 +79,20 @@ class Trial(NamedTuple):
 
 
 def arms(file: SweepFile) -> list[Arm]:
-    """Every alternative on every base."""
+    """Every alternative on every base in every study; those of the first study come first."""
     folders = [f"{base.label}/" if len(file.bases) > 1 else "" for base in file.bases]
     return [
-        Arm(base, alternative, folder, _seed(file.sweep.seed, folder, alternative.label))
+        Arm(base, alternative, folder, _seed(file.sweep.seed, folder, alternative.label, *repeated), study)
+        for study in range(1, file.sweep.studies + 1)
+        for repeated in [[study_folder(study)] if study > 1 else []]
         for base, folder in zip(file.bases, folders, strict=True)
         for alternative in file.alternatives
     ]
+
+
+def study_folder(study: int) -> str:
+    """What the runs of a study after the first one lie in."""
+    return f"study-{study}"
 
 
 def _seed(seed: int, *labels: str) -> int:
@@ -85,13 +109,14 @@ def values_at(arm: Arm, point: Point) -> Settings:
 
 def trial_at(arm: Arm, number: int, point: Point) -> Trial:
     """Trial `number` of a line."""
-    name = f"{arm.folder}{arm.alternative.label}-{number:03d}"
+    name = f"{arm.place}-{number:03d}"
     return Trial(name, arm, number, point, values_at(arm, point))
 
 
-def seeds_of(file: SweepFile, base: BaseSpec) -> tuple[int, int]:
-    """The first seed of a base's trials, and how many they have."""
-    return _whole(base, "seed", 0), file.sweep.seeds or _whole(base, "seeds", 1)
+def seeds_of(file: SweepFile, base: BaseSpec, study: int = 1) -> tuple[int, int]:
+    """The first seed of a base's trials in a study, and how many they have."""
+    first = _whole(base, "seed", 0) + _APART * (study - 1)
+    return first, file.sweep.seeds or _whole(base, "seeds", 1)
 
 
 def _whole(base: BaseSpec, key: str, default: int) -> int:
@@ -101,16 +126,18 @@ def _whole(base: BaseSpec, key: str, default: int) -> int:
     return value if isinstance(value, int) else default
 
 
-def final_seeds(file: SweepFile, base: BaseSpec) -> tuple[int, int]:
-    """The first fresh seed, and how many: by default enough that the test could tell all pairs apart."""
-    first, seeds = seeds_of(file, base)
+def final_seeds(file: SweepFile, base: BaseSpec, study: int = 1) -> tuple[int, int]:
+    """The first fresh seed of a study, and how many.
+
+    By default enough that the test could tell all pairs apart; where studies are what is tested, three or more.
+    """
+    first, seeds = seeds_of(file, base, study)
     count = file.sweep.final_seeds
-    if count is None:
-        alternatives = len(file.alternatives)
-        pairs = alternatives * (alternatives - 1) // 2
-        count = seeds
-        while pairs and 2.0 ** (1 - count) * pairs * file.looks > _ENOUGH:
-            count += 1
+    if count is None and file.sweep.studies > 1:
+        count = max(seeds, _FEW_FRESH)
+    elif count is None:
+        pairs = math.comb(len(file.alternatives), 2)
+        count = max(seeds, least_seeds(pairs * file.looks)) if pairs else seeds
     return first + _FRESH, count
 
 
@@ -141,17 +168,12 @@ def trial_spec(file: SweepFile, arm: Arm, settings: Settings, seeds: tuple[int, 
         new_places = _places(new, origin, file.places)
         try:
             override.put(
-                value, key, copy.deepcopy(new), problems.places, new_places, _document_keys(), short_field
+                value, key, copy.deepcopy(new), problems.places, new_places, _DOCUMENT_KEYS, short_field
             )
         except override.UnreachableError as error:
             problems.add(origin or error.path, f"{key}: {error}", place_of(origin, file.places))
     trial_document = document.from_data(value, problems, arm.base.path, yaml12.dump(value))
     return catalog.bind(trial_document)
-
-
-def _document_keys() -> list[str]:
-    """The top-level keys of a spec that hold blocks."""
-    return [*spec.BLOCKS, *spec.LISTS]
 
 
 def _origin(key: str, alternative: Alternative, file: SweepFile) -> Path:
@@ -185,8 +207,11 @@ def check(file: SweepFile) -> None:
     """
     problems: dict[str, None] = {}
     for arm in arms(file):
+        if arm.study > 1:
+            continue  # its specs have other seeds, and nothing else
         tries = [(point, (0, 1)) for point in _corners(arm)]
-        tries += [(tries[0][0], seeds_of(file, arm.base)), (tries[0][0], final_seeds(file, arm.base))]
+        for study in sorted({1, file.sweep.studies}):
+            tries += [(tries[0][0], seeds(file, arm.base, study)) for seeds in (seeds_of, final_seeds)]
         specs: list[tuple[Settings, Spec]] = []
         for point, seeds in tries:
             if not seeds[1]:

@@ -24,7 +24,7 @@ __all__ = ["Translation", "is_wandb", "translated"]
 
 _METHODS = {"grid": "grid", "random": "random", "bayes": "tpe"}
 _GOALS = {"maximize": "max", "minimize": "min"}
-_OWN = ("seeds", "final_seeds", "seed", "trials", "target", "width")
+_OWN = ("seeds", "final_seeds", "seed", "studies", "trials", "target", "width")
 _KNOWN = ("method", "metric", "parameters", "early_terminate", "run_cap", "name", "description", *_OWN)
 _IDLE = ("name", "description")
 _RANGES = {"uniform": "uniform", "log_uniform_values": "log", "int_uniform": "int"}

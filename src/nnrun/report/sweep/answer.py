@@ -15,7 +15,7 @@ from nnrun.report.sweep import effects
 from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.findings import Answer, answer
-from nnrun.report.sweep.folder import is_sweep, read_sweep
+from nnrun.report.sweep.folder import TrialRecord, is_sweep, read_sweep
 from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.tables import answer_tables
 from nnrun.report.sweep.verdict import sentences
@@ -87,7 +87,7 @@ def as_data(answer: Answer) -> Leaderboard:
         "goal": sweep.judge.goal,
         "search": sweep.search,
         "trials": [
-            {**trial._asdict(), "values": list(trial.values), "metric": trial.value}
+            {**_trial(trial, sweep.studies), "values": list(trial.values), "metric": trial.value}
             for trial in ranked(sweep.trials, sweep.judge)
         ],
         "alternatives": [
@@ -120,18 +120,37 @@ def as_data(answer: Answer) -> Leaderboard:
     }
 
 
+def _trial(trial: TrialRecord, studies: int) -> dict[str, object]:
+    """A trial as plain data; which study it is of only where there are several."""
+    content = trial._asdict()
+    return {name: value for name, value in content.items() if name != "study" or studies > 1}
+
+
 def _row(row: Row, metric: Metric, folder: Path) -> dict[str, object]:
     reached = row.reached
     steps, seconds = _reached(row)
-    left_out = ("run", "values", "reached")
+    left_out = ("run", "values", "reached", "studies")
+    studies = {"studies": [_study(study, folder) for study in row.studies]} if row.studies else {}
     return {
         **{name: value for name, value in row._asdict().items() if name not in left_out},
         "metric": metric.name,
         "run": row.run and row.run.relative_to(folder).as_posix(),
         "values": {str(seed): value for seed, value in row.values.items()},
+        **studies,
         "reached": None
         if reached is None
         else {"seeds": reached.seeds, "of": reached.of, "steps": steps, "seconds": seconds},
+    }
+
+
+def _study(row: Row, folder: Path) -> dict[str, object]:
+    """What one search of an alternative chose, and what that reached."""
+    names = ("trial", "settings", "validation", "mean", "validation_again", "seeds", "diverged", "fresh")
+    content = row._asdict()
+    return {
+        **{name: content[name] for name in names},
+        "run": row.run and row.run.relative_to(folder).as_posix(),
+        "values": {str(seed): value for seed, value in row.values.items()},
     }
 
 
@@ -166,6 +185,7 @@ def _leaderboard_csv(answer: Answer) -> str:
     ]
     head += ["validation", "validation_fresh", "trials", "trials_diverged", "trials_stopped", "trials_failed"]
     head += ["steps_to_target", "seconds_to_target"]
+    head += ["studies"] if answer.sweep.studies > 1 else []
     content = io.StringIO()
     writer = csv.writer(content, lineterminator="\n")
     writer.writerow([*head, *keys])
@@ -186,6 +206,7 @@ def _leaderboard_csv(answer: Answer) -> str:
             row.failed,
         ]
         line += _reached(row)
+        line += [len(row.values)] if answer.sweep.studies > 1 else []
         writer.writerow([_cell(value) for value in (*line, *(row.settings.get(key) for key in keys))])
     return content.getvalue()
 

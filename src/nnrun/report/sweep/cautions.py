@@ -11,10 +11,11 @@ from nnrun.report.sweep.examples import read_examples
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import SweepRecord
 from nnrun.report.sweep.judged_on import other_examples
-from nnrun.report.sweep.luck import luck
+from nnrun.report.sweep.luck import few_studies, luck
 from nnrun.report.sweep.ranges import border
 from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.sensitivity import sensitivity
+from nnrun.report.sweep.studies import unsound
 from nnrun.report.words import gap, level
 from nnrun.statistics.budget import at_budget
 from nnrun.statistics.compare import least_seeds
@@ -35,7 +36,7 @@ def cautions(answer: Answer) -> list[str]:
         for part in answer.bases
         for text in (
             *other_examples(answer.sweep, part.base),
-            *_few_seeds(part, answer.sweep),
+            *(_few_seeds if answer.sweep.studies == 1 else few_studies)(part, answer.sweep),
             *_no_examples(part),
             *_copies(part, answer.sweep),
             *_risen(part, answer.sweep),
@@ -62,9 +63,10 @@ def missing(answer: Answer) -> list[str]:
     sweep = answer.sweep
     lines = []
     rows = [row for part in answer.bases for row in part.rows]
-    short = [row for row in rows if row.trials < sweep.trials_planned]
+    planned = sweep.trials_planned * sweep.studies
+    short = [row for row in rows if row.trials < planned]
     if short and not _is_over(sweep):
-        trials = sweep.trials_planned * len(rows)
+        trials = planned * len(rows)
         lines.append(f"{sum(row.trials for row in rows)} of {trials} trials have ended")
     waiting = [row for row in rows if not row.fresh]
     if waiting and not sweep.final_seeds:
@@ -122,11 +124,12 @@ def _few_seeds(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
 
 def _no_examples(part: BaseAnswer) -> Iterator[str]:
     rows = [row for row in part.rows if row.fresh and row.run and len(row.values) > 1 and not row.diverged]
-    names = [row.alternative for row in rows if row.run and read_examples(row.run, part.metric.name) is None]
+    runs = [(row.alternative, study.run) for row in rows for study in row.studies or (row,)]
+    names = [name for name, run in runs if run and read_examples(run, part.metric.name) is None]
     if names and part.comparisons:
         yield (
-            f"nothing is known of other examples for {', '.join(names)}: what is said of them knows seeds and searches "
-            "alone"
+            f"nothing is known of other examples for {', '.join(dict.fromkeys(names))}: what is said of them knows "
+            "seeds and searches alone"
         )
 
 
@@ -137,6 +140,8 @@ def _diverged(part: BaseAnswer) -> Iterator[str]:
                 "its mean is of the others, so it looks better than it is" if row.values else "it has no mean"
             )
             yield f"{row.alternative}: {row.diverged} of {row.seeds} fresh seeds diverged; {kept}"
+        if row.lost:
+            yield f"{unsound(row)}, so its mean, which is of the others, looks better than it is"
         if row.fresh and not row.seeds:
             yield f"{row.alternative}: its runs on fresh seeds failed; see the reason in final.jsonl"
         if row.unstable >= max(2, _MANY * row.trials):

@@ -17,7 +17,7 @@ from nnrun.statistics.mean import standard_widths
 from nnrun.statistics.metric import Metric
 from nnrun.storage import fsio
 
-__all__ = ["Band", "Reached", "band", "reached", "seed_curves"]
+__all__ = ["Band", "Reached", "all_reached", "band", "reached", "seed_curves"]
 
 Curve = tuple[np.ndarray, np.ndarray]  # steps (n,) int64, values (n,) float64
 
@@ -84,8 +84,13 @@ def band(curves: Sequence[Curve], share: bool = False) -> Band | None:
 
 def reached(folder: Path, judge: Metric, target: float) -> Reached | None:
     """When a run or group first reached the target; None if it has no curve of the metric."""
+    return all_reached([folder], judge, target)
+
+
+def all_reached(folders: Sequence[Path], judge: Metric, target: float) -> Reached | None:
+    """When runs or groups reached the target, the seeds of all of them together."""
     steps, seconds, clocked = [], [], True
-    curves = _curves(folder, judge.name)
+    curves = [curve for folder in folders for curve in _curves(folder, judge.name)]
     for member, (at, values) in curves:
         hits = np.flatnonzero(judge.sign * (values - target) >= 0)
         first = float(at[hits[0]]) if len(hits) else math.inf

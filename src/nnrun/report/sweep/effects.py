@@ -25,19 +25,22 @@ def effect_sentences(metric: Metric, factors: Factors) -> Iterator[str]:
             if effect.factor == factor and best in (effect.pair.first, effect.pair.second):
                 yield f"{factor}, mean over {rest}: {pair_sentence(metric, effect.pair, averaged=True)}"
     for interaction in factors.interactions:
-        yield _together(metric, interaction, any(effect.pair.searched for effect in factors.effects))
+        yield _together(metric, interaction, factors)
 
 
-def _together(metric: Metric, interaction: Interaction, searched: bool) -> str:
+def _together(metric: Metric, interaction: Interaction, factors: Factors) -> str:
     first, second = interaction.factors
-    seeds = f"{chance(interaction.adjusted)}, {interaction.seeds} seeds"
+    searched = any(effect.pair.searched for effect in factors.effects) and not factors.studies
+    unit = "studies" if factors.studies else "seeds"
+    seeds = f"{chance(interaction.adjusted)}, {interaction.seeds} {unit}"
     if not interaction.significant:
         return f"{first} and {second} show no significant interaction ({seeds})"
     ends = ends_of(metric, interaction.excess, *(interaction.ends or (None, None)))
     where = "above" if interaction.excess > 0 else "below"
     unknown = "other searches and other examples are" if searched else "other examples are"
+    here = "what" if factors.studies else "at these settings what"
     return (
-        f"at these settings what {first} does depends on {second}: {' with '.join(interaction.levels)} is "
+        f"{here} {first} does depends on {second}: {' with '.join(interaction.levels)} is "
         f"{gap(metric, interaction.excess)}{ends} {where} the sum of both effects ({seeds}; {unknown} not looked at)"
     )
 
@@ -73,7 +76,7 @@ def effect_cells(metric: Metric, factors: Factors) -> list[dict[str, str]]:
             "first": interaction.levels[0],
             "second": interaction.levels[1],
             "difference": with_ends(metric, interaction.excess, interaction.ends),
-            "seeds": str(interaction.seeds),
+            "studies" if factors.studies else "seeds": str(interaction.seeds),
             "p": short_chance(interaction.p),
             "p (Holm)": short_chance(interaction.adjusted),
             "verdict": "they interact" if interaction.significant else "no significant interaction",

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-__all__ = ["About", "AlternativeEntry", "Asked", "DimensionEntry", "FinalEntry", "Settings", "TrialEntry"]
+__all__ = [
+    "About",
+    "AlternativeEntry",
+    "Asked",
+    "DimensionEntry",
+    "FinalEntry",
+    "InStudy",
+    "Repeats",
+    "Settings",
+    "TrialEntry",
+]
 
 Settings = dict[str, object]  # what varies or is compared: key of the spec -> value, as YAML can write it
 
@@ -30,7 +40,13 @@ class AlternativeEntry(TypedDict):
     factors: NotRequired[dict[str, str]]  # key of `over` that lists several blocks -> name of the block
 
 
-class Asked(TypedDict):
+class Repeats(TypedDict):
+    """How often the whole search is made; absent: once."""
+
+    studies: NotRequired[int]
+
+
+class Asked(Repeats):
     """What a sweep was asked to do."""
 
     name: str
@@ -56,7 +72,13 @@ class About(Asked):
     folders: dict[str, str]  # base -> the folder of its file
 
 
-class _Ended(TypedDict):
+class InStudy(TypedDict):
+    """The study that a run is of; absent: the first one."""
+
+    study: NotRequired[int]
+
+
+class _Ended(InStudy):
     base: str
     alternative: str
     trial: str

@@ -12,10 +12,13 @@ __all__ = ["distinct", "filled", "importances", "ranked", "worst_value"]
 
 
 def distinct(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Trials of which none has the settings of an earlier one: the same runs again are no evidence."""
+    """Trials of which none has the settings of an earlier one: the same runs again are no evidence.
+
+    Another study has seeds of its own, so equal settings in two studies are not the same runs.
+    """
     first: dict[str, TrialRecord] = {}
     for trial in trials:
-        first.setdefault(repr(sorted(trial.settings.items())), trial)
+        first.setdefault(repr((trial.study, sorted(trial.settings.items()))), trial)
     return list(first.values())
 
 

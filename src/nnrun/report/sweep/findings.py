@@ -7,7 +7,7 @@ that no trial had.  Of an unfinished sweep it is the answer so far, and says wha
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nnrun.report.sweep.evidence import distinct, filled, importances, worst_value
@@ -15,6 +15,7 @@ from nnrun.report.sweep.examples import read_examples
 from nnrun.report.sweep.folder import SweepRecord, TrialRecord
 from nnrun.report.sweep.rows import Row, rows_of
 from nnrun.report.sweep.searches import Fresh, comparisons, crossed
+from nnrun.report.sweep.studies import Compared, best_of_studies, compared_over_studies
 from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
 from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.factors import Factors
@@ -66,20 +67,22 @@ def _cost(part: BaseAnswer, label: str) -> float:
 
 def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
     rows, metric, target, trials = rows_of(sweep, base)
-    fresh = {row.alternative: _fresh(row, metric) for row in rows if row.fresh}
     worst = worst_value(sweep, base)
     adaptive = sweep.adaptive
     counted = {label: distinct(trials_of) for label, trials_of in trials.items()}
     spent = trials if adaptive else counted
     curve = running_best if adaptive else best_of_k
+    compared = _compared(sweep, rows, trials, metric)
     return BaseAnswer(
         base,
         metric,
         rows,
-        comparisons(sweep, trials, fresh, metric),
+        compared.comparisons,
         target,
         {
             label: curve(filled(known, worst), sweep.judge.rising)
+            if sweep.studies == 1
+            else best_of_studies(known, worst, sweep.judge)
             for label, known in spent.items()
             if _some(known)
         },
@@ -91,8 +94,18 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
             )
             for alternative in sweep.alternatives
         },
-        crossed(sweep, trials, fresh, metric),
+        compared.factors,
     )
+
+
+def _compared(
+    sweep: SweepRecord, rows: Sequence[Row], trials: Mapping[str, Sequence[TrialRecord]], metric: Metric
+) -> Compared:
+    """The tests of all pairs, and of the factors: over studies where the search was repeated."""
+    if sweep.studies > 1:
+        return compared_over_studies(sweep, trials, rows, metric)
+    fresh = {row.alternative: _fresh(row, metric) for row in rows if row.fresh}
+    return Compared(comparisons(sweep, trials, fresh, metric), crossed(sweep, trials, fresh, metric))
 
 
 def _fresh(row: Row, metric: Metric) -> Fresh:

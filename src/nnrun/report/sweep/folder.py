@@ -76,6 +76,7 @@ class TrialRecord(NamedTuple):
     risen: int = 0  # seeds that ended with a far larger training loss than they began with
     metrics: Mapping[str, tuple[float | None, ...]] = MappingProxyType({})  # name -> one value for each seed
     judged_on: str | None = None  # what tells the validation and test examples
+    study: int = 1  # which repetition of the search it is of
 
 
 class FinalRecord(NamedTuple):
@@ -91,6 +92,7 @@ class FinalRecord(NamedTuple):
     metrics: dict[str, tuple[float | None, ...]]
     steps: int
     seconds: float
+    study: int = 1
 
 
 class SweepRecord(NamedTuple):
@@ -101,7 +103,7 @@ class SweepRecord(NamedTuple):
     judge: Metric  # of validation data
     search: str
     adaptive: bool  # whether later trials depend on the results of earlier ones
-    trials_planned: int  # of each alternative, on each base
+    trials_planned: int  # of each alternative, on each base, in each study
     seeds: int
     final_seeds: int
     target: float | None
@@ -110,6 +112,7 @@ class SweepRecord(NamedTuple):
     trials: tuple[TrialRecord, ...]
     finals: tuple[FinalRecord, ...]
     looks: int = 1  # at the answer, before it is the last
+    studies: int = 1  # how often the whole search is made
 
     @property
     def metric(self) -> str:
@@ -157,11 +160,12 @@ def read_sweep(folder: Path) -> SweepRecord:
             tuple({record["trial"]: _trial(record) for record in lines_of(folder / "trials.jsonl")}.values()),
             tuple(
                 {
-                    (record["base"], record["alternative"]): _final(record)
+                    (record["base"], record["alternative"], record.get("study", 1)): _final(record)
                     for record in lines_of(folder / "final.jsonl")
                 }.values()
             ),
             int(about.get("looks", 1)),
+            int(about.get("studies", 1)),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError(
@@ -206,6 +210,7 @@ def _trial(record: TrialEntry) -> TrialRecord:
         int(record.get("risen", 0)),
         metrics_of(record.get("metrics", {})),
         record.get("judged_on"),
+        int(record.get("study", 1)),
     )
 
 
@@ -221,4 +226,5 @@ def _final(record: FinalEntry) -> FinalRecord:
         metrics_of(record["metrics"]),
         int(record["steps"]),
         float(record["seconds"]),
+        int(record.get("study", 1)),
     )

@@ -8,8 +8,10 @@ from nnrun.report.sweep.findings import BaseAnswer
 from nnrun.report.sweep.folder import SweepRecord
 from nnrun.report.sweep.rows import Row
 from nnrun.report.words import gap, level
+from nnrun.statistics.sign_flips import ALPHA
+from nnrun.statistics.studies import least_studies
 
-__all__ = ["luck"]
+__all__ = ["few_studies", "luck"]
 
 
 def luck(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
@@ -18,6 +20,36 @@ def luck(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     yield from _draws(part)
     yield from _disagreement(part, sweep, fresh)
     yield from _choice(fresh, sweep)
+
+
+def few_studies(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
+    """Whether so many studies can tell any difference from chance, and how many would tell the best from the others."""
+    pairs = [effect.pair for effect in part.factors.effects] if part.factors else part.comparisons
+    if not pairs:
+        return
+    tests = len(pairs) + (len(part.factors.interactions) if part.factors else 0)
+    studies = min(pair.studies or 0 for pair in pairs)
+    least = least_studies(tests * sweep.looks)
+    if studies < least:
+        of_tests = "this comparison" if tests == 1 else f"{tests} comparisons"
+        yield (
+            f"{studies} studies are too few: in {of_tests} no difference can get below p = {ALPHA:g}, however large; "
+            f"`nnrun sweep --resume {sweep.folder} sweep.studies={least}` adds them"
+        )
+        return
+    best = part.rows[0].alternative
+    rivals = {
+        (pair.second if pair.first == best else pair.first): pair
+        for pair in part.comparisons
+        if best in (pair.first, pair.second) and not pair.significant and not pair.unknown
+    }
+    if not rivals or part.factors:
+        return
+    named = [
+        f"{rival} ({'more than 10,000' if pair.seeds_needed is None else f'about {pair.seeds_needed:,}'} would)"
+        for rival, pair in rivals.items()
+    ]
+    yield f"{studies} studies cannot tell {best} from {', '.join(named)}, if means and spreads are what they seem"
 
 
 def _draws(part: BaseAnswer) -> Iterator[str]:

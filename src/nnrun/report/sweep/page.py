@@ -12,6 +12,7 @@ from nnrun.report.sweep.effects import effect_cells, mean_tables
 from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord
+from nnrun.report.sweep.method import method
 from nnrun.report.sweep.pairs import pair_cells
 from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
@@ -20,39 +21,6 @@ from nnrun.report.words import level, span
 from nnrun.statistics.metric import Metric
 
 __all__ = ["page"]
-
-_METHOD = """
-<ul>
-<li>Each alternative had the same number of trials, one where nothing in it varies. Its setting was chosen by the mean
-of <code>{searched}</code> over {seeds} of each trial, at each one's best step; the test part was not looked at.</li>
-<li>The chosen settings were trained again on fresh seeds that no trial had, and those runs are compared{on}. The best
-alternative is the one with the best <code>{searched}</code> over the fresh seeds: test data choose nothing.</li>
-<li>Intervals are Student's 95% intervals of the mean, cut to what the metric can be. For values of a strongly skewed
-distribution they hold the mean less often, 87 to 92 times in 100.</li>
-<li>Tests are paired permutation tests: runs of one seed share the split of the data, and under chance alone each
-difference is as likely with the other sign. p-values are corrected by Holm's method over all pairs{of_base}. The
-interval of a difference is for that pair alone, before the correction. &ldquo;No significant difference&rdquo; does
-not mean equal: it means that this many seeds cannot decide.</li>
-<li>That test compares two settings. Another search would have found others, so &ldquo;different&rdquo; also needs the
-exchange test over searches: if both searches drew alike, each trial could as well be the other's, and p is the share of
-all ways to deal the trials in which the two bests differ as much. &ldquo;Other searches&rdquo; is the 95% interval of
-the difference over other draws of the searches and other seeds. Of both p-values the worse counts, corrected by Holm's
-method, so the chance of any false &ldquo;different&rdquo; among methods that draw alike is at most 5%. &ldquo;Only
-these settings&rdquo; means that another search could turn it round, or that nothing is known of other searches.</li>
-<li>Where alternatives are all combinations of several factors, the effect of a factor is the difference of two of its
-levels, each averaged over the levels of the others; an interaction is how far a combination is from the sum of the
-effects. Their p-values are corrected together, for themselves; the exchange test deals the trials anew within each
-combination of the other factors.</li>
-<li>&ldquo;Middle half&rdquo; is the mean without the best and the worst quarter of the seeds; &ldquo;better&rdquo; is
-how often a run of the first is better than a run of the second, over all pairs of runs.</li>
-<li>Steps and seconds to a target are medians over the fresh seeds; the seconds are those of the program in which
-these trained together.</li>
-<li>&ldquo;Other examples&rdquo; is the 95% interval of the difference in 1,000 resamples of the examples that are
-tested, the same ones for all; &ldquo;all&rdquo; is that over seeds, searches and examples together. Where examples are
-known, &ldquo;different&rdquo; also needs an &ldquo;all&rdquo; without 0, corrected for all pairs.</li>
-<li>The intervals of an alternative by itself are over seeds. Another split of the data may give another order.</li>
-</ul>
-"""
 
 
 def page(answer: Answer, images: Sequence[Picture]) -> str:
@@ -66,12 +34,13 @@ def page(answer: Answer, images: Sequence[Picture]) -> str:
         _notes("Careful", cautions(answer)),
         _notes("What would change this", leans_on(answer)),
         *(_leaderboard(answer, part) for part in answer.bases),
+        *(_studies(answer, part) for part in answer.bases if answer.sweep.studies > 1),
         *(_factors(answer, part) for part in answer.bases),
         '<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>" if images else "",
         *(_pairs(answer, part) for part in answer.bases if part.comparisons),
         _spaces(sweep.alternatives),
         _trials(answer),
-        "<h2>How this was computed</h2>" + _method(answer),
+        "<h2>How this was computed</h2>" + method(answer),
     ]
     return document(f"nnrun sweep: {sweep.name}", body)
 
@@ -83,9 +52,10 @@ def _facts(answer: Answer) -> str:
         len(record.seeds) for record in sweep.finals
     )
     bases = f" on {len(sweep.bases)} bases" if len(sweep.bases) > 1 else ""
+    studies = f"repeated in {sweep.studies} studies, " if sweep.studies > 1 else ""
     return (
         f"{alternatives} alternative{_s(alternatives)}{bases}, {sweep.trials_planned} trials each by {sweep.search} "
-        f"search, {_count(sweep.seeds, 'seed')} a trial, judged by {sweep.metric} "
+        f"search, {studies}{_count(sweep.seeds, 'seed')} a trial, judged by {sweep.metric} "
         f"({sweep.judge.words} is better); {runs} runs"
     )
 
@@ -123,7 +93,8 @@ def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
     searched, fresh = answer.sweep.judge, any(row.fresh for row in part.rows)
     timed, number = fresh and part.target is not None, "number"
     columns = [Column("alternative"), Column(part.metric.name, number), Column("95% interval", number)]
-    columns += [Column("middle half", number), Column("seeds", number)]
+    unit = "studies" if answer.sweep.studies > 1 else "seeds"
+    columns += [Column("middle half", number), Column(unit, number)]
     columns += [Column(f"{searched} in the search", number)]
     columns += [Column("on fresh seeds", number)] if fresh else []
     columns += [Column(_target(part, searched), number), Column("seconds", number)] if timed else []
@@ -137,6 +108,23 @@ def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
         cells += [steps_text(row), _seconds(row)] if timed else []
         rows.append([*cells, trials_text(row), settings_text(row.settings)])
     return f"<h2>Leaderboard{_on(answer, part)}</h2>" + table(columns, rows, best=0)
+
+
+def _studies(answer: Answer, part: BaseAnswer) -> str:
+    """What each search of each alternative chose."""
+    searched = answer.sweep.judge
+    columns = [Column("alternative"), Column("study", "number"), Column(part.metric.name, "number")]
+    columns += [Column(f"{searched} on fresh seeds", "number"), Column("seeds", "number")]
+    columns += [Column("chosen setting", "text")]
+    rows = [
+        [
+            row.alternative, str(number), level(part.metric, study.mean if study.fresh else None),
+            level(searched, study.validation_again), seeds_text(study), settings_text(study.settings),
+        ]
+        for row in part.rows
+        for number, study in enumerate(row.studies, start=1)
+    ]  # fmt: skip
+    return f"<h2>Studies{_on(answer, part)}</h2>" + table(columns, rows)
 
 
 def _seconds(row: Row) -> str:
@@ -223,14 +211,6 @@ def _status(trial: TrialRecord) -> str:
     if trial.reason and trial.status == "done":  # its seeds, or some of them, did not need all their steps
         return "done (stopped early)"
     return trial.status + (f": {trial.reason}" if trial.reason and trial.status == "failed" else "")
-
-
-def _method(answer: Answer) -> str:
-    metrics = {part.metric.name for part in answer.bases if any(row.fresh for row in part.rows)}
-    on = f" on <code>{escape(metrics.pop())}</code>" if len(metrics) == 1 else ""
-    seeds = f"the {_count(answer.sweep.seeds, 'seed')}"
-    of_base = " of a base" if len(answer.bases) > 1 else ""
-    return _METHOD.format(searched=escape(answer.sweep.metric), seeds=seeds, on=on, of_base=of_base)
 
 
 def _count(n: int, what: str) -> str:

@@ -15,8 +15,9 @@ def pair_cells(metric: Metric, pair: Comparison) -> dict[str, str]:
     `p (Holm)` is of the settings, over seeds; `p (both)` of the methods, the worse one of seeds and searches.
     `all` is the interval over seeds, searches and examples together.
     `better` is how often a run of the first is better than a run of the second.
+    Where whole searches were repeated, `studies` are counted in place of seeds, and `difference` has their luck in it.
     """
-    return {
+    cells = {
         "first": pair.first,
         "second": pair.second,
         "difference": difference(metric, pair),
@@ -29,4 +30,12 @@ def pair_cells(metric: Metric, pair: Comparison) -> dict[str, str]:
         "other examples": over_examples(metric, pair),
         "all": overall(metric, pair),
         "verdict": pair_verdict(pair),
+    }
+    if pair.studies is None:
+        return cells
+    of_searches = ("other searches", "p (both)")
+    return {
+        "studies" if name == "seeds" else name: cell
+        for name, cell in cells.items()
+        if name not in of_searches
     }

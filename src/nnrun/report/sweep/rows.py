@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nnrun.report.sweep.curves import Reached, reached
+from nnrun.report.sweep.curves import Reached, all_reached, reached
 from nnrun.report.sweep.folder import FinalRecord, Settings, SweepRecord, TrialRecord
 from nnrun.statistics.mean import interquartile_mean
 from nnrun.statistics.metric import Metric
@@ -29,6 +29,9 @@ class Row(NamedTuple):
     seeds, diverged   how many runs `values` could be of, and how many of those diverged
     trials      how many have ended; `unstable` of them diverged (some seed did), `stopped` lost on the way, `failed`
     reached     when the runs on fresh seeds reached the target
+    studies     where the search was repeated, the same of each study.  `values` are then those of the studies (study
+                -> mean over its fresh seeds), the chosen trial is that of the best study by validation, `validation`
+                and `validation_again` are means over the studies, and everything else counts all of them
     """
 
     base: str
@@ -51,6 +54,14 @@ class Row(NamedTuple):
     stopped: int
     failed: int
     reached: Reached | None
+    studies: tuple[Row, ...] = ()
+
+    @property
+    def lost(self) -> list[int]:
+        """The numbers of the studies that have no value, where the others have."""
+        if not self.fresh:
+            return []
+        return [i for i, row in enumerate(self.studies, start=1) if not row.fresh or row.mean is None]
 
 
 class BaseRows(NamedTuple):
@@ -70,19 +81,25 @@ class BaseRows(NamedTuple):
 
 def rows_of(sweep: SweepRecord, base: str) -> BaseRows:
     """The alternatives of a base, best first: test data choose nothing."""
-    ordered = sorted((trial for trial in sweep.trials if trial.base == base), key=lambda trial: trial.number)
+    of_base = (trial for trial in sweep.trials if trial.base == base)
+    ordered = sorted(of_base, key=lambda trial: (trial.study, trial.number))
     trials = {
         alternative.label: [trial for trial in ordered if trial.alternative == alternative.label]
         for alternative in sweep.alternatives
     }
-    finals = {final.alternative: final for final in sweep.finals if final.base == base}
+    finals = {(final.alternative, final.study): final for final in sweep.finals if final.base == base}
     metric, target = _compared(sweep, [*finals.values()]), _target(sweep, [*finals.values()])
-    rows = [
-        _row(sweep, base, label, metric, target, trials_of, finals.get(label))
-        for label, trials_of in trials.items()
-    ]
-    again = all(row.validation_again is not None for row in rows if row.mean is not None)
-    rows.sort(key=lambda row: _order(row, sweep.judge, again))
+    rows = []
+    for label, trials_of in trials.items():
+        studies = [
+            _row(
+                sweep, base, label, metric, target,
+                [trial for trial in trials_of if trial.study == study], finals.get((label, study)),
+            )
+            for study in range(1, sweep.studies + 1)
+        ]  # fmt: skip
+        rows.append(studies[0] if sweep.studies == 1 else _joined(studies, sweep.judge, metric, target))
+    rows = _best_first(rows, sweep.judge)
     return BaseRows(rows, metric if finals else sweep.judge, target, trials)
 
 
@@ -92,13 +109,57 @@ def best_trial(sweep: SweepRecord) -> str | None:
     return rows[0].trial if rows else None
 
 
+def _best_first(rows: Sequence[Row], judge: Metric) -> list[Row]:
+    again = all(row.validation_again is not None for row in rows if row.mean is not None)
+    return sorted(rows, key=lambda row: _order(row, judge, again))
+
+
+def _joined(studies: Sequence[Row], judge: Metric, metric: Metric, target: float | None) -> Row:
+    """The studies of an alternative as one row."""
+    best = _best_first(studies, judge)[0]
+    fresh = any(row.fresh for row in studies)
+    known = {
+        study: row.mean
+        for study, row in enumerate(studies, start=1)
+        if row.fresh == fresh and row.mean is not None
+    }
+    mean, ends = metric.mean([*known.values()]) if known else (None, None)
+    low, high = ends or (None, None)
+    runs = [row.run for row in studies if row.fresh and row.run]
+    return best._replace(
+        validation=_mean([row.validation for row in studies]),
+        values=known,
+        mean=mean,
+        low=low,
+        high=high,
+        middle=interquartile_mean([*known.values()]) if known else None,
+        fresh=fresh,
+        validation_again=_mean([row.validation_again for row in studies]),
+        seeds=sum(row.seeds for row in studies),
+        diverged=sum(row.diverged for row in studies),
+        trials=sum(row.trials for row in studies),
+        unstable=sum(row.unstable for row in studies),
+        stopped=sum(row.stopped for row in studies),
+        failed=sum(row.failed for row in studies),
+        reached=all_reached(runs, judge, target) if target is not None else None,
+        studies=tuple(studies),
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean of those that are known."""
+    return statistics.fmean(known) if (known := _finite(values)) else None
+
+
 def _order(row: Row, judge: Metric, again: bool) -> tuple[bool, bool, float]:
     """Best first: by the validation metric over fresh seeds, in the search until all have them.
 
-    Test data choose nothing.  An alternative some of whose fresh seeds diverged is behind those that are sound.
+    Test data choose nothing.  An alternative of which fresh seeds diverged, or studies chose nothing, is behind those
+    that are sound.
     """
     judged = row.validation_again if again else row.validation
-    return row.mean is None, row.fresh and row.diverged > 0, -judge.sign * _or(judged, -judge.sign * math.inf)
+    unsound = row.fresh and (row.diverged > 0 or bool(row.lost))
+    return row.mean is None, unsound, -judge.sign * _or(judged, -judge.sign * math.inf)
 
 
 def _compared(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> Metric:

@@ -20,6 +20,7 @@ from nnrun.statistics.budget import at_budget
 from nnrun.statistics.compare import holm, least_seeds
 from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.sign_flips import ALPHA, sign_flip_test
+from nnrun.statistics.studies import compare_studies, least_studies
 
 __all__ = ["sensitivity"]
 
@@ -38,8 +39,11 @@ def sensitivity(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     )
     ahead = part.metric.gain(best.mean or 0.0, second.mean or 0.0) > 0
     if pair and pair.significant and ahead and not part.factors:
-        yield from _one_seed_less(rows, sweep.looks, pair)
-        yield from _best_trial_less(part, sweep, best, second)
+        if sweep.studies > 1:
+            yield from _one_study_less(rows, sweep.looks, pair)
+        else:
+            yield from _one_seed_less(rows, sweep.looks, pair)
+            yield from _best_trial_less(part, sweep, best, second)
         yield from _half_of_the_trials(part, sweep, best, second)
     yield from _another_target(part, rows)
     if not sweep.adaptive and sweep.search != "grid":
@@ -56,6 +60,23 @@ def _one_seed_less(rows: Sequence[Row], looks: int, pair: Comparison) -> Iterato
     if turning:
         rest = f", or any of {len(turning) - 1} further ones," if len(turning) > 1 else ""
         yield f"without seed {turning[0]}{rest} {pair.first} and {pair.second} would show no significant difference"
+
+
+def _one_study_less(rows: Sequence[Row], looks: int, pair: Comparison) -> Iterator[str]:
+    """The same of studies."""
+    values = {row.alternative: row.values for row in rows}
+    studies = [study for study in values[pair.first] if study in values[pair.second]]
+    if len(studies) - 1 < least_studies(math.comb(len(values), 2) * looks):
+        return
+    for study in studies:
+        rest = {
+            label: {number: value for number, value in known.items() if number != study}
+            for label, known in values.items()
+        }
+        [same] = [p for p in compare_studies(rest, looks=looks) if p[:2] == (pair.first, pair.second)]
+        if not same.significant:
+            yield f"without study {study} {pair.first} and {pair.second} would show no significant difference"
+            return
 
 
 def _adjusted(

@@ -70,7 +70,8 @@ def leaderboard(part: BaseAnswer, searched: Metric) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     fresh = any(row.fresh for row in part.rows)
     reached = any(row.reached for row in part.rows)
-    head = [str(part.metric if fresh else searched), "95% interval", "seeds"]
+    unit = "studies" if any(row.studies for row in part.rows) else "seeds"
+    head = [str(part.metric if fresh else searched), "95% interval", unit]
     head += [f"{searched} on fresh seeds"] if fresh else []
     head += ["steps to target"] if reached else []
     table.add_column("alternative", no_wrap=True)
@@ -87,7 +88,9 @@ def leaderboard(part: BaseAnswer, searched: Metric) -> Table:
 
 
 def seeds_text(row: Row) -> str:
-    """`10`, or `8 of 10` where some diverged."""
+    """`10`, or `8 of 10` where some diverged; of an alternative whose search was repeated, its studies."""
+    if row.studies:
+        return str(len(row.values)) if not row.lost else f"{len(row.values)} of {len(row.studies)}"
     return str(row.seeds) if not row.diverged else f"{len(row.values)} of {row.seeds}"
 
 
@@ -114,7 +117,9 @@ def _value(value: object) -> str:
 def comparison_table(metric: Metric, pairs: list[Comparison]) -> Table:
     """One row for each pair: the difference with its intervals, the corrected p-values, what it says."""
     searched = any(pair.searched for pair in pairs)
-    left_out = ("p", "other examples", "all", *(() if searched else ("other searches", "p (both)")))
+    known = any(pair.examples for pair in pairs)
+    left_out = ("p", *(() if searched else ("other searches", "p (both)")))
+    left_out += () if known else ("other examples", "all")
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in pair_cells(metric, pairs[0]):
         if name not in left_out:

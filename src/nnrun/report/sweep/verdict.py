@@ -42,11 +42,11 @@ def base_sentences(part: BaseAnswer, judge: Metric) -> list[str]:
 
 def _headline(part: BaseAnswer, best: Row, judge: Metric) -> str:
     value = f"{level(part.metric, best.mean)} {span(part.metric, best.low, best.high)}".rstrip()
-    seeds = f"{len(best.values)} seed{'' if len(best.values) == 1 else 's'}"
+    unit = ("study", "studies") if best.studies else ("seed", "seeds")
+    seeds = f"{len(best.values)} {unit[len(best.values) != 1]}"
     if not best.fresh:
-        return (
-            f"{best.alternative} leads the search with {judge} {value} ({seeds}, not yet tried on fresh ones)"
-        )
+        fresh = "fresh seeds" if best.studies else "fresh ones"
+        return f"{best.alternative} leads the search with {judge} {value} ({seeds}, not yet tried on {fresh})"
     if len(part.rows) == 1:
         return f"the chosen setting has {part.metric} {value} ({seeds})"
     beaten = [
