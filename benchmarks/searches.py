@@ -2,6 +2,7 @@
 
     python benchmarks/searches.py [--samples N]       (ten minutes for the 100 of docs/statistics.md)
     python benchmarks/searches.py --pool FOLDER       searches drawn from real runs: see searches_pool.yaml
+    python benchmarks/searches.py --studies           searches that are repeated (ten minutes for the 500 of the documents)
 
 Two or six methods whose metric has a known surface are searched independently, at random, with three seeds a trial;
 the best trial of each is trained on fresh seeds.  The verdicts come from the function that makes those of `nnrun
@@ -11,6 +12,8 @@ sweep` (`report.sweep.searches.comparisons`).  A column says of how many of 100 
                   table: though searches find equally good settings
     +1 sd, +2 sd  a method that is better by one or two standard deviations of the best of a search is found
     covered       the interval over other searches holds the true difference of two methods with different surfaces
+    different     two are called different over studies, though all are the same; in the last table of --studies:
+                  though searches find equally good settings
 """
 
 from __future__ import annotations
@@ -24,8 +27,23 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord, read_sweep
+from nnrun.report.sweep.folder import (
+    AlternativeRecord,
+    DimensionRecord,
+    FinalRecord,
+    SweepRecord,
+    TrialRecord,
+    read_sweep,
+)
+from nnrun.report.sweep.rows import rows_of
 from nnrun.report.sweep.searches import Fresh, comparisons
+from nnrun.report.sweep.studies import compared_over_studies
+from nnrun.search.halton import halton
+from nnrun.search.halving import halving
+from nnrun.search.population import population
+from nnrun.search.random import random as random_search
+from nnrun.search.tpe import tpe
+from nnrun.space import Dimension, Observation
 from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.factors import Cell, factor_effects
 from nnrun.statistics.metric import Metric
@@ -45,6 +63,7 @@ SEED, PART = 0.05, 0.04  # standard deviations: of a seed, and of each part of t
 JUDGE = Metric("val/accuracy", True)
 TESTED = JUDGE._replace(name="test/accuracy")
 RATE = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())
+TRIALS, POOL = 20, 600  # of a study; studies of each kind that are made
 
 
 def points(random: np.random.Generator, count: int, settings: int, search: str) -> np.ndarray:
@@ -286,17 +305,152 @@ def factors(samples: int) -> None:
             print(line, flush=True)
 
 
+def repeated(
+    random: np.random.Generator, surface: str, search: str, count: int = TRIALS
+) -> tuple[float, TrialRecord, FinalRecord]:
+    """One study: the quality of the setting that it chose, the trial, and its runs on three fresh seeds."""
+    if search == "halving":
+        quality, ended = halved(random, surface, count)
+    elif search == "population":
+        quality, ended = trained_together(random, surface, count)
+    else:
+        quality, ended = np.array([]), np.array([])
+        u = np.zeros((0, SETTINGS[surface]))
+        rule = {"tpe": tpe, "random": random_search, "halton": halton}[search]()
+        seed = int(random.integers(2**31))
+        space = tuple(Dimension(str(i), "uniform") for i in range(SETTINGS[surface]))
+        while len(u) < count:
+            seen = [Observation(tuple(point), -value) for point, value in zip(u, ended, strict=True)]
+            asked = np.array(rule.ask(space, seed, len(u), min(rule.batch or count, count - len(u)), seen))
+            found = {**SURFACES, **SPREADS}[surface](asked)
+            u, quality = np.vstack([u, asked]), np.concatenate([quality, found])
+            ended = np.concatenate([ended, found + noise(random, len(asked))])
+    chosen = int(np.nanargmax(ended))
+    seeds = random.normal(0, SEED, 3)
+    fresh = [quality[chosen] + seeds + random.normal(0, PART, 3) for _ in range(2)]
+    trial = TrialRecord("", "base", "", chosen, "", {}, "done", float(ended[chosen]), (), 1, 0.0, None)
+    metrics = {
+        name: tuple(values.tolist()) for name, values in zip((JUDGE.name, TESTED.name), fresh, strict=True)
+    }
+    final = FinalRecord("base", "", "", "nowhere", {}, (0, 1, 2), "done", metrics, 1, 0.0)
+    return float(quality[chosen]), trial, final
+
+
+def noise(random: np.random.Generator, count: int) -> np.ndarray:
+    """(count,) what the mean of three seeds is off by on validation data."""
+    return (random.normal(0, SEED, (count, 3)) + random.normal(0, PART, (count, 3))).mean(axis=1)
+
+
+def halved(random: np.random.Generator, surface: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Halving: trials rise at a pace of their own, so that a rung may stop the one that would be best; NaN: stopped."""
+    rule = halving()
+    quality = {**SURFACES, **SPREADS}[surface](random.random((count, SETTINGS[surface])))
+    pace, off = random.exponential(1.0, count), noise(random, count)
+    going = np.arange(count)
+    for share_of_run in rule.rungs:
+        value = quality - pace * (1 - share_of_run) + noise(random, count)
+        going = going[np.argsort(-value[going])[: max(1, int(np.ceil(len(going) * rule.keep - 1e-9)))]]
+    ended = np.full(count, np.nan)
+    ended[going] = (quality + off)[going]
+    return quality, ended
+
+
+def trained_together(random: np.random.Generator, surface: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """A population: a member comes half of the way to what its setting is good for in each interval."""
+    rule = population()
+    space = tuple(Dimension(str(i), "uniform") for i in range(SETTINGS[surface]))
+    assert rule.explore
+    u = random.random((count, len(space)))
+    state = np.full(count, 90.0)
+    for interval in range(len(rule.rungs) + 1):
+        quality = {**SURFACES, **SPREADS}[surface](u)
+        state = state + (quality - state) / 2
+        ranked = np.argsort(-(state + noise(random, count)))
+        losers = int(count * (1 - rule.keep) + 1e-9)
+        if interval == len(rule.rungs):
+            break
+        for loser, winner in zip(ranked[::-1][:losers], ranked[:losers], strict=True):
+            state[loser] = state[winner]
+            u[loser] = rule.explore(space, tuple(u[winner]), random.random(2 * len(space)).tolist())
+    return quality, state + noise(random, count)
+
+
+Studies = list[tuple[float, TrialRecord, FinalRecord]]
+
+
+def over_studies(methods: Sequence[Studies], ahead: float = 0.0) -> list[Comparison]:
+    """The verdicts of a sweep whose methods have these studies, the first better by `ahead`."""
+    labels = [f"m{i}" for i in range(len(methods))]
+    chosen, finals = [], []
+    for label, studies in zip(labels, methods, strict=True):
+        better = ahead if label == "m0" else 0.0
+        for number, (_, trial, final) in enumerate(studies, start=1):
+            name = f"study-{number}/{label}"
+            metrics = {
+                key: tuple((v or 0.0) + better for v in values) for key, values in final.metrics.items()
+            }
+            value = (trial.value or 0.0) + better
+            chosen.append(trial._replace(trial=name, alternative=label, value=value, study=number))
+            finals.append(final._replace(trial=name, alternative=label, metrics=metrics, study=number))
+    sweep = SweepRecord(
+        Path(), "simulated", JUDGE, "tpe", True, TRIALS, 3, 3, None, ("base",),
+        tuple(AlternativeRecord(label, {}, (RATE,)) for label in labels), tuple(chosen), tuple(finals),
+        studies=len(methods[0]),
+    )  # fmt: skip
+    rows, metric, _, trials = rows_of(sweep, "base")
+    assert metric == TESTED
+    return compared_over_studies(sweep, trials, rows, metric).comparisons
+
+
+def drawn(random: np.random.Generator, pools: Sequence[Studies], count: int) -> list[Studies]:
+    """So many studies of each method, each taken once."""
+    orders = {id(pool): iter(random.permutation(len(pool))) for pool in pools}
+    return [[pool[next(orders[id(pool)])] for _ in range(count)] for pool in pools]
+
+
+def study_claims(samples: int) -> None:
+    """Searches that are repeated: 600 studies of each kind are made, and each sweep is given others of them."""
+    print("search      surface  methods  studies    different       +1 sd       +2 sd")
+    for search in ("random", "halton", "tpe", "halving", "population"):
+        for surface in SURFACES if search in ("tpe", "halving", "population") else ("bowl", "cliff"):
+            random = np.random.default_rng([TRIALS, 6])
+            pool = [repeated(random, surface, search) for _ in range(POOL)]
+            spread = float(np.std([quality for quality, _, _ in pool]))
+            for methods, count in ((2, 4), (2, 5), (2, 6), (6, 6)):
+                sweeps = [drawn(random, [pool] * methods, count) for _ in range(samples)]
+                same = [over_studies(studies) for studies in sweeps]
+                line = f"{search:10s}  {surface:7s}  {methods:7d}  {count:7d}  "
+                line += share([any(pair.decided for pair in pairs) for pairs in same])
+                for k in (1, 2) if methods == 2 else ():
+                    found = [over_studies(studies, k * spread)[0] for studies in sweeps]
+                    line += " " + share([pair.decided and pair.difference > 0 for pair in found])
+                print(line, flush=True)
+    print("\nfirst    second   studies    different")
+    for first, second in (("cone", "bowl"), ("narrow", "wide")):
+        random = np.random.default_rng([TRIALS, 7])
+        pools = [[repeated(random, surface, "random") for _ in range(POOL)] for surface in (first, second)]
+        gap = float(np.mean([s[0] for s in pools[1]]) - np.mean([s[0] for s in pools[0]]))
+        for count in (4, 5, 6):
+            pairs = [over_studies(drawn(random, pools, count), gap)[0] for _ in range(samples)]
+            print(
+                f"{first:7s}  {second:7s}  {count:7d}  {share([pair.decided for pair in pairs])}", flush=True
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--samples", type=int, default=100, help="simulated sweeps of each kind")
+    parser.add_argument("--samples", type=int, help="simulated sweeps of each kind; 100, with --studies 500")
     parser.add_argument("--pool", type=Path, help="the folder of a sweep to draw searches from")
+    parser.add_argument("--studies", action="store_true", help="of searches that are repeated")
     arguments = parser.parse_args()
-    samples = arguments.samples
+    samples = arguments.samples or (500 if arguments.studies else 100)
     print(f"{samples} simulated sweeps of each kind; load {os.getloadavg()[0]:.1f}")
     if arguments.pool:
         return pool_claims(arguments.pool, samples)
+    if arguments.studies:
+        return study_claims(samples)
     false_claims(samples)
     other_searches(samples)
     coverage(samples)

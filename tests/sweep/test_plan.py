@@ -222,7 +222,7 @@ def test_a_full_disk_leaves_no_folder_behind(write, engine, tmp_path, monkeypatc
 )
 def test_only_the_budget_of_a_sweep_may_change(override: str, begun, engine):
     with pytest.raises(
-        SpecError, match=r"takes sweep.trials, sweep.final_seeds, sweep.target; start another"
+        SpecError, match=r"takes sweep.trials, sweep.studies, sweep.final_seeds, sweep.target; start another"
     ):
         lifecycle.continue_sweep(begun, [override], engine)
 

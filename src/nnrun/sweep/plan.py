@@ -179,7 +179,7 @@ def _check_search(sweep_plan: SweepPlan) -> None:
             f"trials of {sweep_plan.search_name} depend on each other, so there is no verdict to wait for"
         )
         remedy = (
-            f"write sweep.studies: {least_studies(tests_of(file))}, sweep.search: random, or leave it out"
+            f"write sweep.studies: {least_studies(tests_of(file) * file.looks)}, sweep.search: random, or leave it out"
         )
         raise file.fail("until", f"{message}; {remedy}")
     fresh = final_seeds(file, file.bases[0])[1]
