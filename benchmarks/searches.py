@@ -2,7 +2,7 @@
 
     python benchmarks/searches.py [--samples N]       (ten minutes for the 100 of docs/statistics.md)
     python benchmarks/searches.py --pool FOLDER       searches drawn from real runs: see searches_pool.yaml
-    python benchmarks/searches.py --studies           searches that are repeated (ten minutes for the 500 of the documents)
+    python benchmarks/searches.py --studies           searches that are repeated (ten minutes for 500 of each kind)
 
 Two or six methods whose metric has a known surface are searched independently, at random, with three seeds a trial;
 the best trial of each is trained on fresh seeds.  The verdicts come from the function that makes those of `nnrun

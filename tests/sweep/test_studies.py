@@ -136,7 +136,9 @@ def test_the_first_study_is_the_sweep_without_studies(search: str, write: Any, r
     second = [record for record in records if record.get("study") == 2]
     assert len(second) == 10 and all(record["run"].startswith("trials/study-2/") for record in second)
     rates = [record["settings"]["optimizer.learning_rate"] for record in records]
-    assert len(set(rates)) == len(rates) or search == POPULATION  # whose losers take settings at an end of the range
+    assert (
+        len(set(rates)) == len(rates) or search == POPULATION
+    )  # whose losers take settings at an end of the range
     finals = twice.lines("final.jsonl")
     assert [final["run"] for final in finals] == [
         "final/sgd", "final/adam", "final/study-2/sgd", "final/study-2/adam",
@@ -220,7 +222,9 @@ def test_a_sweep_gets_studies_until_its_verdict_is_clear(tmp_path: Path, warm: C
     [pair] = board["comparisons"]
     assert pair["studies"] == 6 and pair["decided"] and pair["adjusted"] == pytest.approx(2 * pair["p"])
     adam = board["alternatives"][0]
-    assert [study["trial"].split("/")[0] for study in adam["studies"]][1:] == [f"study-{i}" for i in range(2, 7)]
+    assert [study["trial"].split("/")[0] for study in adam["studies"]][1:] == [
+        f"study-{i}" for i in range(2, 7)
+    ]
     assert adam["mean"] == pytest.approx(sum(study["mean"] for study in adam["studies"]) / 6)
     best = max(adam["studies"], key=lambda study: study["validation_again"])
     assert (adam["trial"], adam["settings"]) == (best["trial"], best["settings"])
@@ -265,5 +269,3 @@ def test_a_sweep_that_is_killed_ends_in_the_same_bytes(
             for text in ((tmp_path / place / name).read_text() for place in ("whole", "out"))
         ]
         assert lines[0] == lines[1]
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -141,23 +142,27 @@ def _trainer(engine: Engine, jobs: int, on: str | None) -> Trainer:
 def _train(
     sweep_plan: SweepPlan, folder: Path, engine: Engine, trainer: Trainer, quiet: bool, as_json: bool
 ) -> None:
+    from nnrun import signals
     from nnrun.report.sweep import answer
     from nnrun.sweep import lifecycle
     from nnrun.sweep.progress import ProgressBoard
 
     records: list[TrialEntry] = []
-    while True:
-        with console.sweep_view(quiet or as_json) as view:
-            progress = None
-            for loop, event in lifecycle.sweep(sweep_plan, folder, engine, trainer):
-                progress = progress or ProgressBoard(loop)
-                view(progress.board(event))
-                records = list(loop.records.values())
-        sweep_answer = answer.write_answer(folder)
-        changes = _grown(sweep_plan, folder, sweep_answer, quiet or as_json)
-        if not changes:
-            break
-        sweep_plan = lifecycle.continue_sweep(folder, changes, engine, next_round=True)
+    grows = sweep_plan.file.sweep.until is not None
+    # Between a look and the next round a signal waits: the sweep is not done then, and the next round says so.
+    with signals.deferred() if grows else contextlib.nullcontext():
+        while True:
+            with console.sweep_view(quiet or as_json) as view:
+                progress = None
+                for loop, event in lifecycle.sweep(sweep_plan, folder, engine, trainer):
+                    progress = progress or ProgressBoard(loop)
+                    view(progress.board(event))
+                    records = list(loop.records.values())
+            sweep_answer = answer.write_answer(folder)
+            changes = _grown(sweep_plan, folder, sweep_answer, quiet or as_json)
+            if not changes:
+                break
+            sweep_plan = lifecycle.continue_sweep(folder, changes, engine, next_round=True)
     if as_json:
         console.print_json(answer.as_json(folder))
     else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 
@@ -143,6 +143,15 @@ class _Reader:
         kind, bounds = next(iter(value.items())) if isinstance(value, dict) else ("choice", value)
         if kind == "choice" and isinstance(bounds, list) and len(bounds) == 1:
             return bounds[0]
+        inner = next(_ranges_inside(bounds), None) if kind == "choice" else None
+        if inner:
+            place, value = inner
+            problems.add(
+                (),
+                f"{shown(value)} stands inside a value of a choice, which is fixed; write {key}.{place} as a key of its "
+                f"own, or whole blocks of {key.partition('.')[0]} as alternatives, each with ranges of its own",
+            )
+            return _VARIES
         try:
             self.dimensions.append(_dimension(key, kind, bounds))
         except ValueError as error:
@@ -152,6 +161,20 @@ class _Reader:
 
 def _is_range(value: Plain) -> TypeGuard[Block]:
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in RANGES
+
+
+def _ranges_inside(value: Plain, depth: int = 0) -> Iterator[tuple[str, Block]]:
+    """The ranges inside the values of a choice: where they stand in such a value, and what is written there."""
+    if depth > 1 and _is_range(value) and isinstance(next(iter(value.values())), list):
+        yield "", value
+        return
+    entries = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for name, entry in entries:
+        for place, found_range in _ranges_inside(entry, depth + 1):
+            inner = f".{place}" if place else ""
+            yield (f"{name}{inner}" if depth else place), found_range
 
 
 def _is_block_list(key: str, value: list[Plain]) -> bool:
