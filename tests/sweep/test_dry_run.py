@@ -48,6 +48,19 @@ def test_what_a_person_reads():
     assert text.rstrip().endswith("a note")
 
 
+def test_settings_are_shown_as_yaml_writes_them():
+    """Each can be read back, and written into a spec."""
+    settings = {
+        "dropconnect": {"rate": 0.123456, "mask": "example"},
+        "hidden": [64, 64],
+        "momentum": None,
+        "k": True,
+    }
+    [trial] = trials_of(1)
+    text = text_of(DryRun([trial._replace(settings=settings)], [program()], 0.0, ""))
+    assert "dropconnect={rate: 0.1235, mask: example}  hidden=[64, 64]  momentum=null  k=true" in text
+
+
 def test_many_trials_are_cut_short():
     text = text_of(DryRun(trials_of(33), [program()], 0.0, ""))
     assert "sgd-029" in text and "sgd-030" not in text

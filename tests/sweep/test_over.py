@@ -114,6 +114,15 @@ def test_a_list_of_blocks_in_a_list_key() -> None:
         ("x.y: []", "write a list of at least one value"),
         ("train.seeds: [1, 2]", "the sweep sets this; write sweep.seeds"),
         ("x.y: [1, 2, 1]", "in which a value comes twice; write each once"),
+        (
+            "model.dropconnect: [0.1, {rate: {uniform: [0, 0.5]}, mask: example}]",
+            'model.dropconnect: {"uniform": [0, 0.5]} stands inside a value of a choice, which is fixed; write '
+            "model.dropconnect.rate as a key of its own, or whole blocks of model as alternatives",
+        ),
+        (
+            "model: [{name: mlp, dropconnect: [0.1, {rate: {log: [0.1, 0.5]}}]}, lenet]",
+            'model.0.dropconnect: {"log": [0.1, 0.5]} stands inside a value of a choice',
+        ),
     ],
 )
 def test_what_is_no_range(text: str, message: str) -> None:
@@ -202,6 +211,12 @@ def test_keys_that_only_begin_alike_do_not_overlap() -> None:
 )
 def test_what_the_sweep_sets_is_refused_inside_a_block_too(text: str) -> None:
     assert "the sweep sets train.seed; write it into the base, and sweep.seeds" in wrong(text)
+
+
+def test_a_value_of_a_choice_may_be_a_record_or_a_list() -> None:
+    values = ([64, 64], {"rate": 0.5, "mask": "example"}, {"rate": [0.1, 0.2]})
+    [whole] = alternatives("model.dropconnect: [[64, 64], {rate: 0.5, mask: example}, {rate: [0.1, 0.2]}]")
+    assert whole.space == (Dimension("model.dropconnect", "choice", values=values),)
 
 
 def test_a_varying_entry_of_a_list_keeps_its_place() -> None:

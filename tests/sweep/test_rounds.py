@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,11 +25,17 @@ NO_EXAMPLES = DECIDED._replace(examples=(-0.1, 0.2))
 
 
 def look(
-    folder: Path, pair: Comparison, trials: int = 8, seeds: int = 6, rounds: int = 3, grid: bool = False
+    folder: Path,
+    pair: Comparison,
+    trials: int = 8,
+    seeds: int = 6,
+    rounds: int = 3,
+    grid: bool = False,
+    studies: int = 1,
 ) -> Any:
     plan = SimpleNamespace(
         file=SimpleNamespace(
-            sweep=SimpleNamespace(rounds=rounds, final_seeds=seeds, seeds=1, studies=1),
+            sweep=SimpleNamespace(rounds=rounds, final_seeds=seeds, seeds=1, studies=studies),
             bases=[SimpleNamespace(value={})],
             alternatives=[],
             looks=rounds,
@@ -157,3 +165,49 @@ def test_what_cannot_be_waited_for(
     (tmp_path / "sweep.yaml").write_text(SPEC)
     done = warm("sweep", "sweep.yaml", change, folder=tmp_path)
     assert done.code == 2 and message in done.err, done.err
+
+
+@pytest.mark.parametrize(
+    ("pair", "changes"),
+    [
+        (NO_SEEDS._replace(studies=4), ["sweep.studies=8"]),
+        (DECIDED._replace(studies=4), []),
+        (NO_EXAMPLES._replace(studies=4), []),
+        (NO_SEEDS._replace(studies=4, searched=True, unknown="study 2 of b ended without a value"), []),
+    ],
+)
+def test_studies_are_what_grows_where_there_are_some(
+    pair: Comparison, changes: list[str], tmp_path: Path
+) -> None:
+    following = look(tmp_path, pair, studies=4)
+    assert following.changes == changes
+    assert json.loads((tmp_path / "rounds.jsonl").read_text())["studies"] == 4
+    if changes:
+        assert look(tmp_path, pair, studies=8).changes == ["sweep.studies=12"]
+
+
+def test_a_signal_between_two_rounds_leaves_an_interrupted_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes after the look that has the sweep grow, and before it has grown."""
+    from nnrun.commands import sweeping
+    from nnrun.errors import Interrupted
+    from nnrun.record import run
+    from nnrun.sweep import lifecycle
+    from nnrun.sweep.batches import InProcess
+    from nnrun.sweep.engine import Engine
+
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "sweep.yaml").write_text(SPEC)
+    engine, grown = Engine(lambda message: None), lifecycle.continue_sweep
+
+    def interrupted(*arguments: Any, **settings: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return grown(*arguments, **settings)
+
+    sweep_plan, folder = lifecycle.begin(tmp_path / "sweep.yaml", [], engine, tmp_path / "out", tmp_path)
+    monkeypatch.setattr(lifecycle, "continue_sweep", interrupted)
+    with pytest.raises(Interrupted, match="--resume"):
+        sweeping._train(sweep_plan, folder, engine, InProcess(engine), True, False)
+    assert run.status(folder) == "interrupted"
+    assert "final_seeds: 10" in (folder / "sweep.yaml").read_text()

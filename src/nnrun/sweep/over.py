@@ -148,8 +148,8 @@ class _Reader:
             place, value = inner
             problems.add(
                 (),
-                f"{shown(value)} stands inside a value of a choice, which is fixed; write {key}.{place} as a key of its "
-                f"own, or whole blocks of {key.partition('.')[0]} as alternatives, each with ranges of its own",
+                f"{shown(value)} stands inside a value of a choice, which is fixed; write {key}.{place} as a key of "
+                f"its own, or whole blocks of {key.partition('.')[0]} as alternatives, each with ranges of its own",
             )
             return _VARIES
         try:

@@ -178,7 +178,8 @@ def _check_search(sweep_plan: SweepPlan) -> None:
         message = (
             f"trials of {sweep_plan.search_name} depend on each other, so there is no verdict to wait for"
         )
-        remedy = f"write sweep.studies: {least_studies(tests_of(file) * file.looks)}, sweep.search: random, or leave it out"
+        studies = least_studies(tests_of(file) * file.looks)
+        remedy = f"write sweep.studies: {studies}, sweep.search: random, or leave it out"
         raise file.fail("until", f"{message}; {remedy}")
     fresh = final_seeds(file, file.bases[0])[1]
     if file.sweep.until and fresh < 2 and file.sweep.studies == 1:
