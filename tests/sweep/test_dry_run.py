@@ -82,14 +82,14 @@ def rehearsed(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def make(search: Search, budgets: tuple[int, int] = (4, 2), seeds: int = 2, fresh: int = 6) -> DryRun:
         arms = [arm_of("sgd"), arm_of("adam")]
-        file = SimpleNamespace(sweep=SimpleNamespace(seed=3, width=None))
+        file = SimpleNamespace(sweep=SimpleNamespace(seed=3, width=None, studies=1))
         plans = [SimpleNamespace(steps=100), SimpleNamespace(steps=100)]
         plan: Any = SimpleNamespace(
             file=file, arms=arms, budgets=budgets, plans=plans, search=search, search_name="rule"
         )
         monkeypatch.setattr(module, "trial_spec", lambda file, arm, *rest: arm.alternative.label)
         monkeypatch.setattr(module, "structure_of", lambda checked: checked)
-        monkeypatch.setattr(module, "seeds_of", lambda file, base: (0, seeds))
+        monkeypatch.setattr(module, "seeds_of", lambda file, base, study=1: (0, seeds))
         monkeypatch.setattr(module, "final_seeds", lambda file, base: (10_000, fresh))
         monkeypatch.setattr(
             module,
@@ -147,10 +147,19 @@ def test_lanes_and_batches_of_a_program(monkeypatch):
     monkeypatch.setattr(module, "_timed", lambda population: (2.0, 0.125))
     monkeypatch.setattr(module, "_memory", lambda population, lanes: 1000 * lanes)
     spec = SimpleNamespace(train=SimpleNamespace(precision="float32"))
-    plan: Any = SimpleNamespace(file=SimpleNamespace(sweep=SimpleNamespace(width=None)))
+    sweep = SimpleNamespace(width=None)
+    plan: Any = SimpleNamespace(file=SimpleNamespace(sweep=sweep), search=Search(even))
     engine: Any = SimpleNamespace(experiment=lambda checked: experiment)
     cost = module._program(plan, [(trial, spec) for trial in trials_of(5)], engine)
     assert seen == [3]
     assert (cost.alternatives, cost.trials, cost.lanes, cost.steps, cost.memory) == (["sgd"], 5, 6, 50, 6000)
     assert cost.compile_seconds == 2.0
     assert cost.seconds == pytest.approx(2.0 + 0.125 * 50 * 2)
+    # Where a round ranks its trials, another study has a program after it: one of three trials, one of two.
+    plan.search = Search(even, rungs=(0.5,), keep=0.5)
+    trials = [trial._replace(arm=trial.arm._replace(study=1 + (trial.number > 2))) for trial in trials_of(5)]
+    cost = module._program(plan, [(trial, spec) for trial in trials], engine)
+    assert cost.seconds == pytest.approx(2.0 + 0.125 * 50 * 2)
+    monkeypatch.setattr(module, "width_of", lambda experiment: 12)
+    cost = module._program(plan, [(trial, spec) for trial in trials], engine)
+    assert cost.seconds == pytest.approx(2.0 + 0.125 * 50 * 2)  # all five would fit one program

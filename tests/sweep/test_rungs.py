@@ -344,7 +344,7 @@ def test_losers_of_a_population_move_from_the_settings_of_winners(world, monkeyp
     sweep_world.engine.experiment = lambda spec: SimpleNamespace(
         plan=SimpleNamespace(steps=6, evaluate_every=1, seeds=(0,)), knobs=KNOBS
     )
-    monkeypatch.setattr(rungs, "seeds_of", lambda file, base: (0, 1))
+    monkeypatch.setattr(rungs, "seeds_of", lambda file, base, study=1: (0, 1))
     made_rungs = sweep_world.rungs()
     stages = made_rungs.stages()
     next(stages)

@@ -15,6 +15,7 @@ import pytest
 
 from nnrun import spec
 from nnrun.errors import SpecError
+from nnrun.sweep import dry_run
 from nnrun.sweep.dry_run import dry_run_of
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile, read
@@ -155,7 +156,7 @@ def test_a_sweep_that_is_cut_ends_in_the_same_results(search: str, write: Any, r
     path = write(TWO + search + "  studies: 2\n")
     whole = run(path)
     batches = [event.batch.name for event in whole.event if event.phase == "done"]
-    for last in batches[1 : -1 : max(1, len(batches) // 4)]:
+    for last in batches[1 : -1 : max(1, len(batches) // 2)]:
         cut = run(
             path,
             stop=lambda event, last=last: bool(event) and event.phase == "done" and event.batch.name == last,
@@ -179,7 +180,8 @@ def test_studies_are_added_to_any_search(search: str, write: Any, run: Any) -> N
     assert trained and all("study-2/" in name for name in trained)
 
 
-def test_a_rehearsal_counts_all_studies(write: Any, engine: Engine) -> None:
+def test_a_rehearsal_counts_all_studies(write: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dry_run, "_SECONDS", 0.01)
     once = dry_run_of(make_plan(read(write(TWO + HALVING)), engine), engine)
     often = dry_run_of(make_plan(read(write(TWO + HALVING + "  studies: 3\n")), engine), engine)
     assert [program.trials for program in often.programs] == [3 * program.trials for program in once.programs]
