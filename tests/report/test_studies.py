@@ -237,7 +237,8 @@ def test_too_few_studies_are_said_with_the_command_that_adds_them(
     assert text.startswith(
         f"{studies} studies are too few: in this comparison no difference can get below p = 0.05"
     )
-    assert text.endswith(f"`nnrun sweep --resume nowhere sweep.studies={least}` adds them")
+    command = f"`nnrun sweep --resume nowhere sweep.studies={least}` adds further ones"
+    assert text.endswith(command if looks == 1 else f"begin one with sweep.studies: {least}")
 
 
 def test_how_many_studies_would_tell() -> None:
@@ -287,6 +288,29 @@ def test_an_unfinished_sweep_gives_the_answer_so_far() -> None:
     assert "not yet tried on fresh seeds" in head
     partly = sweep._replace(trials=tuple(trial for trial in sweep.trials if trial.study < 3))
     assert "12 of 36 trials have ended" in text_of(answer(partly))
+
+
+def test_a_sweep_that_was_given_studies_has_its_answer_so_far() -> None:
+    """Four studies of six are measured: the two others are not lost, and nothing is chosen from them."""
+    sweep = sweep_of({"adam": ADAM, "sgd": SGD})
+    begun = tuple(trial for trial in sweep.trials if trial.study < 6)
+    result = answer(sweep._replace(finals=tuple(f for f in sweep.finals if f.study < 5), trials=begun))
+    adam = result.bases[0].rows[0]
+    assert (adam.lost, adam.pending, len(adam.values)) == ([], [5, 6], 4)
+    assert adam.trial == "study-4/adam-002" and result.bases[0].comparisons[0].studies == 4
+    assert not any("without a value" in text for text in cautions(result))
+    text = text_of(result)
+    assert (
+        "missing: not yet trained on fresh seeds: studies 5, 6 of adam; its values are of the others" in text
+    )
+
+
+def test_one_search_of_trials_that_depend_on_each_other_names_the_command_that_repeats_it() -> None:
+    sweep = sweep_of({"adam": [0.9], "sgd": [0.8]}, seeds=8)
+    result = answer(sweep)
+    assert result.bases[0].comparisons[0].significant and not result.bases[0].comparisons[0].decided
+    [text] = [line for line in cautions(result) if "depend on each other" in line]
+    assert "`nnrun sweep --resume nowhere sweep.studies=4` repeats it and compares the studies" in text
 
 
 def test_factors_are_answered_over_studies() -> None:

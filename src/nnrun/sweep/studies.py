@@ -48,9 +48,10 @@ def too_few_studies(file: SweepFile) -> str | None:
         return None
     p = min(1.0, 2 * tests / math.comb(2 * studies, studies))
     of_tests = "" if tests == 1 else f" of {tests}"
+    in_round = " in this round" if file.sweep.until else ""
     return (
-        f"sweep.studies: with {studies} studies no verdict is possible: the best p-value that one comparison{of_tests} "
-        f"can have is {p:.2g}, and it takes {ALPHA:g}; write sweep.studies: {least} or more"
+        f"sweep.studies: with {studies} studies no verdict is possible{in_round}: the best p-value that one comparison"
+        f"{of_tests} can have is {p:.2g}, and it takes {ALPHA:g}; write sweep.studies: {least} or more"
     )
 
 

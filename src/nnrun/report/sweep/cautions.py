@@ -68,6 +68,13 @@ def missing(answer: Answer) -> list[str]:
     if short and not _is_over(sweep):
         trials = planned * len(rows)
         lines.append(f"{sum(row.trials for row in rows)} of {trials} trials have ended")
+    for row in rows if not _is_over(sweep) else ():
+        if row.pending:
+            numbers = ", ".join(map(str, row.pending))
+            name = _name(sweep, row)
+            lines.append(
+                f"not yet trained on fresh seeds: studies {numbers} of {name}; its values are of the others"
+            )
     waiting = [row for row in rows if not row.fresh]
     if waiting and not sweep.final_seeds:
         lines.append(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
+from nnrun.errors import one_line
 from nnrun.report.sweep.findings import BaseAnswer
 from nnrun.report.sweep.folder import SweepRecord
 from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.searches import dependent
 from nnrun.report.words import gap, level
 from nnrun.statistics.sign_flips import ALPHA
 from nnrun.statistics.studies import least_studies
@@ -18,6 +21,7 @@ def luck(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     """Warnings, one sentence each."""
     fresh = [row for row in part.rows if row.fresh and row.mean is not None and row.validation is not None]
     yield from _draws(part)
+    yield from _repeats(part, sweep)
     yield from _disagreement(part, sweep, fresh)
     yield from _choice(fresh, sweep)
 
@@ -32,9 +36,12 @@ def few_studies(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     least = least_studies(tests * sweep.looks)
     if studies < least:
         of_tests = "this comparison" if tests == 1 else f"{tests} comparisons"
+        # One that grows until its verdict is clear takes nothing by hand.
+        by_hand = f"{_command(sweep, least)} adds further ones"
+        remedy = by_hand if sweep.looks == 1 else f"begin one with sweep.studies: {least}"
         yield (
             f"{studies} studies are too few: in {of_tests} no difference can get below p = {ALPHA:g}, however large; "
-            f"`nnrun sweep --resume {sweep.folder} sweep.studies={least}` adds them"
+            f"{remedy}"
         )
         return
     best = part.rows[0].alternative
@@ -50,6 +57,20 @@ def few_studies(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
         for rival, pair in rivals.items()
     ]
     yield f"{studies} studies cannot tell {best} from {', '.join(named)}, if means and spreads are what they seem"
+
+
+def _command(sweep: SweepRecord, studies: int) -> str:
+    """The command that gives a sweep so many studies."""
+    return f"`nnrun sweep --resume {shlex.quote(one_line(sweep.folder))} sweep.studies={studies}`"
+
+
+def _repeats(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
+    """What would say something of other searches where trials depend on each other."""
+    pairs = [effect.pair for effect in part.factors.effects] if part.factors else part.comparisons
+    if any(pair.significant and pair.unknown == dependent(sweep) for pair in pairs):
+        tests = len(pairs) + (len(part.factors.interactions) if part.factors else 0)
+        command = _command(sweep, least_studies(tests))
+        yield f"{dependent(sweep)}, so one search says nothing of others; {command} repeats it and compares the studies"
 
 
 def _draws(part: BaseAnswer) -> Iterator[str]:

@@ -67,11 +67,12 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
     sweep, looks = answer.sweep, _looks(answer)
     if any(row.mean is not None for row in part.rows):
         fresh = any(row.fresh for row in part.rows)
-        what = "fresh seeds" if fresh else "the seeds of the chosen trial, not fresh ones"
+        runs = f"single runs, {'fresh seeds' if fresh else 'the seeds of the chosen trial, not fresh ones'}"
+        dots = runs if sweep.studies == 1 else "studies, each the mean over its fresh seeds"
         yield (
             "leaderboard",
             f"{part.metric} of the chosen settings",
-            f"Means with 95% intervals; small dots are single runs, {what}.",
+            f"Means with 95% intervals; small dots are {dots}.",
             figures.leaderboard(part, looks),
         )
     figure = figures.curves(part, sweep.judge, looks)
@@ -79,7 +80,8 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
         yield (
             "curves",
             f"{sweep.metric} while training",
-            "Means over the seeds of the chosen settings, with 95% intervals as bands.",
+            "Means over the seeds of the chosen settings, with 95% intervals as bands."
+            + (" Of several studies it is the best one." if sweep.studies > 1 else ""),
             figure,
         )
     if part.best_of:
@@ -89,6 +91,10 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
             if independent
             else "Best value of the search so far."
         )
+        if sweep.studies > 1:
+            caption = (
+                "Best value so far after k trials, mean over the studies; bands are 95% intervals of it."
+            )
         yield (
             "best-of-k",
             "How good after k trials of tuning",

@@ -58,10 +58,18 @@ class Row(NamedTuple):
 
     @property
     def lost(self) -> list[int]:
-        """The numbers of the studies that have no value, where the others have."""
-        if not self.fresh:
-            return []
-        return [i for i, row in enumerate(self.studies, start=1) if not row.fresh or row.mean is None]
+        """The numbers of the studies that have no value and will have none: nothing could be chosen, or measured."""
+        return [
+            i
+            for i, row in enumerate(self.studies, start=1)
+            if self.fresh and (row.mean is None if row.fresh else row.trial is None and row.trials > 0)
+        ]
+
+    @property
+    def pending(self) -> list[int]:
+        """The numbers of the studies that are not measured yet, where others are."""
+        waiting = [i for i, row in enumerate(self.studies, start=1) if not row.fresh]
+        return [i for i in waiting if self.fresh and i not in self.lost]
 
 
 class BaseRows(NamedTuple):
@@ -116,7 +124,7 @@ def _best_first(rows: Sequence[Row], judge: Metric) -> list[Row]:
 
 def _joined(studies: Sequence[Row], judge: Metric, metric: Metric, target: float | None) -> Row:
     """The studies of an alternative as one row."""
-    best = _best_first(studies, judge)[0]
+    best = _best_first([row for row in studies if row.fresh] or studies, judge)[0]
     fresh = any(row.fresh for row in studies)
     known = {
         study: row.mean

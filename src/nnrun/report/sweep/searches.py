@@ -16,7 +16,7 @@ from nnrun.statistics.factors import Cell, Factors, factor_effects
 from nnrun.statistics.metric import Metric
 from nnrun.statistics.searches import Searched
 
-__all__ = ["Fresh", "comparisons", "crossed", "judged_alike"]
+__all__ = ["Fresh", "comparisons", "crossed", "dependent", "judged_alike"]
 
 
 class Fresh(NamedTuple):
@@ -127,7 +127,7 @@ def _searched(
     if _is_complete(alternative.dimensions, len(different)):
         return None
     if sweep.adaptive or any(trial.status == "stopped" for trial in trials):
-        return f"trials of {sweep.search} depend on each other"
+        return dependent(sweep)
     if fresh.diverged:
         return f"{fresh.diverged} of the fresh seeds of {alternative.label} diverged"
     if any(_values(trial, metric) is None for trial in trials):
@@ -136,6 +136,11 @@ def _searched(
     tests = [np.array(_values(trial, metric) or [worst]) for trial in ordered]
     ranks = np.array([_rank(trial, sweep.judge) for trial in ordered])
     return Searched(ranks, [np.array([*fresh.values.values()]), *tests[1:]], sweep.judge.sign)
+
+
+def dependent(sweep: SweepRecord) -> str:
+    """Why trials that depend on each other say nothing of other searches."""
+    return f"trials of {sweep.search} depend on each other"
 
 
 def _is_complete(dimensions: Sequence[DimensionRecord], settings: int) -> bool:
