@@ -149,7 +149,7 @@ def test_a_module_of_another_library_of_the_docs_trains(
     assert f"`my_{library}.py`" in text
     whole = blocks(text, "yaml")[0]
     own = re.sub(r"model: .*\n", f'model: {{name: "my_{library}:net", dropout: 0.3}}\n', whole)
-    own = re.sub(r"augment: .*\n|optimizer: .*\n", "", own) + "optimizer: adam\n"
+    own = re.sub(r"(augment|optimizer|metrics): .*\n", "", own) + "optimizer: adam\n"
     (tmp_path / f"my_{library}.yaml").write_text(own)
     done = warm("train", f"my_{library}.yaml", "--quiet", folder=tmp_path)
     assert done.code == 0, done.err

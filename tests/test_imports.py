@@ -9,7 +9,9 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nnrun"
 LEAVES = {"errors", "types", "options", "duration", "rows", "machine", "preprocessing"}
-CATALOGUE = {"augment", "data", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface"}
+CATALOGUE = {
+    "augment", "data", "layer", "loss", "metric", "penalty", "optimizer", "schedule", "average", "surface",
+}  # fmt: skip
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -19,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "space": set(),
     "signals": set(),
     "preprocessing": {"errors"},
-    "types": {"preprocessing", "rows"},
+    "types": {"preprocessing", "rows", "statistics"},
     "options": {"duration"},
     "statistics": {"statistics"},
     "storage": {"errors", "storage"},
@@ -27,12 +29,16 @@ ALLOWED: dict[str, set[str]] = {
     "spec": LEAVES - {"types"} | {"spec"},
     "catalog": LEAVES - {"types"} | {"catalog", "spec"},
     **{folder: LEAVES | {folder} for folder in CATALOGUE},
+    **{folder: LEAVES | {folder, "statistics"} for folder in ("loss", "metric")},
     "model": LEAVES | {"model", "layer"},
     "search": LEAVES | {"search", "space"},
     "training": LEAVES | {"signals", "statistics", "training"},
     "record": {"errors", "machine", "preprocessing", "record", "storage"},
     "report": {"errors", "record", "report", "statistics", "storage"},
-    "build": {*LEAVES, "build", "catalog", "data", "layer", "model", "optimizer", "schedule", "spec", "training"},
+    "build": {
+        *LEAVES, "build", "catalog", "data", "layer", "model", "optimizer", "schedule", "spec", "statistics",
+        "training",
+    },
     "runner": {
         *LEAVES, "build", "catalog", "device", "record", "runner", "signals", "spec", "statistics", "storage",
         "training",

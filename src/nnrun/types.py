@@ -15,10 +15,11 @@ from jax import Array
 
 from nnrun.preprocessing import Column, Preprocessing
 from nnrun.rows import Rows
+from nnrun.statistics.measure import Measure, Undefined
 
 __all__ = [
-    "Augmentation", "Average", "Batch", "Dataset", "Evaluation", "Examples", "Experiment", "Layer", "Loss", "Method",
-    "Objective", "Plan", "Reactive", "Source", "State", "Surface", "Tree",
+    "Augmentation", "Average", "Batch", "Dataset", "Evaluation", "Examples", "Experiment", "Layer", "Loss", "Measure",
+    "Method", "Objective", "Plan", "Reactive", "Source", "State", "Surface", "Tree", "Undefined",
 ]  # fmt: skip
 Tree = Any  # nested dicts, lists and tuples of arrays
 
@@ -28,7 +29,6 @@ class Layer(NamedTuple):
 
     init   (key, x_shape) -> params, stats, y_shape         shapes of one example, without the batch axis
     apply  (params, stats, x, key, weight) -> y, stats      x (n, *x_shape) -> y (n, *y_shape)
-
     stats   what is remembered but not trained (batch-norm statistics)
     key     one key for this layer's noise at this step; None: no noise.
     weight  (n,) 1 for an example, 0 for padding of a short batch, in training; None: use stored statistics.
@@ -59,6 +59,7 @@ class Loss(NamedTuple):
     probabilities: bool = True
     curved: bool = True
     likelihood: bool = False
+    measures: Mapping[str, Measure] = {}  # what the spec asks for beside that, by name
 
 
 class Evaluation(NamedTuple):

@@ -46,7 +46,8 @@ def test_terms_of_numbers_use_the_standardised_target(make_model):
     model = make_model({"test": y}, classes=(), target_scale=4.0, target_shift=10.0)
     z = outputs_of(3, width=1)[0]
     judge, targets = make_judge(model.experiment), model.targets("test")
-    np.testing.assert_allclose(targets, (y - 10) / 4, rtol=1e-6)
+    np.testing.assert_allclose(targets, y)
+    np.testing.assert_allclose(model.standardised("test"), (y - 10) / 4, rtol=1e-6)
     metrics = judge.measured(z, targets)
     error = 4.0 * (z[:, 0].astype(float) - (y - 10) / 4)  # in units of the target
     assert metrics["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)

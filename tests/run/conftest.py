@@ -28,8 +28,9 @@ augment: [{name: translate, pixels: 1}, mixup]
 optimizer: {name: momentum, learning_rate: 0.05, weight_decay: 1e-3, clip_norm: 1}
 schedule: {name: cosine, warmup: 10%}
 average: {name: ema, decay: 0.9}
-train: {duration: 4 epochs, log_every: 7 steps, early_stopping: {patience: 40 epochs}}
-checkpoint: {every: 1 epoch, keep: 2}
+metrics: [f1, auroc, {name: recall, label: 3}]
+train: {duration: 4 epochs, log_every: 7 steps, early_stopping: {patience: 40 epochs, metric: val/recall_3}}
+checkpoint: {every: 1 epoch, keep: 2, best: val/ema/auroc}
 """,
     "population": """
 data: {name: digits, batch_size: 64}

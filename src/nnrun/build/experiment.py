@@ -19,6 +19,7 @@ from nnrun.build.checks import (
     check_step,
     checked,
 )
+from nnrun.build.metrics import make_measures, with_measures
 from nnrun.build.model import make_model
 from nnrun.build.optimizer import learning_rate, make_method
 from nnrun.build.plan import average_names, make_plan, validation_metric
@@ -95,6 +96,8 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
             f"{spec.loss.name} does not fit: the targets of {spec.data.name} are {what}; "
             f"write loss: {{name: {fitting}}}",
         )
+    measures = make_measures(spec, dataset, loss)
+    loss = with_measures(loss, measures)
     plan = make_plan(spec, dataset, loss)
     clock = Clock(plan.batch_size, plan.steps_per_epoch, plan.steps)
     check_durations(spec, clock)
@@ -110,7 +113,7 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
 
     experiment = Experiment(
         model=lambda knobs: model(knobs["model"]),
-        loss=lambda knobs: _loss(spec, dataset, knobs["loss"]),
+        loss=lambda knobs: with_measures(_loss(spec, dataset, knobs["loss"]), measures),
         penalty=lambda knobs: _penalty(spec, knobs["penalty"], clock),
         schedule=lambda knobs: _schedule(spec, knobs, clock),
         method=lambda knobs, schedule_state, step: make_method(
@@ -145,7 +148,11 @@ def knobs_of(spec: Spec, model_knobs: Tree | None = None) -> Tree:
     return {
         "model": bound.knobs(spec.model) if model_knobs is None else model_knobs,
         **{key: bound.knobs(getattr(spec, key)) for key in ("loss", "optimizer", "schedule")},
-        **{key: [bound.knobs(block) for block in getattr(spec, key)] for key in spec.document.lists},
+        **{
+            key: [bound.knobs(block) for block in getattr(spec, key)]
+            for key in spec.document.lists
+            if key != "metrics"
+        },
     }
 
 

@@ -122,10 +122,10 @@ def _check_loss(spec: Spec, loss: Loss) -> None:
 
 
 def metric_names(loss: Loss) -> list[str]:
-    """The metrics that a loss reports."""
+    """The metrics that are reported of the validation part."""
 
     def terms() -> dict[str, jax.Array]:
         outputs = jnp.zeros((1, 2))
         return loss.terms(outputs, jnp.zeros(1, jnp.int32 if loss.classifies else outputs.dtype))
 
-    return sorted(loss.metrics(dict.fromkeys(jax.eval_shape(terms), 0.0)))
+    return sorted({*loss.metrics(dict.fromkeys(jax.eval_shape(terms), 0.0)), *loss.measures})

@@ -22,7 +22,11 @@ def structure_of(spec: Spec) -> dict[str, object]:
     return {
         **{key: bound.structure(getattr(spec, key)) for key in ("data", "loss", "optimizer", "schedule")},
         "model": bound.structure(spec.model, fixed=user_code.is_user_name(spec.model.name)),
-        **{key: [bound.structure(block) for block in getattr(spec, key)] for key in spec.document.lists},
+        **{
+            # A metric is no part of the program, so its floats are no knobs.
+            key: [bound.structure(block, fixed=key == "metrics") for block in getattr(spec, key)]
+            for key in spec.document.lists
+        },
         "train": train,
         "checkpoint": {key: str(value) for key, value in spec.checkpoint},
         "folder": str(spec.document.folder),

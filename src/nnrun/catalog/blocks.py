@@ -55,7 +55,7 @@ def check_names(document: spec.Document) -> None:
         _check_names(key, block, problems.inside((key,)))
     for key, blocks in document.lists.items():
         for path, block in blocks:
-            _check_names(key, block, problems.inside(path))
+            _check_names(spec.LISTS[key], block, problems.inside(path))
     problems.raise_if_any()
 
 
@@ -74,7 +74,9 @@ def bind(document: spec.Document, with_data: bool = True) -> Spec:
     }
     bound_blocks.setdefault("data", unread(document))
     lists = {
-        key: [_bind(key, block, problems.inside(path), document.folder) for path, block in several]
+        key: [
+            _bind(spec.LISTS[key], block, problems.inside(path), document.folder) for path, block in several
+        ]
         for key, several in document.lists.items()
     }
     problems.raise_if_any()
@@ -89,6 +91,7 @@ def bind(document: spec.Document, with_data: bool = True) -> Spec:
         augment=[block for block in lists["augment"] if block is not None],
         penalty=[block for block in lists["penalty"] if block is not None],
         average=[block for block in lists["average"] if block is not None],
+        metrics=[block for block in lists["metrics"] if block is not None],
         train=document.sections["train"],
         checkpoint=document.sections["checkpoint"],
         document=document,

@@ -125,6 +125,7 @@ _RESULTS: dict[str, tuple[list[tuple[str, ...]], str]] = {  # attributes that re
     "layer": ([("init", "apply")], "a Layer (nnrun.types.Layer)"),
     "loss": ([("value", "terms", "metrics")], "a Loss (nnrun.types.Loss)"),
     "augment": ([("__call__",)], "a function (key, batch) -> batch"),
+    "metric": ([("value", "rising", "classifies", "each")], "a Measure (nnrun.types.Measure)"),
     "penalty": ([("__call__",)], "a function params -> number"),
     "optimizer": ([("init", "update"), ("init", "step")], _TRANSFORM),
     "schedule": ([("__call__",), ("init", "factor", "react")], "a function step -> factor"),

@@ -30,6 +30,7 @@ class Spec(NamedTuple):
     augment: list[Bound]
     penalty: list[Bound]
     average: list[Bound]
+    metrics: list[Bound]
     train: spec.TrainSection
     checkpoint: spec.CheckpointSection
     document: spec.Document
@@ -59,7 +60,8 @@ def unread(document: spec.Document) -> Bound:
 
 def user_names(spec: Spec) -> set[str]:
     """The names `module:function` in a spec, those of inner blocks included."""
-    outer = [getattr(spec, key) for key in spec.document.blocks] + spec.augment + spec.penalty + spec.average
+    outer = [getattr(spec, key) for key in spec.document.blocks]
+    outer += [block for key in spec.document.lists for block in getattr(spec, key)]
     blocks = [inner for block in outer for inner in bound.walk(block)]
     return {block.name for block in blocks if user_code.is_user_name(block.name)}
 

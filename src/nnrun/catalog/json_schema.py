@@ -27,6 +27,7 @@ _ABOUT = {
     "augment": "random changes of the examples, in training only, one after another",
     "model": "the network",
     "loss": "what is minimised, and what is reported beside it",
+    "metric": "what is reported of the validation and test parts beside what the loss reports",
     "penalty": "what is added to the loss for the parameters themselves",
     "average": "running averages of the parameters, evaluated beside them",
     "optimizer": "how a step follows from the gradient",
@@ -50,10 +51,10 @@ def json_schema() -> _Json:
     for kind, default in spec.BLOCKS.items():
         about = {"description": _ABOUT.get(kind, kind)}
         properties[kind] = about | (_with_default(kind, default) if default else {"$ref": f"#/$defs/{kind}"})
-    for kind in spec.LISTS:
+    for key, kind in spec.LISTS.items():
         block = {"$ref": f"#/$defs/{kind}"}
         several = [block, {"type": "array", "items": block}, {"type": "null"}]
-        properties[kind] = {"anyOf": several, "description": _ABOUT.get(kind, kind)}
+        properties[key] = {"anyOf": several, "description": _ABOUT.get(kind, kind)}
     for section, model in spec.SECTIONS.items():
         fields = _model(model, definitions)
         properties[section] = fields if fields.get("required") else {"anyOf": [fields, {"type": "null"}]}

@@ -30,13 +30,17 @@ __all__ = [
 ]
 
 KINDS = (
-    "data", "augment", "model", "layer", "loss", "penalty", "optimizer", "schedule", "average", "surface", "search",
+    "data", "augment", "model", "layer", "loss", "metric", "penalty", "optimizer", "schedule", "average", "surface",
+    "search",
 )  # fmt: skip
 SPEC_KINDS = tuple(kind for kind in KINDS if kind not in ("surface", "search"))  # for races and for sweeps
 SUPPLIED = {  # parameters that build fills in; a spec must not name them
     "data": frozenset({"classifies"}),  # what a loss that was written in the spec needs: labels, or numbers
     "model": frozenset({"outputs", "key"}),  # numbers put out per example; for the weights of foreign modules
     "loss": frozenset({"target_scale"}),  # units of the target per standardised unit
+    "metric": frozenset(
+        {"classes", "target_shift"}
+    ),  # names of the classes; the mean of the training targets
     "schedule": frozenset({"total"}),  # steps of the whole run
 }
 _DESCRIBED = {

@@ -28,8 +28,9 @@ def short_field(folder: FileSystemPath, value: Block, path: Path) -> str | None:
 
     folder   where the user's modules are
     """
-    kind, *rest = path
-    inner: Plain = value.get(str(kind))
+    key, *rest = path
+    kind = spec.LISTS.get(str(key), str(key))
+    inner: Plain = value.get(str(key))
     while rest:
         if isinstance(inner, list):
             number, *rest = rest

@@ -230,6 +230,7 @@ def report(folder: Path, as_json: bool) -> None:
         summary.headline(ended),
         *stop,
         *summary.rises(ended),
+        *summary.gaps(ended),
         f"run folder: {place}",
         f"look at it: nnrun show {place}",
     )

@@ -30,6 +30,9 @@ from nnrun.errors import SpecError, one_line
 if TYPE_CHECKING:
     from nnrun.runner.leaves import Request
 
+if TYPE_CHECKING:
+    from nnrun.runner.evaluation import EvaluationResult
+
 __all__ = ["evaluate", "resume", "train"]
 
 
@@ -174,6 +177,8 @@ def evaluate(
         result = evaluation.evaluate_run(folder, split, checkpoint, console.warn, samples)
     if as_json:
         return console.print_json(result)
+    for warning in _gaps(result):
+        console.warn(warning)
     if "average" in result:
         members = f"mean of {len(result['runs'])} members"
         head = f"{result['run_dir']}  {result['average']}"
@@ -187,3 +192,14 @@ def evaluate(
         )
     head = f"{result['run_dir']}  step {result['step']}"
     return console.show(head, table.metric_table({checkpoint: result["metrics"]}))
+
+
+def _gaps(result: EvaluationResult) -> list[str]:
+    """A warning for each reason that metrics have no value."""
+    from nnrun.report import summary
+
+    names: dict[str, dict[str, None]] = {}
+    for part in (result, *result.get("runs", ())):
+        for name, reason in part.get("undefined", {}).items():
+            names.setdefault(reason, {})[name] = None
+    return [summary.undefined([*metrics], reason) for reason, metrics in names.items()]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nnrun.ensemble.average import PARAMETERS, log_softmax, name_of, softmax
+from nnrun.ensemble.average import PARAMETERS, name_of
 from nnrun.ensemble.blend import Blend
 from nnrun.ensemble.gains import Halves, gains
 from nnrun.ensemble.member import Member
@@ -24,6 +24,7 @@ from nnrun.report.ensemble.account import (
 )
 from nnrun.statistics.calibration import Reliability, fit_temperature, reliability, scaled
 from nnrun.statistics.gain import spread, subsets
+from nnrun.training.predictions import log_softmax, softmax
 
 __all__ = ["CALIBRATION", "account"]
 
@@ -43,8 +44,12 @@ def account(
     tick   called now and then
     """
     judge, model, order = scored.judge, scored.model, scored.order
-    terms = judge.terms(blend.outputs(split), scored.model.targets(split))
-    rows = [*map(dict, scored.metrics[split]), judge.metrics(terms.mean(1))]
+    outputs, targets = blend.outputs(split), model.targets(split)
+    terms = judge.terms(outputs, targets)
+    rows = [
+        *map(dict, scored.metrics[split]),
+        judge.metrics(terms.mean(1)) | judge.collected(outputs, targets),
+    ]
     curve, halves = ([], None) if how in PARAMETERS else _subsets(scored, blend, split, tick)
     gained = gains(np.concatenate([scored.terms[split], terms[None]]), judge, order, halves)
     result: Account = {
@@ -141,7 +146,7 @@ def _diversity(scored: Scored, part: str) -> dict[str, float] | None:
         errors = (predictions != model.part(part).y).astype(np.float64)
     else:
         predictions = np.stack([np.asarray(z[:, 0], np.float64) for z in outputs])
-        errors = predictions - scored.model.targets(part)
+        errors = predictions - scored.model.standardised(part)
     distance, unit = (
         (np.not_equal, 1.0) if model.classifies else (_distance, model.experiment.dataset.target_scale)
     )

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-__all__ = ["PARAMETERS", "PREDICTIONS", "Combiner", "log_softmax", "name_of", "softmax"]
+from nnrun.training.predictions import softmax
+
+__all__ = ["PARAMETERS", "PREDICTIONS", "Combiner", "name_of"]
 
 PREDICTIONS = ("probabilities", "logits", "vote", "weighted")
 PARAMETERS = ("parameters", "greedy")
@@ -23,18 +25,6 @@ PARAMETERS = ("parameters", "greedy")
 def name_of(how: str, classifies: bool) -> str:
     """The name of an average in reports: that of numbers by `probabilities` or `logits` is their mean."""
     return "mean" if how in ("probabilities", "logits") and not classifies else how
-
-
-def log_softmax(outputs: np.ndarray) -> np.ndarray:
-    """(..., classes) -> (..., classes) float64."""
-    z = np.asarray(outputs, np.float64)
-    z = z - z.max(-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(-1, keepdims=True))
-
-
-def softmax(outputs: np.ndarray) -> np.ndarray:
-    """(..., classes) -> (..., classes) float64."""
-    return np.exp(log_softmax(outputs))
 
 
 class Combiner:

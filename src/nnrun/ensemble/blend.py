@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.ensemble.average import Combiner, softmax
+from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.scores import Scored
 from nnrun.ensemble.weights import mixture_weights, regression_weights
+from nnrun.training.predictions import softmax
 
 __all__ = ["Blend", "blend_predictions"]
 
@@ -41,7 +42,7 @@ def blend_predictions(how: str, scored: Scored) -> Blend:
     combiner = Combiner(how, predicted.members, classifies, scores)
     weights = [1 / predicted.members] * predicted.members
     if how == "weighted":
-        weights = _fitted(predicted.outputs("val"), scored.model.targets("val"), classifies)
+        weights = _fitted(predicted.outputs("val"), scored.model.standardised("val"), classifies)
     means = {part: combiner.mean(predicted.outputs(part), weights) for part in predicted.parts}
     return Blend(combiner, weights, means)
 

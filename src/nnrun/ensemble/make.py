@@ -20,8 +20,10 @@ from nnrun.ensemble.scores import Scored, score
 from nnrun.ensemble.write import building, finite, publish, write_average, write_member, write_run
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.report.ensemble.account import Account
+from nnrun.report.summary import undefined
 from nnrun.runner import session
 from nnrun.runner.evaluation import check_split
+from nnrun.statistics.measure import reasons
 from nnrun.storage import fsio
 from nnrun.types import Loss
 
@@ -116,6 +118,8 @@ def _build(
             result["curve"] = averager.curve(split)
         if request.barrier:
             result["barrier"] = averager.line(split)
+        for name, reason in reasons(result["ensemble"]).items():
+            warn(undefined([f"{split}/{name}"], reason))
         if how in PARAMETERS:
             _warn_of_basins(averager, request, warn)
     result = finite(result)

@@ -17,6 +17,7 @@ from nnrun.spec import yaml12
 from nnrun.storage import fsio
 from nnrun.training import flat, programs
 from nnrun.training.outputs import Outputs, compile_outputs, essential
+from nnrun.training.predictions import targets_of
 from nnrun.types import Examples, Experiment, State
 
 __all__ = ["Model", "block_of", "by_model", "held_out", "open_model", "state_of"]
@@ -59,6 +60,10 @@ class Model(NamedTuple):
         return getattr(self.experiment.dataset, name)
 
     def targets(self, name: str) -> np.ndarray:
+        """Targets (n,) of a part: labels, or numbers in their own units."""
+        return targets_of(self.experiment.dataset, name)
+
+    def standardised(self, name: str) -> np.ndarray:
         """Targets (n,) of a part as the loss takes them: labels, or standardised numbers in the precision of now."""
         y = self.part(name).y
         return y if y.dtype.kind == "i" else y.astype(jnp.zeros(()).dtype)

@@ -18,7 +18,8 @@ from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.averaged import averaged
-from nnrun.runner.evaluation import EnsembleEvaluation, RunResult, check_split
+from nnrun.runner.evaluation import EnsembleEvaluation, check_split, run_result
+from nnrun.statistics.measure import reasons
 from nnrun.training.judge import Judge, make_judge
 from nnrun.types import State
 
@@ -151,18 +152,14 @@ def evaluate_ensemble(
     )
     with session.precision(answer.model.precision):
         metrics = measure(answer.model, answer.combiner.outputs(answer.mean))
-    runs: list[RunResult] = [
-        {
-            "run_dir": str(member),
-            "step": load(member, which).step,
-            "metrics": summary.as_json(of_members[i]),
-        }
+    runs = [
+        run_result(member, load(member, which).step, of_members[i])
         for i, member in enumerate(ensemble.members)
     ]
     by_member = [{which: member_run["metrics"]} for member_run in runs]
     shares = {name for judge in judges.values() for name in judge.loss.shares}
     averages = summary.average(by_member, shares, sections=(which,))
-    return {
+    result: EnsembleEvaluation = {
         "run_dir": str(folder),
         "split": split,
         "checkpoint": which,
@@ -172,3 +169,4 @@ def evaluate_ensemble(
         "mean": averages["mean"].get(which, {}),
         "ci95": averages["ci95"].get(which, {}),
     }
+    return {**result, "undefined": undefined} if (undefined := reasons(metrics)) else result

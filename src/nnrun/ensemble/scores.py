@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -48,11 +49,16 @@ def score(predicted: Predicted, how: str) -> Scored:
     model = predicted.model
     judge, combiner = make_judge(model.experiment), single(how, model.classifies, model.scores)
     terms: dict[str, np.ndarray] = {}
+    metrics: dict[str, list[dict[str, float]]] = {}
     for part in predicted.parts:
-        targets = model.targets(part)
-        means = (combiner.mean([outputs], [1.0]) for outputs in predicted.outputs(part))
-        terms[part] = np.stack([judge.terms(combiner.outputs(mean), targets) for mean in means])
-    metrics = {part: [judge.metrics(means) for means in values.mean(2)] for part, values in terms.items()}
+        targets, terms_of_members, collected = model.targets(part), [], []
+        for outputs in predicted.outputs(part):
+            alone = combiner.outputs(combiner.mean([outputs], [1.0]))
+            terms_of_members.append(judge.terms(alone, targets))
+            collected.append(judge.collected(alone, targets))
+        terms[part] = np.stack(terms_of_members)
+        means = terms[part].mean(2)
+        metrics[part] = [judge.metrics(row) | rest for row, rest in zip(means, collected, strict=True)]
     chosen = (model.experiment.plan.judge or "").removeprefix("val/")
     by = chosen if chosen in metrics[predicted.parts[0]][0] else judge.loss.judge
     order = best_first(metrics["val"], judge.metric(by)) if "val" in metrics else None
@@ -65,10 +71,14 @@ def single(how: str, classifies: bool, scores: bool = False) -> Combiner:
 
 
 def best_first(metrics: Sequence[Mapping[str, float]], metric: Metric) -> list[int]:
-    """Positions of the members, the best by a metric first; the loss decides between equal ones."""
-    return sorted(
-        range(len(metrics)), key=lambda i: (-metric.sign * metrics[i][metric.name], metrics[i]["loss"], i)
-    )
+    """Positions of the members, the best by a metric first, those without a value last; the loss decides ties."""
+
+    def place(i: int) -> tuple[bool, float, float, int]:
+        value = metrics[i][metric.name]
+        missing = math.isnan(value)
+        return missing, 0.0 if missing else -metric.sign * value, metrics[i]["loss"], i
+
+    return sorted(range(len(metrics)), key=place)
 
 
 def of_subsets(
@@ -89,7 +99,7 @@ def of_subsets(
         row[list(members)] = np.asarray(weights)[list(members)]
         # Members of no weight are as good as each other.
         row[list(members)] = row[list(members)] / row.sum() if row.sum() > 0 else 1 / len(members)
-    sums = np.zeros((len(chosen), len(judge.names)))
+    sums = np.zeros((len(chosen), judge.rows))
     rows = max(1, _NUMBERS // (max(len(chosen), len(outputs)) * judge.width))
     for start in range(0, len(targets), rows):
         values = np.stack(
@@ -99,6 +109,6 @@ def of_subsets(
         part = targets[start : start + rows]
         flat = average.outputs(means).reshape(-1, judge.width)
         scored = judge.terms(flat, np.tile(part, len(chosen)))
-        sums += scored.reshape(len(judge.names), len(chosen), -1).sum(2).T
+        sums += scored.reshape(judge.rows, len(chosen), -1).sum(2).T
         tick()
     return sums / len(targets)

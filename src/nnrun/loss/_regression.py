@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import jax.numpy as jnp
 from jax import Array
 
+from nnrun.statistics.measure import Undefined
 from nnrun.types import Loss
 
 __all__ = ["regression_loss"]
@@ -30,7 +31,7 @@ def regression_loss(
     more           means of the terms -> further metrics
     curved, likelihood   see `Loss`
     Metrics: loss (standardised), rmse and mae in the units of the target, r2 = 1 − Σ(z − y)² / Σ(y − ȳ)², ȳ the mean
-    of the part; nan where its targets are all equal.
+    of the part; undefined where its targets are all equal.
     """
 
     def error(outputs, targets):
@@ -54,7 +55,7 @@ def regression_loss(
             "loss": mean["loss"],
             "rmse": target_scale * math.sqrt(mean["squared"]),
             "mae": target_scale * mean["absolute"],
-            "r2": 1 - mean["squared"] / variance if variance > 0 else math.nan,
+            "r2": 1 - mean["squared"] / variance if variance > 0 else Undefined("all targets are equal"),
             **more(mean),
         }
 

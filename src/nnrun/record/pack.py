@@ -70,13 +70,13 @@ class Marks(TypedDict):
 
     best: MarkEntry | None  # by the metric that judges
     improved: MarkEntry | None  # by the metric of early stopping
-    best_metrics: dict[str, float]  # at the best step
+    best_metrics: dict[str, float | str]  # at the best step; of one that is undefined, why
 
 
 class Progress(Marks):
     """What a resumed run needs beside its arrays."""
 
-    latest: dict[str, float]  # metrics
+    latest: dict[str, float | str]  # metrics, likewise
     regular: list[int]  # the newest steps that were saved because it was time
     complete: bool  # whether the run ends here
     kept: NotRequired[Sequence[int]]  # steps whose checkpoints are kept for good

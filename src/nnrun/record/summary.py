@@ -7,8 +7,8 @@ from typing import NotRequired, TypedDict, final
 from nnrun.record.early_stop import Stopped
 
 __all__ = [
-    "Averages", "BestStep", "GroupSummary", "MemberSummary", "Metrics", "NoSummary", "Rise", "Rising", "RunSummary",
-    "Sections", "Summary", "SweepSummary",
+    "Averages", "BestStep", "Gaps", "GroupSummary", "MemberSummary", "Metrics", "NoSummary", "Rise", "Rising",
+    "RunSummary", "Sections", "Summary", "SweepSummary",
 ]  # fmt: skip
 
 Metrics = dict[str, float | str]  # by name; what JSON does not have, NaN and the infinities, is a text
@@ -42,7 +42,13 @@ class Rising(TypedDict):
     rise: NotRequired[Rise]
 
 
-class _Run(Stopped, Rising):
+class Gaps(TypedDict):
+    """The entry that a run has of which metrics have no value."""
+
+    undefined: NotRequired[dict[str, str]]  # metric -> why
+
+
+class _Run(Stopped, Rising, Gaps):
     status: str
     steps: int
     epochs: float

@@ -13,6 +13,7 @@ from nnrun.record.summary import GroupSummary, Summary
 
 __all__ = [
     "finished",
+    "gaps",
     "headline",
     "number",
     "plus_minus",
@@ -22,6 +23,7 @@ __all__ = [
     "seeds_line",
     "some_of",
     "stop_line",
+    "undefined",
 ]
 
 
@@ -79,6 +81,21 @@ def rises(summary: Summary) -> list[str]:
         f"warning: {who}the training loss rose from {number(worst['first'])} to {number(worst['last'])}, so this has "
         "not learned; try a smaller optimizer.learning_rate"
     ]
+
+
+def gaps(summary: Summary) -> list[str]:
+    """A warning for each reason that metrics of a run, or of seeds of a group, have no value."""
+    names: dict[str, list[str]] = {}
+    for member in summary.get("runs", [summary]):
+        for name, reason in member.get("undefined", {}).items():
+            if name not in names.setdefault(reason, []):
+                names[reason].append(name)
+    return [f"warning: {undefined(metrics, reason)}" for reason, metrics in names.items()]
+
+
+def undefined(metrics: Sequence[str], reason: str) -> str:
+    """That metrics have no value, and why."""
+    return f"{', '.join(metrics)} {'is' if len(metrics) == 1 else 'are'} undefined: {reason}"
 
 
 def stop_line(summary: Summary) -> str:

@@ -22,7 +22,7 @@ from nnrun.report.content import read_content
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
 from nnrun.report.live import sparkline
-from nnrun.report.summary import finished, number, plus_minus, read_summary, rises, seeds_line, some_of
+from nnrun.report.summary import finished, gaps, number, plus_minus, read_summary, rises, seeds_line, some_of
 
 __all__ = [
     "OverviewRow",
@@ -182,7 +182,7 @@ def show_view(folder: Path) -> Group:
     ]
     if "reason" in content.state:
         parts.append(Text(("" if status == "done" else "reason: ") + content.state["reason"]))
-    parts += map(Text, rises(summary))
+    parts += map(Text, [*rises(summary), *gaps(summary)])
     if "mean" in summary:
         if summary["mean"]:
             parts.append(metric_table(summary["mean"], summary["ci95"]))

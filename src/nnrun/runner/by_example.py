@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from nnrun.errors import Warn
@@ -15,6 +14,7 @@ from nnrun.statistics.gain import resampled
 from nnrun.training import flat, programs
 from nnrun.training.judge import make_judge
 from nnrun.training.outputs import compile_outputs, essential
+from nnrun.training.predictions import targets_of
 from nnrun.types import Experiment
 
 __all__ = ["DRAWS", "metrics_of_resamples"]
@@ -34,8 +34,7 @@ def metrics_of_resamples(
     To be used within the precision of the experiment.  Raises RunError where a checkpoint is missing.
     """
     part = "test" if len(experiment.dataset.test.y) else "val"
-    examples = getattr(experiment.dataset, part)
-    targets = examples.y if examples.y.dtype.kind == "i" else examples.y.astype(jnp.zeros(()).dtype)
+    examples, targets = getattr(experiment.dataset, part), targets_of(experiment.dataset, part)
     like = programs.one_like(experiment)
     outputs_of, judge = compile_outputs(experiment, essential(like)), make_judge(experiment)
     terms = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NotRequired, TypedDict, final
 
@@ -13,6 +13,7 @@ from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.summary import Metrics
 from nnrun.runner import group, session, summary
+from nnrun.statistics.measure import reasons
 from nnrun.training import evaluate, flat, programs
 from nnrun.training.averages import compile_averages
 from nnrun.training.feed import Feed, make_feed
@@ -30,6 +31,7 @@ __all__ = [
     "check_split",
     "evaluate_run",
     "load_checkpoint",
+    "run_result",
 ]
 
 SPLITS = ("train", "val", "test")
@@ -42,6 +44,7 @@ class RunResult(TypedDict):
     run_dir: str
     step: int
     metrics: Metrics
+    undefined: NotRequired[dict[str, str]]  # metric that has no value -> why
 
 
 class Asked(TypedDict):
@@ -75,6 +78,7 @@ class EnsembleEvaluation(_OfSeveral):
 
     average: str
     metrics: Metrics
+    undefined: NotRequired[dict[str, str]]
 
 
 EvaluationResult = RunEvaluation | GroupEvaluation | EnsembleEvaluation  # what `nnrun evaluate --json` prints
@@ -113,8 +117,8 @@ def evaluate_run(
                 "--samples: averages probabilities, and the loss of this run gives scores; leave it out"
             )
         measured = _measure(experiment, list(checkpoints.values()), split, folder, samples)
-    results: list[RunResult] = [
-        {"run_dir": str(path), "step": content.step, "metrics": summary.as_json(metrics)}
+    results = [
+        run_result(path, content.step, metrics)
         for (path, content), metrics in zip(checkpoints.items(), measured, strict=True)
     ]
     asked: Asked = {"split": split, "checkpoint": which}
@@ -126,6 +130,12 @@ def evaluate_run(
     averages = summary.average(by_run, experiment.plan.shares, sections=(which,))
     mean, ends = averages["mean"].get(which, {}), averages["ci95"].get(which, {})
     return {"run_dir": str(folder), **asked, "runs": results, "mean": mean, "ci95": ends}
+
+
+def run_result(folder: Path, step: int, metrics: Mapping[str, float]) -> RunResult:
+    """The metrics of a checkpoint as JSON can hold them."""
+    result: RunResult = {"run_dir": str(folder), "step": step, "metrics": summary.as_json(metrics)}
+    return {**result, "undefined": undefined} if (undefined := reasons(metrics)) else result
 
 
 def _remeasured(checkpoints: Iterable[Checkpoint]) -> bool:
@@ -195,9 +205,9 @@ def _measure(
     if not len(part.y):
         raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
     like = programs.one_like(experiment)
-    held = evaluate.make_held([part])
+    held = evaluate.make_held([part], evaluate.width_of(experiment))
     predict = sampled(experiment, samples) if samples else without_noise
-    evaluator = evaluate.compile_evaluator(experiment, like, held, lanes=None, predict=predict)
+    evaluator = evaluate.compile_evaluator(experiment, like, held, None, predict, (split,))
     feed = (
         make_feed(experiment.dataset.train)
         if like.average and jax.tree.leaves(like.stats)

@@ -1,14 +1,16 @@
-"""The best step of a run so far, and whether another one is better."""
+"""The best step of a run so far, and whether another one is better; metrics as checkpoints hold them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from nnrun.record.pack import MarkEntry
+from nnrun.statistics.measure import Undefined, reasons
 from nnrun.statistics.metric import Metric
 
-__all__ = ["Mark", "is_better"]
+__all__ = ["Mark", "is_better", "restored", "stored"]
 
 
 class Mark(NamedTuple):
@@ -37,3 +39,13 @@ def is_better(mark: Mark, than: Mark | None, metric: Metric, margin: float | Non
     if margin is None and gain == 0 and mark.loss is not None:
         return than.loss is None or mark.loss < than.loss
     return gain > (margin or 0.0)
+
+
+def stored(values: Mapping[str, float]) -> dict[str, float | str]:
+    """Metrics as JSON can hold them: those that are finite, and of those that are undefined why."""
+    return {name: value for name, value in values.items() if math.isfinite(value)} | reasons(values)
+
+
+def restored(values: Mapping[str, float | str]) -> dict[str, float]:
+    """What `stored` made JSON of."""
+    return {name: Undefined(value) if isinstance(value, str) else value for name, value in values.items()}

@@ -16,7 +16,7 @@ from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.pack import WINDOW, Progress, is_finite
 from nnrun.record.run import RunState
 from nnrun.record.timing import Timing
-from nnrun.runner.mark import Mark, is_better
+from nnrun.runner.mark import Mark, is_better, restored, stored
 from nnrun.statistics.metric import metric_of
 from nnrun.storage import fsio
 from nnrun.types import Plan
@@ -71,7 +71,7 @@ class Recorder:
         progress = content.progress
         self.best = Mark(**progress["best"]) if progress["best"] else None
         self.improved = Mark(**progress["improved"]) if progress["improved"] else None
-        self.latest, self.best_metrics = progress["latest"], progress["best_metrics"]
+        self.latest, self.best_metrics = restored(progress["latest"]), restored(progress["best_metrics"])
         self.window = content.arrays[WINDOW]
         if progress["complete"]:
             self.status, self.ended = "done", True
@@ -153,8 +153,8 @@ class Recorder:
         progress: Progress = {
             "best": self.best and self.best.entry(),
             "improved": self.improved and self.improved.entry(),
-            "latest": _finite(self.latest),
-            "best_metrics": _finite(self.best_metrics),
+            "latest": stored(self.latest),
+            "best_metrics": stored(self.best_metrics),
             "regular": self._regular,
             "complete": self.status == "done",  # the run ends here: at its last step, or stopped early
         }
@@ -243,7 +243,3 @@ class Recorder:
         """Syncs and closes the files; a second call does nothing."""
         self._metrics.close()
         self._timing.close()
-
-
-def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if np.isfinite(value)}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from nnrun.record import metrics, run
 from nnrun.record.early_stop import EarlyStop
-from nnrun.record.summary import Averages, BestStep, GroupSummary, Metrics, Rising, RunSummary
+from nnrun.record.summary import Averages, BestStep, Gaps, GroupSummary, Metrics, Rising, RunSummary
 from nnrun.record.weights_from import begins_with_weights
 from nnrun.runner.recorder import Recorder
+from nnrun.statistics.measure import reasons
 from nnrun.statistics.metric import metric_of
 
 __all__ = ["as_json", "average", "divergence", "early_stop", "group_summary", "run_summary"]
@@ -35,8 +36,12 @@ def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str
     if recorder.best is not None:
         judged = {"metric": recorder.plan.judge, "value": recorder.best.value, "step": recorder.best.step}
     stop = early_stop(recorder)
+    # Where nothing is held out, nothing is judged, and the best is the last.
+    of_best = {**(recorder.best_metrics if judged else recorder.latest), **best}
+    of_last = {**recorder.latest, **last}
     return {
         **_rise(recorder),
+        **_gaps(of_last, of_best),
         "status": recorder.status,
         "steps": recorder.step,
         "epochs": recorder.step / recorder.plan.steps_per_epoch,
@@ -44,11 +49,7 @@ def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str
         "best": judged,
         "rising": list(recorder.plan.rising),  # metrics of which more is better
         "shares": list(recorder.plan.shares),  # metrics that are shares of the examples
-        "metrics": {
-            "last": as_json({**recorder.latest, **last}),
-            # Where nothing is held out, nothing is judged, and the best is the last.
-            "best": as_json({**(recorder.best_metrics if judged else recorder.latest), **best}),
-        },
+        "metrics": {"last": as_json(of_last), "best": as_json(of_best)},
     }
 
 
@@ -64,6 +65,12 @@ def _rise(recorder: Recorder) -> Rising:
     if first is None or last is None or not math.isfinite(last) or last - first <= abs(first):
         return {}
     return {"rise": {"first": first, "last": last}}
+
+
+def _gaps(*sections: Mapping[str, float]) -> Gaps:
+    """{"undefined": ...} where metrics have no value."""
+    undefined = {name: reason for metrics in sections for name, reason in reasons(metrics).items()}
+    return {"undefined": undefined} if undefined else {}
 
 
 def as_json(values: Mapping[str, float]) -> Metrics:

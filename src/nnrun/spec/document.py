@@ -28,7 +28,12 @@ BLOCKS = {  # key -> what stands there when it is left out; None: it must be wri
     "optimizer": None,
     "schedule": "constant",
 }
-LISTS = ("augment", "penalty", "average")  # keys that hold any number of blocks; one alone needs no list
+LISTS = {  # keys that hold any number of blocks, one alone needs no list; and of what kind those are
+    "augment": "augment",
+    "penalty": "penalty",
+    "average": "average",
+    "metrics": "metric",
+}
 _NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,40}")
 
 

@@ -97,8 +97,8 @@ class CheckpointSection(_Section):
     )
     best: str | None = Field(
         None,
-        description="validation metric that picks the best; null: the loss's own choice; equal values are decided by "
-        "`val/loss`",
+        description="validation metric that picks the best, such as `val/auroc`; null: the loss's own choice; equal "
+        "values are decided by `val/loss`",
     )
 
 

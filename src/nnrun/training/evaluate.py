@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -13,14 +13,17 @@ from jax import Array, lax
 
 from nnrun.training.compiling import compiled
 from nnrun.training.feed import Feed, Shaped
+from nnrun.training.predictions import targets_of
 from nnrun.training.sampled import Predict, without_noise
 from nnrun.training.step import normalise
+from nnrun.training.tally import PartEvaluation, Tally
 from nnrun.types import Batch, Examples, Experiment, State, Tree
 
-__all__ = ["Evaluator", "Held", "compile_evaluator", "make_held"]
+__all__ = ["Evaluator", "Held", "compile_evaluator", "make_held", "width_of"]
 
 _LARGEST = 512  # examples of one evaluation batch
 _SMALLEST = 64
+_OUTPUTS = 64 << 20  # bytes of outputs at a time, where metrics need them
 
 
 class Held(NamedTuple):
@@ -29,17 +32,20 @@ class Held(NamedTuple):
     size   examples of one batch
     feeds  of each part
     whole  x and y of all parts one after another, padded, on the device; None: they are streamed
+    most   examples that are evaluated at a time at most, a whole number of batches; None: whatever is there
     """
 
     size: int
     feeds: list[Feed]
     whole: tuple[Array, Array] | None
+    most: int | None = None
 
     @property
     def rows(self) -> int:
         """How many examples are streamed at a time, a whole number of batches."""
         most = max(1, *(-(-self.examples(part) // self.size) for part in range(len(self.feeds))))
-        return self.size * self.feeds[0].together(self.size, most)
+        rows = self.size * self.feeds[0].together(self.size, most)
+        return min(rows, self.most or rows)
 
     def like(self) -> tuple[Shaped, Shaped]:
         """x and y as the program gets them."""
@@ -57,8 +63,9 @@ class Held(NamedTuple):
     def pieces(self, part: int) -> Iterator[tuple[Array, Array, int, int, int]]:
         """What to evaluate in turn: x, y, first row and last of them, place of the first in its part."""
         if self.whole is not None:
-            start = sum(map(self.examples, range(part)))
-            yield *self.whole, start, start + self.examples(part), 0
+            start, count = sum(map(self.examples, range(part))), self.examples(part)
+            for done in range(0, count, self.most or max(count, 1)):
+                yield *self.whole, start + done, start + min(count, done + (self.most or count)), done
             return
         done = 0
         for x, y, count in self.feeds[part].windows(self.rows):
@@ -66,12 +73,17 @@ class Held(NamedTuple):
             done += count
 
 
-def make_held(parts: list[Examples]) -> Held:
-    """Puts parts of the data on the device, unless their inputs are to be streamed."""
+def make_held(parts: list[Examples], width: int = 0) -> Held:
+    """Puts parts of the data on the device, unless their inputs are to be streamed.
+
+    width   numbers that are put out for an example and leave the device, by all lanes; 0: none do
+    """
     size = _batch_for(parts)
+    most = size * max(1, _OUTPUTS // (8 * size * width)) if width else None
+    feeds = [Feed(part, None) for part in parts]
     if all(isinstance(part.x, np.ndarray) for part in parts):
-        return Held(size, [Feed(part, None) for part in parts], jax.device_put(tuple(_padded(parts, size))))
-    return Held(size, [Feed(part, None) for part in parts], None)
+        return Held(size, feeds, jax.device_put(tuple(_padded(parts, size))), most)
+    return Held(size, feeds, None, most)
 
 
 def _batch_for(parts: list[Examples]) -> int:
@@ -96,30 +108,41 @@ class Evaluator(NamedTuple):
     names   of the averaged terms
     beside  those of them that are none of the loss, but metrics as they are
     sums    (params, stats, knobs, key, x, y, start, stop, place) -> (lanes..., batches, terms)
-            of examples start .. stop − 1 of x, the first of which is at `place` in its part; 0 behind the last batch
+            of examples start .. stop − 1 of x, the first of which is at `place` in its part; 0 behind the last batch;
+            and their outputs (lanes..., batches, size, width), None where no metric needs them
     held    what is evaluated
+    tallies      () -> new ones, one for each lane
+    targets      of each part, as metrics take them
     """
 
     names: tuple[str, ...]
     beside: tuple[str, ...]
-    sums: Callable[..., Array]
+    sums: Callable[..., tuple[Array, Array]]
     held: Held
+    tallies: Callable[[], list[Tally]]
+    targets: list[np.ndarray]
 
-    def run(self, state: State, part: int) -> list[Array]:
-        """Begins to evaluate a part; returns the sums, at once unless data are streamed."""
-        sums: list[Array] = []
+    def run(self, state: State, part: int) -> PartEvaluation:
+        """Begins to evaluate a part; returns at once unless it comes in many pieces."""
+        evaluation = PartEvaluation(self.tallies(), self.targets[part])
         for x, y, *bounds in self.held.pieces(part):
             parts = state.params, state.stats, state.knobs, state.key
-            if len(sums) > 1:
-                sums[-2].block_until_ready()  # so that no more than three pieces are there
-            sums.append(self.sums(*parts, x, y, *map(np.int32, bounds)))
-        return sums
+            evaluation.make_room()
+            evaluation.add(*self.sums(*parts, x, y, *map(np.int32, bounds)), bounds[1] - bounds[0])
+        return evaluation
 
-    def means(self, sums: list[Array], part: int) -> np.ndarray:
+    def means(self, evaluation: PartEvaluation, part: int) -> np.ndarray:
         """Averages of what `run` returned, (lanes..., terms): the batches are added in float64, in order."""
         examples = self.held.examples(part)
-        batches = np.concatenate([np.asarray(piece).astype(np.float64) for piece in sums], axis=-2)
+        sums = [np.asarray(piece).astype(np.float64) for piece in evaluation.sums]
+        batches = np.concatenate(sums, axis=-2)
         return batches[..., : -(-examples // self.held.size), :].sum(-2) / examples
+
+
+def width_of(experiment: Experiment) -> int:
+    """Numbers that a model puts out for an example and that metrics of the spec need; 0 where it asks for none."""
+    asked = experiment.loss(experiment.knobs).measures
+    return (len(experiment.dataset.classes) or 1) if asked else 0
 
 
 def compile_evaluator(
@@ -128,19 +151,25 @@ def compile_evaluator(
     held: Held,
     lanes: int | None,
     predict: Predict = without_noise,
+    parts: Sequence[str] = ("val", "test"),
 ) -> Evaluator:
-    """Compiles the evaluation of parts of the data; one program serves them all."""
+    """Compiles the evaluation of parts of the data; one program serves them all.
+
+    parts   the names of what is held
+    """
     names: list[str] = []
     beside: list[str] = []
     size, like = held.size, held.like()
-    batches = -(-like[0].shape[0] // size)
+    batches = -(-min(like[0].shape[0], held.most or like[0].shape[0]) // size)
+    loss_of_run = experiment.loss(experiment.knobs)
+    measured = bool(loss_of_run.measures)
 
-    def sums(params: Tree, stats: Tree, knobs: Tree, key: Array, x: Array, y: Array, *bounds: Array) -> Array:
+    def sums(params: Tree, stats: Tree, knobs: Tree, key: Array, x: Array, y: Array, *bounds: Array) -> Tree:
         start, stop, place = bounds
         model, loss = experiment.model(knobs), experiment.loss(knobs)
 
         @partial(jax.jit, inline=True)  # traced once, used twice
-        def terms(i: Array) -> Array:
+        def terms(i: Array) -> tuple[Array, Array | None]:
             first = start + i * size
             rows = first + jnp.arange(size, dtype=jnp.int32)
             weight = (rows < stop).astype(float)
@@ -149,20 +178,30 @@ def compile_evaluator(
             outputs, extras = predict(model, params, stats, inputs, key, place + i * size)
             values = loss.terms(outputs, targets) | extras
             names[:], beside[:] = sorted(values), sorted(extras)
-            return jnp.stack([jnp.where(weight > 0, values[name], 0.0).sum() for name in names])
+            summed = jnp.stack([jnp.where(weight > 0, values[name], 0.0).sum() for name in names])
+            return summed, outputs if measured else None
 
-        width = jax.eval_shape(terms, jnp.int32(0)).shape[0]
+        shapes = jax.eval_shape(terms, jnp.int32(0))
         count = (stop - start + size - 1) // size
-        rows = jnp.zeros((batches, width))
-        return lax.fori_loop(0, count, lambda i, r: lax.dynamic_update_index_in_dim(r, terms(i), i, 0), rows)
+        empty = jax.tree.map(lambda a: jnp.zeros((batches, *a.shape), a.dtype), shapes)
 
-    function: Callable[..., Array] = sums
+        def add(i: Array, rows: Tree) -> Tree:
+            return jax.tree.map(lambda r, a: lax.dynamic_update_index_in_dim(r, a, i, 0), rows, terms(i))
+
+        return lax.fori_loop(0, count, add, empty)
+
+    function: Callable[..., Tree] = sums
     if lanes is not None:
         function = jax.vmap(sums, in_axes=(0, 0, 0, 0, *[None] * 5))
     bound = jax.ShapeDtypeStruct((), jnp.int32)
-    parts = state.params, state.stats, state.knobs, state.key
-    lowered = jax.jit(function).lower(*parts, *like, bound, bound, bound)
-    return Evaluator(tuple(names), tuple(beside), compiled(lowered), held)
+    leaves = state.params, state.stats, state.knobs, state.key
+    lowered = jax.jit(function).lower(*leaves, *like, bound, bound, bound)
+
+    def tallies() -> list[Tally]:
+        return [Tally(loss_of_run, experiment.dataset, size) for _ in range(lanes or 1)] if measured else []
+
+    targets = [targets_of(experiment.dataset, name) for name in parts]
+    return Evaluator(tuple(names), tuple(beside), compiled(lowered), held, tallies, targets)
 
 
 def _window(x: Array, y: Array, first: Array, weight: Array) -> Batch:

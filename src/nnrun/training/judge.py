@@ -1,4 +1,4 @@
-"""How good predictions are: the loss's terms of each example, of which metrics are made."""
+"""How good predictions are: terms of each example, of which metrics are made, and metrics that need all at once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nnrun.statistics.measure import Measure
 from nnrun.statistics.metric import Metric, metric_of
 from nnrun.training.compiling import compiled
-from nnrun.types import Experiment, Loss
+from nnrun.training.predictions import predictions_of
+from nnrun.types import Dataset, Experiment, Loss
 
 __all__ = ["Judge", "make_judge"]
 
@@ -18,39 +20,66 @@ _ROWS = 4096  # predictions at a time
 
 
 class Judge(NamedTuple):
-    """The loss of a run, on the host.
+    """The loss of a run and the metrics that its spec asks for, on the host.
 
-    names   of its terms
+    names   of the loss's terms
+    rows    how many terms there are in all: behind those of the loss come those of the metrics
     """
 
     loss: Loss
     names: tuple[str, ...]
     program: jax.stages.Compiled
     width: int
+    dataset: Dataset
+    rows: int
 
     def metric(self, name: str) -> Metric:
         """The metric of this name, with its direction."""
         return metric_of(name, self.loss.rising, self.loss.shares)
 
     def terms(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """(n, width), (n,) labels, or standardised numbers in the precision of now, -> (terms, n) float64."""
-        result = np.empty((len(self.names), len(outputs)))
+        """(n, width), (n,) labels, or numbers in their own units, -> (terms, n) float64."""
+        result = np.empty((self.rows, len(outputs)))
         for start in range(0, len(outputs), _ROWS):
             rows = slice(start, start + _ROWS)
             count = len(outputs[rows])
             padding = [(0, _ROWS - count)]
             z = np.pad(np.asarray(outputs[rows], jnp.zeros(()).dtype), [*padding, (0, 0)])
-            scored = np.asarray(self.program(z, np.pad(targets[rows], padding)))
-            result[:, rows] = scored[:, :count]
+            scored = np.asarray(self.program(z, np.pad(self._standardised(targets[rows]), padding)))
+            result[: len(self.names), rows] = scored[:, :count]
+            if self.rows > len(self.names):
+                predictions = predictions_of(outputs[rows], self.loss, self.dataset)
+                each = [measure.each(predictions, targets[rows]) for measure in self.loss.measures.values()]
+                result[len(self.names) :, rows] = np.concatenate(each, axis=1).T
         return result
+
+    def _standardised(self, targets: np.ndarray) -> np.ndarray:
+        """Targets as the loss takes them, to the same bits as in training."""
+        if targets.dtype.kind == "i":
+            return targets
+        return ((targets - self.dataset.target_shift) / self.dataset.target_scale).astype(jnp.zeros(()).dtype)
 
     def measured(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """(n, width), (n,) -> metrics."""
-        return self.metrics(self.terms(outputs, targets).mean(1))
+        return self.metrics(self.terms(outputs, targets).mean(1)) | self.collected(outputs, targets)
+
+    def collected(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """(n, width), (n,) -> those metrics that are not made of terms."""
+        whole = {name: measure for name, measure in self.loss.measures.items() if measure.terms is None}
+        if not whole:
+            return {}
+        predictions = predictions_of(outputs, self.loss, self.dataset)
+        return {name: measure.of_all(predictions, targets) for name, measure in whole.items()}
 
     def metrics(self, means: np.ndarray) -> dict[str, float]:
-        """Means of the terms (terms,) -> metrics."""
-        return self.loss.metrics(dict(zip(self.names, means.tolist(), strict=True)))
+        """Means of the terms (terms,) -> those metrics that are made of them."""
+        result = self.loss.metrics(dict(zip(self.names, means[: len(self.names)].tolist(), strict=True)))
+        start = len(self.names)
+        for name, measure in self.loss.measures.items():
+            if measure.terms is not None:
+                stop = start + _terms_of(measure, self.dataset)
+                result[name], start = measure.of_averages(means[start:stop]), stop
+        return result
 
     def table(self, means: np.ndarray) -> dict[str, np.ndarray]:
         """Means (..., terms) -> metrics, each (...)."""
@@ -75,4 +104,12 @@ def make_judge(experiment: Experiment) -> Judge:
     kind = np.dtype(np.int32) if like.dtype.kind == "i" else jnp.zeros(()).dtype
     outputs = jax.ShapeDtypeStruct((_ROWS, width), jnp.zeros(()).dtype)
     program = compiled(jax.jit(terms).lower(outputs, jax.ShapeDtypeStruct((_ROWS,), kind)))
-    return Judge(loss, tuple(names), program, width)
+    count = len(names) + sum(_terms_of(measure, experiment.dataset) for measure in loss.measures.values())
+    return Judge(loss, tuple(names), program, width, experiment.dataset, count)
+
+
+def _terms_of(measure: Measure, dataset: Dataset) -> int:
+    """How many terms a metric has."""
+    classes = len(dataset.classes)
+    predictions = np.full((1, classes), 1 / classes) if classes else np.zeros(1)
+    return measure.each(predictions, np.zeros(1, np.int32 if classes else np.float64)).shape[1]

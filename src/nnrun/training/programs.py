@@ -16,15 +16,16 @@ from nnrun.statistics.metric import metric_of
 from nnrun.training import flat
 from nnrun.training.averages import compile_averages
 from nnrun.training.compiling import compiled
-from nnrun.training.evaluate import Evaluator, compile_evaluator, make_held
+from nnrun.training.evaluate import Evaluator, compile_evaluator, make_held, width_of
 from nnrun.training.feed import begin, make_feed
 from nnrun.training.loop import Program, capacity, compile_chunk
 from nnrun.training.reader import Reader
 from nnrun.training.step import initial_state
+from nnrun.training.tally import PartEvaluation
 from nnrun.types import Experiment, State, Tree
 
 # Of an evaluation: of the state under "", of each average under its name; a Future of it where data are streamed.
-Pieces = dict[str, list[Array]]
+Pieces = dict[str, PartEvaluation]
 Sums = Pieces | Future[Pieces]
 
 __all__ = ["Pieces", "Programs", "Sums", "compile_programs", "measured", "one_like", "to_metrics", "waited"]
@@ -129,7 +130,10 @@ def measured(
 
 def waited(sums: Sums) -> Pieces:
     """The sums when they are there."""
-    return jax.block_until_ready(sums.result() if isinstance(sums, Future) else sums)
+    pieces = sums.result() if isinstance(sums, Future) else sums
+    for evaluation in pieces.values():
+        evaluation.end()
+    return pieces
 
 
 def to_metrics(
@@ -138,14 +142,15 @@ def to_metrics(
     """Metrics of each lane from sums over a part, named split/name or split/average/name."""
     metrics_of = experiment.loss(experiment.knobs).metrics
     lanes: list[dict[str, float]] = []
-    for average, pieces in waited(sums).items():
+    for average, evaluation in waited(sums).items():
         prefix = f"{split}/{average}/" if average else f"{split}/"
-        means = np.atleast_2d(evaluator.means(pieces, part))
+        means = np.atleast_2d(evaluator.means(evaluation, part))
+        asked = [tally.metrics() for tally in evaluation.tallies] or [{}] * len(means)
         lanes = lanes or [{} for _ in means]
-        for lane, row in zip(lanes, means, strict=True):
+        for lane, row, asked_of_lane in zip(lanes, means, asked, strict=True):
             terms = dict(zip(evaluator.names, row.tolist(), strict=True))
             beside = {name: terms.pop(name) for name in evaluator.beside}
-            metrics = metrics_of(terms) | beside
+            metrics = metrics_of(terms) | beside | asked_of_lane
             lane.update({prefix + name: value for name, value in metrics.items()})
     return lanes
 
@@ -158,7 +163,8 @@ def compile_programs(experiment: Experiment) -> Programs:
     lanes = len(experiment.plan.seeds)
     lanes = lanes if lanes > 1 else None
     dataset = experiment.dataset
-    feed, held = make_feed(dataset.train), make_held([dataset.val, dataset.test])
+    width = (lanes or 1) * width_of(experiment)
+    feed, held = make_feed(dataset.train), make_held([dataset.val, dataset.test], width)
     reader = Reader(feed, experiment.plan, capacity(experiment.plan, lanes or 1))
     x, y = reader.like()
 

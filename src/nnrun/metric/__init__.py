@@ -1,0 +1,1 @@
+"""Metrics: one file each, the function of the same name returns a `Measure`."""

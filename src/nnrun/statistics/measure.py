@@ -1,0 +1,71 @@
+"""What a metric of the catalogue is: how good predictions are, in one number, on the host and in float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Measure", "Undefined", "reasons"]
+
+
+class Undefined(float):
+    """The value of a metric that has none on a part of the data: NaN, with the reason in a few words."""
+
+    reason: str
+
+    def __new__(cls, reason: str) -> Undefined:
+        """NaN because of `reason`."""
+        value = super().__new__(cls, math.nan)
+        value.reason = reason
+        return value
+
+
+class Measure(NamedTuple):
+    """A metric.
+
+    value       what it is: (averages of the terms (k,)) -> number; without terms (predictions, targets) -> number
+    rising      whether more is better
+    classifies  whether it judges classes, or numbers
+    terms       (predictions, targets) -> (n, k) or (n,), for each example by itself: what the value is made of, so that
+                a part of the data is gone through piece by piece; None: the value needs all predictions at once
+    share       whether it is a share of the examples: from 0 to 1, shown in percent
+    probabilities   whether its predictions must be probabilities, and not the scores of a hinge loss
+
+    predictions   of classes: probabilities (n, classes), or scores; of numbers: (n,) in the units of the target
+    targets       labels (n,), or numbers (n,)
+    Where there is no value, it is an `Undefined` that says why.
+    """
+
+    value: Callable[..., float]
+    rising: bool
+    classifies: bool
+    terms: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    share: bool = False
+    probabilities: bool = False
+
+    def of_averages(self, averages: np.ndarray) -> float:
+        """The value from averages of the terms (k,) over examples."""
+        return _number(self.value(averages))
+
+    def of_all(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        """The value of a metric without terms, from all predictions at once."""
+        return _number(self.value(predictions, targets))
+
+    def each(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The terms (n, k) of each example; a metric without terms has k = 0."""
+        if self.terms is None:
+            return np.empty((len(targets), 0))
+        values = np.asarray(self.terms(predictions, targets), np.float64)
+        return values[:, None] if values.ndim == 1 else values
+
+
+def reasons(metrics: Mapping[str, object]) -> dict[str, str]:
+    """Why those metrics that have no value have none, by name."""
+    return {name: value.reason for name, value in metrics.items() if isinstance(value, Undefined)}
+
+
+def _number(value: float) -> float:
+    return value if isinstance(value, Undefined) else float(value)

@@ -1,0 +1,45 @@
+"""What outputs of a model say: probabilities, margins, or numbers in the units of the target."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnrun.types import Dataset, Loss
+
+__all__ = ["log_softmax", "predictions_of", "softmax", "targets_of"]
+
+
+def log_softmax(outputs: np.ndarray) -> np.ndarray:
+    """(..., classes) -> (..., classes) float64."""
+    z = np.asarray(outputs, np.float64)
+    z = z - z.max(-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(-1, keepdims=True))
+
+
+def softmax(outputs: np.ndarray) -> np.ndarray:
+    """(..., classes) -> (..., classes) float64."""
+    return np.exp(log_softmax(outputs))
+
+
+def predictions_of(outputs: np.ndarray, loss: Loss, dataset: Dataset) -> np.ndarray:
+    """Outputs (n, width) as metrics take them, in float64: what `nnrun predict` writes.
+
+    Of classes (n, classes): probabilities; of scores zₖ, which say nothing but in comparison, the margins
+    zₖ − max_{j ≠ k} zⱼ.  Of numbers (n,) in the units of the target.
+    """
+    z = np.asarray(outputs, np.float64)
+    if not loss.classifies:
+        return z[:, 0] * dataset.target_scale + dataset.target_shift
+    with np.errstate(invalid="ignore"):  # of a run that diverges
+        return softmax(z) if loss.probabilities else _margins(z)
+
+
+def _margins(z: np.ndarray) -> np.ndarray:
+    first = np.arange(z.shape[1]) == z.argmax(1)[:, None]
+    second = np.where(first, -np.inf, z).max(1, keepdims=True)
+    return z - np.where(first, second, z.max(1, keepdims=True))
+
+
+def targets_of(dataset: Dataset, part: str) -> np.ndarray:
+    """Targets (n,) of train, val or test as metrics take them: labels, or float64 numbers in their own units."""
+    return dataset.targets[part] if part in dataset.targets else getattr(dataset, part).y

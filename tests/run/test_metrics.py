@@ -1,0 +1,301 @@
+"""Metrics that a spec asks for, from the spec to every command that shows them or chooses by them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from nnrun.errors import SpecError
+from nnrun.record import metrics
+from nnrun.runner import session
+
+CLASSES = """
+data: {name: csv, path: table.csv, target: made}
+model: {name: mlp, hidden: [8]}
+optimizer: {name: adam, learning_rate: 1e-2}
+train: {duration: 3 epochs, precision: float64}
+metrics: [auroc, f1, {name: f1, label: bad}, balanced_accuracy, log_loss, {name: calibration_error, bins: 5}]
+checkpoint: {best: val/auroc}
+"""
+NUMBERS = """
+data: {name: csv, path: table.csv, target: size, exclude: made}
+model: {name: mlp, hidden: [8]}
+loss: squared_error
+optimizer: {name: adam, learning_rate: 1e-2}
+train: {duration: 3 epochs, precision: float64}
+metrics: [median_absolute_error, rmse, r2, spearman, mape, {name: pinball, q: 0.9}]
+checkpoint: {best: val/spearman}
+"""
+MODULE = '''
+import numpy as np
+from nnrun.types import Measure
+
+def cost(miss: float = 5.0) -> Measure:
+    """What wrong answers cost: 1 each, `miss` where a bad one passes for good."""
+    def terms(p, labels):
+        wrong = p.argmax(1) != labels
+        return wrong * np.where(labels == 0, miss, 1.0)
+    return Measure(lambda averages: averages[0], rising=False, classifies=True, terms=terms)
+
+def surest() -> Measure:
+    """The largest probability, of all examples."""
+    return Measure(lambda p, labels: p.max(), rising=True, classifies=True, share=True)
+
+def short() -> Measure:
+    return Measure(lambda averages: averages[0], True, True, terms=lambda p, labels: p[:2].sum(1))
+
+def fails() -> Measure:
+    return Measure(lambda p, labels: p.nothing, True, True)
+
+def loss() -> Measure:
+    return Measure(lambda p, labels: 0.0, True, True)
+
+def no_metric():
+    return 3
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A table of 400 rows, in which `bad` is rare, and a module beside it."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3))
+    score = x @ [1.0, -1.0, 0.5] + rng.normal(size=400)
+    with (tmp_path / "table.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["a", "b", "c", "size", "made"])
+        writer.writerows(
+            [*map(float, row), float(20 + s), "bad" if s > 1.7 else "good"]
+            for row, s in zip(x, score, strict=True)
+        )
+    (tmp_path / "mine.py").write_text(MODULE)
+    return tmp_path
+
+
+def written(folder: Path, text: str) -> Path:
+    spec = folder / "spec.yaml"
+    if "exclude: made" in text:  # the class would give the number away
+        rows = [row[:-1] for row in csv.reader((folder / "table.csv").read_text().splitlines())]
+        with (folder / "numbers.csv").open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+        text = text.replace("table.csv", "numbers.csv").replace(", exclude: made", "")
+    spec.write_text(text)
+    return spec
+
+
+@pytest.fixture
+def run(folder: Path, warm: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    """run(text, name, *overrides): trains and returns the JSON that it prints."""
+
+    def train(text: str, name: str = "run", *overrides: str) -> dict[str, Any]:
+        done = warm("train", written(folder, text), *overrides, "--run-dir", name, "--json", folder=folder)
+        assert done.code == 0, done.err
+        return done.json
+
+    return train
+
+
+def predictions(warm: Callable[..., Any], folder: Path, *arguments: str) -> list[dict[str, str]]:
+    done = warm("predict", *arguments, "-o", "-", folder=folder)
+    assert done.code == 0, done.err
+    return list(csv.DictReader(io.StringIO(done.out)))
+
+
+def test_metrics_of_classes_are_those_of_scikit_learn_on_what_predict_writes(run, warm, folder):
+    best = run(CLASSES)["metrics"]["best"]
+    rows = predictions(warm, folder, "run", "--split", "test")
+    y = np.array([row["target"] == "bad" for row in rows], int)
+    p = np.array([float(row["p(bad)"]) for row in rows])
+    chosen = np.array([row["label"] == "bad" for row in rows], int)
+    wanted = {
+        "test/auroc": sk.roc_auc_score(y, p),
+        "test/f1": sk.f1_score(y, chosen, average="macro"),
+        "test/f1_bad": sk.f1_score(y, chosen),
+        "test/balanced_accuracy": sk.balanced_accuracy_score(y, chosen),
+        "test/log_loss": sk.log_loss(y, p),
+        "test/accuracy": sk.accuracy_score(y, chosen),
+    }
+    assert {name: best[name] for name in wanted} == pytest.approx(wanted, abs=1e-9)
+    assert "test/calibration_error_5" in best
+
+
+def test_metrics_of_numbers_are_those_of_scikit_learn_on_what_predict_writes(run, warm, folder):
+    best = run(NUMBERS)["metrics"]["best"]
+    rows = predictions(warm, folder, "run", "--split", "test")
+    y, z = (np.array([float(row[name]) for row in rows]) for name in ("target", "prediction"))
+    wanted = {
+        "test/rmse": sk.root_mean_squared_error(y, z),
+        "test/median_absolute_error": sk.median_absolute_error(y, z),
+        "test/r2": sk.r2_score(y, z),
+        "test/mape": sk.mean_absolute_percentage_error(y, z),
+        "test/pinball_0.9": sk.mean_pinball_loss(y, z, alpha=0.9),
+    }
+    assert {name: best[name] for name in wanted} == pytest.approx(wanted, abs=1e-9)
+    assert "test/spearman" in best
+
+
+def test_the_best_step_is_chosen_by_the_metric_that_is_named(run, folder):
+    summary = run(CLASSES, "run", "checkpoint.best=val/log_loss", "train.evaluate_every=3 steps")
+    series = metrics.columns(metrics.read(folder / "run" / "metrics.jsonl"))
+    steps, values = series["val/log_loss"]
+    assert summary["best"] == {
+        "metric": "val/log_loss", "value": float(values.min()), "step": int(steps[values.argmin()]),
+    }  # fmt: skip
+    assert set(summary["rising"]) == {"accuracy", "auroc", "f1", "f1_bad", "balanced_accuracy"}
+    assert "log_loss" not in summary["shares"]
+
+
+def test_a_seed_of_several_has_the_bits_of_that_seed_alone(run, folder):
+    run(CLASSES, "many", "train.seeds=3")
+    run(CLASSES, "alone", "train.seed=2")
+    logs = [(folder / name / "metrics.jsonl").read_bytes() for name in ("many/seed_2", "alone")]
+    assert logs[0] == logs[1]
+    assert "ci95" in json.loads((folder / "many" / "summary.json").read_text())
+
+
+def test_a_metric_changes_nothing_else(run, folder):
+    """Neither another number of a line of metrics, nor the weights."""
+    with_metrics = run(CLASSES, "with", "checkpoint.best=null")
+    without = run(CLASSES, "without", "checkpoint.best=null", "metrics=null")
+    lines = [metrics.read(folder / name / "metrics.jsonl") for name in ("with", "without")]
+    for more, fewer in zip(*lines, strict=True):
+        assert {name: more[name] for name in fewer} == fewer
+    assert {name: with_metrics["metrics"]["best"][name] for name in without["metrics"]["best"]} == (
+        without["metrics"]["best"]
+    )
+
+
+def test_outputs_in_many_pieces_give_the_same_bits(folder, monkeypatch):
+    from nnrun.training import evaluate, programs
+
+    with session.precision("float64"):
+        experiment = session.prepare(written(folder, CLASSES)).experiment
+        whole = programs.compile_programs(experiment)
+        state = whole.initial()
+        monkeypatch.setattr(evaluate, "_OUTPUTS", 1)  # a batch at a time
+        monkeypatch.setattr(evaluate, "_LARGEST", 16)
+        monkeypatch.setattr(evaluate, "_SMALLEST", 16)
+        pieces = programs.compile_programs(experiment)
+        monkeypatch.setattr(evaluate, "_OUTPUTS", 1 << 20)
+        together = programs.compile_programs(experiment)
+        assert pieces.evaluator.held.most == 16
+        assert pieces.evaluate(state, "test") == together.evaluate(state, "test")
+        nearly = whole.evaluate(state, "test")[0]
+        assert pieces.evaluate(state, "test")[0] == pytest.approx(nearly, rel=1e-6)
+
+
+@pytest.mark.parametrize(("text", "override", "message"), [
+    (CLASSES, "metrics=[f1, r2]", "metrics.1: r2 judges numbers, and the targets of csv are classes; leave it out, "),
+    (NUMBERS, "metrics=auroc", "metrics: auroc judges classes, and the targets of csv are numbers; leave it out, "),
+    (CLASSES, "metrics={name: f1, label: worse}", "there is no class 'worse'; the classes are bad, good"),
+    (CLASSES, "metrics=top_k", "of 2 classes one of the 5 largest is always right; write k below 2"),
+    (CLASSES, "metrics=[f1, f1]", "metrics.1: f1 with these options comes twice; write it once"),
+    (CLASSES, "metrics=mine:short", "terms of 4 examples have the shape (2,)"),
+    (CLASSES, "metrics=mine:fails", "mine:fails on 4 examples: AttributeError"),
+    (CLASSES, "metrics=mine:loss", "the name loss is taken; give the function another one"),
+    (CLASSES, "metrics=mine:no_metric", "it must return a Measure (nnrun.types.Measure)"),
+    (CLASSES, "checkpoint.best=val/f1_good", "there is no metric 'val/f1_good'; did you mean val/f1_bad?"),
+])  # fmt: skip
+def test_what_does_not_fit_is_refused_with_its_place(folder, text, override, message):
+    best = [] if override.startswith("checkpoint") else ["checkpoint.best=null"]
+    with pytest.raises(SpecError) as caught:
+        session.prepare(written(folder, text), [override, *best])
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["log_loss", "brier", "calibration_error"])
+def test_probabilities_of_scores_are_refused(folder, name):
+    overrides = ["loss=hinge", "checkpoint.best=null", f"metrics={name}"]
+    with pytest.raises(SpecError, match=f"{name} needs probabilities, and the outputs of hinge are scores"):
+        session.prepare(written(folder, CLASSES), overrides)
+
+
+def test_rankings_of_scores_are_those_of_the_margin(run, warm, folder):
+    best = run(CLASSES, "run", "loss=hinge", "metrics=auroc")["metrics"]["best"]
+    rows = predictions(warm, folder, "run", "--split", "test")
+    margin = [float(row["score(bad)"]) - float(row["score(good)"]) for row in rows]
+    wanted = sk.roc_auc_score([row["target"] == "bad" for row in rows], margin)
+    assert best["test/auroc"] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_a_metric_of_the_users_own(run, warm, folder):
+    own = "metrics=[{name: mine:cost, miss: 3.0}, mine:surest]"
+    best = run(CLASSES, "run", own, "checkpoint.best=val/cost_3.0")["metrics"]["best"]
+    rows = predictions(warm, folder, "run", "--split", "test")
+    costs = [(row["label"] != row["target"]) * (3.0 if row["target"] == "bad" else 1.0) for row in rows]
+    assert best["test/cost_3.0"] == pytest.approx(np.mean(costs), abs=1e-12)
+    wanted = max(max(float(row["p(bad)"]), float(row["p(good)"])) for row in rows)
+    assert best["test/surest"] == pytest.approx(wanted, abs=1e-12)
+
+
+def test_a_metric_without_a_value_says_why(run, warm, folder):
+    """A table of 40 rows with two of them bad: one of the parts has none."""
+    lines = (folder / "table.csv").read_text().splitlines()
+    bad = [line for line in lines if line.endswith("bad")][:2]
+    (folder / "table.csv").write_text(
+        "\n".join([lines[0], *bad, *[r for r in lines if "good" in r][:38]]) + "\n"
+    )
+    text = CLASSES.replace("checkpoint: {best: val/auroc}", "").replace(
+        "target: made", "target: made, batch_size: 8"
+    )
+    summary = run(text)
+    empty = [name for name, reason in summary["undefined"].items() if reason == "all examples are of good"]
+    assert {name.split("/")[1] for name in empty} == {"auroc"}
+    assert all(summary["metrics"]["best"][name] == "nan" for name in empty)
+    part = empty[0].split("/")[0]
+    done = warm("evaluate", "run", "--split", part, "--json", folder=folder)
+    assert done.json["undefined"][f"{part}/auroc"] == "all examples are of good"
+    done = warm("evaluate", "run", "--split", part, folder=folder)
+    assert f"warning: {part}/auroc is undefined: all examples are of good" in done.err
+    shown = warm("show", "run", folder=folder)
+    assert "undefined: all examples are of good" in shown.out
+
+
+def test_an_ensemble_and_its_best_member_go_by_them(run, warm, folder):
+    run(CLASSES, "many", "train.seeds=3")
+    done = warm("ensemble", "many", "-o", "both", "--json", folder=folder)
+    assert done.code == 0, done.err
+    account = json.loads((folder / "both" / "account.json").read_text())
+    assert account["best"]["by"] == "auroc"
+    scores = {member["name"]: member["validation"]["auroc"] for member in account["members"]}
+    assert scores[account["best"]["name"]] == max(scores.values())
+    rows = predictions(warm, folder, "both", "--split", "test")
+    y, p = [row["target"] == "bad" for row in rows], [float(row["p(bad)"]) for row in rows]
+    assert account["ensemble"]["auroc"] == pytest.approx(sk.roc_auc_score(y, p), abs=1e-9)
+    assert account["ensemble"]["log_loss"] == pytest.approx(sk.log_loss(y, p), abs=1e-9)
+    assert account["gain"]["over_mean"]["f1"]["examples"] is not None
+    evaluated = warm("evaluate", "both", "--json", folder=folder).json
+    assert evaluated["metrics"]["test/auroc"] == pytest.approx(account["ensemble"]["auroc"], abs=1e-12)
+
+
+def test_an_ensemble_of_numbers_measures_in_the_exact_units_of_the_target(run, warm, folder):
+    run(NUMBERS, "many", "train.seeds=2")
+    assert warm("ensemble", "many", "-o", "both", folder=folder).code == 0
+    account = json.loads((folder / "both" / "account.json").read_text())
+    rows = predictions(warm, folder, "both", "--split", "test")
+    y, z = (np.array([float(row[name]) for row in rows]) for name in ("target", "prediction"))
+    assert account["ensemble"]["mape"] == pytest.approx(sk.mean_absolute_percentage_error(y, z), abs=1e-12)
+    assert account["ensemble"]["median_absolute_error"] == pytest.approx(
+        sk.median_absolute_error(y, z), abs=1e-12
+    )
+
+
+def test_a_sweep_is_judged_by_one(warm, folder):
+    written(folder, CLASSES)
+    (folder / "sweep.yaml").write_text(
+        "base: spec.yaml\nsweep: {search: random, trials: 3, metric: val/f1_bad,"
+        " over: {optimizer.learning_rate: {log: [1e-3, 1e-1]}}}\n"
+    )
+    done = warm("sweep", "sweep.yaml", "--run-dir", "swept", "--json", folder=folder)
+    assert done.code == 0, done.err
+    board = json.loads((folder / "swept" / "leaderboard.json").read_text())
+    values = [trial["value"] for trial in board["trials"]]
+    assert values == sorted(values, reverse=True)  # more is better
