@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nnrun.report.table import describe, metric_table, overview, overview_table, show_view
+from nnrun.report.metric_table import metric_table
+from nnrun.report.table import describe, overview, overview_table, show_view
 
 METRICS = [
     {"step": 10, "epoch": 1, "train/loss": 2.0, "val/accuracy": 0.5},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -299,3 +300,89 @@ def test_a_sweep_is_judged_by_one(warm, folder):
     board = json.loads((folder / "swept" / "leaderboard.json").read_text())
     values = [trial["value"] for trial in board["trials"]]
     assert values == sorted(values, reverse=True)  # more is better
+
+
+def test_beside_every_accuracy_stands_the_share_of_the_largest_class(run, warm, folder):
+    summary = run(CLASSES, "run", "average=ema")
+    rows = predictions(warm, folder, "run", "--split", "test")
+    share = np.mean([row["target"] == "good" for row in rows])
+    assert summary["baseline"]["prediction"] == "largest class"
+    assert summary["baseline"]["metrics"]["test/accuracy"] == pytest.approx(share, abs=1e-12)
+    done = warm("train", "spec.yaml", "--run-dir", "again", "average=ema", folder=folder)
+    for name in ("test/accuracy", "test/ema/accuracy"):
+        assert re.search(rf"{name} [0-9.]+ \(largest class: {share:.4g}\)", done.out), done.out
+    assert "largest class\n" in warm("show", "run", folder=folder).out
+    table = warm("evaluate", "run", folder=folder).out
+    assert re.search(rf"test/accuracy +[0-9.]+ +{share:.4g}\n", table), table
+    group = run(CLASSES, "many", "train.seeds=2")
+    assert group["baseline"] == {**summary["baseline"]}
+    assert warm("ensemble", "many", "-o", "both", folder=folder).code == 0
+    account = json.loads((folder / "both" / "account.json").read_text())
+    assert account["baseline"]["metrics"] == {"accuracy": pytest.approx(share, abs=1e-12)}
+    assert "largest class" in (folder / "both" / "report.html").read_text()
+
+
+def test_beside_numbers_stands_the_mean_of_the_training_targets(run, warm, folder):
+    summary = run(NUMBERS)
+    rows = predictions(warm, folder, "run", "--split", "test")
+    y = np.array([float(row["target"]) for row in rows])
+    trained = predictions(warm, folder, "run", "--split", "train")
+    mean = np.full(len(y), np.mean([float(row["target"]) for row in trained]))
+    wanted = {
+        "test/rmse": sk.root_mean_squared_error(y, mean),
+        "test/mae": sk.mean_absolute_error(y, mean),
+        "test/median_absolute_error": sk.median_absolute_error(y, mean),
+        "test/mape": sk.mean_absolute_percentage_error(y, mean),
+        "test/pinball_0.9": sk.mean_pinball_loss(y, mean, alpha=0.9),
+    }
+    assert summary["baseline"]["prediction"] == "training mean"
+    found = {
+        name: value for name, value in summary["baseline"]["metrics"].items() if name.startswith("test/")
+    }
+    assert found == pytest.approx(wanted, abs=1e-9)
+
+
+def test_each_class_and_which_is_taken_for_which(run, warm, folder):
+    run(CLASSES)
+    rows = predictions(warm, folder, "run", "--split", "test")
+    names = ["bad", "good"]
+    actual, chosen = ([row[column] for row in rows] for column in ("target", "label"))
+    done = warm("evaluate", "run", "--per-class", "--json", folder=folder).json["per_class"]
+    assert done["confusion"] == sk.confusion_matrix(actual, chosen, labels=names).tolist()
+    for i, entry in enumerate(done["classes"]):
+        shares = sk.precision_recall_fscore_support(actual, chosen, labels=names, zero_division=np.nan)
+        wanted = [value if np.isfinite(value) else None for value in (part[i] for part in shares[:3])]
+        assert [entry["precision"], entry["recall"], entry["f1"]] == pytest.approx(wanted)
+        assert (entry["name"], entry["examples"]) == (names[i], shares[3][i])
+    shown = warm("evaluate", "run", "--per-class", folder=folder).out
+    assert re.search(rf"good +{actual.count('good')} +{chosen.count('good')} ", shown), shown
+    assert "is \\ predicted" in shown
+    run(CLASSES, "many", "train.seeds=2")
+    group = warm("evaluate", "many", "--per-class", "--json", folder=folder).json
+    assert [sum(map(sum, entry["per_class"]["confusion"])) for entry in group["runs"]] == [len(rows)] * 2
+
+
+def test_per_class_of_numbers_or_of_samples_is_refused(run, warm, folder):
+    run(NUMBERS)
+    done = warm("evaluate", "run", "--per-class", folder=folder)
+    assert (done.code, done.out) == (2, "")
+    assert "--per-class: run predicts numbers; leave it out" in done.err
+    done = warm("evaluate", "run", "--per-class", "--samples", "3", folder=folder)
+    assert "--per-class: classes are predicted without noise" in done.err
+
+
+def test_classes_with_few_examples_are_said_once(warm, folder):
+    lines = (folder / "table.csv").read_text().splitlines()
+    bad = [line for line in lines if line.endswith("bad")][:9]
+    (folder / "table.csv").write_text(
+        "\n".join([lines[0], *bad, *[line for line in lines if "good" in line]]) + "\n"
+    )
+    done = warm("train", written(folder, CLASSES), "--quiet", folder=folder)
+    assert done.code == 0, done.err
+    [warning] = [line for line in done.out.splitlines() if "fewer than 10 examples" in line]
+    assert re.search(r"bad \(\d in train, \d in val, \d in test\)$", warning), warning
+    assert "good" not in warning
+    [folder_of_run] = (folder / "runs").iterdir()
+    counts = json.loads((folder_of_run / "summary.json").read_text())["few"]["bad"]
+    assert sum(counts.values()) == 9
+    assert warning in warm("show", folder_of_run, folder=folder).out

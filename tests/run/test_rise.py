@@ -34,7 +34,7 @@ def summary(folder: Path, losses: list[float]) -> dict[str, Any]:
         status="done",
         step=len(losses),
     )
-    return run_summary(recorder, {}, {})
+    return run_summary(recorder, {}, {}, {})
 
 
 @pytest.mark.parametrize(

@@ -229,8 +229,7 @@ def report(folder: Path, as_json: bool) -> None:
     return show(
         summary.headline(ended),
         *stop,
-        *summary.rises(ended),
-        *summary.gaps(ended),
+        *summary.warnings(ended),
         f"run folder: {place}",
         f"look at it: nnrun show {place}",
     )

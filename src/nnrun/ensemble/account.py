@@ -24,6 +24,7 @@ from nnrun.report.ensemble.account import (
 )
 from nnrun.statistics.calibration import Reliability, fit_temperature, reliability, scaled
 from nnrun.statistics.gain import spread, subsets
+from nnrun.training.baseline import baseline, constant
 from nnrun.training.predictions import log_softmax, softmax
 
 __all__ = ["CALIBRATION", "account"]
@@ -62,6 +63,7 @@ def account(
         "mean": {},
         "best": None,
         "ensemble": rows[-1],
+        "baseline": {"prediction": constant(model.experiment), "metrics": baseline(model.experiment, split)},
         "examples": terms.shape[1],
         "gain": gained,
         "curve": curve,

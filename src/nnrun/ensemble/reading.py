@@ -152,6 +152,7 @@ def evaluate_ensemble(
     )
     with session.precision(answer.model.precision):
         metrics = measure(answer.model, answer.combiner.outputs(answer.mean))
+        reference = summary.baseline_entry(answer.model.experiment, [split])
     runs = [
         run_result(member, load(member, which).step, of_members[i])
         for i, member in enumerate(ensemble.members)
@@ -163,6 +164,7 @@ def evaluate_ensemble(
         "run_dir": str(folder),
         "split": split,
         "checkpoint": which,
+        "baseline": reference,
         "average": name_of(ensemble.how, answer.model.classifies),
         "metrics": summary.as_json(metrics),
         "runs": runs,

@@ -7,8 +7,8 @@ from typing import NotRequired, TypedDict, final
 from nnrun.record.early_stop import Stopped
 
 __all__ = [
-    "Averages", "BestStep", "Gaps", "GroupSummary", "MemberSummary", "Metrics", "NoSummary", "Rise", "Rising",
-    "RunSummary", "Sections", "Summary", "SweepSummary",
+    "AboutData", "Averages", "Baseline", "BestStep", "Gaps", "GroupSummary", "MemberSummary", "Metrics", "NoSummary",
+    "Rise", "Rising", "RunSummary", "Sections", "Summary", "SweepSummary",
 ]  # fmt: skip
 
 Metrics = dict[str, float | str]  # by name; what JSON does not have, NaN and the infinities, is a text
@@ -42,13 +42,29 @@ class Rising(TypedDict):
     rise: NotRequired[Rise]
 
 
+class Baseline(TypedDict):
+    """The metrics of a constant prediction, which learning has to beat."""
+
+    prediction: str  # largest class, or training mean
+    metrics: dict[str, float]
+
+
+class AboutData(TypedDict):
+    """The entries that a run has of its data."""
+
+    baseline: NotRequired[Baseline]
+    few: NotRequired[
+        dict[str, dict[str, int]]
+    ]  # class -> part -> its examples there, where they are fewer than ten
+
+
 class Gaps(TypedDict):
     """The entry that a run has of which metrics have no value."""
 
     undefined: NotRequired[dict[str, str]]  # metric -> why
 
 
-class _Run(Stopped, Rising, Gaps):
+class _Run(Stopped, Rising, Gaps, AboutData):
     status: str
     steps: int
     epochs: float
@@ -78,7 +94,7 @@ class Averages(TypedDict):
 
 
 @final
-class GroupSummary(Averages):
+class GroupSummary(Averages, AboutData):
     """Of a group of seeds."""
 
     status: str

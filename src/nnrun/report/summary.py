@@ -9,22 +9,26 @@ from pathlib import Path
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
 from nnrun.record.early_stop import stop_in, stops_in_words
-from nnrun.record.summary import GroupSummary, Summary
+from nnrun.record.summary import Baseline, GroupSummary, Summary
 
 __all__ = [
     "finished",
-    "gaps",
     "headline",
     "number",
     "plus_minus",
     "read_summary",
+    "reference",
     "result_line",
     "rises",
     "seeds_line",
     "some_of",
     "stop_line",
     "undefined",
+    "warnings",
 ]
+
+_CLASSES = 5  # in a warning
+_PARTS = ("train", "val", "test")
 
 
 def read_summary(folder: Path) -> Summary:
@@ -62,9 +66,10 @@ def some_of(done: int, seeds: int) -> str:
 def headline(summary: Summary) -> str:
     """A run or group that has ended, in one line."""
     if "mean" in summary:
-        numbers = result_line(summary["mean"].get("best", {}), summary["ci95"].get("best", {}))
+        intervals = summary["ci95"].get("best", {})
+        numbers = result_line(summary["mean"].get("best", {}), intervals, summary.get("baseline"))
         return f"{summary['status']}: {numbers}  ({seeds_line(finished(summary), len(summary['runs']))})"
-    numbers = result_line(summary.get("metrics", {}).get("best", {}), {})
+    numbers = result_line(summary.get("metrics", {}).get("best", {}), {}, summary.get("baseline"))
     best = summary.get("best")
     chosen = f"  (at step {best['step']}, the best by {best['metric']})" if best else ""
     return f"{summary.get('status')} after {summary.get('steps')} steps: {numbers}{chosen}"
@@ -83,7 +88,25 @@ def rises(summary: Summary) -> list[str]:
     ]
 
 
-def gaps(summary: Summary) -> list[str]:
+def warnings(summary: Summary) -> list[str]:
+    """All that is to be said of a run or group that has ended beside its numbers."""
+    return [*rises(summary), *_gaps(summary), *_few(summary)]
+
+
+def _few(summary: Summary) -> list[str]:
+    """A warning of the classes that a part of the data has few examples of, or none."""
+    classes = summary.get("few", {})
+    shown = [
+        f"{one_line(name, 40)} ({', '.join(f'{parts[part]} in {part}' for part in _PARTS if part in parts)})"
+        for name, parts in list(classes.items())[:_CLASSES]
+    ]
+    if not shown:
+        return []
+    more = f" and {len(classes) - _CLASSES} more" if len(classes) > _CLASSES else ""
+    return [f"warning: fewer than 10 examples, of which metrics say little: {', '.join(shown)}{more}"]
+
+
+def _gaps(summary: Summary) -> list[str]:
     """A warning for each reason that metrics of a run, or of seeds of a group, have no value."""
     names: dict[str, list[str]] = {}
     for member in summary.get("runs", [summary]):
@@ -103,13 +126,33 @@ def stop_line(summary: Summary) -> str:
     return stops_in_words([stop_in(member) for member in summary.get("runs", [summary])])
 
 
-def result_line(metrics: Mapping[str, object], intervals: Mapping[str, Sequence[float] | None]) -> str:
-    """Test metrics (validation metrics where there are none), with their intervals as `plus_minus` writes them."""
+def result_line(
+    metrics: Mapping[str, object],
+    intervals: Mapping[str, Sequence[float] | None],
+    baseline: Baseline | None = None,
+) -> str:
+    """Test metrics (validation metrics where there are none), with their intervals as `plus_minus` writes them.
+
+    baseline   of a constant prediction; its metrics stand behind those of the run
+    """
     chosen = {name: value for name, value in metrics.items() if name.startswith("test/")} or {
         name: value for name, value in metrics.items() if name.startswith("val/")
     }
     shown = {name: number(value) + plus_minus(value, intervals.get(name)) for name, value in chosen.items()}
-    return "  ".join(f"{name} {text}" for name, text in shown.items())
+    beside = {name: _beside(name, baseline) for name in chosen}
+    return "  ".join(f"{name} {text}{beside[name]}" for name, text in shown.items())
+
+
+def _beside(name: str, baseline: Baseline | None) -> str:
+    """` (largest class: 0.857)`; "" for a metric that has none."""
+    value = None if baseline is None else reference(name, baseline)
+    return "" if baseline is None or value is None else f" ({baseline['prediction']}: {number(value)})"
+
+
+def reference(name: str, baseline: Baseline) -> float | None:
+    """What a constant prediction has of a metric, which may be that of an average: test/ema/accuracy."""
+    part, _, rest = name.partition("/")
+    return baseline["metrics"].get(f"{part}/{rest.rpartition('/')[2]}")
 
 
 def number(value: object) -> str:

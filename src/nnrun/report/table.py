@@ -22,12 +22,19 @@ from nnrun.report.content import read_content
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
 from nnrun.report.live import sparkline
-from nnrun.report.summary import finished, gaps, number, plus_minus, read_summary, rises, seeds_line, some_of
+from nnrun.report.metric_table import metric_table
+from nnrun.report.summary import (
+    finished,
+    number,
+    read_summary,
+    seeds_line,
+    some_of,
+    warnings,
+)
 
 __all__ = [
     "OverviewRow",
     "describe",
-    "metric_table",
     "overview",
     "overview_table",
     "show_view",
@@ -153,26 +160,6 @@ def describe(folder: Path) -> dict[str, object]:
     return description
 
 
-def metric_table(
-    sections: Mapping[str, Mapping[str, object]],
-    intervals: Mapping[str, Mapping[str, Sequence[float] | None]] | None = None,
-) -> Table:
-    """Metrics of several states side by side: {column: {metric: value}}, and their intervals, if they have a width."""
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("metric")
-    for name in sections:
-        table.add_column(name, justify="right")
-    names = dict.fromkeys(name for section in sections.values() for name in section)
-    for name in sorted(names, key=lambda name: (name.startswith(("grad", "learning", "update")), name)):
-        cells = []
-        for column, section in sections.items():
-            low, high = ((intervals or {}).get(column) or {}).get(name) or (0.0, 0.0)
-            shown = number(section[name]) if name in section else ""
-            cells.append(shown + (plus_minus(section[name], (low, high)) if shown and high > low else ""))
-        table.add_row(Text(name), *cells)
-    return table
-
-
 def show_view(folder: Path) -> Group:
     """What `nnrun show` prints: state, metrics, curves, checkpoints, where it came from."""
     content = read_content(folder)
@@ -182,13 +169,13 @@ def show_view(folder: Path) -> Group:
     ]
     if "reason" in content.state:
         parts.append(Text(("" if status == "done" else "reason: ") + content.state["reason"]))
-    parts += map(Text, [*rises(summary), *gaps(summary)])
+    parts += map(Text, warnings(summary))
     if "mean" in summary:
         if summary["mean"]:
-            parts.append(metric_table(summary["mean"], summary["ci95"]))
+            parts.append(metric_table(summary["mean"], summary["ci95"], summary.get("baseline")))
         parts.append(Text(seeds_line(finished(summary), len(summary["runs"])), "dim"))
     elif "metrics" in summary:
-        parts.append(metric_table(_sections(summary)))
+        parts.append(metric_table(_sections(summary), None, summary.get("baseline")))
     elif newest := _newest(folder):
         step = newest.pop("step")
         parts.append(Text(f"reached   step {step}, epoch {newest.pop('epoch', 0):.4g}"))

@@ -11,7 +11,7 @@ import jax
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
-from nnrun.record.summary import Metrics
+from nnrun.record.summary import Baseline, Metrics
 from nnrun.runner import group, session, summary
 from nnrun.statistics.measure import reasons
 from nnrun.training import evaluate, flat, programs
@@ -48,10 +48,11 @@ class RunResult(TypedDict):
 
 
 class Asked(TypedDict):
-    """What an evaluation was asked for."""
+    """What an evaluation was asked for, and what a constant prediction has."""
 
     split: str
     checkpoint: str
+    baseline: Baseline
     samples: NotRequired[int]
 
 
@@ -117,11 +118,12 @@ def evaluate_run(
                 "--samples: averages probabilities, and the loss of this run gives scores; leave it out"
             )
         measured = _measure(experiment, list(checkpoints.values()), split, folder, samples)
+        reference = summary.baseline_entry(experiment, [split])
     results = [
         run_result(path, content.step, metrics)
         for (path, content), metrics in zip(checkpoints.items(), measured, strict=True)
     ]
-    asked: Asked = {"split": split, "checkpoint": which}
+    asked: Asked = {"split": split, "checkpoint": which, "baseline": reference}
     if samples:
         asked["samples"] = samples
     if not members:

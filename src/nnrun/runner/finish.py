@@ -5,7 +5,7 @@ from __future__ import annotations
 from nnrun.runner.recorder import Arrays, Recorder
 from nnrun.runner.restore import ENDED
 from nnrun.runner.status import Group, StateFiles, by_group, is_over
-from nnrun.runner.summary import divergence, group_summary, run_summary
+from nnrun.runner.summary import about_data, divergence, group_summary, run_summary
 from nnrun.storage import fsio
 from nnrun.training.shards import Compiled
 
@@ -24,9 +24,10 @@ def finish(compiled: Compiled, recorders: list[Recorder], state_files: StateFile
     tested_last = _test(compiled, last)
     same = all(a is b for a, b in zip(last, best, strict=True))
     tested_best = tested_last if same else _test(compiled, best)
+    data = about_data(compiled.experiment)
     summaries = [
-        run_summary(recorder, *tested)
-        for recorder, *tested in zip(recorders, tested_last, tested_best, strict=True)
+        run_summary(recorder, of_last, of_best, data)
+        for recorder, of_last, of_best in zip(recorders, tested_last, tested_best, strict=True)
     ]
     for group, pairs in by_group(state_files.groups, list(zip(recorders, summaries, strict=True))):
         if group.members[0] in over:

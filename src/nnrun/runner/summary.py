@@ -8,13 +8,34 @@ from pathlib import Path
 
 from nnrun.record import metrics, run
 from nnrun.record.early_stop import EarlyStop
-from nnrun.record.summary import Averages, BestStep, Gaps, GroupSummary, Metrics, Rising, RunSummary
+from nnrun.record.summary import (
+    AboutData,
+    Averages,
+    Baseline,
+    BestStep,
+    Gaps,
+    GroupSummary,
+    Metrics,
+    Rising,
+    RunSummary,
+)
 from nnrun.record.weights_from import begins_with_weights
 from nnrun.runner.recorder import Recorder
 from nnrun.statistics.measure import reasons
 from nnrun.statistics.metric import metric_of
+from nnrun.training.baseline import baseline, constant, few_examples
+from nnrun.types import Experiment
 
-__all__ = ["as_json", "average", "divergence", "early_stop", "group_summary", "run_summary"]
+__all__ = [
+    "about_data",
+    "as_json",
+    "average",
+    "baseline_entry",
+    "divergence",
+    "early_stop",
+    "group_summary",
+    "run_summary",
+]
 
 _SECTIONS = ("last", "best")
 
@@ -27,10 +48,28 @@ def early_stop(recorder: Recorder) -> EarlyStop | None:
     return EarlyStop(recorder.step, plan.patience_metric, improved.step, plan.patience, plan.min_delta)
 
 
-def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str, float]) -> RunSummary:
+def baseline_entry(experiment: Experiment, parts: Sequence[str] = ("val", "test")) -> Baseline:
+    """The metrics of a constant prediction for parts of the data, by part/name."""
+    metrics = {
+        f"{part}/{name}": value for part in parts for name, value in baseline(experiment, part).items()
+    }
+    return {"prediction": constant(experiment), "metrics": metrics}
+
+
+def about_data(experiment: Experiment) -> AboutData:
+    """The metrics of a constant prediction, and the classes with few examples where there are any."""
+    result: AboutData = {"baseline": baseline_entry(experiment)}
+    few = few_examples(experiment.dataset)
+    return {**result, "few": few} if few else result
+
+
+def run_summary(
+    recorder: Recorder, last: Mapping[str, float], best: Mapping[str, float], data: AboutData
+) -> RunSummary:
     """The content of a run's summary.json.
 
     last, best   test metrics of the last state and of the best by validation; {} where there is none
+    data         what is said of the data beside
     """
     judged: BestStep | None = None
     if recorder.best is not None:
@@ -42,6 +81,7 @@ def run_summary(recorder: Recorder, last: Mapping[str, float], best: Mapping[str
     return {
         **_rise(recorder),
         **_gaps(of_last, of_best),
+        **data,
         "status": recorder.status,
         "steps": recorder.step,
         "epochs": recorder.step / recorder.plan.steps_per_epoch,
@@ -81,7 +121,7 @@ def as_json(values: Mapping[str, float]) -> Metrics:
 def group_summary(folder: Path, recorders: Sequence[Recorder]) -> GroupSummary:
     """The content of a population's summary.json: its runs, and mean and 95% interval over those that finished."""
     summaries: list[RunSummary] = [run.read_json(recorder.folder / "summary.json") for recorder in recorders]
-    return {
+    content: GroupSummary = {
         "status": "done" if any(recorder.status == "done" for recorder in recorders) else "diverged",
         "steps": max(recorder.step for recorder in recorders),
         "runs": [
@@ -97,6 +137,11 @@ def group_summary(folder: Path, recorders: Sequence[Recorder]) -> GroupSummary:
             recorders[0].plan.shares,
         ),
     }
+    if "baseline" in summaries[0]:  # the same for all: it is about the data
+        content["baseline"] = summaries[0]["baseline"]
+    if "few" in summaries[0]:
+        content["few"] = summaries[0]["few"]
+    return content
 
 
 def average(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from nnrun.record.summary import Baseline
+
 __all__ = [
     "Account",
     "Band",
@@ -108,6 +110,7 @@ class Account(TypedDict):
     mean: Metrics
     best: BestMember | None
     ensemble: Metrics
+    baseline: NotRequired[Baseline]
     examples: int
     gain: Gains
     curve: list[Point]  # metrics against the number of members

@@ -141,7 +141,12 @@ def _table(account: Account) -> str:
     rows.append(("mean member", account["mean"]))
     if account["best"]:
         rows.append((f"best member ({account['best']['name']})", account["best"]["metrics"]))
+    if reference := account.get("baseline"):
+        rows.append((reference["prediction"], dict(reference["metrics"])))
     rows.append(("ensemble", account["ensemble"]))
     columns = [Column(account["split"]), *(Column(name, "number") for name in names)]
-    cells = [[label, *(number(metrics[name]) for name in names)] for label, metrics in rows]
+    cells = [
+        [label, *(number(metrics[name]) if name in metrics else "" for name in names)]
+        for label, metrics in rows
+    ]
     return table(columns, cells, best=len(cells) - 1)

@@ -48,6 +48,11 @@ def member_table(account: Account) -> Table:
         best = account["best"]
         label = Text.assemble(("best member", "bold"), f"  {best['name']}, by val/{best['by']}")
         table.add_row(label, *(number(best["metrics"][name]) for name in names))
+    if reference := account.get("baseline"):
+        values = [reference["metrics"].get(name) for name in names]
+        table.add_row(
+            Text(reference["prediction"], "bold"), *("" if v is None else number(v) for v in values)
+        )
     head = f"ensemble of {len(account['members'])}, {account['average']}"
     table.add_row(Text(head, "bold green"), *(number(account["ensemble"][name]) for name in names))
     return table

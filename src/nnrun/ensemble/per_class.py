@@ -1,0 +1,29 @@
+"""How a run or an ensemble predicts each class of a part of its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nnrun.ensemble.predict import Counting
+from nnrun.ensemble.prediction import predict
+from nnrun.errors import SpecError, Warn, one_line
+from nnrun.report.per_class import PerClass, per_class_of
+
+__all__ = ["classes_of"]
+
+
+def classes_of(folder: Path, split: str, which: str, warn: Warn, counting: Counting) -> PerClass:
+    """The counts of each class, what it is predicted to be, and shares, without noise.
+
+    folder   of a run or an ensemble
+    Raises SpecError for a regression, and what `predict` raises.
+    """
+    prediction = predict(folder, None, split, which, warn, counting)
+    if not prediction.classes or prediction.targets is None:
+        raise SpecError(f"--per-class: {one_line(folder)} predicts numbers; leave it out")
+    count = len(prediction.classes)
+    places = prediction.targets.astype(np.int64) * count + prediction.values.argmax(1)
+    confusion = np.bincount(places, minlength=count**2).reshape(count, count)
+    return per_class_of(prediction.classes, confusion.tolist())

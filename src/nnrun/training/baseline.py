@@ -1,0 +1,61 @@
+"""What metrics are where nothing is learned: the largest class, or the mean of the training targets, for everything."""
+
+from __future__ import annotations
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+
+from nnrun.training.predictions import targets_of
+from nnrun.types import Dataset, Experiment
+
+__all__ = ["baseline", "constant", "few_examples"]
+
+_FEW = 10  # examples of a class in a part: of fewer, metrics say little
+_RELATIVE = ("loss", "r2")  # what is in other units, and what is itself a comparison with a constant
+
+
+def constant(experiment: Experiment) -> str:
+    """The prediction that is compared with, in words."""
+    return "largest class" if experiment.dataset.classes else "training mean"
+
+
+def baseline(experiment: Experiment, part: str) -> dict[str, float]:
+    """Metrics of a constant prediction for train, val or test; {} where the part is empty.
+
+    Of classes the accuracy of predicting the largest class of the part.  Of numbers the metrics of predicting the mean
+    of the training targets; those that have no value are left out.  To be used within the precision of the run.
+    """
+    dataset, loss = experiment.dataset, experiment.loss(experiment.knobs)
+    targets = targets_of(dataset, part)
+    if not len(targets):
+        return {}
+    if loss.classifies:
+        return {"accuracy": float(np.bincount(targets).max() / len(targets))}
+    mean = jnp.zeros((len(targets), 1))  # standardised
+    terms = loss.terms(mean, jnp.asarray(getattr(dataset, part).y, mean.dtype))
+    averages = {name: float(np.asarray(term, np.float64).mean()) for name, term in terms.items()}
+    predictions = np.full(len(targets), dataset.target_shift)
+    metrics = loss.metrics(averages)
+    for name, measure in loss.measures.items():
+        each = measure.each(predictions, targets).mean(0)
+        metrics[name] = (
+            measure.of_all(predictions, targets) if measure.terms is None else measure.of_averages(each)
+        )
+    return {name: value for name, value in metrics.items() if name not in _RELATIVE and math.isfinite(value)}
+
+
+def few_examples(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """The classes that a part has fewer than ten examples of, or none: name -> part -> how many."""
+    parts = {name: getattr(dataset, name).y for name in ("train", "val", "test")}
+    counts = {
+        part: np.bincount(y, minlength=len(dataset.classes))
+        for part, y in parts.items()
+        if dataset.classes and len(y)
+    }
+    few = {
+        name: {part: int(count[label]) for part, count in counts.items() if count[label] < _FEW}
+        for label, name in enumerate(dataset.classes)
+    }
+    return {name: parts_of_class for name, parts_of_class in few.items() if parts_of_class}
