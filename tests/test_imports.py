@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "record": {"errors", "machine", "preprocessing", "record", "storage"},
     "report": {"errors", "record", "report", "statistics", "storage"},
     "build": {
-        *LEAVES, "build", "catalog", "data", "layer", "model", "optimizer", "schedule", "spec", "statistics",
+        *LEAVES, "build", "catalog", "data", "layer", "loss", "model", "optimizer", "schedule", "spec", "statistics",
         "training",
     },
     "runner": {

@@ -40,7 +40,6 @@ class Layer(NamedTuple):
 
 class Loss(NamedTuple):
     """What is minimised, and what is reported beside it; everything is per example and averaged outside.
-
     value    (outputs, targets) -> (n,)                     the loss of each example
     terms    (outputs, targets) -> {name: (n,)}             what the metrics are averages of
     metrics  {name: mean over a split} -> {name: float}     on the host, in float64
@@ -60,6 +59,7 @@ class Loss(NamedTuple):
     curved: bool = True
     likelihood: bool = False
     measures: Mapping[str, Measure] = {}  # what the spec asks for beside that, by name
+    weight: Callable[[Array, Array], Array] | None = None  # (n,) in the mean, and in value; None: 1
 
 
 class Evaluation(NamedTuple):

@@ -17,6 +17,7 @@ from sklearn import metrics as sk
 from nnrun.errors import SpecError
 from nnrun.record import metrics
 from nnrun.runner import session
+from nnrun.spec import yaml12
 
 CLASSES = """
 data: {name: csv, path: table.csv, target: made}
@@ -386,3 +387,26 @@ def test_classes_with_few_examples_are_said_once(warm, folder):
     counts = json.loads((folder_of_run / "summary.json").read_text())["few"]["bad"]
     assert sum(counts.values()) == 9
     assert warning in warm("show", folder_of_run, folder=folder).out
+
+
+def test_fitted_weights_of_classes_are_in_the_run_folder(run, warm, folder):
+    plain = run(CLASSES, "plain")["metrics"]["best"]
+    run(CLASSES, "run", "loss={class_weight: balanced}")
+    labels = [row["target"] for row in predictions(warm, folder, "run", "--split", "train")]
+    wanted = {name: len(labels) / (2 * labels.count(name)) for name in ("bad", "good")}
+    resolved = yaml12.parse((folder / "run" / "resolved.yaml").read_bytes(), "resolved.yaml").value
+    assert resolved["loss"]["class_weight"] == pytest.approx(wanted)
+    again = warm("evaluate", "run", "--json", folder=folder).json["metrics"]
+    summary = json.loads((folder / "run" / "summary.json").read_text())["metrics"]["best"]
+    assert again["test/loss"] == pytest.approx(summary["test/loss"], rel=1e-9)
+    assert again["test/loss"] != pytest.approx(plain["test/loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("override", "message"), [
+    ("loss={class_weight: {worse: 3}}", "loss.class_weight: there is no class 'worse'; the classes are bad, good"),
+    ("loss={class_weight: {bad: 0}}", "loss.class_weight.bad: got 0; write a value > 0"),
+])  # fmt: skip
+def test_weights_of_classes_that_cannot_be_are_refused(folder, override, message):
+    with pytest.raises(SpecError) as caught:
+        session.prepare(written(folder, CLASSES), [override])
+    assert message in str(caught.value)

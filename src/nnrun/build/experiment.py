@@ -87,7 +87,8 @@ def _classifies(spec: Spec) -> bool | None:
 
 
 def _build(spec: Spec, dataset: Dataset) -> Experiment:
-    loss = _loss(spec, dataset, bound.knobs(spec.loss))
+    weighted = ("loss", "class_weight") if spec.loss.options.get("class_weight") else ("loss",)
+    loss = checked(spec, weighted, lambda: _loss(spec, dataset, bound.knobs(spec.loss)))
     if loss.classifies != bool(dataset.classes):
         fitting = "squared_error" if loss.classifies else "cross_entropy"
         what = "numbers" if loss.classifies else "labels"
@@ -157,7 +158,17 @@ def knobs_of(spec: Spec, model_knobs: Tree | None = None) -> Tree:
 
 
 def _loss(spec: Spec, dataset: Dataset, knobs: Tree) -> Loss:
-    return bound.call(spec.loss, knobs, _NO_CLOCK, target_scale=dataset.target_scale)
+    labels = dataset.train.y
+    known = bool(dataset.classes) and not isinstance(labels, Absent)
+    counts = np.bincount(labels, minlength=len(dataset.classes)).tolist() if known else ()
+    return bound.call(
+        spec.loss,
+        knobs,
+        _NO_CLOCK,
+        target_scale=dataset.target_scale,
+        classes=dataset.classes,
+        class_counts=counts,
+    )
 
 
 def _with_reaction(spec: Spec, experiment: Experiment, loss: Loss) -> Plan:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from nnrun.catalog import Spec, bound, user_code
 from nnrun.duration import Duration
+from nnrun.loss._class_weight import weights_of
 from nnrun.types import Experiment
 
 __all__ = ["resolved", "settled", "structure_of"]
@@ -55,11 +58,22 @@ def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
 
 
 def settled(spec: Spec, experiment: Experiment) -> Spec:
-    """The spec as its run folder has it: with the metrics that follow from the loss where none was written."""
+    """The spec as its run folder has it: with the metrics that follow from the loss where none was written.
+
+    Weights of classes that are fitted to the training part are numbers in it.
+    """
     plan, early = experiment.plan, spec.train.early_stopping
+    loss = spec.loss
+    if loss.options.get("class_weight") == "balanced":
+        classes, labels = experiment.dataset.classes, experiment.dataset.train.y
+        weights = weights_of("balanced", classes, np.bincount(labels, minlength=len(classes)).tolist())
+        assert weights is not None
+        fitted = dict(zip(classes, weights.tolist(), strict=True))
+        loss = loss._replace(options={**loss.options, "class_weight": fitted})
     if early is not None:
         early = early.model_copy(update={"metric": plan.patience_metric})
     return spec._replace(
+        loss=loss,
         train=spec.train.model_copy(update={"early_stopping": early}),
         checkpoint=spec.checkpoint.model_copy(update={"best": plan.judge}),
     )

@@ -190,6 +190,8 @@ def _each(part: _Node) -> list[str]:
             return [_fields(part)[0].type]
         case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
             return [in_yaml(ast.literal_eval(item)) for item in _items(inner)]
+        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, inner])):
+            return [f"{{name: {_words(_Node(inner, part.file))}, ...}}"]
         case ast.Subscript(value=ast.Name(id="list"), slice=inner):
             return [f"[{_words(_Node(inner, part.file))}, ...]"]
         case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[base, *marks])):

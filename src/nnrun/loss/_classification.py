@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from nnrun.types import Loss
@@ -17,19 +19,30 @@ def classification_loss(
     probabilities: bool = True,
     curved: bool = True,
     likelihood: bool = False,
+    weights: np.ndarray | None = None,
 ) -> Loss:
     """The loss `value` of outputs (n, classes) and labels (n,), which reports the accuracy beside it.
 
     probabilities, curved, likelihood   see `Loss`
+    weights   (classes,) how much an example of each class counts in the mean of the loss; None: the same
     """
+
+    def weight(outputs, targets):
+        return jnp.asarray(weights, outputs.dtype)[targets]
 
     def terms(outputs, targets):
         correct = outputs.argmax(1).astype(targets.dtype) == targets
-        return {"loss": value(outputs, targets), "accuracy": correct.astype(outputs.dtype)}
+        known = {"loss": value(outputs, targets), "accuracy": correct.astype(outputs.dtype)}
+        return known if weights is None else {**known, "weight": weight(outputs, targets)}
+
+    def metrics(mean):
+        loss = mean["loss"] / mean["weight"] if mean["weight"] else math.nan
+        return {"loss": loss, "accuracy": mean["accuracy"]}
 
     return Loss(
-        value, terms, dict, judge="accuracy", rising=("accuracy",), classifies=True, shares=("accuracy",),
-        probabilities=probabilities, curved=curved, likelihood=likelihood,
+        value, terms, dict if weights is None else metrics, judge="accuracy", rising=("accuracy",), classifies=True,
+        shares=("accuracy",), probabilities=probabilities, curved=curved, likelihood=likelihood,
+        weight=None if weights is None else weight,
     )  # fmt: skip
 
 

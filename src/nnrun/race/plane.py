@@ -135,7 +135,8 @@ def _loss(experiment: Experiment, state: State, basis: list[Tree]) -> Callable[[
     def value(x: Array) -> Array:
         params = jax.tree.map(lambda p, u, v: p + x[0].astype(p.dtype) * u + x[1].astype(p.dtype) * v, *basis)
         outputs, _ = model.apply(params, state.stats, inputs, None, None)
-        return loss.value(outputs, targets).mean() + experiment.penalty(knobs)(params)
+        mass = 1.0 if loss.weight is None else loss.weight(outputs, targets).mean()
+        return loss.value(outputs, targets).mean() / mass + experiment.penalty(knobs)(params)
 
     return value
 

@@ -38,12 +38,14 @@ def make_objective(context: StepContext, parts: int = 1) -> Objective:
     return _in_parts(context, parts)
 
 
-def _piece(context: StepContext, examples: Array) -> Callable[..., tuple[Array, tuple[Tree, Tree]]]:
-    """(params, stats, batch, noise) -> the batch's share of the mean loss over `examples`, (stats, means)."""
+def _piece(
+    context: StepContext, examples: Array, mass: Array
+) -> Callable[..., tuple[Array, tuple[Tree, Tree]]]:
+    """(params, stats, batch, noise) -> share of the mean loss over `mass`, (stats, shares of means over `examples`)."""
 
     def piece(params, stats, batch, noise):
         outputs, stats = context.model.apply(params, stats, batch.x, noise, batch.weight)
-        value = (batch.weight * _for_targets(context.loss.value, outputs, batch)).sum() / examples
+        value = (batch.weight * _for_targets(context.loss.value, outputs, batch)).sum() / mass
         terms = _for_targets(context.loss.terms, outputs, batch)
         return value, (stats, {name: (batch.weight * term).sum() / examples for name, term in terms.items()})
 
@@ -59,10 +61,19 @@ def _for_targets(function: Callable[[Array, Array], Tree], outputs: Array, batch
     return jax.tree.map(lambda a, b: share * a + (1 - share) * b, values, function(outputs, batch.other))
 
 
+def _mass(loss: Loss, batch: Batch, examples: Array) -> Array:
+    """What the sum of the losses of a batch is divided by: its examples, or the sum of their weights."""
+    if loss.weight is None:
+        return examples
+    outputs = jnp.zeros((len(batch.y), 1), batch.weight.dtype)  # of which only the type counts
+    return (batch.weight * _for_targets(loss.weight, outputs, batch)).sum()
+
+
 def _whole(context: StepContext) -> Objective:
     batch = context.batch
     examples = batch.weight.sum()
-    piece = _piece(context, examples)
+    mass = _mass(context.loss, batch, examples)
+    piece = _piece(context, examples, mass)
 
     def whole(params):
         value, aux = piece(params, context.stats, batch, context.noise)
@@ -72,16 +83,17 @@ def _whole(context: StepContext) -> Objective:
         return context.model.apply(params, context.stats, batch.x, context.noise, batch.weight)[0]
 
     def value_of(outputs):
-        return (batch.weight * _for_targets(context.loss.value, outputs, batch)).sum() / examples
+        return (batch.weight * _for_targets(context.loss.value, outputs, batch)).sum() / mass
 
     gradient = jax.value_and_grad(whole, has_aux=True)
     return Objective(whole, gradient, outputs_of, value_of, context.penalty)
 
 
 def _in_parts(context: StepContext, parts: int) -> Objective:
-    examples = context.batch.weight.sum()
-    piece = _piece(context, examples)
     batch = context.batch
+    examples = batch.weight.sum()
+    mass = _mass(context.loss, batch, examples)
+    piece = _piece(context, examples, mass)
     cut = jax.tree.map(lambda a: _cut(a, parts), (batch.x, batch.y, batch.weight, batch.other, batch.share))
     rows = (jnp.arange(parts, dtype=jnp.uint32), *cut)
 
@@ -124,7 +136,7 @@ def _in_parts(context: StepContext, parts: int) -> Objective:
 
     def value_of(outputs):
         flat = part(jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), (None, *cut)))
-        return (flat.weight * _for_targets(context.loss.value, outputs, flat)).sum() / examples
+        return (flat.weight * _for_targets(context.loss.value, outputs, flat)).sum() / mass
 
     return Objective(whole, gradient, outputs_of, value_of, context.penalty)
 
