@@ -40,6 +40,7 @@ class Layer(NamedTuple):
 
 class Loss(NamedTuple):
     """What is minimised, and what is reported beside it; everything is per example and averaged outside.
+
     value    (outputs, targets) -> (n,)                     the loss of each example
     terms    (outputs, targets) -> {name: (n,)}             what the metrics are averages of
     metrics  {name: mean over a split} -> {name: float}     on the host, in float64
@@ -104,8 +105,7 @@ class Method(NamedTuple):
 class Reactive(NamedTuple):
     """A schedule that reacts to what evaluations find.
 
-    init    () -> memory
-    factor  (memory, step) -> () in [0, 1]
+    init, factor   () -> memory; (memory, step) -> () in [0, 1]
     react   (memory, value) -> memory; None: a fixed course  value (): of the metric, less is better
     metric  whose value it wants; None: the one that judges the run
     """
@@ -132,10 +132,9 @@ class Average(NamedTuple):
 class Surface(NamedTuple):
     """A function of two numbers that optimizers race over.
 
-    value   x (2,) -> ()
+    value, noise    x (2,) -> (); standard deviation of the noise of each component of its gradient
     start, window   where every path begins; ((left, right), (bottom, top)): what a picture shows
     goal, floor   the value at which the race is won; the least in the window, from which logarithmic pictures measure
-    noise   standard deviation of the noise of each component of a gradient
     """
 
     value: Callable[[Array], Array]
