@@ -248,7 +248,7 @@ def test_runs_that_began_with_other_weights_are_other_settings(train, place, war
             "three", ["train.seed=2", "train.seeds=2"], Request(),
             "has no seed 3; name one run for all, such as runs/three/seed_0",
         ),
-        ("oen", [], Request(), "oen: no such run here or in runs; did you mean one?"),
+        ("oen", [], Request(), "oen: no such run here or in runs; did you mean "),
     ],
 )  # fmt: skip
 def test_what_cannot_be_taken_is_refused(
