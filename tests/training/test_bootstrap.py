@@ -35,7 +35,7 @@ def test_samples_are_drawn_with_replacement():
 
 def test_each_seed_of_a_population_trains_on_its_own_sample(experiment):
     one = experiment("mlp", "data.bootstrap=true", "train.seeds=2")
-    assert one.plan.bootstrap
+    assert one.plan.sampling == "bootstrap"
     found = Reader(make_feed(one.dataset.train), one.plan, 13).batches(0, 13).positions
     for lane, seed in zip(found, one.plan.seeds, strict=True):
         np.testing.assert_array_equal(lane, positions(seed, len(one.dataset.train.y), 100, 0, 13, True))

@@ -107,6 +107,8 @@ def _check_exact(spec: Spec, experiment: Experiment) -> None:
     if plan.steps_per_epoch > 1:
         size, all_of_them = plan.batch_size, len(experiment.dataset.train.y)
         changes.append((f"batches of {size} of {all_of_them} examples", "write data.batch_size: full"))
+    if plan.sampling == "balanced":
+        changes.append(("data.sampling: balanced", "weigh classes instead (loss.class_weight: balanced)"))
     if is_noisy(experiment):
         changes.append((f"the noise of {spec.model.name} (dropout and the like)", "switch the noise off"))
     if is_augmented(experiment):

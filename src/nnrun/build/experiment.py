@@ -57,7 +57,7 @@ def data_of(spec: Spec) -> str:
     """The part of a spec that decides its dataset: equal for specs with the same data."""
     block = bound.structure(spec.data, fixed=True)
     return repr(
-        {key: block[key] for key in block if key not in ("batch_size", "bootstrap")}
+        {key: block[key] for key in block if key not in ("batch_size", "bootstrap", "sampling")}
         | {"in": spec.document.folder, "precision": spec.train.precision, "classifies": _classifies(spec)}
     )
 

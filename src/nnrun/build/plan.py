@@ -66,8 +66,24 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
         shares=loss.shares,
         reacts_to=None,
         accumulate=_accumulate(spec, batch),
-        bootstrap=spec.data.common["bootstrap"],
+        sampling=_sampling(spec, loss),
     )
+
+
+def _sampling(spec: Spec, loss: Loss) -> str:
+    """What an epoch draws, see Plan.  Raises SpecError where that has no meaning."""
+    if spec.data.common["sampling"] != "balanced":
+        return "bootstrap" if spec.data.common["bootstrap"] else ""
+    path = ("data", "sampling")
+    if not loss.classifies:
+        raise spec.fail(
+            path, f"balanced draws every class equally often, and {spec.loss.name} predicts numbers"
+        )
+    if spec.data.common["bootstrap"]:
+        raise spec.fail(
+            path, "balanced and data.bootstrap both say what an epoch draws; leave one of them out"
+        )
+    return "balanced"
 
 
 def average_names(spec: Spec) -> list[str]:

@@ -53,7 +53,7 @@ def is_own(block: Block) -> bool:
 def unread(document: spec.Document) -> Bound:
     """Stands for a data block whose loader is not wanted: its options, and the keys that the plan is made of."""
     options: dict[str, Any] = dict(document.blocks["data"])
-    written = {key: options[key] for key in ("batch_size", "bootstrap") if key in options}
+    written = {key: options[key] for key in ("batch_size", "bootstrap", "sampling") if key in options}
     common = schema.check(spec.COMMON["data"], written, Problems({}))
     return Bound("data", _UNREAD, unread, options, models.values(common) if common else {})
 

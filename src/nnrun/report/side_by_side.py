@@ -31,7 +31,7 @@ __all__ = [
 
 _ABSENT = "–"
 # to what is compared
-NO_DIFFERENCE = ("name", "train.seed", "train.seeds", "checkpoint.every", "checkpoint.keep")
+NO_DIFFERENCE = ("name", "train.seed", "train.seeds", "checkpoint.every", "checkpoint.keep", "metrics")
 _MOST_TESTED = 30
 
 

@@ -129,6 +129,11 @@ class DataCommon(_Section):
         description="train on this many examples of the training part only (after the split; each class keeps its "
         "share; chosen by `split_seed`); null: on all of them",
     )
+    sampling: Literal["balanced"] | None = Field(
+        None,
+        description="`balanced`: an epoch draws every class equally often, as many examples in all as there are: those "
+        "of a rare class several times, of a frequent one not all; null: every example once",
+    )
     bootstrap: bool = Field(
         False,
         description="each seed trains on a bootstrap sample of its own: as many examples, drawn with replacement from "

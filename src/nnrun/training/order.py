@@ -13,13 +13,37 @@ import numpy as np
 
 from nnrun import machine
 
-__all__ = ["PADDING", "positions", "positions_of_all", "sample"]
+__all__ = ["PADDING", "Classes", "positions", "positions_of_all", "sample"]
 
 PADDING = -1  # fills up the last batch of an epoch
 
 _SAMPLE = 2**64 - 1  # in place of an epoch, which no run reaches
 _KEPT = 256 << 20  # bytes of orders that are remembered
 _SHARE = 16  # seeds whose orders a thread makes at a time
+
+
+class Classes:
+    """The examples of each class, for epochs that draw every class equally often.
+
+    labels   (n,) of the training part; classes without an example there are not drawn
+    """
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self.members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+    def drawn(self, epoch: int, words: np.ndarray) -> np.ndarray:
+        """(n,): n / K draws of each of the K classes, in the order of `words` (2, n).
+
+        What is left of n / K goes to other classes in each epoch.  A class gives its examples one after another, in
+        a new order: those of a frequent class once or not at all, those of a rare one several times.
+        """
+        count, rest = divmod(words.shape[1], len(self.members))
+        draws = []
+        for number, members in enumerate(self.members):
+            extra = (number - epoch * rest) % len(self.members) < rest
+            order = members[np.argsort(words[0, members], kind="stable")]
+            draws.append(np.resize(order, count + extra))
+        return np.concatenate(draws)[np.argsort(words[1], kind="stable")]
 
 
 class _Epoch(NamedTuple):
@@ -30,6 +54,7 @@ class _Epoch(NamedTuple):
     examples: int
     batch_size: int
     bootstrap: bool
+    classes: Classes | None
 
     @property
     def bytes(self) -> int:
@@ -70,19 +95,32 @@ _memory = _Memory()
 
 
 def positions(
-    seed: int, examples: int, batch_size: int, first: int, count: int, bootstrap: bool = False
+    seed: int,
+    examples: int,
+    batch_size: int,
+    first: int,
+    count: int,
+    bootstrap: bool = False,
+    classes: Classes | None = None,
 ) -> np.ndarray:
     """Which examples the steps first, first + 1, ... train on.
 
     Every epoch visits every example once, in a new order; its last batch may be short.  With `bootstrap` it
-    visits the bootstrap sample of the seed instead: as many examples, drawn with replacement.
+    visits the bootstrap sample of the seed instead: as many examples, drawn with replacement.  With `classes` it
+    makes as many draws, equally many of each class.
     Returns int32 (count, batch_size), `PADDING` where a short batch has no example.
     """
-    return positions_of_all([seed], examples, batch_size, first, count, bootstrap)[0]
+    return positions_of_all([seed], examples, batch_size, first, count, bootstrap, classes)[0]
 
 
 def positions_of_all(
-    seeds: Sequence[int], examples: int, batch_size: int, first: int, count: int, bootstrap: bool = False
+    seeds: Sequence[int],
+    examples: int,
+    batch_size: int,
+    first: int,
+    count: int,
+    bootstrap: bool = False,
+    classes: Classes | None = None,
 ) -> np.ndarray:
     """`positions` of several seeds: int32 (seeds, count, batch_size)."""
     if not count:
@@ -90,7 +128,7 @@ def positions_of_all(
     per_epoch = -(-examples // batch_size)
     begin, end = first // per_epoch, -(-(first + count) // per_epoch)
     rows = [
-        _memory.get(_Epoch(tuple(seeds), epoch, examples, batch_size, bootstrap))
+        _memory.get(_Epoch(tuple(seeds), epoch, examples, batch_size, bootstrap, classes))
         for epoch in range(begin, end)
     ]
     steps = rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
@@ -141,6 +179,10 @@ def _fill(orders: np.ndarray, seeds: Sequence[int], place: _Epoch) -> None:
     so the permutation is the order of raw 64-bit words.
     """
     for row, seed in zip(orders, seeds, strict=True):
-        words = np.random.Philox(key=np.array([seed, place.epoch], np.uint64)).random_raw(place.examples)
-        order = np.argsort(words, kind="stable")
+        stream = np.random.Philox(key=np.array([seed, place.epoch], np.uint64))
+        if place.classes:
+            words = stream.random_raw(2 * place.examples).reshape(2, -1)
+            row[: place.examples] = place.classes.drawn(place.epoch, words)
+            continue
+        order = np.argsort(stream.random_raw(place.examples), kind="stable")
         row[: place.examples] = sample(seed, place.examples)[order] if place.bootstrap else order

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import numpy as np
 
 from nnrun.training.feed import Batches, Feed, Shaped, begin
-from nnrun.training.order import PADDING, positions_of_all
+from nnrun.training.order import PADDING, Classes, positions_of_all
 from nnrun.types import Plan
 
 __all__ = ["Reader"]
@@ -26,6 +26,7 @@ class Reader:
         self.feed, self.plan = feed, plan
         self.capacity = feed.together(plan.batch_size * len(plan.seeds), capacity)
         self._blocks: dict[int, Future[Batches]] = {}
+        self._classes = Classes(feed.examples.y) if plan.sampling == "balanced" else None
 
     def like(self) -> tuple[Shaped, Shaped]:
         """x and y of the batches, as shapes or arrays."""
@@ -63,7 +64,8 @@ class Reader:
     def _positions(self, first: int, count: int) -> np.ndarray:
         """(seeds, count, batch_size): which examples each step trains on."""
         examples, plan = len(self.feed.examples.y), self.plan
-        return positions_of_all(plan.seeds, examples, plan.batch_size, first, count, plan.bootstrap)
+        bootstrap = plan.sampling == "bootstrap"
+        return positions_of_all(plan.seeds, examples, plan.batch_size, first, count, bootstrap, self._classes)
 
     def _filled(self, positions: np.ndarray) -> np.ndarray:
         """With steps behind that are not done."""
