@@ -228,9 +228,7 @@ class Plan(NamedTuple):
     shares: tuple[str, ...]  # metrics that are shares of the examples, likewise
     reacts_to: str | None  # validation metric that a Reactive schedule waits for; None: it has a fixed course
     accumulate: int  # parts of a batch, one after another
-    sampling: str = (
-        ""  # of an epoch: bootstrap, a sample of each seed's own; balanced over classes; "" all examples
-    )
+    sampling: str = ""  # what an epoch draws: bootstrap, balanced (over classes); "": every example once
     kept: tuple[int, ...] = ()  # steps whose checkpoints are kept for good: the ends of a schedule's cycles
 
 
