@@ -59,7 +59,7 @@ def train(
     beginnings: list[Beginning] = []
     if weights_from is not None:
         request = Request(tuple(only), optimizer_state)
-        beginnings = warm_start(str(weights_from), root, prepared.experiment, request, warnings.warn)
+        beginnings = warm_start(str(weights_from), root, prepared, request, warnings.warn)
     folder = session.create(prepared, Path(run_dir) if run_dir else None, root, beginnings=beginnings)
     return _drain(prepared, folder)
 

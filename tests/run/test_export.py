@@ -102,6 +102,23 @@ def test_it_predicts_what_the_run_predicts(name: str, place, loaded):
     assert (about["output"], about["format"]) == (output, 1)
 
 
+def test_numbers_far_from_zero_keep_their_digits(place, loaded):
+    """Around a million, float32 knows sixteenths: a tenth of what these targets differ by."""
+    random = np.random.default_rng(5)
+    x = random.normal(size=(200, 3))
+    np.savez(place / "far.npz", x=x, y=1e6 + 0.6 * x[:, 0] + 0.1 * random.normal(size=200))
+    (place / "far.yaml").write_text(
+        f"data: {{name: npz, path: far.npz}}\nmodel: {{name: mlp, hidden: [6]}}\nloss: squared_error\n{SHORT}{ADAM}"
+    )
+    predictor = nnrun.load(nnrun.train(place / "far.yaml", run_dir=place / "runs/far").run_dir)
+    exported = exporting.export(predictor, place / "far-out")
+    assert exported.difference < 1e-6
+    expected = predictor.predict(x)
+    for name in ("model", "numpy_model"):
+        outputs = loaded(place / "far-out", name).outputs(x)
+        np.testing.assert_allclose(outputs - 1e6, expected - 1e6, rtol=0, atol=1e-6)
+
+
 def test_an_ensemble_is_one_function(place, warm, loaded):
     nnrun.train(place / "batch.yaml", ["train.seeds=3"], run_dir=place / "runs/three")
     x = datasets.load_iris().data
@@ -129,6 +146,10 @@ def test_what_it_does_not_take_is_an_error_with_the_reason(place, loaded):
         ({"year": [2e6]}, "there is no column 'colour'; there are year"),
         (np.zeros((1, 4)), "some features are categories; give columns by name"),
         ({"year": [np.nan], "colour": ["red"]}, "inputs must be finite numbers"),
+        (
+            {"year": [2e6, 1e308], "colour": ["red"] * 2},
+            "the input at index 1 is so large that the model gives NaN",
+        ),
     ]:
         with pytest.raises(ValueError, match=message):
             model.outputs(content)

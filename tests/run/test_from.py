@@ -70,8 +70,8 @@ def state_of(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(("which", "step"), [(":5", 5), (":last", 20), (":best", None), ("", None)])
 def test_the_weights_are_those_of_the_step(which: str, step: int | None, place, monkeypatch):
     monkeypatch.chdir(place)
-    experiment = session.prepare(Path("spec.yaml")).experiment
-    (beginning,) = warm_start(f"one{which}", Path("runs"), experiment, Request(), pytest.fail)
+    prepared = session.prepare(Path("spec.yaml"))
+    (beginning,) = warm_start(f"one{which}", Path("runs"), prepared, Request(), pytest.fail)
     step = step or json.loads((place / "runs/one/summary.json").read_text())["best"]["step"]
     assert_equal(beginning.arrays, arrays(place / "runs/one", step))
     assert beginning.origin["step"] == step
@@ -182,8 +182,8 @@ def test_a_source_of_the_same_task_is_no_warning(place, monkeypatch):
     monkeypatch.chdir(place)
     warnings: list[str] = []
     for change in ([], ["data.split_seed=1"]):
-        experiment = session.prepare(Path("spec.yaml"), change).experiment
-        warm_start("one", Path("runs"), experiment, Request(), warnings.append)
+        prepared = session.prepare(Path("spec.yaml"), change)
+        warm_start("one", Path("runs"), prepared, Request(), warnings.append)
     assert warnings == [
         "--from runs/one: was trained on inputs standardised by its own training part; here they are by this one"
     ]
@@ -294,6 +294,46 @@ def test_what_the_weights_were_not_trained_for_is_a_warning(train):
     first, second = done.err.splitlines()
     assert "was trained for setosa, versicolor, virginica, this run is for class_0, class_1, class_2" in first
     assert "was trained on " in second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "warning"),
+    [
+        (["model.activation=tanh"], "model.activation was relu, it is tanh"),
+        (["model.dropout=0.2", "model.init=glorot_normal"], ""),
+        (
+            ["model.hidden=[6, 7]", "--from-only", "hidden_1", "model.activation=elu"],
+            "model.activation was relu, it is elu",
+        ),
+        (["model.hidden=[6, 7]", "--from-only", "hidden_1"], ""),
+        (["optimizer.name=adamw", "--optimizer-state", "keep"], "optimizer.name was adam, it is adamw"),
+        (["optimizer.learning_rate=0.1", "--optimizer-state", "keep"], ""),
+    ],
+)
+def test_settings_that_change_what_weights_of_that_shape_mean_are_a_warning(
+    arguments, warning, train, tmp_path
+):
+    done = train(tmp_path / "changed", "--from", "one", ONE, "-q", *arguments)
+    assert done.code == 0, done.err
+    line = f"nnrun: warning: --from runs/one: since those weights were trained, {warning}\n"
+    assert done.err == (line if warning else "")
+
+
+def test_a_file_of_code_that_has_changed_is_a_warning(place, warm, tmp_path):
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("mlp, hidden: [6, 5]", "mine:net"))
+    code = (
+        "from nnrun.model.mlp import mlp\n"
+        "def net(outputs: int):\n    return mlp(outputs, [4], activation='ACTIVATION')\n"
+    )
+    (tmp_path / "mine.py").write_text(code.replace("ACTIVATION", "relu"))
+    assert warm("train", "spec.yaml", ONE, "--run-dir", "runs/one", "-q", folder=tmp_path).code == 0
+    begin = "train", "spec.yaml", "--from", "one", ONE, "-q"
+    done = warm(*begin, folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    (tmp_path / "mine.py").write_text(code.replace("ACTIVATION", "tanh"))
+    done = warm(*begin, folder=tmp_path)
+    assert done.code == 0, done.err
+    assert done.err.endswith(f"since those weights were trained, {tmp_path}/mine.py has changed\n")
 
 
 def test_weights_of_another_precision_are_rounded_aloud_and_widened_in_silence(train, place):

@@ -174,6 +174,12 @@ TABLES: list[tuple[object, str]] = [
     ({"weight": [1.0], "colour": ["pink"]}, "the inputs:1:2: column 'colour': 'pink' "),
     ({"weight": [1.0]}, "there is no column 'colour'; there are weight"),
     ({"weight": [1.0], "colour": ["red", "blue"]}, r"columns of different lengths \(weight 1, colour 2\)"),
+    ({"weight": 1.0, "colour": ["red"]}, r"column 'weight' is 1\.0; give one value for each input"),
+    ({"weight": [1.0], "colour": "red"}, "column 'colour' is red; give one value for each input"),
+    (
+        {"weight": np.ones((2, 2)), "colour": ["red"] * 2},
+        r"column 'weight' has shape \(2, 2\); give one value",
+    ),
     (np.zeros((2, 2)), "some features are categories; give columns by name"),
 ]
 ARRAYS: list[tuple[object, str]] = [
@@ -183,6 +189,11 @@ ARRAYS: list[tuple[object, str]] = [
     ([["1", "2", "3", "4"]], "of type <U1; give numbers"),
     ({"a": [1.0]}, "have names, and the model was trained on inputs without; give an array"),
     (3.0, "an input has shape"),
+    ([[1, 2, 3, 4], [1, 2]], r"are not of one length; give an array \(n, 4\)"),
+    (
+        [[1, 2, 3e39, 4]],
+        r"the number at index \(0, 2\) is 3e\+39, too large for float32; correct it or leave it out",
+    ),
 ]
 
 
@@ -192,6 +203,41 @@ def test_what_differs_is_refused(name: str, cases: list[tuple[object, str]], tra
     for content, message in cases:
         with pytest.raises(DataError, match=f"^the inputs.*{message.removeprefix('the inputs')}"):
             model.predict(content)
+
+
+class Doubled(dict[str, list[object]]):
+    """Columns of which one is there twice, as in a DataFrame that was put together."""
+
+    columns = ("weight", "colour", "weight")
+
+
+def test_of_a_table_only_the_features_are_looked_at(trained):
+    model = nnrun.load(trained("table"))
+    expected = model.predict({"weight": [0.5, 1.5], "colour": ["red", "red"]})
+    beside = {"weight": [0.5, 1.5], "note": [1, 2, 3], "matrix": np.ones((2, 2)), "colour": ["red", "red"]}
+    assert (model.predict(beside) == expected).all()
+    with pytest.raises(DataError, match="there are several columns 'weight'; there are weight, colour"):
+        model.predict(Doubled(weight=[0.5], colour=["red"]))
+
+
+def test_what_a_model_cannot_say_is_no_class(trained, predicted, place, warm):
+    """Of numbers that overflow inside, the first class would be the likeliest."""
+    folder, x = trained("iris"), np.full((3, 4), 1.0)
+    x[1] = 3e38
+    with pytest.raises(
+        RunError, match=r"iris: predicts NaN or infinity for the input at index 1; correct it"
+    ):
+        nnrun.load(folder).predict(x)
+    for value, code, message in (
+        (3e38, 4, "at index 1; correct it"),
+        (3e39, 3, "is 3e+39, too large for float32"),
+    ):
+        x[1] = value
+        np.savez(place / "far.npz", x=x)
+        done = warm("predict", "iris", "far.npz", "-o", "far.csv", folder=place)
+        assert done.code == code, done.err
+        assert message in done.err
+        assert not (place / "far.csv").exists()
 
 
 def test_images_are_given_as_they_are_stored(trained, predicted, place):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -42,10 +43,11 @@ def export(
     exported = exporting.export(load_predictor(folder, step or checkpoint, average, console.warn), output)
     if as_json:
         return console.print_json({**exported._asdict(), "folder": str(exported.folder)})
+    place = shlex.quote(one_line(exported.folder))
     lines = [
         f"exported: {one_line(exported.folder)} ({exported.size / 1e6:.3g} MB)",
         f"checked on {exported.probes} random inputs: differs from the run by at most {exported.difference:.1g}",
         *([f"without NumPy code: {exported.why_not}"] if exported.why_not else []),
-        f"use it: cd {one_line(exported.folder)}, then Python: from model import Model; Model().predict(x)",
+        f"use it: cd {place}, then Python: from model import Model; Model().predict(x)",
     ]
     return console.show(*lines)

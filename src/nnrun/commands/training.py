@@ -85,7 +85,7 @@ def train(
     prepared = session.prepare(spec, overrides or [])
     beginnings = []
     if from_run is not None:
-        beginnings = warm_start.warm_start(from_run, runs_root, prepared.experiment, request, console.warn)
+        beginnings = warm_start.warm_start(from_run, runs_root, prepared, request, console.warn)
     folder = session.create(prepared, run_dir, runs_root, beginnings=beginnings)
     if beginnings and not (quiet or as_json):
         console.note(warm_start.seam(beginnings, prepared.experiment))

@@ -17,9 +17,9 @@ def table_of(columns: Mapping[str, Iterable[object]], place: str) -> Table:
     """A table of these columns; rows are counted from 1.
 
     Numbers are written with all their digits, so that they are read back to the same bits; what is missing (None,
-    NaN) is an empty cell.  Raises DataError where columns are not of one length.
+    NaN) is an empty cell.  Raises DataError where a column is no list of cells, or they are not of one length.
     """
-    cells = {name: tuple(map(_text, values)) for name, values in columns.items()}
+    cells = {name: _cells(values, name, place) for name, values in columns.items()}
     lengths = {name: len(column) for name, column in cells.items()}
     if len(set(lengths.values())) > 1:
         shown = one_line(", ".join(f"{name} {length}" for name, length in lengths.items()), 120)
@@ -29,6 +29,14 @@ def table_of(columns: Mapping[str, Iterable[object]], place: str) -> Table:
         place,
         {name: Column(name, column, lines, place, i) for i, (name, column) in enumerate(cells.items(), 1)},
     )
+
+
+def _cells(values: Iterable[object], name: str, place: str) -> tuple[str, ...]:
+    shape = np.shape(values) if isinstance(values, np.ndarray) else getattr(values, "shape", None)
+    if isinstance(values, str) or not isinstance(values, Iterable) or (shape is not None and len(shape) != 1):
+        got = f"has shape {tuple(shape)}" if shape is not None else f"is {one_line(values, 40)}"
+        raise DataError(f"{place}: column '{one_line(name, 40)}' {got}; give one value for each input")
+    return tuple(map(_text, values))
 
 
 def _text(value: object) -> str:

@@ -68,16 +68,37 @@ def inputs_of(content: object, fitted: Preprocessing) -> np.ndarray:
             raise DataError(
                 f"{place}: have names, and the model was trained on inputs without; give an array"
             )
-        table = table_of({str(name): content[name] for name in names}, place)  # type: ignore[index]
-        return as_trained(features_of(table, fitted.columns), fitted, place)
+        return as_trained(_named_inputs(content, [*names], fitted, place), fitted, place)
     if any(column.categories is not None for column in fitted.columns):
         raise DataError(f"{place}: some features are categories; give columns by name, such as a DataFrame")
-    x = np.asarray(content)
+    try:
+        x = np.asarray(content)
+    except ValueError:
+        raise DataError(f"{place}: are not of one length; give an array (n, {_sizes(fitted)})") from None
     if x.dtype.kind not in "fiub":
         raise DataError(f"{place}: of type {x.dtype}; give numbers")
     if fitted.dtype != "uint8" and x.dtype.kind in "iub":
         x = x.astype(np.float64)
     return as_trained(x, fitted, place)
+
+
+def _named_inputs(content: Any, names: list[object], fitted: Preprocessing, place: str) -> np.ndarray:
+    """The features (n, inputs) among these columns; what else there is may be of any form."""
+    wanted = [column.name for column in fitted.columns]
+    by_text: dict[str, list[object]] = {}
+    for name in names:
+        by_text.setdefault(str(name), []).append(name)
+    for name in wanted:
+        if len(by_text.get(name, [])) != 1:
+            problem = "are several columns" if name in by_text else "is no column"
+            present = one_line(", ".join(by_text), 120) or "none"
+            raise DataError(f"{place}: there {problem} '{one_line(name, 40)}'; there are {present}")
+    table = table_of({name: content[by_text[name][0]] for name in wanted}, place)
+    return features_of(table, fitted.columns)
+
+
+def _sizes(fitted: Preprocessing) -> str:
+    return ", ".join(map(str, fitted.shape))
 
 
 def as_trained(x: np.ndarray, fitted: Preprocessing, place: str) -> np.ndarray:

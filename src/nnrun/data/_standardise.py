@@ -101,9 +101,20 @@ def _targets(y: np.ndarray, fitted: Preprocessing, precision: np.dtype) -> np.nd
 
 
 def new_inputs(x: np.ndarray, fitted: Preprocessing, precision: np.dtype) -> np.ndarray:
-    """Inputs that were not among the data, (n, *shape) in their type, as programs take them."""
+    """Inputs that were not among the data, (n, *shape) in their type, as programs take them.
+
+    Raises DataError for a number that is too large for the type that they are rounded to.
+    """
     if fitted.dtype == "uint8":
         return x
     exact = fitted.dtype == "float64"
     offset = fitted.shift if exact else np.zeros_like(fitted.shift)
-    return rounded(x, offset, precision if exact else np.dtype(fitted.dtype))
+    kind = precision if exact else np.dtype(fitted.dtype)
+    with np.errstate(over="ignore"):
+        ready = rounded(x, offset, kind)
+    if not np.isfinite(ready).all():
+        bad = tuple(map(int, np.argwhere(~np.isfinite(ready))[0]))
+        raise DataError(
+            f"the inputs: the number at index {bad} is {x[bad]:.4g}, too large for {kind}; correct it or leave it out"
+        )
+    return ready

@@ -22,7 +22,16 @@ from nnrun.rows import Rows
 from nnrun.runner.evaluation import check_split
 from nnrun.storage import fsio
 
-__all__ = ["STDOUT", "Prediction", "as_csv", "as_ensemble", "check_output", "predict", "write"]
+__all__ = [
+    "STDOUT",
+    "Prediction",
+    "as_csv",
+    "as_ensemble",
+    "check_finite",
+    "check_output",
+    "predict",
+    "write",
+]
 
 STDOUT = Path("-")  # as the name of an output: standard output
 
@@ -106,6 +115,7 @@ def predict(
 
     needed = [] if split is None else [split]
     answer = mean_for(as_ensemble(folder, average), which, inputs, warn, counting, needed=needed)
+    check_finite(answer.mean, folder)
     data = answer.model.experiment.dataset
     targets = None if split is None else data.targets.get(split, answer.model.part(split).y)
     if data.classes:
@@ -113,6 +123,15 @@ def predict(
         return Prediction(data.classes, values, names, targets, kept, scores)
     values = answer.mean[:, 0].astype(np.float64) * data.target_scale + data.target_shift
     return Prediction((), values, names, targets, kept)
+
+
+def check_finite(mean: np.ndarray, folder: Path) -> None:
+    """Raises RunError naming the first input (n, ...) that a model says nothing of: NaN would be the first class."""
+    bad = np.flatnonzero(~np.isfinite(mean).reshape(len(mean), -1).all(1))
+    if len(bad):
+        raise RunError(
+            f"{one_line(folder)}: predicts NaN or infinity for the input at index {bad[0]}; correct it or leave it out"
+        )
 
 
 def _head(classes: tuple[str, ...], scores: bool) -> list[str]:

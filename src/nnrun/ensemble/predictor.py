@@ -17,7 +17,7 @@ from nnrun.data._standardise import new_inputs
 from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.member import load
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
-from nnrun.ensemble.prediction import as_ensemble
+from nnrun.ensemble.prediction import as_ensemble, check_finite
 from nnrun.ensemble.reading import Ensemble
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.runner import session
@@ -69,7 +69,10 @@ class Predictor:
         return f"Predictor({one_line(self.run_dir)}, {of}: inputs {self.shape} -> {what})"
 
     def predict(self, x: object) -> np.ndarray:
-        """(n,): names of the classes, or numbers in units of the target, float64.  Raises DataError."""
+        """(n,): names of the classes, or numbers in units of the target, float64.
+
+        Raises DataError, RunError for an input that is so large that the model gives NaN.
+        """
         mean = self._mean(x)
         if self.classes:
             return np.array(self.classes)[self.combiner.probabilities(mean).argmax(1)]
@@ -137,7 +140,9 @@ class Predictor:
             inputs = self._inputs(model, x)
             with session.precision(model.precision):
                 outputs.append(model.outputs(state, inputs, lambda: None))
-        return self.combiner.mean(outputs, self.weights)
+        mean = self.combiner.mean(outputs, self.weights)
+        check_finite(mean, self.run_dir)
+        return mean
 
     def _inputs(self, model: Model, x: object) -> np.ndarray:
         data = model.experiment.dataset

@@ -58,7 +58,8 @@ np.savez("outputs.npz", **found)
 class Exported(NamedTuple):
     """What was written.
 
-    difference   the largest from the run's own predictions; of numbers and scores relative to the largest of them
+    difference   the largest from the run's own predictions; of scores relative to the largest of them, of numbers to
+                 their deviation in training or, if that is larger, the largest distance from their mean
     reference    whether numpy_model.py is there
     why_not      why it is not, "" if it is
     """
@@ -87,7 +88,7 @@ def export(predictor: Predictor, target: Path) -> Exported:
     files, why_not = _files(predictor)
     inputs = probes(predictor.fitted, _PROBES)
     difference = _difference(files, predictor, inputs, reference=not why_not)
-    if difference > _TOLERANCE:
+    if not difference <= _TOLERANCE:  # NaN too
         raise RunError(
             f"{one_line(predictor.run_dir)}: the exported model differs from the run by {difference:.1e} on "
             f"{_PROBES} random inputs; nothing was written: please report this model"
@@ -180,6 +181,13 @@ def _difference(files: dict[str, bytes], predictor: Predictor, inputs: Any, refe
             )
         with np.load(folder / "outputs.npz") as outputs:
             theirs = {name: outputs[name].astype(np.float64) for name in outputs.files}
-    size = 1.0 if predictor.classes and not predictor.combiner.scores else max(1.0, float(np.abs(ours).max()))
-    differences = [np.abs(values - ours[: len(values)]).max() / size for values in theirs.values()]
-    return float(max(differences))
+    size = _size(predictor, ours)
+    return float(np.max([np.abs(values - ours[: len(values)]).max() / size for values in theirs.values()]))
+
+
+def _size(predictor: Predictor, ours: np.ndarray) -> float:
+    """What a difference is divided by: numbers are as exact as they were standardised, however far from 0 they lie."""
+    if not predictor.classes:
+        fitted = predictor.fitted
+        return max(fitted.target_scale, float(np.abs(ours - fitted.target_shift).max()))
+    return max(1.0, float(np.abs(ours).max())) if predictor.combiner.scores else 1.0

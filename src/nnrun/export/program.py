@@ -1,4 +1,7 @@
-"""The function that is exported: inputs to predictions, parameters and preprocessing inside."""
+"""The function that is exported: inputs to predictions, parameters and preprocessing inside.
+
+Numbers leave it standardised: in units of the target, float32 would round 1000000.2 to the next sixteenth.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 def serialized(members: list[LoadedRun], weights: list[float], combiner: Combiner) -> bytes:
     """StableHLO of the function (n, *shape) -> predictions for any n, with what jax.export needs to call it.
 
+    Predictions are probabilities or scores (n, classes), or standardised numbers (n,).
+
     To be used within the models' precision.  Raises RunError where a package is missing.
     """
     from jax import export
@@ -29,7 +34,7 @@ def serialized(members: list[LoadedRun], weights: list[float], combiner: Combine
             weight * _values(combiner, _outputs(member, x))
             for member, weight in zip(members, weights, strict=True)
         )
-        return _read(combiner, members[0], sum(shares, start=jnp.zeros(())))
+        return _read(combiner, sum(shares, start=jnp.zeros(())))
 
     train = members[0].model.experiment.dataset.train
     (size,) = export.symbolic_shape("n")
@@ -60,9 +65,8 @@ def _values(combiner: Combiner, outputs: Array) -> Array:
     return (jax.nn.one_hot(p.argmax(-1), p.shape[-1], dtype=p.dtype) + small * p) / (1 + small)
 
 
-def _read(combiner: Combiner, member: LoadedRun, mean: Array) -> Array:
-    """Predictions from the mean, as Combiner.probabilities; numbers in units of the target."""
+def _read(combiner: Combiner, mean: Array) -> Array:
+    """Predictions from the mean, as Combiner.probabilities; numbers are standardised."""
     if not combiner.classifies:
-        data = member.model.experiment.dataset
-        return mean[:, 0] * data.target_scale + data.target_shift
+        return mean[:, 0]
     return jax.nn.softmax(mean) if combiner.how == "logits" and not combiner.scores else mean

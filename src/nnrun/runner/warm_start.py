@@ -23,6 +23,8 @@ from nnrun.runner import group, session
 from nnrun.runner.averaged import averaged, check_average
 from nnrun.runner.evaluation import load_checkpoint
 from nnrun.runner.leaves import KEEP, Request, as_stored, chosen
+from nnrun.runner.other_settings import changed_settings
+from nnrun.runner.session import Prepared
 from nnrun.training import flat, programs
 from nnrun.training.step import state_with
 from nnrun.types import Experiment, State
@@ -35,16 +37,15 @@ Fresh = Callable[[Arrays, Arrays], dict[str, np.ndarray]]
 _RATE = "learning_rate"
 
 
-def warm_start(
-    text: str, root: Path, experiment: Experiment, request: Request, warn: Warn
-) -> list[Beginning]:
-    """What each seed of an experiment begins with.
+def warm_start(text: str, root: Path, prepared: Prepared, request: Request, warn: Warn) -> list[Beginning]:
+    """What each seed of a spec begins with.
 
     text   RUN, behind it :STEP, :last or :best (which it is if nothing is written), and :AVERAGE; of a group of
            seeds each begins with its own
     root   the folder that run folders lie in
     Raises SpecError, RunError; nothing is created on disk.
     """
+    experiment = prepared.experiment
     name, which, average = pointer.split(text, root)
     folder = run.resolve(name, root)
     if average and request.optimizer_state == KEEP:
@@ -62,8 +63,12 @@ def warm_start(
         arrays = as_stored(content.arrays, forms, paths, not request.only, place)
         _warn_of_rounding(content.arrays, arrays, place, warn)
         beginnings[source] = Beginning(_origin(source, content, average, request), arrays)
+    kinds = ["model", "optimizer"] if request.optimizer_state == KEEP else ["model"]
+    settings = changed_settings(sources[0], prepared, kinds, partly=bool(request.only))
     for change in _changes(session.recorded(sources[0]), experiment.dataset.fitted):
         warn(f"--from {one_line(folder)}: {change}")
+    if settings:
+        warn(f"--from {one_line(folder)}: since those weights were trained, {'; '.join(settings)}")
     return [beginnings[source] for source in sources]
 
 
@@ -131,7 +136,7 @@ def _changes(before: Preprocessing, now: Preprocessing) -> list[str]:
         old, new = (one_line(", ".join(names) or "numbers", 60) for names in (before.classes, now.classes))
         changes.append(f"was trained for {old}, this run is for {new}")
     if before.columns != now.columns:
-        changes.append("was trained on other features than those of this run")
+        changes.append("was trained on other features than those of this run, or on them in another order")
     elif not _same_scale(before, now):
         changes.append(
             "was trained on inputs standardised by its own training part; here they are by this one"

@@ -1,4 +1,4 @@
-"""Inputs as an exported model takes them.  Needs NumPy alone."""
+"""Inputs as an exported model takes them, and a check of what it gives.  Needs NumPy alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["prepare"]
+__all__ = ["finite", "prepare"]
 
 
 def prepare(x: Any, about: Mapping[str, Any]) -> np.ndarray:
@@ -32,10 +32,21 @@ def prepare(x: Any, about: Mapping[str, Any]) -> np.ndarray:
         if not ((x >= 0) & (x <= 255) & (x == np.floor(x))).all():
             raise ValueError("inputs must be whole numbers from 0 to 255")
         return x.astype(np.uint8)
+    precision = about["precision"]
     if about["dtype"] == "float32":
-        return x.astype(np.float32)
-    # In float64 until the mean is subtracted: 2024.5 and 2024.6 are close to each other in float32.
-    return (x.astype(np.float64) - np.array(about["offset"])).astype(about["precision"])
+        precision, offset = "float32", 0.0
+    else:  # in float64 until the mean is subtracted: 2024.5 and 2024.6 are close to each other in float32
+        offset = np.array(about["offset"])
+    with np.errstate(over="ignore"):
+        return finite((x.astype(np.float64) - offset).astype(precision), f"too large for {precision}")
+
+
+def finite(values: np.ndarray, what: str) -> np.ndarray:
+    """The same values.  Raises ValueError naming the first input (n, ...) of which one is NaN or infinite."""
+    bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))
+    if len(bad):
+        raise ValueError(f"the input at index {bad[0]} is {what}; correct it or leave it out")
+    return values
 
 
 def _features(table: Any, names: list[Any], columns: list[dict[str, Any]]) -> np.ndarray:

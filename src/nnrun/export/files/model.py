@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from inputs import prepare  # type: ignore[import-not-found]  # it lies beside this file
+from inputs import finite, prepare  # type: ignore[import-not-found]  # it lies beside this file
 from jax import export
 
 __all__ = ["Model"]
@@ -41,7 +41,11 @@ class Model:
         """(n, classes) probabilities or scores, or (n,) numbers in units of the target: see `output` in `about`."""
         inputs = prepare(x, self.about)
         with self._precision():
-            return np.asarray(self._function(inputs))
+            values = finite(np.asarray(self._function(inputs)), "so large that the model gives NaN")
+        if self.classes:
+            return values
+        # In float64: of 1000000.2, float32 knows no more than 1000000.1875.
+        return values.astype(np.float64) * self.about["target_scale"] + self.about["target_shift"]
 
     def predict(self, x: Any) -> np.ndarray:
         """(n,) names of classes, or numbers in units of the target."""
