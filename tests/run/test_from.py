@@ -306,7 +306,10 @@ def test_what_the_weights_were_not_trained_for_is_a_warning(train):
             "model.activation was relu, it is elu",
         ),
         (["model.hidden=[6, 7]", "--from-only", "hidden_1"], ""),
-        (["optimizer.name=adamw", "--optimizer-state", "keep"], "optimizer.name was adam, it is adamw"),
+        (
+            ["optimizer.bias_correction=false", "--optimizer-state", "keep"],
+            "optimizer.bias_correction was true, it is false",
+        ),
         (["optimizer.learning_rate=0.1", "--optimizer-state", "keep"], ""),
     ],
 )

@@ -34,12 +34,17 @@ def changed_settings(folder: Path, prepared: Prepared, kinds: Sequence[str], par
         raise RunError(f"{one_line(place)}: damaged; restore it")
     now = build.resolved(*prepared)
     changes = [
-        f"{name} was {one_line(old, 40)}, it is {one_line(new, 40)}"
+        f"{name} was {_shown(old)}, it is {_shown(new)}"
         for kind in kinds
         for name, old, new in _differences(kind, before[kind], now[kind])
         if not (partly and {type(old), type(new)} <= {int, type(None)})
     ]
     return changes + _changed_files(folder, prepared)
+
+
+def _shown(value: object) -> str:
+    words = {None: "null", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else one_line(value, 40)
 
 
 def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
