@@ -18,7 +18,7 @@ from nnrun.record.weights_from import Beginning
 from nnrun.report.summary import read_summary
 from nnrun.runner import driver, evaluation, session
 from nnrun.runner.evaluation import EvaluationResult
-from nnrun.runner.leaves import Request
+from nnrun.runner.leaves import request_of
 from nnrun.runner.warm_start import warm_start
 from nnrun.types import Tree
 
@@ -43,22 +43,22 @@ def train(
     run_dir: str | Path | None = None,
     runs_root: str | Path = "runs",
     weights_from: str | Path | None = None,
-    only: Sequence[str] = (),
-    optimizer_state: str = "fresh",
+    only: str | Sequence[str] = (),
+    optimizer_state: str | None = None,
 ) -> Result:
     """Trains what a spec file describes, as `nnrun train` does, and returns when it is done.
 
     overrides   as on the command line: ["optimizer.learning_rate=3e-4", "train.seeds=5"]
-    weights_from, only, optimizer_state   as --from, --from-only, --optimizer-state
+    weights_from, only, optimizer_state   as --from, --from-only, --optimizer-state; the last two need the first
     run_dir     the exact run folder, which must not exist or be empty
     runs_root   else the folder in which a new run folder is made
     Raises the errors of nnrun.errors.
     """
+    request = request_of(weights_from, only, optimizer_state, ("weights_from", "only", "optimizer_state"))
     prepared = session.prepare(Path(spec), overrides)
     root = Path(runs_root)
     beginnings: list[Beginning] = []
     if weights_from is not None:
-        request = Request(tuple(only), optimizer_state)
         beginnings = warm_start(str(weights_from), root, prepared, request, warnings.warn)
     folder = session.create(prepared, Path(run_dir) if run_dir else None, root, beginnings=beginnings)
     return _drain(prepared, folder)

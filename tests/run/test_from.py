@@ -255,13 +255,15 @@ def test_what_cannot_be_taken_is_refused(
     text: str, changes: list[str], request_: Request, message: str, place, monkeypatch
 ):
     monkeypatch.chdir(place)
-    experiment = session.prepare(Path("spec.yaml"), changes).experiment
+    prepared = session.prepare(Path("spec.yaml"), changes)
     with pytest.raises((SpecError, RunError), match=re.escape(message)) as raised:
-        warm_start(text, Path("runs"), experiment, request_, pytest.fail)
+        warm_start(text, Path("runs"), prepared, request_, pytest.fail)
     assert len(str(raised.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [["--from-only", "output"], ["--optimizer-state", "keep"]])
+@pytest.mark.parametrize(
+    "arguments", [["--from-only", "output"], ["--optimizer-state", "keep"], ["--optimizer-state", ""]]
+)
 def test_an_option_of_from_needs_it(arguments: list[str], train, place):
     done = train("refused", *arguments, "-q")
     assert done.code == 2
@@ -364,3 +366,8 @@ def test_the_same_from_python(place, monkeypatch):
         result.params["hidden_1"]["kernel"], arrays(place / "runs/one", 20)["params/hidden_1/kernel"]
     )
     assert state_of(result.run_dir)["only"] == ["hidden_1"]
+    result = nnrun.train("spec.yaml", [STILL, ONE], weights_from="one:last", only="hidden_*")
+    assert state_of(result.run_dir)["only"] == ["hidden_*"]  # a text is a pattern, not its letters
+    for options in ({"only": ["hidden_1"]}, {"optimizer_state": "keep"}):
+        with pytest.raises(SpecError, match="name it with weights_from"):
+            nnrun.train("spec.yaml", **options)

@@ -28,14 +28,12 @@ from nnrun.commands._app import (
 from nnrun.errors import SpecError, one_line
 
 if TYPE_CHECKING:
-    from nnrun.runner.leaves import Request
-
-if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from nnrun.ensemble.predict import Counting
     from nnrun.report.per_class import PerClass
     from nnrun.runner.evaluation import EvaluationResult
+
 
 __all__ = ["evaluate", "resume", "train"]
 
@@ -78,7 +76,9 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train what a spec describes, in a new run folder."""
-    request = _request(from_run, only, optimizer_state)
+    from nnrun.runner.leaves import request_of
+
+    request = request_of(from_run, only or (), optimizer_state)
     prepare_device(device, spec, overrides or [])
     from nnrun.runner import session, warm_start
 
@@ -90,18 +90,6 @@ def train(
     if beginnings and not (quiet or as_json):
         console.note(warm_start.seam(beginnings, prepared.experiment))
     console.watch(prepared.experiment, folder, quiet, as_json)
-
-
-def _request(from_run: str | None, only: list[str] | None, optimizer_state: str | None) -> Request:
-    """What --from is asked for.  Raises SpecError where options of it stand alone."""
-    for name, value in (("--from-only", only), ("--optimizer-state", optimizer_state)):
-        if value and from_run is None:
-            raise SpecError(
-                f"{name}: says what is taken of another run; name it with --from RUN, or leave it out"
-            )
-    from nnrun.runner.leaves import Request
-
-    return Request(tuple(only or ()), optimizer_state or "fresh")
 
 
 @app.command()

@@ -12,7 +12,7 @@ from nnrun.errors import SpecError, one_line
 from nnrun.record.checkpoint import Forms
 from nnrun.spec.schema import nearest
 
-__all__ = ["KEEP", "OPTIMIZER_STATE", "Request", "as_stored", "chosen"]
+__all__ = ["KEEP", "OPTIMIZER_STATE", "Request", "as_stored", "chosen", "request_of"]
 
 KEEP = "keep"
 OPTIMIZER_STATE = (KEEP, "fresh")
@@ -30,6 +30,27 @@ class Request(NamedTuple):
 
     only: Sequence[str] = ()
     optimizer_state: str = "fresh"
+
+
+def request_of(
+    run: object,
+    only: str | Sequence[str],
+    optimizer_state: str | None,
+    names: tuple[str, str, str] = ("--from RUN", "--from-only", "--optimizer-state"),
+) -> Request:
+    """What is asked for of another run; a single text is one pattern.
+
+    run      the other run, None: there is none
+    names    of the three in messages
+    Raises SpecError where options stand alone: training from scratch would not be what they ask for.
+    """
+    patterns = (only,) if isinstance(only, str) else tuple(only)
+    for name, is_given in ((names[1], bool(patterns)), (names[2], optimizer_state is not None)):
+        if is_given and run is None:
+            raise SpecError(
+                f"{name}: says what is taken of another run; name it with {names[0]}, or leave it out"
+            )
+    return Request(patterns, "fresh" if optimizer_state is None else optimizer_state)
 
 
 def chosen(forms: Forms, request: Request) -> list[str]:
