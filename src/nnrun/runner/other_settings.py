@@ -47,7 +47,7 @@ def _shown(value: object) -> str:
     return words[value] if value is None or isinstance(value, bool) else one_line(value, 40)
 
 
-def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+def _differences(name: str, old: object, new: object) -> Iterator[tuple[str, object, object]]:
     """The options that differ, by their names in the spec; below another name, the others mean nothing."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         if old.get("name") != new.get("name"):
