@@ -242,3 +242,13 @@ def test_a_gap_says_of_how_many_seeds_it_is():
     text = "val/mcc is undefined: all examples are of one class"
     assert warnings(group) == [f"warning: 2 of 3 seeds: {text}"]
     assert warnings(empty) == [f"warning: {text}"]
+
+
+def test_a_narrow_terminal_cuts_no_name_of_a_metric():
+    names = ["test/average_precision_of_rare", "test/average_precision_of_rarer"]
+    console = Console(file=io.StringIO(), width=40)
+    interval = dict.fromkeys(names, (0.4, 0.6))
+    console.print(metric_table({"best": dict.fromkeys(names, 0.5)}, {"best": interval}, None))
+    console.print(metric_table(dict.fromkeys(["best", "last", "third"], dict.fromkeys(names, 0.5))))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in text
