@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "preprocessing": {"errors"},
     "types": {"preprocessing", "rows", "statistics"},
     "options": {"duration"},
-    "statistics": {"statistics"},
+    "statistics": {"errors", "statistics"},
     "storage": {"errors", "storage"},
     "device": {"errors", "machine", "record", "storage"},
     "spec": LEAVES - {"types"} | {"spec"},

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from nnrun.report.metric_table import metric_table
+from nnrun.report.summary import warnings
 from nnrun.report.table import describe, overview, overview_table, show_view
 
 METRICS = [
@@ -233,3 +234,21 @@ def test_what_show_prints_of_a_group(tmp_path):
     assert "mean ± 95% interval of 2 of 3 seeds" in text
     assert any("0.75 ± 0.012" in line for line in text)
     assert sum(line.startswith("member   ") for line in text) == 3
+
+
+def test_a_gap_says_of_how_many_seeds_it_is():
+    empty, full = {"undefined": {"val/mcc": "all examples are of one class"}}, {}
+    group = {"runs": [empty, full, empty]}
+    text = "val/mcc is undefined: all examples are of one class"
+    assert warnings(group) == [f"warning: 2 of 3 seeds: {text}"]
+    assert warnings(empty) == [f"warning: {text}"]
+
+
+def test_a_narrow_terminal_cuts_no_name_of_a_metric():
+    names = ["test/average_precision_of_rare", "test/average_precision_of_rarer"]
+    console = Console(file=io.StringIO(), width=40)
+    interval = dict.fromkeys(names, (0.4, 0.6))
+    console.print(metric_table({"best": dict.fromkeys(names, 0.5)}, {"best": interval}, None))
+    console.print(metric_table(dict.fromkeys(["best", "last", "third"], dict.fromkeys(names, 0.5))))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in text

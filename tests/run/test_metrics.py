@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn import metrics as sk
+from sklearn.utils.class_weight import compute_class_weight
 
 from nnrun.errors import SpecError
 from nnrun.record import metrics
 from nnrun.runner import session
 from nnrun.spec import yaml12
+from nnrun.training.baseline import baseline
 
 CLASSES = """
 data: {name: csv, path: table.csv, target: made}
@@ -56,6 +58,21 @@ def short() -> Measure:
 
 def fails() -> Measure:
     return Measure(lambda p, labels: p.nothing, True, True)
+
+def overwrites() -> Measure:
+    def value(p, labels):
+        p[:] = 0.5
+        return 0.5
+    return Measure(value, True, True)
+
+def four() -> Measure:
+    return Measure(lambda averages: averages[0], True, True, terms=lambda p, labels: p[:4, 0])
+
+def accuracy() -> Measure:
+    """In percent."""
+    def terms(p, labels):
+        return 100.0 * (p.argmax(1) == labels)
+    return Measure(lambda averages: averages[0], True, True, terms=terms)
 
 def loss() -> Measure:
     return Measure(lambda p, labels: 0.0, True, True)
@@ -198,10 +215,12 @@ def test_outputs_in_many_pieces_give_the_same_bits(folder, monkeypatch):
     (CLASSES, "metrics=[f1, r2]", "metrics.1: r2 judges numbers, and the targets of csv are classes; leave it out, "),
     (NUMBERS, "metrics=auroc", "metrics: auroc judges classes, and the targets of csv are numbers; leave it out, "),
     (CLASSES, "metrics={name: f1, label: worse}", "there is no class 'worse'; the classes are bad, good"),
+    (CLASSES, "metrics={name: f1, label: bad, average: micro}", "micro is over all classes, and label asks for one"),
     (CLASSES, "metrics=top_k", "of 2 classes one of the 5 largest is always right; write k below 2"),
     (CLASSES, "metrics=[f1, f1]", "metrics.1: f1 with these options comes twice; write it once"),
     (CLASSES, "metrics=mine:short", "terms of 4 examples have the shape (2,)"),
     (CLASSES, "metrics=mine:fails", "mine:fails on 4 examples: AttributeError"),
+    (CLASSES, "metrics=mine:overwrites", "mine:overwrites on 4 examples: ValueError: assignment destination is read"),
     (CLASSES, "metrics=mine:loss", "the name loss is taken; give the function another one"),
     (CLASSES, "metrics=mine:no_metric", "it must return a Measure (nnrun.types.Measure)"),
     (CLASSES, "checkpoint.best=val/f1_good", "there is no metric 'val/f1_good'; did you mean val/f1_bad?"),
@@ -226,6 +245,24 @@ def test_rankings_of_scores_are_those_of_the_margin(run, warm, folder):
     margin = [float(row["score(bad)"]) - float(row["score(good)"]) for row in rows]
     wanted = sk.roc_auc_score([row["target"] == "bad" for row in rows], margin)
     assert best["test/auroc"] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_terms_of_another_length_are_refused_on_every_part(folder):
+    """They fit the examples on which a metric is tried, and would be averaged over more than there are."""
+    prepared = session.prepare(written(folder, CLASSES), ["metrics=mine:four", "checkpoint.best=null"])
+    measure = prepared.experiment.loss(prepared.experiment.knobs).measures["four"]
+    with pytest.raises(
+        SpecError, match=r"mine.py:\d+: terms of 9 examples have the shape \(4,\); return \(9,\)"
+    ):
+        measure.each(np.full((9, 2), 0.5), np.zeros(9, np.int32))
+
+
+def test_an_accuracy_of_the_users_own_is_compared_in_its_own_units(folder):
+    own = session.prepare(written(folder, CLASSES), ["metrics=mine:accuracy", "checkpoint.best=null"])
+    plain = session.prepare(written(folder, CLASSES), ["checkpoint.best=null"])
+    share = baseline(plain.experiment, "test")["accuracy"]
+    assert 0.5 < share < 1
+    assert baseline(own.experiment, "test") == {"accuracy": pytest.approx(100 * share, rel=1e-12)}
 
 
 def test_a_metric_of_the_users_own(run, warm, folder):
@@ -400,6 +437,20 @@ def test_fitted_weights_of_classes_are_in_the_run_folder(run, warm, folder):
     summary = json.loads((folder / "run" / "summary.json").read_text())["metrics"]["best"]
     assert again["test/loss"] == pytest.approx(summary["test/loss"], rel=1e-9)
     assert again["test/loss"] != pytest.approx(plain["test/loss"], rel=1e-3)
+
+
+def test_weights_are_for_any_number_of_classes(folder):
+    """Of the ten of digits, whose names are numbers; the weights by scikit-learn."""
+    digits = CLASSES.replace("{name: csv, path: table.csv, target: made}", "digits").replace(
+        ", label: bad", ", label: 3"
+    )
+    experiment = session.prepare(written(folder, digits), ["loss={class_weight: balanced}"]).experiment
+    labels = experiment.dataset.train.y
+    theirs = compute_class_weight("balanced", classes=np.arange(10), y=labels)
+    loss = experiment.loss(experiment.knobs)
+    assert loss.weight is not None
+    weights = loss.weight(np.zeros((10, 10), np.float32), np.arange(10))
+    np.testing.assert_allclose(weights, theirs, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("override", "message"), [

@@ -11,7 +11,7 @@ import numpy as np
 from nnrun.catalog import Spec, bound, user_code
 from nnrun.catalog.bound import Bound
 from nnrun.duration import Clock
-from nnrun.errors import first_line
+from nnrun.errors import SpecError, first_line
 from nnrun.statistics.measure import Measure
 from nnrun.types import Dataset, Loss
 
@@ -98,13 +98,10 @@ def _try(spec: Spec, path: tuple[str | int, ...], block: Bound, measure: Measure
         each = measure.each(predictions, targets)
         if measure.terms is None:
             measure.of_all(predictions, targets)
-        elif each.shape[:1] != (_EXAMPLES,) or each.ndim != 2:
-            shape = np.shape(measure.terms(predictions, targets))
-            raise ValueError(
-                f"terms of {_EXAMPLES} examples have the shape {shape}; return ({_EXAMPLES},) or (n, k)"
-            )
         else:
             measure.of_averages(each.mean(0))
+    except SpecError as error:
+        raise spec.fail(path, f"{block.name}: {error}") from None
     except Exception as error:  # the user's code can raise anything
         raise spec.fail(
             path, f"{block.name} on {_EXAMPLES} examples: {type(error).__name__}: {first_line(error)}"

@@ -15,7 +15,7 @@ __all__ = ["average_names", "make_plan", "metric_names", "validation_metric"]
 
 def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
     """The plan of a run.  Raises SpecError where a duration, batch size or metric does not fit the data."""
-    _check_loss(spec, loss)
+    _check_loss(spec, dataset, loss)
     examples = len(dataset.train.y)
     batch = spec.data.common["batch_size"]
     batch = examples if batch == "full" else batch
@@ -119,15 +119,15 @@ def validation_metric(
         if name is None:
             return None
         raise spec.fail(path, f"{name} needs a validation part; write data.validation: 0.1")
-    known = [f"{prefix}/{metric}" for prefix in _prefixes(spec) for metric in metric_names(loss)]
+    known = [f"{prefix}/{metric}" for prefix in _prefixes(spec) for metric in metric_names(dataset, loss)]
     name = name or f"val/{loss.judge}"
     if name not in known:
         raise spec.fail(path, f"there is no metric {name!r}; {nearest(name, known)}")
     return name
 
 
-def _check_loss(spec: Spec, loss: Loss) -> None:
-    names = metric_names(loss)
+def _check_loss(spec: Spec, dataset: Dataset, loss: Loss) -> None:
+    names = metric_names(dataset, loss)
     for name in {"loss", loss.judge} - set(names):
         message = f"{spec.loss.name} reports {', '.join(names)}; its terms and metrics need {name!r} too"
         raise spec.fail(("loss",), message)
@@ -137,11 +137,11 @@ def _check_loss(spec: Spec, loss: Loss) -> None:
         raise spec.fail(("model", "pooling"), f"{message}; write test_poolings: 1, or loss: cross_entropy")
 
 
-def metric_names(loss: Loss) -> list[str]:
+def metric_names(dataset: Dataset, loss: Loss) -> list[str]:
     """The metrics that are reported of the validation part."""
 
     def terms() -> dict[str, jax.Array]:
-        outputs = jnp.zeros((1, 2))
+        outputs = jnp.zeros((1, len(dataset.classes) or 1))
         return loss.terms(outputs, jnp.zeros(1, jnp.int32 if loss.classifies else outputs.dtype))
 
     return sorted({*loss.metrics(dict.fromkeys(jax.eval_shape(terms), 0.0)), *loss.measures})

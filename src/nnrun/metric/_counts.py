@@ -66,8 +66,11 @@ def of_classes(
     missing   what a class lacks whose denominator is 0
     average, label   macro: the mean over classes that have examples or are predicted; micro: of the sums over classes;
                      with a label, of that class alone
+    Raises ValueError for a label beside micro.
     """
     chosen = position(label, classes)
+    if label is not None and average == "micro":
+        raise ValueError("micro is over all classes, and label asks for one; leave one of the two out")
 
     def value(averages: np.ndarray) -> float:
         counts = counts_of(averages)

@@ -23,7 +23,7 @@ def metric_table(
     baseline   of a constant prediction, a column of its own
     """
     table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("metric")
+    table.add_column("metric", overflow="fold")
     for name in sections:
         table.add_column(name, justify="right")
     if baseline:

@@ -108,12 +108,19 @@ def _few(summary: Summary) -> list[str]:
 
 def _gaps(summary: Summary) -> list[str]:
     """A warning for each reason that metrics of a run, or of seeds of a group, have no value."""
-    names: dict[str, list[str]] = {}
-    for member in summary.get("runs", [summary]):
+    members = summary.get("runs", [summary])
+    seeds: dict[tuple[str, str], int] = {}  # (why, metric) -> of how many
+    for member in members:
         for name, reason in member.get("undefined", {}).items():
-            if name not in names.setdefault(reason, []):
-                names[reason].append(name)
-    return [f"warning: {undefined(metrics, reason)}" for reason, metrics in names.items()]
+            seeds[reason, name] = seeds.get((reason, name), 0) + 1
+    names: dict[tuple[str, int], list[str]] = {}
+    for (reason, name), count in seeds.items():
+        names.setdefault((reason, count), []).append(name)
+    return [
+        f"warning: {some_of(count, len(members)) + ' seeds: ' if 'runs' in summary else ''}"
+        f"{undefined(metrics, reason)}"
+        for (reason, count), metrics in names.items()
+    ]
 
 
 def undefined(metrics: Sequence[str], reason: str) -> str:

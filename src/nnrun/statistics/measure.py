@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnrun.errors import SpecError, one_line
+
 __all__ = ["Measure", "Undefined", "reasons"]
 
 
@@ -52,19 +54,41 @@ class Measure(NamedTuple):
 
     def of_all(self, predictions: np.ndarray, targets: np.ndarray) -> float:
         """The value of a metric without terms, from all predictions at once."""
-        return _number(self.value(predictions, targets))
+        return _number(self.value(_read_only(predictions), _read_only(targets)))
 
     def each(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The terms (n, k) of each example; a metric without terms has k = 0."""
+        """The terms (n, k) of each example; a metric without terms has k = 0.
+
+        Raises SpecError where a function of the user's own returns another shape.
+        """
+        count = len(targets)
         if self.terms is None:
-            return np.empty((len(targets), 0))
-        values = np.asarray(self.terms(predictions, targets), np.float64)
+            return np.empty((count, 0))
+        values = np.asarray(self.terms(_read_only(predictions), _read_only(targets)), np.float64)
+        if values.ndim not in (1, 2) or len(values) != count:
+            place = _place(self.terms)
+            raise SpecError(
+                f"{place}terms of {count} examples have the shape {values.shape}; return ({count},) or ({count}, k)"
+            )
         return values[:, None] if values.ndim == 1 else values
 
 
 def reasons(metrics: Mapping[str, object]) -> dict[str, str]:
     """Why those metrics that have no value have none, by name."""
     return {name: value.reason for name, value in metrics.items() if isinstance(value, Undefined)}
+
+
+def _read_only(values: np.ndarray) -> np.ndarray:
+    """The same numbers, which a metric cannot change: other metrics are computed from them too."""
+    view = np.asarray(values).view()
+    view.flags.writeable = False
+    return view
+
+
+def _place(function: Callable[..., object]) -> str:
+    """`file:line: ` of a function that has a line."""
+    code = getattr(function, "__code__", None)
+    return f"{one_line(code.co_filename)}:{code.co_firstlineno}: " if code else ""
 
 
 def _number(value: float) -> float:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nnrun.training.predictions import targets_of
-from nnrun.types import Dataset, Experiment
+from nnrun.types import Dataset, Experiment, Loss
 
 __all__ = ["baseline", "constant", "few_examples"]
 
@@ -32,7 +32,7 @@ def baseline(experiment: Experiment, part: str) -> dict[str, float]:
     if not len(targets):
         return {}
     if loss.classifies:
-        return {"accuracy": float(np.bincount(targets).max() / len(targets))}
+        return {"accuracy": _of_largest(loss, targets, len(dataset.classes))}
     mean = jnp.zeros((len(targets), 1))  # standardised
     terms = loss.terms(mean, jnp.asarray(getattr(dataset, part).y, mean.dtype))
     averages = {name: float(np.asarray(term, np.float64).mean()) for name, term in terms.items()}
@@ -44,6 +44,18 @@ def baseline(experiment: Experiment, part: str) -> dict[str, float]:
             measure.of_all(predictions, targets) if measure.terms is None else measure.of_averages(each)
         )
     return {name: value for name, value in metrics.items() if name not in _RELATIVE and math.isfinite(value)}
+
+
+def _of_largest(loss: Loss, targets: np.ndarray, classes: int) -> float:
+    """The accuracy of predicting the largest class; by the metric of that name where the spec has one of its own."""
+    counts = np.bincount(targets, minlength=classes)
+    measure = loss.measures.get("accuracy")
+    if measure is None:
+        return float(counts.max() / len(targets))
+    predictions = np.tile(np.eye(classes)[counts.argmax()], (len(targets), 1))
+    if measure.terms is None:
+        return measure.of_all(predictions, targets)
+    return measure.of_averages(measure.each(predictions, targets).mean(0))
 
 
 def few_examples(dataset: Dataset) -> dict[str, dict[str, int]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import RenderableType
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -10,7 +13,7 @@ from nnrun.report.ensemble.account import Account, Gain
 from nnrun.report.summary import number
 from nnrun.statistics.metric import Metric, metric_of
 
-__all__ = ["ACCOUNT", "gain_line", "gain_lines", "member_table", "names_of", "view"]
+__all__ = ["ACCOUNT", "MemberTable", "gain_line", "gain_lines", "names_of", "view"]
 
 ACCOUNT = "account.json"  # in the run folder of an ensemble
 _SHOWN = {"calibration_error": "calibration error"}
@@ -19,7 +22,7 @@ _ROUNDING = 2.0**-23  # predictions are float32
 
 def view(account: Account) -> list[RenderableType]:
     """What `nnrun ensemble` prints: members and ensemble, gains, notes on diversity, calibration, soup and barrier."""
-    return [member_table(account), *gain_lines(account), *_notes(account)]
+    return [MemberTable(account), *gain_lines(account), *_notes(account)]
 
 
 def names_of(account: Account) -> list[str]:
@@ -30,32 +33,74 @@ def names_of(account: Account) -> list[str]:
     )
 
 
-def member_table(account: Account) -> Table:
-    """Metrics of each member, their mean, the best of them and the ensemble."""
-    names = names_of(account)
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column(account["split"], no_wrap=True)
-    for name in names:
-        table.add_column(_SHOWN.get(name, name), justify="right")
-    weighted = len({member["weight"] for member in account["members"]}) > 1
-    if weighted:
-        table.add_column("weight", justify="right")
-    for member in account["members"]:
-        weight = [f"{member['weight']:.3f}"] if weighted else []
-        table.add_row(Text(member["name"]), *(number(member["metrics"][name]) for name in names), *weight)
-    table.add_row(Text("mean member", "bold"), *(number(account["mean"][name]) for name in names))
-    if account["best"]:
-        best = account["best"]
-        label = Text.assemble(("best member", "bold"), f"  {best['name']}, by val/{best['by']}")
-        table.add_row(label, *(number(best["metrics"][name]) for name in names))
+class MemberTable:
+    """Metrics of each member, their mean, the best of them and the ensemble.
+
+    Of more metrics than the terminal is wide for, there are several tables, one below the other.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self._labels, self._columns = _member_rows(account), _member_columns(account)
+        self._split = account["split"]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yields the tables."""
+        first = max(cell_len(text.plain) for text in [Text(self._split), *self._labels])
+        columns = list(self._columns.items())
+        while columns:
+            count, width = 0, first
+            while count < len(columns) and (
+                count == 0 or width + _width(*columns[count]) <= options.max_width
+            ):
+                width += _width(*columns[count])
+                count += 1
+            yield self._table(columns[:count])
+            columns = columns[count:]
+
+    def _table(self, columns: Sequence[tuple[str, list[str]]]) -> Table:
+        table = Table(box=None, header_style="dim", pad_edge=False)
+        table.add_column(self._split, no_wrap=True)
+        for name, _ in columns:
+            table.add_column(Text(name), justify="right")
+        for row, label in enumerate(self._labels):
+            table.add_row(label, *(cells[row] for _, cells in columns))
+        return table
+
+
+def _width(name: str, cells: Sequence[str]) -> int:
+    """The width of a column with the two spaces before it."""
+    return 2 + max(map(cell_len, [name, *cells]))
+
+
+def _member_rows(account: Account) -> list[Text]:
+    """What the rows of the table are called."""
+    labels = [Text(member["name"]) for member in account["members"]]
+    labels.append(Text("mean member", "bold"))
+    if best := account["best"]:
+        labels.append(Text.assemble(("best member", "bold"), f"  {best['name']}, by val/{best['by']}"))
     if reference := account.get("baseline"):
-        values = [reference["metrics"].get(name) for name in names]
-        table.add_row(
-            Text(reference["prediction"], "bold"), *("" if v is None else number(v) for v in values)
-        )
-    head = f"ensemble of {len(account['members'])}, {account['average']}"
-    table.add_row(Text(head, "bold green"), *(number(account["ensemble"][name]) for name in names))
-    return table
+        labels.append(Text(reference["prediction"], "bold"))
+    return [*labels, Text(f"ensemble of {len(account['members'])}, {account['average']}", "bold green")]
+
+
+def _member_columns(account: Account) -> dict[str, list[str]]:
+    """Head -> cells, as many as there are rows; the weights last, where they differ."""
+    metrics = [member["metrics"] for member in account["members"]] + [account["mean"]]
+    if account["best"]:
+        metrics.append(account["best"]["metrics"])
+    reference = account.get("baseline")
+    columns = {}
+    for name in names_of(account):
+        cells = [number(of_row[name]) for of_row in metrics]
+        if reference:
+            value = reference["metrics"].get(name)
+            cells.append("" if value is None else number(value))
+        columns[_SHOWN.get(name, name)] = [*cells, number(account["ensemble"][name])]
+    weights = [f"{member['weight']:.3f}" for member in account["members"]]
+    if len({member["weight"] for member in account["members"]}) > 1:
+        rows = len(metrics) + bool(reference) + 1
+        columns["weight"] = weights + [""] * (rows - len(weights))
+    return columns
 
 
 def gain_lines(account: Account) -> list[Text]:
