@@ -76,12 +76,11 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train what a spec describes, in a new run folder."""
+    prepare_device(device, spec, overrides or [])  # what is wrong with the spec is reported before slow imports
+    from nnrun.runner import session, warm_start
     from nnrun.runner.leaves import request_of
 
     request = request_of(from_run, only or (), optimizer_state)
-    prepare_device(device, spec, overrides or [])
-    from nnrun.runner import session, warm_start
-
     prepared = session.prepare(spec, overrides or [])
     beginnings = []
     if from_run is not None:
