@@ -76,7 +76,9 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train what a spec describes, in a new run folder."""
-    prepare_device(device, spec, overrides or [])  # what is wrong with the spec is reported before slow imports
+    prepare_device(
+        device, spec, overrides or []
+    )  # what is wrong with the spec is reported before slow imports
     from nnrun.runner import session, warm_start
     from nnrun.runner.leaves import request_of
 
