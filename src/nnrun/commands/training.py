@@ -76,9 +76,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train what a spec describes, in a new run folder."""
-    prepare_device(
-        device, spec, overrides or []
-    )  # what is wrong with the spec is reported before slow imports
+    # It reads the spec: mistakes there are reported before anything slow is imported.
+    prepare_device(device, spec, overrides or [])
     from nnrun.runner import session, warm_start
     from nnrun.runner.leaves import request_of
 
