@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from nnrun.ensemble import members as members_module
-from nnrun.ensemble.member import Member, load, make_member, stored
+from nnrun.ensemble.member import Member, make_member, stored
 from nnrun.ensemble.members import RECORD, apart, check_choice, find
 from nnrun.errors import Interrupted, RunError, SpecError
 from nnrun.record import checkpoint
 from nnrun.runner.averaged import check_average
+from nnrun.runner.evaluation import load_intact
 
 
 def find_in(root: Path, *texts: str, which: str = "last", top: int | None = None) -> list[Member]:
@@ -133,7 +134,7 @@ def test_members_of_other_data_are_refused_with_both_digests(make_run, tmp_path)
 
 def test_parameters_that_are_not_finite_are_refused(make_run):
     folder = make_run("run")
-    content = load(folder, "last")
+    content = load_intact(folder, "last")
     content.arrays["params/kernel"][0, 0] = np.nan
     with pytest.raises(RunError, match=r"run: step 20: params/kernel is not finite; name the others"):
         make_member(folder, content, None)
@@ -255,12 +256,12 @@ def test_an_average_that_is_not_kept_is_refused_with_the_nearest(make_run, tmp_p
         RunError, match=r"plain: keeps no average 'ema'; train with average: ema, or leave it out"
     ):
         find_in(tmp_path, "plain:ema")
-    check_average(load(tmp_path / "plain", "last"), None, "plain")  # nothing is asked for
+    check_average(load_intact(tmp_path / "plain", "last"), None, "plain")  # nothing is asked for
 
 
 def test_a_stored_average_is_loaded_from_where_it_is_kept(make_run, tmp_path):
     folder = make_run("run", arrays=EMA)
-    content = load(folder, "last")
+    content = load_intact(folder, "last")
     member = make_member(folder, content, "ema")
     changed = {**content.arrays, "params/kernel": np.full((2, 3), 7.0, np.float32)}
     kept = stored(member, content._replace(arrays=changed), tmp_path / "kept" / "01")

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from nnrun.ensemble import write
-from nnrun.ensemble.member import load, make_member
+from nnrun.ensemble.member import make_member
 from nnrun.ensemble.write import building, finite, publish, write_average, write_member, write_run
 from nnrun.errors import RunError
 from nnrun.record import checkpoint, run
-from nnrun.runner.evaluation import load_checkpoint
+from nnrun.runner.evaluation import load_checkpoint, load_intact
 
 METRICS = {"accuracy": 0.5, "loss": 1.5, "calibration_error": 0.1}
 
@@ -95,7 +95,7 @@ def test_publishing_names_the_folder(tmp_path):
 
 def test_a_member_is_copied_as_a_run_with_one_checkpoint(make_run, tmp_path):
     folder = make_run("run", steps=(10, 20, 30), best=20, kept=(10, 20))
-    member = make_member(folder, load(folder, "best"), None)
+    member = make_member(folder, load_intact(folder, "best"), None)
     copy = tmp_path / "member_01"
     write_member(copy, member, 2.0, {"test/accuracy": 0.75, "test/loss": math.inf})
     assert checkpoint.steps(copy / "checkpoints") == [20]
@@ -116,9 +116,9 @@ def test_a_member_is_copied_as_a_run_with_one_checkpoint(make_run, tmp_path):
 
 def test_the_arrays_of_a_copy_have_the_sha256_of_the_original(make_run, tmp_path):
     folder = make_run("run")
-    member = make_member(folder, load(folder, "last"), None)
+    member = make_member(folder, load_intact(folder, "last"), None)
     write_member(tmp_path / "copy", member, 1.0, {})
-    again = make_member(tmp_path / "copy", load(tmp_path / "copy", "last"), None)
+    again = make_member(tmp_path / "copy", load_intact(tmp_path / "copy", "last"), None)
     assert (again.sha256, again.content, again.data, again.origin) == (
         member.sha256, member.content, member.data, member.origin,
     )  # fmt: skip
@@ -127,18 +127,18 @@ def test_the_arrays_of_a_copy_have_the_sha256_of_the_original(make_run, tmp_path
 @pytest.mark.parametrize("offset", [0, 28])
 def test_metrics_are_copied_up_to_the_checkpoint(offset: int, make_run, tmp_path):
     folder = make_run("run", steps=(10,))
-    content = load(folder, "last")
+    content = load_intact(folder, "last")
     checkpoint.save(folder / "checkpoints", 10, content.arrays, content.progress, offset)
-    member = make_member(folder, load(folder, "last"), None)
+    member = make_member(folder, load_intact(folder, "last"), None)
     write_member(tmp_path / "copy", member, 1.0, {})
     log = (folder / "metrics.jsonl").read_bytes()
     assert (tmp_path / "copy" / "metrics.jsonl").read_bytes() == log[:offset]
-    assert load(tmp_path / "copy", "last").metrics_offset == offset
+    assert load_intact(tmp_path / "copy", "last").metrics_offset == offset
 
 
 def test_an_average_of_parameters_is_a_checkpoint_at_the_last_step_of_any_member(make_run, tmp_path):
     folder = make_run("run", steps=(10, 20))
-    members = [make_member(folder, load(folder, step), None) for step in ("10", "20")]
+    members = [make_member(folder, load_intact(folder, step), None) for step in ("10", "20")]
     arrays = {**members[0].load().arrays, "params/kernel": np.full((2, 3), 2.0, np.float32)}
     place = tmp_path / "average"
     place.mkdir()
@@ -154,7 +154,7 @@ def test_an_average_of_parameters_is_a_checkpoint_at_the_last_step_of_any_member
 
 def test_the_folder_is_a_run(make_run, tmp_path):
     folder = make_run("run", steps=(10, 20))
-    members = [make_member(folder, load(folder, step), None) for step in ("10", "20")]
+    members = [make_member(folder, load_intact(folder, step), None) for step in ("10", "20")]
     place = tmp_path / "whole"
     place.mkdir()
     calibration = {
@@ -183,7 +183,7 @@ def test_the_folder_is_a_run(make_run, tmp_path):
 @pytest.mark.parametrize(("how", "kind"), [("parameters", "parameters"), ("vote", "predictions")])
 def test_the_record_says_what_was_averaged(how: str, kind: str, make_run, tmp_path):
     folder = make_run("run", steps=(10, 20))
-    members = [make_member(folder, load(folder, step), None) for step in ("10", "20")]
+    members = [make_member(folder, load_intact(folder, step), None) for step in ("10", "20")]
     (tmp_path / "whole").mkdir()
     write_run(tmp_path / "whole", members, how, account_of())
     record = json.loads((tmp_path / "whole" / "ensemble.json").read_text())

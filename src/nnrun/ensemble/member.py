@@ -13,10 +13,10 @@ from nnrun.errors import RunError, one_line
 from nnrun.record import checkpoint, provenance
 from nnrun.record.checkpoint import Checkpoint, arrays_file, sha256_of
 from nnrun.runner.averaged import check_average
-from nnrun.runner.evaluation import load_checkpoint
+from nnrun.runner.evaluation import load_intact
 from nnrun.storage import fsio
 
-__all__ = ["Member", "load", "make_member", "stored"]
+__all__ = ["Member", "make_member", "stored"]
 
 _PREDICTIVE = ("params/", "stats/", "knobs/model/")
 
@@ -48,20 +48,7 @@ class Member(NamedTuple):
 
     def load(self) -> Checkpoint:
         """Its checkpoint; of an average that is stored, with the average as parameters."""
-        return load(self.kept or self.folder, str(self.step))
-
-
-def load(folder: Path, which: str) -> Checkpoint:
-    """A checkpoint of a run that is not damaged.
-
-    which   last, best, or a step
-    Raises RunError for a damaged one; the one before it would be another member.
-    """
-
-    def refuse(message: str) -> None:
-        raise RunError(message.removesuffix("; skipped this checkpoint"))
-
-    return load_checkpoint(folder, which, refuse)
+        return load_intact(self.kept or self.folder, str(self.step))
 
 
 def make_member(folder: Path, content: Checkpoint, average: str | None) -> Member:

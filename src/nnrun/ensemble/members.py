@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from nnrun import signals
-from nnrun.ensemble.member import Member, load, make_member
+from nnrun.ensemble.member import Member, make_member
 from nnrun.errors import Interrupted, RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, pointer, run
 from nnrun.record.checkpoint import Checkpoint, arrays_file, sha256_of
 from nnrun.report.summary import read_summary, rises
 from nnrun.report.sweep.folder import is_sweep
 from nnrun.runner import group
+from nnrun.runner.evaluation import load_intact
 
 __all__ = [
     "RECORD",
@@ -206,13 +207,13 @@ def _checkpoints(folder: Path, which: str, average: str | None, warn: Warn) -> I
     if which == "all" and steps:
         chosen = [str(step) for step in steps]
     elif which == "cycle":
-        chosen = _ends(folder, load(folder, "last"))
+        chosen = _ends(folder, load_intact(folder, "last"))
     else:
         chosen = which.split(",")
     for step in chosen:
         if signals.pending():
             raise Interrupted(signals.pending(), "interrupted while looking for members; nothing was written")
-        yield make_member(folder, load(folder, step), average)
+        yield make_member(folder, load_intact(folder, step), average)
 
 
 def _ends(folder: Path, last: Checkpoint) -> list[str]:

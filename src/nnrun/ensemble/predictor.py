@@ -8,22 +8,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from nnrun.data._inputs import inputs_of, read_inputs
 from nnrun.data._standardise import new_inputs
 from nnrun.ensemble.average import Combiner
-from nnrun.ensemble.member import load
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.ensemble.prediction import as_ensemble, check_finite
 from nnrun.ensemble.reading import Ensemble
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.runner import session
 from nnrun.runner.averaged import averaged
-from nnrun.training.step import normalise
-from nnrun.types import Batch, State, Tree
+from nnrun.runner.evaluation import load_intact
+from nnrun.training.outputs import outputs_of
+from nnrun.types import State, Tree
 
 __all__ = ["LoadedRun", "Predictor", "load_predictor"]
 
@@ -117,12 +116,9 @@ class Predictor:
     @cached_property
     def _applied(self) -> Callable[[Tree, Array], Array]:
         _, model, state, _ = self._single()
-        experiment, stats, knobs = model.experiment, state.stats, state.knobs
 
         def apply(params: Tree, inputs: Array) -> Array:
-            size = inputs.shape[0]
-            x, _ = normalise(experiment, Batch(inputs, jnp.zeros(size, jnp.int32), jnp.ones(size)))
-            return experiment.model(knobs).apply(params, stats, x, None, None)[0]
+            return outputs_of(model.experiment, params, state.stats, state.knobs, inputs)
 
         return jax.jit(apply)
 
@@ -163,7 +159,7 @@ def load_predictor(folder: Path, which: str, average: str | None, warn: Warn) ->
     ensemble = as_ensemble(folder, average)
     parts: dict[int, LoadedRun] = {}
     for group in by_model(ensemble.members):
-        contents = {i: load(ensemble.members[i], which) for i in group}
+        contents = {i: load_intact(ensemble.members[i], which) for i in group}
         remeasured = average and any(name.startswith("stats/") for name in contents[group[0]].arrays)
         model = open_model(ensemble.members[group[0]], warn, ["train"] if remeasured else [])
         with session.precision(model.precision):

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
-from nnrun.ensemble.member import load
 from nnrun.ensemble.members import RECORD, EnsembleRecord, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
 from nnrun.ensemble.predict import Counting, predict_each
@@ -18,7 +17,7 @@ from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.averaged import averaged
-from nnrun.runner.evaluation import EnsembleEvaluation, check_split, run_result
+from nnrun.runner.evaluation import EnsembleEvaluation, check_split, load_intact, run_result
 from nnrun.statistics.measure import reasons
 from nnrun.training.judge import Judge, make_judge
 from nnrun.types import State
@@ -101,7 +100,7 @@ def mean_for(
 
     def state(model: Model, index: int) -> State:
         member, average = ensemble.members[index], ensemble.average
-        content, place = load(member, which), one_line(member)
+        content, place = load_intact(member, which), one_line(member)
         content = averaged(model.experiment, model.like)(content, average, place) if average else content
         return state_of(model, content.arrays, place)
 
@@ -118,7 +117,7 @@ def mean_for(
 
 def _has_statistics(folder: Path, which: str) -> bool:
     """Whether the model of a run has batch-norm statistics: those of an average are measured on training data."""
-    return any(name.startswith("stats/") for name in load(folder, which).arrays)
+    return any(name.startswith("stats/") for name in load_intact(folder, which).arrays)
 
 
 def evaluate_ensemble(
@@ -154,7 +153,7 @@ def evaluate_ensemble(
         metrics = measure(answer.model, answer.combiner.outputs(answer.mean))
         reference = summary.baseline_entry(answer.model.experiment, [split])
     runs = [
-        run_result(member, load(member, which).step, of_members[i])
+        run_result(member, load_intact(member, which).step, of_members[i])
         for i, member in enumerate(ensemble.members)
     ]
     by_member = [{which: member_run["metrics"]} for member_run in runs]

@@ -60,8 +60,8 @@ class Exported(NamedTuple):
 
     difference   the largest from the run's own predictions; of scores relative to the largest of them, of numbers to
                  their deviation in training or, if that is larger, the largest distance from their mean
-    reference    whether numpy_model.py is there
-    why_not      why it is not, "" if it is
+    probes       random inputs that it was compared on
+    why_not      why numpy_model.py is not there, "" if it is
     """
 
     folder: Path

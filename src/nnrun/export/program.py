@@ -12,8 +12,7 @@ from jax import Array
 from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.predictor import LoadedRun
 from nnrun.errors import RunError
-from nnrun.training.step import normalise
-from nnrun.types import Batch
+from nnrun.training.outputs import outputs_of
 
 __all__ = ["PLATFORMS", "serialized"]
 
@@ -48,10 +47,8 @@ def serialized(members: list[LoadedRun], weights: list[float], combiner: Combine
 
 
 def _outputs(member: LoadedRun, x: Array) -> Array:
-    experiment, state = member.model.experiment, member.state
-    size = x.shape[0]
-    standardised, _ = normalise(experiment, Batch(x, jnp.zeros(size, jnp.int32), jnp.ones(size)))
-    return experiment.model(state.knobs).apply(state.params, state.stats, standardised, None, None)[0]
+    state = member.state
+    return outputs_of(member.model.experiment, state.params, state.stats, state.knobs, x)
 
 
 def _values(combiner: Combiner, outputs: Array) -> Array:

@@ -31,6 +31,7 @@ __all__ = [
     "check_split",
     "evaluate_run",
     "load_checkpoint",
+    "load_intact",
     "run_result",
 ]
 
@@ -174,6 +175,19 @@ def load_checkpoint(folder: Path, which: str, warn: Warn) -> Checkpoint:
     if not str(step).isdecimal() or int(step) not in steps:
         return _no_step(folder, which, steps)
     return last if int(step) == last.step else checkpoint.load(checkpoint.step_folder(place, int(step)))
+
+
+def load_intact(folder: Path, which: str) -> Checkpoint:
+    """A checkpoint of a run that is not damaged.
+
+    which   last, best, or a step
+    Raises RunError for a damaged one; the one before it would be another member.
+    """
+
+    def refuse(message: str) -> None:
+        raise RunError(message.removesuffix("; skipped this checkpoint"))
+
+    return load_checkpoint(folder, which, refuse)
 
 
 def _check_ended(folder: Path, steps: list[int]) -> None:

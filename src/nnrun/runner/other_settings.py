@@ -3,7 +3,6 @@ norm, a file of code that has changed."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from nnrun import build, catalog
 from nnrun.errors import RunError, one_line
 from nnrun.record import provenance
+from nnrun.record.checkpoint import sha256_of
 from nnrun.runner.session import Prepared
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
@@ -70,5 +70,5 @@ def _changed_files(folder: Path, prepared: Prepared) -> list[str]:
     return [
         f"{one_line(file)} has changed"
         for file in catalog.user_files(prepared.spec)
-        if str(file) in before and before[str(file)] != hashlib.sha256(file.read_bytes()).hexdigest()
+        if str(file) in before and before[str(file)] != sha256_of(file)
     ]

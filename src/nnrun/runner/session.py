@@ -16,6 +16,7 @@ from nnrun.catalog import Spec
 from nnrun.errors import NnrunError, RunError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
 from nnrun.record import preprocessing, provenance, run
+from nnrun.record.checkpoint import sha256_of
 from nnrun.record.provenance import Provenance, SpecOrigin
 from nnrun.record.weights_from import Beginning, of_group, write_arrays
 from nnrun.spec import yaml12
@@ -128,13 +129,9 @@ def _provenance(prepared: Prepared, resolved: str, begun: Provenance) -> Provena
         "data_digest": prepared.experiment.dataset.fitted.digest,
         "spec_hash": hashlib.sha256(resolved.encode()).hexdigest(),
         "spec_folder": str(prepared.spec.document.folder),
-        "code": {str(file): _sha256(file) for file in catalog.user_files(prepared.spec)},
+        "code": {str(file): sha256_of(file) for file in catalog.user_files(prepared.spec)},
     }
     return {**begun, **extra}
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def reopen(folder: Path, warn: Warn, exact: bool = False) -> Prepared:

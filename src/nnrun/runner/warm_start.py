@@ -21,7 +21,7 @@ from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.weights_from import Beginning, WeightsFrom, in_words, of_group
 from nnrun.runner import group, session
 from nnrun.runner.averaged import averaged, check_average
-from nnrun.runner.evaluation import load_checkpoint
+from nnrun.runner.evaluation import load_intact
 from nnrun.runner.leaves import KEEP, Request, as_stored, chosen
 from nnrun.runner.other_settings import changed_settings
 from nnrun.runner.session import Prepared
@@ -94,11 +94,7 @@ def _sources(folder: Path, seeds: tuple[int, ...]) -> list[Path]:
 
 def _content(folder: Path, which: str, average: str | None, warn: Warn) -> Checkpoint:
     """A checkpoint of a run, with an average as its parameters if one is asked for."""
-
-    def refuse(message: str) -> None:  # the checkpoint before a damaged one would be other weights
-        raise RunError(message.removesuffix("; skipped this checkpoint"))
-
-    content = load_checkpoint(folder, which, refuse)
+    content = load_intact(folder, which)
     if not average:
         return content
     check_average(content, average, one_line(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from nnrun.training.compiling import compiled
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment, State, Tree
 
-__all__ = ["BATCH", "Outputs", "compile_outputs", "essential"]
+__all__ = ["BATCH", "Outputs", "compile_outputs", "essential", "outputs_of"]
 
 BATCH = 256  # inputs at a time, always: the last bits of an output may depend on the size of its batch
 
@@ -28,6 +29,13 @@ def essential(like: State) -> State:
     return like._replace(opt_state=None, schedule_state=None, average=None, knobs=knobs)
 
 
+def outputs_of(experiment: Experiment, params: Tree, stats: Tree, knobs: Tree, x: Array) -> Array:
+    """The outputs (n, ...) of the model for inputs (n, *shape) as stored, without noise, stored statistics."""
+    size = x.shape[0]
+    standardised, _ = normalise(experiment, Batch(x, jnp.zeros(size, jnp.int32), jnp.ones(size)))
+    return experiment.model(knobs).apply(params, stats, standardised, None, None)[0]
+
+
 def compile_outputs(experiment: Experiment, like: State) -> Outputs:
     """Compiles the outputs of the model without noise, with stored batch-norm statistics.
 
@@ -37,10 +45,7 @@ def compile_outputs(experiment: Experiment, like: State) -> Outputs:
     x = experiment.dataset.train.x
     dtype = jnp.zeros(()).dtype
 
-    def outputs(params: Tree, stats: Tree, knobs: Tree, x: Array) -> Array:
-        batch = Batch(x, jnp.zeros(BATCH, jnp.int32), jnp.ones(BATCH))
-        return experiment.model(knobs).apply(params, stats, normalise(experiment, batch)[0], None, None)[0]
-
+    outputs = partial(outputs_of, experiment)
     batch = jax.ShapeDtypeStruct((BATCH, *x.shape[1:]), x.dtype)
     program = compiled(jax.jit(outputs).lower(like.params, like.stats, like.knobs, batch))
     shape = jax.eval_shape(outputs, like.params, like.stats, like.knobs, batch).shape[1:]
