@@ -64,7 +64,7 @@ def models(monkeypatch: pytest.MonkeyPatch, make_model: Callable[..., Any]) -> C
 
 def shifts(folder: Path) -> list[np.ndarray]:
     """What the stand-in adds to the inputs for each member."""
-    return [reading.load(folder / f"member_{i:02d}", "last").arrays["params/kernel"][0] for i in (1, 2, 3)]
+    return [reading.load_intact(folder / f"member_{i:02d}", "last").arrays["params/kernel"][0] for i in (1, 2, 3)]
 
 
 def test_an_ensemble_is_what_has_a_record_and_no_checkpoints_of_its_own(ensemble):
@@ -212,7 +212,7 @@ def test_one_run_is_an_ensemble_of_one(make_run, models, make_model, counted):
     answer = mean_for(
         Ensemble(folder, "probabilities", [folder], [1.0]), "10", lambda model: inputs(), pytest.fail, counted
     )
-    shift = reading.load(folder, "10").arrays["params/kernel"][0]
+    shift = reading.load_intact(folder, "10").arrays["params/kernel"][0]
     p = special.softmax((inputs() + shift).astype(float), axis=1)
     np.testing.assert_allclose(answer.combiner.probabilities(answer.mean), p, rtol=1e-6)
 

@@ -95,11 +95,11 @@ def _try(spec: Spec, path: tuple[str | int, ...], block: Bound, measure: Measure
     targets = numbers % classes if classes else numbers + 1.0
     predictions = np.eye(classes)[numbers % classes] / 2 + 0.5 / classes if classes else targets + 0.5
     try:
-        each = measure.each(predictions, targets)
+        terms = measure.each(predictions, targets)
         if measure.terms is None:
             measure.of_all(predictions, targets)
         else:
-            measure.of_averages(each.mean(0))
+            measure.of_averages(terms.mean(0))
     except SpecError as error:
         raise spec.fail(path, f"{block.name}: {error}") from None
     except Exception as error:  # the user's code can raise anything

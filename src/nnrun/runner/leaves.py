@@ -129,8 +129,8 @@ def _problem(path: str, arrays: Mapping[str, np.ndarray], forms: Forms) -> str:
     array, kind = arrays[path], np.dtype(kind)
     if array.shape == tuple(shape) and _alike(array.dtype, kind):
         return ""
-    was, wanted = ("", "") if array.dtype == kind else (f"{array.dtype} ", f"{kind} ")
-    return f"{path} is {was}{[*array.shape]} in that run and {wanted}{[*shape]} in the model"
+    before, after = ("", "") if array.dtype == kind else (f"{array.dtype} ", f"{kind} ")
+    return f"{path} is {before}{[*array.shape]} in that run and {after}{[*shape]} in the model"
 
 
 def _alike(before: np.dtype, after: np.dtype) -> bool:

@@ -39,9 +39,9 @@ def baseline(experiment: Experiment, part: str) -> dict[str, float]:
     predictions = np.full(len(targets), dataset.target_shift)
     metrics = loss.metrics(averages)
     for name, measure in loss.measures.items():
-        each = measure.each(predictions, targets).mean(0)
+        means = measure.each(predictions, targets).mean(0)
         metrics[name] = (
-            measure.of_all(predictions, targets) if measure.terms is None else measure.of_averages(each)
+            measure.of_all(predictions, targets) if measure.terms is None else measure.of_averages(means)
         )
     return {name: value for name, value in metrics.items() if name not in _RELATIVE and math.isfinite(value)}
 

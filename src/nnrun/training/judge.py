@@ -49,8 +49,8 @@ class Judge(NamedTuple):
             result[: len(self.names), rows] = scored[:, :count]
             if self.rows > len(self.names):
                 predictions = predictions_of(outputs[rows], self.loss, self.dataset)
-                each = [measure.each(predictions, targets[rows]) for measure in self.loss.measures.values()]
-                result[len(self.names) :, rows] = np.concatenate(each, axis=1).T
+                terms = [measure.each(predictions, targets[rows]) for measure in self.loss.measures.values()]
+                result[len(self.names) :, rows] = np.concatenate(terms, axis=1).T
         return result
 
     def _standardised(self, targets: np.ndarray) -> np.ndarray:
