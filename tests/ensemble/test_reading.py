@@ -64,7 +64,9 @@ def models(monkeypatch: pytest.MonkeyPatch, make_model: Callable[..., Any]) -> C
 
 def shifts(folder: Path) -> list[np.ndarray]:
     """What the stand-in adds to the inputs for each member."""
-    return [reading.load_intact(folder / f"member_{i:02d}", "last").arrays["params/kernel"][0] for i in (1, 2, 3)]
+    return [
+        reading.load_intact(folder / f"member_{i:02d}", "last").arrays["params/kernel"][0] for i in (1, 2, 3)
+    ]
 
 
 def test_an_ensemble_is_what_has_a_record_and_no_checkpoints_of_its_own(ensemble):
