@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from threading import Lock
-from typing import NamedTuple
+from threading import Lock, local
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ PADDING = -1  # fills up the last batch of an epoch
 
 _SAMPLE = 2**64 - 1  # in place of an epoch, which no run reaches
 _KEPT = 256 << 20  # bytes of orders that are remembered
-_SHARE = 16  # seeds whose orders a thread makes at a time
+_SHARE = 20_000  # words, about, that a thread sorts at a time: shorter work is spent on taking turns
 
 
 class Classes:
@@ -41,9 +41,9 @@ class Classes:
         draws = []
         for number, members in enumerate(self.members):
             extra = (number - epoch * rest) % len(self.members) < rest
-            order = members[np.argsort(words[0, members], kind="stable")]
+            order = members[_ranked(words[0, members])]
             draws.append(np.resize(order, count + extra))
-        return np.concatenate(draws)[np.argsort(words[1], kind="stable")]
+        return np.concatenate(draws)[_ranked(words[1])]
 
 
 class _Epoch(NamedTuple):
@@ -140,7 +140,7 @@ def sample(seed: int, examples: int) -> np.ndarray:
 
     A word modulo the number of examples favours the first ones by less than examples / 2⁶⁴.
     """
-    words = np.random.Philox(key=np.array([seed, _SAMPLE], np.uint64)).random_raw(examples)
+    words = _stream.words(seed, _SAMPLE, examples)
     return (words % np.uint64(examples)).astype(np.int32)
 
 
@@ -160,14 +160,15 @@ def _orders_of_epoch(place: _Epoch) -> np.ndarray:
     """All batches of one epoch, (seeds, steps, batch_size)."""
     seeds, steps = place.seeds, -(-place.examples // place.batch_size)
     orders = np.full((len(seeds), steps * place.batch_size), PADDING, np.int32)
-    if len(seeds) <= _SHARE:
+    share = max(1, _SHARE // place.examples)
+    if len(seeds) <= share:
         _fill(orders, seeds, place)
     else:
-        shares = range(0, len(seeds), _SHARE)
-        done = [
-            _sorters().submit(_fill, orders[i : i + _SHARE], seeds[i : i + _SHARE], place) for i in shares
+        begins = range(0, len(seeds), share)
+        shares = [
+            _sorters().submit(_fill, orders[i : i + share], seeds[i : i + share], place) for i in begins
         ]
-        for future in done:
+        for future in shares:
             future.result()
     return orders.reshape(len(seeds), steps, place.batch_size)
 
@@ -178,11 +179,46 @@ def _fill(orders: np.ndarray, seeds: Sequence[int], place: _Epoch) -> None:
     NumPy promises the raw stream of a bit generator for ever, but not what its Generator methods make of it;
     so the permutation is the order of raw 64-bit words.
     """
-    for row, seed in zip(orders, seeds, strict=True):
-        stream = np.random.Philox(key=np.array([seed, place.epoch], np.uint64))
-        if place.classes:
-            words = stream.random_raw(2 * place.examples).reshape(2, -1)
+    if place.classes:
+        for row, seed in zip(orders, seeds, strict=True):
+            words = _stream.words(seed, place.epoch, 2 * place.examples).reshape(2, -1)
             row[: place.examples] = place.classes.drawn(place.epoch, words)
-            continue
-        order = np.argsort(stream.random_raw(place.examples), kind="stable")
-        row[: place.examples] = sample(seed, place.examples)[order] if place.bootstrap else order
+        return
+    ranked = _ranked(np.stack([_stream.words(seed, place.epoch, place.examples) for seed in seeds]))
+    if place.bootstrap:
+        samples = np.stack([sample(seed, place.examples) for seed in seeds])
+        ranked = np.take_along_axis(samples, ranked, 1)
+    orders[:, : place.examples] = ranked
+
+
+class _Stream(local):
+    """Philox, set to the beginning of any stream: that takes a seventh of the time of making a generator."""
+
+    def __init__(self) -> None:
+        self._bits = np.random.Philox(key=np.zeros(2, np.uint64))
+        self._beginning: Any = self._bits.state
+
+    def words(self, seed: int, epoch: int, count: int) -> np.ndarray:
+        """(count,) uint64: the first raw words of the stream whose key is (seed, epoch)."""
+        self._beginning["state"]["key"] = np.array([seed, epoch], np.uint64)
+        self._bits.state = self._beginning
+        return self._bits.random_raw(count)
+
+
+_stream = _Stream()
+
+
+def _ranked(words: np.ndarray) -> np.ndarray:
+    """The positions of the words (..., n) uint64 of each row from the least on, equal ones in their order.
+
+    The low bits of each word make room for its position, and the words themselves are sorted: for 55,000 of them
+    that takes a sixth of the time of a stable argsort.  Where two differ in those bits alone, which one epoch in
+    200,000 meets, it is the stable argsort.
+    """
+    examples = words.shape[-1]
+    low = np.uint64((1 << max(1, examples - 1).bit_length()) - 1)
+    packed = (words & ~low) | np.arange(examples, dtype=np.uint64)
+    packed.sort()
+    if (packed[..., 1:] ^ packed[..., :-1] <= low).any():
+        return np.argsort(words, kind="stable")
+    return (packed & low).astype(np.intp)
