@@ -8,6 +8,7 @@ The sections, the most valuable first; each is a process of its own, so that non
     devices       what there is: versions, driver, cores
     kill          runs killed and resumed through the command line, bit for bit; the same run twice
     move          a run that begins on the CPU and continues on the GPU
+    commands      a sweep killed and resumed, ensembles, predictions, an exported model and a race, each beside the CPU
     tf32          how exact float32 products are, and what Newton-CG and Muon make of it
     population    1, 16, 256 and 1,024 nets 64-128-10 in one program, against torch: alone (eager, captured as a CUDA
                   graph, compiled) and under torch.func.vmap
@@ -52,6 +53,7 @@ SECTIONS = {
     "devices": Section("gpu_products", "devices", 60),
     "kill": Section("gpu_runs", "kill", 150),
     "move": Section("gpu_runs", "move", 60),
+    "commands": Section("gpu_commands", "commands", 180),
     "tf32": Section("gpu_products", "tf32", 90),
     "population": Section("gpu_speed", "population", 120),
     "convolutions": Section("gpu_speed", "convolutions", 150),
