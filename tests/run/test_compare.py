@@ -232,16 +232,18 @@ def test_the_chosen_settings_of_a_sweep_do_not_beat_each_other_as_methods(
     compare: Callable[..., Any], folder: Path
 ) -> None:
     """Another search might have found others; trials, and runs by themselves, were chosen by no search."""
-    sweep = folder / "runs" / "searched"
-    for name in ("good", "slow"):
+    sweeps = [folder / "runs" / f"search-{name}" for name in ("good", "slow")]
+    for sweep in sweeps:
+        name = sweep.name.removeprefix("search-")
         shutil.copytree(folder / "runs" / name, sweep / "final" / name)
-    (sweep / "sweep.json").write_text("{}")
+        (sweep / "sweep.json").write_text("{}")
     try:
-        found = compare("runs/searched/final/good", "runs/searched/final/slow", "--json").json
+        found = compare("runs/search-good/final/good", "runs/search-slow/final/slow", "--json").json
     finally:
-        shutil.rmtree(sweep)
+        for sweep in sweeps:
+            shutil.rmtree(sweep)
     assert found["answer"][1].startswith("good's chosen setting beats slow's by ")
     assert found["answer"][1].endswith(
-        "compare looks at no search (`nnrun show runs/searched` does), so this says nothing about other searches"
+        "compare looks at no search (`nnrun show runs/search-good` does), so this says nothing about other searches"
     )
     assert not found["comparisons"][0]["decided"] and found["comparisons"][0]["significant"]

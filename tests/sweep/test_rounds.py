@@ -211,3 +211,30 @@ def test_a_signal_between_two_rounds_leaves_an_interrupted_sweep(
         sweeping._train(sweep_plan, folder, engine, InProcess(engine), True, False)
     assert run.status(folder) == "interrupted"
     assert "final_seeds: 10" in (folder / "sweep.yaml").read_text()
+
+
+def test_a_sweep_that_grows_is_not_done_before_its_last_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a process that is killed at any moment between two rounds leaves no folder that says it is done."""
+    from nnrun.commands import sweeping
+    from nnrun.record import run
+    from nnrun.sweep import lifecycle, rounds
+    from nnrun.sweep.batches import InProcess
+    from nnrun.sweep.engine import Engine
+
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "sweep.yaml").write_text(SPEC)
+    engine, looked = Engine(lambda message: None), rounds.next_round
+    sweep_plan, folder = lifecycle.begin(tmp_path / "sweep.yaml", [], engine, tmp_path / "out", tmp_path)
+    states = []
+
+    def noted(*arguments: Any) -> Any:
+        states.append(run.read_state(folder)["status"])
+        following = looked(*arguments)
+        return following._replace(changes=[]) if len(states) > 1 else following
+
+    monkeypatch.setattr(rounds, "next_round", noted)
+    sweeping._train(sweep_plan, folder, engine, InProcess(engine), True, False)
+    assert states == ["running", "running"]
+    assert run.status(folder) == "done"

@@ -236,6 +236,8 @@ def test_a_sweep_gets_studies_until_its_verdict_is_clear(tmp_path: Path, warm: C
     assert "adam beats sgd by " in shown.out
     compared = warm("compare", "out", folder=tmp_path)
     assert compared.code == 0 and "study-6/adam" in compared.out
+    assert set(board["answer"]) <= set(compared.out.splitlines())  # not tests of runs that share no seeds
+    assert "fewer than two seeds" not in compared.out
 
 
 @pytest.mark.slow

@@ -34,19 +34,21 @@ def compare(
 ) -> None:
     """Compare runs: the settings that differ, the results, and whether the difference is more than chance.
 
-    Runs that differ in nothing but the seed count as one setting with as many seeds, wherever they lie.
+    Runs that differ in nothing but the seed count as one setting with as many seeds, wherever they lie.  Of a sweep
+    alone it is the sweep's own answer, which knows of other searches and of its studies.
     """
     if as_csv + markdown + as_json > 1:
         raise SpecError("--csv, --markdown, --json: one of them; leave the others out")
     from nnrun.report import side_by_side, side_by_side_text
     from nnrun.report.gather import gather
+    from nnrun.report.sweep.compared import with_answer
 
     folders = dict(_folders(runs, runs_root))
     entries = [_entry(name, folder)._replace(sweep=folders[folder]) for name, folder in _named([*folders])]
     if len(entries) < 2:
         raise SpecError("compare: got one run; name at least two, or a sweep")
     settings, notes = gather(entries)
-    comparison = side_by_side.side_by_side(settings)
+    comparison = with_answer(side_by_side.side_by_side(settings))
     comparison.sentences.extend(notes)
     if as_json:
         return console.print_json(side_by_side_text.as_data(comparison))

@@ -15,7 +15,6 @@ from nnrun.errors import DivergedError, RunError, SpecError, one_line
 
 if TYPE_CHECKING:
     from nnrun.report.sweep.entries import TrialEntry
-    from nnrun.report.sweep.findings import Answer
     from nnrun.sweep.batches import Trainer
     from nnrun.sweep.engine import Engine
     from nnrun.sweep.plan import SweepPlan
@@ -158,8 +157,10 @@ def _train(
                     progress = progress or ProgressBoard(loop)
                     view(progress.board(event))
                     records = list(loop.records.values())
+            changes = _grown(sweep_plan, folder, quiet or as_json)
+            if not changes:
+                lifecycle.finish(folder)
             sweep_answer = answer.write_answer(folder)
-            changes = _grown(sweep_plan, folder, sweep_answer, quiet or as_json)
             if not changes:
                 break
             sweep_plan = lifecycle.continue_sweep(folder, changes, engine, next_round=True)
@@ -177,13 +178,14 @@ def _train(
     _leave(records, sum(sweep_plan.budgets), folder)
 
 
-def _grown(sweep_plan: SweepPlan, folder: Path, sweep_answer: Answer, quiet: bool) -> list[str]:
+def _grown(sweep_plan: SweepPlan, folder: Path, quiet: bool) -> list[str]:
     """What the next round of a sweep with `until` adds; [] where there is none."""
     if sweep_plan.file.sweep.until is None:
         return []
+    from nnrun.report.sweep import answer
     from nnrun.sweep.rounds import next_round
 
-    following = next_round(sweep_plan, folder, sweep_answer)
+    following = next_round(sweep_plan, folder, answer.answer(answer.read_sweep(folder)))
     if not quiet or not following.changes:
         console.warn(f"{one_line(folder)}: {following.words}")
     return following.changes

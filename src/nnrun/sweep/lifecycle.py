@@ -20,7 +20,7 @@ from nnrun.sweep.loop import SweepLoop
 from nnrun.sweep.plan import SweepPlan, make_plan
 from nnrun.sweep.records import mean_value
 
-__all__ = ["begin", "continue_sweep", "sweep"]
+__all__ = ["begin", "continue_sweep", "finish", "sweep"]
 
 _MAY_GROW = ("sweep.trials", "sweep.studies", "sweep.final_seeds", "sweep.target")
 
@@ -86,8 +86,17 @@ def sweep(
             if signals.pending():  # it came between batches
                 raise Interrupted(signals.pending(), "")
         fsio.write_json(root / "summary.json", _summary(loop))
-        run.write_state(root, "done")
+        if sweep_plan.file.sweep.until is None:
+            finish(root)
         signals.forget()
+
+
+def finish(root: Path) -> None:
+    """Writes that a sweep is over: one with `until` is not after a round, but after the look that asks for no more.
+
+    A process that is killed in between leaves a sweep that `--resume` continues, and that does not say it is done.
+    """
+    run.write_state(root, "done")
 
 
 @contextlib.contextmanager
