@@ -210,7 +210,7 @@ class Plan(NamedTuple):
 
     name: str
     model: str  # its name in the catalogue
-    precision: str  # float32, float64 or tf32
+    precision: str  # float32, float64, tf32 or bfloat16
     seeds: tuple[int, ...]  # one run each
     steps: int  # the run ends here
     steps_per_epoch: int

@@ -113,6 +113,8 @@ def _check_exact(spec: Spec, experiment: Experiment) -> None:
         changes.append((f"the noise of {spec.model.name} (dropout and the like)", "switch the noise off"))
     if is_augmented(experiment):
         changes.append(("augmentation", "leave augment out"))
+    if plan.precision == "bfloat16":
+        changes.append(("the rounding to bfloat16", "write train.precision: float32"))
     if changes:
         reasons, remedies = (" and ".join(words) for words in zip(*changes, strict=True))
         message = (

@@ -12,6 +12,7 @@ from nnrun.catalog.bound import WrongResultError
 from nnrun.duration import Clock
 from nnrun.errors import first_line
 from nnrun.model import _foreign
+from nnrun.model._bfloat16 import in_bfloat16
 from nnrun.types import Layer, Tree
 
 __all__ = ["make_model"]
@@ -29,9 +30,10 @@ def make_model(spec: Spec, clock: Clock, outputs: int) -> tuple[Callable[[Tree],
         return bound.invoke(block, knobs, clock, outputs=outputs, key=key)
 
     library = _library(spec, make) if user_code.is_user_name(block.name) else None
+    rounded = in_bfloat16 if spec.train.precision == "bfloat16" else lambda layer: layer
     if library is None:
-        return lambda knobs: bound.call(block, knobs, clock, outputs=outputs), bound.knobs(block)
-    return lambda knobs: _foreign.adapted(library, lambda key: make(knobs, key)), {}
+        return lambda knobs: rounded(bound.call(block, knobs, clock, outputs=outputs)), bound.knobs(block)
+    return lambda knobs: rounded(_foreign.adapted(library, lambda key: make(knobs, key))), {}
 
 
 def _library(spec: Spec, make: Callable[[Tree, jax.Array], object]) -> str | None:

@@ -38,6 +38,7 @@ from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
 from nnrun.layer._canonical import LABELS, Geometry, forward, input_gradient, kernel_gradient
+from nnrun.layer._sums import wide
 
 __all__ = ["convolve"]
 
@@ -48,7 +49,9 @@ def convolve(x: Array, kernel: Array, stride: int, padding: str) -> Array:
     pads = tuple(lax.padtype_to_pads(size, window, (stride, stride), padding.upper()))
     if jax.default_backend() != "cpu":
         return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=LABELS)
-    return _canonical(Geometry(stride, pads, size, window))(x, kernel)
+    # bfloat16: its products are exact in float32, in which they are summed; the CPU has no faster way.
+    y = _canonical(Geometry(stride, pads, size, window))(wide(x), wide(kernel))
+    return y.astype(x.dtype)
 
 
 @lru_cache(maxsize=256)

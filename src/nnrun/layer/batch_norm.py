@@ -3,6 +3,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import lax
 
+from nnrun.layer._sums import wide
 from nnrun.options import Fraction, Positive
 from nnrun.types import Layer
 
@@ -36,6 +37,7 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
 
     def apply(params, stats, x, key, weight):
         del key
+        dtype, x = x.dtype, wide(x)
         if weight is None:
             mean, var = stats["mean"], stats["var"]
         else:
@@ -45,15 +47,16 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
                 raise ValueError("batch norm over one value has no variance; use at least two examples")
             count = jnp.maximum(examples, 1) * places
             mean = _weighted_sum(w, x) / count
-            var = _weighted_sum(w, jnp.square(x - _wide(mean, x))) / count
+            var = _weighted_sum(w, jnp.square(x - _across(mean, x))) / count
             kept = lax.stop_gradient({"mean": mean, "var": var})
             seen = {name: momentum * stats[name] + (1 - momentum) * kept[name] for name in stats}
             enough = examples * places > 1
             stored = {name: array.astype(x.dtype) for name, array in stats.items()}
             mean, var = jnp.where(enough, mean, stored["mean"]), jnp.where(enough, var, stored["var"])
             stats = {name: jnp.where(enough, seen[name], stats[name]) for name in stats}
-        factor = params["scale"] * lax.rsqrt(var + eps)
-        return (x - _wide(mean, x)) * _wide(factor, x) + _wide(params["bias"], x), stats
+        factor = wide(params["scale"]) * lax.rsqrt(var + eps)
+        y = (x - _across(mean, x)) * _across(factor, x) + _across(wide(params["bias"]), x)
+        return y.astype(dtype), stats
 
     return Layer(init, apply)
 
@@ -63,6 +66,6 @@ def _weighted_sum(w, x):
     return (w[:, None] * x.sum(tuple(range(1, x.ndim - 1)))).sum(0)
 
 
-def _wide(a, x):
+def _across(a, x):
     """a (c,) with the axes of x in front."""
     return a.reshape(*(1,) * (x.ndim - 1), -1)

@@ -10,6 +10,7 @@ from scipy.special import ndtri
 
 from nnrun.layer._activations import activation_layer
 from nnrun.layer._noise import drop_mask, keep_probability
+from nnrun.layer._sums import wide
 from nnrun.options import Count, EntryMark, Fraction, is_off
 from nnrun.types import Layer
 
@@ -97,6 +98,7 @@ def _dropped(params, key, rate):
 
 def _moments_matched(inner, params, x, rate, samples, bend):
     """The average of bend(u) over the normal distribution of u."""
+    dtype, x, params = x.dtype, wide(x), jax.tree.map(wide, params)
     keep = keep_probability(rate).astype(x.dtype)
     mean = inner.apply(params, {}, x, None, None)[0]
     square = inner.apply(jax.tree.map(jnp.square, params), {}, jnp.square(x), None, None)[0]
@@ -107,4 +109,4 @@ def _moments_matched(inner, params, x, rate, samples, bend):
     def add(i, total):
         return total + bend(mean + deviation * z[i])
 
-    return lax.fori_loop(0, samples, add, jnp.zeros_like(mean)) / samples
+    return (lax.fori_loop(0, samples, add, jnp.zeros_like(mean)) / samples).astype(dtype)

@@ -9,6 +9,7 @@ from annotated_types import Gt, Lt
 from jax import Array, lax
 
 from nnrun.layer._fractional import Sequence, intervals, pool
+from nnrun.layer._sums import wide
 from nnrun.options import Count, FixedMark
 from nnrun.types import Layer
 
@@ -86,7 +87,7 @@ def pooling_to(
         first = pooled(x, test_key(jnp.uint32(0)))
         if test_poolings == 1:
             return first, stats
-        total = lax.fori_loop(1, test_poolings, lambda i, y: y + pooled(x, test_key(i)), first)
-        return total / test_poolings, stats
+        total = lax.fori_loop(1, test_poolings, lambda i, y: y + wide(pooled(x, test_key(i))), wide(first))
+        return (total / test_poolings).astype(x.dtype), stats
 
     return Layer(init, apply)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import lax
 
+from nnrun.layer._sums import wide
 from nnrun.options import Count, Positive
 from nnrun.types import Layer
 
@@ -35,14 +36,16 @@ def group_norm(groups: Count, eps: Positive = 1e-5, scale: bool = True, bias: bo
 
     def apply(params, stats, x, key, weight):
         del key, weight
+        dtype, x = x.dtype, wide(x)
         grouped = x.reshape(*x.shape[:-1], groups, -1)  # (n, ..., groups, c / groups)
         axes = (*range(1, x.ndim - 1), x.ndim)
         centred = grouped - grouped.mean(axes, keepdims=True)
         y = centred * lax.rsqrt(jnp.square(centred).mean(axes, keepdims=True) + eps)
         y = y.reshape(x.shape)
-        wide = (1,) * (x.ndim - 1) + (-1,)
-        y = y * params["scale"].reshape(wide) if has_scale else y
-        return (y + params["bias"].reshape(wide) if has_bias else y), stats
+        across = (1,) * (x.ndim - 1) + (-1,)
+        y = y * wide(params["scale"]).reshape(across) if has_scale else y
+        y = y + wide(params["bias"]).reshape(across) if has_bias else y
+        return y.astype(dtype), stats
 
     return Layer(init, apply)
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from nnrun.layer._initializers import initialize
+from nnrun.layer._sums import wide
 from nnrun.layer.conv import conv
 from nnrun.types import Layer
 
@@ -104,7 +105,8 @@ def self_attention(heads: int) -> Layer:
             part(name, x).reshape(n, t, heads, c // heads) for name in ("query", "key", "value")
         )
         scores = jnp.einsum("nqhd,nkhd->nhqk", query, keys) / (c // heads) ** 0.5
-        mixed = jnp.einsum("nhqk,nkhd->nqhd", jax.nn.softmax(scores), value)
+        shares = jax.nn.softmax(wide(scores)).astype(x.dtype)
+        mixed = jnp.einsum("nhqk,nkhd->nqhd", shares, value)
         return part("out", mixed.reshape(n, t, c)), stats
 
     return Layer(init, apply)

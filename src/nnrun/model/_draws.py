@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from nnrun.layer._sums import wide
 from nnrun.types import Layer
 
 __all__ = ["over_draws"]
@@ -28,7 +29,7 @@ def over_draws(net: Callable[[Array | int], Layer], draws: int, outputs: int) ->
 
         def prediction(draw):
             y, new = net(draw).apply(params, stats, x, None, weight)
-            return (jax.nn.log_softmax(y) if outputs > 1 else y), new
+            return (jax.nn.log_softmax(wide(y)) if outputs > 1 else wide(y)), new
 
         first, new = prediction(jnp.uint32(0))
         join = jnp.logaddexp if outputs > 1 else jnp.add

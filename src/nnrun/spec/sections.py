@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from nnrun.duration import Duration
 from nnrun.options import Patterns, Positive, Rate, StepsMark
@@ -33,6 +33,16 @@ class _Section(BaseModel):
 def _time(default: str | int, description: str) -> Any:
     """A duration with its default as a spec writes it: that is parsed too."""
     return Field(default, description=description)
+
+
+def _not_float16(value: object) -> object:
+    """A precision; float16 is refused with the reason."""
+    if value == "float16":
+        raise ValueError(
+            "its gradients are lost below 6e-8 unless the loss is scaled, which nnrun does not do; write bfloat16, "
+            "which has the range of float32"
+        )
+    return value
 
 
 class EarlyStoppingSection(_Section):
@@ -67,10 +77,13 @@ class TrainSection(_Section):
         description="compute the gradient of a batch in this many parts, one after another, in less memory; the same "
         "step but for batch norm, which sees each part for itself, and for noise, which is drawn for each",
     )
-    precision: Literal["float32", "float64", "tf32"] = Field(
-        "float32",
-        description="of parameters and arithmetic, or `float64`; `tf32`: float32, but products with 10 bits on a GPU "
-        "that has tensor cores for them",
+    precision: Annotated[Literal["float32", "float64", "tf32", "bfloat16"], BeforeValidator(_not_float16)] = (
+        Field(
+            "float32",
+            description="of parameters and arithmetic, or `float64`; `tf32`: float32, but products with 10 bits on a GPU "
+            "that has tensor cores for them; `bfloat16`: activations and products of the model have 8 bits, while "
+            "parameters, what the optimizer remembers, statistics, sums, loss and metrics stay float32",
+        )
     )
     random: Literal["threefry", "fast"] = Field(
         "threefry",
