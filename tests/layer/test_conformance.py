@@ -97,6 +97,19 @@ def test_one_dtype_throughout(make, name, precision):
         assert {leaf.dtype.name for leaf in jax.tree.leaves(jax.eval_shape(run))} == {precision}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_in_bfloat16_activations_have_8_bits_and_statistics_24(make, name):
+    with jax.enable_x64(False):
+        layer = make("layer", name)
+        params, stats, _ = layer.init(KEY, cases(layer)[0].x.shape[1:])
+        few = jax.tree.map(lambda a: a.astype(jnp.bfloat16), params)
+        x = jnp.ones((4, *cases(layer)[0].x.shape[1:]), jnp.bfloat16)
+        for mode in ((KEY, jnp.ones(4)), (None, None)):
+            y, after = jax.eval_shape(layer.apply, few, stats, x, *mode)
+            assert y.dtype == jnp.bfloat16
+            assert {leaf.dtype.name for leaf in jax.tree.leaves(after)} <= {"float32"}
+
+
 def test_without_noise_the_key_does_not_matter_and_stored_statistics_stay(case):
     layer, x, params, stats, _ = case
     y, kept = layer.apply(params, stats, x, None, None)

@@ -9,8 +9,8 @@ __all__ = ["wide"]
 
 
 def wide(x: Array) -> Array:
-    """x in float32 where it has fewer bits, else as it is: what is summed, or subtracted from its own mean.
+    """bfloat16 in float32, anything else as it is: for what is summed, or subtracted from its own mean.
 
-    Of 1 + 1 + ... bfloat16 knows no more than 256.
+    In bfloat16 1 + 1 + ... stops at 256.
     """
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x
