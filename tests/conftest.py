@@ -74,7 +74,13 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # What an option that must be written is given, by its name, by its annotation, or by the block it holds.
-BY_NAME = {"outputs": 4, "total": 40, "target_scale": 1.0, "q": 0.9}
+BY_NAME: dict[str, Any] = {
+    "outputs": 4,
+    "total": 40,
+    "target_scale": 1.0,
+    "q": 0.9,
+    "second_moments": lambda kernel: np.eye(3 * kernel**2),
+}
 BY_ANNOTATION = [
     (options.Count, 3),
     (options.Steps, 10),

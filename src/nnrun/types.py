@@ -1,8 +1,6 @@
 """The types that travel through nnrun, without logic.  Conventions that hold everywhere:
-
 Shapes are written behind arrays: x (n, h, w, c) is a batch of n images, channels last.
-An *update* is added to the parameters: params ← params + update.
-A `key` of None means no noise; a `weight` of None means stored batch-norm statistics: two separate facts.
+An *update* is added to the parameters.  A `key` of None: no noise; a `weight` of None: stored batch-norm statistics.
 """
 
 from __future__ import annotations
@@ -29,13 +27,14 @@ class Layer(NamedTuple):
 
     init   (key, x_shape) -> params, stats, y_shape         shapes of one example, without the batch axis
     apply  (params, stats, x, key, weight) -> y, stats      x (n, *x_shape) -> y (n, *y_shape)
-    stats   what is remembered but not trained (batch-norm statistics)
+    stats, first   what is remembered but not trained (batch-norm statistics); whether it must see the inputs themselves
     key     one key for this layer's noise at this step; None: no noise.
     weight  (n,) 1 for an example, 0 for padding of a short batch, in training; None: use stored statistics.
     """
 
     init: Callable[..., tuple[Tree, Tree, tuple[int, ...]]]
     apply: Callable[..., tuple[Array, Tree]]
+    first: bool = False
 
 
 class Loss(NamedTuple):
@@ -166,6 +165,7 @@ class Batch(NamedTuple):
     weight: Array  # (n,) 1 for an example, 0 for padding
     closing: Array | bool = True  # () whether a line of metrics ends here, so that norms are wanted
     other: Array | None = None  # (n,) like y: second targets, where examples are blended with others
+    turn: Array | None = None  # (n,) uint32: a random number of each example's own, plus the epoch
     share: Array | None = None  # (n,) in [0, 1]: loss = share · L(z, y) + (1 − share) · L(z, other)
 
 

@@ -103,7 +103,7 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
     clock = Clock(plan.batch_size, plan.steps_per_epoch, plan.steps)
     check_durations(spec, clock)
     outputs = len(dataset.classes) or 1
-    model, model_knobs = make_model(spec, clock, outputs)
+    model, model_knobs = make_model(spec, clock, dataset, outputs)
 
     def factor(knobs: Tree, schedule_state: Tree, step: jax.Array) -> jax.Array:
         return _schedule(spec, knobs, clock).factor(schedule_state, step)

@@ -7,24 +7,27 @@ from collections.abc import Callable
 
 import jax
 
+from nnrun.build.patches import second_moments_of
 from nnrun.catalog import Spec, bound, user_code
 from nnrun.catalog.bound import WrongResultError
 from nnrun.duration import Clock
 from nnrun.errors import first_line
 from nnrun.model import _foreign
 from nnrun.model._bfloat16 import in_bfloat16
-from nnrun.types import Layer, Tree
+from nnrun.types import Dataset, Layer, Tree
 
 __all__ = ["make_model"]
 
 
-def make_model(spec: Spec, clock: Clock, outputs: int) -> tuple[Callable[[Tree], Layer], Tree]:
+def make_model(
+    spec: Spec, clock: Clock, dataset: Dataset, outputs: int
+) -> tuple[Callable[[Tree], Layer], Tree]:
     """The function knobs -> Layer of a spec's model block, and those knobs.
 
     The user's own function may return a module of Flax or Equinox.  Such a module has no knobs: these libraries
     branch on their options, and keep them in the structure of the module.  Raises SpecError.
     """
-    block = spec.model
+    block, moments = spec.model, second_moments_of(dataset)
 
     def make(knobs: Tree, key: jax.Array) -> object:
         return bound.invoke(block, knobs, clock, outputs=outputs, key=key)
@@ -32,7 +35,11 @@ def make_model(spec: Spec, clock: Clock, outputs: int) -> tuple[Callable[[Tree],
     library = _library(spec, make) if user_code.is_user_name(block.name) else None
     rounded = in_bfloat16 if spec.train.precision == "bfloat16" else lambda layer: layer
     if library is None:
-        return lambda knobs: rounded(bound.call(block, knobs, clock, outputs=outputs)), bound.knobs(block)
+
+        def layer(knobs: Tree) -> Layer:
+            return rounded(bound.call(block, knobs, clock, outputs=outputs, second_moments=moments))
+
+        return layer, bound.knobs(block)
     return lambda knobs: rounded(_foreign.adapted(library, lambda key: make(knobs, key))), {}
 
 

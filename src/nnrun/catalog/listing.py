@@ -37,6 +37,7 @@ SPEC_KINDS = tuple(kind for kind in KINDS if kind not in ("surface", "search")) 
 SUPPLIED = {  # parameters that build fills in; a spec must not name them
     "data": frozenset({"classifies"}),  # what a loss that was written in the spec needs: labels, or numbers
     "model": frozenset({"outputs", "key"}),  # numbers put out per example; for the weights of foreign modules
+    "layer": frozenset({"second_moments"}),  # of the patches of the training images
     # Units of the target per standardised unit; names of the classes, and how many training examples each has.
     "loss": frozenset({"target_scale", "classes", "class_counts"}),
     "metric": frozenset(

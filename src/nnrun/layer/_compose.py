@@ -15,7 +15,13 @@ def serial(layers: Sequence[tuple[str, Layer]]) -> Layer:
     """The layers in order; the parameters of each are found under its name.
 
     Layer i draws its initial weights and its noise from fold_in(key, i), so neither depends on the others.
+    Raises ValueError where a layer that must see the inputs themselves is not the first.
     """
+    for name, layer in layers[1:]:
+        if layer.first:
+            raise ValueError(
+                f"{name} looks at the inputs of the data; write it as the first layer of the model"
+            )
 
     def init(key, x_shape):
         params, stats, shape = {}, {}, tuple(x_shape)
@@ -33,7 +39,7 @@ def serial(layers: Sequence[tuple[str, Layer]]) -> Layer:
             new_stats |= {name: own_stats} if name in stats else {}
         return x, new_stats
 
-    return Layer(init, apply)
+    return Layer(init, apply, first=any(layer.first for _, layer in layers[:1]))
 
 
 def stateless(function, shape=lambda x_shape: x_shape) -> Layer:

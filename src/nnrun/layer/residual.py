@@ -27,4 +27,6 @@ def residual(layers: Layers, survival: Survival | None = None, mask: DepthMask =
     Source: He et al. 2016, "Deep residual learning"; Huang et al. 2016, "Deep networks with stochastic depth".
     """
     branch = serial([(f"layer_{i}", layer) for i, layer in enumerate(layers, start=1)])
+    if branch.first:
+        raise ValueError("layer_1 looks at the inputs of the data; write it as the first layer of the model")
     return residual_block(branch, survival=survival, mask=mask)

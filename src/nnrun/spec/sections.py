@@ -45,6 +45,9 @@ def _not_float16(value: object) -> object:
     return value
 
 
+Precision = Annotated[Literal["float32", "float64", "tf32", "bfloat16"], BeforeValidator(_not_float16)]
+
+
 class EarlyStoppingSection(_Section):
     """Stop when a validation metric has not improved for a while."""
 
@@ -77,13 +80,11 @@ class TrainSection(_Section):
         description="compute the gradient of a batch in this many parts, one after another, in less memory; the same "
         "step but for batch norm, which sees each part for itself, and for noise, which is drawn for each",
     )
-    precision: Annotated[Literal["float32", "float64", "tf32", "bfloat16"], BeforeValidator(_not_float16)] = (
-        Field(
-            "float32",
-            description="of parameters and arithmetic, or `float64`; `tf32`: float32, but products with 10 bits on a GPU "
-            "that has tensor cores for them; `bfloat16`: activations and products of the model have 8 bits, while "
-            "parameters, what the optimizer remembers, statistics, sums, loss and metrics stay float32",
-        )
+    precision: Precision = Field(
+        "float32",
+        description="of parameters and arithmetic, or `float64`; `tf32`: float32, but products with 10 bits on a GPU "
+        "that has tensor cores for them; `bfloat16`: activations and products of the model have 8 bits, while "
+        "parameters, what the optimizer remembers, statistics, sums, loss and metrics stay float32",
     )
     random: Literal["threefry", "fast"] = Field(
         "threefry",

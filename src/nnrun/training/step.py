@@ -11,6 +11,7 @@ import optax
 from jax import Array, lax
 
 from nnrun.training.objective import StepContext, make_objective
+from nnrun.training.turns import turns
 from nnrun.types import Batch, Experiment, Objective, State, Tree
 
 __all__ = ["initial_state", "make_step", "normalise", "state_with"]
@@ -47,7 +48,11 @@ def make_step(experiment: Experiment) -> Callable[[State, Batch], tuple[State, L
         knobs = state.knobs
         noise = jax.random.fold_in(jax.random.fold_in(experiment.noise(state.key), 1), state.step)
         chance = jax.random.fold_in(jax.random.fold_in(state.key, 2), state.step)
-        examples = _augmented(experiment, knobs, _ready(experiment, batch), chance)
+        epoch = state.step // experiment.plan.steps_per_epoch
+        turn = turns(
+            jax.random.fold_in(state.key, 4), batch.x, epoch
+        )  # not computed where nothing asks for it
+        examples = _augmented(experiment, knobs, _ready(experiment, batch)._replace(turn=turn), chance)
         objective = _objective(experiment, knobs, state.stats, examples, noise)
         method = experiment.method(knobs, state.schedule_state, state.step)
         params, memory, evaluation = method.step(objective, state.params, state.opt_state)
