@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
+from nnrun.augment.alternating_flip import alternating_flip
 from nnrun.augment.cutmix import cutmix
 from nnrun.augment.cutout import cutout
 from nnrun.augment.horizontal_flip import horizontal_flip
@@ -39,6 +40,14 @@ def test_half_of_the_images_are_mirrored():
     mirrored = (found == x[:, :, ::-1]).all((1, 2, 3))
     assert (mirrored | (found == x).all((1, 2, 3))).all()
     assert stats.binomtest(int(mirrored.sum()), MANY, 0.5).pvalue > 1e-3
+
+
+def test_alternating_flip_mirrors_where_the_turn_is_odd():
+    given = batch(6)._replace(turn=jnp.asarray([0, 1, 2, 3, 2**32 - 1, 8], jnp.uint32))
+    x = np.asarray(given.x)
+    wanted = np.where(np.array([0, 1, 0, 1, 1, 0], bool)[:, None, None, None], x[:, :, ::-1], x)
+    for seed in range(2):
+        np.testing.assert_array_equal(apply(alternating_flip(), given, seed).x, wanted)
 
 
 def test_a_certain_flip_is_its_own_inverse():

@@ -26,7 +26,7 @@ def fans(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", [name for name in get_args(Initializer) if name != "zeros"])
+@pytest.mark.parametrize("name", [name for name in get_args(Initializer) if "_" in name])
 def test_variance_and_distribution(name, shape):
     w = np.asarray(initialize(name, jax.random.key(1), shape), np.float64).ravel()
     variance = VARIANCES[name.split("_")[0]](*fans(shape))
@@ -46,6 +46,23 @@ def test_he_keeps_the_scale_through_ten_relu_layers():
     for i in range(10):
         x = np.maximum(x @ np.asarray(initialize("he_normal", jax.random.key(i), (300, 300)), np.float64), 0)
     assert 0.5 < np.mean(x**2) * 2 / start / 2 < 2
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (3, 3, 4, 10), (2, 2, 6, 4)])
+def test_dirac_hands_channels_on_and_draws_the_rest(shape):
+    kernel = np.asarray(initialize("dirac", jax.random.key(2), shape), np.float64)
+    same = min(shape[-2:])
+    x = np.random.default_rng(0).normal(size=(9, *shape[:-1]))
+    middle = x[(slice(None), *((side - 1) // 2 for side in shape[:-2]))]
+    axes = len(shape) - 1
+    np.testing.assert_allclose(np.tensordot(x, kernel, axes)[:, :same], middle[:, :same], atol=1e-6)
+    rest = kernel[..., same:]
+    assert rest.size == 0 or abs(rest.std() * np.sqrt(np.prod(shape[:-1])) - 1) < 0.5
+
+
+def test_dirac_has_the_variance_of_lecun_where_it_is_drawn():
+    rest = np.asarray(initialize("dirac", jax.random.key(2), (3, 3, 40, 200)), np.float64)[..., 40:]
+    assert abs(rest.var() * 360 - 1) < 5 * np.sqrt(2 / rest.size)
 
 
 def test_zeros():

@@ -21,7 +21,7 @@ def alternating_flip() -> Augmentation:
 
     def augment(key, batch):
         x = images(batch)
-        turn = jax.random.bits(key, x.shape[:1]) if batch.turn is None else batch.turn
+        turn = jax.random.bits(key, x.shape[:1], jnp.uint32) if batch.turn is None else batch.turn
         mirrored = per_image(turn % 2 == 1)
         return batch._replace(x=jnp.where(mirrored, x[:, :, ::-1], x))
 

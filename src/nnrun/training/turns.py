@@ -21,14 +21,23 @@ def turns(key: Array, x: Array, epoch: Array) -> Array:
     epoch   () int, counted from 0
     """
     prints = _prints(x)
-    words = jax.vmap(lambda number: jax.random.bits(jax.random.fold_in(key, number)))(prints)
+    words = jax.vmap(lambda number: jax.random.bits(jax.random.fold_in(key, number), dtype=jnp.uint32))(
+        prints
+    )
     return words + epoch.astype(jnp.uint32)
 
 
 def _prints(x: Array) -> Array:
-    """A fingerprint of each example (n,) uint32: its words times random odd numbers, summed modulo 2³²."""
+    """A fingerprint of each example (n,) uint32: its words, mixed, times random odd numbers, summed modulo 2³²."""
     rows = x.reshape(x.shape[0], -1)
     if jnp.issubdtype(rows.dtype, jnp.floating):
         rows = lax.bitcast_convert_type(rows, jnp.uint32).reshape(x.shape[0], -1)
     factors = np.random.Philox(key=0).random_raw(rows.shape[1]).astype(np.uint32) | np.uint32(1)
-    return (rows.astype(jnp.uint32) * jnp.asarray(factors)[None]).sum(1, dtype=jnp.uint32)
+    return (_mixed(rows.astype(jnp.uint32)) * jnp.asarray(factors)[None]).sum(1, dtype=jnp.uint32)
+
+
+def _mixed(words: Array) -> Array:
+    """Words of which all bits depend on the high ones: round floats have zeros at the end."""
+    words = (words ^ words >> jnp.uint32(16)) * jnp.uint32(0x85EBCA6B)
+    words = (words ^ words >> jnp.uint32(13)) * jnp.uint32(0xC2B2AE35)
+    return words ^ words >> jnp.uint32(16)
