@@ -52,7 +52,7 @@ def test_predictions_are_those_of_load_and_as_good_as_was_measured(
     probabilities = np.load(place / "p.npz")["probabilities"]
     model = nnrun.load(place / "run")
     np.testing.assert_array_equal(model.predict_proba(inputs), probabilities)
-    assert (probabilities.argmax(1) == y).mean() > 0.7
+    assert (probabilities.argmax(1) == y).mean() > 0.6
 
 
 def test_an_export_predicts_as_the_run_does(place: Path, tmp_path: Path) -> None:

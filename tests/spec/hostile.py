@@ -307,7 +307,7 @@ _TYPES = [
     _valid_but(
         "word for literal", "seed: 0", "precision: f32", "write 'float32', 'float64', 'tf32' or 'bfloat16'"
     ),
-    _valid_but("float16", "seed: 0", "precision: float16", 'train.precision: got "float16"; its gradients'),
+    _valid_but("float16", "seed: 0", "precision: float16", 'train.precision: got "float16": its gradients'),
     _valid_but("true for float", "1e-3", "true", ":5:25: optimizer.learning_rate: got true; write a number"),
     _valid_but("text for float", "1e-3", "'1e-3'", 'got "1e-3"; write a number without quotes'),
     _valid_but("list for float", "1e-3", "[1e-3]", "optimizer.learning_rate: got [0.001]; write a number"),
