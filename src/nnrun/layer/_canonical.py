@@ -23,25 +23,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from nnrun.kernels import Geometry, Pads
 from nnrun.layer._winograd import three_rows
 
-__all__ = ["LABELS", "Geometry", "Pads", "correlate", "forward", "input_gradient", "kernel_gradient"]
+__all__ = ["LABELS", "correlate", "forward", "input_gradient", "kernel_gradient"]
 
 LABELS = ("NHWC", "HWIO", "NHWC")
 _NONE = ((0, 0), (0, 0))
 _PIECES = 8
-
-Pads = tuple[tuple[int, int], ...]  # (before, after) of height and width; a negative one cuts
-
-
-class Geometry(NamedTuple):
-    """What is static about a convolution."""
-
-    stride: int
-    pads: Pads
-    size: tuple[int, ...]  # height and width of the input
-    kernel: tuple[int, ...]
-
 
 def forward(geometry: Geometry, x: Array, kernel: Array) -> Array:
     """x (n, h, w, c), kernel (kh, kw, c, o) -> y (n, h', w', o)."""

@@ -37,10 +37,16 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
-from nnrun.layer._canonical import LABELS, Geometry, forward, input_gradient, kernel_gradient
+from nnrun import kernels
+from nnrun.kernels import Geometry
+from nnrun.layer import _canonical
+from nnrun.layer._canonical import LABELS
 from nnrun.layer._sums import wide
 
 __all__ = ["convolve"]
+
+_COMPILED = kernels.forward, kernels.input_gradient, kernels.kernel_gradient
+_CANONICAL = _canonical.forward, _canonical.input_gradient, _canonical.kernel_gradient
 
 
 def convolve(x: Array, kernel: Array, stride: int, padding: str) -> Array:
@@ -50,19 +56,20 @@ def convolve(x: Array, kernel: Array, stride: int, padding: str) -> Array:
     if jax.default_backend() != "cpu":
         return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=LABELS)
     # bfloat16: its products are exact in float32, in which they are summed; the CPU has no faster way.
-    y = _canonical(Geometry(stride, pads, size, window))(wide(x), wide(kernel))
-    return y.astype(x.dtype)
+    x32, kernel32 = wide(x), wide(kernel)
+    convolution = _derived(Geometry(stride, pads, size, window), kernels.serve(x32.dtype))
+    return convolution(x32, kernel32).astype(x.dtype)
 
 
 @lru_cache(maxsize=256)
-def _canonical(geometry: Geometry) -> Callable[[Array, Array], Array]:
+def _derived(geometry: Geometry, compiled: bool) -> Callable[[Array, Array], Array]:
     """The convolution of one geometry, with gradients of every order.
 
     Each of the three functions is linear in both arguments, and its gradients are the other two.
     """
     y_of, dx_of, dk_of = (
         jax.custom_vjp(_one_by_one(partial(function, geometry)))
-        for function in (forward, input_gradient, kernel_gradient)
+        for function in (_COMPILED if compiled else _CANONICAL)
     )
 
     def derive(function, gradients):

@@ -1,0 +1,34 @@
+"""The compiled part of nnrun: convolutions for CPUs.  Where it cannot be built, nnrun does without (and says so)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+FOLDER = "src/nnrun/kernels"
+
+
+def kernels() -> list[Extension]:
+    """None where the compiler is not one that has vectors of its own (GCC, Clang)."""
+    if sys.platform == "win32":
+        return []
+    import jaxlib
+
+    return [
+        Extension(
+            "nnrun.kernels._conv",
+            [f"{FOLDER}/conv.cc"],
+            depends=[f"{FOLDER}/tiles.h"],
+            include_dirs=[str(Path(jaxlib.__file__).parent / "include")],
+            extra_compile_args=[
+                "-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-DNDEBUG", "-Wno-psabi"
+            ],
+            language="c++",
+            optional=True,
+        )
+    ]  # fmt: skip
+
+
+setup(ext_modules=kernels())

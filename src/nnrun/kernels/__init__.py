@@ -1,0 +1,98 @@
+"""Convolutions on a CPU that are compiled with nnrun: forward, input gradient and kernel gradient.
+
+    load() -> Kernels      which of them there are here, or why there are none
+    forward, input_gradient, kernel_gradient     as in nnrun.layer._canonical, which is the way without them
+
+They are built where there is a C++ compiler (conv.cc), run on XLA's threads, and give the same bits on any number
+of them.  `NNRUN_KERNELS=off` leaves them out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax import Array
+
+__all__ = ["Geometry", "Kernels", "Pads", "forward", "input_gradient", "kernel_gradient", "load"]
+
+VERSION = 1  # as in conv.cc
+_FUNCTIONS = ("nnrun_forward", "nnrun_input_gradient", "nnrun_kernel_gradient")
+_PROCESSORS = ("plain", "AVX2", "AVX-512")
+
+Pads = tuple[tuple[int, int], ...]  # (before, after) of height and width
+
+
+class Geometry(NamedTuple):
+    """What is static about a convolution."""
+
+    stride: int
+    pads: Pads
+    size: tuple[int, ...]  # height and width of the input
+    kernel: tuple[int, ...]
+
+
+class Kernels(NamedTuple):
+    """What was found.
+
+    processor   the instructions that are computed with: plain, AVX2 or AVX-512; "" where there are no kernels
+    reason      why there are none; "" where there are some
+    """
+
+    processor: str
+    reason: str
+
+
+@cache
+def load() -> Kernels:
+    """Loads the compiled kernels and registers them with jax, once; they are left out where they do not fit."""
+    if os.environ.get("NNRUN_KERNELS") == "off":
+        return Kernels("", "NNRUN_KERNELS=off")
+    files = [Path(__file__).with_name(f"_conv{suffix}") for suffix in EXTENSION_SUFFIXES]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        return Kernels("", "they were not built; `pip install` builds them where there is a C++ compiler")
+    try:
+        library = ctypes.CDLL(str(file))
+        if library.nnrun_kernels_version() != VERSION:
+            return Kernels("", "they are of another version of nnrun; install nnrun again")
+        for name in _FUNCTIONS:
+            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
+    except (OSError, AttributeError, ValueError, RuntimeError) as error:
+        return Kernels("", f"they cannot be loaded ({type(error).__name__}); install nnrun again")
+    return Kernels(_PROCESSORS[library.nnrun_kernels_processor()], "")
+
+
+def forward(geometry: Geometry, x: Array, kernel: Array) -> Array:
+    """x (n, h, w, c), kernel (kh, kw, c, o) -> y (n, h', w', o); float32 or float64."""
+    size = [
+        (entries + sum(pads) - window) // geometry.stride + 1
+        for entries, pads, window in zip(geometry.size, geometry.pads, geometry.kernel, strict=True)
+    ]
+    return _call("nnrun_forward", geometry, (x.shape[0], *size, kernel.shape[3]), x, kernel)
+
+
+def input_gradient(geometry: Geometry, dy: Array, kernel: Array) -> Array:
+    """dy (n, h', w', o), kernel (kh, kw, c, o) -> dx (n, h, w, c)."""
+    shape = (dy.shape[0], *geometry.size, kernel.shape[2])
+    return _call("nnrun_input_gradient", geometry, shape, dy, kernel)
+
+
+def kernel_gradient(geometry: Geometry, x: Array, dy: Array) -> Array:
+    """x (n, h, w, c), dy (n, h', w', o) -> dk (kh, kw, c, o)."""
+    shape = (*geometry.kernel, x.shape[3], dy.shape[3])
+    return _call("nnrun_kernel_gradient", geometry, shape, x, dy)
+
+
+def _call(name: str, geometry: Geometry, shape: tuple[int, ...], first: Array, second: Array) -> Array:
+    (top, _), (left, _) = geometry.pads
+    call = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(shape, first.dtype))
+    return call(
+        first, second, stride=np.int64(geometry.stride), top=np.int64(top), left=np.int64(left)
+    )
