@@ -23,7 +23,7 @@ def kernels() -> list[Extension]:
             depends=[f"{FOLDER}/tiles.h"],
             include_dirs=[str(Path(jaxlib.__file__).parent / "include")],
             extra_compile_args=[
-                "-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-DNDEBUG", "-Wno-psabi"
+                "-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-DNDEBUG", "-g0", "-Wno-psabi"
             ],
             language="c++",
             optional=True,

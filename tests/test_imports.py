@@ -30,13 +30,15 @@ ALLOWED: dict[str, set[str]] = {
     "catalog": LEAVES - {"types"} | {"catalog", "spec"},
     **{folder: LEAVES | {folder} for folder in CATALOGUE},
     **{folder: LEAVES | {folder, "statistics"} for folder in ("loss", "metric")},
+    "kernels": set(),
+    "layer": LEAVES | {"kernels", "layer"},
     "model": LEAVES | {"model", "layer"},
     "search": LEAVES | {"search", "space"},
     "training": LEAVES | {"signals", "statistics", "training"},
     "record": {"errors", "machine", "preprocessing", "record", "storage"},
     "report": {"errors", "record", "report", "statistics", "storage"},
     "build": {
-        *LEAVES, "build", "catalog", "data", "layer", "loss", "model", "optimizer", "schedule", "spec", "statistics",
+        *LEAVES, "build", "catalog", "data", "kernels", "layer", "loss", "model", "optimizer", "schedule", "spec", "statistics",
         "training",
     },
     "runner": {
@@ -55,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"", "ensemble", "errors", "export", "preprocessing", "runner", "storage", "training", "types"},
     "api": {"ensemble", "record", "report", "runner", "types"},
     "commands": {
-        "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "race", "record",
+        "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels", "race", "record",
         "report", "runner", "signals", "spec", "statistics", "storage", "sweep", "types",
     },
     "cli": {"commands"},

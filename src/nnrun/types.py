@@ -230,6 +230,7 @@ class Plan(NamedTuple):
     accumulate: int  # parts of a batch, one after another
     sampling: str = ""  # what an epoch draws: bootstrap, balanced (over classes); "": every example once
     kept: tuple[int, ...] = ()  # steps whose checkpoints are kept for good: the ends of a schedule's cycles
+    convolutions: str = ""  # what computes them on a CPU: kernels for AVX2, ..., or jax; "": there are none
 
 
 class Experiment(NamedTuple):

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nnrun import machine
+from nnrun import kernels, machine
 from nnrun.build.augment import is_augmented
 from nnrun.build.optimizer import MisfitError
 from nnrun.catalog import Spec
@@ -149,8 +149,11 @@ def _check_patterns(spec: Spec, block: Bound, names: list[str], path: tuple[str,
             _check_patterns(spec, inner, names, (*path, key))
 
 
-def check_model(spec: Spec, experiment: Experiment, outputs: int) -> None:
-    """Traces the model once, so that shapes that do not fit are found before anything is created."""
+def check_model(spec: Spec, experiment: Experiment, outputs: int) -> str:
+    """Traces the model once, so that shapes that do not fit are found before anything is created.
+
+    Returns what computes its convolutions, as Plan.convolutions.
+    """
     x = experiment.dataset.train.x
     batch = jax.ShapeDtypeStruct((2, *x.shape[1:]), jnp.zeros(()).dtype)
 
@@ -160,7 +163,8 @@ def check_model(spec: Spec, experiment: Experiment, outputs: int) -> None:
         return model.apply(params, stats, x, jax.random.key(1), jnp.ones(2))[0]
 
     try:
-        y = jax.eval_shape(run, batch)
+        with kernels.noticing() as computed_by:
+            y = jax.eval_shape(run, batch)
     except (ValueError, TypeError) as error:
         message = first_line(error)
         raise spec.fail(
@@ -169,6 +173,7 @@ def check_model(spec: Spec, experiment: Experiment, outputs: int) -> None:
     if y.shape != (2, outputs):
         message = f"{spec.model.name} puts out shape {y.shape[1:]} per example, the data needs ({outputs},)"
         raise spec.fail(("model",), f"{message}; end with {outputs} outputs")
+    return ", ".join(sorted(computed_by))
 
 
 def check_parts(spec: Spec, experiment: Experiment) -> None:

@@ -131,7 +131,8 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
     plan = _with_cycles(spec, _with_reaction(spec, experiment, loss), clock)
     experiment = experiment._replace(plan=plan)
     check_augment(spec, experiment)
-    check_model(spec, experiment, outputs)
+    convolutions = check_model(spec, experiment, outputs)
+    experiment = experiment._replace(plan=plan._replace(convolutions=convolutions))
     check_parts(spec, experiment)
     like = check_method(spec, experiment)
     if catalog.user_names(spec):  # ours have tests of their own; tracing takes a moment

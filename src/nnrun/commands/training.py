@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nnrun.ensemble.predict import Counting
     from nnrun.report.per_class import PerClass
     from nnrun.runner.evaluation import EvaluationResult
+    from nnrun.types import Experiment
 
 
 __all__ = ["evaluate", "resume", "train"]
@@ -87,9 +88,20 @@ def train(
     if from_run is not None:
         beginnings = warm_start.warm_start(from_run, runs_root, prepared, request, console.warn)
     folder = session.create(prepared, run_dir, runs_root, beginnings=beginnings)
-    if beginnings and not (quiet or as_json):
-        console.note(warm_start.seam(beginnings, prepared.experiment))
+    if not (quiet or as_json):
+        _tell_of_kernels(prepared.experiment)
+        if beginnings:
+            console.note(warm_start.seam(beginnings, prepared.experiment))
     console.watch(prepared.experiment, folder, quiet, as_json)
+
+
+def _tell_of_kernels(experiment: Experiment) -> None:
+    """Says that convolutions could be faster here, and why they are not."""
+    from nnrun import kernels
+
+    reason = kernels.load().reason
+    if experiment.plan.convolutions == kernels.WITHOUT and "NNRUN_KERNELS" not in reason:
+        console.note(f"convolutions take longer without the compiled kernels: {reason}")
 
 
 @app.command()

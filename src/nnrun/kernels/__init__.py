@@ -1,6 +1,7 @@
 """Convolutions on a CPU that are compiled with nnrun: forward, input gradient and kernel gradient.
 
     load() -> Kernels      which of them there are here, or why there are none
+    serve(dtype)           whether they compute convolutions of this type; `noticing` keeps the answers
     forward, input_gradient, kernel_gradient     as in nnrun.layer._canonical, which is the way without them
 
 They are built where there is a C++ compiler (conv.cc), run on XLA's threads, and give the same bits on any number
@@ -9,8 +10,11 @@ of them.  `NNRUN_KERNELS=off` leaves them out.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -20,13 +24,28 @@ import jax
 import numpy as np
 from jax import Array
 
-__all__ = ["Geometry", "Kernels", "Pads", "forward", "input_gradient", "kernel_gradient", "load"]
+__all__ = [
+    "WITHOUT",
+    "Geometry",
+    "Kernels",
+    "Pads",
+    "forward",
+    "input_gradient",
+    "kernel_gradient",
+    "load",
+    "noticing",
+    "serve",
+]
+
+WITHOUT = "jax"  # what computes convolutions where the kernels do not
 
 VERSION = 1  # as in conv.cc
 _FUNCTIONS = ("nnrun_forward", "nnrun_input_gradient", "nnrun_kernel_gradient")
 _PROCESSORS = ("plain", "AVX2", "AVX-512")
 
-Pads = tuple[tuple[int, int], ...]  # (before, after) of height and width
+_noticed: ContextVar[set[str] | None] = ContextVar("noticed", default=None)
+
+Pads = tuple[tuple[int, int], ...]  # (before, after) of height and width; a negative one cuts
 
 
 class Geometry(NamedTuple):
@@ -69,6 +88,26 @@ def load() -> Kernels:
     return Kernels(_PROCESSORS[library.nnrun_kernels_processor()], "")
 
 
+def serve(dtype: np.dtype) -> bool:
+    """Whether the kernels compute convolutions of this type."""
+    processor = load().processor if dtype in (np.float32, np.float64) else ""
+    noticed = _noticed.get()
+    if noticed is not None:
+        noticed.add(processor or WITHOUT)
+    return bool(processor)
+
+
+@contextlib.contextmanager
+def noticing() -> Iterator[set[str]]:
+    """A context and a set that fills with what computes the convolutions that are asked for inside: AVX2, jax."""
+    noticed: set[str] = set()
+    token = _noticed.set(noticed)
+    try:
+        yield noticed
+    finally:
+        _noticed.reset(token)
+
+
 def forward(geometry: Geometry, x: Array, kernel: Array) -> Array:
     """x (n, h, w, c), kernel (kh, kw, c, o) -> y (n, h', w', o); float32 or float64."""
     size = [
@@ -93,6 +132,4 @@ def kernel_gradient(geometry: Geometry, x: Array, dy: Array) -> Array:
 def _call(name: str, geometry: Geometry, shape: tuple[int, ...], first: Array, second: Array) -> Array:
     (top, _), (left, _) = geometry.pads
     call = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(shape, first.dtype))
-    return call(
-        first, second, stride=np.int64(geometry.stride), top=np.int64(top), left=np.int64(left)
-    )
+    return call(first, second, stride=np.int64(geometry.stride), top=np.int64(top), left=np.int64(left))

@@ -32,6 +32,7 @@ LABELS = ("NHWC", "HWIO", "NHWC")
 _NONE = ((0, 0), (0, 0))
 _PIECES = 8
 
+
 def forward(geometry: Geometry, x: Array, kernel: Array) -> Array:
     """x (n, h, w, c), kernel (kh, kw, c, o) -> y (n, h', w', o)."""
     stride = geometry.stride

@@ -1,4 +1,6 @@
-"""2-D convolution whose gradients are written in a form that XLA compiles well on a CPU.
+"""2-D convolution: on a CPU by kernels that are compiled with nnrun, or in a form that XLA compiles well there.
+
+Where the kernels are (nnrun.kernels), they compute float32 and float64.  Without them:
 
 The gradients that JAX derives are convolutions with other dimension labels.  XLA's CPU backend brings those
 to its fast form b01f,01io->b01f at top level, but not inside the body of a loop, where they run 7 to 25 times
@@ -56,9 +58,9 @@ def convolve(x: Array, kernel: Array, stride: int, padding: str) -> Array:
     if jax.default_backend() != "cpu":
         return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=LABELS)
     # bfloat16: its products are exact in float32, in which they are summed; the CPU has no faster way.
-    x32, kernel32 = wide(x), wide(kernel)
-    convolution = _derived(Geometry(stride, pads, size, window), kernels.serve(x32.dtype))
-    return convolution(x32, kernel32).astype(x.dtype)
+    x_wide, kernel_wide = wide(x), wide(kernel)
+    convolution = _derived(Geometry(stride, pads, size, window), kernels.serve(x_wide.dtype))
+    return convolution(x_wide, kernel_wide).astype(x.dtype)
 
 
 @lru_cache(maxsize=256)

@@ -131,6 +131,8 @@ def _provenance(prepared: Prepared, resolved: str, begun: Provenance) -> Provena
         "spec_folder": str(prepared.spec.document.folder),
         "code": {str(file): sha256_of(file) for file in catalog.user_files(prepared.spec)},
     }
+    if prepared.experiment.plan.convolutions:
+        extra["convolutions"] = prepared.experiment.plan.convolutions
     return {**begun, **extra}
 
 
