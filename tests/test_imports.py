@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "space": set(),
     "signals": set(),
     "preprocessing": {"errors"},
-    "types": {"preprocessing", "rows", "statistics"},
+    "types": {"preprocessing", "rows", "statistics", "types"},
     "options": {"duration"},
     "statistics": {"errors", "statistics"},
     "storage": {"errors", "storage"},
@@ -38,8 +38,8 @@ ALLOWED: dict[str, set[str]] = {
     "record": {"errors", "machine", "preprocessing", "record", "storage"},
     "report": {"errors", "record", "report", "statistics", "storage"},
     "build": {
-        *LEAVES, "build", "catalog", "data", "kernels", "layer", "loss", "model", "optimizer", "schedule", "spec", "statistics",
-        "training",
+        *LEAVES, "build", "catalog", "data", "kernels", "layer", "loss", "model", "optimizer", "schedule", "spec",
+        "statistics", "training",
     },
     "runner": {
         *LEAVES, "build", "catalog", "device", "record", "runner", "signals", "spec", "statistics", "storage",
@@ -57,8 +57,8 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"", "ensemble", "errors", "export", "preprocessing", "runner", "storage", "training", "types"},
     "api": {"ensemble", "record", "report", "runner", "types"},
     "commands": {
-        "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels", "race", "record",
-        "report", "runner", "signals", "spec", "statistics", "storage", "sweep", "types",
+        "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels", "race",
+        "record", "report", "runner", "signals", "spec", "statistics", "storage", "sweep", "types",
     },
     "cli": {"commands"},
     "__init__": {"api"},

@@ -1,0 +1,62 @@
+"""What is learnt from: files' content, parts of it, batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jax import Array
+
+from nnrun.preprocessing import Column, Preprocessing
+from nnrun.rows import Rows
+
+__all__ = ["Augmentation", "Batch", "Dataset", "Examples", "Source"]
+
+
+class Batch(NamedTuple):
+    """The examples of one step."""
+
+    x: Array  # (n, *shape) as stored
+    y: Array  # (n,) int32 labels or (n,) float targets
+    weight: Array  # (n,) 1 for an example, 0 for padding
+    closing: Array | bool = True  # () whether a line of metrics ends here, so that norms are wanted
+    other: Array | None = None  # (n,) like y: second targets, where examples are blended with others
+    turn: Array | None = None  # (n,) uint32: a random number of each example's own, plus the epoch
+    share: Array | None = None  # (n,) in [0, 1]: loss = share · L(z, y) + (1 − share) · L(z, other)
+
+
+Augmentation = Callable[[Array, Batch], Batch]  # (key, batch) -> batch, inputs standardised, in training only
+
+
+class Examples(NamedTuple):
+    """Inputs and targets of a part of the data, on the host."""
+
+    x: np.ndarray | Rows  # (n, *shape) uint8 or floats; a Rows if it is streamed
+    y: np.ndarray  # (n,) int32 labels, or (n,) floats: targets
+
+
+class Source(NamedTuple):
+    """What a data loader returns: the files' content, not yet split."""
+
+    train: Examples
+    test: Examples | None  # None: one is cut from train
+    classes: tuple[str, ...]  # class names by label; () for regression
+    standardize: str  # "feature": each input its own mean and deviation; "image": one for all; "none"
+    columns: tuple[Column, ...] = ()  # of a table: the features that the inputs are made of
+
+
+class Dataset(NamedTuple):
+    """Data ready for training.  The program computes (x - shift) / scale; targets are standardised already."""
+
+    train: Examples
+    val: Examples
+    test: Examples
+    shift: np.ndarray  # () or (*shape) float32, from the training part only
+    scale: np.ndarray  # like shift, > 0
+    target_shift: float  # a target is (value − target_shift) / target_scale
+    target_scale: float
+    offset: np.ndarray  # like shift, float64: what was subtracted from float64 inputs before rounding; else 0
+    targets: dict[str, np.ndarray]  # of a regression, by part: (n,) float64 in their own units; {} for labels
+    classes: tuple[str, ...]
+    fitted: Preprocessing  # the same in float64, and digests of the parts: what the run's folder records
