@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nnrun import kernels
 from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.predictor import LoadedRun
 from nnrun.errors import RunError
@@ -38,7 +39,7 @@ def serialized(members: list[LoadedRun], weights: list[float], combiner: Combine
     train = members[0].model.experiment.dataset.train
     (size,) = export.symbolic_shape("n")
     inputs = jax.ShapeDtypeStruct((size, *train.x.shape[1:]), train.x.dtype)
-    with jax.default_matmul_precision("highest"), jax.numpy_dtype_promotion("standard"):
+    with kernels.left_out(), jax.default_matmul_precision("highest"), jax.numpy_dtype_promotion("standard"):
         exported = export.export(jax.jit(function), platforms=PLATFORMS)(inputs)
     try:
         return bytes(exported.serialize())

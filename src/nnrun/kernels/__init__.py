@@ -32,6 +32,7 @@ __all__ = [
     "forward",
     "input_gradient",
     "kernel_gradient",
+    "left_out",
     "load",
     "noticing",
     "serve",
@@ -44,6 +45,7 @@ _FUNCTIONS = ("nnrun_forward", "nnrun_input_gradient", "nnrun_kernel_gradient")
 _PROCESSORS = ("plain", "AVX2", "AVX-512")
 
 _noticed: ContextVar[set[str] | None] = ContextVar("noticed", default=None)
+_left_out: ContextVar[bool] = ContextVar("left_out", default=False)
 
 Pads = tuple[tuple[int, int], ...]  # (before, after) of height and width; a negative one cuts
 
@@ -90,11 +92,22 @@ def load() -> Kernels:
 
 def serve(dtype: np.dtype) -> bool:
     """Whether the kernels compute convolutions of this type."""
-    processor = load().processor if dtype in (np.float32, np.float64) else ""
+    fits = dtype in (np.float32, np.float64) and not _left_out.get()
+    processor = load().processor if fits else ""
     noticed = _noticed.get()
     if noticed is not None:
         noticed.add(processor or WITHOUT)
     return bool(processor)
+
+
+@contextlib.contextmanager
+def left_out() -> Iterator[None]:
+    """A context in which the kernels serve nothing: for programs that run where there are none."""
+    token = _left_out.set(True)
+    try:
+        yield
+    finally:
+        _left_out.reset(token)
 
 
 @contextlib.contextmanager

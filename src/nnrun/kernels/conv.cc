@@ -171,10 +171,16 @@ const T* padded(const T* image, int64_t h, int64_t w, int64_t c, int64_t top, in
                 int64_t columns) {
   if (top == 0 && left == 0 && columns == w && rows <= h) return image;
   T* to = scratch<T>(rows * columns * c);
-  std::memset(to, 0, sizeof(T) * rows * columns * c);
-  const int64_t used = std::min(w, columns - left);
-  for (int64_t i = 0; i < std::min(h, rows - top); i++) {
-    if (used > 0) std::memcpy(to + ((top + i) * columns + left) * c, image + i * w * c, sizeof(T) * used * c);
+  const int64_t first = left * c, used = std::max<int64_t>(0, std::min(w, columns - left)) * c, all = columns * c;
+  for (int64_t row = 0; row < rows; row++) {
+    T* line = to + row * all;
+    if (row < top || row >= top + h) {
+      std::fill_n(line, all, T(0));
+    } else {
+      std::fill_n(line, std::min(first, all), T(0));
+      std::memcpy(line + first, image + (row - top) * w * c, sizeof(T) * used);
+      std::fill_n(line + first + used, std::max<int64_t>(0, all - first - used), T(0));
+    }
   }
   return to;
 }
