@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax import Array
 
-from nnrun.preprocessing import Column, Preprocessing
+from nnrun.preprocessing import About, Column, Preprocessing, TableFacts
 from nnrun.rows import Rows
 from nnrun.statistics.measure import Measure, Undefined
 
@@ -28,8 +28,7 @@ class Layer(NamedTuple):
     init   (key, x_shape) -> params, stats, y_shape         shapes of one example, without the batch axis
     apply  (params, stats, x, key, weight) -> y, stats      x (n, *x_shape) -> y (n, *y_shape)
     stats, first   what is remembered but not trained (batch-norm statistics); whether it must see the inputs themselves
-    key     one key for this layer's noise at this step; None: no noise.
-    weight  (n,) 1 for an example, 0 for padding of a short batch, in training; None: use stored statistics.
+    key, weight   for the noise of this step, None: none; (n,) 1 for an example, 0 for padding, None: stored statistics
     """
 
     init: Callable[..., tuple[Tree, Tree, tuple[int, ...]]]
@@ -40,8 +39,7 @@ class Layer(NamedTuple):
 class Loss(NamedTuple):
     """What is minimised, and what is reported beside it; everything is per example and averaged outside.
 
-    value    (outputs, targets) -> (n,)                     the loss of each example
-    terms    (outputs, targets) -> {name: (n,)}             what the metrics are averages of
+    value, terms   (outputs, targets) -> (n,): of each example; {name: (n,)}: what the metrics are averages of
     metrics  {name: mean over a split} -> {name: float}     on the host, in float64
     judge, rising, shares   the metric that picks the best step; those of which more is better; those in [0, 1]
     classifies  whether targets are labels (outputs: one per class) or numbers (one output)
@@ -105,8 +103,7 @@ class Reactive(NamedTuple):
     """A schedule that reacts to what evaluations find.
 
     init, factor   () -> memory; (memory, step) -> () in [0, 1]
-    react   (memory, value) -> memory; None: a fixed course  value (): of the metric, less is better
-    metric  whose value it wants; None: the one that judges the run
+    react, metric   (memory, value) -> memory, None: a fixed course; whose value (), less is better, None: the judge
     """
 
     init: Callable[[], Tree]
@@ -118,9 +115,8 @@ class Reactive(NamedTuple):
 class Average(NamedTuple):
     """A running average of the parameters, evaluated beside them.
 
-    init    (params) -> memory
-    update  (memory, params, step) -> memory                step: how many steps were done, 1, 2, ...
-    value   (memory, params) -> params                      the average, with the structure of params
+    init, value   (params) -> memory; (memory, params) -> params: the average, with the structure of params
+    update        (memory, params, step) -> memory          step: how many steps were done, 1, 2, ...
     """
 
     init: Callable[[Tree], Tree]
@@ -167,6 +163,7 @@ class Batch(NamedTuple):
     other: Array | None = None  # (n,) like y: second targets, where examples are blended with others
     turn: Array | None = None  # (n,) uint32: a random number of each example's own, plus the epoch
     share: Array | None = None  # (n,) in [0, 1]: loss = share · L(z, y) + (1 − share) · L(z, other)
+    importance: Array | None = None  # (n,) how much an example counts in what is minimised; None: the same
 
 
 Augmentation = Callable[[Array, Batch], Batch]  # (key, batch) -> batch, inputs standardised, in training only
@@ -187,6 +184,7 @@ class Source(NamedTuple):
     classes: tuple[str, ...]  # class names by label; () for regression
     standardize: str  # "feature": each input its own mean and deviation; "image": one for all; "none"
     columns: tuple[Column, ...] = ()  # of a table: the features that the inputs are made of
+    table: TableFacts = TableFacts()  # what it knows as a table
 
 
 class Dataset(NamedTuple):
@@ -203,6 +201,8 @@ class Dataset(NamedTuple):
     targets: dict[str, np.ndarray]  # of a regression, by part: (n,) float64 in their own units; {} for labels
     classes: tuple[str, ...]
     fitted: Preprocessing  # the same in float64, and digests of the parts: what the run's folder records
+    about: tuple[About, ...] = ()  # the columns of a table in words
+    weights: np.ndarray | None = None  # (n,) float64, of the training part, of mean 1; None: all the same
 
 
 class Plan(NamedTuple):

@@ -55,6 +55,9 @@ def prepare(
     if a wanted part has changed.
     """
     split = _split(check(source, "data"), validation, test, split_seed, examples)
+    if source.table.fit is not None:
+        source = source.table.fit(np.sort(split[0][1]), need.fitted.columns if need else None)
+        split = _split(source, validation, test, split_seed, examples)
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
     parts = {name: _select(*chosen, needed > room) for name, chosen in zip(PARTS, split, strict=True)}
     described = {
@@ -62,8 +65,10 @@ def prepare(
         for (name, part), (_, rows) in zip(parts.items(), split, strict=True)
     }
     if need is None:
-        return standardised(parts, fit(parts["train"], source, described), precision)
-    return standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
+        dataset = standardised(parts, fit(parts["train"], source, described), precision)
+    else:
+        dataset = standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
+    return dataset._replace(about=source.table.about)
 
 
 def without_data(fitted: Preprocessing, precision: np.dtype = _FLOAT32) -> Dataset:
