@@ -13,7 +13,7 @@ from nnrun.errors import DataError, one_line
 from nnrun.options import DatePart
 from nnrun.preprocessing import Date
 
-__all__ = ["Cells", "Request", "Roles", "roles_of"]
+__all__ = ["Cells", "Request", "Roles", "RowColumns", "roles_of"]
 
 _UNNAMED = "Unnamed: "
 
@@ -27,6 +27,14 @@ class Cells(NamedTuple):
     rare: int
 
 
+class RowColumns(NamedTuple):
+    """Columns that are about rows: how much each counts, and what splits them.  Options of the loaders of tables."""
+
+    weights: str | None
+    split_by: str | None
+    time: str | None
+
+
 class Request(NamedTuple):
     """What a spec says of the columns of a table: options of the loaders of tables."""
 
@@ -37,24 +45,26 @@ class Request(NamedTuple):
     dates: Mapping[str, DatePart | list[DatePart]]
     date_format: str | None
     cells: Cells
+    rows: RowColumns
 
 
 class Roles(NamedTuple):
     """What the columns are for.
 
     features   in the order of the inputs
-    excluded   as data.exclude says
+    beside     what those are for that are neither feature nor target: excluded, weights, group or time
     """
 
     features: dict[str, Rule]
-    excluded: tuple[str, ...]
+    beside: dict[str, str]
 
 
 def roles_of(table: Table, request: Request) -> Roles:
     """What each column is for.  Raises DataError for a name or pattern that fits nothing, or fits two roles."""
     table.column(request.target, "target")
     excluded = _excluded(table, request)
-    names = _features(table, request, excluded)
+    about_rows = _about_rows(table, request)
+    names = _features(table, request, excluded, about_rows)
     categorical = _among(table, request.categorical, "categorical", names)
     dates = _among(table, request.dates, "dates", names)
     if both := [name for name in dates if name in categorical]:
@@ -73,7 +83,9 @@ def roles_of(table: Table, request: Request) -> Roles:
         )
         for name in names
     }
-    return Roles(_with_missing(table, request.cells.missing, rules), excluded)
+    return Roles(
+        _with_missing(table, request.cells.missing, rules), dict.fromkeys(excluded, "excluded") | about_rows
+    )
 
 
 def _excluded(table: Table, request: Request) -> tuple[str, ...]:
@@ -92,10 +104,38 @@ def _excluded(table: Table, request: Request) -> tuple[str, ...]:
     return tuple(name for name in table.columns if name in fitting)
 
 
-def _features(table: Table, request: Request, excluded: Collection[str]) -> list[str]:
+def _about_rows(table: Table, request: Request) -> dict[str, str]:
+    """The columns that are about rows, and what they are for.  Raises DataError for one that has another role."""
+    weights, split_by, time = request.rows
+    if split_by is not None and time is not None:
+        raise DataError(
+            f"{table.place}: data.split_by and data.time: a split is by groups or by time; leave one out"
+        )
+    columns = {}
+    for option, name in (("weights", weights), ("split_by", split_by), ("time", time)):
+        if name is None:
+            continue
+        table.column(name, option)
+        shown = one_line(name, 40)
+        if name == request.target or name in columns:
+            raise DataError(
+                f"{table.place}: data.{option}: '{shown}' is the target or has another role; write another"
+            )
+        if option == "weights" and name in (request.features or ()):
+            raise DataError(
+                f"{table.place}: data.weights: '{shown}' is listed in data.features; leave it out of one"
+            )
+        columns[name] = "group" if option == "split_by" else option
+    return columns
+
+
+def _features(
+    table: Table, request: Request, excluded: Collection[str], about_rows: Collection[str]
+) -> list[str]:
     """The names of the input columns, in order; DataError for one that is missing, double or the target."""
     target, listed = request.target, request.features
-    names = [name for name in table.columns if name != target and name not in excluded]
+    left_out = {target, *excluded, *(name for name in about_rows if name not in request.dates)}
+    names = [name for name in table.columns if name not in left_out]
     names = names if listed is None else listed
     for name in names:
         table.column(name, "features")

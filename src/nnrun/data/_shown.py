@@ -20,7 +20,7 @@ def shown(
     columns: Sequence[Feature],
     rules: Mapping[str, Rule],
     target: str,
-    excluded: Sequence[str],
+    beside: Mapping[str, str],
     classes: tuple[str, ...],
 ) -> tuple[About, ...]:
     """Every column of the table that has a role, and those that are used for nothing, in the order of the table."""
@@ -38,16 +38,20 @@ def shown(
                     why,
                     kind.why,
                     _becomes(feature, rule),
-                    note_of(column, kind, rule.is_category),
+                    "; ".join(filter(None, [_beside(name, beside), note_of(column, kind, rule.is_category)])),
                 )
             )
         elif name == target:
             becomes = f"{len(classes)} classes" if classes else "a number"
             about.append(About(name, "target", "category" if classes else "number", kind.why, becomes))
         else:
-            role = "excluded" if name in excluded else "unused"
-            about.append(About(name, role, kind.name, kind.why))
+            about.append(About(name, beside.get(name, "unused"), kind.name, kind.why))
     return tuple(about)
+
+
+def _beside(name: str, beside: Mapping[str, str]) -> str:
+    """What a feature is for beside that."""
+    return f"the {beside[name]} of the split too" if name in beside else ""
 
 
 def _listed(feature: Feature) -> str:

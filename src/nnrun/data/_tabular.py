@@ -12,6 +12,7 @@ from nnrun.data._encode import Parsed, encoded, features_of, parsed, refuse_miss
 from nnrun.data._fit_columns import Rule, fitted_column, missing_rule
 from nnrun.data._kinds import Kind, check_kinds, kind_of, quoted
 from nnrun.data._roles import Request, roles_of
+from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
 from nnrun.data._shown import shown
 from nnrun.data._target import classes_of, is_regression, labels_in, refuse_odd
 from nnrun.preprocessing import Column as Feature
@@ -45,6 +46,7 @@ def source_of(
         for name, rule in roles.features.items()
     }
     _check_missing(read, roles.features)
+    facts = _facts(table, test, request)
 
     def fit(rows: np.ndarray, recorded: tuple[Feature, ...] | None = None) -> Source:
         columns = tuple(fitted_column(read[name], rule, rows) for name, rule in roles.features.items())
@@ -54,12 +56,24 @@ def source_of(
         held = None
         if test is not None:
             held = Examples(features_of(test, columns), _targets(test.column(goal.name, "target"), classes))
-        about = shown(table, kinds, columns, roles.features, request.target, roles.excluded, classes)
-        return check(Source(train, held, classes, standardize, columns, TableFacts(about)), place)
+        about = shown(table, kinds, columns, roles.features, request.target, roles.beside, classes)
+        return check(Source(train, held, classes, standardize, columns, facts._replace(about=about)), place)
 
     source = fit(np.arange(len(goal.cells)))
     needs_fit = any(rule.needs_fit for rule in roles.features.values())
     return source._replace(table=source.table._replace(fit=fit)) if needs_fit else source
+
+
+def _facts(table: Table, test: Table | None, request: Request) -> TableFacts:
+    """What columns say of the rows."""
+    columns = request.rows
+    if test is not None:
+        check_apart(table, test, columns)
+    return TableFacts(
+        weights=weights_of(table, columns),
+        groups=groups_of(table, columns),
+        times=times_of(table, columns, request.date_format),
+    )
 
 
 def _check_features(table: Table, kinds: Mapping[str, Kind], rules: Mapping[str, Rule], named: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from nnrun.data._fit_columns import Missing
-from nnrun.data._roles import Cells, Request
+from nnrun.data._roles import Cells, Request, RowColumns
 from nnrun.data._table import read_table
 from nnrun.data._tabular import source_of
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
@@ -31,6 +31,9 @@ def csv(
     dates: dict[str, DatePart | list[DatePart]] | None = None,
     date_format: str | None = None,
     decimal: Literal[".", ","] = ".",
+    weights: str | None = None,
+    split_by: str | None = None,
+    time: str | None = None,
     classifies: bool | None = None,
 ) -> Source:
     """A table in a CSV file with a header: any columns as inputs, one as the target.
@@ -55,12 +58,18 @@ def csv(
                  weekday, month and hour sine and cosine
     date_format  as strptime takes it: "%d.%m.%Y"; default: ISO 8601
     decimal      what numbers have before their fractions
+    weights      a column of numbers: how much a row counts in the loss that is minimised; metrics are unweighted
+    split_by     a column, such as `patient`: rows with the same cell stay in one part of the data
+    time         a column of numbers or dates: the last rows are the test part, those before them validate
     classifies   whether the loss that the spec names wants labels; nnrun fills it in
 
     Features may be patterns, such as `note_*`.  Class names are sorted, as numbers if they all are.  Identifiers, free
     text and dates are refused until the spec says what to do with them.  Raises DataError naming FILE:ROW:COLUMN.
     """
     cells = Cells(missing, missing_indicator, unknown, rare)
-    request = Request(target, features, exclude or [], categorical or [], dates or {}, date_format, cells)
+    rows = RowColumns(weights, split_by, time)
+    request = Request(
+        target, features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
+    )
     tables = [read_table(file, delimiter, decimal=decimal) for file in (path, test_path) if file is not None]
     return source_of(tables, request, task, standardize, classifies)

@@ -64,7 +64,7 @@ def _features(table: Any, names: list[Any], columns: list[dict[str, Any]]) -> np
         cells = list(table[name])
         absent = np.array([_is_missing(cell) for cell in cells], bool)
         if column.get("fill") is None and column["categories"] is None and absent.any():
-            raise ValueError(f"column {name!r}: the cell at index {absent.argmax()} is missing")
+            raise ValueError(f"column {name!r}: the input at index {absent.argmax()} is missing; fill it in")
         if column["categories"] is not None:
             parts.append(_one_hot(cells, absent, column))
         else:
