@@ -179,3 +179,20 @@ class TestWeights:
     def test_a_column_has_one_role(self, options, message, tmp_path):
         with pytest.raises(DataError, match=message):
             csv(table(tmp_path, list(self.ROWS), "i,w,y"), "y", **options)
+
+
+class TestStratify:
+    def test_every_part_has_its_share_of_every_tenth(self, tmp_path):
+        y = np.random.default_rng(0).lognormal(size=400)
+        source = csv(table(tmp_path, list(enumerate(y)), "i,y"), "y")
+        tenth = y.argsort().argsort() * 10 // 400
+        for part, rows in rows_of(source, stratify=True).items():
+            counts = np.bincount(tenth[rows], minlength=10)
+            assert counts.tolist() == [24 if part == "train" else 8] * 10
+        drawn = np.bincount(tenth[rows_of(source)["test"]], minlength=10)
+        assert drawn.tolist() != [8] * 10
+
+    def test_it_does_not_go_with_time(self, tmp_path):
+        source = csv(table(tmp_path, [(i, i / 2, i) for i in range(40)], "i,y,day"), "y", time="day")
+        with pytest.raises(DataError, match=r"data\.stratify: the parts follow one another in time"):
+            rows_of(source, stratify=True)

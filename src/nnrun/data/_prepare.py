@@ -34,6 +34,7 @@ def prepare(
     test: float,
     split_seed: int,
     examples: int | None = None,
+    stratify: bool = False,
     room: float = math.inf,
     precision: np.dtype = _FLOAT32,
     need: Wanted | None = None,
@@ -45,6 +46,7 @@ def prepare(
     split_seed  0 ... 2**64 - 1; the test part depends on it and on `test` only, not on `validation`
     examples    train on this many of the training part only, chosen by split_seed; None: on all of them
     precision   of the run: what float64 inputs and targets are rounded to
+    stratify    numbers are split so that each part has its share of every tenth of them, as labels are anyway
     room        bytes: inputs that need more stay where the source has them and are read row by row
     need        what a run folder records: statistics are those, not fitted again; a part that is not as it was
                 then is refused if it is wanted, and has no content if not
@@ -54,11 +56,18 @@ def prepare(
     only.  Raises DataError if the source is not sound (`check`), a part would be empty, or `examples` cannot be had;
     RunError if a wanted part has changed.
     """
-    split = split_rows(check(source, "data"), validation, test, split_seed, examples)
+    how = {
+        "validation": validation,
+        "test": test,
+        "seed": split_seed,
+        "examples": examples,
+        "stratify": stratify,
+    }
+    split = split_rows(check(source, "data"), **how)
     trained = np.sort(split[0][1])
     if source.table.fit is not None:
         source = source.table.fit(trained, need.fitted.columns if need else None)
-        split = split_rows(source, validation, test, split_seed, examples)
+        split = split_rows(source, **how)
     weights = None if source.table.weights is None else source.table.weights[trained]
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
     parts = {name: _select(*chosen, needed > room) for name, chosen in zip(PARTS, split, strict=True)}

@@ -17,15 +17,22 @@ __all__ = ["split_rows"]
 
 
 def split_rows(
-    source: Source, validation: float, test: float, seed: int, examples: int | None
+    source: Source,
+    validation: float,
+    test: float,
+    seed: int,
+    examples: int | None = None,
+    stratify: bool = False,
 ) -> list[tuple[Examples, np.ndarray]]:
     """What to train on, to validate and to test with: from which part of the source, which rows.
 
-    Rows of a group stay together, rows with times follow one another, all others are drawn, labels class by class.
-    Raises DataError where a part would be empty.
+    Rows of a group stay together, rows with times follow one another, all others are drawn, labels class by class and,
+    with `stratify`, numbers tenth by tenth.  Raises DataError where a part would be empty.
     """
+    if stratify and source.table.times is not None:
+        raise DataError("data.stratify: the parts follow one another in time, data.time says; leave one out")
     total = len(source.train.y)
-    labels = source.train.y if source.classes else np.zeros(total, np.int32)
+    labels = source.train.y if source.classes else _tenths(source.train.y, stratify)
     rows = _permutation(total, seed)
     sizes = {"test": 0 if source.test is not None else round(total * test), "val": round(total * validation)}
     _check_sizes(total, sizes["test"], sizes["val"], validation > 0, source.test is not None)
@@ -38,6 +45,14 @@ def split_rows(
     test_part = source.test
     tested = (source.train, test_rows) if test_part is None else (test_part, np.arange(len(test_part.y)))
     return [(source.train, train_rows), (source.train, val_rows), tested]
+
+
+def _tenths(targets: np.ndarray, stratify: bool) -> np.ndarray:
+    """(n,) int32: in which tenth of the targets, ordered by size, each lies; 0 for all unless that is wanted."""
+    tenths = np.zeros(len(targets), np.int32)
+    if stratify:
+        tenths[targets.argsort(kind="stable")] = np.arange(len(targets)) * 10 // len(targets)
+    return tenths
 
 
 def _taker(source: Source, labels: np.ndarray, seed: int) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
