@@ -135,7 +135,7 @@ def codes_of(names: Sequence[str], codes: dict[str, int], column: Column) -> np.
 def _refuse_missing(read: Parsed, row: int, feature: Feature) -> None:
     if read.column.trained:
         refuse_missing(read, row, "which the run was trained without; fill it in or leave the row out")
-    name, rule = one_line(read.column.name, 40), "median" if feature.categories is None else "category"
+    name, rule = one_line(read.column.name, 40), "median" if feature.categories is None else "most_frequent"
     refuse_missing(read, row, f"write data.missing: {{{name}: {rule}}}, fill it in or remove the row", ";")
 
 

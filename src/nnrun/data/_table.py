@@ -112,10 +112,12 @@ def _table(rows: list[_Row], header: list[str], data: list[_Row], delimiter: str
                 f"{len(header)}; check data.delimiter ({delimiter!r}), or correct the row"
             )
     columns = zip(*(row.cells for row in data), strict=True)
+    lines = tuple(row.line for row in data)
+    folded = any("\n" in cell for row in data for cell in row.cells)
     return Table(
         place,
         {
-            name: _column(name, cells, _lines(data, index - 1), place, index)
+            name: _column(name, cells, _lines(data, index - 1) if folded else lines, place, index)
             for index, (name, cells) in enumerate(zip(header, columns, strict=True), start=1)
         },
     )

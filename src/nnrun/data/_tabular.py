@@ -49,9 +49,10 @@ def source_of(
     facts = _facts(table, test, request)
 
     def fit(rows: np.ndarray, recorded: tuple[Feature, ...] | None = None) -> Source:
-        columns = tuple(fitted_column(read[name], rule, rows) for name, rule in roles.features.items())
         if recorded is not None and [column.name for column in recorded] == list(roles.features):
             columns = recorded
+        else:
+            columns = tuple(fitted_column(read[name], rule, rows) for name, rule in roles.features.items())
         train = Examples(_inputs(read, columns), _targets(goal, classes))
         held = None
         if test is not None:
