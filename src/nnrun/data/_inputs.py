@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnrun.data._arrow import is_arrow, read_arrow
 from nnrun.data._column import Table
 from nnrun.data._columns import table_of
 from nnrun.data._encode import features_of
@@ -154,10 +155,10 @@ def _archive(path: Path, block: Block, dtype: np.dtype) -> np.ndarray:
 def _table(path: Path, block: Block, fitted: Preprocessing, warn: Warn, keep: Sequence[str]) -> Inputs:
     """The columns that the model was trained on, by name; where those had no names, all columns in order."""
     if fitted.columns:
-        delimiter, decimal = str(block.get("delimiter", ",")), str(block.get("decimal", "."))
-        table = read_table(str(path), delimiter, trained=True, decimal=decimal)
+        table = _named_table(path, block)
         return Inputs(features_of(table, fitted.columns, warn), [], _kept(table, keep))
-    table, width = read_numbers(str(path), ","), int(np.prod(fitted.shape))
+    table = read_arrow(str(path), trained=True) if is_arrow(path) else read_numbers(str(path), ",")
+    width = int(np.prod(fitted.shape))
     kept, columns = _kept(table, keep), list(table.columns.values())
     if len(columns) != width:
         columns = [column for column in columns if column.name not in keep]
@@ -168,6 +169,14 @@ def _table(path: Path, block: Block, fitted: Preprocessing, warn: Warn, keep: Se
         )
     x = np.stack([column.numbers() for column in columns], axis=1)
     return Inputs(x.reshape(-1, *fitted.shape), [], kept)
+
+
+def _named_table(path: Path, block: Block) -> Table:
+    """A table with names, in the dialect that the run was trained with if it is text."""
+    if is_arrow(path):
+        return read_arrow(str(path), trained=True)
+    delimiter, decimal = str(block.get("delimiter", ",")), str(block.get("decimal", "."))
+    return read_table(str(path), delimiter, trained=True, decimal=decimal)
 
 
 def _kept(table: Table, keep: Sequence[str]) -> list[tuple[str, Sequence[str]]]:

@@ -138,6 +138,8 @@ def _text(path: str, place: str) -> str:
     """The content of the file, if it is text; a byte-order mark is dropped."""
     with open_file(Path(path), MAX_CSV_BYTES) as (stream, _):
         content = stream.read(MAX_CSV_BYTES + 1)
+    if content.startswith((b"PAR1", b"ARROW1")):
+        raise DataError(f"{place}: is a Parquet or Arrow file; write data: {{name: parquet, ...}}")
     if not content:
         raise DataError(f"{place}: is empty; needed: a header and rows of data")
     try:
