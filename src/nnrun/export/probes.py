@@ -29,13 +29,13 @@ def probes(fitted: Preprocessing, count: int) -> Any:
     return columns
 
 
-def _cells(column: Column, numbers: np.ndarray, random: np.random.Generator) -> list[Any]:
+def _cells(column: Column, numbers: np.ndarray, random: np.random.Generator) -> list[object]:
     """Cells of a column, of every sort that it takes: missing ones, rare and unknown names among them."""
     count = len(numbers)
     if column.categories is not None:
         unknown = ["an unknown name"] if column.unknown != "refuse" else []
         names = [name for name in (*column.categories, *column.rare, *unknown) if name]
-        cells: list[Any] = random.choice(names, count).tolist()
+        cells: list[object] = random.choice(names, count).tolist()
     elif column.date is not None:
         origin = datetime.fromisoformat(column.date.origin)
         days = random.uniform(0, 1000, count)

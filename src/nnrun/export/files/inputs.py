@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,8 +14,10 @@ _MISSING = frozenset(
     ["", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "nil", "missing", "?", "-", "--"]
 )
 
+_Entry = Mapping[str, Any]  # a column as model.json describes it, and all of that file
 
-def prepare(x: Any, about: Mapping[str, Any]) -> np.ndarray:
+
+def prepare(x: Any, about: _Entry) -> np.ndarray:
     """(n, *shape) in the type that the model takes.
 
     x       an array (n, *shape) as the training data hold them, or columns by name: {"age": [...]}, a DataFrame
@@ -54,7 +56,7 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
     return values
 
 
-def _features(table: Any, names: list[Any], columns: list[dict[str, Any]]) -> np.ndarray:
+def _features(table: Any, names: Sequence[object], columns: list[_Entry]) -> np.ndarray:
     """(n, inputs) float64: numbers, parts of dates, and an input of 0 or 1 for each category."""
     parts = []
     for column in columns:
@@ -76,14 +78,14 @@ def _features(table: Any, names: list[Any], columns: list[dict[str, Any]]) -> np
     return np.hstack(parts)
 
 
-def _is_missing(cell: Any) -> bool:
+def _is_missing(cell: object) -> bool:
     """Whether a cell holds no value, as nnrun reads tables."""
     if cell is None or type(cell).__name__ in ("NaTType", "NAType") or cell != cell:
         return True
     return isinstance(cell, str) and cell.strip().lower() in _MISSING
 
 
-def _one_hot(cells: list[Any], absent: np.ndarray, column: dict[str, Any]) -> np.ndarray:
+def _one_hot(cells: list[object], absent: np.ndarray, column: _Entry) -> np.ndarray:
     """(n, k): 1 at the category, or at the last input for rare names; zeros for unknown ones if so trained."""
     name, known, rare = column["name"], column["categories"], column.get("rare", [])
     unknown, fill = column.get("unknown", "refuse"), column.get("fill")
@@ -100,7 +102,7 @@ def _one_hot(cells: list[Any], absent: np.ndarray, column: dict[str, Any]) -> np
     return inputs
 
 
-def _numbers(cells: list[Any], absent: np.ndarray, column: dict[str, Any]) -> np.ndarray:
+def _numbers(cells: list[object], absent: np.ndarray, column: _Entry) -> np.ndarray:
     """(n, 1) numbers, or the inputs of dates."""
     date, fill = column.get("date"), column.get("fill", np.nan)
     if date is None:
@@ -114,7 +116,7 @@ def _numbers(cells: list[Any], absent: np.ndarray, column: dict[str, Any]) -> np
     return _date_inputs(np.array(days, np.float64), date["parts"], origin)
 
 
-def _days(cell: Any, form: str | None) -> float:
+def _days(cell: object, form: str | None) -> float:
     """Days since 1970-01-01 in UTC."""
     if isinstance(cell, datetime):
         moment = cell
