@@ -214,3 +214,34 @@ def test_the_install_commands_of_the_readme(index: int, tmp_path: Path) -> None:
         prepare + commands[index], shell=True, cwd=tmp_path / "nnrun", capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def table_of_the_docs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """What docs/your_own_table.md has its reader write: the table and two specs; and its text."""
+    folder, text = tmp_path_factory.mktemp("table"), (ROOT / "docs" / "your_own_table.md").read_text()
+    [code] = blocks(text, "python")
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=100)
+    for name, content in zip(("churn", "customers"), blocks(text, "yaml"), strict=True):
+        assert f"`{name}.yaml`" in text
+        (folder / f"{name}.yaml").write_text(content.replace("40 epochs", "2 epochs"))
+    return folder, text
+
+
+def test_a_raw_table_is_answered_as_the_docs_show(
+    table_of_the_docs: tuple[Path, str], warm: Callable[..., Any]
+) -> None:
+    folder, text = table_of_the_docs
+    refusal, columns = blocks(text, "text")
+    done = warm("train", "churn.yaml", "--dry-run", folder=folder)
+    assert done.code == 3
+    assert done.err.replace(f"{folder}/", "") == f"nnrun: {refusal}"
+    for line in blocks(text, "sh")[0].splitlines():
+        program, *words = shlex.split(line)
+        assert program == "nnrun"
+        done = warm(*words, folder=folder)
+        assert done.code == 0, f"{line}\n{done.err}"
+        if words[0] == "train":
+            shown = done.out if "--dry-run" in words else done.err.replace("nnrun: ", "")
+            assert columns in shown
+    assert (folder / "predictions.csv").read_text().startswith("customer_id,label,p(no),p(yes)\nC00000,")

@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "search": LEAVES | {"search", "space"},
     "training": LEAVES | {"signals", "statistics", "training"},
     "record": {"errors", "machine", "preprocessing", "record", "storage"},
-    "report": {"errors", "record", "report", "statistics", "storage"},
+    "report": {"errors", "preprocessing", "record", "report", "statistics", "storage"},
     "build": {
         *LEAVES, "build", "catalog", "data", "kernels", "layer", "loss", "model", "optimizer", "schedule", "spec",
         "statistics", "training",

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 __all__ = [
+    "AtLeastZero",
     "Count",
+    "DatePart",
     "Entry",
     "EntryMark",
     "FilePath",
@@ -108,6 +110,8 @@ Patterns = Annotated[list[Annotated[str, MinLen(1)]], MinLen(1)]  # of paths of 
 Steps = Annotated[int, StepsMark()]
 FilePath = Annotated[str, FilePathMark()]
 Standardize = Literal["feature", "image", "none"]
+AtLeastZero = Annotated[int, Ge(0)]  # 0, 1, 2, ...
+DatePart = Literal["days", "weekday", "month", "hour"]
 
 
 def Entry(kind: str) -> Any:

@@ -7,30 +7,96 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from nnrun.errors import one_line
 
-__all__ = ["PARTS", "Column", "Part", "Preprocessing", "Wanted", "change_of", "first_change"]
+__all__ = [
+    "PARTS", "About", "Column", "Date", "Part", "Preprocessing", "TableFacts", "Wanted", "change_of", "first_change",
+]  # fmt: skip
 
 PARTS = ("train", "val", "test")
 
 
+class Date(NamedTuple):
+    """How the cells of a column of dates become inputs."""
+
+    parts: tuple[str, ...]  # days since the origin; weekday, month, hour: sine and cosine, two inputs each
+    origin: str  # ISO 8601: the earliest date of the training part
+    format: str | None = None  # of the cells, as datetime.strptime takes it; None: ISO 8601
+
+
 class Column(NamedTuple):
-    """A feature of a table."""
+    """A feature of a table, fitted to the training part."""
 
     name: str
     categories: tuple[str, ...] | None = (
         None  # in order, one input of 0 or 1 for each; None: one input, a number
     )
+    # What stands for a missing cell: a number (of dates: days since the origin) or one of the categories, of which ""
+    # is that of missing cells; None: such a cell is refused.
+    fill: float | str | None = None
+    indicator: bool = False  # one more input: 1 where the cell is missing
+    rare: tuple[str, ...] = ()  # names of too few training examples, which share one input, the last
+    unknown: str = (
+        "refuse"  # of names that the training part lacks: refuse, zeros, other (the input of rare ones)
+    )
+    date: Date | None = None
 
     @property
     def width(self) -> int:
         """Inputs that the feature becomes."""
-        return 1 if self.categories is None else len(self.categories)
+        if self.date is not None:
+            width = sum(1 if part == "days" else 2 for part in self.date.parts)
+        else:
+            width = 1 if self.categories is None else len(self.categories) + bool(self.rare)
+        return width + self.indicator
+
+    def as_dict(self) -> dict[str, Any]:
+        """The column as JSON can hold it, without what is as by default beside name and categories."""
+        plain = Column(self.name)
+        content: dict[str, Any] = {
+            "name": self.name,
+            "categories": None if self.categories is None else list(self.categories),
+        }
+        for key in ("fill", "indicator", "rare", "unknown"):
+            value = getattr(self, key)
+            if value != getattr(plain, key):
+                content[key] = list(value) if isinstance(value, tuple) else value
+        if self.date is not None:
+            content["date"] = {**self.date._asdict(), "parts": list(self.date.parts)}
+        return content
+
+
+class About(NamedTuple):
+    """A column of a table in words, for people."""
+
+    name: str
+    role: str  # feature, target, excluded, weights, group or time
+    kind: str  # number, category, date, identifier, text, constant or empty
+    why: str  # it is of this kind
+    becomes: str = ""  # of a feature: its inputs, and what stands for missing and unknown cells
+    note: str = ""  # what deserves a look
+
+
+class TableFacts(NamedTuple):
+    """What a source that is a table knows beside its inputs and targets.
+
+    fit      (rows of its training part that are trained on, columns that a run has recorded or None) -> the source
+             fitted to these rows; None: nothing in it depends on which they are
+    weights  (n,) float64 ≥ 0, how much each row counts in what is minimised; None: all the same
+    groups   (n,) integers: rows of equal ones stay in one part of the data; None: rows are alone
+    times    (n,) float64: the parts follow one another in this order; None: they are drawn
+    """
+
+    about: tuple[About, ...] = ()
+    fit: Callable[[np.ndarray, tuple[Column, ...] | None], Any] | None = None
+    weights: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    times: np.ndarray | None = None
 
 
 class Part(NamedTuple):
@@ -57,9 +123,16 @@ class Preprocessing(NamedTuple):
     @property
     def digest(self) -> str:
         """SHA-256 of the data: of all parts, and of the names in them."""
-        names = [self.classes, [column[:] for column in self.columns]]
+        names = [self.classes, [_digested(column) for column in self.columns]]
         content = [names, [self.parts[name][:2] for name in PARTS]]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _digested(column: Column) -> list[object]:
+    """Name and categories and, of a column that has more, the rest: digests of before stay what they were."""
+    content = column.as_dict()
+    shared = [content.pop("name"), content.pop("categories")]
+    return [*shared, content] if content else shared
 
 
 class Wanted(NamedTuple):
@@ -91,8 +164,10 @@ def change_of(name: str, today: _Named, part: Part, fitted: Preprocessing) -> st
             f"the classes of its data have changed (from {_some(fitted.classes)} to {_some(today.classes)})"
         )
     if today.columns != fitted.columns:
-        old, new = (dict(columns) for columns in (fitted.columns, today.columns))
-        names = [column for column in {**old, **new} if old.get(column, ()) != new.get(column, ())]
+        old, new = (
+            {column.name: column for column in columns} for columns in (fitted.columns, today.columns)
+        )
+        names = [column for column in {**old, **new} if old.get(column) != new.get(column)]
         return f"the features of its data have changed ({_some(names or [*new])})"
     if part.examples != before.examples:
         return f"its {name} part has changed (from {before.examples} to {part.examples} examples)"

@@ -111,7 +111,7 @@ def test_the_test_part_follows_the_training_part(tmp_path: Path):
         ("a,kind\n1,p\nx,q\n", ":3:1", "column 'a': 'x' is not a number; .* data.categorical"),
         ("a,kind\n1,p\n1_0,q\n", ":3:1", "'1_0' is not a number"),
         ("a,kind\n1,p\n\n١,q\n", ":4:1", "contains the digit"),
-        ("a,kind\n1,p\nNaN,q\n", ":3:1", "'NaN' is not a finite"),
+        ("a,kind\n1,p\nNaN,q\n", ":3:1", "'NaN' is a missing value; write data.missing: {a: median}"),
         ("a,kind\n1,p\n-inf,q\n", ":3:1", "'-inf' is not a finite"),
         ("a,kind\n1,p\n1e39,q\n", ":3:1", "'1e39' is not a finite float32"),
         ("a,kind\n1,p\n,q\n", ":3:1", "'' is a missing value"),

@@ -39,6 +39,13 @@ def options(
             path = tmp_path / "t.csv"
             path.write_text("a,kind\n" + "".join(f"{i},{'pqr'[i % 3]}\n" for i in range(30)))
             return {"path": str(path), "target": "kind"}
+        if name == "parquet":
+            arrow = pytest.importorskip("pyarrow")
+            columns = {"a": list(range(30)), "kind": ["pqr"[i % 3] for i in range(30)]}
+            importlib.import_module("pyarrow.parquet").write_table(
+                arrow.table(columns), tmp_path / "t.parquet"
+            )
+            return {"path": str(tmp_path / "t.parquet"), "target": "kind"}
         if name == "npz":
             np.savez(tmp_path / "t.npz", x=np.arange(60.0).reshape(30, 2), y=np.arange(30) % 3)
             return {"path": str(tmp_path / "t.npz")}

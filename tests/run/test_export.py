@@ -144,8 +144,8 @@ def test_what_it_does_not_take_is_an_error_with_the_reason(place, loaded):
     for content, message in [
         ({"year": [2e6], "colour": ["pink"]}, "column 'colour': 'pink' is none of "),
         ({"year": [2e6]}, "there is no column 'colour'; there are year"),
-        (np.zeros((1, 4)), "some features are categories; give columns by name"),
-        ({"year": [np.nan], "colour": ["red"]}, "inputs must be finite numbers"),
+        (np.zeros((1, 4)), "some features are not plain numbers; give columns by name"),
+        ({"year": [np.nan], "colour": ["red"]}, "column 'year': the input at index 0 is missing; fill it in"),
         (
             {"year": [2e6, 1e308], "colour": ["red"] * 2},
             "the input at index 1 is so large that the model gives NaN",

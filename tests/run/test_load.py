@@ -180,7 +180,7 @@ TABLES: list[tuple[object, str]] = [
         {"weight": np.ones((2, 2)), "colour": ["red"] * 2},
         r"column 'weight' has shape \(2, 2\); give one value",
     ),
-    (np.zeros((2, 2)), "some features are categories; give columns by name"),
+    (np.zeros((2, 2)), "some features are not plain numbers; give columns by name"),
 ]
 ARRAYS: list[tuple[object, str]] = [
     (np.zeros((2, 3)), r"an input has shape \(3,\), the model was trained on \(4,\)"),

@@ -116,3 +116,27 @@ def test_accumulation_changes_no_result(experiment: Callable[..., Experiment]) -
         for name in one:
             np.testing.assert_allclose(one[name], other[name], rtol=1e-9, atol=1e-12, err_msg=name)
     assert "penalty" in last[0][1]
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_weight_counts_as_so_many_rows_of_the_example(parts: int) -> None:
+    """Whole weights against the examples repeated; value, gradient, and what Gauss-Newton takes apart."""
+    counts = np.array([2, 1, 0, 3, 1, 1, 4, 0, 5, 5, 5])  # of the padding too, which counts for nothing
+    weighted, params = setting(dense(4))
+    batch = weighted.batch
+    repeated = np.repeat(np.arange(EXAMPLES - PADDING), counts[: EXAMPLES - PADDING])
+    rows = Batch(batch.x[repeated], batch.y[repeated], jnp.ones(len(repeated)))
+    importance = jnp.asarray(counts, float)
+    ours = make_objective(weighted._replace(batch=batch._replace(importance=importance)), parts)
+    theirs = make_objective(weighted._replace(batch=rows))
+    close(ours.gradient(params)[0][0], theirs(params)[0])
+    close(ours.gradient(params)[1], theirs.gradient(params)[1])
+    close(ours.value_of(ours.outputs_of(params)), theirs.value_of(theirs.outputs_of(params)))
+    close(ours(params)[1][1], make_objective(weighted)(params)[1][1])  # the metrics know no weights
+
+
+def test_a_batch_of_weights_0_adds_nothing() -> None:
+    weighted, params = setting(dense(4))
+    batch = weighted.batch._replace(importance=jnp.zeros(EXAMPLES))
+    value, _ = make_objective(weighted._replace(batch=batch))(params)
+    close(value, 0.15 * jnp.square(params["kernel"]).sum())

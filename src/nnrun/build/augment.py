@@ -45,6 +45,11 @@ def check_augment(spec: Spec, experiment: Experiment) -> None:
                 f"{where} does not return the batch with inputs, targets and weights of the shapes and types"
             )
             raise spec.fail(path, f"{message} that it got; write batch._replace(x=...)")
+        if augmented.other is not None and experiment.dataset.weights is not None:
+            raise spec.fail(
+                path,
+                f"{block.name} blends examples, each of which data.weights counts by itself; leave one out",
+            )
         batch = augmented
 
 

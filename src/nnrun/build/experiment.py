@@ -73,6 +73,7 @@ def _dataset(spec: Spec, need: Wanted | None) -> Dataset:
         test=common["test"],
         split_seed=common["split_seed"],
         examples=common["examples"],
+        stratify=common["stratify"],
         room=room_for_data(common["stream"]),
         precision=precision,
         need=need,

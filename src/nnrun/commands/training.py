@@ -25,6 +25,7 @@ from nnrun.commands._app import (
     prepare_device,
     resolved,
 )
+from nnrun.commands._data import note_columns, show_data
 from nnrun.errors import SpecError, one_line
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ def train(
     run_dir: RunDir = None,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only check the spec and the data, and show what they are."),
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -84,6 +89,8 @@ def train(
 
     request = request_of(from_run, only or (), optimizer_state)
     prepared = session.prepare(spec, overrides or [])
+    if dry_run:
+        return show_data(prepared.experiment.dataset, as_json)
     beginnings = []
     if from_run is not None:
         beginnings = warm_start.warm_start(from_run, runs_root, prepared, request, console.warn)
@@ -92,7 +99,8 @@ def train(
         _tell_of_kernels(prepared.experiment)
         if beginnings:
             console.note(warm_start.seam(beginnings, prepared.experiment))
-    console.watch(prepared.experiment, folder, quiet, as_json)
+        note_columns(prepared.experiment.dataset)
+    return console.watch(prepared.experiment, folder, quiet, as_json)
 
 
 def _tell_of_kernels(experiment: Experiment) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from nnrun.data._table import Column, Table
+from nnrun.data._column import Column, Table
 from nnrun.errors import DataError, one_line
 
 __all__ = ["table_of"]
@@ -25,10 +25,11 @@ def table_of(columns: Mapping[str, Iterable[object]], place: str) -> Table:
         shown = one_line(", ".join(f"{name} {length}" for name, length in lengths.items()), 120)
         raise DataError(f"{place}: columns of different lengths ({shown}); make them equal")
     lines = tuple(range(1, max(lengths.values(), default=0) + 1))
-    return Table(
-        place,
-        {name: Column(name, column, lines, place, i) for i, (name, column) in enumerate(cells.items(), 1)},
-    )
+    columns = {
+        name: Column(name, column, lines, place, i, trained=True)
+        for i, (name, column) in enumerate(cells.items(), 1)
+    }
+    return Table(place, columns)
 
 
 def _cells(values: Iterable[object], name: str, place: str) -> tuple[str, ...]:
@@ -42,6 +43,6 @@ def _cells(values: Iterable[object], name: str, place: str) -> tuple[str, ...]:
 def _text(value: object) -> str:
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or type(value).__name__ == "NaTType" or (isinstance(value, float) and math.isnan(value)):
         return ""
     return repr(value) if isinstance(value, float) else str(value).strip()

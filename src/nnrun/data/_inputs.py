@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnrun.data._arrow import is_arrow, read_arrow
+from nnrun.data._column import Table
 from nnrun.data._columns import table_of
+from nnrun.data._encode import features_of
 from nnrun.data._files import open_file
 from nnrun.data._image_tree import find_images
 from nnrun.data._images import Form, decode, is_image, only_errors
 from nnrun.data._npy import open_npz, read_member
-from nnrun.data._table import Table, read_numbers, read_table
-from nnrun.data.csv import features_of
+from nnrun.data._table import read_numbers, read_table
 from nnrun.errors import DataError, SpecError, Warn, one_line
-from nnrun.preprocessing import Preprocessing
+from nnrun.preprocessing import Column, Preprocessing
 
 __all__ = ["Inputs", "as_trained", "inputs_of", "read_inputs"]
 
@@ -69,8 +71,10 @@ def inputs_of(content: object, fitted: Preprocessing) -> np.ndarray:
                 f"{place}: have names, and the model was trained on inputs without; give an array"
             )
         return as_trained(_named_inputs(content, [*names], fitted, place), fitted, place)
-    if any(column.categories is not None for column in fitted.columns):
-        raise DataError(f"{place}: some features are categories; give columns by name, such as a DataFrame")
+    if any(column != Column(column.name) for column in fitted.columns):
+        raise DataError(
+            f"{place}: some features are not plain numbers; give columns by name, such as a DataFrame"
+        )
     try:
         x = np.asarray(content)
     except ValueError:
@@ -124,7 +128,7 @@ def _read(path: Path, block: Block, fitted: Preprocessing, warn: Warn, keep: Seq
     if is_image(path):
         _check_images(block, f"{one_line(path)}: is an image")
         return _images(path.parent, [path.name], block, fitted.shape)
-    return _table(path, block, fitted, keep)
+    return _table(path, block, fitted, warn, keep)
 
 
 def _stored(x: np.ndarray, dtype: np.dtype, place: str) -> np.ndarray:
@@ -148,12 +152,13 @@ def _archive(path: Path, block: Block, dtype: np.dtype) -> np.ndarray:
     return x
 
 
-def _table(path: Path, block: Block, fitted: Preprocessing, keep: Sequence[str]) -> Inputs:
+def _table(path: Path, block: Block, fitted: Preprocessing, warn: Warn, keep: Sequence[str]) -> Inputs:
     """The columns that the model was trained on, by name; where those had no names, all columns in order."""
     if fitted.columns:
-        table = read_table(str(path), str(block.get("delimiter", ",")), trained=True)
-        return Inputs(features_of(table, fitted.columns), [], _kept(table, keep))
-    table, width = read_numbers(str(path), ","), int(np.prod(fitted.shape))
+        table = _named_table(path, block)
+        return Inputs(features_of(table, fitted.columns, warn), [], _kept(table, keep))
+    table = read_arrow(str(path), trained=True) if is_arrow(path) else read_numbers(str(path), ",")
+    width = int(np.prod(fitted.shape))
     kept, columns = _kept(table, keep), list(table.columns.values())
     if len(columns) != width:
         columns = [column for column in columns if column.name not in keep]
@@ -164,6 +169,14 @@ def _table(path: Path, block: Block, fitted: Preprocessing, keep: Sequence[str])
         )
     x = np.stack([column.numbers() for column in columns], axis=1)
     return Inputs(x.reshape(-1, *fitted.shape), [], kept)
+
+
+def _named_table(path: Path, block: Block) -> Table:
+    """A table with names, in the dialect that the run was trained with if it is text."""
+    if is_arrow(path):
+        return read_arrow(str(path), trained=True)
+    delimiter, decimal = str(block.get("delimiter", ",")), str(block.get("decimal", "."))
+    return read_table(str(path), delimiter, trained=True, decimal=decimal)
 
 
 def _kept(table: Table, keep: Sequence[str]) -> list[tuple[str, Sequence[str]]]:

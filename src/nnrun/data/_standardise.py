@@ -12,7 +12,7 @@ from nnrun.data._moments import moments
 from nnrun.data._rounding import check_distinct, rounded
 from nnrun.data._rows import StoredRows
 from nnrun.errors import DataError
-from nnrun.preprocessing import Part, Preprocessing
+from nnrun.preprocessing import PARTS, Part, Preprocessing
 from nnrun.rows import Rows
 from nnrun.types import Dataset, Examples, Source
 
@@ -58,8 +58,11 @@ def standardised(parts: Mapping[str, Examples], fitted: Preprocessing, precision
     targets = {name: y.astype(np.float64) for name, y in numbers.items() if not isinstance(y, Absent)}
     if "train" in targets:
         check_distinct(targets["train"], ready["train"].y, "targets")
+    train, val, test = (ready[name] for name in PARTS)
     return Dataset(
-        **ready,
+        train,
+        val,
+        test,
         shift=(fitted.shift - offset).astype(np.float32),
         scale=fitted.scale.astype(np.float32),
         target_shift=fitted.target_shift,

@@ -4,115 +4,36 @@ from __future__ import annotations
 
 import csv
 import io
-from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-import numpy as np
-
-from nnrun.data._cells import alike, is_missing, odd_number, oddity
+from nnrun.data._cells import alike, oddity
+from nnrun.data._column import Column, Table, number
 from nnrun.data._files import open_file
-from nnrun.data._rounding import check_digits
 from nnrun.errors import DataError, one_line
 
-__all__ = ["Column", "Table", "number", "read_numbers", "read_table"]
+__all__ = ["read_numbers", "read_table"]
 
 MAX_CSV_BYTES = 256 << 20  # as Python strings this takes several GiB; larger tables belong in an .npz
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-_DIGITS = 15  # of a decimal number, that a float64 always keeps
 _DELIMITERS = ";\t|,"
 _UNNAMED = "the first row must hold names; if it counts the rows, remove the column (pandas: to_csv(..., index=False))"
 
 
-class Column(NamedTuple):
-    """One column, and where its cells are."""
-
-    name: str
-    cells: tuple[str, ...]  # without surrounding blanks
-    lines: tuple[int, ...]  # in the file, counted from 1
-    place: str  # the file
-    position: int  # in the file, counted from 1
-
-    def refuse(self, row: int, problem: str) -> NoReturn:
-        """Raise DataError for the cell of `row` (counted from 0), naming FILE:ROW:COLUMN."""
-        place = f"{self.place}:{self.lines[row]}:{self.position}"
-        shown = one_line(self.cells[row], 40)
-        raise DataError(f"{place}: column '{one_line(self.name, 40)}': '{shown}' {problem}")
-
-    def numbers(self) -> np.ndarray:
-        """(n,) float64, or DataError at the first cell that is not a finite number."""
-        values = [number(cell) for cell in self.cells]
-        for row, value in enumerate(values):
-            if value is None:
-                self.refuse_number(row)
-            if not abs(value) <= _FLOAT32_MAX:
-                self.refuse(row, "is not a finite float32 number; correct or remove the row")
-        return np.array(values, np.float64)
-
-    def quantities(self) -> np.ndarray:
-        """(n,) float64, as `numbers`; DataError also where most of the distinct numbers are one in float64."""
-        values = self.numbers()
-        if max(map(len, self.cells), default=0) > _DIGITS:  # only then may cells that differ be one float64
-            place = f"{self.place}:{self.lines[0]}:{self.position}: column '{one_line(self.name, 40)}'"
-            check_digits(len(set(map(Decimal, self.cells))), len(np.unique(values)), place)
-        return values
-
-    def refuse_number(self, row: int) -> NoReturn:
-        """Raise DataError for a cell that should be a number, naming what it looks like."""
-        cell = self.cells[row]
-        if is_missing(cell):
-            self.refuse(row, "is a missing value; fill it in or remove the row")
-        remark = odd_number(cell) or "is not a number; correct it, or list the column under data.categorical"
-        self.refuse(row, remark)
-
-    def check_filled(self, remedy: str = "") -> None:
-        """Raise DataError at the first cell that is empty or says that its value is missing."""
-        for row, cell in enumerate(self.cells):
-            if not cell:
-                self.refuse(row, "is empty; fill it in or remove the row")
-            if is_missing(cell):
-                self.refuse(row, f"looks like a missing value; fill it in or remove the row{remedy}")
-
-
-class Table(NamedTuple):
-    """The columns of a file, in its order."""
-
-    place: str
-    columns: dict[str, Column]
-
-    def column(self, name: str, option: str) -> Column:
-        """The column `name`, which the spec's `option` asks for; DataError with the nearest name."""
-        if name in self.columns:
-            return self.columns[name]
-        near = get_close_matches(name, self.columns, n=1)
-        hint = (
-            f"did you mean '{one_line(near[0], 40)}'?"
-            if near
-            else f"there are {one_line(', '.join(self.columns), 120)}"
-        )
-        raise DataError(f"{self.place}:1: data.{option}: there is no column '{one_line(name, 40)}'; {hint}")
-
-
-def number(cell: str) -> float | None:
-    """The number in `cell`, perhaps infinite or NaN; None: it is not one.  1_000 is Python, not a number."""
-    try:
-        return None if "_" in cell or not cell.isascii() else float(cell)
-    except ValueError:
-        return None
-
-
-def read_table(path: str, delimiter: str, trained: bool = False) -> Table:
+def read_table(path: str, delimiter: str, trained: bool = False, decimal: str = ".") -> Table:
     """The CSV file `path`: UTF-8, a header of distinct names, and rows as long as it.
 
     Blank lines are skipped.  Raises DataError naming FILE:ROW:COLUMN of the first mistake.
 
     trained   whether a run has its delimiter already, so that the file must follow
+    decimal   what numbers have before their fractions
     """
     rows = _rows(path, delimiter)
     _check_delimiter(rows[0].cells, delimiter, one_line(path), trained)
-    return _table(rows, _header(rows[0].cells, one_line(path)), rows[1:], delimiter, one_line(path))
+    table = _table(rows, _header(rows[0].cells, one_line(path)), rows[1:], delimiter, one_line(path))
+    columns = {
+        name: column._replace(decimal=decimal, trained=trained) for name, column in table.columns.items()
+    }
+    return Table(table.place, columns)
 
 
 def read_numbers(path: str, delimiter: str) -> Table:
@@ -191,13 +112,21 @@ def _table(rows: list[_Row], header: list[str], data: list[_Row], delimiter: str
                 f"{len(header)}; check data.delimiter ({delimiter!r}), or correct the row"
             )
     columns = zip(*(row.cells for row in data), strict=True)
+    lines = tuple(row.line for row in data)
+    folded = any("\n" in cell for row in data for cell in row.cells)
     return Table(
         place,
         {
-            name: Column(name, tuple(map(str.strip, cells)), _lines(data, index - 1), place, index)
+            name: _column(name, cells, _lines(data, index - 1) if folded else lines, place, index)
             for index, (name, cells) in enumerate(zip(header, columns, strict=True), start=1)
         },
     )
+
+
+def _column(name: str, cells: tuple[str, ...], lines: tuple[int, ...], place: str, index: int) -> Column:
+    stripped = tuple(map(str.strip, cells))
+    padded = stripped != cells and len(set(stripped)) < len(set(cells))
+    return Column(name, stripped, lines, place, index, padded=padded)
 
 
 def _lines(data: list[_Row], index: int) -> tuple[int, ...]:
@@ -209,6 +138,8 @@ def _text(path: str, place: str) -> str:
     """The content of the file, if it is text; a byte-order mark is dropped."""
     with open_file(Path(path), MAX_CSV_BYTES) as (stream, _):
         content = stream.read(MAX_CSV_BYTES + 1)
+    if content.startswith((b"PAR1", b"ARROW1")):
+        raise DataError(f"{place}: is a Parquet or Arrow file; write data: {{name: parquet, ...}}")
     if not content:
         raise DataError(f"{place}: is empty; needed: a header and rows of data")
     try:

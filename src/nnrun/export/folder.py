@@ -152,7 +152,7 @@ def _about(predictor: Predictor, layers: list[dict[str, object]] | None) -> dict
         "members": [{"run": member.folder.name, "step": member.step} for member in predictor.members],
         "output": "numbers" if not fitted.classes else "scores" if scores else "probabilities",
         "classes": list(fitted.classes),
-        "columns": [column._asdict() for column in fitted.columns],
+        "columns": [column.as_dict() for column in fitted.columns],
         "shape": list(fitted.shape),
         "dtype": fitted.dtype,
         "precision": "float64" if predictor.precision == "float64" else "float32",

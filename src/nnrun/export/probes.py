@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nnrun.preprocessing import Preprocessing
+from nnrun.preprocessing import Column, Preprocessing
 
 __all__ = ["as_file", "probes"]
 
@@ -23,12 +24,33 @@ def probes(fitted: Preprocessing, count: int) -> Any:
         return x.astype(fitted.dtype)
     columns, position = {}, 0
     for column in fitted.columns:
-        known = column.categories
-        columns[column.name] = (
-            x[:, position].tolist() if known is None else random.choice(known, count).tolist()
-        )
+        columns[column.name] = _cells(column, x[:, position], random)
         position += column.width
     return columns
+
+
+def _cells(column: Column, numbers: np.ndarray, random: np.random.Generator) -> list[object]:
+    """Cells of a column, of every sort that it takes: missing ones, rare and unknown names among them."""
+    count = len(numbers)
+    if column.categories is not None:
+        unknown = ["an unknown name"] if column.unknown != "refuse" else []
+        names = [name for name in (*column.categories, *column.rare, *unknown) if name]
+        cells: list[object] = random.choice(names, count).tolist()
+    elif column.date is not None:
+        origin = datetime.fromisoformat(column.date.origin)
+        days = random.uniform(0, 1000, count)
+        if "hour" not in column.date.parts:
+            days = np.floor(days)
+        moments = [origin + timedelta(days=float(day)) for day in days]
+        form = column.date.format
+        cells = [moment.strftime(form) if form else moment.isoformat() for moment in moments]
+    else:
+        cells = numbers.tolist()
+    if column.fill is None:
+        return cells
+    return [
+        None if missing else cell for cell, missing in zip(cells, random.random(count) < 0.1, strict=True)
+    ]
 
 
 def as_file(inputs: Any, folder: Path) -> str:

@@ -2,7 +2,7 @@
 
     format, sha256                   of the content, so that a changed digit is noticed
     task, classes                    class names by label
-    inputs   {shape, dtype, columns: [{name, categories}], shift, scale}
+    inputs   {shape, dtype, columns: [{name, categories, ...}], shift, scale}
     targets  {shift, scale}
     parts    {train, val, test: {examples, sha256, chosen}}
 
@@ -12,12 +12,12 @@ Floats are written so that they read back to the same bits.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
 from nnrun.errors import RunError, one_line
-from nnrun.preprocessing import PARTS, Column, Part, Preprocessing
+from nnrun.preprocessing import PARTS, Column, Date, Part, Preprocessing
 from nnrun.record.pack import seal, unseal
 from nnrun.storage import fsio
 
@@ -27,9 +27,20 @@ PREPROCESSING = "preprocessing.json"
 _FORMAT = 2
 
 
+class _DateEntry(TypedDict):
+    parts: list[str]
+    origin: str
+    format: str | None
+
+
 class _ColumnEntry(TypedDict):
     name: str
     categories: list[str] | None
+    fill: NotRequired[float | str]  # what is not here is as `Column` has it by default
+    indicator: NotRequired[bool]
+    rare: NotRequired[list[str]]
+    unknown: NotRequired[str]
+    date: NotRequired[_DateEntry]
 
 
 class _PartEntry(TypedDict):
@@ -69,7 +80,7 @@ def write(folder: Path, fitted: Preprocessing) -> None:
         "inputs": {
             "shape": list(fitted.shape),
             "dtype": fitted.dtype,
-            "columns": [_column(column) for column in fitted.columns],
+            "columns": [cast("_ColumnEntry", column.as_dict()) for column in fitted.columns],
             "shift": fitted.shift.tolist(),
             "scale": fitted.scale.tolist(),
         },
@@ -80,13 +91,6 @@ def write(folder: Path, fitted: Preprocessing) -> None:
         },
     }
     fsio.write_file(folder / PREPROCESSING, seal(described))
-
-
-def _column(column: Column) -> _ColumnEntry:
-    return {
-        "name": column.name,
-        "categories": None if column.categories is None else list(column.categories),
-    }
 
 
 def content(folder: Path) -> bytes:
@@ -117,10 +121,7 @@ def _read(described: _Described) -> Preprocessing:
     inputs, targets = described["inputs"], described["targets"]
     return Preprocessing(
         classes=tuple(map(str, described["classes"])),
-        columns=tuple(
-            Column(column["name"], None if column["categories"] is None else tuple(column["categories"]))
-            for column in inputs["columns"]
-        ),
+        columns=tuple(map(_column, inputs["columns"])),
         shape=tuple(map(int, inputs["shape"])),
         dtype=np.dtype(inputs["dtype"]).name,
         shift=np.array(inputs["shift"], np.float64),
@@ -128,4 +129,17 @@ def _read(described: _Described) -> Preprocessing:
         target_shift=float(targets["shift"]),
         target_scale=float(targets["scale"]),
         parts={name: Part(**described["parts"][name]) for name in PARTS},
+    )
+
+
+def _column(entry: _ColumnEntry) -> Column:
+    categories, date = entry["categories"], entry.get("date")
+    return Column(
+        entry["name"],
+        None if categories is None else tuple(categories),
+        fill=entry.get("fill"),
+        indicator=entry.get("indicator", False),
+        rare=tuple(entry.get("rare", ())),
+        unknown=entry.get("unknown", "refuse"),
+        date=None if date is None else Date(tuple(date["parts"]), date["origin"], date["format"]),
     )

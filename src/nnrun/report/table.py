@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from nnrun.errors import NnrunError, one_line
-from nnrun.record import metrics, run
+from nnrun.record import columns, metrics, run
 from nnrun.record.provenance import Provenance
 from nnrun.record.summary import RunSummary, SweepSummary
 from nnrun.record.weights_from import in_words, lineage
+from nnrun.report.columns import column_lines
 from nnrun.report.content import read_content
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
@@ -153,6 +154,8 @@ def describe(folder: Path) -> dict[str, object]:
         **{key: value for key, value in content.summary.items() if key != "status"},
         "provenance": content.origin,
     }
+    if about := columns.read(folder):
+        description["columns"] = [column._asdict() for column in about]
     if content.members:
         description["members"] = [str(path) for path in content.members]
     else:
@@ -183,6 +186,7 @@ def show_view(folder: Path) -> Group:
     if (folder / tables.ACCOUNT).is_file():
         account: Account = run.read_json(folder / tables.ACCOUNT)
         parts += tables.view(account)
+    parts += map(Text, column_lines(columns.read(folder)))
     parts += _curves(folder)
     if "best" in summary and (best := summary["best"]):
         parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))
@@ -201,12 +205,12 @@ def _sections(summary: RunSummary | SweepSummary) -> dict[str, Mapping[str, obje
 
 
 def _curves(folder: Path) -> list[Text]:
-    columns = metrics.columns(metrics.read(folder / "metrics.jsonl"))
-    names = sorted(name for name in columns if name.startswith(("train/", "val/")))
+    curves = metrics.columns(metrics.read(folder / "metrics.jsonl"))
+    names = sorted(name for name in curves if name.startswith(("train/", "val/")))
     width = max(map(len, names), default=0) + 1
     rows = []
     for name in names:
-        values = columns[name][1].tolist()
+        values = curves[name][1].tolist()
         rows.append(Text.assemble(f"{name:{width}}", (sparkline(values), "green"), f" {number(values[-1])}"))
     return rows
 

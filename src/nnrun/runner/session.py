@@ -15,7 +15,7 @@ from nnrun import build, catalog, device, signals, spec
 from nnrun.catalog import Spec
 from nnrun.errors import NnrunError, RunError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
-from nnrun.record import preprocessing, provenance, run
+from nnrun.record import columns, preprocessing, provenance, run
 from nnrun.record.checkpoint import sha256_of
 from nnrun.record.provenance import Provenance, SpecOrigin
 from nnrun.record.weights_from import Beginning, of_group, write_arrays
@@ -120,6 +120,7 @@ def _describe(
     fsio.write_file(folder / "spec.yaml", prepared.spec.document.text.encode())
     fsio.write_file(folder / "resolved.yaml", text.encode())
     preprocessing.write(folder, prepared.experiment.dataset.fitted)
+    columns.write(folder, prepared.experiment.dataset.about)
     fsio.write_json(folder / "run.json", about)
     run.write_state(folder, "created", step=0)
 

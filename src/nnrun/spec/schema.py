@@ -140,7 +140,8 @@ def _remedy(item: ErrorDetails, field: FieldInfo | None) -> str:
         case "bool_type":
             return "true or false" + _unquoted(value)
         case "string_type":
-            return f"text in quotes: '{shown(value, 40)}'" if _is_scalar(value) else "text"
+            form = "one text, not a list" if isinstance(value, list) else "text"
+            return f"text in quotes: '{shown(value, 40)}'" if _is_scalar(value) else form
     return f"what fits: {one_line(item['msg'], 120).lower()}"
 
 

@@ -131,6 +131,11 @@ class DataCommon(_Section):
         0.2, description="fraction held out for testing where the data have no test part of their own"
     )
     split_seed: Annotated[int, Ge(0), Lt(2**63)] = Field(0, description="which examples are held out")
+    stratify: bool = Field(
+        False,
+        description="of a regression: each part has its share of every tenth of the targets, ordered by size; classes "
+        "are always split so",
+    )
     stream: bool | Literal["auto"] = Field(
         "auto",
         description="`true`: inputs stay in their file, or in the host's memory, and are read as they are needed, "

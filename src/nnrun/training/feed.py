@@ -30,7 +30,7 @@ class Batches(NamedTuple):
     """Successive batches as positions in arrays on the device."""
 
     x: Array  # (rows, *shape) as stored
-    y: Array  # (rows,)
+    y: Array  # (rows,), or (rows, 2) with weights beside the targets
     positions: np.ndarray  # (..., batches, size) int32; PADDING where a batch has no example
 
 
@@ -76,8 +76,14 @@ class Feed(NamedTuple):
             yield *jax.device_put(tuple(filled)), count
 
 
-def make_feed(examples: Examples) -> Feed:
-    """Puts the examples on the device, unless their inputs are to be streamed."""
+def make_feed(examples: Examples, weights: np.ndarray | None = None) -> Feed:
+    """Puts the examples on the device, unless their inputs are to be streamed.
+
+    weights   (n,) how much each counts in what is minimised: then y is (n, 2), targets and weights
+    """
+    if weights is not None:
+        kind = jnp.zeros(()).dtype
+        examples = examples._replace(y=np.stack([examples.y, weights], axis=1).astype(kind))
     here = isinstance(examples.x, np.ndarray)
     return Feed(examples, jax.device_put(tuple(examples)) if here else None)
 

@@ -45,7 +45,7 @@ def _piece(
 
     def piece(params, stats, batch, noise):
         outputs, stats = context.model.apply(params, stats, batch.x, noise, batch.weight)
-        value = (batch.weight * _for_targets(context.loss.value, outputs, batch)).sum() / mass
+        value = (_counted(batch) * _for_targets(context.loss.value, outputs, batch)).sum() / mass
         terms = _for_targets(context.loss.terms, outputs, batch)
         return value, (stats, {name: (batch.weight * term).sum() / examples for name, term in terms.items()})
 
@@ -61,12 +61,23 @@ def _for_targets(function: Callable[[Array, Array], Tree], outputs: Array, batch
     return jax.tree.map(lambda a, b: share * a + (1 - share) * b, values, function(outputs, batch.other))
 
 
+def _counted(batch: Batch) -> Array:
+    """(n,) how much each example counts in what is minimised; 0 for padding."""
+    return batch.weight if batch.importance is None else batch.weight * batch.importance
+
+
 def _mass(loss: Loss, batch: Batch, examples: Array) -> Array:
     """What the sum of the losses of a batch is divided by: its examples, or the sum of their weights."""
-    if loss.weight is None:
+    if loss.weight is None and batch.importance is None:
         return examples
-    outputs = jnp.zeros((len(batch.y), 1), batch.weight.dtype)  # of which only the type counts
-    return (batch.weight * _for_targets(loss.weight, outputs, batch)).sum()
+    counted = _counted(batch)
+    if loss.weight is not None:
+        outputs = jnp.zeros((len(batch.y), 1), batch.weight.dtype)  # of which only the type counts
+        counted = counted * _for_targets(loss.weight, outputs, batch)
+    mass = counted.sum()
+    return (
+        mass if batch.importance is None else jnp.where(mass > 0, mass, 1.0)
+    )  # a batch of weights 0 adds nothing
 
 
 def _whole(context: StepContext) -> Objective:
@@ -83,7 +94,7 @@ def _whole(context: StepContext) -> Objective:
         return context.model.apply(params, context.stats, batch.x, context.noise, batch.weight)[0]
 
     def value_of(outputs):
-        return (batch.weight * _for_targets(context.loss.value, outputs, batch)).sum() / mass
+        return (_counted(batch) * _for_targets(context.loss.value, outputs, batch)).sum() / mass
 
     gradient = jax.value_and_grad(whole, has_aux=True)
     return Objective(whole, gradient, outputs_of, value_of, context.penalty)
@@ -94,12 +105,13 @@ def _in_parts(context: StepContext, parts: int) -> Objective:
     examples = batch.weight.sum()
     mass = _mass(context.loss, batch, examples)
     piece = _piece(context, examples, mass)
-    cut = jax.tree.map(lambda a: _cut(a, parts), (batch.x, batch.y, batch.weight, batch.other, batch.share))
+    leaves = batch.x, batch.y, batch.weight, batch.other, batch.share, batch.importance
+    cut = jax.tree.map(lambda a: _cut(a, parts), leaves)
     rows = (jnp.arange(parts, dtype=jnp.uint32), *cut)
 
     def part(row):
-        _, x, y, weight, second_targets, share = row
-        return Batch(x, y, weight, other=second_targets, share=share)
+        _, x, y, weight, second_targets, share, importance = row
+        return Batch(x, y, weight, other=second_targets, share=share, importance=importance)
 
     def noise(i):
         return None if context.noise is None else jax.random.fold_in(context.noise, i)
@@ -136,7 +148,7 @@ def _in_parts(context: StepContext, parts: int) -> Objective:
 
     def value_of(outputs):
         flat = part(jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), (None, *cut)))
-        return (flat.weight * _for_targets(context.loss.value, outputs, flat)).sum() / mass
+        return (_counted(flat) * _for_targets(context.loss.value, outputs, flat)).sum() / mass
 
     return Objective(whole, gradient, outputs_of, value_of, context.penalty)
 

@@ -164,7 +164,7 @@ def compile_programs(experiment: Experiment) -> Programs:
     lanes = lanes if lanes > 1 else None
     dataset = experiment.dataset
     width = (lanes or 1) * width_of(experiment)
-    feed, held = make_feed(dataset.train), make_held([dataset.val, dataset.test], width)
+    feed, held = make_feed(dataset.train, dataset.weights), make_held([dataset.val, dataset.test], width)
     reader = Reader(feed, experiment.plan, capacity(experiment.plan, lanes or 1))
     x, y = reader.like()
 

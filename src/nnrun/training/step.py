@@ -82,8 +82,9 @@ def _objective(experiment: Experiment, knobs: Tree, stats: Tree, batch: Batch, n
 
 def _ready(experiment: Experiment, batch: Batch) -> Batch:
     """A batch as stored as the model and the loss want it."""
+    importance = batch.y[:, 1] if batch.y.ndim == 2 else None  # beside the targets, see make_feed
     x, y = normalise(experiment, batch)
-    return Batch(x, y, batch.weight)
+    return Batch(x, y, batch.weight, importance=importance)
 
 
 def _augmented(experiment: Experiment, knobs: Tree, batch: Batch, key: Array) -> Batch:
@@ -107,9 +108,12 @@ def normalise(experiment: Experiment, batch: Batch) -> tuple[Array, Array]:
     if shift.ndim:
         shift, scale = shift[None], scale[None]
     x = (batch.x.astype(shift.dtype) - shift) / scale
-    if jnp.issubdtype(batch.y.dtype, jnp.integer):
-        return x, batch.y
-    return x, batch.y.astype(shift.dtype)
+    y = batch.y
+    if y.ndim == 2:  # with weights beside the targets
+        y = y[:, 0].astype(jnp.int32) if data.classes else y[:, 0]
+    if jnp.issubdtype(y.dtype, jnp.integer):
+        return x, y
+    return x, y.astype(shift.dtype)
 
 
 def _norms(is_logged: Array | bool, gradient: Tree, before: Tree, after: Tree) -> Log:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
-from nnrun.preprocessing import Column, Preprocessing
+from nnrun.preprocessing import About, Column, Preprocessing, TableFacts
 from nnrun.rows import Rows
 
 __all__ = ["Augmentation", "Batch", "Dataset", "Examples", "Source"]
@@ -24,6 +24,7 @@ class Batch(NamedTuple):
     other: Array | None = None  # (n,) like y: second targets, where examples are blended with others
     turn: Array | None = None  # (n,) uint32: a random number of each example's own, plus the epoch
     share: Array | None = None  # (n,) in [0, 1]: loss = share · L(z, y) + (1 − share) · L(z, other)
+    importance: Array | None = None  # (n,) how much an example counts in what is minimised; None: the same
 
 
 Augmentation = Callable[[Array, Batch], Batch]  # (key, batch) -> batch, inputs standardised, in training only
@@ -44,6 +45,7 @@ class Source(NamedTuple):
     classes: tuple[str, ...]  # class names by label; () for regression
     standardize: str  # "feature": each input its own mean and deviation; "image": one for all; "none"
     columns: tuple[Column, ...] = ()  # of a table: the features that the inputs are made of
+    table: TableFacts = TableFacts()  # what it knows as a table
 
 
 class Dataset(NamedTuple):
@@ -60,3 +62,5 @@ class Dataset(NamedTuple):
     targets: dict[str, np.ndarray]  # of a regression, by part: (n,) float64 in their own units; {} for labels
     classes: tuple[str, ...]
     fitted: Preprocessing  # the same in float64, and digests of the parts: what the run's folder records
+    about: tuple[About, ...] = ()  # the columns of a table in words
+    weights: np.ndarray | None = None  # (n,) float64, of the training part, of mean 1; None: all the same

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 __all__ = ["finite", "prepare"]
 
+_MISSING = frozenset(
+    ["", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "nil", "missing", "?", "-", "--"]
+)
 
-def prepare(x: Any, about: Mapping[str, Any]) -> np.ndarray:
+_Entry = Mapping[str, Any]  # a column as model.json describes it, and all of that file
+
+
+def prepare(x: Any, about: _Entry) -> np.ndarray:
     """(n, *shape) in the type that the model takes.
 
     x       an array (n, *shape) as the training data hold them, or columns by name: {"age": [...]}, a DataFrame
@@ -20,8 +27,8 @@ def prepare(x: Any, about: Mapping[str, Any]) -> np.ndarray:
     names = list(x) if isinstance(x, Mapping) else list(getattr(x, "columns", ()))
     if names:
         x = _features(x, names, about["columns"])
-    elif any(column["categories"] is not None for column in about["columns"]):
-        raise ValueError("some features are categories; give columns by name, such as a DataFrame")
+    elif any(column["categories"] is not None or len(column) > 2 for column in about["columns"]):
+        raise ValueError("some features are not plain numbers; give columns by name, such as a DataFrame")
     x = np.asarray(x)
     shape = tuple(about["shape"])
     if not x.ndim or x.shape[1:] != shape or not len(x):
@@ -49,21 +56,85 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
     return values
 
 
-def _features(table: Any, names: list[Any], columns: list[dict[str, Any]]) -> np.ndarray:
-    """(n, inputs) float64: numbers, and an input of 0 or 1 for each category."""
+def _features(table: Any, names: Sequence[object], columns: list[_Entry]) -> np.ndarray:
+    """(n, inputs) float64: numbers, parts of dates, and an input of 0 or 1 for each category."""
     parts = []
     for column in columns:
-        name, known = column["name"], column["categories"]
+        name = column["name"]
         if name not in names:
             raise ValueError(f"there is no column {name!r}; there are {', '.join(map(str, names))}")
         cells = list(table[name])
-        if known is None:
-            parts.append(np.array(cells, np.float64)[:, None])
-            continue
-        texts = [str(cell).strip() for cell in cells]
-        if unknown := next((text for text in texts if text not in known), None):
-            raise ValueError(f"column {name!r}: {unknown!r} is none of {', '.join(known)}")
-        parts.append((np.array(texts)[:, None] == np.array(known)[None]).astype(np.float64))
+        absent = np.array([_is_missing(cell) for cell in cells], bool)
+        if column.get("fill") is None and column["categories"] is None and absent.any():
+            raise ValueError(f"column {name!r}: the input at index {absent.argmax()} is missing; fill it in")
+        if column["categories"] is not None:
+            parts.append(_one_hot(cells, absent, column))
+        else:
+            parts.append(_numbers(cells, absent, column))
+        if column.get("indicator"):
+            parts.append(absent[:, None].astype(np.float64))
     if not parts:
         raise ValueError("the model was trained on inputs without names; give an array")
     return np.hstack(parts)
+
+
+def _is_missing(cell: object) -> bool:
+    """Whether a cell holds no value, as nnrun reads tables."""
+    if cell is None or type(cell).__name__ in ("NaTType", "NAType") or cell != cell:
+        return True
+    return isinstance(cell, str) and cell.strip().lower() in _MISSING
+
+
+def _one_hot(cells: list[object], absent: np.ndarray, column: _Entry) -> np.ndarray:
+    """(n, k): 1 at the category, or at the last input for rare names; zeros for unknown ones if so trained."""
+    name, known, rare = column["name"], column["categories"], column.get("rare", [])
+    unknown, fill = column.get("unknown", "refuse"), column.get("fill")
+    size = len(known) + bool(rare)
+    inputs = np.zeros((len(cells), size))
+    for row, cell in enumerate(cells):
+        text = fill if absent[row] and fill is not None else str(cell).strip()
+        if text in known:
+            inputs[row, known.index(text)] = 1
+        elif text in rare or (rare and unknown == "other"):
+            inputs[row, size - 1] = 1
+        elif unknown == "refuse" or absent[row]:
+            raise ValueError(f"column {name!r}: {text!r} is none of {', '.join(known)}")
+    return inputs
+
+
+def _numbers(cells: list[object], absent: np.ndarray, column: _Entry) -> np.ndarray:
+    """(n, 1) numbers, or the inputs of dates."""
+    date, fill = column.get("date"), column.get("fill", np.nan)
+    if date is None:
+        values = [fill if gone else cell for cell, gone in zip(cells, absent, strict=True)]
+        return np.array(values, np.float64)[:, None]
+    origin = _days(date["origin"], None)
+    days = [
+        fill + origin if gone else _days(cell, date["format"])
+        for cell, gone in zip(cells, absent, strict=True)
+    ]
+    return _date_inputs(np.array(days, np.float64), date["parts"], origin)
+
+
+def _days(cell: object, form: str | None) -> float:
+    """Days since 1970-01-01 in UTC."""
+    if isinstance(cell, datetime):
+        moment = cell
+    else:
+        text = str(cell).strip()
+        moment = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(days=1)
+
+
+def _date_inputs(days: np.ndarray, parts: list[str], origin: float) -> np.ndarray:
+    """(n, inputs): days since the origin; of weekday, month and hour sine and cosine."""
+    inputs, whole = [], np.floor(days)
+    months = whole.astype(np.int64).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    shares = {"weekday": (whole + 3) % 7 / 7, "month": months % 12 / 12, "hour": days - whole}
+    for part in parts:
+        if part == "days":
+            inputs.append(days - origin)
+        else:
+            inputs += [np.sin(2 * np.pi * shares[part]), np.cos(2 * np.pi * shares[part])]
+    return np.stack(inputs, axis=1)

@@ -1,0 +1,71 @@
+"""Tables in Parquet and Arrow files (Feather), read by pyarrow."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from nnrun.data._column import Table
+from nnrun.data._columns import table_of
+from nnrun.data._files import open_file
+from nnrun.errors import DataError, one_line
+
+__all__ = ["is_arrow", "read_arrow"]
+
+MAX_ARROW_BYTES = 256 << 20
+_PARQUET, _ARROW = b"PAR1", b"ARROW1"
+
+
+def is_arrow(path: Path) -> bool:
+    """Whether a file begins as Parquet or Arrow files do.  Raises DataError, MachineError."""
+    with open_file(path) as (stream, _):
+        return stream.read(len(_ARROW)).startswith((_PARQUET, _ARROW))
+
+
+def read_arrow(path: str, trained: bool = False) -> Table:
+    """The table in a Parquet or Arrow file; rows are counted from 1.
+
+    trained   whether a model that is trained already is to predict for it
+    Cells become text as a CSV file would have it: numbers with all their digits, dates as ISO 8601, null as nothing.
+    Raises DataError, also where pyarrow is missing.
+    """
+    place = one_line(path)
+    with open_file(Path(path), MAX_ARROW_BYTES) as (stream, _):
+        content = stream.read(MAX_ARROW_BYTES + 1)
+    table = _decoded(content, place)
+    if not table.num_rows:
+        raise DataError(f"{place}: holds 0 rows; needed: at least one row of data")
+    names = table.column_names
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DataError(f"{place}: column '{one_line(twice[0], 40)}' occurs twice; rename one")
+    columns = {name: _cells(table.column(name)) for name in names}
+    read = table_of(columns, place)
+    return Table(place, {name: column._replace(trained=trained) for name, column in read.columns.items()})
+
+
+def _decoded(content: bytes, place: str) -> Any:
+    """The pyarrow table in the bytes of a file."""
+    try:
+        pa, parquet, feather = map(import_module, ("pyarrow", "pyarrow.parquet", "pyarrow.feather"))
+    except ImportError:
+        raise DataError(f"{place}: reading it needs pyarrow; pip install 'nnrun[parquet]'") from None
+    if not content.startswith((_PARQUET, _ARROW)):
+        raise DataError(
+            f"{place}: is neither a Parquet nor an Arrow file; write data: {{name: csv}} for a CSV file"
+        )
+    read = parquet.read_table if content.startswith(_PARQUET) else feather.read_table
+    try:
+        return read(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{place}: cannot be decoded: {one_line(error, 120)}; write it again") from error
+
+
+def _cells(column: Any) -> list[object]:
+    """The values of a column; moments in microseconds, which Python's have."""
+    pa, kind = import_module("pyarrow"), column.type
+    if pa.types.is_timestamp(kind):
+        column = column.cast(pa.timestamp("us", kind.tz), safe=False)
+    if pa.types.is_floating(kind) and kind.bit_width < 64:
+        column = column.cast(pa.float64())
+    return column.to_pylist()

@@ -1,0 +1,147 @@
+"""Columns of a table as inputs: numbers, categories and dates, with what stands for missing and unknown cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from nnrun.data._cells import is_missing
+from nnrun.data._column import Column, Table
+from nnrun.data._dates import date_inputs, days_of
+from nnrun.errors import Warn, one_line
+from nnrun.preprocessing import Column as Feature
+from nnrun.preprocessing import Date
+
+__all__ = ["Parsed", "codes_of", "encoded", "features_of", "parsed", "refuse_missing"]
+
+_UNKNOWN = -1  # the code of a name that becomes zeros
+
+
+class Parsed(NamedTuple):
+    """A column of which the cells were read.
+
+    values   (n,) float64: numbers, or days since 1970; NaN where the cell is missing.  None: cells are names
+    """
+
+    column: Column
+    values: np.ndarray | None
+    missing: np.ndarray  # (n,) bool
+
+
+def parsed(column: Column, is_category: bool, date: Date | None) -> Parsed:
+    """Reads the cells of a feature.  Raises DataError naming FILE:ROW:COLUMN of one that is not of its kind."""
+    missing = np.array([is_missing(cell) for cell in column.cells], bool)
+    if is_category:
+        return Parsed(column, None, missing)
+    values = np.full(len(column.cells), np.nan)
+    rows = np.flatnonzero(~missing)
+    filled = column
+    if missing.any():
+        filled = column._replace(
+            cells=tuple(column.cells[row] for row in rows), lines=tuple(column.lines[row] for row in rows)
+        )
+    if not len(rows):
+        return Parsed(column, values, missing)
+    values[rows] = filled.quantities(_remedy(column)) if date is None else _days(filled, date)
+    return Parsed(column, values, missing)
+
+
+def _remedy(column: Column) -> str:
+    """For a cell that is no number."""
+    if column.trained:
+        return "the run was trained with numbers in this column; correct it, or leave the row out"
+    return f"correct it, or write data.categorical: [{one_line(column.name, 40)}] if the column holds names"
+
+
+def _days(column: Column, date: Date) -> np.ndarray:
+    values = [days_of(cell, date.format) for cell in column.cells]
+    for row, value in enumerate(values):
+        if value is None:
+            form = "ISO 8601 (2024-01-31)" if date.format is None else date.format
+            remedy = "correct it" if column.trained else "correct it, or write data.date_format"
+            column.refuse(row, f"is not a date as {form}; {remedy}")
+    return np.array(values, np.float64)
+
+
+def features_of(part: Table, columns: Sequence[Feature], warn: Warn | None = None) -> np.ndarray:
+    """(n, inputs) float64: the features of a table.
+
+    warn   receives a line for each column with names that the training part lacked
+    Raises DataError naming FILE:ROW:COLUMN.
+    """
+    inputs = []
+    for feature in columns:
+        column = part.column(feature.name, "features")
+        read = parsed(column, feature.categories is not None, feature.date)
+        inputs.append(encoded(read, feature, warn))
+    return np.hstack(inputs)
+
+
+def encoded(read: Parsed, feature: Feature, warn: Warn | None = None) -> np.ndarray:
+    """(n, width) float64: the inputs that a feature becomes.  Raises DataError for a cell that it has no input for."""
+    if feature.fill is None and read.missing.any():
+        _refuse_missing(read, int(read.missing.argmax()), feature)
+    inputs = _numbers(read, feature) if feature.categories is None else _one_hot(read, feature, warn)
+    return np.hstack([inputs, read.missing[:, None].astype(np.float64)]) if feature.indicator else inputs
+
+
+def _numbers(read: Parsed, feature: Feature) -> np.ndarray:
+    """(n, 1) numbers, or the inputs of dates."""
+    assert read.values is not None
+    origin = 0.0 if feature.date is None else days_of(feature.date.origin, None) or 0.0
+    fill = np.nan if feature.fill is None else float(feature.fill) + origin
+    values = np.where(read.missing, fill, read.values)
+    if feature.date is None:
+        return values[:, None]
+    return date_inputs(values, feature.date.parts, origin)
+
+
+def _one_hot(read: Parsed, feature: Feature, warn: Warn | None) -> np.ndarray:
+    """(n, k) float64: 1 at the category, or at the last input for rare names; zeros for unknown ones if so asked."""
+    known = feature.categories or ()
+    cells = list(read.column.cells)
+    for row in np.flatnonzero(read.missing):
+        cells[row] = str(feature.fill)
+    size = len(known) + bool(feature.rare)
+    codes = dict.fromkeys(feature.rare, size - 1) | {name: code for code, name in enumerate(known)}
+    if feature.unknown != "refuse":
+        rest = size - 1 if feature.unknown == "other" and feature.rare else _UNKNOWN
+        new = [row for row, name in enumerate(cells) if name not in codes]
+        if new and warn is not None:
+            _warn_of_unknown(read.column, new, "zeros" if rest == _UNKNOWN else "rare ones", warn)
+        codes |= {cells[row]: rest for row in new}
+    return np.vstack([np.eye(size), np.zeros(size)])[codes_of(cells, codes, read.column)]
+
+
+def _warn_of_unknown(column: Column, rows: list[int], meaning: str, warn: Warn) -> None:
+    first = f"'{one_line(column.cells[rows[0]], 40)}' in row {column.lines[rows[0]]}"
+    warn(
+        f"{column.place}: column '{one_line(column.name, 40)}': {len(rows)} cells hold names that the training part "
+        f"lacks, the first {first}; they count as {meaning}"
+    )
+
+
+def codes_of(names: Sequence[str], codes: dict[str, int], column: Column) -> np.ndarray:
+    """(n,) int32: the code of each name; DataError for one that has none, since the training part lacks it."""
+    for row, name in enumerate(names):
+        if name not in codes:
+            known = one_line(", ".join(codes), 80)
+            column.refuse(row, f"does not occur in the training part; it has {known}")
+    return np.array([codes[name] for name in names], np.int32)
+
+
+def _refuse_missing(read: Parsed, row: int, feature: Feature) -> None:
+    if read.column.trained:
+        refuse_missing(read, row, "which the run was trained without; fill it in or leave the row out")
+    name, rule = one_line(read.column.name, 40), "median" if feature.categories is None else "most_frequent"
+    refuse_missing(read, row, f"write data.missing: {{{name}: {rule}}}, fill it in or remove the row", ";")
+
+
+def refuse_missing(read: Parsed, row: int, remedy: str, then: str = ",") -> NoReturn:
+    """Raises DataError for a missing cell of a feature."""
+    what = "is a missing value"
+    if read.values is None:
+        what = "looks like a missing value" if read.column.cells[row] else "is empty"
+    read.column.refuse(row, f"{what}{then} {remedy}")

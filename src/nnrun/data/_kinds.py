@@ -1,0 +1,143 @@
+"""Of which kind a column of a table is, and why: what people are shown, and what is refused until they have chosen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from nnrun.data._cells import is_missing, odd_number
+from nnrun.data._column import Column, Table
+from nnrun.data._dates import format_of, is_date
+from nnrun.errors import DataError, one_line
+
+__all__ = ["Kind", "check_kinds", "kind_of", "note_of", "quoted"]
+
+_ENOUGH = 20  # values that are all different make an identifier; of fewer, nothing follows
+_WORDS = 4  # on average in a cell of free text
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+# customer_id, ID, PassengerId, uuid; not humid
+_IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|rowid|index)([\W_]|$))|(?<=[a-z])(Id|ID)$")
+
+
+class Kind(NamedTuple):
+    """What a column holds.
+
+    name   number, category, date, identifier, text, constant, or empty
+    odd    the first row whose cell is no number, None: there is none
+    """
+
+    name: str
+    why: str
+    odd: int | None = None
+
+
+def kind_of(column: Column) -> Kind:
+    """The kind of a column, from its name and cells alone."""
+    filled = [cell for cell in column.cells if not is_missing(cell)]
+    if not filled:
+        return Kind("empty", "no cell has a value", 0)
+    distinct = set(filled)
+    numeric = {cell for cell in distinct if column.number(cell) is not None}
+    odd = None
+    if len(numeric) < len(distinct):
+        bad = distinct - numeric
+        odd = next(row for row, cell in enumerate(column.cells) if cell in bad)
+    if len(distinct) == 1:
+        return Kind("constant", f"every value is {one_line(filled[0], 40)}", odd)
+    if 2 * sum(cell in numeric for cell in filled) >= len(filled):
+        once = len(filled) >= _ENOUGH and len(distinct) == len(filled)
+        if once and odd is None and _IDENTIFIER.search(column.name) and all(map(_WHOLE.fullmatch, filled)):
+            return Kind("identifier", f"its name, and each of its {len(filled)} whole numbers occurs once")
+        return Kind("number", f"{len(distinct)} different numbers", odd)
+    return _of_text(column, filled, distinct, odd)
+
+
+def _of_text(column: Column, filled: Sequence[str], distinct: set[str], odd: int | None) -> Kind:
+    if 2 * sum(map(is_date, filled)) >= len(filled):
+        return Kind("date", f"such as {one_line(filled[0], 40)}", odd)
+    if 2 * sum(odd_number(cell, column.decimal) is not None for cell in filled) >= len(filled):
+        return Kind("number", "in a form that only people can read", odd)
+    words = sum(len(cell.split()) for cell in filled) / len(filled)
+    if words >= _WORDS and 2 * len(distinct) > len(filled):
+        return Kind("text", f"{words:.0f} words in a cell", odd)
+    if len(filled) >= _ENOUGH and len(distinct) == len(filled):
+        return Kind("identifier", f"each of its {len(filled)} values occurs once", odd)
+    return Kind("category", f"{len(distinct)} different names", odd)
+
+
+def note_of(column: Column, kind: Kind, is_category: bool) -> str:
+    """What deserves a look: cells that say nothing, names that differ in case or blanks only."""
+    notes = ["says nothing: constant"] if kind.name == "constant" else []
+    missing = sum(map(is_missing, column.cells))
+    notes += [f"{missing} of {len(column.cells)} cells are missing"] if missing else []
+    if is_category:
+        by_lower: dict[str, str] = {}
+        for name in sorted(set(column.cells)):
+            first = by_lower.setdefault(name.lower(), name)
+            if first != name:
+                notes.append(
+                    f"'{one_line(first, 40)}' and '{one_line(name, 40)}' differ in case only, and are two"
+                )
+                break
+        notes += ["names that differ in surrounding blanks only are taken as one"] if column.padded else []
+    return "; ".join(notes)
+
+
+def check_kinds(table: Table, kinds: Mapping[str, Kind], chosen: Mapping[str, str], named: bool) -> None:
+    """Raises DataError where a feature is no number and the spec does not say what to do with it, with what to write.
+
+    kinds    of the features
+    chosen   category or date: those that the spec lists
+    named    whether data.features lists the features, so that identifiers among them are meant
+    """
+    unsettled = {
+        name: kind for name, kind in kinds.items() if name not in chosen and _needs_a_word(kind, named)
+    }
+    if not unsettled:
+        return
+    name, kind = next(iter(unsettled.items()))
+    column = table.columns[name]
+    remedy = _remedy(table, unsettled)
+    if kind.odd is not None:
+        column.refuse(kind.odd, f"is not a number; {remedy}")
+    raise DataError(
+        f"{table.place}:{column.lines[0]}:{column.position}: column '{one_line(name, 40)}' is an identifier; {remedy}, "
+        "or list data.features with it"
+    )
+
+
+def _needs_a_word(kind: Kind, named: bool) -> bool:
+    if kind.name == "identifier" and kind.odd is None:
+        return not named
+    return kind.name in ("category", "date", "identifier", "text", "empty") or (
+        kind.name == "constant" and kind.odd is not None
+    )
+
+
+def _remedy(table: Table, unsettled: Mapping[str, Kind]) -> str:
+    """What to write about these columns, and why some of them are to be left out."""
+    lists: dict[str, list[str]] = {"categorical": [], "dates": [], "exclude": []}
+    reasons, forms = [], []
+    for name, kind in unsettled.items():
+        if kind.name == "date":
+            lists["dates"].append(f"{quoted(name)}: days")
+            first = next(cell for cell in table.columns[name].cells if not is_missing(cell))
+            forms += [form] if (form := format_of(first)) and form not in forms else []
+        elif kind.name == "category":
+            lists["categorical"].append(quoted(name))
+        else:
+            lists["exclude"].append(quoted(name))
+            reasons.append(f"{one_line(name, 40)}: {kind.name}, {kind.why}")
+    written = [f"data.categorical: [{', '.join(lists['categorical'])}]"] if lists["categorical"] else []
+    written += [f"data.dates: {{{', '.join(lists['dates'])}}}"] if lists["dates"] else []
+    written += [f"data.date_format: {form}" for form in forms]
+    written += [f"data.exclude: [{', '.join(lists['exclude'])}]"] if lists["exclude"] else []
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    return f"write {', '.join(written)}{why}"
+
+
+def quoted(name: str) -> str:
+    """A name as YAML takes it inside brackets."""
+    shown = one_line(name, 60)
+    return shown if re.fullmatch(r"[A-Za-z_][\w -]*", shown) else f'"{shown}"'

@@ -1,0 +1,111 @@
+"""From a table and what a spec says of its columns to a source, fitted to the training part where that is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nnrun.data._check import check
+from nnrun.data._column import Column, Table
+from nnrun.data._encode import Parsed, encoded, features_of, parsed, refuse_missing
+from nnrun.data._fit_columns import Rule, fitted_column, missing_rule
+from nnrun.data._kinds import Kind, check_kinds, kind_of, quoted
+from nnrun.data._roles import Request, roles_of
+from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
+from nnrun.data._shown import shown
+from nnrun.data._target import classes_of, is_regression, labels_in, refuse_odd
+from nnrun.preprocessing import Column as Feature
+from nnrun.preprocessing import TableFacts
+from nnrun.types import Examples, Source
+
+__all__ = ["source_of"]
+
+
+def source_of(
+    tables: Sequence[Table], request: Request, task: str, standardize: str, classifies: bool | None
+) -> Source:
+    """The source that a table is, and perhaps another one that is its test part.
+
+    task         auto, classification or regression
+    classifies   what the loss of the spec says, where it was written
+    Raises DataError naming FILE:ROW:COLUMN.
+    """
+    table, *others = tables
+    test, place = next(iter(others), None), " with ".join(part.place for part in tables)
+    roles = roles_of(table, request)
+    goal = table.column(request.target, "target")
+    regression = task == "regression" or (task == "auto" and is_regression(goal, classifies))
+    if task == "auto" and not regression:
+        refuse_odd(goal)
+    classes = () if regression else classes_of(goal)
+    kinds = {name: kind_of(column) for name, column in table.columns.items()}
+    _check_features(table, kinds, roles.features, request.features is not None)
+    read = {
+        name: parsed(table.columns[name], rule.is_category, rule.date)
+        for name, rule in roles.features.items()
+    }
+    _check_missing(read, roles.features)
+    facts = _facts(table, test, request)
+
+    def fit(rows: np.ndarray, recorded: tuple[Feature, ...] | None = None) -> Source:
+        if recorded is not None and [column.name for column in recorded] == list(roles.features):
+            columns = recorded
+        else:
+            columns = tuple(fitted_column(read[name], rule, rows) for name, rule in roles.features.items())
+        train = Examples(_inputs(read, columns), _targets(goal, classes))
+        held = None
+        if test is not None:
+            held = Examples(features_of(test, columns), _targets(test.column(goal.name, "target"), classes))
+        about = shown(table, kinds, columns, roles.features, request.target, roles.beside, classes)
+        return check(Source(train, held, classes, standardize, columns, facts._replace(about=about)), place)
+
+    source = fit(np.arange(len(goal.cells)))
+    needs_fit = any(rule.needs_fit for rule in roles.features.values())
+    return source._replace(table=source.table._replace(fit=fit)) if needs_fit else source
+
+
+def _facts(table: Table, test: Table | None, request: Request) -> TableFacts:
+    """What columns say of the rows."""
+    columns = request.rows
+    if test is not None:
+        check_apart(table, test, columns)
+    return TableFacts(
+        weights=weights_of(table, columns),
+        groups=groups_of(table, columns),
+        times=times_of(table, columns, request.date_format),
+    )
+
+
+def _check_features(table: Table, kinds: Mapping[str, Kind], rules: Mapping[str, Rule], named: bool) -> None:
+    chosen = {
+        name: "category" if rule.is_category else "date"
+        for name, rule in rules.items()
+        if rule.is_category or rule.date
+    }
+    check_kinds(table, {name: kinds[name] for name in rules}, chosen, named)
+
+
+def _check_missing(read: Mapping[str, Parsed], rules: Mapping[str, Rule]) -> None:
+    """Refuses missing cells where the spec does not say what stands for them, with what to write for all features."""
+    refused = [
+        name
+        for name, column in read.items()
+        if column.missing.any() and missing_rule(column.column, rules[name]) == "refuse"
+    ]
+    if not refused:
+        return
+    written = [f"{quoted(name)}: {'category' if rules[name].is_category else 'median'}" for name in refused]
+    first = read[refused[0]]
+    remedy = f"write data.missing: {{{', '.join(written)}}}, fill it in or remove the row"
+    refuse_missing(first, int(first.missing.argmax()), remedy, ";")
+
+
+def _inputs(read: Mapping[str, Parsed], columns: tuple[Feature, ...]) -> np.ndarray:
+    """(n, inputs) float64."""
+    return np.hstack([encoded(read[feature.name], feature) for feature in columns])
+
+
+def _targets(goal: Column, classes: tuple[str, ...]) -> np.ndarray:
+    """(n,) labels, or numbers."""
+    return labels_in(goal, classes) if classes else goal.quantities()

@@ -1,0 +1,89 @@
+"""The target of a table: numbers or classes, and its values."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+import numpy as np
+
+from nnrun.data._cells import odd_number
+from nnrun.data._column import Column, number
+from nnrun.data._encode import codes_of
+from nnrun.data._fit_columns import refuse_alike
+from nnrun.errors import one_line
+
+__all__ = ["classes_of", "is_regression", "labels_in", "refuse_odd"]
+
+_MANY = 20  # distinct whole numbers in a target: up to this many are taken for classes
+_AS_CLASS = ", or write data.task: classification if it is the name of a class"
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+
+
+def is_regression(goal: Column, classifies: bool | None) -> bool:
+    """Whether the target's values are quantities rather than names of classes.
+
+    classifies   what the loss of the spec says, where it was written
+    """
+    goal.check_filled(_AS_CLASS)
+    if classifies is not None:
+        return not classifies
+    values = [goal.number(cell) for cell in goal.cells]
+    distinct = len(set(goal.cells))
+    if None in values:
+        numeric = len(values) - values.count(None)
+        if (
+            numeric and distinct > _MANY
+        ):  # hundreds of classes, most of them numbers: more likely a typing error
+            goal.refuse_number(values.index(None))
+        return False
+    whole = goal.numbers() == np.floor(goal.numbers())
+    return not whole.all() or distinct > _MANY
+
+
+def refuse_odd(goal: Column) -> None:
+    """Refuses a target of which a cell is a number or date that only people can read, or differs from another in case.
+
+    Each would be a class of its own.
+    """
+    for row, cell in enumerate(goal.cells):
+        if goal.number(cell) is None and (remark := odd_number(cell, goal.decimal)):
+            goal.refuse(row, f"{remark}{_AS_CLASS}")
+    by_lower: dict[str, str] = {}
+    for row, cell in enumerate(goal.cells):
+        first = by_lower.setdefault(cell.lower(), cell)
+        if first != cell and len(cell) > 1 and goal.number(cell) is None:  # A and a may be two alleles
+            text = f"differs from '{one_line(first, 40)}' only in upper and lower case; write one form"
+            goal.refuse(row, f"{text}, or write data.task: classification if both are classes")
+
+
+def labels_in(goal: Column, classes: tuple[str, ...]) -> np.ndarray:
+    """(n,) int32: the position of each cell's class; DataError for one that the training part lacks."""
+    return codes_of(_labels(goal), {name: code for code, name in enumerate(classes)}, goal)
+
+
+def _labels(goal: Column) -> list[str]:
+    """The class of each row; numbers written differently (1, 1.0, 01) are one class."""
+    if "" in goal.cells:
+        goal.check_filled()
+    values = [value for value in map(goal.number, goal.cells) if value is not None]
+    if len(values) < len(goal.cells):
+        return list(goal.cells)
+    goal.numbers()  # NaN and infinity are not classes
+    return [_canonical(cell, value) for cell, value in zip(goal.cells, values, strict=True)]
+
+
+def _canonical(cell: str, value: float) -> str:
+    """One way to write a number; of whole numbers every digit counts, however many there are."""
+    if _WHOLE.fullmatch(cell):
+        return str(int(cell))
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
+def classes_of(goal: Column) -> tuple[str, ...]:
+    """The names of the classes, sorted, as numbers if they all are."""
+    names = set(_labels(goal))
+    refuse_alike(goal, names)
+    if all(number(name) is not None for name in names):
+        return tuple(sorted(names, key=Decimal))
+    return tuple(sorted(names))
