@@ -54,7 +54,9 @@ ALLOWED: dict[str, set[str]] = {
         *LEAVES, "data", "ensemble", "record", "report", "runner", "signals", "spec", "statistics", "storage",
         "training",
     },
-    "export": {"", "ensemble", "errors", "export", "kernels", "preprocessing", "runner", "storage", "training", "types"},
+    "export": {
+        "", "ensemble", "errors", "export", "kernels", "preprocessing", "runner", "storage", "training", "types",
+    },
     "api": {"ensemble", "record", "report", "runner", "types"},
     "commands": {
         "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels", "race",

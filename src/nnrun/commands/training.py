@@ -1,9 +1,8 @@
-"""train, resume, evaluate."""
+"""train, resume."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,6 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import (
-    Checkpoint,
     Device,
     Exact,
     Json,
@@ -19,9 +17,7 @@ from nnrun.commands._app import (
     Root,
     RunDir,
     RunName,
-    Split,
     app,
-    counting,
     prepare_device,
     resolved,
 )
@@ -29,15 +25,10 @@ from nnrun.commands._data import note_columns, show_data
 from nnrun.errors import SpecError, one_line
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from nnrun.ensemble.predict import Counting
-    from nnrun.report.per_class import PerClass
-    from nnrun.runner.evaluation import EvaluationResult
     from nnrun.types import Experiment
 
 
-__all__ = ["evaluate", "resume", "train"]
+__all__ = ["resume", "train"]
 
 
 @app.command()
@@ -149,110 +140,3 @@ def _refuse_changes(folder: Path, overrides: list[str]) -> None:
         f"resume continues a run as it began; for {changes} train a new one with its weights: "
         f"nnrun train SPEC {changes} --from {name} (and --optimizer-state keep for its momentum)"
     )
-
-
-@app.command()
-def evaluate(
-    run_name: RunName,
-    split: Split = "test",
-    checkpoint: Checkpoint = "best",
-    samples: Annotated[
-        int,
-        typer.Option(
-            "--samples",
-            metavar="N",
-            help="Monte-Carlo dropout: metrics of the mean prediction over N draws of the noise, 1 to 10000; "
-            "0: without noise.",
-        ),
-    ] = 0,
-    per_class: Annotated[
-        bool,
-        typer.Option(
-            "--per-class", help="Also how each class is predicted, and which classes are taken for which."
-        ),
-    ] = False,
-    runs_root: Root = Path("runs"),
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Measure a run or an ensemble on a part of its data."""
-    from nnrun.record import run
-
-    if per_class and samples:
-        raise SpecError("--per-class: classes are predicted without noise; leave one of it and --samples out")
-    folder = run.resolve(run_name, runs_root)
-    prepare_device(device, resolved(folder), [])
-    from nnrun.ensemble import reading
-    from nnrun.ensemble.members import is_ensemble
-    from nnrun.report.per_class import per_class_tables
-    from nnrun.runner import evaluation
-
-    if is_ensemble(folder):
-        if samples:
-            raise SpecError(
-                "--samples: an ensemble averages its members, without noise; evaluate a member of it"
-            )
-        result = reading.evaluate_ensemble(folder, split, checkpoint, console.warn, counting(as_json))
-    else:
-        result = evaluation.evaluate_run(folder, split, checkpoint, console.warn, samples)
-    tables = _by_class(result, counting(as_json)) if per_class else {}
-    if as_json:
-        return console.print_json(_with_classes(result, tables))
-    for warning in _gaps(result):
-        console.warn(warning)
-    console.show(*_measured(result))
-    for place, classes in tables.items():
-        console.show("", *([place] if len(tables) > 1 else []), *per_class_tables(classes))
-    return None
-
-
-def _measured(result: EvaluationResult) -> list[RenderableType]:
-    """What is shown of an evaluation: a line and a table."""
-    from nnrun.report import summary
-    from nnrun.report.metric_table import metric_table
-
-    checkpoint, reference = result["checkpoint"], result["baseline"]
-    if "average" in result:
-        members = f"mean of {len(result['runs'])} members"
-        head = f"{result['run_dir']}  {result['average']}"
-        rows: dict[str, Mapping[str, object]] = {"ensemble": result["metrics"], members: result["mean"]}
-        return [head, metric_table(rows, {members: result["ci95"]}, reference)]
-    if "runs" in result:
-        seeds = len(result["runs"])
-        head = f"{result['run_dir']}  {summary.seeds_line(seeds, seeds)}"
-        return [head, metric_table({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference)]
-    head = f"{result['run_dir']}  step {result['step']}"
-    return [head, metric_table({checkpoint: result["metrics"]}, None, reference)]
-
-
-def _by_class(result: EvaluationResult, counting: Counting) -> dict[str, PerClass]:
-    """How each class is predicted: run folder -> its table; of a group, those of its runs."""
-    from nnrun.ensemble.per_class import classes_of
-
-    places = [result["run_dir"]]
-    if "runs" in result and "average" not in result:
-        places = [entry["run_dir"] for entry in result["runs"]]
-    split, which = result["split"], result["checkpoint"]
-    return {place: classes_of(Path(place), split, which, console.warn, counting) for place in places}
-
-
-def _with_classes(result: EvaluationResult, tables: Mapping[str, PerClass]) -> dict[str, object]:
-    """The result with the table of each run that has one, as `per_class`."""
-
-    def extended(entry: Mapping[str, object]) -> dict[str, object]:
-        place = str(entry["run_dir"])
-        return {**entry, "per_class": tables[place]} if place in tables else {**entry}
-
-    whole = extended(result)
-    return {**whole, "runs": [extended(entry) for entry in result["runs"]]} if "runs" in result else whole
-
-
-def _gaps(result: EvaluationResult) -> list[str]:
-    """A warning for each reason that metrics have no value."""
-    from nnrun.report import summary
-
-    names: dict[str, dict[str, None]] = {}
-    for part in (result, *result.get("runs", ())):
-        for name, reason in part.get("undefined", {}).items():
-            names.setdefault(reason, {})[name] = None
-    return [summary.undefined([*metrics], reason) for reason, metrics in names.items()]
