@@ -104,3 +104,14 @@ def test_every_form_has_the_expectation_of_its_output_without_noise(mask, shared
     np.testing.assert_allclose(quiet, IMAGES if scaling == "training" else IMAGES * (1 - rate), rtol=1e-6)
     np.testing.assert_allclose(y[0][kept[0]], (quiet / (1 - rate))[kept[0]], rtol=1e-5)
     assert np.abs(y.mean(0) / quiet - 1).max() < 5 * np.sqrt(rate / (1 - rate) / draws)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_in_bfloat16_each_unit_is_rounded_and_not_the_keep_probability_for_all(rate):
+    x = jnp.asarray(np.linspace(1, 2, 129), jnp.bfloat16)[None]  # all that bfloat16 has from 1 to 2
+    keep, exact = 1 - round(65536 * rate) / 65536, np.asarray(x, np.float64)
+    y = np.asarray(dropout(rate).apply({}, {}, x, KEY, None)[0], np.float64)
+    z = np.asarray(dropout(rate, scaling="test").apply({}, {}, x, None, None)[0], np.float64)
+    for found, wanted in ((y[y != 0], (exact / keep)[y != 0]), (z, exact * keep)):
+        np.testing.assert_allclose(found, wanted, rtol=2.0**-8)
+        assert abs((found / wanted).mean() - 1) < 3e-4

@@ -11,6 +11,7 @@ from annotated_types import Gt, Le
 from jax import Array, lax
 
 from nnrun.layer._noise import drop_mask, keep_probability
+from nnrun.layer._sums import times
 from nnrun.types import Layer, Tree
 
 __all__ = ["ALWAYS", "DepthMask", "StochasticDepth", "Survival", "residual_block", "survivals"]
@@ -86,7 +87,7 @@ def residual_block(
             beside, own_stats = shortcut.apply(*shortcut_parts, x, own_key, weight)
         if survival is None or key is None:
             y, new = f(x, None if key is None else jax.random.fold_in(key, 0))
-            y = y if survival is None else y * keep_probability(1 - survival).astype(y.dtype)
+            y = y if survival is None else times(y, keep_probability(1 - survival))
         else:
             drawn = _drawn(jax.random.fold_in(key, 2), survival, x, mask)
             y, new = _perhaps(f, x, jax.random.fold_in(key, 0), drawn, mask, stats.get("branch", {}))

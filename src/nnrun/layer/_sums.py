@@ -1,11 +1,11 @@
-"""Sums over many numbers of few bits."""
+"""Sums over many numbers of few bits, and products with one factor for all of them."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
 
-__all__ = ["wide"]
+__all__ = ["divided", "times", "wide"]
 
 
 def wide(x: Array) -> Array:
@@ -14,3 +14,13 @@ def wide(x: Array) -> Array:
     In bfloat16 1 + 1 + ... stops at 256.
     """
     return x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x
+
+
+def times(x: Array, factor: Array) -> Array:
+    """x · factor, rounded once: a factor () that was rounded to bfloat16 first would be off for all x alike."""
+    return (wide(x) * factor.astype(wide(x).dtype)).astype(x.dtype)
+
+
+def divided(x: Array, divisor: Array) -> Array:
+    """x / divisor (), rounded once."""
+    return (wide(x) / divisor.astype(wide(x).dtype)).astype(x.dtype)

@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from nnrun.layer._activations import activation_layer
 from nnrun.layer._noise import drop_mask, keep_probability
-from nnrun.layer._sums import wide
+from nnrun.layer._sums import divided, wide
 from nnrun.options import Count, EntryMark, Fraction, is_off
 from nnrun.types import Layer
 
@@ -92,7 +92,7 @@ def _dropped(params, key, rate):
     dropped = {}
     for i, (name, array) in enumerate(sorted(params.items())):
         kept, keep = drop_mask(jax.random.fold_in(key, i), array.shape, rate)
-        dropped[name] = jnp.where(kept, array / keep.astype(array.dtype), 0)
+        dropped[name] = jnp.where(kept, divided(array, keep), 0)
     return dropped
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 
 from nnrun.layer._noise import drop_mask, keep_probability
+from nnrun.layer._sums import divided, times
 from nnrun.options import Fraction, is_off
 from nnrun.types import Layer
 
@@ -41,9 +42,9 @@ def dropout(
         if is_off(rate):
             return x, stats
         if key is None:
-            return (x if scaling == "training" else x * keep_probability(rate).astype(x.dtype)), stats
+            return (x if scaling == "training" else times(x, keep_probability(rate))), stats
         kept, keep = drop_mask(key, _mask_shape(mask, x.shape), rate)
-        return jnp.where(kept, x / keep.astype(x.dtype) if scaling == "training" else x, 0), stats
+        return jnp.where(kept, divided(x, keep) if scaling == "training" else x, 0), stats
 
     return Layer(init, apply)
 
