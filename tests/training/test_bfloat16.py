@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from nnrun.errors import SpecError
+from nnrun.runner import session
 from nnrun.training import flat, programs
 from nnrun.training.programs import Programs
 from nnrun.types import Experiment
@@ -103,3 +105,24 @@ def test_methods_that_compare_gradients_refuse_it(experiment: Callable[..., Expe
     plain = ("data.batch_size=full", "model={name: mlp, hidden: [4]}", "schedule=constant")
     with pytest.raises(SpecError, match=r"the rounding to bfloat16; write train\.precision: float32"):
         experiment("mlp", PRECISION, *plain, f"optimizer={name}")
+
+
+@pytest.mark.parametrize(
+    ("column", "standardize"),
+    [
+        (lambda row: 1990 + row % 32, "none"),  # five of which bfloat16 has
+        (lambda row: 3e7 if row % 40 == 0 else row % 50, "feature"),
+    ],
+)
+def test_a_table_whose_values_become_one_is_refused(
+    tmp_path: Path, column: Callable[[int], float], standardize: str
+) -> None:
+    rows = [f"{row % 7 / 7},{column(row)},{'ab'[row % 2]}" for row in range(300)]
+    (tmp_path / "table.csv").write_text("\n".join(["z,year,kind", *rows]))
+    (tmp_path / "spec.yaml").write_text(
+        f"data: {{name: csv, path: table.csv, target: kind, standardize: {standardize}, batch_size: 50}}\n"
+        "model: {name: mlp, hidden: [4]}\noptimizer: {name: adam, learning_rate: 0.1}\n"
+    )
+    with pytest.raises(SpecError, match=r"values of input year it leaves .* write float32"):
+        session.prepare(tmp_path / "spec.yaml", ["train.duration=1 step", PRECISION])
+    session.prepare(tmp_path / "spec.yaml", ["train.duration=1 step"])

@@ -19,6 +19,7 @@ from nnrun.build.checks import (
     check_step,
     checked,
 )
+from nnrun.build.inputs import check_inputs
 from nnrun.build.metrics import make_measures, with_measures
 from nnrun.build.model import make_model
 from nnrun.build.optimizer import learning_rate, make_method
@@ -131,6 +132,7 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
     )
     plan = _with_cycles(spec, _with_reaction(spec, experiment, loss), clock)
     experiment = experiment._replace(plan=plan)
+    check_inputs(spec, dataset)
     check_augment(spec, experiment)
     convolutions = check_model(spec, experiment, outputs)
     experiment = experiment._replace(plan=plan._replace(convolutions=convolutions))

@@ -20,7 +20,8 @@ def whiten(
     With M = E[p pᵀ] over the patches p of the inputs, d = kernel² · channels numbers each, and M = V Λ Vᵀ:
     windows are the columns of V (Λ + eps)^(−1/2) and their negatives, so that a rectifier loses nothing.
     Outputs are uncorrelated and have mean square λ / (λ + eps); the windows are not trained.  They come from up to
-    5,000 images spread over the training part when a run begins, and lie in its checkpoints like statistics.
+    5,000 images spread over the training part when a run begins, and lie in its checkpoints like statistics; a run
+    that begins with the weights of another one takes its windows too.
 
     kernel   height and width of a patch
     bias     whether an offset per channel is added, which is trained and starts at 0
