@@ -218,6 +218,9 @@ def test_a_sweep_stands_for_its_runs_on_fresh_seeds_else_its_trials(
         assert "continue: nnrun sweep --resume runs/race" in shown.out
         plain = warm("show", "race", "--json", folder=folder).json
         assert plain["status"] == "interrupted" and len(plain["trials"]) == 2
+        (sweep / "trials.jsonl").write_text(json.dumps(trials[0]) + "\n")
+        lonely = "runs/race has one setting, with nothing beside it; `nnrun show runs/race` has its answer"
+        assert compare("race").err == f"nnrun: compare: {lonely}\n"
     finally:
         shutil.rmtree(sweep)
 

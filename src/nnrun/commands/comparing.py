@@ -46,7 +46,7 @@ def compare(
     folders = dict(_folders(runs, runs_root))
     entries = [_entry(name, folder)._replace(sweep=folders[folder]) for name, folder in _named([*folders])]
     if len(entries) < 2:
-        raise SpecError("compare: got one run; name at least two, or a sweep")
+        raise SpecError(f"compare: {_too_few(runs[0], runs_root)}")
     settings, notes = gather(entries)
     comparison = with_answer(side_by_side.side_by_side(settings))
     comparison.sentences.extend(notes)
@@ -57,6 +57,18 @@ def compare(
     if markdown:
         return console.show(side_by_side_text.as_markdown(comparison))
     return console.show(side_by_side_text.as_table(comparison))
+
+
+def _too_few(text: str, root: Path) -> str:
+    """What is wrong with the only run that was named, or with the sweep that has no more."""
+    from nnrun.record import run
+    from nnrun.report.sweep.folder import is_sweep
+
+    folder = run.resolve(text, root)
+    if not is_sweep(folder):
+        return "got one run; name at least two, or a sweep"
+    name = one_line(folder)
+    return f"{name} has one setting, with nothing beside it; `nnrun show {name}` has its answer"
 
 
 def _folders(texts: list[str], root: Path) -> Iterator[tuple[Path, Path | None]]:
