@@ -42,7 +42,9 @@ def import_all() -> None:
     import nnrun
 
     for module in pkgutil.walk_packages(nnrun.__path__, "nnrun."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith(
+            ("__main__", "._conv")
+        ):  # a command; a library that is no module of Python's
             importlib.import_module(module.name)
     gc.freeze()  # a collection in a child would copy all that is here
     gc.set_threshold(50_000, 20, 20)
