@@ -41,6 +41,8 @@ def _cells(values: Iterable[object], name: str, place: str) -> tuple[str, ...]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[us]")  # of finer ones, Python has a number alone
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or type(value).__name__ == "NaTType" or (isinstance(value, float) and math.isnan(value)):

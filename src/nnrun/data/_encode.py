@@ -118,8 +118,8 @@ def _one_hot(read: Parsed, feature: Feature, warn: Warn | None) -> np.ndarray:
 def _warn_of_unknown(column: Column, rows: list[int], meaning: str, warn: Warn) -> None:
     first = f"'{one_line(column.cells[rows[0]], 40)}' in row {column.lines[rows[0]]}"
     warn(
-        f"{column.place}: column '{one_line(column.name, 40)}': {len(rows)} cells hold names that the training part "
-        f"lacks, the first {first}; they count as {meaning}"
+        f"{column.place}: column '{one_line(column.name, 40)}': the training part lacks the names in {len(rows)} of "
+        f"{len(column.cells)} cells, the first {first}; they count as {meaning}"
     )
 
 

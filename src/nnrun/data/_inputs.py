@@ -57,10 +57,11 @@ def read_inputs(
     return inputs._replace(x=as_trained(inputs.x, fitted, one_line(path)))
 
 
-def inputs_of(content: object, fitted: Preprocessing) -> np.ndarray:
+def inputs_of(content: object, fitted: Preprocessing, warn: Warn | None = None) -> np.ndarray:
     """Inputs that are in memory as (n, *shape): an array or, of a table, columns by name.
 
     content   (n, *shape), or {name: cells (n,)}, or what has `columns` and gives each by its name, as a DataFrame
+    warn      receives a line for each column with names that the training part lacked
     Raises DataError naming what differs.
     """
     names = content if isinstance(content, Mapping) else getattr(content, "columns", None)
@@ -70,7 +71,7 @@ def inputs_of(content: object, fitted: Preprocessing) -> np.ndarray:
             raise DataError(
                 f"{place}: have names, and the model was trained on inputs without; give an array"
             )
-        return as_trained(_named_inputs(content, [*names], fitted, place), fitted, place)
+        return as_trained(_named_inputs(content, [*names], fitted, place, warn), fitted, place)
     if any(column != Column(column.name) for column in fitted.columns):
         raise DataError(
             f"{place}: some features are not plain numbers; give columns by name, such as a DataFrame"
@@ -86,7 +87,9 @@ def inputs_of(content: object, fitted: Preprocessing) -> np.ndarray:
     return as_trained(x, fitted, place)
 
 
-def _named_inputs(content: Any, names: list[object], fitted: Preprocessing, place: str) -> np.ndarray:
+def _named_inputs(
+    content: Any, names: list[object], fitted: Preprocessing, place: str, warn: Warn | None
+) -> np.ndarray:
     """The features (n, inputs) among these columns; what else there is may be of any form."""
     wanted = [column.name for column in fitted.columns]
     by_text: dict[str, list[object]] = {}
@@ -98,7 +101,7 @@ def _named_inputs(content: Any, names: list[object], fitted: Preprocessing, plac
             present = one_line(", ".join(by_text), 120) or "none"
             raise DataError(f"{place}: there {problem} '{one_line(name, 40)}'; there are {present}")
     table = table_of({name: content[by_text[name][0]] for name in wanted}, place)
-    return features_of(table, fitted.columns)
+    return features_of(table, fitted.columns, warn)
 
 
 def _sizes(fitted: Preprocessing) -> str:

@@ -44,6 +44,7 @@ class Predictor:
     classes   names by label; () for a regression
     columns   names of the features, in order, where it was trained on a table; else ()
     shape     of one input
+    warn      receives a line for each column of a table with names that the training part lacked
 
     Inputs are an array (n, *shape) as the data hold them (pixels from 0 to 255, features in their units), columns by
     name ({"age": [...], ...} or a DataFrame), or the path of a file or folder that `nnrun predict` reads.
@@ -51,7 +52,7 @@ class Predictor:
     """
 
     def __init__(self, ensemble: Ensemble, members: list[LoadedRun], warn: Warn) -> None:
-        self._ensemble, self.members, self._warn = ensemble, members, warn
+        self._ensemble, self.members, self.warn = ensemble, members, warn
         model = members[0].model
         self.fitted = fitted = model.experiment.dataset.fitted
         self.weights, self.precision = ensemble.weights, model.precision
@@ -143,9 +144,9 @@ class Predictor:
     def _inputs(self, model: Model, x: object) -> np.ndarray:
         data = model.experiment.dataset
         if isinstance(x, str | Path):
-            stored = read_inputs(Path(x), model.block, data.fitted, self._warn).x
+            stored = read_inputs(Path(x), model.block, data.fitted, self.warn).x
         else:
-            stored = inputs_of(x, data.fitted)
+            stored = inputs_of(x, data.fitted, self.warn)
         return new_inputs(stored, data.fitted, data.train.x.dtype)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +15,8 @@ __all__ = ["finite", "prepare"]
 _MISSING = frozenset(
     ["", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "nil", "missing", "?", "-", "--"]
 )
+
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 
 _Entry = Mapping[str, Any]  # a column as model.json describes it, and all of that file
 
@@ -58,14 +62,16 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
 
 def _features(table: Any, names: Sequence[object], columns: list[_Entry]) -> np.ndarray:
     """(n, inputs) float64: numbers, parts of dates, and an input of 0 or 1 for each category."""
-    parts = []
+    parts: list[np.ndarray] = []
     for column in columns:
         name = column["name"]
         if name not in names:
             raise ValueError(f"there is no column {name!r}; there are {', '.join(map(str, names))}")
         cells = list(table[name])
+        if parts and len(cells) != len(parts[0]):
+            raise ValueError(f"column {name!r}: has {len(cells)} cells, those before it {len(parts[0])}")
         absent = np.array([_is_missing(cell) for cell in cells], bool)
-        if column.get("fill") is None and column["categories"] is None and absent.any():
+        if column.get("fill") is None and absent.any():
             raise ValueError(f"column {name!r}: the input at index {absent.argmax()} is missing; fill it in")
         if column["categories"] is not None:
             parts.append(_one_hot(cells, absent, column))
@@ -90,39 +96,65 @@ def _one_hot(cells: list[object], absent: np.ndarray, column: _Entry) -> np.ndar
     name, known, rare = column["name"], column["categories"], column.get("rare", [])
     unknown, fill = column.get("unknown", "refuse"), column.get("fill")
     size = len(known) + bool(rare)
-    inputs = np.zeros((len(cells), size))
+    inputs, new = np.zeros((len(cells), size)), []
     for row, cell in enumerate(cells):
         text = fill if absent[row] and fill is not None else str(cell).strip()
         if text in known:
             inputs[row, known.index(text)] = 1
-        elif text in rare or (rare and unknown == "other"):
+        elif text in rare:
             inputs[row, size - 1] = 1
-        elif unknown == "refuse" or absent[row]:
-            raise ValueError(f"column {name!r}: {text!r} is none of {', '.join(known)}")
+        elif unknown == "refuse":
+            raise ValueError(f"column {name!r}: {text!r} is none of {', '.join([*known, *rare])}")
+        else:
+            new.append(text)
+            inputs[row, size - 1 :] = float(unknown == "other" and bool(rare))
+    if new:
+        meaning = "rare ones" if unknown == "other" and rare else "zeros"
+        warnings.warn(
+            f"column {name!r}: unknown names in cells: {len(new)}, the first {new[0]!r}; they count as {meaning}",
+            stacklevel=4,
+        )
     return inputs
 
 
 def _numbers(cells: list[object], absent: np.ndarray, column: _Entry) -> np.ndarray:
     """(n, 1) numbers, or the inputs of dates."""
-    date, fill = column.get("date"), column.get("fill", np.nan)
+    name, date, fill = column["name"], column.get("date"), column.get("fill", np.nan)
     if date is None:
-        values = [fill if gone else cell for cell, gone in zip(cells, absent, strict=True)]
+        values = [fill if gone else _number(cell, name) for cell, gone in zip(cells, absent, strict=True)]
         return np.array(values, np.float64)[:, None]
-    origin = _days(date["origin"], None)
+    origin = _days(date["origin"], None, name)
     days = [
-        fill + origin if gone else _days(cell, date["format"])
+        fill + origin if gone else _days(cell, date["format"], name)
         for cell, gone in zip(cells, absent, strict=True)
     ]
     return _date_inputs(np.array(days, np.float64), date["parts"], origin)
 
 
-def _days(cell: object, form: str | None) -> float:
+def _number(cell: Any, name: str) -> float:
+    """The number in a cell; 1_000 and True are Python, not numbers."""
+    is_text = isinstance(cell, str) and cell.isascii() and "_" not in cell
+    try:
+        if is_text or (not isinstance(cell, str) and np.asarray(cell).dtype.kind in "fiuO"):
+            return float(cell)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"column {name!r}: {cell!r} is not a number such as 1.5; correct it or leave it out")
+
+
+def _days(cell: object, form: str | None, name: str) -> float:
     """Days since 1970-01-01 in UTC."""
     if isinstance(cell, datetime):
         moment = cell
     else:
         text = str(cell).strip()
-        moment = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)
+        try:
+            if form is None and not _ISO.fullmatch(text):
+                raise ValueError(text)
+            moment = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)
+        except ValueError:
+            wanted = "ISO 8601 (2024-01-31)" if form is None else form
+            raise ValueError(f"column {name!r}: {text!r} is not a date as {wanted}; correct it") from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(days=1)
 
