@@ -56,6 +56,12 @@ class TestGroups:
             assert len(part) == pytest.approx(share * 400, abs=12)
             assert ill[part].mean() == pytest.approx(ill.mean(), abs=0.05)
 
+    def test_groups_that_look_the_same_are_refused(self, tmp_path):
+        """An invisible character would put rows of a patient into two parts."""
+        rows = [(i, ["p1", "p\u200b1", "p2"][i % 3], i / 2) for i in range(12)]
+        with pytest.raises(DataError, match=r"t.csv:3:2: column 'patient': .*looks like the name in row 2"):
+            csv(table(tmp_path, rows, "i,patient,y"), "y", split_by="patient")
+
     def test_the_seed_chooses_the_groups(self, tmp_path):
         source, _, _ = patients(tmp_path)
         assert (
@@ -132,6 +138,23 @@ class TestTime:
         ):
             csv(table(tmp_path, rows, "i,when,y"), "y", time="when")
 
+    def test_a_date_of_digits_is_ordered_as_a_date(self, tmp_path):
+        """As numbers, 01022024 comes before 02012024."""
+        first = np.datetime64("2024-01-01")
+        days = [(first + i).item().strftime("%d%m%Y") for i in range(60)]
+        rows = [(i, day, i / 2) for i, day in enumerate(days)]
+        rows = rows_of(csv(table(tmp_path, rows, "i,day,y"), "y", time="day", date_format="%d%m%Y"))
+        assert rows["test"].tolist() == list(range(48, 60))
+        assert rows["val"].tolist() == list(range(36, 48))
+
+    def test_a_training_part_of_one_class_is_refused(self, tmp_path):
+        rows = [(i, "yes" if i > 20 else "no") for i in range(30)]
+        source = csv(table(tmp_path, rows, "i,y"), "y", features=["i"], time="i")
+        with pytest.raises(
+            DataError, match=r"training part is of class 'no'.*make data.validation .* smaller"
+        ):
+            prepare(source, validation=0.2, test=0.2, split_seed=1)
+
 
 class TestWeights:
     ROWS = tuple((i, i % 3 + 0.5, "ab"[i % 2]) for i in range(30))
@@ -141,7 +164,30 @@ class TestWeights:
         assert [column.name for column in source.columns] == ["i"]
         data = prepare(source._replace(standardize="none"), validation=0.2, test=0.2, split_seed=1)
         assert data.weights is not None
-        np.testing.assert_array_equal(data.weights, (data.train.x[:, 0] + data.offset) % 3 + 0.5)
+        np.testing.assert_array_equal(2 * data.weights, (data.train.x[:, 0] + data.offset) % 3 + 0.5)
+
+    @pytest.mark.parametrize("factor", [3e37, 1e-40])
+    def test_only_ratios_count_so_that_none_are_too_large_or_too_small(self, factor, tmp_path):
+        rows = [(i, factor * (1 + i % 3), "ab"[i % 2]) for i in range(30)]
+        data = prepare(
+            csv(table(tmp_path, rows, "i,w,y"), "y", weights="w"), validation=0.2, test=0.2, split_seed=1
+        )
+        expected = np.rint(data.train.x[:, 0].astype(float) + data.offset[0]).astype(int) % 3 + 1
+        assert data.weights is not None
+        assert 1 <= data.weights.max() < 2
+        np.testing.assert_allclose(data.weights / data.weights.max(), expected / 3, rtol=1e-6)
+
+    def test_a_training_part_of_which_nothing_counts_is_refused(self, tmp_path):
+        rows = [(i, int(i >= 25), "ab"[i % 2]) for i in range(30)]
+        source = csv(table(tmp_path, rows, "i,w,y"), "y", weights="w", time="i", features=["i"])
+        with pytest.raises(DataError, match=r"data\.weights: all rows of the training part weigh 0"):
+            prepare(source, validation=0.2, test=0.2, split_seed=1)
+
+    def test_a_weight_that_is_lost_beside_another_is_refused(self, tmp_path):
+        rows = [(i, "1e-35" if i == 0 else 4, "ab"[i % 2]) for i in range(30)]
+        source = csv(table(tmp_path, rows, "i,w,y"), "y", weights="w", time="i", features=["i"])
+        with pytest.raises(DataError, match=r"data\.weights: 1e-35 is lost beside 4, the largest"):
+            prepare(source, validation=0.2, test=0.2, split_seed=1)
 
     def test_other_weights_are_another_training_part(self, tmp_path):
         digests = set()

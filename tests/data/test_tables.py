@@ -272,8 +272,9 @@ class TestUnknownAndRare:
         path, warn = Path(written(tmp_path, "a", [["a"], ["z"], ["z"]], "new.csv")), warnings()
         read_inputs(path, {"name": "csv"}, record, warn)
         [line] = warn.lines
-        assert line.endswith("2 cells hold names that the training part lacks, the first 'z' in row 3; they count as "
-                             "rare ones")  # fmt: skip
+        assert line.endswith(
+            "the training part lacks the names in 2 of 3 cells, the first 'z' in row 3; they count as rare ones"
+        )
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -391,3 +392,49 @@ class TestRecorded:
     def test_plain_columns_are_recorded_as_before(self):
         assert Column("a").as_dict() == {"name": "a", "categories": None}
         assert Column("b", ("x", "y")).as_dict() == {"name": "b", "categories": ["x", "y"]}
+
+
+class TestIdleOptions:
+    """An option that changes nothing is a mistake, not a wish."""
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"missing_indicator": True}, "data.missing_indicator: tells which cells were filled in"),
+            ({"date_format": "%d.%m.%Y"}, "data.date_format: no column is read as dates"),
+            ({"dates": {"a": []}}, "data.dates: 'a' becomes nothing; write days, weekday, month or hour"),
+        ],
+    )
+    def test_it_is_refused(self, options, message, tmp_path):
+        with pytest.raises(DataError, match=message):
+            numbers(tmp_path, [1, 2, 3, 4], **options)
+
+
+class TestInMemory:
+    def test_unknown_names_have_a_line_as_those_of_a_file(self, tmp_path):
+        cells = [1, 2, 1, 2, 1, 2, 1, 2]
+        record = fitted(numbers(tmp_path, list(cells), categorical=["a"], unknown="zeros"))
+        warn = warnings()
+        assert inputs_of({"a": [1.0, 2]}, record, warn).tolist() == [[0, 0], [0, 1]]
+        [line] = warn.lines
+        assert (
+            "column 'a': the training part lacks the names in 1 of 2 cells, the first '1.0' in row 1" in line
+        )
+
+    def test_moments_in_nanoseconds_are_dates(self, tmp_path):
+        days = [f"2024-01-{day:02d}" for day in range(1, 9)]
+        record = fitted(numbers(tmp_path, list(days), dates={"a": "days"}))
+        cells = {"a": np.array(["2024-03-01", "2024-03-01T12:00"], "datetime64[ns]")}
+        origin = record.columns[0].date.origin  # type: ignore[union-attr]
+        first = (np.datetime64("2024-03-01") - np.datetime64(origin)).astype(int)
+        assert inputs_of(cells, record).tolist() == [[first], [first + 0.5]]
+
+
+def test_classes_of_a_test_file_are_read_as_those_of_the_training_file(tmp_path):
+    """In a file of 01 and 1 alone they would be one number; beside A they are three names."""
+    path = written(tmp_path, "a,y", [[i, ["01", "1", "A"][i % 3]] for i in range(12)])
+    test = written(tmp_path, "a,y", [[1, "01"], [2, "1"]], "test.csv")
+    source = csv(path, "y", test_path=test)
+    assert source.classes == ("01", "1", "A")
+    assert source.test is not None
+    assert source.test.y.tolist() == [0, 1]

@@ -13,6 +13,7 @@ import numpy as np
 
 from nnrun.data._absent import absent
 from nnrun.data._check import check
+from nnrun.data._row_columns import scaled_weights
 from nnrun.data._rows import StoredRows
 from nnrun.data._split import split_rows
 from nnrun.data._standardise import fit, standardised
@@ -68,7 +69,9 @@ def prepare(
     if source.table.fit is not None:
         source = source.table.fit(trained, need.fitted.columns if need else None)
         split = split_rows(source, **how)
+    _check_classes(source, trained)
     weights = None if source.table.weights is None else source.table.weights[trained]
+    scaled = None if weights is None else scaled_weights(weights)
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
     parts = {name: _select(*chosen, needed > room) for name, chosen in zip(PARTS, split, strict=True)}
     described = {
@@ -82,7 +85,22 @@ def prepare(
         dataset = standardised(parts, fit(parts["train"], source, described), precision)
     else:
         dataset = standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
-    return dataset._replace(about=source.table.about, weights=weights)
+    return dataset._replace(about=source.table.about, weights=scaled)
+
+
+def _check_classes(source: Source, trained: np.ndarray) -> None:
+    """Refuses a training part of one class, which a split by groups or by time may leave."""
+    labels = source.train.y[trained]
+    if source.classes and (labels == labels[0]).all():
+        remedy = "use more examples"
+        if source.table.times is not None:
+            remedy = "make data.validation and data.test smaller, or leave data.time out"
+        elif source.table.groups is not None:
+            remedy = "change data.split_seed, or leave data.split_by out"
+        raise DataError(
+            f"data: every example of the training part is of class '{source.classes[labels[0]]}', from which nothing "
+            f"is learned of the others; {remedy}"
+        )
 
 
 def without_data(fitted: Preprocessing, precision: np.dtype = _FLOAT32) -> Dataset:

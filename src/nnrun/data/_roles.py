@@ -73,13 +73,14 @@ def roles_of(table: Table, request: Request) -> Roles:
             f"{table.place}: data.dates: '{name}' is listed in data.categorical too; leave one out"
         )
     _check_rare(table, request, categorical)
+    _check_idle(table, request, dates)
     rules = {
         name: Rule(
             is_category=name in categorical,
             indicator=request.cells.missing_indicator,
             unknown=request.cells.unknown if name in categorical else "refuse",
             rare=request.cells.rare if name in categorical else 0,
-            date=_date(request.dates[dates[name]], request.date_format) if name in dates else None,
+            date=_date(name, request.dates[dates[name]], request.date_format) if name in dates else None,
         )
         for name in names
     }
@@ -212,6 +213,24 @@ def _check_rare(table: Table, request: Request, categorical: Collection[str]) ->
         )
 
 
-def _date(parts: DatePart | list[DatePart], form: str | None) -> Date:
+def _check_idle(table: Table, request: Request, dates: Collection[str]) -> None:
+    """Raises DataError for an option that would change nothing."""
+    if request.cells.missing_indicator and request.cells.missing in ("refuse", {}):
+        raise DataError(
+            f"{table.place}: data.missing_indicator: tells which cells were filled in, and data.missing fills in none; "
+            "write data.missing too, or leave it out"
+        )
+    if request.date_format is not None and not dates and request.rows.time is None:
+        raise DataError(
+            f"{table.place}: data.date_format: no column is read as dates; list them in data.dates, or leave it out"
+        )
+
+
+def _date(name: str, parts: DatePart | list[DatePart], form: str | None) -> Date:
     listed = [parts] if isinstance(parts, str) else parts
+    if not listed:
+        raise DataError(
+            f"data.dates: '{one_line(name, 40)}' becomes nothing; write days, weekday, month or hour, or "
+            "data.exclude"
+        )
     return Date(tuple(dict.fromkeys(listed)), "", form)

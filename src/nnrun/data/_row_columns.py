@@ -7,10 +7,13 @@ import numpy as np
 from nnrun.data._cells import is_missing
 from nnrun.data._column import Column, Table
 from nnrun.data._dates import days_of
+from nnrun.data._fit_columns import refuse_alike
 from nnrun.data._roles import RowColumns
-from nnrun.errors import one_line
+from nnrun.errors import DataError, one_line
 
-__all__ = ["check_apart", "groups_of", "times_of", "weights_of"]
+__all__ = ["check_apart", "groups_of", "scaled_weights", "times_of", "weights_of"]
+
+_LEAST = 1e-30  # of a weight, as a share of the largest: float32 keeps it
 
 
 def weights_of(table: Table, columns: RowColumns) -> np.ndarray | None:
@@ -26,11 +29,33 @@ def weights_of(table: Table, columns: RowColumns) -> np.ndarray | None:
     return values
 
 
+def scaled_weights(weights: np.ndarray) -> np.ndarray:
+    """(n,) the weights of a training part, divided by a power of two so that the largest is in [1, 2).
+
+    Only their ratios count, and the sum of a batch stays a float32 number.  Raises DataError where nothing counts, or
+    one counts so much that another is lost beside it.
+    """
+    largest = weights.max()
+    if not largest:
+        raise DataError(
+            "data.weights: all rows of the training part weigh 0, so nothing would be learned; give some of them a "
+            "weight, or split the rows differently"
+        )
+    if (faint := weights[(weights > 0) & (weights < _LEAST * largest)]).size:
+        raise DataError(
+            f"data.weights: {faint[0]:.6g} is lost beside {largest:.6g}, the largest of the training part; write 0 in "
+            "its place, or weights that are nearer to one another"
+        )
+    _, power = np.frexp(largest)
+    return np.ldexp(weights, 1 - int(power))
+
+
 def groups_of(table: Table, columns: RowColumns) -> np.ndarray | None:
     """(n,) integers, equal for rows of a group; None where no column says it.  Raises DataError."""
     if columns.split_by is None:
         return None
     column = _filled(table.column(columns.split_by, "split_by"))
+    refuse_alike(column, set(column.cells))
     code = {name: number for number, name in enumerate(sorted(set(column.cells)))}
     return np.array([code[cell] for cell in column.cells], np.int64)
 
@@ -40,7 +65,9 @@ def times_of(table: Table, columns: RowColumns, date_format: str | None) -> np.n
     if columns.time is None:
         return None
     column = _filled(table.column(columns.time, "time"))
-    if column.number(column.cells[0]) is not None:
+    # With a format such as %d%m%Y, 31012024 is a date, of which the number says nothing about its order.
+    is_date = date_format is not None and days_of(column.cells[0], date_format) is not None
+    if not is_date and column.number(column.cells[0]) is not None:
         return column.numbers()
     days = [days_of(cell, date_format) for cell in column.cells]
     for row, value in enumerate(days):

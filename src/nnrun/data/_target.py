@@ -59,15 +59,19 @@ def refuse_odd(goal: Column) -> None:
 
 def labels_in(goal: Column, classes: tuple[str, ...]) -> np.ndarray:
     """(n,) int32: the position of each cell's class; DataError for one that the training part lacks."""
-    return codes_of(_labels(goal), {name: code for code, name in enumerate(classes)}, goal)
+    numeric = all(number(name) is not None for name in classes)
+    return codes_of(_labels(goal, numeric), {name: code for code, name in enumerate(classes)}, goal)
 
 
-def _labels(goal: Column) -> list[str]:
-    """The class of each row; numbers written differently (1, 1.0, 01) are one class."""
+def _labels(goal: Column, numeric: bool = True) -> list[str]:
+    """The class of each row; numbers written differently (1, 1.0, 01) are one class.
+
+    numeric   whether all classes may be numbers; of a part of a table whose classes are not, cells stay as they are
+    """
     if "" in goal.cells:
         goal.check_filled()
     values = [value for value in map(goal.number, goal.cells) if value is not None]
-    if len(values) < len(goal.cells):
+    if not numeric or len(values) < len(goal.cells):
         return list(goal.cells)
     goal.numbers()  # NaN and infinity are not classes
     return [_canonical(cell, value) for cell, value in zip(goal.cells, values, strict=True)]
