@@ -78,7 +78,9 @@ def stream_and_compare(
         assert without_folders(one.json) == without_folders(other.json)
 
 
-@pytest.mark.parametrize("spec", ["lenet", "population"], indirect=True)  # the others below
+@pytest.mark.parametrize(  # the others below
+    "spec", [pytest.param("lenet", marks=pytest.mark.slow), "population"], indirect=True
+)
 def test_it_is_the_run_in_memory_also_after_a_kill(
     streamed: Path, warm: Any, killed: Any, same: Callable[[Path, Path], None]
 ) -> None:
