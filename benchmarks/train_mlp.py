@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from nnrun.report import live
+from nnrun.report import live, run_view
 from nnrun.runner import driver, session
 from nnrun.training import programs
 
@@ -67,7 +67,7 @@ def time_nnrun(prepared: session.Prepared, folder: Path, shown: Console | None =
     """Seconds from the end of compiling to the finished run folder."""
     run_dir = session.create(prepared, None, folder)
     began = 0.0
-    with live.watching(shown or Console(quiet=True), quiet=shown is None) as watch:
+    with live.watching(shown or Console(quiet=True), shown is None, run_view.RunView()) as watch:
         for progress in driver.train(prepared.experiment, run_dir, print):
             if progress.phase == "ready":
                 began = time.perf_counter()
@@ -76,11 +76,11 @@ def time_nnrun(prepared: session.Prepared, folder: Path, shown: Console | None =
     return time.perf_counter() - began
 
 
-def _shown(progress: driver.Progress) -> live.Shown:
-    metrics = progress.lanes[0].latest if progress.lanes else {}
+def _shown(progress: driver.Progress) -> run_view.Shown:
+    metrics = progress.recorders[0].latest if progress.recorders else {}
     plan = progress.plan
     epochs = plan.steps / plan.steps_per_epoch
-    return live.Shown(
+    return run_view.Shown(
         "bench",
         progress.phase,
         progress.step,
