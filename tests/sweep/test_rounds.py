@@ -186,29 +186,38 @@ def test_studies_are_what_grows_where_there_are_some(
         assert look(tmp_path, pair, studies=8).changes == ["sweep.studies=12"]
 
 
-def test_a_signal_between_two_rounds_leaves_an_interrupted_sweep(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It comes after the look that has the sweep grow, and before it has grown."""
+def begun_sweep(place: Path) -> tuple[Path, Callable[[], None]]:
+    """The folder of a sweep that grows, and what trains it as the command does."""
     from nnrun.commands import sweeping
-    from nnrun.errors import Interrupted
-    from nnrun.record import run
     from nnrun.sweep import lifecycle
     from nnrun.sweep.batches import InProcess
     from nnrun.sweep.engine import Engine
 
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    (tmp_path / "sweep.yaml").write_text(SPEC)
-    engine, grown = Engine(lambda message: None), lifecycle.continue_sweep
+    (place / "tiny.yaml").write_text(TINY)
+    (place / "sweep.yaml").write_text(SPEC)
+    engine = Engine(lambda message: None)
+    sweep_plan, folder = lifecycle.begin(place / "sweep.yaml", [], engine, place / "out", place)
+    return folder, lambda: sweeping._train(sweep_plan, folder, engine, InProcess(engine), True, False)
+
+
+def test_a_signal_between_two_rounds_leaves_an_interrupted_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes after the look that has the sweep grow, and before it has grown."""
+    from nnrun.errors import Interrupted
+    from nnrun.record import run
+    from nnrun.sweep import lifecycle
+
+    folder, train = begun_sweep(tmp_path)
+    grown = lifecycle.continue_sweep
 
     def interrupted(*arguments: Any, **settings: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
         return grown(*arguments, **settings)
 
-    sweep_plan, folder = lifecycle.begin(tmp_path / "sweep.yaml", [], engine, tmp_path / "out", tmp_path)
     monkeypatch.setattr(lifecycle, "continue_sweep", interrupted)
     with pytest.raises(Interrupted, match="--resume"):
-        sweeping._train(sweep_plan, folder, engine, InProcess(engine), True, False)
+        train()
     assert run.status(folder) == "interrupted"
     assert "final_seeds: 10" in (folder / "sweep.yaml").read_text()
 
@@ -217,23 +226,17 @@ def test_a_sweep_that_grows_is_not_done_before_its_last_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So a process that is killed at any moment between two rounds leaves no folder that says it is done."""
-    from nnrun.commands import sweeping
     from nnrun.record import run
-    from nnrun.sweep import lifecycle, rounds
-    from nnrun.sweep.batches import InProcess
-    from nnrun.sweep.engine import Engine
+    from nnrun.sweep import rounds
 
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    (tmp_path / "sweep.yaml").write_text(SPEC)
-    engine, looked = Engine(lambda message: None), rounds.next_round
-    sweep_plan, folder = lifecycle.begin(tmp_path / "sweep.yaml", [], engine, tmp_path / "out", tmp_path)
-    states = []
+    folder, train = begun_sweep(tmp_path)
+    looked, states = rounds.next_round, []
 
     def noted(*arguments: Any) -> Any:
         states.append(run.read_state(folder)["status"])
         return looked(*arguments)._replace(changes=[])
 
     monkeypatch.setattr(rounds, "next_round", noted)
-    sweeping._train(sweep_plan, folder, engine, InProcess(engine), True, False)
+    train()
     assert states == ["running"]
     assert run.status(folder) == "done"

@@ -357,51 +357,48 @@ ffi::Error check(Shape in, Shape kernel, Shape out, Attributes how) {
 using Operand = ffi::AnyBuffer;
 using Result = ffi::Result<ffi::AnyBuffer>;
 
-template <typename F, typename D>
-ffi::Error run(const Operand& a, const Operand& b, Result& result, F as_float, D as_double) {
+template <typename T>
+using Function = void (*)(ffi::ThreadPool&, const T*, Shape, const T*, Shape, T*, Shape, Attributes);
+
+// Calls one of the three functions with what XLA hands over.  IMAGE, KERNEL and OUT say which of first, second and
+// result (0, 1, 2) is what in the forward convolution.
+template <int IMAGE, int KERNEL, int OUT>
+ffi::Error run(ffi::ThreadPool& pool, const Operand& a, const Operand& b, Result& result, Attributes how,
+               Function<float> as_float, Function<double> as_double) {
+  if (a.dimensions().size() != 4 || b.dimensions().size() != 4 || result->dimensions().size() != 4) {
+    return ffi::Error(ffi::ErrorCode::kInvalidArgument, "four dimensions are needed");
+  }
+  const Shape shapes[] = {shape_of(a), shape_of(b), shape_of(*result)};
+  if (auto error = check(shapes[IMAGE], shapes[KERNEL], shapes[OUT], how); error.failure()) return error;
   const auto type = a.element_type();
   if (b.element_type() != type || result->element_type() != type) {
     return ffi::Error(ffi::ErrorCode::kInvalidArgument, "the types differ");
   }
-  if (type == ffi::F32) return as_float(), ffi::Error::Success();
-  if (type == ffi::F64) return as_double(), ffi::Error::Success();
-  return ffi::Error(ffi::ErrorCode::kInvalidArgument, "neither float nor double");
+  if (type == ffi::F32) {
+    as_float(pool, a.typed_data<float>(), shapes[0], b.typed_data<float>(), shapes[1], result->typed_data<float>(),
+             shapes[2], how);
+  } else if (type == ffi::F64) {
+    as_double(pool, a.typed_data<double>(), shapes[0], b.typed_data<double>(), shapes[1],
+              result->typed_data<double>(), shapes[2], how);
+  } else {
+    return ffi::Error(ffi::ErrorCode::kInvalidArgument, "neither float nor double");
+  }
+  return ffi::Error::Success();
 }
 
-#define CALL(FUNCTION, A, B, C)                                                                       \
-  [&] { FUNCTION<float>(pool, a.typed_data<float>(), A, b.typed_data<float>(), B,                      \
-                        result->typed_data<float>(), C, how); },                                       \
-  [&] { FUNCTION<double>(pool, a.typed_data<double>(), A, b.typed_data<double>(), B,                   \
-                         result->typed_data<double>(), C, how); }
-
-bool ranked(const Operand& a, const Operand& b, Result& result) {
-  return a.dimensions().size() == 4 && b.dimensions().size() == 4 && result->dimensions().size() == 4;
+ffi::Error call_forward(ffi::ThreadPool pool, Operand x, Operand kernel, Result y, int64_t stride, int64_t top,
+                        int64_t left) {
+  return run<0, 1, 2>(pool, x, kernel, y, {stride, top, left}, forward<float>, forward<double>);
 }
 
-const auto NO_IMAGES = [] { return ffi::Error(ffi::ErrorCode::kInvalidArgument, "four dimensions are needed"); };
-
-ffi::Error call_forward(ffi::ThreadPool pool, Operand a, Operand b, Result result, int64_t stride, int64_t top, int64_t left) {
-  if (!ranked(a, b, result)) return NO_IMAGES();
-  const Attributes how{stride, top, left};
-  const Shape in = shape_of(a), kernel = shape_of(b), out = shape_of(*result);
-  if (auto error = check(in, kernel, out, how); error.failure()) return error;
-  return run(a, b, result, CALL(forward, in, kernel, out));
+ffi::Error call_input_gradient(ffi::ThreadPool pool, Operand dy, Operand kernel, Result dx, int64_t stride,
+                               int64_t top, int64_t left) {
+  return run<2, 1, 0>(pool, dy, kernel, dx, {stride, top, left}, input_gradient<float>, input_gradient<double>);
 }
 
-ffi::Error call_input_gradient(ffi::ThreadPool pool, Operand a, Operand b, Result result, int64_t stride, int64_t top, int64_t left) {
-  if (!ranked(a, b, result)) return NO_IMAGES();
-  const Attributes how{stride, top, left};
-  const Shape out = shape_of(a), kernel = shape_of(b), in = shape_of(*result);
-  if (auto error = check(in, kernel, out, how); error.failure()) return error;
-  return run(a, b, result, CALL(input_gradient, out, kernel, in));
-}
-
-ffi::Error call_kernel_gradient(ffi::ThreadPool pool, Operand a, Operand b, Result result, int64_t stride, int64_t top, int64_t left) {
-  if (!ranked(a, b, result)) return NO_IMAGES();
-  const Attributes how{stride, top, left};
-  const Shape in = shape_of(a), out = shape_of(b), kernel = shape_of(*result);
-  if (auto error = check(in, kernel, out, how); error.failure()) return error;
-  return run(a, b, result, CALL(kernel_gradient, in, out, kernel));
+ffi::Error call_kernel_gradient(ffi::ThreadPool pool, Operand x, Operand dy, Result dk, int64_t stride, int64_t top,
+                                int64_t left) {
+  return run<0, 2, 1>(pool, x, dy, dk, {stride, top, left}, kernel_gradient<float>, kernel_gradient<double>);
 }
 
 #define BOUND                                                                                                    \
