@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.statistics.gain import over_members, subsets
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import ANY, SHARE, Metric
 
 __all__ = ["COUNTS", "GAINS", "MEMBERS", "SHAPES", "Shape", "main", "mean_rows", "member_rows", "table"]
 
@@ -71,7 +71,7 @@ def mean_rows(counts: Sequence[int] = COUNTS, samples: int = _SAMPLES) -> Iterat
 
 def _student(values: np.ndarray, share: bool) -> Ends:
     """The interval of nnrun for samples (samples, n)."""
-    metric = Metric("", rising=True, share=share)
+    metric = Metric("", rising=True, bounds=SHARE if share else ANY)
     ends = np.array([metric.mean(row)[1] for row in values.tolist()])
     return ends[:, 0], ends[:, 1]
 

@@ -86,7 +86,9 @@ def test_the_metrics_of_the_ensemble_are_those_of_the_mean_probabilities(account
     assert result["ensemble"]["accuracy"] == pytest.approx((p.argmax(1) == y).mean())
     assert result["ensemble"]["loss"] == pytest.approx(-np.log(p[np.arange(N), y]).mean(), rel=1e-5)
     assert (result["average"], result["split"], result["examples"]) == ("probabilities", "test", N)
-    assert (result["judge"], result["rising"], result["shares"]) == ("accuracy", ["accuracy"], ["accuracy"])
+    assert (result["judge"], result["rising"], result["bounds"]) == (
+        "accuracy", ["accuracy"], {"loss": [0, None], "accuracy": [0, 1]}
+    )  # fmt: skip
 
 
 def test_the_mean_and_the_best_member(accounted):

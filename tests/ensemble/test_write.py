@@ -34,7 +34,7 @@ def account_of(**changes: Any) -> Any:
         "split": "test",
         "judge": "accuracy",
         "rising": ["accuracy"],
-        "shares": ["accuracy"],
+        "bounds": {"accuracy": [0, 1]},
         "members": members,
         "mean": METRICS,
         "best": None,

@@ -94,11 +94,11 @@ def test_huge_scores_and_ruled_out_classes_have_finite_slopes(make, power):
 @pytest.mark.parametrize(("make", "power"), KINDS)
 def test_outputs_are_scores(make, power):
     loss = make()
-    assert (loss.probabilities, loss.classifies, loss.judge, loss.shares) == (
+    assert (loss.probabilities, loss.classifies, loss.judge, loss.bounds["accuracy"]) == (
         False,
         True,
         "accuracy",
-        ("accuracy",),
+        (0, 1),
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from nnrun import catalog
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.loss.squared_error import squared_error
+from nnrun.statistics.metric import ANY
 from nnrun.training.tally import Tally
 from nnrun.types import Measure
 
@@ -57,13 +58,12 @@ def test_the_direction_is_what_it_says(measure):
     assert best == pytest.approx(1.0 if measure.rising else 0.0, abs=1e-12)
 
 
-def test_a_share_lies_between_0_and_1(measure):
-    if not measure.share:
-        return
+def test_a_value_lies_within_the_bounds(measure):
+    assert measure.bounds != ANY
     for seed in range(20):
         predictions, targets = examples(measure, seed, 17)
         value = value_of(measure, predictions, targets)
-        assert np.isnan(value) or 0 <= value <= 1
+        assert np.isnan(value) or measure.bounds[0] <= value <= measure.bounds[1]
 
 
 def test_the_order_of_examples_does_not_matter(measure):

@@ -104,7 +104,7 @@ def sweeps_in(place: Path) -> Callable[..., Path]:
             "name": name,
             "metric": "val/accuracy",
             "goal": "max",
-            "share": True,
+            "bounds": [0, 1],
             "adaptive": False,
             "search": search,
             "seed": 0,

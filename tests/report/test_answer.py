@@ -70,7 +70,7 @@ def test_the_words(make_sweep: Callable[..., Path]) -> None:
 
 def test_a_metric_of_which_less_is_better(make_sweep: Callable[..., Path]) -> None:
     folder = make_sweep()
-    about(folder, metric="val/loss", goal="min", share=False)
+    about(folder, metric="val/loss", goal="min", bounds=[0, None])
 
     def turned(record: dict[str, Any]) -> None:
         record["value"] = None if record["value"] is None else 1 - record["value"]

@@ -15,7 +15,7 @@ from nnrun.errors import RunError
 from nnrun.report.sweep.curves import band, reached, seed_curves
 from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.folder import TrialRecord, is_sweep, read_sweep
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import SHARE, Metric
 
 ACCURACY = Metric("val/accuracy", True)
 
@@ -36,7 +36,7 @@ def test_the_band_is_students_interval_at_every_step():
 
 def test_the_band_of_a_share_ends_at_0_and_1():
     curves = [curve(0.0, 1.0), curve(0.1, 0.8), curve(0.0, 0.9)]
-    loose, tight = band(curves), band(curves, share=True)
+    loose, tight = band(curves), band(curves, SHARE)
     assert loose and tight and loose.low[0] < 0 and loose.high[1] > 1
     assert (tight.low[0], tight.high[1]) == (0.0, 1.0)
     assert (tight.high[0], tight.low[1]) == (loose.high[0], loose.low[1])
@@ -141,7 +141,7 @@ def sweep_in(folder: Path, trials: list[Any], finals: list[Any] = (), **changes:
         ],
     }
     about = {
-        "format": 2, "name": "s", "metric": "val/loss", "goal": "min", "share": False, "search": "random",
+        "format": 2, "name": "s", "metric": "val/loss", "goal": "min", "bounds": [0, None], "search": "random",
         "adaptive": False, "trials": 5, "seeds": 1, "final_seeds": 2,
         "bases": ["digits"], "alternatives": [alternative], **changes,
     }  # fmt: skip
@@ -165,7 +165,7 @@ def test_records_as_they_are_read(tmp_path):
         "seeds": [10, None], "status": "done", "metrics": {"test/loss": [0.5, "nan"]}, "steps": 10, "seconds": 2,
     }  # fmt: skip
     record = read_sweep(sweep_in(tmp_path / "s", [trial_of(0, 0.5), trial_of(1, "inf")], [final]))
-    assert record.judge == Metric("val/loss", False)
+    assert record.judge == Metric("val/loss", False, (0, math.inf))
     assert [trial.value for trial in record.trials] == [0.5, None]
     assert record.finals[0].seeds == (10, -1)
     assert record.finals[0].metrics == {"test/loss": (0.5, None)}

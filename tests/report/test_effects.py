@@ -22,10 +22,10 @@ from nnrun.report.sweep.folder import (
 )
 from nnrun.report.sweep.tables import answer_tables
 from nnrun.report.sweep.verdict import sentences
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import SHARE, Metric
 
 RATE = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())
-JUDGE, TESTED = Metric("val/accuracy", True, share=True), "test/accuracy"
+JUDGE, TESTED = Metric("val/accuracy", True, SHARE), "test/accuracy"
 OPTIMIZERS, SCHEDULES = ("sgd", "adam"), ("constant", "cosine")
 ADAM_WITH_COSINE = {("adam", "cosine"): 0.04}
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from nnrun.report.ensemble.page import page, pictures
 from nnrun.report.ensemble.tables import MemberTable, gain_line, gain_lines, names_of, view
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import SHARE, Metric
 
 
 def gain(value: float, half: float = 0.25, both: bool = True) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def account(**changes: Any) -> dict[str, Any]:
         "split": "test",
         "judge": "accuracy",
         "rising": ["accuracy"],
-        "shares": ["accuracy"],
+        "bounds": {"accuracy": [0, 1]},
         "members": [member("a:10", 0.5, 0.7), member("b:20", 0.5, 0.8)],
         "mean": {"loss": 0.25, "accuracy": 0.75},
         "best": best,
@@ -133,7 +133,7 @@ def test_what_has_no_value_has_no_line():
 )
 def test_rounding_errors_are_no_gain(value: float, text: str):
     """What float32 does not tell from the metric is shown as 0."""
-    line = gain_line(Metric("accuracy", True, share=True), gain(value, 0.0, both=False), 0.97)
+    line = gain_line(Metric("accuracy", True, SHARE), gain(value, 0.0, both=False), 0.97)
     assert line.startswith(f"accuracy {text}")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from nnrun.report.gather import gather
 from nnrun.report.side_by_side import Entry, side_by_side
+from nnrun.statistics.metric import SHARE
 
 ADAM = {"optimizer.name": "adam", "optimizer.learning_rate": 0.1}
 SGD = {"optimizer.name": "sgd", "optimizer.learning_rate": 0.1}
@@ -24,7 +25,7 @@ def run(name: str, seed: int, value: float, settings: dict[str, Any], **changes:
         seeds=(seed,),
         written=frozenset(),
         rising=frozenset({"accuracy"}),
-        shares=frozenset({"accuracy"}),
+        bounds={"accuracy": SHARE},
         judged="val/accuracy",
         data=("digest", 0, None),
         code=(("nnrun", "0.1.0"),),

@@ -16,7 +16,7 @@ from nnrun.report import catalogue
 from nnrun.report.drawing import COLOURS, Picture, axis_label, look, plain, png, scale_of
 from nnrun.report.html import Column, document, figure, table
 from nnrun.report.plot import curve
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import SHARE, Metric
 
 HOSTILE = '<script>alert("x")</script>&amp;\''
 
@@ -91,7 +91,7 @@ def test_names_in_pictures_are_short_and_no_formula():
 
 
 def test_a_share_is_shown_in_percent():
-    accuracy, loss = Metric("test/accuracy", True, share=True), Metric("val/loss", False)
+    accuracy, loss = Metric("test/accuracy", True, SHARE), Metric("val/loss", False)
     assert (scale_of(accuracy), axis_label(accuracy)) == (100, "test/accuracy (%)")
     assert (scale_of(loss), axis_label(loss)) == (1, "val/loss")
 

@@ -19,11 +19,11 @@ from nnrun.report.sweep.luck import luck
 from nnrun.report.sweep.searches import Fresh, comparisons
 from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.comparison import Comparison
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import SHARE, Metric
 
 RATE = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())
 KIND = DimensionRecord("model.activation", "choice", None, None, ("relu", "tanh"))
-ACCURACY, LOSS = Metric("val/accuracy", True, share=True), Metric("val/loss", False)
+ACCURACY, LOSS = Metric("val/accuracy", True, SHARE), Metric("val/loss", False)
 
 
 def simulated(

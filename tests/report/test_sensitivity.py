@@ -19,10 +19,10 @@ from nnrun.report.sweep.folder import (
 )
 from nnrun.report.sweep.ranges import undrawn
 from nnrun.report.sweep.sensitivity import sensitivity
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import SHARE, Metric
 
 RATE = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())
-JUDGE, TESTED = Metric("val/accuracy", True, share=True), "test/accuracy"
+JUDGE, TESTED = Metric("val/accuracy", True, SHARE), "test/accuracy"
 
 
 def lines(

@@ -17,10 +17,10 @@ from scipy import stats
 from nnrun.errors import RunError
 from nnrun.report.side_by_side import Entry, differing, flat, read_entry, side_by_side, value
 from nnrun.report.side_by_side_text import as_csv, as_data, as_markdown, as_table
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import SHARE, Metric
 
 DATA = ("digest", 0, None)
-ACCURACY, LOSS = Metric("test/accuracy", True, share=True), Metric("test/loss", False)
+ACCURACY, LOSS = Metric("test/accuracy", True, SHARE), Metric("test/loss", False)
 
 
 def entry(name: str, **changes: Any) -> Entry:
@@ -33,7 +33,7 @@ def entry(name: str, **changes: Any) -> Entry:
         seeds=(0,),
         written=frozenset(),
         rising=frozenset({"accuracy"}),
-        shares=frozenset({"accuracy"}),
+        bounds={"accuracy": SHARE},
         judged="val/accuracy",
         data=DATA,
         code=(("nnrun", "0.1.0"),),
@@ -117,7 +117,7 @@ def test_the_best_of_a_rising_and_of_a_falling_metric():
 
 def test_a_metric_of_ones_own_that_rises():
     judged = {
-        "metric": "test/iou", "judged": "val/iou", "rising": frozenset({"iou"}), "shares": frozenset({"iou"}),
+        "metric": "test/iou", "judged": "val/iou", "rising": frozenset({"iou"}), "bounds": {"iou": SHARE},
     }  # fmt: skip
     assert sentences(
         group("a", [1.0], **judged), group("b", [2.0], **judged)
@@ -201,7 +201,7 @@ def summary_of(status: str = "done", **best: Any) -> dict[str, Any]:
         "status": status,
         "best": {"metric": "val/accuracy"},
         "rising": ["accuracy"],
-        "shares": ["accuracy"],
+        "bounds": {"accuracy": [0, 1]},
         "metrics": {"best": best},
     }
 
@@ -213,7 +213,7 @@ def test_a_run_is_one_seed(run_in):
     )
     assert result.metrics == {"test/accuracy": {7: 0.5}}
     assert (result.seeds, result.judged, result.rising) == ((7,), "val/accuracy", frozenset({"accuracy"}))
-    assert result.shares == {"accuracy"}
+    assert result.bounds == {"accuracy": (0, 1)}
     assert result.data == ("d", None, None)
     assert result.written == {"data.name"}
 

@@ -28,11 +28,11 @@ from nnrun.report.sweep.tables import answer_tables, comparison_table
 from nnrun.report.sweep.verdict import sentences
 from nnrun.report.words import pair_sentence, pair_verdict
 from nnrun.statistics.comparison import Comparison
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import SHARE, Metric
 from nnrun.statistics.searches import OverSearches
 
 RATE = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())
-ACCURACY, TESTED = Metric("val/accuracy", True, share=True), Metric("test/accuracy", True, share=True)
+ACCURACY, TESTED = Metric("val/accuracy", True, SHARE), Metric("test/accuracy", True, SHARE)
 
 
 def sweep_of(

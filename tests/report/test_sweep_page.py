@@ -21,7 +21,7 @@ from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.budget import BestOf
 from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.importance import Importance
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import SHARE, Metric
 
 RATE = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())
 
@@ -70,15 +70,15 @@ def pair(
 
 
 def part(*rows: Row, **changes: Any) -> BaseAnswer:
-    return BaseAnswer(
-        "digits", Metric("test/accuracy", True, share=True), list(rows), [], None, {}, {}
-    )._replace(**changes)
+    return BaseAnswer("digits", Metric("test/accuracy", True, SHARE), list(rows), [], None, {}, {})._replace(
+        **changes
+    )
 
 
 def answer(*parts: BaseAnswer, folder: Path = Path("nowhere"), **changes: Any) -> Answer:
     labels = list(dict.fromkeys(row.alternative for part in parts for row in part.rows)) or ["sgd"]
     sweep = SweepRecord(
-        folder, "sweep", Metric("val/accuracy", True, share=True), "random", False, 20, 3, 10, None,
+        folder, "sweep", Metric("val/accuracy", True, SHARE), "random", False, 20, 3, 10, None,
         tuple(part.base for part in parts) or ("digits",),
         tuple(AlternativeRecord(label, {}, (RATE,)) for label in labels), (), (),
     )  # fmt: skip
@@ -322,9 +322,7 @@ def test_one_panel_for_each_dimension():
         trial(3, None, "diverged", settings=settings)
     ]
     alternative = AlternativeRecord("sgd", {}, dimensions)
-    figure = scatter.sensitivity(
-        alternative, trials, "sgd-002", Metric("val/accuracy", True, share=True), 5.0
-    )
+    figure = scatter.sensitivity(alternative, trials, "sgd-002", Metric("val/accuracy", True, SHARE), 5.0)
     assert figure is not None
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_xlabel() for axes in shown] == [r"learning_rate", "hidden", "x"]
@@ -333,11 +331,10 @@ def test_one_panel_for_each_dimension():
     marks = {line.get_marker(): len(line.get_xdata()) for line in shown[0].lines}
     assert marks == {"o": 3, "x": 1, "*": 1}
     assert (
-        scatter.sensitivity(alternative, trials[3:], None, Metric("val/accuracy", True, share=True), 5.0)
-        is None
+        scatter.sensitivity(alternative, trials[3:], None, Metric("val/accuracy", True, SHARE), 5.0) is None
     )
     empty = AlternativeRecord("sgd", {}, ())
-    assert scatter.sensitivity(empty, trials, None, Metric("val/accuracy", True, share=True), 5.0) is None
+    assert scatter.sensitivity(empty, trials, None, Metric("val/accuracy", True, SHARE), 5.0) is None
 
 
 def test_the_leaderboard_as_a_picture():

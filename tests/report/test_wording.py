@@ -23,7 +23,7 @@ from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
 from nnrun.report.sweep.verdict import steps_text
 from nnrun.report.words import chance, difference, gap, level, pair_sentence, pair_verdict, span
 from nnrun.statistics.comparison import Comparison
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import SHARE, Metric
 from nnrun.statistics.searches import OverSearches
 
 
@@ -57,7 +57,7 @@ def row(**changes: object) -> Row:
     return empty._replace(**changes)
 
 
-ACCURACY, LOSS = Metric("test/accuracy", True, share=True), Metric("val/loss", False)
+ACCURACY, LOSS = Metric("test/accuracy", True, SHARE), Metric("val/loss", False)
 
 
 @pytest.mark.parametrize(

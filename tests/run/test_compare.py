@@ -196,7 +196,7 @@ def test_a_sweep_stands_for_its_runs_on_fresh_seeds_else_its_trials(
     for place, source in (("trials/adam-000", "good"), ("trials/adam-001", "slow"), ("final/adam", "good")):
         shutil.copytree(folder / "runs" / source, sweep / place)
     rate = {"path": "optimizer.learning_rate", "kind": "log", "low": 1e-5, "high": 1.0}
-    about = {"format": 2, "name": "race", "metric": "val/accuracy", "goal": "max", "share": True,
+    about = {"format": 2, "name": "race", "metric": "val/accuracy", "goal": "max", "bounds": [0, 1],
              "search": "random", "adaptive": False, "seed": 0,
              "trials": 2, "seeds": 6, "final_seeds": 6, "bases": ["iris"],
              "alternatives": [{"label": "adam", "settings": {}, "dimensions": [rate]}]}  # fmt: skip

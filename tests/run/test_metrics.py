@@ -51,7 +51,7 @@ def cost(miss: float = 5.0) -> Measure:
 
 def surest() -> Measure:
     """The largest probability, of all examples."""
-    return Measure(lambda p, labels: p.max(), rising=True, classifies=True, share=True)
+    return Measure(lambda p, labels: p.max(), rising=True, classifies=True, bounds=(0, 1))
 
 def short() -> Measure:
     return Measure(lambda averages: averages[0], True, True, terms=lambda p, labels: p[:2].sum(1))
@@ -169,7 +169,7 @@ def test_the_best_step_is_chosen_by_the_metric_that_is_named(run, folder):
         "metric": "val/log_loss", "value": float(values.min()), "step": int(steps[values.argmin()]),
     }  # fmt: skip
     assert set(summary["rising"]) == {"accuracy", "auroc", "f1", "f1_bad", "balanced_accuracy"}
-    assert "log_loss" not in summary["shares"]
+    assert summary["bounds"]["log_loss"] == [0, None]
 
 
 def test_a_seed_of_several_has_the_bits_of_that_seed_alone(run, folder):

@@ -53,7 +53,8 @@ def plan(**changes: Any) -> Plan:
         name="run", model="mlp", precision="float32", seeds=(0,), steps=100, steps_per_epoch=10, batch_size=4,
         log_every=5,
         evaluate_every=10, checkpoint_every=10, checkpoint_seconds=None, keep=2, judge="val/accuracy", patience=0,
-        patience_metric=None, min_delta=0.0, rising=("accuracy",), shares=("accuracy",), reacts_to=None, accumulate=1,
+        patience_metric=None, min_delta=0.0, rising=("accuracy",), bounds={"accuracy": (0, 1)},
+        reacts_to=None, accumulate=1,
     )  # fmt: skip
     return base._replace(**changes)
 

@@ -39,7 +39,7 @@ def margin() -> Loss:
         wrong = outputs.argmax(1).astype(targets.dtype) != targets
         return {"loss": value(outputs, targets), "misses": wrong.astype(outputs.dtype)}
 
-    return Loss(value, terms, dict, judge="misses", rising=(), classifies=True, shares=("misses",))
+    return Loss(value, terms, dict, judge="misses", rising=(), classifies=True, bounds={"misses": (0, 1)})
 """
 BASE = """
 name: digits

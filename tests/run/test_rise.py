@@ -21,7 +21,7 @@ def summary(folder: Path, losses: list[float]) -> dict[str, Any]:
     lines = [metrics.line({"step": i + 1, "train/loss": loss}) for i, loss in enumerate(losses)]
     (folder / "metrics.jsonl").write_bytes(b"".join(lines))
     plan = SimpleNamespace(
-        judge=None, steps=len(losses), steps_per_epoch=1, rising=(), shares=(), patience_metric=None
+        judge=None, steps=len(losses), steps_per_epoch=1, rising=(), bounds={}, patience_metric=None
     )
     latest = {"train/loss": losses[-1]} if losses else {}
     recorder: Any = SimpleNamespace(

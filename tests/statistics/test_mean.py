@@ -13,7 +13,7 @@ import scipy.stats
 
 from nnrun.report.live import sparkline
 from nnrun.statistics.mean import mean_and_interval
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import ANY, SHARE, SIZE, Metric
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES: dict[str, tuple[Callable[[np.random.Generator, int], np.ndarray], float]] = {  # and their mean
@@ -49,7 +49,7 @@ def test_equal_values_have_no_width() -> None:
 def test_the_interval_covers_the_mean_about_as_often_as_it_says(shape: str, n: int) -> None:
     """In 92 to 97% of 2000 samples, of which 0.5% is the standard deviation; cut to what a share can be, as often."""
     random, (draw, mean) = np.random.default_rng(n), SAMPLES[shape]
-    metric = Metric("val/accuracy", rising=True, share=shape in ("accuracy", "ties"))
+    metric = Metric("val/accuracy", rising=True, bounds=SHARE if shape in ("accuracy", "ties") else ANY)
     intervals = [metric.mean(draw(random, n).tolist())[1] for _ in range(2000)]
     low, high = np.array(intervals).T
     assert 0.92 <= np.mean((low - 1e-12 <= mean) & (mean <= high + 1e-12)) <= 0.97
@@ -60,11 +60,16 @@ def test_the_interval_of_a_metric_ends_where_the_metric_does() -> None:
     mean, half = mean_and_interval(values)
     low, high = scipy.stats.t.interval(0.95, 4, np.mean(values), scipy.stats.sem(values))
     assert high > 1 and half == pytest.approx((high - low) / 2)
-    share, other = Metric("test/accuracy", True, share=True), Metric("test/r2", True)
+    share, other = Metric("test/accuracy", True, SHARE), Metric("test/r2", True)
     assert share.mean(values) == (mean, (pytest.approx(low), 1.0))
     assert other.mean(values) == (mean, (pytest.approx(low), pytest.approx(high)))
     assert share.mean([0.01, 0.02, 0.0])[1] == (0.0, pytest.approx(0.01 + 4.302653 * 0.01 / 3**0.5))
     assert share.mean([0.5]) == (0.5, None)
+    # A loss of two seeds: 0.165 ± 12.7062 · 0.0283 / √2 is cut where a loss ends.
+    assert Metric("test/loss", False, SIZE).mean([0.145, 0.185])[1] == (
+        0.0,
+        pytest.approx(0.165 + 12.7062 * 0.02, rel=1e-5),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -56,11 +56,10 @@ def make_measures(spec: Spec, dataset: Dataset, loss: Loss) -> dict[str, Measure
 def with_measures(loss: Loss, measures: Mapping[str, Measure]) -> Loss:
     """The loss with those metrics; one that the loss reports by the same name is theirs from then on."""
     rising = [name for name in loss.rising if name not in measures]
-    shares = [name for name in loss.shares if name not in measures]
     return loss._replace(
         measures=measures,
         rising=(*rising, *(name for name, measure in measures.items() if measure.rising)),
-        shares=(*shares, *(name for name, measure in measures.items() if measure.share)),
+        bounds={**loss.bounds, **{name: measure.bounds for name, measure in measures.items()}},
     )
 
 

@@ -63,7 +63,7 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
         patience_metric=patience_metric,
         min_delta=0.0 if early is None else early.min_delta,
         rising=loss.rising,
-        shares=loss.shares,
+        bounds=loss.bounds,
         reacts_to=None,
         accumulate=_accumulate(spec, batch),
         sampling=_sampling(spec, loss),

@@ -24,6 +24,7 @@ from nnrun.report.ensemble.account import (
 )
 from nnrun.statistics.calibration import Reliability, fit_temperature, reliability, scaled
 from nnrun.statistics.gain import spread, subsets
+from nnrun.statistics.metric import all_ends
 from nnrun.training.baseline import baseline, constant
 from nnrun.training.predictions import log_softmax, softmax
 
@@ -58,7 +59,7 @@ def account(
         "split": split,
         "judge": judge.loss.judge,
         "rising": list(judge.loss.rising),
-        "shares": list(judge.loss.shares),
+        "bounds": all_ends(judge.loss.bounds),
         "members": [],
         "mean": {},
         "best": None,

@@ -157,8 +157,8 @@ def evaluate_ensemble(
         for i, member in enumerate(ensemble.members)
     ]
     by_member = [{which: member_run["metrics"]} for member_run in runs]
-    shares = {name for judge in judges.values() for name in judge.loss.shares}
-    averages = summary.average(by_member, shares, sections=(which,))
+    bounds = {name: ends for judge in judges.values() for name, ends in judge.loss.bounds.items()}
+    averages = summary.average(by_member, bounds, sections=(which,))
     result: EnsembleEvaluation = {
         "run_dir": str(folder),
         "split": split,

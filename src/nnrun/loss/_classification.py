@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nnrun.statistics.metric import SHARE, SIZE
 from nnrun.types import Loss
 
 __all__ = ["classification_loss", "of_target"]
@@ -21,7 +22,7 @@ def classification_loss(
     likelihood: bool = False,
     weights: np.ndarray | None = None,
 ) -> Loss:
-    """The loss `value` of outputs (n, classes) and labels (n,), which reports the accuracy beside it.
+    """The loss `value` >= 0 of outputs (n, classes) and labels (n,), which reports the accuracy beside it.
 
     probabilities, curved, likelihood   see `Loss`
     weights   (classes,) how much an example of each class counts in the mean of the loss; None: the same
@@ -41,7 +42,7 @@ def classification_loss(
 
     return Loss(
         value, terms, dict if weights is None else metrics, judge="accuracy", rising=("accuracy",), classifies=True,
-        shares=("accuracy",), probabilities=probabilities, curved=curved, likelihood=likelihood,
+        bounds={"loss": SIZE, "accuracy": SHARE}, probabilities=probabilities, curved=curved, likelihood=likelihood,
         weight=None if weights is None else weight,
     )  # fmt: skip
 

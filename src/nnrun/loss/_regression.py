@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from nnrun.statistics.measure import Undefined
+from nnrun.statistics.metric import SIZE
 from nnrun.types import Loss
 
 __all__ = ["regression_loss"]
@@ -24,7 +25,7 @@ def regression_loss(
     curved: bool = True,
     likelihood: bool = False,
 ) -> Loss:
-    """The loss `value` of errors z − y (n,), outputs z (n, 1), standardised targets y (n,).
+    """The loss `value` >= 0 of errors z − y (n,), outputs z (n, 1), standardised targets y (n,).
 
     target_scale   one standardised unit in units of the target
     judge          which metric picks the best step
@@ -65,6 +66,7 @@ def regression_loss(
         metrics,
         judge=judge,
         rising=("r2",),
+        bounds={"loss": SIZE, "rmse": SIZE, "mae": SIZE, "r2": (-math.inf, 1.0)},
         classifies=False,
         curved=curved,
         likelihood=likelihood,

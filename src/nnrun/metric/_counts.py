@@ -9,6 +9,7 @@ import numpy as np
 
 from nnrun.errors import one_line
 from nnrun.statistics.measure import Measure, Undefined
+from nnrun.statistics.metric import SHARE
 
 __all__ = ["Average", "Counts", "Label", "count_terms", "counts_of", "of_classes", "position"]
 
@@ -87,7 +88,7 @@ def of_classes(
         empty = np.flatnonzero(seen & (below == 0))
         return _lacking(empty, missing, classes) if len(empty) else float((above[seen] / below[seen]).mean())
 
-    return Measure(value, rising=True, classifies=True, terms=count_terms, share=True)
+    return Measure(value, rising=True, classifies=True, terms=count_terms, bounds=SHARE)
 
 
 def _lacking(labels: Sequence[int] | np.ndarray, missing: str, classes: Sequence[str]) -> Undefined:

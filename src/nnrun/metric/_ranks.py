@@ -9,6 +9,7 @@ import numpy as np
 from nnrun.errors import one_line
 from nnrun.metric._counts import Label, position
 from nnrun.statistics.measure import Measure, Undefined
+from nnrun.statistics.metric import SHARE
 
 __all__ = ["one_against_rest", "ranks"]
 
@@ -48,4 +49,4 @@ def one_against_rest(
             found.append(value(predictions[:, k], actual))
         return float(np.mean(found))
 
-    return Measure(of_all, rising=True, classifies=True, share=True)
+    return Measure(of_all, rising=True, classifies=True, bounds=SHARE)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SHARE
 
 __all__ = ["accuracy"]
 
@@ -16,4 +17,4 @@ def accuracy() -> Measure:
     def terms(predictions, labels):
         return predictions.argmax(1) == labels
 
-    return Measure(lambda averages: averages[0], rising=True, classifies=True, terms=terms, share=True)
+    return Measure(lambda averages: averages[0], rising=True, classifies=True, terms=terms, bounds=SHARE)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from nnrun.metric._counts import count_terms, counts_of
 from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SHARE
 
 __all__ = ["balanced_accuracy"]
 
@@ -20,4 +21,4 @@ def balanced_accuracy() -> Measure:
         there = counts.actual > 0
         return (counts.hits[there] / counts.actual[there]).mean()
 
-    return Measure(value, rising=True, classifies=True, terms=count_terms, share=True)
+    return Measure(value, rising=True, classifies=True, terms=count_terms, bounds=SHARE)

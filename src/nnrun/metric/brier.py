@@ -21,5 +21,10 @@ def brier() -> Measure:
         return distance / 2 if predictions.shape[1] == 2 else distance
 
     return Measure(
-        lambda averages: averages[0], rising=False, classifies=True, terms=terms, probabilities=True
+        lambda averages: averages[0],
+        rising=False,
+        classifies=True,
+        terms=terms,
+        probabilities=True,
+        bounds=(0.0, 2.0),
     )

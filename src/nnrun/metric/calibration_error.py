@@ -4,6 +4,7 @@ import numpy as np
 
 from nnrun.options import Count
 from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SHARE
 
 __all__ = ["calibration_error"]
 
@@ -28,4 +29,5 @@ def calibration_error(bins: Count = 15) -> Measure:
         classifies=True,
         terms=terms,
         probabilities=True,
+        bounds=SHARE,
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SIZE
 
 __all__ = ["log_loss"]
 
@@ -20,5 +21,10 @@ def log_loss() -> Measure:
         return -np.log(np.maximum(of_target, np.finfo(np.float64).eps))
 
     return Measure(
-        lambda averages: averages[0], rising=False, classifies=True, terms=terms, probabilities=True
+        lambda averages: averages[0],
+        rising=False,
+        classifies=True,
+        terms=terms,
+        probabilities=True,
+        bounds=SIZE,
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SIZE
 
 __all__ = ["mae"]
 
@@ -17,4 +18,4 @@ def mae() -> Measure:
     def terms(predictions, targets):
         return np.abs(predictions - targets)
 
-    return Measure(lambda averages: averages[0], rising=False, classifies=False, terms=terms)
+    return Measure(lambda averages: averages[0], rising=False, classifies=False, terms=terms, bounds=SIZE)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from nnrun.statistics.measure import Measure, Undefined
+from nnrun.statistics.metric import SIZE
 
 __all__ = ["mape"]
 
@@ -25,4 +26,4 @@ def mape() -> Measure:
     def value(averages):
         return averages[0] if math.isfinite(averages[0]) else Undefined("a target is 0")
 
-    return Measure(value, rising=False, classifies=False, terms=terms)
+    return Measure(value, rising=False, classifies=False, terms=terms, bounds=SIZE)

@@ -4,6 +4,7 @@ import math
 
 from nnrun.metric._counts import count_terms, counts_of
 from nnrun.statistics.measure import Measure, Undefined
+from nnrun.statistics.metric import CORRELATION
 
 __all__ = ["mcc"]
 
@@ -25,4 +26,4 @@ def mcc() -> Measure:
         spread = (1 - (counts.predicted**2).sum()) * (1 - (counts.actual**2).sum())
         return (counts.hits.sum() - counts.predicted @ counts.actual) / math.sqrt(spread)
 
-    return Measure(value, rising=True, classifies=True, terms=count_terms)
+    return Measure(value, rising=True, classifies=True, terms=count_terms, bounds=CORRELATION)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SIZE
 
 __all__ = ["median_absolute_error"]
 
@@ -17,4 +18,4 @@ def median_absolute_error() -> Measure:
     def value(predictions, targets):
         return np.median(np.abs(predictions - targets))
 
-    return Measure(value, rising=False, classifies=False)
+    return Measure(value, rising=False, classifies=False, bounds=SIZE)

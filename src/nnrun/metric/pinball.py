@@ -6,6 +6,7 @@ import numpy as np
 from annotated_types import Gt, Lt
 
 from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SIZE
 
 __all__ = ["pinball"]
 
@@ -24,4 +25,4 @@ def pinball(q: Level) -> Measure:
     def terms(predictions, targets):
         return np.maximum(q * (targets - predictions), (1 - q) * (predictions - targets))
 
-    return Measure(lambda averages: averages[0], rising=False, classifies=False, terms=terms)
+    return Measure(lambda averages: averages[0], rising=False, classifies=False, terms=terms, bounds=SIZE)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from nnrun.statistics.measure import Measure, Undefined
@@ -29,4 +31,4 @@ def r2(target_shift: float = 0.0) -> Measure:
             return Undefined("all targets are equal")
         return 1 - error / variance
 
-    return Measure(value, rising=True, classifies=False, terms=terms)
+    return Measure(value, rising=True, classifies=False, terms=terms, bounds=(-math.inf, 1.0))

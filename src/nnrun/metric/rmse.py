@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SIZE
 
 __all__ = ["rmse"]
 
@@ -19,4 +20,6 @@ def rmse() -> Measure:
     def terms(predictions, targets):
         return np.square(predictions - targets)
 
-    return Measure(lambda averages: math.sqrt(averages[0]), rising=False, classifies=False, terms=terms)
+    return Measure(
+        lambda averages: math.sqrt(averages[0]), rising=False, classifies=False, terms=terms, bounds=SIZE
+    )

@@ -4,6 +4,7 @@ import math
 
 from nnrun.metric._ranks import ranks
 from nnrun.statistics.measure import Measure, Undefined
+from nnrun.statistics.metric import CORRELATION
 
 __all__ = ["spearman"]
 
@@ -24,4 +25,4 @@ def spearman() -> Measure:
                 return Undefined(f"all {what} are equal")
         return a @ b / math.sqrt((a @ a) * (b @ b))
 
-    return Measure(value, rising=True, classifies=False)
+    return Measure(value, rising=True, classifies=False, bounds=CORRELATION)

@@ -6,6 +6,7 @@ import numpy as np
 
 from nnrun.options import Count
 from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SHARE
 
 __all__ = ["top_k"]
 
@@ -27,4 +28,4 @@ def top_k(k: Count = 5, classes: Sequence[str] = ()) -> Measure:
         later = np.arange(predictions.shape[1]) > labels[:, None]
         return ((predictions > of_target) | ((predictions == of_target) & later)).sum(1) < k
 
-    return Measure(lambda averages: averages[0], rising=True, classifies=True, terms=terms, share=True)
+    return Measure(lambda averages: averages[0], rising=True, classifies=True, terms=terms, bounds=SHARE)

@@ -70,7 +70,7 @@ class _Run(Stopped, Rising, Gaps, AboutData):
     epochs: float
     best: BestStep | None  # None: nothing was held out to judge by
     rising: NotRequired[list[str]]  # metrics of which more is better
-    shares: NotRequired[list[str]]  # metrics that are shares of the examples
+    bounds: NotRequired[dict[str, list[float | None]]]  # the least and the most that metrics can be
     metrics: Sections
 
 

@@ -64,7 +64,7 @@ def _joined(label: str, runs: Sequence[Entry]) -> Entry:
         seeds=tuple(seed for run in runs for seed in run.seeds),
         written=frozenset[str]().union(*(run.written for run in runs)),
         rising=frozenset[str]().union(*(run.rising for run in runs)),
-        shares=frozenset[str]().union(*(run.shares for run in runs)),
+        bounds={name: ends for run in runs for name, ends in run.bounds.items()},
         sweep=next((run.sweep for run in runs if run.sweep), None),
         judged=next((run.judged for run in runs if run.judged), None),
     )

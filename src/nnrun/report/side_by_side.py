@@ -15,7 +15,7 @@ from nnrun.report.summary import read_summary
 from nnrun.report.words import gap, level, pair_sentence
 from nnrun.statistics.compare import compare_all
 from nnrun.statistics.comparison import Comparison
-from nnrun.statistics.metric import Metric, metric_of
+from nnrun.statistics.metric import Bounds, Metric, all_bounds, metric_of
 
 __all__ = [
     "NO_DIFFERENCE",
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
     metrics   name -> seed -> value at the best step, of the seeds that finished
     written   the keys that the spec or the command line gave, not the defaults
     rising    the metrics of which more is better, without the part of the data
-    shares    the metrics that are shares of the examples, likewise
+    bounds    the least and the most that metrics can be, likewise by name
     judged    the validation metric that picked the best step, None where there is none
     data      what two runs must have in common to be tested on the same examples
     code      the version of nnrun, and name and digest of each file of the user
@@ -58,7 +58,7 @@ class Entry(NamedTuple):
     seeds: tuple[int, ...]
     written: frozenset[str]
     rising: frozenset[str]
-    shares: frozenset[str]
+    bounds: dict[str, Bounds]
     judged: str | None
     data: tuple[object, ...]
     code: tuple[tuple[str, str], ...]
@@ -101,10 +101,12 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: M
             if isinstance(number, int | float):
                 values.setdefault(metric, {})[seed] = float(number)
     judged = next((best["metric"] for _, seed_summary in runs if (best := seed_summary.get("best"))), None)
-    rising, shares = (
-        frozenset(name for _, seed_summary in runs for name in seed_summary.get(key, ()))
-        for key in ("rising", "shares")
-    )
+    rising = frozenset(name for _, seed_summary in runs for name in seed_summary.get("rising", ()))
+    bounds = {
+        name: ends
+        for _, seed_summary in runs
+        for name, ends in all_bounds(seed_summary.get("bounds", {})).items()
+    }
     seeds = tuple(seed for seed, _ in runs)
     origin = origin_of(folder)
     if weights := origin.get("weights_from"):
@@ -118,7 +120,7 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: M
     code = (("nnrun", str(origin.get("versions", {}).get("nnrun"))), *sorted(files.items()))
     status = run.status(folder)
     return Entry(
-        name, (folder,), status, settings, values, seeds, written, rising, shares, judged, data, code
+        name, (folder,), status, settings, values, seeds, written, rising, bounds, judged, data, code
     )
 
 
@@ -174,11 +176,11 @@ def side_by_side(entries: Sequence[Entry]) -> SideBySide:
     """Compares runs; they are tested in pairs, seed by seed, where their seeds and their test data are the same."""
     names = list(dict.fromkeys(name for entry in entries for name in entry.metrics))
     rising = frozenset[str]().union(*(entry.rising for entry in entries))
-    shares = frozenset[str]().union(*(entry.shares for entry in entries))
+    bounds = {name: ends for entry in entries for name, ends in entry.bounds.items()}
     tested, validated = (
         sorted(name for name in names if name.startswith(part)) for part in ("test/", "val/")
     )
-    shown = [metric_of(name, rising, shares) for name in tested or validated]
+    shown = [metric_of(name, rising, bounds) for name in tested or validated]
     metric = _judged(entries, shown)
     if metric is None:
         return SideBySide(

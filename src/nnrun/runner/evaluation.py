@@ -130,7 +130,7 @@ def evaluate_run(
     if not members:
         return {**results[0], **asked}
     by_run = [{which: result["metrics"]} for result in results]
-    averages = summary.average(by_run, experiment.plan.shares, sections=(which,))
+    averages = summary.average(by_run, experiment.plan.bounds, sections=(which,))
     mean, ends = averages["mean"].get(which, {}), averages["ci95"].get(which, {})
     return {"run_dir": str(folder), **asked, "runs": results, "mean": mean, "ci95": ends}
 

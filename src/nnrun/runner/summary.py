@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnrun.record import metrics, run
@@ -22,7 +22,7 @@ from nnrun.record.summary import (
 from nnrun.record.weights_from import begins_with_weights
 from nnrun.runner.recorder import Recorder
 from nnrun.statistics.measure import reasons
-from nnrun.statistics.metric import metric_of
+from nnrun.statistics.metric import Bounds, all_ends, metric_of
 from nnrun.training.baseline import baseline, constant, few_examples
 from nnrun.types import Experiment
 
@@ -88,7 +88,7 @@ def run_summary(
         "stopped_early": stop and stop.entry(),
         "best": judged,
         "rising": list(recorder.plan.rising),  # metrics of which more is better
-        "shares": list(recorder.plan.shares),  # metrics that are shares of the examples
+        "bounds": all_ends(recorder.plan.bounds),
         "metrics": {"last": as_json(of_last), "best": as_json(of_best)},
     }
 
@@ -134,7 +134,7 @@ def group_summary(folder: Path, recorders: Sequence[Recorder]) -> GroupSummary:
                 for summary in summaries
                 if summary["status"] == "done"
             ],
-            recorders[0].plan.shares,
+            recorders[0].plan.bounds,
         ),
     }
     if "baseline" in summaries[0]:  # the same for all: it is about the data
@@ -145,11 +145,13 @@ def group_summary(folder: Path, recorders: Sequence[Recorder]) -> GroupSummary:
 
 
 def average(
-    metrics: Sequence[Mapping[str, Metrics]], shares: Collection[str], sections: Sequence[str] = _SECTIONS
+    metrics: Sequence[Mapping[str, Metrics]],
+    bounds: Mapping[str, Bounds],
+    sections: Sequence[str] = _SECTIONS,
 ) -> Averages:
     """{"mean": ..., "ci95": ...} over runs, each {"last": {name: value}, "best": {name: value}}.
 
-    shares   the metrics, without the part of the data, that are shares of the examples
+    bounds   the least and the most that metrics can be, by name, without the part of the data
     """
     result: Averages = {"mean": {}, "ci95": {}}
     for section in sections:
@@ -162,7 +164,7 @@ def average(
             values = [sections_of_run[section][name] for sections_of_run in metrics]
             numbers = [value for value in values if isinstance(value, (int, float))]
             if len(numbers) == len(values):
-                mean, ends = metric_of(name, (), shares).mean(numbers)
+                mean, ends = metric_of(name, (), bounds).mean(numbers)
                 result["mean"].setdefault(section, {})[name] = mean
                 result["ci95"].setdefault(section, {})[name] = [*ends] if ends else None
     return result

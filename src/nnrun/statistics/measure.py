@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.errors import SpecError, one_line
+from nnrun.statistics.metric import ANY, Bounds
 
 __all__ = ["Measure", "Undefined", "reasons"]
 
@@ -33,7 +34,7 @@ class Measure(NamedTuple):
     classifies  whether it judges classes, or numbers
     terms       (predictions, targets) -> (n, k) or (n,), for each example by itself: what the value is made of, so that
                 a part of the data is gone through piece by piece; None: the value needs all predictions at once
-    share       whether it is a share of the examples: from 0 to 1, shown in percent
+    bounds      the least and the most that it can be, at which its intervals end; (0, 1) is shown in percent
     probabilities   whether its predictions must be probabilities, and not the scores of a hinge loss
 
     predictions   of classes: probabilities (n, classes), or scores; of numbers: (n,) in the units of the target
@@ -45,7 +46,7 @@ class Measure(NamedTuple):
     rising: bool
     classifies: bool
     terms: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
-    share: bool = False
+    bounds: Bounds = ANY
     probabilities: bool = False
 
     def of_averages(self, averages: np.ndarray) -> float:

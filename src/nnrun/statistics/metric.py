@@ -1,27 +1,48 @@
-"""What a metric is: whether more of it is better, whether it is a share.  Every choice of a best goes through here."""
+"""What a metric is: whether more of it is better, what it can be.  Every choice of a best goes through here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from nnrun.statistics.mean import mean_and_interval
 
-__all__ = ["Metric", "metric_of"]
+__all__ = [
+    "ANY",
+    "CORRELATION",
+    "SHARE",
+    "SIZE",
+    "Bounds",
+    "Ends",
+    "Metric",
+    "all_bounds",
+    "all_ends",
+    "bounds_of",
+    "ends_of",
+    "metric_of",
+]
 
 Item = TypeVar("Item")
+Bounds = tuple[float, float]
+Ends = list[float | None]  # bounds as files say them: None where there is none
+ANY: Bounds = (-math.inf, math.inf)
+SHARE: Bounds = (0.0, 1.0)
+SIZE: Bounds = (0.0, math.inf)
+CORRELATION: Bounds = (-1.0, 1.0)
 
 
 class Metric(NamedTuple):
     """A metric by name, such as val/accuracy.
 
     rising   whether more is better
-    share    whether it is a share of the examples: from 0 to 1, and shown in percent
+    bounds   the least and the most that it can be
     """
 
     name: str
     rising: bool
-    share: bool = False
+    bounds: Bounds = ANY
 
     def __str__(self) -> str:
         return self.name
@@ -32,8 +53,18 @@ class Metric(NamedTuple):
         return mean, None if half is None else self.within(mean - half, mean + half)
 
     def within(self, low: float, high: float) -> tuple[float, float]:
-        """An interval cut to what the metric can be: a share lies in [0, 1]."""
-        return (max(low, 0.0), min(high, 1.0)) if self.share else (low, high)
+        """An interval cut to what the metric can be: a share lies in [0, 1], an error is not below 0."""
+        return max(low, self.bounds[0]), min(high, self.bounds[1])
+
+    @property
+    def share(self) -> bool:
+        """Whether it is a share, from 0 to 1: it is shown in percent."""
+        return self.bounds == SHARE
+
+    @property
+    def ends(self) -> Ends:
+        """The bounds as files say them."""
+        return ends_of(self.bounds)
 
     @property
     def sign(self) -> float:
@@ -67,12 +98,35 @@ class Metric(NamedTuple):
         return min(items, key=lambda item: self.sign * key(item), default=None)
 
 
-def metric_of(name: str, rising: Collection[str], shares: Collection[str] = ()) -> Metric:
+def metric_of(
+    name: str, rising: Collection[str], bounds: Mapping[str, Bounds] = MappingProxyType({})
+) -> Metric:
     """The metric of this name.
 
     name     with or without the part of the data and an average before it: accuracy, val/accuracy, val/ema/accuracy
     rising   the names, without anything before them, of the metrics of which more is better
-    shares   the names, likewise, of the metrics that are shares of the examples
+    bounds   the least and the most that metrics can be, likewise by name; others can be anything
     """
     last = name.rpartition("/")[2]
-    return Metric(name, last in rising, last in shares)
+    return Metric(name, last in rising, bounds.get(last, ANY))
+
+
+def ends_of(bounds: Bounds) -> Ends:
+    """Bounds as files say them."""
+    return [end if math.isfinite(end) else None for end in bounds]
+
+
+def bounds_of(ends: Ends) -> Bounds:
+    """The bounds that a file says."""
+    low, high = ends
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
+def all_ends(bounds: Mapping[str, Bounds]) -> dict[str, Ends]:
+    """The bounds of metrics by name, as files say them; without those that can be anything."""
+    return {name: ends_of(pair) for name, pair in bounds.items() if pair != ANY}
+
+
+def all_bounds(ends: Mapping[str, Ends]) -> dict[str, Bounds]:
+    """The bounds of metrics by name that a file says."""
+    return {name: bounds_of(pair) for name, pair in ends.items()}

@@ -51,7 +51,7 @@ class SweepPlan(NamedTuple):
             "name": self.file.name,
             "metric": self.metric.name,
             "goal": self.metric.goal,
-            "share": self.metric.share,
+            "bounds": self.metric.ends,
             "target": sweep.target,
             "search": self.search_name,
             "adaptive": self.search.adaptive,
@@ -164,7 +164,7 @@ def _metric(file: SweepFile, plans: list[Plan]) -> Metric:
     if len(judges) > 1:
         names = " and ".join(sorted(map(str, judges)))
         raise file.fail("metric", f"the trials would be judged by {names}; write sweep.metric")
-    metric = metric_of(str(judges.pop()), plans[0].rising, plans[0].shares)
+    metric = metric_of(str(judges.pop()), plans[0].rising, plans[0].bounds)
     if file.sweep.goal not in (None, metric.goal):
         message = f"got {file.sweep.goal}, but of {metric.name} {metric.words} is better; leave it out"
         raise file.fail("goal", message)

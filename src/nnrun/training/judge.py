@@ -35,7 +35,7 @@ class Judge(NamedTuple):
 
     def metric(self, name: str) -> Metric:
         """The metric of this name, with its direction."""
-        return metric_of(name, self.loss.rising, self.loss.shares)
+        return metric_of(name, self.loss.rising, self.loss.bounds)
 
     def terms(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """(n, width), (n,) labels, or numbers in their own units, -> (terms, n) float64."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from jax import Array
 
 from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import Bounds
 
 __all__ = ["Average", "Evaluation", "Layer", "Loss", "Method", "Objective", "Reactive", "Surface", "Tree"]
 
@@ -36,7 +37,7 @@ class Loss(NamedTuple):
     value    (outputs, targets) -> (n,)                     the loss of each example
     terms    (outputs, targets) -> {name: (n,)}             what the metrics are averages of
     metrics  {name: mean over a split} -> {name: float}     on the host, in float64
-    judge, rising, shares   the metric that picks the best step; those of which more is better; those in [0, 1]
+    judge, rising, bounds   the metric that picks the best step; those of which more is better; what they can be
     classifies  whether targets are labels (outputs: one per class) or numbers (one output)
     probabilities, curved, likelihood   whether softmax(outputs) is meant, not scores; value is curved; is −log p(y)
     """
@@ -47,7 +48,7 @@ class Loss(NamedTuple):
     judge: str
     rising: tuple[str, ...]
     classifies: bool
-    shares: tuple[str, ...] = ()
+    bounds: Mapping[str, Bounds] = {}
     probabilities: bool = True
     curved: bool = True
     likelihood: bool = False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from jax import Array
 
+from nnrun.statistics.metric import Bounds
 from nnrun.types._data import Augmentation, Dataset
 from nnrun.types._learning import Average, Layer, Loss, Method, Reactive, Tree
 
@@ -46,7 +47,7 @@ class Plan(NamedTuple):
     patience_metric: str | None
     min_delta: float
     rising: tuple[str, ...]  # metrics of which more is better, without the part of the data: accuracy
-    shares: tuple[str, ...]  # metrics that are shares of the examples, likewise
+    bounds: Mapping[str, Bounds]  # the least and the most that metrics can be, likewise by name
     reacts_to: str | None  # validation metric that a Reactive schedule waits for; None: it has a fixed course
     accumulate: int  # parts of a batch, one after another
     sampling: str = ""  # what an epoch draws: bootstrap, balanced (over classes); "": every example once

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 from nnrun.record.summary import Baseline
+from nnrun.statistics.metric import Ends
 
 __all__ = [
     "Account",
@@ -105,7 +106,7 @@ class Account(TypedDict):
     split: str
     judge: str  # the metric by which the loss judges
     rising: list[str]  # the metrics of which more is better
-    shares: list[str]  # the metrics that are shares of the examples
+    bounds: dict[str, Ends]  # the least and the most that metrics can be
     members: list[MemberEntry]
     mean: Metrics
     best: BestMember | None

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from nnrun.report.ensemble.account import Account, Gain
 from nnrun.report.summary import number
-from nnrun.statistics.metric import Metric, metric_of
+from nnrun.statistics.metric import Metric, all_bounds, metric_of
 
 __all__ = ["ACCOUNT", "MemberTable", "gain_line", "gain_lines", "names_of", "view"]
 
@@ -113,7 +113,7 @@ def gain_lines(account: Account) -> list[Text]:
     ):
         for name, gain in (over or {}).items():
             if not isinstance(gain["value"], str):  # "nan"
-                metric = metric_of(name, account["rising"], account["shares"])
+                metric = metric_of(name, account["rising"], all_bounds(account["bounds"]))
                 size = _size(account["mean"][name])
                 lines.append(Text(f"gain over {reference}: {gain_line(metric, gain, size)}"))
     return lines

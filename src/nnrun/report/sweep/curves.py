@@ -14,7 +14,7 @@ import numpy as np
 from nnrun.errors import NnrunError
 from nnrun.record import metrics, run
 from nnrun.statistics.mean import standard_widths
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import ANY, Bounds, Metric
 from nnrun.storage import fsio
 
 __all__ = ["Band", "Reached", "all_reached", "band", "reached", "seed_curves"]
@@ -62,10 +62,10 @@ def _curves(folder: Path, metric: str) -> list[tuple[Path, Curve]]:
     return curves
 
 
-def band(curves: Sequence[Curve], share: bool = False) -> Band | None:
+def band(curves: Sequence[Curve], bounds: Bounds = ANY) -> Band | None:
     """Mean and 95% interval (Student's t) at each step of the longest curve; None if there is no curve.
 
-    share  whether the curves are of shares, so that the interval ends at 0 and at 1
+    bounds  the least and the most that the metric can be, where the interval ends
     A run that stopped early keeps the value it ended with; a curve that is not finite is that of a run that
     diverged, and is left out.
     """
@@ -78,8 +78,7 @@ def band(curves: Sequence[Curve], share: bool = False) -> Band | None:
     half = np.zeros_like(mean)
     if n > 1:
         half = standard_widths(n) * rows.std(axis=0, ddof=1)
-    least, most = (0.0, 1.0) if share else (-math.inf, math.inf)
-    return Band(steps, mean, (mean - half).clip(least), (mean + half).clip(max=most))
+    return Band(steps, mean, (mean - half).clip(bounds[0]), (mean + half).clip(max=bounds[1]))
 
 
 def reached(folder: Path, judge: Metric, target: float) -> Reached | None:

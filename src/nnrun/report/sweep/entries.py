@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from nnrun.statistics.metric import Ends
+
 __all__ = [
     "About",
     "AlternativeEntry",
@@ -52,7 +54,7 @@ class Asked(Repeats):
     name: str
     metric: str
     goal: str  # min or max
-    share: bool
+    bounds: Ends
     target: float | None
     search: str
     adaptive: bool

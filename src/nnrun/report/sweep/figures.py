@@ -50,7 +50,7 @@ def curves(part: BaseAnswer, metric: Metric, looks: Looks) -> Figure | None:
     """Learning curves of the chosen settings with bands; None where there are none to read."""
     scale, drawn, last = scale_of(metric), [], []
     for row in part.rows:
-        curve = band(seed_curves(row.run, metric.name), metric.share) if row.run else None
+        curve = band(seed_curves(row.run, metric.name), metric.bounds) if row.run else None
         if curve is not None:
             drawn.append((row, curve))
             last += [float(curve.low[-1]), float(curve.high[-1])]

@@ -11,7 +11,7 @@ from nnrun.errors import RunError, one_line
 from nnrun.record import run
 from nnrun.report.sweep.entries import About, AlternativeEntry, FinalEntry, Settings, TrialEntry
 from nnrun.report.sweep.lines import lines_of, metrics_of, number_of
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import Metric, bounds_of
 
 __all__ = [
     "AlternativeRecord",
@@ -148,7 +148,7 @@ def read_sweep(folder: Path) -> SweepRecord:
         return SweepRecord(
             folder,
             str(about["name"]),
-            Metric(str(about["metric"]), about["goal"] == "max", bool(about["share"])),
+            Metric(str(about["metric"]), about["goal"] == "max", bounds_of(about["bounds"])),
             str(about["search"]),
             bool(about["adaptive"]),
             int(about["trials"]),
