@@ -50,6 +50,7 @@ def program_cache() -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": str(folder),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # half the processor time of the suite went into optimizing
     }
 
 
@@ -59,6 +60,7 @@ os.environ |= PROGRAM_CACHE  # for commands, and for what chooses the device in 
 jax.config.update("jax_compilation_cache_dir", str(PROGRAMS))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_traceback_in_locations_limit", 0)  # where in Python an operation comes from
 
 # jax makes a new MLIR context for each program, which takes longer than most programs of these tests.
@@ -172,25 +174,21 @@ def float64() -> Iterator[None]:
 
 
 @contextmanager
-def compiled_quickly() -> Iterator[None]:
-    jax.config.update("jax_disable_most_optimizations", True)
+def compiled_with_optimizations() -> Iterator[None]:
+    jax.config.update("jax_disable_most_optimizations", False)
     try:
         yield
     finally:
-        jax.config.update("jax_disable_most_optimizations", False)
-
-
-@pytest.fixture(scope="module")
-def quick_compilation() -> Iterator[None]:
-    """Compilation in half the time, for what runs once on small arrays and is compared with a tolerance."""
-    with compiled_quickly():
-        yield
+        jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")
-def quickly() -> Callable[[], AbstractContextManager[None]]:
-    """The same as a context, where other tests of the file compare bits."""
-    return compiled_quickly
+def optimized() -> Callable[[], AbstractContextManager[None]]:
+    """Compilation as in a run of nnrun, as a context, where the bits of optimized programs are what is tested.
+
+    Elsewhere, and in commands, programs are compiled in a third of the time.
+    """
+    return compiled_with_optimizations
 
 
 class Finished(NamedTuple):
@@ -211,7 +209,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("JAX_", "XLA_")) or key.startswith(("JAX_COMPILATION_", "JAX_PERSISTENT_"))
+        if not key.startswith(("JAX_", "XLA_")) or key in PROGRAM_CACHE
     }
     # Strict, but for a program in the cache that another process writes at this moment.
     entry = "persistent compilation cache entry"

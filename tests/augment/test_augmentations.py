@@ -19,7 +19,7 @@ from nnrun.augment.translate import translate
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.types import Batch
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 MANY = 2000
 

@@ -15,7 +15,7 @@ from nnrun.catalog import bound
 from nnrun.catalog.bound import Bound
 from nnrun.types import Batch
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 EXAMPLES, PADDING = 9, 3
 SHAPE = (EXAMPLES, 9, 10, 3)

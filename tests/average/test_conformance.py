@@ -14,7 +14,7 @@ from nnrun.average.ema import ema
 from nnrun.average.polyak import polyak
 from nnrun.average.swa import swa
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 STEPS = 40
 

@@ -20,8 +20,6 @@ from nnrun.layer.sigmoid import sigmoid
 from nnrun.layer.silu import silu
 from nnrun.layer.softplus import softplus
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 X = np.concatenate([np.random.default_rng(0).normal(size=200) * 4, [-700.0, -30.0, -1e-9, 0.0, 1e-9, 20.0]])
 
 

@@ -14,7 +14,7 @@ from jax.test_util import check_grads
 from nnrun import catalog
 from nnrun.types import Layer
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 NAMES = catalog.names("layer")
 SHAPES = [

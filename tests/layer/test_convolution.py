@@ -13,7 +13,7 @@ from jax import lax
 
 from nnrun.layer._convolution import convolve
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 LABELS = ("NHWC", "HWIO", "NHWC")
 GEOMETRIES = [

@@ -16,7 +16,7 @@ from nnrun.layer.dropconnect import dropconnect
 from nnrun.layer.dropout import dropout
 from nnrun.layer.relu import relu
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 KEY = jax.random.key(2)
 INNER = {"dense": (dense(5), (7,)), "conv": (conv(4), (5, 6, 3))}

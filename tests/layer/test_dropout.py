@@ -10,8 +10,6 @@ import pytest
 from nnrun.layer._compose import serial
 from nnrun.layer.dropout import dropout
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 KEY = jax.random.key(5)
 X = jnp.asarray(np.random.default_rng(0).normal(size=(50, 40)) + 3, jnp.float32)
 RATES = [0.1, 0.5, 0.9, 1e-5, 0.999]

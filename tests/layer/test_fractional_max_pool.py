@@ -14,7 +14,7 @@ from jax.test_util import check_grads
 from nnrun.layer._fractional import Intervals, intervals, pool
 from nnrun.layer.fractional_max_pool import fractional_max_pool
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 KEY = jax.random.key(9)
 SIZES = [(25, 17), (36, 25), (10, 9), (10, 5), (9, 7), (2, 1), (7, 4)]

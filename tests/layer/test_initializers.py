@@ -10,8 +10,6 @@ import pytest
 
 from nnrun.layer._initializers import Initializer, initialize
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 SHAPES = [(400, 100), (3, 3, 40, 100)]  # 40,000 weights of a dense layer, 36,000 of a convolution
 VARIANCES = {
     "he": lambda fan_in, fan_out: 2 / fan_in,

@@ -18,8 +18,6 @@ from jax.extend.random import threefry_2x32
 from nnrun.layer._hash import FAST, words
 from nnrun.layer._noise import drop_mask, noise_key, threefry
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 N = 1 << 13
 KEYS = 24
 

@@ -12,7 +12,7 @@ from nnrun.layer.batch_norm import batch_norm
 from nnrun.layer.group_norm import group_norm
 from nnrun.layer.layer_norm import layer_norm
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 KEY = jax.random.key(0)
 SHAPES = {"vectors": (5, 6), "sequences": (3, 4, 6), "images": (2, 4, 5, 6)}

@@ -19,8 +19,6 @@ from nnrun.layer.max_pool import max_pool
 from nnrun.layer.relu import relu
 from nnrun.layer.tanh import tanh
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 TOLERANCES = {"float32": 1e-5, "float64": 1e-10}
 KEY = jax.random.key(0)
 

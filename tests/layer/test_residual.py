@@ -16,7 +16,7 @@ from nnrun.layer.conv import conv
 from nnrun.layer.dense import dense
 from nnrun.layer.residual import residual
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 KEY = jax.random.key(4)
 BRANCH = serial([("dense", dense(6)), ("norm", batch_norm())])

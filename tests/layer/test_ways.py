@@ -50,27 +50,27 @@ def both(x, kernel, stride, padding):
     )(jnp.asarray(x), jnp.asarray(kernel))
 
 
-@pytest.mark.usefixtures("float64", "quick_compilation")
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("channels", CHANNELS, ids=str)
 def test_numbers_of_channels(near, channels, padding):
     near(*both(*arrays((7, 9), channels), 1, padding))
 
 
-@pytest.mark.usefixtures("float64", "quick_compilation")
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_sizes_that_no_group_of_rows_or_stride_divides(near, size, stride):
     near(*both(*arrays(size, (16, 16)), stride, "same"))
 
 
-@pytest.mark.usefixtures("float64", "quick_compilation")
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("window", [(3, 1), (3, 5), (1, 3), (5, 3)], ids=str)
 def test_windows_that_are_not_square(near, window):
     near(*both(*arrays((8, 7), (16, 18), window), 1, "same"))
 
 
-@pytest.mark.usefixtures("float64", "quick_compilation")
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("stride", [2, 3])
 def test_a_stride_longer_than_the_window_leaves_inputs_without_gradient(near, stride):
     x, kernel = arrays((7, 8), (3, 5), (1, 1))
@@ -116,7 +116,7 @@ def test_winograds_matrices_make_a_filter_of_three_taps():
     np.testing.assert_allclose(out @ ((taps @ k) * (into @ x)), np.correlate(x, k), atol=1e-12)
 
 
-@pytest.mark.usefixtures("float64", "quick_compilation")
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("wrap", ["checkpoint", "cond", "vmap"])
 def test_inside_other_transformations(near, wrap):
     """Recomputed, in a branch that is skipped or not, and member by member."""
@@ -134,7 +134,7 @@ def test_inside_other_transformations(near, wrap):
     near(*(jax.jit(partial(run, f))(jnp.asarray(x), jnp.asarray(kernel)) for f in (convolve, reference)))
 
 
-@pytest.mark.usefixtures("float64", "quick_compilation")
+@pytest.mark.usefixtures("float64")
 def test_gradients_of_gradients(near):
     x, kernel = arrays((5, 4), (16, 16), n=1)
 

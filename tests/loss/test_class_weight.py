@@ -13,7 +13,7 @@ from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.training.objective import StepContext, make_objective
 from nnrun.types import Batch, Layer
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 CLASSES = ("no", "maybe", "yes")
 WEIGHT = {"yes": 3.0, "no": 0.5}

@@ -12,7 +12,7 @@ from jax.test_util import check_grads
 
 from nnrun import catalog
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 N, CLASSES = 7, 4
 

@@ -8,8 +8,6 @@ import pytest
 
 from nnrun.loss.cross_entropy import cross_entropy
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 RNG = np.random.default_rng(1)
 LOGITS = RNG.normal(size=(20, 5)) * 10
 LABELS = jnp.asarray(RNG.integers(0, 5, 20), jnp.int32)

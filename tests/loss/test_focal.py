@@ -9,8 +9,6 @@ import pytest
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.loss.focal import focal
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 RNG = np.random.default_rng(4)
 Z = RNG.normal(size=(30, 5)) * 3
 Y = RNG.integers(0, 5, 30)

@@ -11,8 +11,6 @@ import pytest
 from nnrun.loss.hinge import hinge
 from nnrun.loss.squared_hinge import squared_hinge
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 RNG = np.random.default_rng(3)
 Z = RNG.normal(size=(30, 5)) * 2
 Y = RNG.integers(0, 5, 30)

@@ -14,8 +14,6 @@ from nnrun.loss.huber import huber
 from nnrun.loss.quantile import quantile
 from nnrun.loss.squared_error import squared_error
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 RNG = np.random.default_rng(5)
 SHIFT, SCALE = 152.0, 77.0
 TARGETS = RNG.normal(size=60) * SCALE + SHIFT

@@ -15,8 +15,6 @@ from nnrun.layer.dense import dense
 from nnrun.layer.layer_norm import layer_norm
 from nnrun.model._bfloat16 import in_bfloat16
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 KEY = jax.random.key(4)
 STEP = 2.0**-8  # half of the distance of two neighbours of bfloat16, relative
 SMALL = {

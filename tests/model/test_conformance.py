@@ -15,7 +15,7 @@ from nnrun import catalog
 from nnrun.catalog import bound
 from nnrun.spec import record
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 NAMES = catalog.names("model")
 SHAPES = [(12, 10, 1), (7,)]

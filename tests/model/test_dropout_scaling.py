@@ -11,7 +11,7 @@ import pytest
 
 from nnrun import catalog
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 RATE, KEEP = 0.25, 0.75  # of 65536 whole numbers, so the rate is met exactly
 IMAGE = (12, 12, 1)

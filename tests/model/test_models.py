@@ -31,8 +31,6 @@ from nnrun.model.vgg import vgg
 from nnrun.model.vit import vit
 from nnrun.model.wide_resnet import wide_resnet
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 KEY = jax.random.key(0)
 HALF = DropConnect(0.5)
 GAUSSIAN = DropConnect(0.5, inference="gaussian")

@@ -21,7 +21,7 @@ from nnrun.optimizer.adam import adam
 from nnrun.optimizer.momentum import momentum
 from nnrun.types import Method, Objective, Tree
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 STEPS = 6
 RATES = np.logspace(-4, 1, 21)

@@ -23,7 +23,7 @@ from nnrun.optimizer.nesterov import nesterov
 from nnrun.optimizer.rmsprop import rmsprop
 from nnrun.optimizer.sgd import sgd
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 RANDOM = np.random.default_rng(0).normal(size=(20, 5)) * 10.0 ** np.arange(-2, 3)  # (steps, n)
 

@@ -15,7 +15,7 @@ from jax import Array, lax
 from nnrun.optimizer._flat import flat
 from nnrun.optimizer._line_search import Accepted, Wolfe, line_search
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 STARTS = np.array([1e-3, 1e-1, 1e1, 1e3])  # the first trials of the paper
 

@@ -20,7 +20,7 @@ from nnrun.optimizer.lookahead import lookahead
 from nnrun.optimizer.sam import sam
 from nnrun.optimizer.sgd import sgd
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def tree(seed: int) -> Any:

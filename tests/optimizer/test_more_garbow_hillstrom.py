@@ -23,7 +23,7 @@ from nnrun.optimizer.lbfgs import lbfgs
 from nnrun.optimizer.newton_cg import newton_cg
 from nnrun.types import Method, Objective
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def _problems() -> dict[str, Any]:

@@ -27,8 +27,6 @@ from nnrun.optimizer.nesterov import nesterov
 from nnrun.optimizer.rmsprop import rmsprop
 from nnrun.optimizer.sgd import sgd
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 STEPS = 200
 
 

@@ -24,7 +24,7 @@ from nnrun.optimizer.newton import newton
 from nnrun.optimizer.newton_cg import newton_cg
 from nnrun.types import Evaluation, Method, Objective, Tree
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 METHODS = {"newton": newton, "newton_cg": newton_cg, "gauss_newton": gauss_newton, "lbfgs": lbfgs}
 ROBUST = ["newton_cg", "gauss_newton", "lbfgs"]  # newton neither searches along its step nor rejects it

@@ -31,7 +31,7 @@ from nnrun.optimizer.nesterov import nesterov
 from nnrun.optimizer.rmsprop import rmsprop
 from nnrun.optimizer.sgd import sgd
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 BETAS = {"betas": (0.85, 0.99), "eps": 1e-6}
 

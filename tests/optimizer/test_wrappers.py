@@ -24,7 +24,7 @@ from nnrun.optimizer.momentum import momentum
 from nnrun.optimizer.sam import sam
 from nnrun.optimizer.sgd import sgd
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def tree(seed: int) -> Any:

@@ -15,7 +15,7 @@ from nnrun.surface.long_valley import long_valley
 from nnrun.surface.noisy_quadratic import noisy_quadratic
 from nnrun.types import Surface
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 STEPS = 60
 

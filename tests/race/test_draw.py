@@ -17,7 +17,7 @@ from nnrun.race.draw import draw
 from nnrun.race.trajectory import Trajectory
 from nnrun.types import Surface
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 GRID = 30
 

@@ -23,7 +23,7 @@ from nnrun.record import checkpoint
 from nnrun.training import flat, programs
 from nnrun.types import Examples, Layer, Loss, State
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def folders_of(place: Path, steps: list[int]) -> Path:

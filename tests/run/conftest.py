@@ -92,10 +92,12 @@ def same() -> Callable[[Path, Path], None]:
 
 @pytest.fixture
 def killed(begun: Callable[..., Any]) -> Callable[..., list[Path]]:
-    """killed(spec, folder, kills, seed): the folders of runs of a spec that were killed at random instants, and
-    continued to their end."""
+    """killed(spec, folder, kills, seed, NAME="value"): the folders of runs that were killed and continued to their end.
 
-    def to_the_end(spec: Path, folder: Path, kills: int, chance: random.Random) -> int:
+    They are killed at random instants; NAME is a variable of the environment.
+    """
+
+    def to_the_end(spec: Path, folder: Path, kills: int, chance: random.Random, settings: dict) -> int:
         """One run; returns how many times it was killed."""
         killed = 0
         while True:
@@ -103,7 +105,7 @@ def killed(begun: Callable[..., Any]) -> Callable[..., list[Path]]:
             command = ["resume", folder] if is_run else ["train", spec, "--run-dir", folder]
             if not is_run and folder.exists():  # killed before the folder was a run: nothing to resume
                 folder.rename(folder.with_name(f"{folder.name}-stillborn-{killed}"))
-            child = begun(*command, "--quiet", folder=spec.parent)
+            child = begun(*command, "--quiet", folder=spec.parent, **settings)
             if killed < kills:
                 limit = time.monotonic() + chance.uniform(0.0, LONGEST)
                 while child.poll() is None and time.monotonic() < limit:
@@ -116,11 +118,11 @@ def killed(begun: Callable[..., Any]) -> Callable[..., list[Path]]:
                 assert code == 0, child.err
                 return killed
 
-    def runs(spec: Path, folder: Path, kills: int, seed: int) -> list[Path]:
+    def runs(spec: Path, folder: Path, kills: int, seed: int, **settings: str) -> list[Path]:
         chance, left, finished = random.Random(seed), kills, []
         while left > 0:
             finished.append(folder / f"run-{len(finished)}")
-            left -= to_the_end(spec, finished[-1], min(left, 12), chance)
+            left -= to_the_end(spec, finished[-1], min(left, 12), chance, settings)
         return finished
 
     return runs

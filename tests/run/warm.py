@@ -18,12 +18,15 @@ import sys
 
 def run_command(arguments: list[str], folder: str, settings: dict[str, str], streams: list[str]) -> None:
     """In the child; it never returns."""
+    import jax
+
     from nnrun import cli, signals
 
     os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
     os.chdir(folder)
     os.environ |= settings
+    jax.config.update("jax_disable_most_optimizations", os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1")
     for descriptor, name in enumerate(streams):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOCTTY), descriptor)
     # Those of the parent have asked whether they can seek, which files can and terminals cannot.

@@ -14,8 +14,6 @@ from nnrun import catalog
 from nnrun.catalog import bound
 from nnrun.types import Reactive
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 TOTAL = 40
 BEYOND = jnp.arange(3 * TOTAL, dtype=jnp.int32)
 

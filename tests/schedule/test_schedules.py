@@ -23,7 +23,7 @@ from nnrun.schedule.step_decay import step_decay
 from nnrun.schedule.warmup import warmup
 from nnrun.schedule.warmup_stable_decay import warmup_stable_decay
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def values(factor, steps):

@@ -13,8 +13,6 @@ from nnrun.sweep.batches import InProcess
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.progress import ProgressBoard
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 HALVING = """
   search: {name: halving, eta: 3, first: 0.17}
   over: {optimizer.learning_rate: {log: [1e-4, 1e-1]}}

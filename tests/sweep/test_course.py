@@ -18,8 +18,6 @@ from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import Event, InProcess
 from nnrun.sweep.engine import Engine, RunBatch
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 RATES = """
   over:
     optimizer:

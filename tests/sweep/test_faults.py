@@ -19,8 +19,6 @@ from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import Event, InProcess
 from nnrun.sweep.engine import Engine, RunBatch
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 ONE = "\n  over: {optimizer.learning_rate: {log: [1e-4, 1e-1]}}\n  trials: 6\n  final_seeds: 0\n"
 
 

@@ -13,8 +13,6 @@ from nnrun.record import checkpoint
 from nnrun.record.run import read_json
 from nnrun.runner import driver, session
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 NORMED = """
 name: normed
 data: {name: digits, batch_size: 100, examples: 250}

@@ -17,8 +17,6 @@ from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import InProcess
 from nnrun.sweep.engine import Engine
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 OVER = """
   over: {optimizer.learning_rate: {log: [1e-4, 1e-1]}, model.dropout: [0.1, 0.4]}
   trials: 6

@@ -24,8 +24,6 @@ from nnrun.sweep.studies import tests_of as count_tests
 from nnrun.sweep.studies import too_few_studies
 from nnrun.sweep.trials import arms, final_seeds, seeds_of
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 TWO = """
   over:
     optimizer:

@@ -16,8 +16,6 @@ from nnrun.training.programs import Programs
 from nnrun.training.step import initial_state, make_step
 from nnrun.types import Batch, Experiment
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 STEPS = 14  # the 13th batch is short
 PLAIN = "model={name: mlp, hidden: [8]}"
 ALL = (

@@ -15,8 +15,6 @@ from nnrun.types import Examples, Experiment
 
 AVERAGES = "average=[{name: ema, decay: 0.8}, {name: swa, start: 4 steps, every: 3 steps}, ema]"
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(autouse=True, scope="module")
 def double() -> Iterator[None]:

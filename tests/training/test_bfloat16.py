@@ -17,7 +17,6 @@ from nnrun.training.programs import Programs
 from nnrun.types import Experiment
 
 PRECISION = "train.precision=bfloat16"
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 QUICK = "optimizer={name: adam, learning_rate: 2e-2}"
 STEPS = 15  # across the short batch at the end of the first epoch, step 13

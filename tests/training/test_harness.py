@@ -17,7 +17,7 @@ from nnrun.training.programs import Programs
 from nnrun.training.step import initial_state, make_step
 from nnrun.types import Batch, Experiment, State
 
-Quickly = Callable[[], AbstractContextManager[None]]
+Optimized = Callable[[], AbstractContextManager[None]]
 STEPS = 15  # across the short batch at the end of the first epoch, step 13
 
 
@@ -28,18 +28,20 @@ def double() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", params=["mlp", "lenet"])
-def solo(request: pytest.FixtureRequest, experiment: Callable[..., Experiment]) -> Programs:
-    return programs.compile_programs(experiment(request.param))
+def solo(
+    request: pytest.FixtureRequest, experiment: Callable[..., Experiment], optimized: Optimized
+) -> Programs:
+    with optimized():
+        return programs.compile_programs(experiment(request.param))
 
 
 @pytest.fixture(scope="module", params=["mlp", pytest.param("lenet", marks=pytest.mark.slow)])
 def trio(
-    request: pytest.FixtureRequest, experiment: Callable[..., Experiment], quickly: Quickly
+    request: pytest.FixtureRequest, experiment: Callable[..., Experiment]
 ) -> tuple[Programs, list[Programs]]:
     """A population of three seeds, and each of the three alone."""
     specs = [["train.seed=5", "train.seeds=3"], *([f"train.seed={seed}"] for seed in (5, 6, 7))]
-    with quickly():
-        group, *alone = [programs.compile_programs(experiment(request.param, *spec)) for spec in specs]
+    group, *alone = [programs.compile_programs(experiment(request.param, *spec)) for spec in specs]
     return group, alone
 
 
@@ -90,32 +92,27 @@ def test_where_chunks_begin_and_end_changes_no_bit(solo: Programs) -> None:
     np.testing.assert_array_equal(rows, same_rows)
 
 
-def test_the_compiled_loop_is_the_step_again_and_again(solo: Programs, quickly: Quickly) -> None:
+def test_the_compiled_loop_is_the_step_again_and_again(solo: Programs) -> None:
     whole, _ = run(solo, [STEPS])
-    with quickly():
-        final = by_hand(solo.experiment, jax.jit(make_step(solo.experiment)))
+    final = by_hand(solo.experiment, jax.jit(make_step(solo.experiment)))
     assert_close(whole, flat.flatten(final))
 
 
-def test_jit_is_eager(solo: Programs, quickly: Quickly) -> None:
+def test_jit_is_eager(solo: Programs) -> None:
     step, batch = make_step(solo.experiment), next(batches(solo.experiment, 1))
     state = solo.initial()
-    with quickly():
-        compiled, log = jax.jit(step)(state, batch)
+    compiled, log = jax.jit(step)(state, batch)
     eager, same_log = step(state, batch)
     assert_close(flat.flatten(compiled), flat.flatten(eager))
     assert_close(log, same_log)
 
 
 @pytest.mark.parametrize("net", ["mlp", "lenet"])
-def test_a_short_batch_is_that_batch_without_padding(
-    net: str, experiment: Callable[..., Experiment], quickly: Quickly
-) -> None:
+def test_a_short_batch_is_that_batch_without_padding(net: str, experiment: Callable[..., Experiment]) -> None:
     """Without dropout, whose masks are drawn for the padded shape."""
     quiet = experiment(net, "model.dropout=0")
     step = jax.jit(make_step(quiet))
-    with quickly():
-        assert_close(*(flat.flatten(by_hand(quiet, step, trim)) for trim in (False, True)))
+    assert_close(*(flat.flatten(by_hand(quiet, step, trim)) for trim in (False, True)))
 
 
 def test_lanes_are_solo_runs(trio: tuple[Programs, list[Programs]]) -> None:
@@ -127,11 +124,10 @@ def test_lanes_are_solo_runs(trio: tuple[Programs, list[Programs]]) -> None:
         np.testing.assert_allclose(rows[i], solo_rows[0], rtol=1e-8)
 
 
-def test_a_divided_population_is_the_whole(trio: tuple[Programs, list[Programs]], quickly: Quickly) -> None:
+def test_a_divided_population_is_the_whole(trio: tuple[Programs, list[Programs]]) -> None:
     """Three lanes in two threads: the second part has one lane and a copy of it."""
     whole, _ = trio
-    with quickly():
-        divided = shards.compile_shards(whole.experiment, cores=2)
+    divided = shards.compile_shards(whole.experiment, cores=2)
     assert isinstance(divided, shards.Shards)
     state, log = divided.advance(divided.initial(), 0, 7)
     again, more = divided.advance(divided.pack(divided.unpack(state)), 7, STEPS - 7)

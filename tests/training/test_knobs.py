@@ -14,8 +14,6 @@ from nnrun.training.order import positions
 from nnrun.training.step import initial_state, make_step
 from nnrun.types import Batch, Experiment, State
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 STEPS = 8
 OPTIMIZERS = {
     "adam": {

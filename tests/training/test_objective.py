@@ -20,8 +20,6 @@ from nnrun.types import Batch, Experiment, Objective
 
 EXAMPLES, PADDING = 11, 3
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module", autouse=True)
 def double() -> Iterator[None]:

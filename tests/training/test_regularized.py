@@ -13,8 +13,6 @@ from nnrun.training import flat, programs
 from nnrun.training.programs import Programs
 from nnrun.types import Experiment
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 NETS = {
     "depth": "{name: residual_mlp, width: 8, blocks: 3, inner: 8, dropout: 0.2, dropconnect: 0.2, survival: 0.5}",
     "pooling": "{name: convnet, filters: [3], convs: 1, kernel: 3, hidden: [6], pooling: fractional, "

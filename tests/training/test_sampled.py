@@ -18,7 +18,7 @@ from nnrun.training.programs import one_like, to_metrics
 from nnrun.training.sampled import is_noisy, sampled, without_noise
 from nnrun.types import Examples, Experiment, Layer
 
-pytestmark = pytest.mark.usefixtures("float64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("float64")
 
 KEY = jax.random.key(4)
 SAMPLES = 6

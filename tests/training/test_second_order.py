@@ -11,7 +11,6 @@ import pytest
 from nnrun.training import flat, programs
 from nnrun.types import Experiment
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 STEPS = 4
 
 

@@ -7,14 +7,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from nnrun.training.loop import compile_chunk
 from nnrun.training.programs import one_like
 from nnrun.training.step import initial_state, make_step
 from nnrun.types import Batch, Experiment
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def test_every_step_draws_noise_of_its_own(experiment: Callable[..., Experiment]) -> None:

@@ -27,6 +27,7 @@ from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, Loss, State, Tree
 
 __all__ = [
+    "check_draws",
     "check_durations",
     "check_memory",
     "check_method",
@@ -174,6 +175,14 @@ def check_model(spec: Spec, experiment: Experiment, outputs: int) -> str:
         message = f"{spec.model.name} puts out shape {y.shape[1:]} per example, the data needs ({outputs},)"
         raise spec.fail(("model",), f"{message}; end with {outputs} outputs")
     return ", ".join(sorted(computed_by))
+
+
+def check_draws(spec: Spec, experiment: Experiment) -> None:
+    """Refuses a model that averages probabilities of several draws, where its outputs are scores."""
+    draws = experiment.model(experiment.knobs).draws
+    if draws > 1 and not experiment.loss(experiment.knobs).probabilities:
+        message = f"{draws} draws are averaged as probabilities, and {spec.loss.name} gives scores"
+        raise spec.fail(("model", "pooling"), f"{message}; write test_poolings: 1, or loss: cross_entropy")
 
 
 def check_parts(spec: Spec, experiment: Experiment) -> None:

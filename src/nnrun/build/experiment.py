@@ -11,6 +11,7 @@ import numpy as np
 from nnrun import catalog
 from nnrun.build.augment import check_augment
 from nnrun.build.checks import (
+    check_draws,
     check_durations,
     check_memory,
     check_method,
@@ -136,6 +137,7 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
     check_augment(spec, experiment)
     convolutions = check_model(spec, experiment, outputs)
     experiment = experiment._replace(plan=plan._replace(convolutions=convolutions))
+    check_draws(spec, experiment)
     check_parts(spec, experiment)
     like = check_method(spec, experiment)
     if catalog.user_names(spec):  # ours have tests of their own; tracing takes a moment

@@ -131,10 +131,6 @@ def _check_loss(spec: Spec, dataset: Dataset, loss: Loss) -> None:
     for name in {"loss", loss.judge} - set(names):
         message = f"{spec.loss.name} reports {', '.join(names)}; its terms and metrics need {name!r} too"
         raise spec.fail(("loss",), message)
-    draws = max(getattr(option, "test_poolings", 1) for option in [None, *spec.model.options.values()])
-    if not loss.probabilities and draws > 1:
-        message = f"{draws} draws are averaged as probabilities, and {spec.loss.name} gives scores"
-        raise spec.fail(("model", "pooling"), f"{message}; write test_poolings: 1, or loss: cross_entropy")
 
 
 def metric_names(dataset: Dataset, loss: Loss) -> list[str]:

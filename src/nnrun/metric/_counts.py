@@ -93,5 +93,5 @@ def of_classes(
 
 def _lacking(labels: Sequence[int] | np.ndarray, missing: str, classes: Sequence[str]) -> Undefined:
     names = [classes[label] if classes else str(label) for label in labels]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return Undefined(f"{missing} {one_line(', '.join(names[:_SHOWN]), 80)}{more}")
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return Undefined(f"{missing} {one_line(', '.join(names[:_SHOWN]), 80)}{rest}")

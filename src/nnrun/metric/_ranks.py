@@ -38,7 +38,7 @@ def one_against_rest(
     def of_all(predictions: np.ndarray, labels: np.ndarray) -> float:
         width = predictions.shape[1]
         of = [chosen] if chosen is not None else two if width == 2 else range(width)
-        found = []
+        values = []
         for k in of:
             actual = labels == k
             name = one_line(classes[k] if classes else k, 60)
@@ -46,7 +46,7 @@ def one_against_rest(
                 return Undefined(f"there is no example of {name}")
             if needs_rest and actual.all():
                 return Undefined(f"all examples are of {name}")
-            found.append(value(predictions[:, k], actual))
-        return float(np.mean(found))
+            values.append(value(predictions[:, k], actual))
+        return float(np.mean(values))
 
     return Measure(of_all, rising=True, classifies=True, bounds=SHARE)

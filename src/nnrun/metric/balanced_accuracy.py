@@ -18,7 +18,7 @@ def balanced_accuracy() -> Measure:
 
     def value(averages):
         counts = counts_of(averages)
-        there = counts.actual > 0
-        return (counts.hits[there] / counts.actual[there]).mean()
+        present = counts.actual > 0
+        return (counts.hits[present] / counts.actual[present]).mean()
 
     return Measure(value, rising=True, classifies=True, terms=count_terms, bounds=SHARE)

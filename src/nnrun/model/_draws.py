@@ -36,4 +36,4 @@ def over_draws(net: Callable[[Array | int], Layer], draws: int, outputs: int) ->
         total = lax.fori_loop(1, draws, lambda i, y: join(y, prediction(i)[0]), first)
         return (total - jnp.log(jnp.asarray(draws, total.dtype)) if outputs > 1 else total / draws), new
 
-    return Layer(plain.init, apply)
+    return Layer(plain.init, apply, draws=draws)

@@ -15,4 +15,4 @@ def images_only(net: Layer) -> Layer:
             raise ValueError("it takes images (h, w, c) only; write model: {name: mlp, hidden: [128]}")
         return net.init(key, x_shape)
 
-    return Layer(init, net.apply)
+    return net._replace(init=init)

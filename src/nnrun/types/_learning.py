@@ -22,6 +22,7 @@ class Layer(NamedTuple):
     apply  (params, stats, x, key, weight) -> y, stats      x (n, *x_shape) -> y (n, *y_shape)
     stats   what is remembered but not trained (batch-norm statistics)
     first   whether it must see the inputs themselves
+    draws   of how many predictions, as probabilities, an output is the mean where there is no noise
     key     one key for this layer's noise at this step; None: no noise.
     weight  (n,) 1 for an example, 0 for padding of a short batch, in training; None: use stored statistics.
     """
@@ -29,6 +30,7 @@ class Layer(NamedTuple):
     init: Callable[..., tuple[Tree, Tree, tuple[int, ...]]]
     apply: Callable[..., tuple[Array, Tree]]
     first: bool = False
+    draws: int = 1
 
 
 class Loss(NamedTuple):
