@@ -15,6 +15,7 @@ from nnrun.record import provenance
 
 @pytest.fixture
 def made(monkeypatch):
+    monkeypatch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS")
     monkeypatch.setenv("XLA_FLAGS", "--a=1")
     monkeypatch.setenv("JAX_ENABLE_X64", "1")
     monkeypatch.setenv("NNRUN_DATA_DIR", "/data")
