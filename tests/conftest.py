@@ -54,7 +54,7 @@ def program_settings() -> dict[str, str]:
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
-    if jaxlib_version < (0, 9):  # a flag that XLA does not know ends the process
+    if jaxlib_version < (0, 11):  # a flag that XLA does not know ends the process
         settings["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     return settings
 
