@@ -15,6 +15,7 @@ from nnrun.commands import console
 from nnrun.errors import RunError, SpecError, one_line
 
 __all__ = [
+    "Calibrated",
     "Checkpoint",
     "Device",
     "Exact",
@@ -71,6 +72,10 @@ RunDir = Annotated[
 Split = Annotated[str, typer.Option("--split", metavar="train|val|test", help="The part of the data.")]
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", metavar="last|best|STEP", help="The state; best is by validation.")
+]
+Calibrated = Annotated[
+    bool,
+    typer.Option("--calibrated", help="Probabilities at the temperature that fits the validation part best."),
 ]
 Exact = Annotated[
     bool,

@@ -10,12 +10,12 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import (
+    Calibrated,
     Checkpoint,
     Device,
     Json,
     Root,
     RunName,
-    Split,
     app,
     counting,
     prepare_device,
@@ -33,10 +33,44 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 
+_File = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="FILE",
+        help="New examples in place of a part of the data: a table with the target, - for CSV on stdin, an .npz with "
+        "x and y, or a folder of images with a folder for each class.",
+    ),
+]
+_Part = Annotated[
+    str | None,
+    typer.Option("--split", metavar="train|val|test", help="The part of the data.", show_default="test"),
+]
+_Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="The column, or array, of the true values in FILE; without it that of the run.",
+    ),
+]
+_Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="A metric beside those of the run (nnrun list metric); may be repeated.",
+    ),
+]
+
+
 @app.command()
 def evaluate(
     run_name: RunName,
-    split: Split = "test",
+    file: _File = None,
+    split: _Part = None,
+    target: _Target = None,
+    metric: _Metrics = None,
+    calibrated: Calibrated = False,
     checkpoint: Checkpoint = "best",
     samples: Annotated[
         int,
@@ -57,27 +91,33 @@ def evaluate(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Measure a run or an ensemble on a part of its data."""
+    """Measure a run or an ensemble on a part of its data, or on new examples."""
     from nnrun.record import run
 
-    if per_class and samples:
-        raise SpecError("--per-class: classes are predicted without noise; leave one of it and --samples out")
+    on_host = file is not None or bool(metric) or calibrated
+    _check(file, split, target, samples, per_class, on_host)
     folder = run.resolve(run_name, runs_root)
     prepare_device(device, resolved(folder), [])
+    from nnrun.ensemble import evaluation as measuring
     from nnrun.ensemble import reading
     from nnrun.ensemble.members import is_ensemble
     from nnrun.report.per_class import per_class_tables
     from nnrun.runner import evaluation
 
-    if is_ensemble(folder):
+    tables: dict[str, PerClass] = {}
+    part = split or "test"
+    if on_host:
+        request = measuring.Request(file, part, checkpoint, target, calibrated, metric or ())
+        result, tables = measuring.evaluate(folder, request, console.warn, counting(as_json))
+    elif is_ensemble(folder):
         if samples:
             raise SpecError(
                 "--samples: an ensemble averages its members, without noise; evaluate a member of it"
             )
-        result = reading.evaluate_ensemble(folder, split, checkpoint, console.warn, counting(as_json))
+        result = reading.evaluate_ensemble(folder, part, checkpoint, console.warn, counting(as_json))
     else:
-        result = evaluation.evaluate_run(folder, split, checkpoint, console.warn, samples)
-    tables = _by_class(result, counting(as_json)) if per_class else {}
+        result = evaluation.evaluate_run(folder, part, checkpoint, console.warn, samples)
+    tables = (tables or _by_class(result, counting(as_json))) if per_class else {}
     if as_json:
         return console.print_json(_with_classes(result, tables))
     for warning in _gaps(result):
@@ -86,6 +126,23 @@ def evaluate(
     for place, classes in tables.items():
         console.show("", *([place] if len(tables) > 1 else []), *per_class_tables(classes))
     return None
+
+
+def _check(
+    file: Path | None, split: str | None, target: str | None, samples: int, per_class: bool, on_host: bool
+) -> None:
+    """Raises SpecError where options do not go together."""
+    if per_class and samples:
+        raise SpecError("--per-class: classes are predicted without noise; leave one of it and --samples out")
+    if file is not None and split is not None:
+        raise SpecError("what to measure on? write a file of examples, or --split, one of them")
+    if target is not None and file is None:
+        raise SpecError("--target: names the true values in a file; write the file, or leave it out")
+    if samples and on_host:
+        raise SpecError(
+            "--samples: is about a part of the run's data and its own metrics; leave it out, or FILE, --metric and "
+            "--calibrated"
+        )
 
 
 def _measured(result: EvaluationResult) -> list[RenderableType]:
