@@ -21,7 +21,7 @@ from nnrun.commands._app import (
     prepare_device,
     resolved,
 )
-from nnrun.errors import SpecError
+from nnrun.errors import SpecError, one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -62,6 +62,22 @@ _Metrics = Annotated[
     ),
 ]
 
+_Samples = Annotated[
+    int,
+    typer.Option(
+        "--samples",
+        metavar="N",
+        help="Monte-Carlo dropout: metrics of the mean prediction over N draws of the noise, 1 to 10000; "
+        "0: without noise.",
+    ),
+]
+_PerClass = Annotated[
+    bool,
+    typer.Option(
+        "--per-class", help="Also how each class is predicted, and which classes are taken for which."
+    ),
+]
+
 
 @app.command()
 def evaluate(
@@ -72,21 +88,8 @@ def evaluate(
     metric: _Metrics = None,
     calibrated: Calibrated = False,
     checkpoint: Checkpoint = "best",
-    samples: Annotated[
-        int,
-        typer.Option(
-            "--samples",
-            metavar="N",
-            help="Monte-Carlo dropout: metrics of the mean prediction over N draws of the noise, 1 to 10000; "
-            "0: without noise.",
-        ),
-    ] = 0,
-    per_class: Annotated[
-        bool,
-        typer.Option(
-            "--per-class", help="Also how each class is predicted, and which classes are taken for which."
-        ),
-    ] = False,
+    samples: _Samples = 0,
+    per_class: _PerClass = False,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     as_json: Json = False,
@@ -101,7 +104,6 @@ def evaluate(
     from nnrun.ensemble import evaluation as measuring
     from nnrun.ensemble import reading
     from nnrun.ensemble.members import is_ensemble
-    from nnrun.report.per_class import per_class_tables
     from nnrun.runner import evaluation
 
     tables: dict[str, PerClass] = {}
@@ -120,12 +122,17 @@ def evaluate(
     tables = (tables or _by_class(result, counting(as_json))) if per_class else {}
     if as_json:
         return console.print_json(_with_classes(result, tables))
+    return _show(result, tables)
+
+
+def _show(result: EvaluationResult, tables: Mapping[str, PerClass]) -> None:
+    from nnrun.report.per_class import per_class_tables
+
     for warning in _gaps(result):
         console.warn(warning)
     console.show(*_measured(result))
     for place, classes in tables.items():
         console.show("", *([place] if len(tables) > 1 else []), *per_class_tables(classes))
-    return None
 
 
 def _check(
@@ -153,15 +160,23 @@ def _measured(result: EvaluationResult) -> list[RenderableType]:
     checkpoint, reference = result["checkpoint"], result["baseline"]
     if "average" in result:
         members = f"mean of {len(result['runs'])} members"
-        head = f"{result['run_dir']}  {result['average']}"
+        head = f"{result['run_dir']}  {result['average']}{_beside(result)}"
         rows: dict[str, Mapping[str, object]] = {"ensemble": result["metrics"], members: result["mean"]}
         return [head, metric_table(rows, {members: result["ci95"]}, reference)]
     if "runs" in result:
         seeds = len(result["runs"])
-        head = f"{result['run_dir']}  {summary.seeds_line(seeds, seeds)}"
+        head = f"{result['run_dir']}  {summary.seeds_line(seeds, seeds)}{_beside(result)}"
         return [head, metric_table({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference)]
-    head = f"{result['run_dir']}  step {result['step']}"
+    head = f"{result['run_dir']}  step {result['step']}{_beside(result)}"
     return [head, metric_table({checkpoint: result["metrics"]}, None, reference)]
+
+
+def _beside(result: EvaluationResult) -> str:
+    """What was measured on if it is no part of the run's data, and the temperatures of probabilities."""
+    file = f"  {result.get('examples')} examples of {one_line(result['input'])}" if "input" in result else ""
+    parts = (result, *([] if "average" in result else result.get("runs", ())))
+    temperatures = [f"{part['temperature']:.4g}" for part in parts if "temperature" in part]
+    return file + (f"  temperature {', '.join(temperatures)}" if temperatures else "")
 
 
 def _by_class(result: EvaluationResult, counting: Counting) -> dict[str, PerClass]:

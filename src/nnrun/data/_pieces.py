@@ -13,10 +13,10 @@ from nnrun.data._arrow import arrow_pieces, is_arrow
 from nnrun.data._column import Column, Table
 from nnrun.data._encode import UnknownNames, features_of
 from nnrun.data._files import STDIN, open_file, open_text
-from nnrun.data._image_tree import find_images
-from nnrun.data._images import Form, decode, is_image, only_errors
+from nnrun.data._images import is_image
 from nnrun.data._inputs import as_trained
 from nnrun.data._labelled import labels_of_archive, labels_of_folders, targets_of_table
+from nnrun.data._new_images import decoded, images_in
 from nnrun.data._npy import open_npz, read_member
 from nnrun.data._table import Dialect, number_pieces, table_pieces
 from nnrun.errors import DataError, SpecError, Warn, one_line
@@ -236,38 +236,10 @@ def _images(
 ) -> Iterator[Inputs]:
     """Images as training makes them, each with its path in the folder."""
     del place
-    folder, files = (path, _files(path, warn)) if path.is_dir() else (path.parent, [path.name])
+    folder, files = (path, images_in(path, warn)) if path.is_dir() else (path.parent, [path.name])
     labels = labels_of_folders(folder, files, fitted.classes) if asked.targets else None
     step = _rows_of_piece(1, fitted)
     for start in range(0, len(files), step):
         rows = slice(start, start + step)
-        x = _decoded(folder, files[rows], block, fitted.shape)
+        x = decoded(folder, files[rows], block, fitted.shape)
         yield Inputs(x, files[rows], [], None if labels is None else labels[rows])
-
-
-def _decoded(folder: Path, files: Sequence[str], block: Block, shape: tuple[int, ...]) -> np.ndarray:
-    """(n, *shape) uint8."""
-    size = block["size"]
-    form = Form(block["channels"], (size[0], size[1]) if size else None, block["resize"])
-    x = np.empty((len(files), *shape), np.uint8)
-    with only_errors():
-        for pixels, name in zip(x, files, strict=True):
-            image = decode(folder / name, form)
-            if image.shape != shape:
-                raise DataError(
-                    f"{one_line(folder / name)}: has shape {image.shape}, the model was trained on {shape}; bring it "
-                    "to that size"
-                )
-            pixels[:] = image
-    return x
-
-
-def _files(folder: Path, warn: Warn) -> list[str]:
-    """The images below a folder, sorted by path."""
-    files = find_images(folder, is_image)
-    if not files.images:
-        raise DataError(f"{one_line(folder)}: holds no images")
-    if files.beside:
-        names = one_line(", ".join(files.beside), 80)
-        warn(f"{one_line(folder)}: left out, for they are no images: {names}")
-    return files.images

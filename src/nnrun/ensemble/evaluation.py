@@ -155,8 +155,10 @@ def _temperatures(
         return [None] * len(ensemble.members)
     if request.source is None and request.split == "val":
         warn("--calibrated: the temperature is fitted to the validation part, which it is measured on")
-    alone = [as_ensemble(member, None) for member in ensemble.members] if is_group else [ensemble]
-    return [temperature_of(single, request.which, warn, counting) for single in alone]
+    if not is_group:
+        return [temperature_of(ensemble, request.which, warn, counting)] * len(ensemble.members)
+    runs = [as_ensemble(member, None) for member in ensemble.members]
+    return [temperature_of(single, request.which, warn, counting) for single in runs]
 
 
 def _pieces(

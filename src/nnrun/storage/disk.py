@@ -22,6 +22,7 @@ __all__ = [
     "open_new",
     "sync_folder",
     "system",
+    "whole_lines",
     "write_all",
     "write_new",
 ]
