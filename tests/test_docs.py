@@ -113,7 +113,7 @@ def test_the_commands_of_a_model_in_use_run(folder: Path, warm: Callable[..., An
     [block] = blocks((ROOT / "docs" / "a_model_in_use.md").read_text(), "sh")
     for line in block.splitlines():
         command, _, file = line.partition(" < ")
-        done = warm(*shlex.split(command)[1:], folder=folder, **({"stdin": table} if file else {}))
+        done = warm(*shlex.split(command)[1:], folder=folder, stdin=folder / file if file else os.devnull)
         assert done.code == 0, f"{line}\n{done.err}"
 
 

@@ -15,17 +15,9 @@ from pathlib import Path
 from nnrun.errors import MachineError, one_line
 
 __all__ = [
-    "System",
-    "blame",
-    "closing",
-    "delete",
-    "open_new",
-    "sync_folder",
-    "system",
-    "whole_lines",
-    "write_all",
-    "write_new",
-]
+    "System", "blame", "closing", "delete", "open_new", "sync_folder", "system", "whole_lines",
+    "write_all", "write_new",
+]  # fmt: skip
 
 _REMEDIES = {
     errno.ENOSPC: "free space on this disk",
