@@ -208,9 +208,9 @@ def _result(
     ]
     if average is None and str(predictor.run_dir) == runs[0]["run_dir"]:
         return {**runs[0], **asked}
-    shares = {name for tally in tallies for name in tally.judge.loss.shares}
+    bounds = {name: ends for tally in tallies for name, ends in tally.judge.loss.bounds.items()}
     by_run = [{request.which: entry["metrics"]} for entry in runs]
-    averages = summary.average(by_run, shares, sections=(request.which,))
+    averages = summary.average(by_run, bounds, sections=(request.which,))
     several: GroupEvaluation = {
         "run_dir": str(predictor.run_dir),
         **asked,
