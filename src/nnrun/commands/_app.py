@@ -20,6 +20,7 @@ __all__ = [
     "Device",
     "Exact",
     "Json",
+    "Model",
     "Quiet",
     "Root",
     "RunDir",
@@ -64,6 +65,9 @@ Device = Annotated[
     ),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or the beginning of its name.")]
+Model = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run or an ensemble, or RUN:STEP, RUN:ema, RUN:STEP:ema.")
+]
 Root = Annotated[Path, typer.Option("--runs-root", metavar="DIR", help="The folder that run folders lie in.")]
 RunDir = Annotated[
     Path | None,

@@ -14,14 +14,14 @@ from nnrun.commands._app import (
     Checkpoint,
     Device,
     Json,
+    Model,
     Root,
-    RunName,
     app,
     counting,
     prepare_device,
     resolved,
 )
-from nnrun.errors import SpecError, one_line
+from nnrun.errors import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -81,7 +81,7 @@ _PerClass = Annotated[
 
 @app.command()
 def evaluate(
-    run_name: RunName,
+    run_name: Model,
     file: _File = None,
     split: _Part = None,
     target: _Target = None,
@@ -95,31 +95,20 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a run or an ensemble on a part of its data, or on new examples."""
-    from nnrun.record import run
+    from nnrun.ensemble.request import Request, check
+    from nnrun.record import pointer, run
 
-    on_host = file is not None or bool(metric) or calibrated
-    _check(file, split, target, samples, per_class, on_host)
-    folder = run.resolve(run_name, runs_root)
+    name, step, average = pointer.split(run_name, runs_root)
+    which, metrics = step or checkpoint, [*dict.fromkeys(metric or ())]
+    request = Request(file, split, which, average, target, calibrated, metrics, samples, per_class)
+    check(request)
+    folder = run.resolve(name, runs_root)
     prepare_device(device, resolved(folder), [])
-    from nnrun.ensemble import evaluation as measuring
-    from nnrun.ensemble import reading
-    from nnrun.ensemble.members import is_ensemble
-    from nnrun.runner import evaluation
+    from nnrun.ensemble import evaluation
 
-    tables: dict[str, PerClass] = {}
-    part = split or "test"
-    if on_host:
-        request = measuring.Request(file, part, checkpoint, target, calibrated, metric or ())
-        result, tables = measuring.evaluate(folder, request, console.warn, counting(as_json))
-    elif is_ensemble(folder):
-        if samples:
-            raise SpecError(
-                "--samples: an ensemble averages its members, without noise; evaluate a member of it"
-            )
-        result = reading.evaluate_ensemble(folder, part, checkpoint, console.warn, counting(as_json))
-    else:
-        result = evaluation.evaluate_run(folder, part, checkpoint, console.warn, samples)
-    tables = (tables or _by_class(result, counting(as_json))) if per_class else {}
+    show = counting(as_json)
+    result, tables = evaluation.evaluate(folder, request, console.warn, show)
+    tables = (tables or _by_class(result, show)) if per_class else {}
     if as_json:
         return console.print_json(_with_classes(result, tables))
     return _show(result, tables)
@@ -133,23 +122,6 @@ def _show(result: EvaluationResult, tables: Mapping[str, PerClass]) -> None:
     console.show(*_measured(result))
     for place, classes in tables.items():
         console.show("", *([place] if len(tables) > 1 else []), *per_class_tables(classes))
-
-
-def _check(
-    file: Path | None, split: str | None, target: str | None, samples: int, per_class: bool, on_host: bool
-) -> None:
-    """Raises SpecError where options do not go together."""
-    if per_class and samples:
-        raise SpecError("--per-class: classes are predicted without noise; leave one of it and --samples out")
-    if file is not None and split is not None:
-        raise SpecError("what to measure on? write a file of examples, or --split, one of them")
-    if target is not None and file is None:
-        raise SpecError("--target: names the true values in a file; write the file, or leave it out")
-    if samples and on_host:
-        raise SpecError(
-            "--samples: is about a part of the run's data and its own metrics; leave it out, or FILE, --metric and "
-            "--calibrated"
-        )
 
 
 def _measured(result: EvaluationResult) -> list[RenderableType]:
@@ -176,7 +148,8 @@ def _beside(result: EvaluationResult) -> str:
     file = f"  {result.get('examples')} examples of {one_line(result['input'])}" if "input" in result else ""
     parts = (result, *([] if "average" in result else result.get("runs", ())))
     temperatures = [f"{part['temperature']:.4g}" for part in parts if "temperature" in part]
-    return file + (f"  temperature {', '.join(temperatures)}" if temperatures else "")
+    parameters = f"  {result['parameters']}" if "parameters" in result else ""
+    return parameters + file + (f"  temperature {', '.join(temperatures)}" if temperatures else "")
 
 
 def _by_class(result: EvaluationResult, counting: Counting) -> dict[str, PerClass]:

@@ -14,6 +14,7 @@ from nnrun.commands._app import (
     Checkpoint,
     Device,
     Json,
+    Model,
     Quiet,
     Root,
     app,
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
-_Model = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run or an ensemble, or RUN:STEP, RUN:ema, RUN:STEP:ema.")
-]
 _Inputs = Annotated[
     Path | None,
     typer.Argument(
@@ -76,7 +74,7 @@ _Level = Annotated[
 
 @app.command()
 def predict(
-    run_name: _Model,
+    run_name: Model,
     inputs: _Inputs = None,
     output: _PredictionFile = Path("predictions.csv"),
     force: _Force = False,

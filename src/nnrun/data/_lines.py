@@ -8,14 +8,27 @@ from typing import BinaryIO
 
 from nnrun.errors import DataError
 
-__all__ = ["lines_of"]
+__all__ = ["NO_TABLE", "check_stdin", "lines_of"]
+
+NO_TABLE = "is a spreadsheet (.xlsx) or another zip archive without arrays; save the table as CSV"
 
 _NOT_CSV = {
     b"PAR1": "is a Parquet or Arrow file; write data: {name: parquet, ...}",
     b"ARROW1": "is a Parquet or Arrow file; write data: {name: parquet, ...}",
     b"\x1f\x8b": "is compressed with gzip; unpack it: gunzip FILE",
+    b"PK\3\4": NO_TABLE,
 }  # how files of other kinds begin
 _LONGEST_MARK = 6
+
+
+def check_stdin(stream: BinaryIO) -> None:
+    """Raises DataError where standard input begins like a file that is read by its name."""
+    beginning = stream.peek(_LONGEST_MARK)[:_LONGEST_MARK]  # type: ignore[attr-defined]
+    for mark in (b"PK\3\4", b"PAR1", b"ARROW1"):
+        if beginning.startswith(mark):
+            raise DataError(
+                "stdin: is an archive or a Parquet file, and CSV is read there; write the name of the file"
+            )
 
 
 def lines_of(stream: BinaryIO, place: str) -> Iterator[str]:

@@ -15,7 +15,8 @@ from nnrun.data._encode import UnknownNames, features_of
 from nnrun.data._files import STDIN, open_file, open_text
 from nnrun.data._images import is_image
 from nnrun.data._inputs import as_trained
-from nnrun.data._labelled import labels_of_archive, labels_of_folders, targets_of_table
+from nnrun.data._labelled import labels_of_archive, labels_of_folders, name_of_targets, targets_of_table
+from nnrun.data._lines import NO_TABLE, check_stdin
 from nnrun.data._new_images import decoded, images_in
 from nnrun.data._npy import open_npz, read_member
 from nnrun.data._table import Dialect, number_pieces, table_pieces
@@ -125,6 +126,8 @@ def _archive(
     ours = block["name"] == "npz"
     targets = None
     with open_npz(path) as archive:
+        if not any(name.endswith(".npy") for name in archive.namelist()):
+            raise DataError(f"{place}: {NO_TABLE}")
         x = read_member(archive, block.get("x", "x") if ours else "x", path)
         if fitted.dtype != "uint8" and x.dtype.kind in "fiu":
             x = np.ascontiguousarray(x, np.float32 if x.dtype == np.float32 else np.float64)
@@ -143,9 +146,11 @@ def _table(
     path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, asked: Asked
 ) -> Iterator[Inputs]:
     """The columns that the model was trained on, by name; where those had no names, all columns in order."""
-    unknown = UnknownNames()
+    unknown, target = UnknownNames(), None
+    features = [column.name for column in fitted.columns]
     for i, table in enumerate(_tables(path, place, block, fitted)):
-        target = _target(table, block, asked) if asked.targets else None
+        if asked.targets:
+            target = name_of_targets(table, block.get("target"), asked.target, features)
         if i == 0:
             _check_columns(table, fitted, asked, target)
         kept = [(name, table.columns[name].cells) for name in dict.fromkeys(asked.keep)]
@@ -176,24 +181,13 @@ def _tables(path: Path, place: str, block: Block, fitted: Preprocessing) -> Iter
         yield from arrow_pieces(str(path), rows)
         return
     with open_text(path) as stream:
-        if path == STDIN and stream.peek(2)[:2] == _ZIP:  # type: ignore[attr-defined]
-            raise DataError("stdin: is an .npz archive, and CSV is read there; write the name of the file")
+        if path == STDIN:
+            check_stdin(stream)
         if not fitted.columns:
             yield from number_pieces(stream, Dialect(place, ",", trained=True), rows)
             return
         delimiter, decimal = str(block.get("delimiter", ",")), str(block.get("decimal", "."))
         yield from table_pieces(stream, Dialect(place, delimiter, decimal, trained=True), rows)
-
-
-def _target(table: Table, block: Block, asked: Asked) -> str:
-    """The name of the column of the true values."""
-    name = asked.target or block.get("target")
-    if name is None:
-        raise SpecError(
-            f"{table.place}: which column holds the true values? write --target COLUMN; there are "
-            f"{one_line(', '.join(table.columns), 120)}"
-        )
-    return str(name)
 
 
 def _check_columns(table: Table, fitted: Preprocessing, asked: Asked, target: str | None) -> None:
@@ -226,7 +220,7 @@ def _inputs(
     if len(columns) != width:
         raise DataError(
             f"{table.place}: has {len(columns)} columns, the model takes {width} inputs; leave the others out"
-            + (", or carry them along with --keep" if len(columns) > width else "")
+            + (", or carry them along with --keep" if len(columns) > width and not asked.targets else "")
         )
     return np.stack([column.numbers() for column in columns], axis=1).reshape(-1, *fitted.shape)
 

@@ -11,7 +11,7 @@ from nnrun.ensemble.predict import Counting
 from nnrun.ensemble.reading import Ensemble, MeanOutputs, mean_for
 from nnrun.errors import DataError, RunError, SpecError, Warn, one_line
 from nnrun.runner import session
-from nnrun.statistics.calibration import fit_temperature
+from nnrun.statistics.calibration import fit_temperature, is_at_end
 from nnrun.statistics.conformal import half_width, least_examples, rank_of
 
 __all__ = ["Interval", "Temperature", "check_level", "fit_interval", "temperature_of"]
@@ -104,6 +104,11 @@ def temperature_of(ensemble: Ensemble, which: str, warn: Warn, counting: Countin
         raise SpecError(
             f"--calibrated: {shown} is right for all {examples} validation examples, so no temperature fits them "
             "best; leave it out, or train with a larger data.validation"
+        )
+    if is_at_end(temperature):
+        raise SpecError(
+            f"--calibrated: no temperature from 0.01 to 100 fits the {examples} validation examples of {shown}, as "
+            "its probabilities say almost nothing of them; leave it out, or train longer"
         )
     return Temperature(temperature, examples)
 

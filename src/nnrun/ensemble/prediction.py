@@ -100,7 +100,7 @@ def predict_new(
     keep     columns of a table of inputs to carry along
     Raises SpecError, DataError, RunError, MachineError, Interrupted.
     """
-    predictor = load_ensemble(ensemble, which, warn)
+    predictor = load_ensemble(ensemble, which, warn, resident=False)
     model, before = predictor.members[0].model, 0
     data = model.experiment.dataset
     # Nobody would hear Ctrl-C while standard input is waited for.

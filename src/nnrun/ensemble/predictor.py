@@ -143,7 +143,7 @@ class Predictor:
         for _, model, state, _ in self.members:
             inputs = _ready(model, stored, before)
             with session.precision(model.precision):
-                outputs.append(model.outputs(state, inputs, tick))
+                outputs.append(model.outputs(_moved(state, jax.device_put), inputs, tick))
         return outputs
 
     def outputs_of_part(self, part: str, tick: Callable[[], None]) -> list[np.ndarray]:
@@ -151,7 +151,7 @@ class Predictor:
         outputs = []
         for _, model, state, _ in self.members:
             with session.precision(model.precision):
-                outputs.append(model.outputs(state, model.part(part).x, tick))
+                outputs.append(model.outputs(_moved(state, jax.device_put), model.part(part).x, tick))
         return outputs
 
     def _mean(self, x: object) -> np.ndarray:
@@ -175,6 +175,11 @@ class Predictor:
             before += len(inputs.x)
 
 
+def _moved(state: State, move: Callable[[Tree], Tree]) -> State:
+    """The state with what predictions depend on moved to the device or from it; what is there already stays."""
+    return state._replace(params=move(state.params), stats=move(state.stats), knobs=move(state.knobs))
+
+
 def _ready(model: Model, stored: np.ndarray, before: int) -> np.ndarray:
     """Inputs as the data hold them, as a model takes them."""
     data = model.experiment.dataset
@@ -192,15 +197,22 @@ def load_predictor(folder: Path, which: str, average: str | None, warn: Warn) ->
 
 
 def load_ensemble(
-    ensemble: Ensemble, which: str, warn: Warn, needed: Sequence[str] = (), metrics: Sequence[str] = ()
+    ensemble: Ensemble,
+    which: str,
+    warn: Warn,
+    needed: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    resident: bool = True,
 ) -> Predictor:
-    """The models of these runs on the device.
+    """The models of these runs.
 
     needed    parts of their data that are read
     metrics   of the catalogue that they have beside those of their specs
+    resident  whether the parameters of several members stay on the device; if not, they wait in the host's memory, and
+              those of one member at a time are on the device
     Raises as `load_predictor`.
     """
-    average = ensemble.average
+    average, resident = ensemble.average, resident or len(ensemble.members) == 1
     parts: dict[int, LoadedRun] = {}
     for group in by_model(ensemble.members):
         contents = {i: load_intact(ensemble.members[i], which) for i in group}
@@ -212,7 +224,7 @@ def load_ensemble(
                 place = one_line(ensemble.members[i])
                 if average:
                     content = averaged(model.experiment, model.like)(content, average, place)
-                parts[i] = LoadedRun(
-                    ensemble.members[i], model, state_of(model, content.arrays, place), content.step
-                )
+                state = state_of(model, content.arrays, place)
+                state = state if resident else _moved(state, jax.device_get)
+                parts[i] = LoadedRun(ensemble.members[i], model, state, content.step)
     return Predictor(ensemble, [parts[i] for i in sorted(parts)], warn)

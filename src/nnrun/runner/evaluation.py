@@ -59,6 +59,9 @@ class Asked(TypedDict):
     samples: NotRequired[int]
     input: NotRequired[str]  # the file that was measured on, in place of a part; split is "file" then
     examples: NotRequired[int]  # in it
+    parameters: NotRequired[
+        str
+    ]  # the average of the run that predicts, in place of the parameters it trained
 
 
 @final

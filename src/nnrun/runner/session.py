@@ -14,7 +14,7 @@ import jax
 
 from nnrun import build, catalog, device, signals, spec
 from nnrun.catalog import Spec
-from nnrun.errors import NnrunError, RunError, Warn, one_line
+from nnrun.errors import NnrunError, RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
 from nnrun.record import columns, preprocessing, provenance, run
 from nnrun.record.checkpoint import sha256_of
@@ -200,12 +200,18 @@ def rebuild(
     """
     before, fitted = provenance.read(folder), recorded(folder)
     file = folder / "resolved.yaml"
-    document = spec.read(file, _with_metrics(file, metrics))
+    added = _with_metrics(file, metrics)
+    document = spec.read(file, added)
     document = document._replace(folder=Path(before.get("spec_folder", ".")))
     try:
         prepared = _prepare(document, Wanted(fitted, tuple(parts)))
     except RunError as error:
         raise RunError(f"{one_line(folder)}: {error}") from None
+    except SpecError as error:
+        if not added:
+            raise
+        problems = [line.replace(f"argument {added[0]}: ", "--metric: ") for line in error.problems]
+        raise SpecError(*problems) from None
     differences = changes(prepared, folder, origin())
     if differences and exact:
         raise RunError(
