@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ import pytest
 from scipy import optimize, special, stats
 from sklearn import metrics
 
+from nnrun.api import evaluate
 from nnrun.data import _pieces
+from nnrun.data._labelled import labels_of_archive
 from nnrun.data._pieces import input_pieces
+from nnrun.errors import DataError, SpecError
 from nnrun.runner import session
 
 REGRESSION = """
@@ -31,10 +35,11 @@ data: {name: csv, path: train.csv, target: good, exclude: [price], categorical: 
        batch_size: 64, unknown: zeros}
 model: {name: mlp, hidden: [4]}
 metrics: [accuracy]
+average: ema
 optimizer: {name: adam, learning_rate: 1e-2}
 train: {duration: 3 epochs, seeds: 2}
 """
-HINGE = CLASSES.replace("seeds: 2", "seeds: 1").replace("metrics: [accuracy]", "loss: hinge")
+HINGE = CLASSES.replace("seeds: 2", "seeds: 1").replace("metrics: [accuracy]\naverage: ema", "loss: hinge")
 NEW = 8000
 
 
@@ -151,10 +156,68 @@ def test_numbers_and_standard_input(folder, nnrun):
     assert found["file/rmse"] == pytest.approx(rmse, rel=1e-5)
 
 
+def test_an_ensemble_is_the_mean_of_its_members(folder, nnrun):
+    nnrun("ensemble", "runs/classes/seed_0", "runs/classes/seed_1", "-o", "runs/both", "--quiet")
+    seeds = [
+        columns(nnrun("predict", f"classes/seed_{i}", "some.csv", "--keep", "good", "-o", "-").out)
+        for i in (0, 1)
+    ]
+    p = (seeds[0]["p(yes)"] + seeds[1]["p(yes)"]) / 2
+    predicted = columns(nnrun("predict", "both", "some.csv", "-o", "-").out)
+    np.testing.assert_allclose(predicted["p(yes)"], p, rtol=1e-6)
+    right = seeds[0]["good"] == "yes"
+    found = nnrun("evaluate", "both", "some.csv", "--json").json
+    assert found["metrics"]["file/loss"] == pytest.approx(metrics.log_loss(right, p), rel=1e-5)
+    val = columns(nnrun("predict", "both", "--split", "val", "-o", "-").out)
+    log_p, truth = np.log(np.stack([val["p(no)"], val["p(yes)"]], 1)), val["target"] == "yes"
+    done = nnrun("evaluate", "both", "some.csv", "--calibrated", "--json").json
+
+    def loss(temperature: float) -> float:
+        return metrics.log_loss(truth, special.softmax(log_p / temperature, 1)[:, 1])
+
+    best = done["temperature"]
+    assert loss(best) < min(loss(0.99 * best), loss(1.01 * best))  # it is convex in 1 / temperature
+    calibrated = special.softmax(np.log(np.stack([1 - p, p], 1)) / best, 1)[:, 1]
+    assert done["metrics"]["file/loss"] == pytest.approx(metrics.log_loss(right, calibrated), rel=1e-4)
+
+
+def test_an_average_of_a_run_and_python(folder, nnrun, monkeypatch):
+    monkeypatch.chdir(folder)
+    part = evaluate("classes/seed_0")
+    average = evaluate("classes/seed_0:30:ema")
+    assert average["parameters"] == "ema" and average["step"] == 30
+    assert average["metrics"]["test/accuracy"] == part["metrics"]["test/ema/accuracy"]
+    assert average["metrics"]["test/loss"] == pytest.approx(part["metrics"]["test/ema/loss"], rel=1e-5)
+    found = evaluate("classes/seed_0:ema", file="some.csv", metrics=["auroc"])
+    predicted = columns(nnrun("predict", "classes/seed_0:ema", "some.csv", "--keep", "good", "-o", "-").out)
+    auroc = metrics.roc_auc_score(predicted["good"] == "yes", predicted["p(yes)"])
+    assert found["metrics"]["file/auroc"] == pytest.approx(auroc, rel=1e-9)
+    with pytest.raises(SpecError, match="write a file of examples, or --split"):
+        evaluate("classes/seed_0", "val", file="some.csv")
+
+
+def test_integers_are_names_of_classes_where_those_are_numbers():
+    def labels(stored: list[object], classes: tuple[str, ...]) -> list[int]:
+        return labels_of_archive(np.array(stored), len(stored), classes, "new.npz: array 'y'").tolist()
+
+    assert labels([-1, 1, 1], ("-1", "1")) == [0, 1, 1]
+    assert labels([0, 1, -1], ("-1", "0", "1")) == [1, 2, 0]
+    assert labels([2.0, 1.0], ("1.0", "2.0")) == [1, 0]
+    assert labels([1, 0], ("no", "yes")) == [1, 0]
+    with pytest.raises(DataError, match="the run has no label 0; it has 1, 2; correct them"):
+        labels([0, 1], ("1", "2"))
+    with pytest.raises(DataError, match="names of classes are one number here"):
+        labels([1, 2], ("1", "01"))
+    with pytest.raises(
+        DataError, match="labels are the positions of the classes no, yes: integers from 0 to 1"
+    ):
+        labels([1.0, 0.0], ("no", "yes"))
+
+
 def test_pieces_change_nothing(folder, monkeypatch):
     fitted = session.recorded(folder / "runs" / "numbers")
     block = {"name": "csv", "delimiter": ","}
-    [whole] = input_pieces(folder / "some.csv", block, fitted, pytest.fail)
+    (whole,) = input_pieces(folder / "some.csv", block, fitted, pytest.fail)
     monkeypatch.setattr(_pieces, "_CELLS", 1)
     pieces = list(input_pieces(folder / "some.csv", block, fitted, pytest.fail))
     assert [len(piece.x) for piece in pieces] == [256, 44]
@@ -195,12 +258,23 @@ def test_pieces_change_nothing(folder, monkeypatch):
             ["evaluate", "classes", "some.csv", "--split", "val"],
             ["what to measure on? write a file of examples"],
         ),
-        (["evaluate", "numbers", "some.csv", "--metric", "auroc"], ["auroc judges classes"]),
+        (
+            ["evaluate", "numbers", "some.csv", "--metric", "auroc"],
+            ["nnrun: --metric: metrics.0: auroc judges classes"],
+        ),
+        (["evaluate", "numbers", "some.csv", "--per-class"], ["--per-class: runs/numbers predicts numbers"]),
+        (["evaluate", "numbers", "some.csv", "--target", "size"], ["--target size: is a feature of the run"]),
+        (
+            ["evaluate", "numbers", "some.xlsx"],
+            ["some.xlsx: is a spreadsheet (.xlsx) or another zip archive"],
+        ),
     ],
 )
 def test_what_cannot_be_right_is_refused(arguments, lines, folder, warm):
     (folder / "lacking.csv").write_text("size,colour\n1,red\n")
     (folder / "wrong.csv").write_text("make,size,good\nvw,big,maybe\naudi,2,perhaps\n")
+    with zipfile.ZipFile(folder / "some.xlsx", "w") as book:
+        book.writestr("xl/workbook.xml", "")
     (folder / "some.csv.gz").write_bytes(b"\x1f\x8b\x08 and more")
     output = ["-o", "refused.csv"] if arguments[0] == "predict" else []
     done = warm(*arguments, *output, folder=folder)

@@ -7,7 +7,7 @@ import pytest
 from scipy import special
 from sklearn.calibration import calibration_curve
 
-from nnrun.statistics.calibration import fit_temperature, reliability, scaled
+from nnrun.statistics.calibration import fit_temperature, is_at_end, reliability, scaled
 
 
 def predictions(examples: int = 400, classes: int = 5, sharp: float = 3.0):
@@ -62,3 +62,13 @@ def test_the_temperature_minimises_the_loss(sharp):
 def test_where_every_example_is_right_there_is_no_best_temperature():
     log_p, _ = predictions()
     assert fit_temperature(log_p, log_p.argmax(1)) is None
+
+
+def test_probabilities_that_are_worse_than_chance_have_no_best_temperature():
+    """Their loss falls for ever as they approach equal ones."""
+    log_p = np.log(np.tile([[0.9, 0.1], [0.1, 0.9]], (50, 1)))
+    labels = np.tile([1, 0], 50)
+    labels[:4] = log_p[:4].argmax(1)
+    wrong, right = fit_temperature(log_p, labels), fit_temperature(log_p, np.tile([0, 1, 0, 1, 1], 20))
+    assert wrong is not None and is_at_end(wrong)
+    assert right is not None and not is_at_end(right)
