@@ -316,11 +316,11 @@ def begun(
 
 @pytest.fixture(scope="session")
 def warm(imported: Callable[..., Any]) -> Callable[..., Finished]:
-    """warm(*arguments, folder=..., NAME="value"): like `nnrun`, without the seconds of imports."""
+    """warm(*arguments, folder=..., stdin=FILE, NAME="value"): like `nnrun`, without the seconds of imports."""
 
-    def run(*arguments: object, folder: Path, **settings: str) -> Finished:
+    def run(*arguments: object, folder: Path, stdin: str | Path = os.devnull, **settings: str) -> Finished:
         with tempfile.TemporaryDirectory() as place:
-            files = [os.devnull, f"{place}/out", f"{place}/err"]
+            files = [str(stdin), f"{place}/out", f"{place}/err"]
             code = Begun(imported, list(map(str, arguments)), folder, settings, files).wait()
             return Finished(code, *(Path(file).read_text() for file in files[1:]))
 

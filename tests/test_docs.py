@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer.main
 
@@ -98,6 +99,22 @@ def test_the_readme_word_for_word(folder: Path) -> None:
             timeout=200,
         )
         assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+def test_the_commands_of_a_model_in_use_run(folder: Path, warm: Callable[..., Any]) -> None:
+    """On ten of the rows that diabetes.yaml trains on, as a file."""
+    from sklearn.datasets import load_diabetes
+
+    shorten(folder)
+    data = load_diabetes(scaled=False)
+    rows = [[*data.feature_names, "target"], *np.column_stack([data.data, data.target])[:10].tolist()]
+    table = "".join(",".join(map(str, row)) + "\n" for row in rows)
+    (folder / "new.csv").write_text(table)
+    [block] = blocks((ROOT / "docs" / "a_model_in_use.md").read_text(), "sh")
+    for line in block.splitlines():
+        command, _, file = line.partition(" < ")
+        done = warm(*shlex.split(command)[1:], folder=folder, stdin=folder / file if file else os.devnull)
+        assert done.code == 0, f"{line}\n{done.err}"
 
 
 def test_the_python_of_a_model_in_use_runs(folder: Path) -> None:

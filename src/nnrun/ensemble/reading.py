@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
-from nnrun.ensemble.members import RECORD, EnsembleRecord, verified
+from nnrun.ensemble.members import RECORD, EnsembleRecord, is_ensemble, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
 from nnrun.ensemble.predict import Counting, predict_each
 from nnrun.errors import RunError, Warn, one_line
@@ -22,7 +22,7 @@ from nnrun.statistics.measure import reasons
 from nnrun.training.judge import Judge, make_judge
 from nnrun.types import State
 
-__all__ = ["Ensemble", "MeanOutputs", "evaluate_ensemble", "mean_for", "read"]
+__all__ = ["Ensemble", "MeanOutputs", "as_ensemble", "check_finite", "evaluate_ensemble", "mean_for", "read"]
 
 OnMember = Callable[[Model, int, np.ndarray], None]  # model, position of the member, its outputs
 
@@ -51,6 +51,37 @@ def read(folder: Path) -> Ensemble:
     except (KeyError, TypeError, ValueError):
         raise RunError(f"{one_line(place)}: damaged; make the ensemble again") from None
     return Ensemble(folder, how, members, weights)
+
+
+def as_ensemble(folder: Path, average: str | None) -> Ensemble:
+    """An ensemble, or a run as one of a single member.  Raises RunError for a group of seeds."""
+    if is_ensemble(folder) and average:
+        raise RunError(
+            f"{one_line(folder)}: an ensemble, it keeps no average {one_line(average, 40)!r}; make it of RUN:"
+            f"{one_line(average, 40)}: nnrun ensemble"
+        )
+    if is_ensemble(folder):
+        return read(folder)
+    members = run.members(folder)
+    if members:
+        raise RunError(
+            f"{one_line(folder)}: a group of {len(members)} runs; name one, as {one_line(members[0])}, or average "
+            "them: nnrun ensemble"
+        )
+    return Ensemble(folder, "probabilities", [folder], [1.0], average)
+
+
+def check_finite(mean: np.ndarray, folder: Path, before: int = 0) -> None:
+    """Raises RunError naming the first input (n, ...) that a model says nothing of: NaN would be the first class.
+
+    before   how many inputs came before these
+    """
+    bad = np.flatnonzero(~np.isfinite(mean).reshape(len(mean), -1).all(1))
+    if len(bad):
+        raise RunError(
+            f"{one_line(folder)}: predicts NaN or infinity for the input at index {bad[0] + before}; correct it or "
+            "leave it out"
+        )
 
 
 class MeanOutputs(NamedTuple):

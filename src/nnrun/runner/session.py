@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
 from nnrun import build, catalog, device, signals, spec
 from nnrun.catalog import Spec
-from nnrun.errors import NnrunError, RunError, Warn, one_line
+from nnrun.errors import NnrunError, RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
 from nnrun.record import columns, preprocessing, provenance, run
 from nnrun.record.checkpoint import sha256_of
@@ -179,20 +180,38 @@ def recorded(folder: Path) -> Preprocessing:
     return fitted
 
 
-def rebuild(folder: Path, warn: Warn, parts: Sequence[str] = (), exact: bool = False) -> Prepared:
+def _with_metrics(file: Path, metrics: Sequence[str]) -> list[str]:
+    """The override that adds metrics to a spec; those that it has in this form already are left out."""
+    resolved: Any = yaml12.parse(fsio.read_file(file), str(file)).value
+    known = resolved.get("metrics") or []
+    added = [name for name in metrics if name not in [block["name"] for block in known]]
+    return [f"metrics={json.dumps([*known, *added])}"] if added else []
+
+
+def rebuild(
+    folder: Path, warn: Warn, parts: Sequence[str] = (), exact: bool = False, metrics: Sequence[str] = ()
+) -> Prepared:
     """The spec of a run folder, built again with what the folder records of its data.
 
     parts   of the data that must be as they were; (): no data are read, and predictions need none
     exact   whether anything else that differs is refused, not warned about
+    metrics   names of the catalogue, beside those of the spec
     Raises RunError where one of the parts has changed, or the folder is damaged; SpecError, DataError, MachineError.
     """
     before, fitted = provenance.read(folder), recorded(folder)
-    document = spec.read(folder / "resolved.yaml")
+    file = folder / "resolved.yaml"
+    added = _with_metrics(file, metrics)
+    document = spec.read(file, added)
     document = document._replace(folder=Path(before.get("spec_folder", ".")))
     try:
         prepared = _prepare(document, Wanted(fitted, tuple(parts)))
     except RunError as error:
         raise RunError(f"{one_line(folder)}: {error}") from None
+    except SpecError as error:
+        if not added:
+            raise
+        problems = [line.replace(f"argument {added[0]}: ", "--metric: ") for line in error.problems]
+        raise SpecError(*problems) from None
     differences = changes(prepared, folder, origin())
     if differences and exact:
         raise RunError(
