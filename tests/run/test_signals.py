@@ -89,7 +89,7 @@ class Finder:
 
 sys.meta_path.insert(0, Finder())
 """
-IMPORTS = {"the command line": "nnrun.cli", "jax": "jaxlib.xla_client", "the data": "sklearn.datasets"}
+IMPORTS = {"the command line": "nnrun.cli", "jax": "jaxlib.xla_client", "the data": "sklearn"}
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
