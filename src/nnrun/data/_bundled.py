@@ -34,7 +34,7 @@ def _loaded(name: str, **options: int) -> Table:
 
 
 def _labelled_rows(name: str) -> Table | None:
-    """The same from scikit-learn's file, without the two seconds that its import takes; None where it is not there.
+    """The same from scikit-learn's file, without its slow import; None where the file is not there.
 
     NAME.csv and NAME_data.csv begin with `rows,columns,class,class,...`; NAME.csv.gz has rows only, and its labels
     are the names.  The last column is the label.
