@@ -67,7 +67,7 @@ def evaluate(
     from nnrun.ensemble import reading
     from nnrun.ensemble.members import is_ensemble
     from nnrun.report.per_class import per_class_tables
-    from nnrun.runner import evaluation
+    from nnrun.runner import folds_evaluation
 
     if is_ensemble(folder):
         if samples:
@@ -76,7 +76,7 @@ def evaluate(
             )
         result = reading.evaluate_ensemble(folder, split, checkpoint, console.warn, counting(as_json))
     else:
-        result = evaluation.evaluate_run(folder, split, checkpoint, console.warn, samples)
+        result = folds_evaluation.evaluate(folder, split, checkpoint, console.warn, samples)
     tables = _by_class(result, counting(as_json)) if per_class else {}
     if as_json:
         return console.print_json(_with_classes(result, tables))
@@ -100,8 +100,13 @@ def _measured(result: EvaluationResult) -> list[RenderableType]:
         rows: dict[str, Mapping[str, object]] = {"ensemble": result["metrics"], members: result["mean"]}
         return [head, metric_table(rows, {members: result["ci95"]}, reference)]
     if "runs" in result:
-        seeds = len(result["runs"])
-        head = f"{result['run_dir']}  {summary.seeds_line(seeds, seeds)}"
+        count = len(result["runs"])
+        words = (
+            summary.folds_line(count, result["folds"])
+            if "folds" in result
+            else summary.seeds_line(count, count)
+        )
+        head = f"{result['run_dir']}  {words}"
         return [head, metric_table({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference)]
     head = f"{result['run_dir']}  step {result['step']}"
     return [head, metric_table({checkpoint: result["metrics"]}, None, reference)]

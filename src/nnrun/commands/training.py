@@ -75,7 +75,7 @@ def train(
     """Train what a spec describes, in a new run folder."""
     # It reads the spec: mistakes there are reported before anything slow is imported.
     prepare_device(device, spec, overrides or [])
-    from nnrun.runner import session, warm_start
+    from nnrun.runner import folds, session, warm_start
     from nnrun.runner.leaves import request_of
 
     request = request_of(from_run, only or (), optimizer_state)
@@ -91,7 +91,7 @@ def train(
         if beginnings:
             console.note(warm_start.seam(beginnings, prepared.experiment))
         note_columns(prepared.experiment.dataset)
-    return console.watch(prepared.experiment, folder, quiet, as_json)
+    return console.watch(folds.train(prepared, folder, console.warn), folder, quiet, as_json)
 
 
 def _tell_of_kernels(experiment: Experiment) -> None:
@@ -128,9 +128,9 @@ def resume(
         return console.report(folder, as_json)
     run.check_free(folder)  # at once, before anything slow
     prepare_device(device, resolved(folder), [])
-    from nnrun.runner import session
+    from nnrun.runner import folds
 
-    return console.watch(session.reopen(folder, console.warn, exact).experiment, folder, quiet, as_json)
+    return console.watch(folds.resume(folder, console.warn, exact), folder, quiet, as_json)
 
 
 def _refuse_changes(folder: Path, overrides: list[str]) -> None:

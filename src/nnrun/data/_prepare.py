@@ -13,6 +13,7 @@ import numpy as np
 
 from nnrun.data._absent import absent
 from nnrun.data._check import check
+from nnrun.data._folds import Fold
 from nnrun.data._row_columns import scaled_weights
 from nnrun.data._rows import StoredRows
 from nnrun.data._split import split_rows
@@ -39,6 +40,7 @@ def prepare(
     room: float = math.inf,
     precision: np.dtype = _FLOAT32,
     need: Wanted | None = None,
+    fold: Fold | None = None,
 ) -> Dataset:
     """`source` split in three, with the statistics for standardisation and a digest of the content.
 
@@ -51,6 +53,7 @@ def prepare(
     room        bytes: inputs that need more stay where the source has them and are read row by row
     need        what a run folder records: statistics are those, not fitted again; a part that is not as it was
                 then is refused if it is wanted, and has no content if not
+    fold        of a cross-validation, which decides the validation part; None: `validation` does
 
     Labels are split class by class (each part has its share of every class, to within one example) unless the source
     has groups or times, and every part keeps the order of the source.  Shift and scale come from the training part
@@ -63,6 +66,7 @@ def prepare(
         "seed": split_seed,
         "examples": examples,
         "stratify": stratify,
+        "fold": fold,
     }
     split = split_rows(check(source, "data"), **how)
     trained = np.sort(split[0][1])

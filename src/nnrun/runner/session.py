@@ -13,12 +13,13 @@ import jax
 
 from nnrun import build, catalog, device, signals, spec
 from nnrun.catalog import Spec
-from nnrun.errors import NnrunError, RunError, Warn, one_line
+from nnrun.errors import Interrupted, NnrunError, RunError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
 from nnrun.record import columns, preprocessing, provenance, run
 from nnrun.record.checkpoint import sha256_of
 from nnrun.record.provenance import Provenance, SpecOrigin
 from nnrun.record.weights_from import Beginning, of_group, write_arrays
+from nnrun.runner.group import fold_folders
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 from nnrun.types import Experiment
@@ -56,7 +57,7 @@ def prepare(path: Path, overrides: Sequence[str] = ()) -> Prepared:
 
 
 def _prepare(document: spec.Document, need: Wanted | None) -> Prepared:
-    checked = catalog.bind(document, with_data=need is None or bool(need.parts))
+    checked = build.with_folds(catalog.bind(document, with_data=need is None or bool(need.parts)))
     if checked.train.deterministic:
         device.demand_determinism()
     with precision(checked.train.precision):
@@ -76,7 +77,7 @@ def create(
     begun: Provenance | None = None,
     beginnings: Sequence[Beginning] = (),
 ) -> Path:
-    """Creates the run folder (for several seeds one inside it for each) and returns it.
+    """Creates the run folder (for several seeds or folds one inside it for each) and returns it.
 
     begun       the origin of the run, where many are created at once; finding it out takes a moment
     beginnings  what each seed takes of another run; (): nothing
@@ -90,6 +91,9 @@ def create(
     with signals.deferred():  # all of it, or nothing
         path = run.claim_at(run_dir) if run_dir else run.claim(root, checked.name, datetime.now())
         try:
+            if build.folds_asked(checked):
+                _create_folds(prepared, path, full, begun)
+                return path
             for i, seed in enumerate(seeds if len(seeds) > 1 else ()):
                 folder = path / f"seed_{seed}"
                 fsio.make_folder(folder)
@@ -103,24 +107,51 @@ def create(
     return path
 
 
+def _create_folds(prepared: Prepared, path: Path, full: Mapping[str, object], begun: Provenance) -> None:
+    """The run folder of each fold, with what is fitted to its training part, then that of the group.
+
+    Data of one fold are in memory at a time.  Nothing is fitted for the group; its digest is that of all folds.
+    """
+    digests = []
+    for number, folder in enumerate(fold_folders(path, build.folds_asked(prepared.spec)), start=1):
+        if signals.pending():
+            raise Interrupted(signals.pending(), "interrupted before the first step; nothing was written")
+        checked = build.of_fold(prepared.spec, number)
+        with precision(checked.train.precision):
+            experiment = prepared.experiment if number == 1 else build.build(checked)
+        fold = Prepared(checked, experiment)
+        fsio.make_folder(folder)
+        _describe(fold, folder, build.resolved(checked, experiment), begun, ())
+        digests.append(experiment.dataset.fitted.digest)
+    digest = hashlib.sha256("".join(digests).encode()).hexdigest()
+    _describe(prepared, path, full, begun, (), digest)
+
+
 def _describe(
     prepared: Prepared,
     folder: Path,
     full: Mapping[str, object],
     begun: Provenance,
     beginnings: Sequence[Beginning],
+    of_folds: str | None = None,
 ) -> None:
-    """What a run folder says about where it came from; state.json last, for it makes the folder a run."""
+    """What a run folder says about where it came from; state.json last, for it makes the folder a run.
+
+    of_folds   of a cross-validation, for which nothing is fitted: the digest of its data; None of a run
+    """
     text = yaml12.dump(full)
     about = _provenance(prepared, text, begun)
+    if of_folds is not None:
+        about["data_digest"] = of_folds
     if beginnings:
         about["weights_from"] = of_group(beginnings)
     if len(beginnings) == 1:
         write_arrays(folder, beginnings[0])
     fsio.write_file(folder / "spec.yaml", prepared.spec.document.text.encode())
     fsio.write_file(folder / "resolved.yaml", text.encode())
-    preprocessing.write(folder, prepared.experiment.dataset.fitted)
-    columns.write(folder, prepared.experiment.dataset.about)
+    if of_folds is None:
+        preprocessing.write(folder, prepared.experiment.dataset.fitted)
+        columns.write(folder, prepared.experiment.dataset.about)
     fsio.write_json(folder / "run.json", about)
     run.write_state(folder, "created", step=0)
 

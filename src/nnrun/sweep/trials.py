@@ -173,7 +173,11 @@ def trial_spec(file: SweepFile, arm: Arm, settings: Settings, seeds: tuple[int, 
         except override.UnreachableError as error:
             problems.add(origin or error.path, f"{key}: {error}", place_of(origin, file.places))
     trial_document = document.from_data(value, problems, arm.base.path, yaml12.dump(value))
-    return catalog.bind(trial_document)
+    checked = catalog.bind(trial_document)
+    if checked.train.folds is not None:
+        remedy = "leave train.folds out; nnrun compare tests cross-validated runs against each other"
+        raise checked.fail(("train", "folds"), f"a sweep trains seeds, not folds; {remedy}")
+    return checked
 
 
 def _origin(key: str, alternative: Alternative, file: SweepFile) -> Path:
