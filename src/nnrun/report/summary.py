@@ -63,14 +63,15 @@ def seeds_line(done: int, seeds: int) -> str:
     return f"mean ± 95% interval of {some_of(done, seeds)} seeds"
 
 
-def folds_line(done: int, folds: Division) -> str:
+def folds_line(done: int, folds: Division, has_intervals: bool = True) -> str:
     """What the numbers of a cross-validation are.
 
-    done   how many of its folds did not diverge
+    done            how many of its folds did not diverge
+    has_intervals   whether those that validate are among them
     """
     if not done:
         return f"all {folds['count']} folds diverged"
-    if done < folds["count"]:
+    if done < folds["count"] or not has_intervals:
         return f"mean of {some_of(done, folds['count'])} folds"
     return f"mean ± corrected 95% interval of {folds['count']} folds"
 

@@ -26,9 +26,7 @@ def evaluate(folder: Path, split: str, which: str, warn: Warn, samples: int = 0)
         return evaluate_run(folder, split, which, warn, samples)
     folds = members(folder)
     done = _done(folder, folds, warn)
-    results = [
-        cast(RunEvaluation, evaluate_run(fold, split, which, warn, samples)) for fold in done
-    ]
+    results = [cast(RunEvaluation, evaluate_run(fold, split, which, warn, samples)) for fold in done]
     if chosen := split == "val" and which == "best":
         warn(
             "the best step of each fold was chosen by its validation part, so these metrics are too good; write "
