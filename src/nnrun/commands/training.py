@@ -75,13 +75,15 @@ def train(
     """Train what a spec describes, in a new run folder."""
     # It reads the spec: mistakes there are reported before anything slow is imported.
     prepare_device(device, spec, overrides or [])
+    from nnrun.build import folds_asked
     from nnrun.runner import folds, session, warm_start
     from nnrun.runner.leaves import request_of
 
     request = request_of(from_run, only or (), optimizer_state)
     prepared = session.prepare(spec, overrides or [])
+    count = folds_asked(prepared.spec)
     if dry_run:
-        return show_data(prepared.experiment.dataset, as_json)
+        return show_data(prepared.experiment.dataset, as_json, count)
     beginnings = []
     if from_run is not None:
         beginnings = warm_start.warm_start(from_run, runs_root, prepared, request, console.warn)
@@ -90,7 +92,7 @@ def train(
         _tell_of_kernels(prepared.experiment)
         if beginnings:
             console.note(warm_start.seam(beginnings, prepared.experiment))
-        note_columns(prepared.experiment.dataset)
+        note_columns(prepared.experiment.dataset, count)
     return console.watch(folds.train(prepared, folder, console.warn), folder, quiet, as_json)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from nnrun.data._inputs import read_inputs
 from nnrun.data._standardise import new_inputs
+from nnrun.ensemble.folds import check_part
 from nnrun.ensemble.members import is_ensemble
 from nnrun.ensemble.models import Model, held_out
 from nnrun.ensemble.predict import Counting
@@ -114,7 +115,9 @@ def predict(
         return new_inputs(new.x, data.fitted, data.train.x.dtype)
 
     needed = [] if split is None else [split]
-    answer = mean_for(as_ensemble(folder, average), which, inputs, warn, counting, needed=needed)
+    ensemble = as_ensemble(folder, average)
+    check_part(ensemble.members, split)
+    answer = mean_for(ensemble, which, inputs, warn, counting, needed=needed)
     check_finite(answer.mean, folder)
     data = answer.model.experiment.dataset
     targets = None if split is None else data.targets.get(split, answer.model.part(split).y)

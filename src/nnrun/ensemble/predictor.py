@@ -14,6 +14,7 @@ from jax import Array
 from nnrun.data._inputs import inputs_of, read_inputs
 from nnrun.data._standardise import new_inputs
 from nnrun.ensemble.average import Combiner
+from nnrun.ensemble.folds import in_units_of
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.ensemble.prediction import as_ensemble, check_finite
 from nnrun.ensemble.reading import Ensemble
@@ -136,7 +137,8 @@ class Predictor:
         for _, model, state, _ in self.members:
             inputs = self._inputs(model, x)
             with session.precision(model.precision):
-                outputs.append(model.outputs(state, inputs, lambda: None))
+                given = model.outputs(state, inputs, lambda: None)
+            outputs.append(in_units_of(self.fitted, model, given))
         mean = self.combiner.mean(outputs, self.weights)
         check_finite(mean, self.run_dir)
         return mean

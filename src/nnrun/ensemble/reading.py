@@ -9,15 +9,17 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
+from nnrun.ensemble.folds import check_part, in_units_of
 from nnrun.ensemble.members import RECORD, EnsembleRecord, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
 from nnrun.ensemble.predict import Counting, predict_each
 from nnrun.errors import RunError, Warn, one_line
-from nnrun.record import run
+from nnrun.record import preprocessing, run
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.averaged import averaged
 from nnrun.runner.evaluation import EnsembleEvaluation, check_split, load_intact, run_result
+from nnrun.runner.group import is_fold
 from nnrun.statistics.measure import reasons
 from nnrun.training.judge import Judge, make_judge
 from nnrun.types import State
@@ -92,7 +94,7 @@ def mean_for(
         del part
         if on_member is not None:
             on_member(model, index, outputs)
-        waiting[index] = outputs
+        waiting[index] = in_units_of(last, model, outputs)
         while summed in waiting:
             share = ensemble.weights[summed] * combiner(model).values(waiting.pop(summed))
             total = share if summed == 0 else total + share
@@ -111,6 +113,7 @@ def mean_for(
     if ensemble.average and _has_statistics(ensemble.members[0], which):
         needed = [*needed, "train"]
     groups = by_model(ensemble.members)
+    last = preprocessing.read(ensemble.members[groups[-1][0]])  # of the model that is returned
     model = predict_each(ensemble.members, groups, parts, state, give, warn, counting, needed)
     return MeanOutputs(model, combiner(model), total)
 
@@ -129,11 +132,14 @@ def evaluate_ensemble(
     """
     check_split(split)
     ensemble = read(folder)
+    check_part(ensemble.members, split)
     of_members: dict[int, dict[str, float]] = {}
-    judges: dict[str, Judge] = {}  # one for each precision
+    judges: dict[tuple[object, ...], Judge] = {}  # one for each precision and units of targets
 
     def measure(model: Model, outputs: np.ndarray) -> dict[str, float]:
-        judge = judges[model.precision] = judges.get(model.precision) or make_judge(model.experiment)
+        data = model.experiment.dataset
+        key = model.precision, data.target_shift, data.target_scale
+        judge = judges[key] = judges.get(key) or make_judge(model.experiment)
         metrics = judge.measured(outputs, model.targets(split))
         return {f"{split}/{name}": value for name, value in metrics.items()}
 
@@ -158,7 +164,8 @@ def evaluate_ensemble(
     ]
     by_member = [{which: member_run["metrics"]} for member_run in runs]
     bounds = {name: ends for judge in judges.values() for name, ends in judge.loss.bounds.items()}
-    averages = summary.average(by_member, bounds, sections=(which,))
+    independent = not any(map(is_fold, ensemble.members))
+    averages = summary.average(by_member, bounds, sections=(which,), independent=independent)
     result: EnsembleEvaluation = {
         "run_dir": str(folder),
         "split": split,

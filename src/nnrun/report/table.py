@@ -79,13 +79,8 @@ def _row(folder: Path) -> OverviewRow:
     best: Mapping[str, object]
     if "mean" in summary:
         best = summary["mean"].get(shown_section(summary), {})
-        row.update(
-            {
-                "folds" if "folds" in summary else "seeds": len(summary["runs"]),
-                "done": finished(summary),
-                "step": summary["steps"],
-            }
-        )
+        row["folds" if "folds" in summary else "seeds"] = len(summary["runs"])
+        row.update({"done": finished(summary), "step": summary["steps"]})
         row["early"] = sum(bool(member.get("stopped_early")) for member in summary["runs"])
     elif "metrics" in summary:
         best = summary["metrics"]["best"]

@@ -11,7 +11,7 @@ from nnrun.runner.status import group_of
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 
-__all__ = ["fold_folders", "folds_of", "members", "seeds_asked"]
+__all__ = ["fold_folders", "folds_of", "is_fold", "members", "seeds_asked"]
 
 
 def members(folder: Path) -> list[Path]:
@@ -39,6 +39,11 @@ def folds_of(folder: Path) -> list[Path]:
         return fold_folders(folder, int(train["folds"]) * int(train["repeats"]))
     except (KeyError, TypeError, ValueError):
         return []  # of an nnrun that had no folds
+
+
+def is_fold(folder: Path) -> bool:
+    """Whether a run is one fold of a cross-validation."""
+    return _train_section(folder).get("fold") is not None
 
 
 def fold_folders(folder: Path, count: int) -> list[Path]:
