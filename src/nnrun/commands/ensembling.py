@@ -27,7 +27,9 @@ __all__ = ["ensemble", "predict"]
 
 _Members = Annotated[
     list[str],
-    typer.Argument(metavar="MEMBER", help="Runs, groups of seeds, sweeps, ensembles; RUN:STEP, RUN:ema."),
+    typer.Argument(
+        metavar="MEMBER", help="Runs, groups of seeds or folds, sweeps, ensembles; RUN:STEP, RUN:ema."
+    ),
 ]
 _Average = Annotated[
     str,
@@ -128,7 +130,8 @@ _PredictedSplit = Annotated[
     typer.Option(
         "--split",
         metavar="train|val|test",
-        help="Predict for this part of the run's data, instead of INPUT.",
+        help="Predict for this part of the run's data, instead of INPUT; val of a cross-validation: each example by "
+        "the fold that was not trained on it.",
     ),
 ]
 
@@ -153,15 +156,19 @@ def predict(
     name, step, parameters = pointer.split(run_name, runs_root)
     folder = run.resolve(name, runs_root)
     prepare_device(device, resolved(folder), [])
-    from nnrun.ensemble import prediction
+    from nnrun.ensemble import out_of_fold, prediction
+    from nnrun.runner.group import folds_of
 
     prediction.check_output(output, force)
     if as_json and output == prediction.STDOUT:
         raise SpecError("-o -: the predictions would stand beside the JSON on stdout; write one of both")
     show = counting(quiet or as_json)
-    predictions = prediction.predict(
-        folder, inputs, split, step or checkpoint, console.warn, show, parameters, keep or []
-    )
+    if folds_of(folder) and split == "val" and inputs is None and not (parameters or keep):
+        predictions = out_of_fold.out_of_fold(folder, step or checkpoint, console.warn, show)
+    else:
+        predictions = prediction.predict(
+            folder, inputs, split, step or checkpoint, console.warn, show, parameters, keep or []
+        )
     if output == prediction.STDOUT:
         return console.write(prediction.as_csv(predictions))
     prediction.write(output, predictions)

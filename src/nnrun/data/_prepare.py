@@ -89,7 +89,8 @@ def prepare(
         dataset = standardised(parts, fit(parts["train"], source, described), precision)
     else:
         dataset = standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
-    return dataset._replace(about=source.table.about, weights=scaled)
+    rows = {name: np.sort(chosen) for name, (_, chosen) in zip(PARTS, split, strict=True)}
+    return dataset._replace(about=source.table.about, weights=scaled, rows=rows)
 
 
 def _check_classes(source: Source, trained: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner.evaluation import check_split
+from nnrun.runner.group import folds_of
 from nnrun.storage import fsio
 
 __all__ = [
@@ -48,6 +49,7 @@ class Prediction(NamedTuple):
     targets  (n,) labels or numbers, where they are known
     kept     columns of the table of inputs that are carried along: name and cells (n,)
     scores   whether values of classes are scores, such as hinge makes, and no probabilities
+    rows     positions in the data (n,), of a part of the run's own data
     """
 
     classes: tuple[str, ...]
@@ -56,6 +58,7 @@ class Prediction(NamedTuple):
     targets: np.ndarray | None
     kept: Sequence[tuple[str, Sequence[str]]] = ()
     scores: bool = False
+    rows: np.ndarray | None = None
 
 
 def check_output(output: Path, force: bool = False) -> None:
@@ -121,11 +124,12 @@ def predict(
     check_finite(answer.mean, folder)
     data = answer.model.experiment.dataset
     targets = None if split is None else data.targets.get(split, answer.model.part(split).y)
+    rows = None if split is None else data.rows.get(split)
     if data.classes:
         values, scores = answer.combiner.probabilities(answer.mean), answer.model.scores
-        return Prediction(data.classes, values, names, targets, kept, scores)
+        return Prediction(data.classes, values, names, targets, kept, scores, rows)
     values = answer.mean[:, 0].astype(np.float64) * data.target_scale + data.target_shift
-    return Prediction((), values, names, targets, kept)
+    return Prediction((), values, names, targets, kept, rows=rows)
 
 
 def check_finite(mean: np.ndarray, folder: Path) -> None:
@@ -163,6 +167,11 @@ def as_ensemble(folder: Path, average: str | None) -> Ensemble:
         return read(folder)
     members = run.members(folder)
     if members:
+        if folds_of(folder):
+            raise RunError(
+                f"{one_line(folder)}: a cross-validation; nnrun predict --split val gives what each fold predicts for "
+                "the examples that it was not trained on; for others, average the folds: nnrun ensemble"
+            )
         raise RunError(
             f"{one_line(folder)}: a group of {len(members)} runs; name one, as {one_line(members[0])}, or average "
             "them: nnrun ensemble"

@@ -14,7 +14,7 @@ from nnrun.runner.folds_summary import division, mean_baseline
 from nnrun.runner.group import folds_of, members
 from nnrun.statistics.metric import all_bounds
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "warn_of_best"]
 
 
 def evaluate(folder: Path, split: str, which: str, warn: Warn, samples: int = 0) -> EvaluationResult:
@@ -28,10 +28,7 @@ def evaluate(folder: Path, split: str, which: str, warn: Warn, samples: int = 0)
     done = _done(folder, folds, warn)
     results = [cast(RunEvaluation, evaluate_run(fold, split, which, warn, samples)) for fold in done]
     if chosen := split == "val" and which == "best":
-        warn(
-            "the best step of each fold was chosen by its validation part, so these metrics are too good; write "
-            "--checkpoint last"
-        )
+        warn_of_best(which, warn)
     divided = division(folds)
     averages = summary.average(
         [{which: result["metrics"]} for result in results],
@@ -51,6 +48,15 @@ def evaluate(folder: Path, split: str, which: str, warn: Warn, samples: int = 0)
         "ci95": averages["ci95"].get(which, {}),
     }
     return {**content, "samples": samples} if samples else content
+
+
+def warn_of_best(which: str, warn: Warn) -> None:
+    """Warns where the checkpoints of folds were chosen by the examples that they are measured on."""
+    if which == "best":
+        warn(
+            "the best step of each fold was chosen by its validation part, so on that it looks too good; write "
+            "--checkpoint last"
+        )
 
 
 def _of_run(result: RunEvaluation) -> RunResult:
