@@ -34,6 +34,7 @@ def split_rows(
     total = len(source.train.y)
     labels = source.train.y if source.classes else _tenths(source.train.y, stratify)
     rows = permutation(total, seed)
+    validation = 0.0 if fold else validation
     sizes = {"test": 0 if source.test is not None else round(total * test), "val": round(total * validation)}
     _check_sizes(total, sizes["test"], sizes["val"], validation > 0, source.test is not None)
     take = _taker(source, labels, seed)
