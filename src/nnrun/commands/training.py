@@ -75,34 +75,35 @@ def train(
     """Train what a spec describes, in a new run folder."""
     # It reads the spec: mistakes there are reported before anything slow is imported.
     prepare_device(device, spec, overrides or [])
-    from nnrun.build import folds_asked
     from nnrun.runner import folds, session, warm_start
     from nnrun.runner.leaves import request_of
 
     request = request_of(from_run, only or (), optimizer_state)
     prepared = session.prepare(spec, overrides or [])
-    count = folds_asked(prepared.spec)
     if dry_run:
-        return show_data(prepared.experiment.dataset, as_json, count)
+        return show_data(prepared.experiment.dataset, as_json, prepared.folds)
     beginnings = []
     if from_run is not None:
         beginnings = warm_start.warm_start(from_run, runs_root, prepared, request, console.warn)
     folder = session.create(prepared, run_dir, runs_root, beginnings=beginnings)
     if not (quiet or as_json):
-        _tell_of_kernels(prepared.experiment)
+        _announce(prepared.experiment, prepared.folds)
         if beginnings:
             console.note(warm_start.seam(beginnings, prepared.experiment))
-        note_columns(prepared.experiment.dataset, count)
     return console.watch(folds.train(prepared, folder, console.warn), folder, quiet, as_json)
 
 
-def _tell_of_kernels(experiment: Experiment) -> None:
-    """Says that convolutions could be faster here, and why they are not."""
+def _announce(experiment: Experiment, folds: int) -> None:
+    """Says that convolutions could be faster here, and why they are not; and what the columns of a table are.
+
+    folds   how many there are
+    """
     from nnrun import kernels
 
     reason = kernels.load().reason
     if experiment.plan.convolutions == kernels.WITHOUT and "NNRUN_KERNELS" not in reason:
         console.note(f"convolutions take longer without the compiled kernels: {reason}")
+    note_columns(experiment.dataset, folds)
 
 
 @app.command()

@@ -78,19 +78,26 @@ def prepare(
     scaled = None if weights is None else scaled_weights(weights)
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
     parts = {name: _select(*chosen, needed > room) for name, chosen in zip(PARTS, split, strict=True)}
-    described = {
-        name: Part(len(part.y), _digest(part), _digest([np.sort(rows), part.y]))
-        for (name, part), (_, rows) in zip(parts.items(), split, strict=True)
-    }
-    if weights is not None:
-        weighted = _digest([*parts["train"], weights])
-        described["train"] = described["train"]._replace(sha256=weighted)
+    rows = {name: np.sort(chosen) for name, (_, chosen) in zip(PARTS, split, strict=True)}
+    described = _described(parts, rows, weights)
     if need is None:
         dataset = standardised(parts, fit(parts["train"], source, described), precision)
     else:
         dataset = standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
-    rows = {name: np.sort(chosen) for name, (_, chosen) in zip(PARTS, split, strict=True)}
     return dataset._replace(about=source.table.about, weights=scaled, rows=rows)
+
+
+def _described(
+    parts: Mapping[str, Examples], rows: Mapping[str, np.ndarray], weights: np.ndarray | None
+) -> dict[str, Part]:
+    """What tells whether the parts are as they were; those of the training part count its weights."""
+    described = {
+        name: Part(len(part.y), _digest(part), _digest([rows[name], part.y])) for name, part in parts.items()
+    }
+    if weights is not None:
+        weighted = _digest([*parts["train"], weights])
+        described["train"] = described["train"]._replace(sha256=weighted)
+    return described
 
 
 def _check_classes(source: Source, trained: np.ndarray) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 from nnrun.ensemble.models import Model
 from nnrun.errors import SpecError, one_line
 from nnrun.preprocessing import Preprocessing
+from nnrun.record import preprocessing
 from nnrun.runner.group import is_fold
 
-__all__ = ["check_part", "in_units_of"]
+__all__ = ["check_part", "in_units_of", "units_of"]
 
 
 def check_part(folders: Sequence[Path], split: str | None) -> None:
@@ -27,15 +28,22 @@ def check_part(folders: Sequence[Path], split: str | None) -> None:
         )
 
 
-def in_units_of(fitted: Preprocessing, model: Model, outputs: np.ndarray) -> np.ndarray:
+def units_of(folders: Sequence[Path], index: int) -> Preprocessing | None:
+    """In whose units numbers of several members are averaged: of one fold; None where all have the same anyway."""
+    return preprocessing.read(folders[index]) if any(map(is_fold, folders)) else None
+
+
+def in_units_of(fitted: Preprocessing | None, model: Model, outputs: np.ndarray) -> np.ndarray:
     """Outputs (n, ...) of a model as those of one with another preprocessing.
 
     Each fold standardises the numbers that it predicts by its own training part.  Of labels, and of models with the
     same mean and deviation, they are returned as they are.
     """
+    if fitted is None or fitted.classes:
+        return outputs
     of_model = model.experiment.dataset.fitted
     own, wanted = ((each.target_shift, each.target_scale) for each in (of_model, fitted))
-    if fitted.classes or own == wanted:
+    if own == wanted:
         return outputs
     numbers = outputs.astype(np.float64) * of_model.target_scale + of_model.target_shift
     return ((numbers - fitted.target_shift) / fitted.target_scale).astype(outputs.dtype)

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
-from nnrun.ensemble.folds import check_part, in_units_of
+from nnrun.ensemble.folds import check_part, in_units_of, units_of
 from nnrun.ensemble.members import RECORD, EnsembleRecord, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
 from nnrun.ensemble.predict import Counting, predict_each
 from nnrun.errors import RunError, Warn, one_line
-from nnrun.record import preprocessing, run
+from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.averaged import averaged
@@ -94,7 +94,7 @@ def mean_for(
         del part
         if on_member is not None:
             on_member(model, index, outputs)
-        waiting[index] = in_units_of(last, model, outputs)
+        waiting[index] = in_units_of(units, model, outputs)
         while summed in waiting:
             share = ensemble.weights[summed] * combiner(model).values(waiting.pop(summed))
             total = share if summed == 0 else total + share
@@ -113,7 +113,7 @@ def mean_for(
     if ensemble.average and _has_statistics(ensemble.members[0], which):
         needed = [*needed, "train"]
     groups = by_model(ensemble.members)
-    last = preprocessing.read(ensemble.members[groups[-1][0]])  # of the model that is returned
+    units = units_of(ensemble.members, groups[-1][0])  # of the model that is returned
     model = predict_each(ensemble.members, groups, parts, state, give, warn, counting, needed)
     return MeanOutputs(model, combiner(model), total)
 
@@ -138,7 +138,7 @@ def evaluate_ensemble(
 
     def measure(model: Model, outputs: np.ndarray) -> dict[str, float]:
         data = model.experiment.dataset
-        key = model.precision, data.target_shift, data.target_scale
+        key = model.precision, data.target_scale, data.target_shift
         judge = judges[key] = judges.get(key) or make_judge(model.experiment)
         metrics = judge.measured(outputs, model.targets(split))
         return {f"{split}/{name}": value for name, value in metrics.items()}

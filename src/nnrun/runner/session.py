@@ -31,7 +31,12 @@ class Prepared(NamedTuple):
     """A spec and what it means."""
 
     spec: Spec
-    experiment: Experiment
+    experiment: Experiment  # of a cross-validation: of its first fold
+
+    @property
+    def folds(self) -> int:
+        """How many runs a cross-validation has; 0 of another run."""
+        return build.folds_asked(self.spec)
 
 
 @contextlib.contextmanager
@@ -91,7 +96,7 @@ def create(
     with signals.deferred():  # all of it, or nothing
         path = run.claim_at(run_dir) if run_dir else run.claim(root, checked.name, datetime.now())
         try:
-            if build.folds_asked(checked):
+            if prepared.folds:
                 _create_folds(prepared, path, full, begun)
                 return path
             for i, seed in enumerate(seeds if len(seeds) > 1 else ()):
@@ -113,7 +118,7 @@ def _create_folds(prepared: Prepared, path: Path, full: Mapping[str, object], be
     Data of one fold are in memory at a time.  Nothing is fitted for the group; its digest is that of all folds.
     """
     digests = []
-    for number, folder in enumerate(fold_folders(path, build.folds_asked(prepared.spec)), start=1):
+    for number, folder in enumerate(fold_folders(path, prepared.folds), start=1):
         if signals.pending():
             raise Interrupted(signals.pending(), "interrupted before the first step; nothing was written")
         checked = build.of_fold(prepared.spec, number)

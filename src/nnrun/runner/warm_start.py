@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nnrun import build
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import Preprocessing
 from nnrun.record import checkpoint, metrics, pointer, provenance, run
@@ -49,7 +48,7 @@ def warm_start(text: str, root: Path, prepared: Prepared, request: Request, warn
     experiment = prepared.experiment
     name, which, average = pointer.split(text, root)
     folder = run.resolve(name, root)
-    if build.folds_asked(prepared.spec):
+    if prepared.folds:
         raise SpecError(
             f"--from {one_line(folder)}: those weights may have been trained on examples that a fold validates with; "
             "leave out train.folds, or --from"
