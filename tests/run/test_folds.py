@@ -202,7 +202,7 @@ def test_compare_pairs_the_folds(group: Path, tmp_path: Path, warm: Callable[...
     ("overrides", "message"),
     [
         (["train.seeds=2"], "every fold is trained once"),
-        (["data.validation=0.2"], "train.folds decides what validates"),
+        (["data.validation=0.2"], r"train\.folds decides what validates, 1/3 .* or write 0\.333"),
         (["data.bootstrap=true"], "left out twice"),
         (["train.fold=4"], "there are 3"),
         (["train.folds=null", "train.repeats=2"], "belongs to train.folds"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nnrun.catalog import Spec
 from nnrun.data._folds import Fold
 
@@ -57,11 +59,11 @@ def with_folds(spec: Spec) -> Spec:
         )
     written = spec.data.common.get("validation")
     is_written = ("data", "validation") in spec.document.places and written is not None
-    if is_written and written != 1 / train.folds:
+    if is_written and not math.isclose(written, 1 / train.folds, rel_tol=0.01):
         raise spec.fail(
             ("data", "validation"),
-            f"got {written}, but train.folds decides what validates, 1/{train.folds} of the examples; leave one of "
-            "the two out",
+            f"got {written}, but train.folds decides what validates, 1/{train.folds} of the examples; leave "
+            f"it out, or write {1 / train.folds:.3g}",
         )
     common = {**spec.data.common, "validation": 1 / train.folds}
     return spec._replace(data=spec.data._replace(common=common))
