@@ -58,8 +58,8 @@ def with_folds(spec: Spec) -> Spec:
             "with train.folds, examples would be left out twice, by the fold and by the draw; leave one of them out",
         )
     written = spec.data.common.get("validation")
-    is_written = ("data", "validation") in spec.document.places and written is not None
-    if is_written and not math.isclose(written, 1 / train.folds, rel_tol=0.01):
+    is_written = ("data", "validation") in spec.document.places
+    if is_written and written is not None and not math.isclose(written, 1 / train.folds, rel_tol=0.01):
         raise spec.fail(
             ("data", "validation"),
             f"got {written}, but train.folds decides what validates, 1/{train.folds} of the examples; leave "
