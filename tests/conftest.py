@@ -25,6 +25,7 @@ import jax
 import numpy as np
 import pytest
 from jax._src.interpreters import mlir
+from jax._src.lib import version as jaxlib_version
 
 from nnrun import catalog, options
 from nnrun.catalog import bound
@@ -37,26 +38,30 @@ TORCH = ROOT / "tests" / "torch.json"  # what torch says, by test
 MONTH = 30 * 24 * 3600
 
 
-def program_cache() -> dict[str, str]:
-    """Settings of jax's cache of compiled programs, which workers, commands and the next session share.
+def program_settings() -> dict[str, str]:
+    """Settings of jax for all workers and commands: one cache of compiled programs, and quick compilation.
 
     A program is found by its code, its options and the versions of the libraries, so an old one is never
     taken for a new one.  The folder can be deleted at any time.
+    Most programs of tests run for less time than it takes to compile them well.
     """
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = base / "nnrun" / f"tests-{provenance.cpu()['flags'] or 'any'}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return {
+    settings = {
         "JAX_COMPILATION_CACHE_DIR": str(folder),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # half the processor time of the suite went into optimizing
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
+    if jaxlib_version < (0, 11):  # a flag that XLA does not know ends the process
+        settings["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    return settings
 
 
-PROGRAM_CACHE = program_cache()
-PROGRAMS = Path(PROGRAM_CACHE["JAX_COMPILATION_CACHE_DIR"])
-os.environ |= PROGRAM_CACHE  # for commands, and for what chooses the device in this process
+PROGRAM_SETTINGS = program_settings()
+PROGRAMS = Path(PROGRAM_SETTINGS["JAX_COMPILATION_CACHE_DIR"])
+os.environ |= PROGRAM_SETTINGS  # for commands, for XLA, and for what chooses the device in this process
 jax.config.update("jax_compilation_cache_dir", str(PROGRAMS))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -186,7 +191,7 @@ def compiled_with_optimizations() -> Iterator[None]:
 def optimized() -> Callable[[], AbstractContextManager[None]]:
     """Compilation as in a run of nnrun, as a context, where the bits of optimized programs are what is tested.
 
-    Elsewhere, and in commands, programs are compiled in a third of the time.
+    Elsewhere, and in commands, programs are compiled quickly.
     """
     return compiled_with_optimizations
 
@@ -209,7 +214,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("JAX_", "XLA_")) or key in PROGRAM_CACHE
+        if not key.startswith(("JAX_", "XLA_")) or key in PROGRAM_SETTINGS
     }
     # Strict, but for a program in the cache that another process writes at this moment.
     entry = "persistent compilation cache entry"
@@ -311,11 +316,11 @@ def begun(
 
 @pytest.fixture(scope="session")
 def warm(imported: Callable[..., Any]) -> Callable[..., Finished]:
-    """warm(*arguments, folder=..., NAME="value"): like `nnrun`, without the seconds of imports."""
+    """warm(*arguments, folder=..., stdin=FILE, NAME="value"): like `nnrun`, without the seconds of imports."""
 
-    def run(*arguments: object, folder: Path, **settings: str) -> Finished:
+    def run(*arguments: object, folder: Path, stdin: str | Path = os.devnull, **settings: str) -> Finished:
         with tempfile.TemporaryDirectory() as place:
-            files = [os.devnull, f"{place}/out", f"{place}/err"]
+            files = [str(stdin), f"{place}/out", f"{place}/err"]
             code = Begun(imported, list(map(str, arguments)), folder, settings, files).wait()
             return Finished(code, *(Path(file).read_text() for file in files[1:]))
 

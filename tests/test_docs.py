@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer.main
 
@@ -93,7 +94,7 @@ def test_the_readme_word_for_word(folder: Path) -> None:
     script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m nnrun "$@"\n')
     script.chmod(0o755)
     environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("JAX_")},
+        **{key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "XLA_"))},
         "PATH": f"{script.parent}:{os.environ['PATH']}",
         "XDG_CACHE_HOME": str(folder / "c"),
     }
@@ -108,6 +109,22 @@ def test_the_readme_word_for_word(folder: Path) -> None:
             timeout=200,
         )
         assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+def test_the_commands_of_a_model_in_use_run(folder: Path, warm: Callable[..., Any]) -> None:
+    """On ten of the rows that diabetes.yaml trains on, as a file."""
+    from sklearn.datasets import load_diabetes
+
+    shorten(folder)
+    data = load_diabetes(scaled=False)
+    rows = [[*data.feature_names, "target"], *np.column_stack([data.data, data.target])[:10].tolist()]
+    table = "".join(",".join(map(str, row)) + "\n" for row in rows)
+    (folder / "new.csv").write_text(table)
+    [block] = blocks((ROOT / "docs" / "a_model_in_use.md").read_text(), "sh")
+    for line in block.splitlines():
+        command, _, file = line.partition(" < ")
+        done = warm(*shlex.split(command)[1:], folder=folder, stdin=folder / file if file else os.devnull)
+        assert done.code == 0, f"{line}\n{done.err}"
 
 
 def test_the_python_of_a_model_in_use_runs(folder: Path) -> None:

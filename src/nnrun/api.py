@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnrun.ensemble import reading
-from nnrun.ensemble.members import is_ensemble
+from nnrun.ensemble import evaluation as measuring
 from nnrun.ensemble.predictor import Predictor, load_predictor
+from nnrun.ensemble.request import Request
 from nnrun.record import metrics, pointer, run
 from nnrun.record.weights_from import Beginning
 from nnrun.report.summary import read_summary
-from nnrun.runner import evaluation, folds, folds_evaluation, session
-from nnrun.runner.evaluation import EvaluationResult
+from nnrun.runner import folds, session
+from nnrun.runner.evaluation import EvaluationResult, load_checkpoint
 from nnrun.runner.leaves import request_of
 from nnrun.runner.warm_start import warm_start
 from nnrun.types import Tree
@@ -81,19 +81,32 @@ def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
 
 
 def evaluate(
-    run_dir: str | Path, split: str = "test", checkpoint: str | int = "best", *, samples: int = 0
+    run_dir: str | Path,
+    split: str | None = None,
+    checkpoint: str | int = "best",
+    *,
+    samples: int = 0,
+    file: str | Path | None = None,
+    target: str | None = None,
+    metrics: Sequence[str] = (),
+    calibrated: bool = False,
 ) -> EvaluationResult:
-    """Metrics of a run or an ensemble on a part of its data, as `nnrun evaluate --json` prints them.
+    """Metrics of a run or an ensemble on a part of its data or a file, as `nnrun evaluate --json` prints them.
 
-    split        train, val or test
-    checkpoint   last, best (by validation), or a step that has one
+    run_dir      a run, or RUN:STEP, RUN:ema, RUN:STEP:ema
+    split        train, val or test; None: test, where there is no file
+    checkpoint   last, best (by validation), or a step, where run_dir names none
     samples      predictions averaged over this many draws of the noise (Monte-Carlo dropout); 0: without noise
+    file         new examples with their true values: a table, an .npz, or a folder of images
+    target       the column, or array, of the true values in it; None: that of the run
+    metrics      names of the catalogue, beside those of the run
+    calibrated   whether probabilities have the temperature that fits the validation part
     Raises the errors of nnrun.errors.
     """
-    folder = run.resolve(str(run_dir))
-    if is_ensemble(folder) and not samples:
-        return reading.evaluate_ensemble(folder, split, str(checkpoint), warnings.warn, _uncounted)
-    return folds_evaluation.evaluate(folder, split, str(checkpoint), warnings.warn, samples)
+    name, step, average = pointer.split(str(run_dir), Path("runs"))
+    source, which = None if file is None else Path(file), step or str(checkpoint)
+    request = Request(source, split, which, average, target, calibrated, metrics, samples)
+    return measuring.evaluate(run.resolve(name), request, warnings.warn, _uncounted).result
 
 
 def load(run_dir: str | Path, checkpoint: str | int = "best", *, runs_root: str | Path = "runs") -> Predictor:
@@ -130,7 +143,7 @@ def _result(folder: Path) -> Result:
 def _params(folder: Path) -> Tree:
     if not (folder / "checkpoints").is_dir():  # diverged before the first
         return {}
-    content = evaluation.load_checkpoint(folder, "last", warnings.warn)
+    content = load_checkpoint(folder, "last", warnings.warn)
     tree: dict[str, Tree] = {}
     for name, array in content.arrays.items():
         if name.startswith("params/"):

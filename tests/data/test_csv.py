@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nnrun.data import _files, _table
-from nnrun.data._table import read_table
+from nnrun.data._table import Dialect, table_pieces
 from nnrun.data.csv import csv
 from nnrun.errors import DataError
 from nnrun.types import Source
@@ -230,5 +230,6 @@ def test_mutations_end_in_a_source_or_a_data_error(tmp_path: Path):
 def test_a_table_for_a_trained_run_follows_its_delimiter(tmp_path):
     """A run's delimiter cannot be changed after training, so the file is what to change."""
     (tmp_path / "t.csv").write_text("a;b\n1;2\n")
-    with pytest.raises(DataError, match=r"separated by ';'; the run was trained with ',': save it so"):
-        read_table(str(tmp_path / "t.csv"), ",", trained=True)
+    refused = pytest.raises(DataError, match=r"separated by ';'; the run was trained with ',': save it so")
+    with refused, (tmp_path / "t.csv").open("rb") as stream:
+        next(table_pieces(stream, Dialect("t.csv", ",", trained=True), lambda columns: 1))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnrun.data._absent import Absent
-from nnrun.data._inputs import read_inputs
+from nnrun.data._pieces import input_pieces
 from nnrun.data._prepare import prepare, without_data
 from nnrun.data._standardise import new_inputs
 from nnrun.data.csv import csv
@@ -112,11 +112,8 @@ def predicted_for(fitted: Preprocessing, folder: Path) -> bytes:
     """What a model gets for new inputs."""
     (folder / "new.csv").write_text(NEW)
     data = without_data(fitted, FLOAT32)
-    x = new_inputs(
-        read_inputs(folder / "new.csv", {"name": "csv", "delimiter": ","}, fitted, pytest.fail).x,
-        fitted,
-        FLOAT32,
-    )
+    [inputs] = input_pieces(folder / "new.csv", {"name": "csv", "delimiter": ","}, fitted, pytest.fail)
+    x = new_inputs(inputs.x, fitted, FLOAT32)
     return x.tobytes() + data.shift.tobytes() + data.scale.tobytes()
 
 

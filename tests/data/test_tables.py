@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from nnrun.data._dates import as_iso, date_inputs, days_of
-from nnrun.data._inputs import inputs_of, read_inputs
+from nnrun.data._inputs import inputs_of
+from nnrun.data._pieces import input_pieces
 from nnrun.data._prepare import prepare
 from nnrun.data.csv import csv
 from nnrun.errors import DataError
@@ -270,7 +271,7 @@ class TestUnknownAndRare:
     def test_the_last_resort_has_a_line_at_prediction(self, tmp_path):
         record = fitted(numbers(tmp_path, list(self.CELLS), categorical=["a"], rare=5, unknown="other"))
         path, warn = Path(written(tmp_path, "a", [["a"], ["z"], ["z"]], "new.csv")), warnings()
-        read_inputs(path, {"name": "csv"}, record, warn)
+        assert len(list(input_pieces(path, {"name": "csv"}, record, warn))) == 1
         [line] = warn.lines
         assert line.endswith(
             "the training part lacks the names in 2 of 3 cells, the first 'z' in row 3; they count as rare ones"

@@ -13,11 +13,17 @@ import pytest
 from nnrun.ensemble import prediction
 from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.members import RECORD
-from nnrun.ensemble.prediction import Prediction, check_output, predict, write
+from nnrun.ensemble.output import Prediction, check_output
+from nnrun.ensemble.output import write as write_pieces
+from nnrun.ensemble.prediction import predict_part
 from nnrun.ensemble.reading import MeanOutputs
 from nnrun.errors import RunError, SpecError
 
 P = np.array([[0.1, 0.9], [0.75, 0.25]])
+
+
+def write(file: Path, *pieces: Prediction) -> None:
+    assert write_pieces(file, (piece for piece in pieces)) == sum(len(piece.values) for piece in pieces)
 
 
 def rows(file: Path) -> list[list[str]]:
@@ -78,26 +84,19 @@ def forbidden(*arguments: Any) -> Any:
     raise AssertionError("a model is built")
 
 
-@pytest.mark.parametrize(("source", "split"), [(None, None), (Path("x.npz"), "test")])
-def test_either_a_file_or_a_part_of_the_data(source: Path | None, split: str | None, tmp_path, monkeypatch):
-    monkeypatch.setattr(prediction, "mean_for", forbidden)
-    with pytest.raises(SpecError, match=r"what to predict for\? write a file of inputs, or --split test"):
-        predict(tmp_path, source, split, "best", pytest.fail, forbidden)
-
-
 def test_what_cannot_predict_is_refused(make_run, tmp_path, monkeypatch):
     monkeypatch.setattr(prediction, "mean_for", forbidden)
     with pytest.raises(SpecError, match=r"--split: got 'all'"):
-        predict(tmp_path, None, "all", "best", pytest.fail, forbidden)
+        predict_part(tmp_path, "all", "best", pytest.fail, forbidden)
     for seed in (0, 1):
         make_run(f"group/seed_{seed}", seed=seed)
     with pytest.raises(RunError, match=r"group: a group of 2 runs; name one, as .*seed_0, or average them"):
-        predict(tmp_path / "group", None, "test", "best", pytest.fail, forbidden)
+        predict_part(tmp_path / "group", "test", "best", pytest.fail, forbidden)
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole" / RECORD).write_text("{}")
     message = r"whole: an ensemble, it keeps no average 'ema'; make it of RUN:ema: nnrun ensemble"
     with pytest.raises(RunError, match=message):
-        predict(tmp_path / "whole", None, "test", "best", pytest.fail, forbidden, "ema")
+        predict_part(tmp_path / "whole", "test", "best", pytest.fail, forbidden, "ema")
 
 
 @pytest.fixture
@@ -124,7 +123,7 @@ def test_numbers_are_given_in_units_of_the_target(make_run, make_model, answered
     y, x = np.array([3.0, 5.0], np.float32), np.ones((2, 2), np.float32)
     model = make_model({"test": y}, {"test": x}, classes=(), target_scale=2.0, target_shift=4.0)
     asked = answered(model, np.array([[-0.5], [1.0]]))
-    result = predict(folder, None, "test", "20", pytest.fail, forbidden)
+    result = predict_part(folder, "test", "20", pytest.fail, forbidden)
     assert result.values.tolist() == [3.0, 6.0]
     assert result.targets is y and result.classes == ()
     assert asked["x"] is x
@@ -135,11 +134,11 @@ def test_numbers_are_given_in_units_of_the_target(make_run, make_model, answered
 def test_a_part_that_is_empty_is_refused(make_run, make_model, answered):
     answered(make_model({"test": np.zeros(2, np.int32)}), P)
     with pytest.raises(SpecError, match=r"--split val: .*run held nothing out"):
-        predict(make_run("run"), None, "val", "best", pytest.fail, forbidden)
+        predict_part(make_run("run"), "val", "best", pytest.fail, forbidden)
 
 
 def test_the_average_of_a_run_is_passed_on(make_run, make_model, answered):
     asked = answered(make_model({"test": np.zeros(2, np.int32)}, classes=("a", "b")), P)
-    result = predict(make_run("run"), None, "test", "best", pytest.fail, forbidden, "swa")
+    result = predict_part(make_run("run"), "test", "best", pytest.fail, forbidden, "swa")
     assert asked["ensemble"].average == "swa"
     assert result.values is P and result.classes == ("a", "b")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-OPTIMIZED = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}  # the bits of the programs that a user runs
+OPTIMIZED = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "XLA_FLAGS": ""}  # the bits of what a user runs
 
 
 def kill_and_compare(

@@ -15,10 +15,12 @@ from nnrun.commands import console
 from nnrun.errors import RunError, SpecError, one_line
 
 __all__ = [
+    "Calibrated",
     "Checkpoint",
     "Device",
     "Exact",
     "Json",
+    "Model",
     "Quiet",
     "Root",
     "RunDir",
@@ -63,6 +65,9 @@ Device = Annotated[
     ),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or the beginning of its name.")]
+Model = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run or an ensemble, or RUN:STEP, RUN:ema, RUN:STEP:ema.")
+]
 Root = Annotated[Path, typer.Option("--runs-root", metavar="DIR", help="The folder that run folders lie in.")]
 RunDir = Annotated[
     Path | None,
@@ -71,6 +76,10 @@ RunDir = Annotated[
 Split = Annotated[str, typer.Option("--split", metavar="train|val|test", help="The part of the data.")]
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", metavar="last|best|STEP", help="The state; best is by validation.")
+]
+Calibrated = Annotated[
+    bool,
+    typer.Option("--calibrated", help="Probabilities at the temperature that fits the validation part best."),
 ]
 Exact = Annotated[
     bool,

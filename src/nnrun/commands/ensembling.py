@@ -1,4 +1,4 @@
-"""ensemble, predict."""
+"""ensemble."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import (
-    Checkpoint,
     Device,
     Json,
     Quiet,
@@ -18,12 +17,10 @@ from nnrun.commands._app import (
     app,
     choose_device,
     counting,
-    prepare_device,
-    resolved,
 )
-from nnrun.errors import SpecError, one_line
+from nnrun.errors import one_line
 
-__all__ = ["ensemble", "predict"]
+__all__ = ["ensemble"]
 
 _Members = Annotated[
     list[str],
@@ -98,82 +95,3 @@ def ensemble(
     from nnrun.report.ensemble import tables
 
     return console.show(*tables.view(account), f"run folder: {one_line(folder)}")
-
-
-_Model = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run or an ensemble, or RUN:STEP, RUN:ema, RUN:STEP:ema.")
-]
-_Inputs = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="INPUT", help="An .npz with x, a table of features, an image, or a folder of images."
-    ),
-]
-_PredictionFile = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE", help="A .csv, an .npz, or - for CSV on stdout.")
-]
-_Force = Annotated[
-    bool, typer.Option("--force", help="Replace the output if it is there; without it that is refused.")
-]
-_Keep = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--keep",
-        "--id",
-        metavar="COLUMN",
-        help="Carry a column of a table along, before the predictions; may be repeated. "
-        "In an .npz it is kept/COLUMN.",
-    ),
-]
-_PredictedSplit = Annotated[
-    str | None,
-    typer.Option(
-        "--split",
-        metavar="train|val|test",
-        help="Predict for this part of the run's data, instead of INPUT; val of a cross-validation: each example by "
-        "the fold that was not trained on it.",
-    ),
-]
-
-
-@app.command()
-def predict(
-    run_name: _Model,
-    inputs: _Inputs = None,
-    output: _PredictionFile = Path("predictions.csv"),
-    force: _Force = False,
-    keep: _Keep = None,
-    split: _PredictedSplit = None,
-    checkpoint: Checkpoint = "best",
-    runs_root: Root = Path("runs"),
-    device: Device = "auto",
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Predict with a run or an ensemble, as CSV or .npz, from its folder alone."""
-    from nnrun.record import pointer, run
-
-    name, step, parameters = pointer.split(run_name, runs_root)
-    folder = run.resolve(name, runs_root)
-    prepare_device(device, resolved(folder), [])
-    from nnrun.ensemble import out_of_fold, prediction
-    from nnrun.runner.group import folds_of
-
-    prediction.check_output(output, force)
-    if as_json and output == prediction.STDOUT:
-        raise SpecError("-o -: the predictions would stand beside the JSON on stdout; write one of both")
-    show = counting(quiet or as_json)
-    if folds_of(folder) and split == "val" and inputs is None and not (parameters or keep):
-        predictions = out_of_fold.out_of_fold(folder, step or checkpoint, console.warn, show)
-    else:
-        predictions = prediction.predict(
-            folder, inputs, split, step or checkpoint, console.warn, show, parameters, keep or []
-        )
-    if output == prediction.STDOUT:
-        return console.write(prediction.as_csv(predictions))
-    prediction.write(output, predictions)
-    if as_json:
-        return console.print_json(
-            {"run_dir": str(folder), "output": str(output), "examples": len(predictions.values)}
-        )
-    return console.show(f"{len(predictions.values)} predictions: {one_line(output)}")

@@ -10,18 +10,18 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import (
+    Calibrated,
     Checkpoint,
     Device,
     Json,
+    Model,
     Root,
-    RunName,
-    Split,
     app,
     counting,
     prepare_device,
     resolved,
 )
-from nnrun.errors import SpecError
+from nnrun.errors import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,59 +33,95 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 
+_File = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="FILE",
+        help="New examples in place of a part of the data: a table with the target, - for CSV on stdin, an .npz with "
+        "x and y, or a folder of images with a folder for each class.",
+    ),
+]
+_Part = Annotated[
+    str | None,
+    typer.Option("--split", metavar="train|val|test", help="The part of the data.", show_default="test"),
+]
+_Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="The column, or array, of the true values in FILE; without it that of the run.",
+    ),
+]
+_Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="A metric beside those of the run (nnrun list metric); may be repeated.",
+    ),
+]
+
+_Samples = Annotated[
+    int,
+    typer.Option(
+        "--samples",
+        metavar="N",
+        help="Monte-Carlo dropout: metrics of the mean prediction over N draws of the noise, 1 to 10000; "
+        "0: without noise.",
+    ),
+]
+_PerClass = Annotated[
+    bool,
+    typer.Option(
+        "--per-class", help="Also how each class is predicted, and which classes are taken for which."
+    ),
+]
+
+
 @app.command()
 def evaluate(
-    run_name: RunName,
-    split: Split = "test",
+    run_name: Model,
+    file: _File = None,
+    split: _Part = None,
+    target: _Target = None,
+    metric: _Metrics = None,
+    calibrated: Calibrated = False,
     checkpoint: Checkpoint = "best",
-    samples: Annotated[
-        int,
-        typer.Option(
-            "--samples",
-            metavar="N",
-            help="Monte-Carlo dropout: metrics of the mean prediction over N draws of the noise, 1 to 10000; "
-            "0: without noise.",
-        ),
-    ] = 0,
-    per_class: Annotated[
-        bool,
-        typer.Option(
-            "--per-class", help="Also how each class is predicted, and which classes are taken for which."
-        ),
-    ] = False,
+    samples: _Samples = 0,
+    per_class: _PerClass = False,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Measure a run or an ensemble on a part of its data."""
-    from nnrun.record import run
+    """Measure a run or an ensemble on a part of its data, or on new examples."""
+    from nnrun.ensemble.request import Request, check
+    from nnrun.record import pointer, run
 
-    if per_class and samples:
-        raise SpecError("--per-class: classes are predicted without noise; leave one of it and --samples out")
-    folder = run.resolve(run_name, runs_root)
+    name, step, average = pointer.split(run_name, runs_root)
+    which, metrics = step or checkpoint, [*dict.fromkeys(metric or ())]
+    request = Request(file, split, which, average, target, calibrated, metrics, samples, per_class)
+    check(request)
+    folder = run.resolve(name, runs_root)
     prepare_device(device, resolved(folder), [])
-    from nnrun.ensemble import reading
-    from nnrun.ensemble.members import is_ensemble
-    from nnrun.report.per_class import per_class_tables
-    from nnrun.runner import folds_evaluation
+    from nnrun.ensemble import evaluation
 
-    if is_ensemble(folder):
-        if samples:
-            raise SpecError(
-                "--samples: an ensemble averages its members, without noise; evaluate a member of it"
-            )
-        result = reading.evaluate_ensemble(folder, split, checkpoint, console.warn, counting(as_json))
-    else:
-        result = folds_evaluation.evaluate(folder, split, checkpoint, console.warn, samples)
-    tables = _by_class(result, counting(as_json)) if per_class else {}
+    show = counting(as_json)
+    result, tables = evaluation.evaluate(folder, request, console.warn, show)
+    tables = (tables or _by_class(result, show)) if per_class else {}
     if as_json:
         return console.print_json(_with_classes(result, tables))
+    return _show(result, tables)
+
+
+def _show(result: EvaluationResult, tables: Mapping[str, PerClass]) -> None:
+    from nnrun.report.per_class import per_class_tables
+
     for warning in _gaps(result):
         console.warn(warning)
     console.show(*_measured(result))
     for place, classes in tables.items():
         console.show("", *([place] if len(tables) > 1 else []), *per_class_tables(classes))
-    return None
 
 
 def _measured(result: EvaluationResult) -> list[RenderableType]:
@@ -96,7 +132,7 @@ def _measured(result: EvaluationResult) -> list[RenderableType]:
     checkpoint, reference = result["checkpoint"], result["baseline"]
     if "average" in result:
         members = f"mean of {len(result['runs'])} members"
-        head = f"{result['run_dir']}  {result['average']}"
+        head = f"{result['run_dir']}  {result['average']}{_beside(result)}"
         rows: dict[str, Mapping[str, object]] = {"ensemble": result["metrics"], members: result["mean"]}
         return [head, metric_table(rows, {members: result["ci95"]}, reference)]
     if "runs" in result:
@@ -104,10 +140,19 @@ def _measured(result: EvaluationResult) -> list[RenderableType]:
         words = summary.seeds_line(count, count)
         if "folds" in result:
             words = summary.folds_line(count, result["folds"], has_intervals)
-        head = f"{result['run_dir']}  {words}"
+        head = f"{result['run_dir']}  {words}{_beside(result)}"
         return [head, metric_table({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference)]
-    head = f"{result['run_dir']}  step {result['step']}"
+    head = f"{result['run_dir']}  step {result['step']}{_beside(result)}"
     return [head, metric_table({checkpoint: result["metrics"]}, None, reference)]
+
+
+def _beside(result: EvaluationResult) -> str:
+    """What was measured on if it is no part of the run's data, and the temperatures of probabilities."""
+    file = f"  {result.get('examples')} examples of {one_line(result['input'])}" if "input" in result else ""
+    parts = (result, *([] if "average" in result else result.get("runs", ())))
+    temperatures = [f"{part['temperature']:.4g}" for part in parts if "temperature" in part]
+    parameters = f"  {result['parameters']}" if "parameters" in result else ""
+    return parameters + file + (f"  temperature {', '.join(temperatures)}" if temperatures else "")
 
 
 def _by_class(result: EvaluationResult, counting: Counting) -> dict[str, PerClass]:

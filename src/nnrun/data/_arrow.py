@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from nnrun.data._columns import table_of
 from nnrun.data._files import open_file
 from nnrun.errors import DataError, one_line
 
-__all__ = ["is_arrow", "read_arrow"]
+__all__ = ["arrow_pieces", "is_arrow", "read_arrow"]
 
 MAX_ARROW_BYTES = 256 << 20
 _PARQUET, _ARROW = b"PAR1", b"ARROW1"
@@ -23,13 +24,27 @@ def is_arrow(path: Path) -> bool:
         return stream.read(len(_ARROW)).startswith((_PARQUET, _ARROW))
 
 
-def read_arrow(path: str, trained: bool = False) -> Table:
+def read_arrow(path: str) -> Table:
     """The table in a Parquet or Arrow file; rows are counted from 1.
 
-    trained   whether a model that is trained already is to predict for it
     Cells become text as a CSV file would have it: numbers with all their digits, dates as ISO 8601, null as nothing.
     Raises DataError, also where pyarrow is missing.
     """
+    [table] = _tables(path, None)
+    return Table(
+        table.place, {name: column._replace(trained=False) for name, column in table.columns.items()}
+    )
+
+
+def arrow_pieces(path: str, rows: Callable[[int], int]) -> Iterator[Table]:
+    """The same as tables with its columns, one after another, for a model that is trained already.
+
+    rows   the number of columns -> how many rows a table has, but for the last
+    """
+    return _tables(path, rows)
+
+
+def _tables(path: str, rows: Callable[[int], int] | None) -> Iterator[Table]:
     place = one_line(path)
     with open_file(Path(path), MAX_ARROW_BYTES) as (stream, _):
         content = stream.read(MAX_ARROW_BYTES + 1)
@@ -39,9 +54,10 @@ def read_arrow(path: str, trained: bool = False) -> Table:
     names = table.column_names
     if twice := [name for name in names if names.count(name) > 1]:
         raise DataError(f"{place}: column '{one_line(twice[0], 40)}' occurs twice; rename one")
-    columns = {name: _cells(table.column(name)) for name in names}
-    read = table_of(columns, place)
-    return Table(place, {name: column._replace(trained=trained) for name, column in read.columns.items()})
+    most = rows(len(names)) if rows else table.num_rows
+    for start in range(0, table.num_rows, most):
+        piece = table.slice(start, most)
+        yield table_of({name: _cells(piece.column(name)) for name in names}, place, start + 1)
 
 
 def _decoded(content: bytes, place: str) -> Any:

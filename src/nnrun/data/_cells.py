@@ -14,11 +14,12 @@ __all__ = ["alike", "is_missing", "odd_number", "oddity"]
 _MISSING = frozenset(["na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "nil", "missing", "?", "-", "--"])
 _DATE = "is a date; write it as a number, such as days since the first"
 _GAPS = " '’\u00a0\u202f"
+_COMMAS = "data.decimal: ',' for the table"
 _NUMBERS = (
     (r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", "has commas between its thousands; write {plain}", ","),
     (rf"[+-]?\d{{1,3}}([{_GAPS}]\d{{3}})+([.,]\d+)?", "has gaps between its thousands; write {plain}", _GAPS),
     (r"[+-]?\d{1,3}(\.\d{3})+,\d+", "has points between its thousands and a decimal comma; write {plain}", "."),
-    (r"[+-]?\d*,\d+([eE][+-]?\d+)?", "has a decimal comma; write {plain}, or data.decimal: ',' for the table", ""),
+    (r"[+-]?\d*,\d+([eE][+-]?\d+)?", "has a decimal comma; write {plain}", ""),
     (r"[+-]?\d+([.,]\d+)?\s*%", "is a percentage; write the number alone", ""),
     (r"[€$£¥]\s*[+-]?[\d.,]+|[+-]?[\d.,]+\s*[€$£¥]", "has a currency sign; write the number alone", ""),
     (r"\d{4}-\d{1,2}-\d{1,2}([ T][\d:.]+Z?)?", _DATE, ""),
@@ -52,17 +53,24 @@ def oddity(name: str) -> str:
     return odd_character(name) or "another way to write a blank or an accent"
 
 
-def odd_number(cell: str, decimal: str = ".") -> str | None:
+def odd_number(cell: str, decimal: str = ".", trained: bool = False) -> str | None:
     """What is odd about a number or date that a program cannot read, with the remedy; None: it looks like neither.
 
     decimal   what numbers of the table have before their fractions
+    trained   whether a run has that already, so that the table must follow
     """
     if decimal == "," and re.fullmatch(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", cell):
-        return "has a decimal point, and data.decimal is ','; write a comma, or leave data.decimal out"
+        remedy = "write a comma, as in training" if trained else "write a comma, or leave data.decimal out"
+        return f"has a decimal point, and data.decimal is ','; {remedy}"
     for pattern, remark, drop in _NUMBERS:
         if re.fullmatch(pattern, cell):
             plain = "".join(c for c in cell if c not in drop).replace(",", ".")
-            return remark.format(plain=plain if decimal == "." else plain.replace(".", ","))
+            remark = remark.format(plain=plain if decimal == "." else plain.replace(".", ","))
+            return (
+                f"{remark}, or {_COMMAS}"
+                if remark.startswith("has a decimal comma") and not trained
+                else remark
+            )
     character = odd_character(cell)
     if character and any(c.isdecimal() for c in cell):
         return f"contains {character}"

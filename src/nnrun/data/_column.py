@@ -67,7 +67,7 @@ class Column(NamedTuple):
         cell = self.cells[row]
         if is_missing(cell):
             self.refuse(row, "is a missing value; fill it in or remove the row")
-        self.refuse(row, odd_number(cell, self.decimal) or f"is not a number; {remedy}")
+        self.refuse(row, odd_number(cell, self.decimal, self.trained) or f"is not a number; {remedy}")
 
     def check_filled(self, remedy: str = "") -> None:
         """Raise DataError at the first cell that is empty or says that its value is missing."""

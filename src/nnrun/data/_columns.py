@@ -13,8 +13,8 @@ from nnrun.errors import DataError, one_line
 __all__ = ["table_of"]
 
 
-def table_of(columns: Mapping[str, Iterable[object]], place: str) -> Table:
-    """A table of these columns; rows are counted from 1.
+def table_of(columns: Mapping[str, Iterable[object]], place: str, first: int = 1) -> Table:
+    """A table of these columns; the first row has the number `first`.
 
     Numbers are written with all their digits, so that they are read back to the same bits; what is missing (None,
     NaN) is an empty cell.  Raises DataError where a column is no list of cells, or they are not of one length.
@@ -24,7 +24,7 @@ def table_of(columns: Mapping[str, Iterable[object]], place: str) -> Table:
     if len(set(lengths.values())) > 1:
         shown = one_line(", ".join(f"{name} {length}" for name, length in lengths.items()), 120)
         raise DataError(f"{place}: columns of different lengths ({shown}); make them equal")
-    lines = tuple(range(1, max(lengths.values(), default=0) + 1))
+    lines = tuple(range(first, first + max(lengths.values(), default=0)))
     columns = {
         name: Column(name, column, lines, place, i, trained=True)
         for i, (name, column) in enumerate(cells.items(), 1)

@@ -10,11 +10,11 @@ import numpy as np
 from nnrun.data._cells import is_missing
 from nnrun.data._column import Column, Table
 from nnrun.data._dates import date_inputs, days_of
-from nnrun.errors import Warn, one_line
+from nnrun.errors import DataError, Warn, one_line
 from nnrun.preprocessing import Column as Feature
 from nnrun.preprocessing import Date
 
-__all__ = ["Parsed", "codes_of", "encoded", "features_of", "parsed", "refuse_missing"]
+__all__ = ["Parsed", "UnknownNames", "codes_of", "encoded", "features_of", "parsed", "refuse_missing"]
 
 _UNKNOWN = -1  # the code of a name that becomes zeros
 
@@ -28,6 +28,34 @@ class Parsed(NamedTuple):
     column: Column
     values: np.ndarray | None
     missing: np.ndarray  # (n,) bool
+
+
+class UnknownNames:
+    """The names in columns of a table, which may come in pieces, that the training part lacks."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, tuple[int, str]] = {}  # by name: how many cells, and the first in words
+        self._cells = 0
+
+    def begin(self, cells: int) -> None:
+        """Counts the rows of the next piece."""
+        self._cells += cells
+
+    def add(self, column: Column, rows: list[int], meaning: str) -> None:
+        """Takes in the rows of a column with such names, and what they count as."""
+        name = (
+            f"'{one_line(column.cells[rows[0]], 40)}' in row {column.lines[rows[0]]}; they count as {meaning}"
+        )
+        count, first = self._columns.get(column.name, (0, name))
+        self._columns[column.name] = count + len(rows), first
+
+    def report(self, place: str, warn: Warn) -> None:
+        """Warns of each column that has any."""
+        for name, (count, first) in self._columns.items():
+            warn(
+                f"{place}: column '{one_line(name, 40)}': the training part lacks the names in {count} of "
+                f"{self._cells} cells, the first {first}"
+            )
 
 
 def parsed(column: Column, is_category: bool, date: Date | None) -> Parsed:
@@ -65,25 +93,30 @@ def _days(column: Column, date: Date) -> np.ndarray:
     return np.array(values, np.float64)
 
 
-def features_of(part: Table, columns: Sequence[Feature], warn: Warn | None = None) -> np.ndarray:
+def features_of(part: Table, columns: Sequence[Feature], unknown: UnknownNames | None = None) -> np.ndarray:
     """(n, inputs) float64: the features of a table.
 
-    warn   receives a line for each column with names that the training part lacked
-    Raises DataError naming FILE:ROW:COLUMN.
+    unknown   takes in the names that the training part lacks
+    Raises DataError with a line for each column that is at fault, naming FILE:ROW:COLUMN of its first mistake.
     """
-    inputs = []
+    inputs, problems = [], []
     for feature in columns:
         column = part.column(feature.name, "features")
-        read = parsed(column, feature.categories is not None, feature.date)
-        inputs.append(encoded(read, feature, warn))
+        try:
+            read = parsed(column, feature.categories is not None, feature.date)
+            inputs.append(encoded(read, feature, unknown))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
     return np.hstack(inputs)
 
 
-def encoded(read: Parsed, feature: Feature, warn: Warn | None = None) -> np.ndarray:
+def encoded(read: Parsed, feature: Feature, unknown: UnknownNames | None = None) -> np.ndarray:
     """(n, width) float64: the inputs that a feature becomes.  Raises DataError for a cell that it has no input for."""
     if feature.fill is None and read.missing.any():
         _refuse_missing(read, int(read.missing.argmax()), feature)
-    inputs = _numbers(read, feature) if feature.categories is None else _one_hot(read, feature, warn)
+    inputs = _numbers(read, feature) if feature.categories is None else _one_hot(read, feature, unknown)
     return np.hstack([inputs, read.missing[:, None].astype(np.float64)]) if feature.indicator else inputs
 
 
@@ -98,7 +131,7 @@ def _numbers(read: Parsed, feature: Feature) -> np.ndarray:
     return date_inputs(values, feature.date.parts, origin)
 
 
-def _one_hot(read: Parsed, feature: Feature, warn: Warn | None) -> np.ndarray:
+def _one_hot(read: Parsed, feature: Feature, unknown: UnknownNames | None) -> np.ndarray:
     """(n, k) float64: 1 at the category, or at the last input for rare names; zeros for unknown ones if so asked."""
     known = feature.categories or ()
     cells = list(read.column.cells)
@@ -109,26 +142,20 @@ def _one_hot(read: Parsed, feature: Feature, warn: Warn | None) -> np.ndarray:
     if feature.unknown != "refuse":
         rest = size - 1 if feature.unknown == "other" and feature.rare else _UNKNOWN
         new = [row for row, name in enumerate(cells) if name not in codes]
-        if new and warn is not None:
-            _warn_of_unknown(read.column, new, "zeros" if rest == _UNKNOWN else "rare ones", warn)
+        if new and unknown is not None:
+            unknown.add(read.column, new, "zeros" if rest == _UNKNOWN else "rare ones")
         codes |= {cells[row]: rest for row in new}
     return np.vstack([np.eye(size), np.zeros(size)])[codes_of(cells, codes, read.column)]
 
 
-def _warn_of_unknown(column: Column, rows: list[int], meaning: str, warn: Warn) -> None:
-    first = f"'{one_line(column.cells[rows[0]], 40)}' in row {column.lines[rows[0]]}"
-    warn(
-        f"{column.place}: column '{one_line(column.name, 40)}': the training part lacks the names in {len(rows)} of "
-        f"{len(column.cells)} cells, the first {first}; they count as {meaning}"
-    )
-
-
 def codes_of(names: Sequence[str], codes: dict[str, int], column: Column) -> np.ndarray:
-    """(n,) int32: the code of each name; DataError for one that has none, since the training part lacks it."""
-    for row, name in enumerate(names):
-        if name not in codes:
-            known = one_line(", ".join(codes), 80)
-            column.refuse(row, f"does not occur in the training part; it has {known}")
+    """(n,) int32: the code of each name; DataError for those that have none, since the training part lacks them."""
+    unknown = dict.fromkeys(name for name in names if name not in codes)
+    if unknown:
+        first, *rest = unknown
+        others = f", nor {'does' if len(rest) == 1 else 'do'} {one_line(', '.join(rest), 80)}" if rest else ""
+        known = one_line(", ".join(codes), 80)
+        column.refuse(names.index(first), f"does not occur in the training part{others}; it has {known}")
     return np.array([codes[name] for name in names], np.int32)
 
 

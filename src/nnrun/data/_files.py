@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -13,7 +14,9 @@ from nnrun.errors import DataError, MachineError, one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_BYTES", "OpenFile", "open_file", "read_into"]
+__all__ = ["MAX_BYTES", "STDIN", "OpenFile", "open_file", "open_text", "read_into"]
+
+STDIN = Path("-")  # as the name of a table
 
 MAX_BYTES = 2 << 30  # of content in one file or array; more does not fit beside a model on one machine
 _CHUNK = 1 << 20
@@ -52,6 +55,21 @@ def open_file(path: Path, limit: int = MAX_BYTES) -> Iterator[OpenFile]:
         raise DataError(f"{place}: a part of this path is a file, not a folder; check the path") from None
     except OSError as error:
         raise MachineError(f"{place}: cannot be read: {error.strerror or one_line(error)}") from error
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[BinaryIO]:
+    """A text file of any size, or standard input, open for reading.  Raises as `open_file`."""
+    if path != STDIN:
+        with open_file(path, sys.maxsize) as (stream, _):
+            yield stream
+    elif sys.stdin is None:
+        raise DataError("stdin: is closed; write the name of a file")
+    else:
+        try:
+            yield sys.stdin.buffer
+        except OSError as error:
+            raise MachineError(f"stdin: cannot be read: {error.strerror or one_line(error)}") from error
 
 
 def read_into(stream: BinaryIO, buffer: memoryview) -> int:

@@ -103,9 +103,10 @@ def _targets(y: np.ndarray, fitted: Preprocessing, precision: np.dtype) -> np.nd
     return ((y.astype(np.float64) - fitted.target_shift) / fitted.target_scale).astype(precision)
 
 
-def new_inputs(x: np.ndarray, fitted: Preprocessing, precision: np.dtype) -> np.ndarray:
+def new_inputs(x: np.ndarray, fitted: Preprocessing, precision: np.dtype, before: int = 0) -> np.ndarray:
     """Inputs that were not among the data, (n, *shape) in their type, as programs take them.
 
+    before   how many inputs came before these, for messages
     Raises DataError for a number that is too large for the type that they are rounded to.
     """
     if fitted.dtype == "uint8":
@@ -117,7 +118,8 @@ def new_inputs(x: np.ndarray, fitted: Preprocessing, precision: np.dtype) -> np.
         ready = rounded(x, offset, kind)
     if not np.isfinite(ready).all():
         bad = tuple(map(int, np.argwhere(~np.isfinite(ready))[0]))
+        index = (bad[0] + before, *bad[1:])
         raise DataError(
-            f"the inputs: the number at index {bad} is {x[bad]:.4g}, too large for {kind}; correct it or leave it out"
+            f"the inputs: the number at index {index} is {x[bad]:.4g}, too large for {kind}; correct it or leave it out"
         )
     return ready

@@ -3,50 +3,79 @@
 from __future__ import annotations
 
 import csv
-import io
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from nnrun.data._cells import alike, oddity
 from nnrun.data._column import Column, Table, number
 from nnrun.data._files import open_file
+from nnrun.data._lines import lines_of
 from nnrun.errors import DataError, one_line
 
-__all__ = ["read_numbers", "read_table"]
+__all__ = ["Dialect", "number_pieces", "read_table", "table_pieces"]
 
 MAX_CSV_BYTES = 256 << 20  # as Python strings this takes several GiB; larger tables belong in an .npz
 _DELIMITERS = ";\t|,"
 _UNNAMED = "the first row must hold names; if it counts the rows, remove the column (pandas: to_csv(..., index=False))"
 
 
-def read_table(path: str, delimiter: str, trained: bool = False, decimal: str = ".") -> Table:
+def read_table(path: str, delimiter: str, decimal: str = ".") -> Table:
     """The CSV file `path`: UTF-8, a header of distinct names, and rows as long as it.
 
     Blank lines are skipped.  Raises DataError naming FILE:ROW:COLUMN of the first mistake.
 
-    trained   whether a run has its delimiter already, so that the file must follow
     decimal   what numbers have before their fractions
     """
-    rows = _rows(path, delimiter)
-    _check_delimiter(rows[0].cells, delimiter, one_line(path), trained)
-    table = _table(rows, _header(rows[0].cells, one_line(path)), rows[1:], delimiter, one_line(path))
-    columns = {
-        name: column._replace(decimal=decimal, trained=trained) for name, column in table.columns.items()
-    }
-    return Table(table.place, columns)
+    with open_file(Path(path), MAX_CSV_BYTES) as (stream, _):
+        [table] = _tables(stream, Dialect(one_line(path), delimiter, decimal), _named, None)
+    return table
 
 
-def read_numbers(path: str, delimiter: str) -> Table:
-    """A table of numbers that may lack a header: then its columns are called 1, 2, ...
+class Dialect(NamedTuple):
+    """How a CSV file is written, and what messages call it.
+
+    decimal   what numbers have before their fractions
+    trained   whether a run has this dialect already, so that the file must follow
+    """
+
+    place: str
+    delimiter: str
+    decimal: str = "."
+    trained: bool = False
+
+
+def table_pieces(stream: BinaryIO, dialect: Dialect, rows: Callable[[int], int]) -> Iterator[Table]:
+    """The rows of a CSV file of any length as tables with its columns, one after another; else as `read_table`.
+
+    rows   the number of columns -> how many rows a table has, but for the last
+    """
+    return _tables(stream, dialect, _named, rows)
+
+
+def number_pieces(stream: BinaryIO, dialect: Dialect, rows: Callable[[int], int]) -> Iterator[Table]:
+    """The rows of a table of numbers that may lack a header: then its columns are called 1, 2, ...
 
     Raises DataError as `read_table`, and where the first row may be either.
     """
-    rows, place = _rows(path, delimiter), one_line(path)
-    cells = [cell.strip() for cell in rows[0].cells]
+    return _tables(stream, dialect, _perhaps_named, rows)
+
+
+def _named(first: _Row, dialect: Dialect) -> list[str]:
+    """The names in the first row."""
+    _check_delimiter(first.cells, dialect)
+    return _header(first.cells, dialect.place)
+
+
+def _perhaps_named(first: _Row, dialect: Dialect) -> list[str] | None:
+    """The names in the first row of a table of numbers; None where it holds numbers."""
+    place = dialect.place
+    cells = [cell.strip() for cell in first.cells]
     named = [number(cell) is None for cell in cells]
     if all(named):
-        return _table(rows, _header(cells, place), rows[1:], delimiter, one_line(path))
-    where = f"{place}:{rows[0].line}"
+        return _header(cells, place)
+    where = f"{place}:{first.line}"
     if any(named):
         odd = named.index(True)
         raise DataError(
@@ -59,7 +88,7 @@ def read_numbers(path: str, delimiter: str) -> Table:
             f"{where}: {one_line(', '.join(cells), 40)} may be the names of the columns or the first inputs; write "
             "names that are not numbers (x0, x1, ...) above the inputs"
         )
-    return _table(rows, counted[1:], rows, delimiter, place)
+    return None
 
 
 class _Row(NamedTuple):
@@ -67,8 +96,9 @@ class _Row(NamedTuple):
     line: int  # where it begins; a quoted cell may go over several
 
 
-def _check_delimiter(header: list[str], delimiter: str, place: str, trained: bool) -> None:
+def _check_delimiter(header: list[str], dialect: Dialect) -> None:
     """Refuses a header that is one cell only because another character separates the names."""
+    delimiter = dialect.delimiter
     if len(header) == 1:
         for separator in (
             character for character in _DELIMITERS if character in header[0] and delimiter not in header[0]
@@ -76,85 +106,93 @@ def _check_delimiter(header: list[str], delimiter: str, place: str, trained: boo
             written = {"\t": '"\\t"'}.get(separator, f'"{separator}"')
             remedy = (
                 f"the run was trained with {delimiter!r}: save it so"
-                if trained
+                if dialect.trained
                 else f"write data.delimiter: {written}"
             )
-            raise DataError(f"{place}:1: the names are separated by {separator!r}; {remedy}")
+            raise DataError(f"{dialect.place}:1: the names are separated by {separator!r}; {remedy}")
 
 
-def _rows(path: str, delimiter: str) -> list[_Row]:
-    """The rows of a CSV file that are not blank, at least one."""
-    place = one_line(path)
-    reader = csv.reader(io.StringIO(_text(path, place), newline=""), delimiter=delimiter, strict=True)
-    rows: list[_Row] = []
+def _tables(
+    stream: BinaryIO,
+    dialect: Dialect,
+    names: Callable[[_Row, Dialect], list[str] | None],
+    size: Callable[[int], int] | None,
+) -> Iterator[Table]:
+    """The tables that the rows of a file are.
+
+    names   the first row -> the names of the columns; None: it is a row of data
+    size    the number of columns -> the rows of a table; None: all of them
+    """
+    rows = _rows(stream, dialect)
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{dialect.place}: holds 0 rows; needed: a header and at least one row of data")
+    header = names(first, dialect)
+    pending = [] if header else [first]
+    header = header or [str(i) for i in range(1, len(first.cells) + 1)]
+    most = size(len(header)) if size else None
+    begun = False
+    while data := [*pending, *islice(rows, None if most is None else most - len(pending))]:
+        pending, begun = [], True
+        yield _table(header, data, dialect)
+    if not begun:
+        raise DataError(f"{dialect.place}: holds 1 rows; needed: a header and at least one row of data")
+
+
+def _rows(stream: BinaryIO, dialect: Dialect) -> Iterator[_Row]:
+    """The rows of a CSV file that are not blank; all of them have as many cells as the first."""
+    place, delimiter = dialect.place, dialect.delimiter
+    reader = csv.reader(lines_of(stream, place), delimiter=delimiter, strict=True)
+    begin, width = 1, 0
     try:
-        begin = 1
         for cells in reader:
-            rows += [_Row(cells, begin)] if cells else []
+            if cells:
+                width = width or len(cells)
+                if len(cells) != width:
+                    raise DataError(
+                        f"{place}:{begin}:{min(len(cells), width) + 1}: the row has {len(cells)} cells, the header "
+                        f"{width}; {_ragged(dialect)}"
+                    )
+                yield _Row(cells, begin)
             begin = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
             f"{place}:{reader.line_num}: is not CSV: {one_line(error)}; correct the quotes"
         ) from error
-    if not rows:
-        raise DataError(f"{place}: holds 0 rows; needed: a header and at least one row of data")
-    return rows
 
 
-def _table(rows: list[_Row], header: list[str], data: list[_Row], delimiter: str, place: str) -> Table:
+def _ragged(dialect: Dialect) -> str:
+    """What to do about a row that is shorter or longer than the header."""
+    if dialect.trained:
+        return f"cells are separated by {dialect.delimiter!r}, as in training; correct the row"
+    return f"check data.delimiter ({dialect.delimiter!r}), or correct the row"
+
+
+def _table(header: list[str], data: list[_Row], dialect: Dialect) -> Table:
     """The columns of rows of data under these names."""
-    if not data:
-        raise DataError(f"{place}: holds {len(rows)} rows; needed: a header and at least one row of data")
-    for row, line in rows:
-        if len(row) != len(header):
-            raise DataError(
-                f"{place}:{line}:{min(len(row), len(header)) + 1}: the row has {len(row)} cells, the header "
-                f"{len(header)}; check data.delimiter ({delimiter!r}), or correct the row"
-            )
     columns = zip(*(row.cells for row in data), strict=True)
     lines = tuple(row.line for row in data)
     folded = any("\n" in cell for row in data for cell in row.cells)
     return Table(
-        place,
+        dialect.place,
         {
-            name: _column(name, cells, _lines(data, index - 1) if folded else lines, place, index)
+            name: _column(name, cells, _lines_of(data, index - 1) if folded else lines, dialect, index)
             for index, (name, cells) in enumerate(zip(header, columns, strict=True), start=1)
         },
     )
 
 
-def _column(name: str, cells: tuple[str, ...], lines: tuple[int, ...], place: str, index: int) -> Column:
+def _column(
+    name: str, cells: tuple[str, ...], lines: tuple[int, ...], dialect: Dialect, index: int
+) -> Column:
     stripped = tuple(map(str.strip, cells))
     padded = stripped != cells and len(set(stripped)) < len(set(cells))
-    return Column(name, stripped, lines, place, index, padded=padded)
+    return Column(name, stripped, lines, dialect.place, index, dialect.decimal, dialect.trained, padded)
 
 
-def _lines(data: list[_Row], index: int) -> tuple[int, ...]:
+def _lines_of(data: list[_Row], index: int) -> tuple[int, ...]:
     """The line in which each cell of a column begins: below its row's where a cell before it holds line ends."""
     return tuple(row.line + sum(cell.count("\n") for cell in row.cells[:index]) for row in data)
-
-
-def _text(path: str, place: str) -> str:
-    """The content of the file, if it is text; a byte-order mark is dropped."""
-    with open_file(Path(path), MAX_CSV_BYTES) as (stream, _):
-        content = stream.read(MAX_CSV_BYTES + 1)
-    if content.startswith((b"PAR1", b"ARROW1")):
-        raise DataError(f"{place}: is a Parquet or Arrow file; write data: {{name: parquet, ...}}")
-    if not content:
-        raise DataError(f"{place}: is empty; needed: a header and rows of data")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        offset = error.start
-        problem = f"byte {content[offset]:#04x} is not UTF-8; save the file as UTF-8"
-    else:
-        if "\0" not in text:
-            return text
-        offset = content.index(b"\0")
-        problem = "there is a NUL; this is not a text file"
-    line = content.count(b"\n", 0, offset) + 1
-    column = offset - content.rfind(b"\n", 0, offset)  # a byte: cells cannot be told apart yet
-    raise DataError(f"{place}:{line}:{column}: {problem}")
 
 
 def _header(cells: list[str], place: str) -> list[str]:

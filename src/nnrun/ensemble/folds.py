@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from nnrun.ensemble.models import Model
-from nnrun.errors import SpecError, one_line
+from nnrun.errors import SpecError, Warn, one_line
 from nnrun.preprocessing import Preprocessing
 from nnrun.record import preprocessing
 from nnrun.runner.group import is_fold
 
-__all__ = ["check_part", "in_units_of", "units_of"]
+__all__ = ["check_part", "in_units_of", "units_of", "warn_of_best"]
 
 
 def check_part(folders: Sequence[Path], split: str | None) -> None:
@@ -25,6 +25,15 @@ def check_part(folders: Sequence[Path], split: str | None) -> None:
         raise SpecError(
             f"--split {split}: {one_line(folders[0].parent)} averages folds, each of which was trained on what others "
             "validate with; write --split test"
+        )
+
+
+def warn_of_best(which: str, warn: Warn) -> None:
+    """Warns where the checkpoints of folds were chosen by the examples that they are measured on."""
+    if which == "best":
+        warn(
+            "the best step of each fold was chosen by its validation part, so on that it looks too good; write "
+            "--checkpoint last"
         )
 
 

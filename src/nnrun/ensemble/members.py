@@ -197,11 +197,11 @@ def _checkpoints(folder: Path, which: str, average: str | None, warn: Warn) -> I
     status = run.status(folder)
     if status == "diverged":
         raise RunError(f"{one_line(folder)}: diverged, so it cannot be a member; name the others")
-    if status != "done":
-        warn(f"{one_line(folder)}: is not finished ({status}); its newest checkpoints are taken")
     for warning in rises(read_summary(folder)):
         warn(f"{one_line(folder)}: {warning.removeprefix('warning: ')}")
     steps = checkpoint.steps(folder / "checkpoints")
+    if status != "done" and steps:  # without any, loading them says so
+        warn(f"{one_line(folder)}: is not finished ({status}); its newest checkpoints are taken")
     if (folder.parent / RECORD).is_file() and which in _CHOICES:
         which = "last"  # a member of an ensemble has one checkpoint
     if which == "all" and steps:

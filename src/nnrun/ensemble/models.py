@@ -69,13 +69,14 @@ class Model(NamedTuple):
         return y if y.dtype.kind == "i" else y.astype(jnp.zeros(()).dtype)
 
 
-def open_model(folder: Path, warn: Warn, parts: Sequence[str] = ()) -> Model:
+def open_model(folder: Path, warn: Warn, parts: Sequence[str] = (), metrics: Sequence[str] = ()) -> Model:
     """The model of the run in `folder`.  To be used within its precision (session.precision).
 
-    parts   of its data that are read; the others have no content
+    parts     of its data that are read; the others have no content
+    metrics   of the catalogue that its loss has beside those of its spec
     Raises RunError where one of them has changed since the run was trained.
     """
-    prepared = session.rebuild(folder, warn, parts)
+    prepared = session.rebuild(folder, warn, parts, metrics=metrics)
     name = prepared.experiment.plan.precision
     with session.precision(name):
         like = programs.one_like(prepared.experiment)

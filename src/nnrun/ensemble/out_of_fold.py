@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nnrun.ensemble.folds import warn_of_best
+from nnrun.ensemble.output import Prediction
 from nnrun.ensemble.predict import Counting
-from nnrun.ensemble.prediction import Prediction, predict
+from nnrun.ensemble.prediction import predict_part
 from nnrun.errors import RunError, Warn, one_line
 from nnrun.record import run
-from nnrun.runner.folds_evaluation import warn_of_best
 from nnrun.runner.group import members
 
 __all__ = ["out_of_fold"]
@@ -21,7 +22,7 @@ def out_of_fold(folder: Path, which: str, warn: Warn, counting: Counting) -> Pre
 
     which   last, best, or a step
     Its column `row` counts the examples of the data from 0.  With repeats, each example has the mean of as many
-    predictions.  Raises RunError where a fold has not ended or diverged, and what `predict` raises.
+    predictions.  Raises RunError where a fold has not ended or diverged, and what `predict_part` raises.
     """
     folds = members(folder)
     for fold in folds:
@@ -30,7 +31,7 @@ def out_of_fold(folder: Path, which: str, warn: Warn, counting: Counting) -> Pre
                 f"{one_line(fold)}: {status}, so its examples have no prediction; name a fold that is done"
             )
     warn_of_best(which, warn)
-    parts = [predict(fold, None, "val", which, warn, counting) for fold in folds]
+    parts = [predict_part(fold, "val", which, warn, counting) for fold in folds]
     # The same rows come once in each repeat.
     rows, first, place = np.unique(
         np.concatenate([part.rows for part in parts if part.rows is not None]),

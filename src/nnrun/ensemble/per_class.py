@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nnrun.ensemble.predict import Counting
-from nnrun.ensemble.prediction import predict
+from nnrun.ensemble.prediction import predict_part
 from nnrun.errors import SpecError, Warn, one_line
 from nnrun.report.per_class import PerClass, per_class_of
 
@@ -18,9 +18,9 @@ def classes_of(folder: Path, split: str, which: str, warn: Warn, counting: Count
     """The counts of each class, what it is predicted to be, and shares, without noise.
 
     folder   of a run or an ensemble
-    Raises SpecError for a regression, and what `predict` raises.
+    Raises SpecError for a regression, and what `predict_part` raises.
     """
-    prediction = predict(folder, None, split, which, warn, counting)
+    prediction = predict_part(folder, split, which, warn, counting)
     if not prediction.classes or prediction.targets is None:
         raise SpecError(f"--per-class: {one_line(folder)} predicts numbers; leave it out")
     count = len(prediction.classes)

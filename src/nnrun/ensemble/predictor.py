@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +11,12 @@ import jax
 import numpy as np
 from jax import Array
 
-from nnrun.data._inputs import inputs_of, read_inputs
 from nnrun.data._standardise import new_inputs
 from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.folds import in_units_of
+from nnrun.ensemble.inputs import arrays_for, pieces_for
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
-from nnrun.ensemble.prediction import as_ensemble, check_finite
-from nnrun.ensemble.reading import Ensemble
+from nnrun.ensemble.reading import Ensemble, as_ensemble, check_finite
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.runner import session
 from nnrun.runner.averaged import averaged
@@ -25,7 +24,7 @@ from nnrun.runner.evaluation import load_intact
 from nnrun.training.outputs import outputs_of
 from nnrun.types import State, Tree
 
-__all__ = ["LoadedRun", "Predictor", "load_predictor"]
+__all__ = ["LoadedRun", "Predictor", "load_ensemble", "load_predictor"]
 
 
 class LoadedRun(NamedTuple):
@@ -103,7 +102,8 @@ class Predictor:
 
     def prepare(self, x: object) -> np.ndarray:
         """Inputs as `apply` takes them, (n, *shape).  Raises RunError for an ensemble, DataError."""
-        return self._inputs(self._single().model, x)
+        model = self._single().model
+        return np.concatenate([_ready(model, stored, before) for before, (stored,) in self._stored(x)])
 
     @property
     def apply(self) -> Callable[[Tree, Array], Array]:
@@ -132,24 +132,66 @@ class Predictor:
             )
         return self.members[0]
 
-    def _mean(self, x: object) -> np.ndarray:
+    def outputs(
+        self, stored: Sequence[np.ndarray], tick: Callable[[], None], before: int = 0
+    ) -> list[np.ndarray]:
+        """The outputs (n, ...) of each member for inputs as its data hold them.
+
+        tick     called after each batch of each member
+        before   how many inputs came before these, for messages
+        Raises DataError for a number that is too large for the run's precision.
+        """
+        outputs = []
+        for (_, model, state, _), x in zip(self.members, stored, strict=True):
+            inputs = _ready(model, x, before)
+            with session.precision(model.precision):
+                outputs.append(model.outputs(_moved(state, jax.device_put), inputs, tick))
+        return outputs
+
+    def outputs_of_part(self, part: str, tick: Callable[[], None]) -> list[np.ndarray]:
+        """The outputs (n, ...) of each member for train, val or test, where that was read."""
         outputs = []
         for _, model, state, _ in self.members:
-            inputs = self._inputs(model, x)
             with session.precision(model.precision):
-                given = model.outputs(state, inputs, lambda: None)
-            outputs.append(in_units_of(self.fitted, model, given))
-        mean = self.combiner.mean(outputs, self.weights)
-        check_finite(mean, self.run_dir)
-        return mean
+                outputs.append(model.outputs(_moved(state, jax.device_put), model.part(part).x, tick))
+        return outputs
 
-    def _inputs(self, model: Model, x: object) -> np.ndarray:
-        data = model.experiment.dataset
-        if isinstance(x, str | Path):
-            stored = read_inputs(Path(x), model.block, data.fitted, self.warn).x
-        else:
-            stored = inputs_of(x, data.fitted, self.warn)
-        return new_inputs(stored, data.fitted, data.train.x.dtype)
+    def mean(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
+        """The mean (n, ...) of what members give, in units of the first."""
+        alike = [
+            in_units_of(self.fitted, member.model, given)
+            for member, given in zip(self.members, outputs, strict=True)
+        ]
+        return self.combiner.mean(alike, self.weights)
+
+    def _mean(self, x: object) -> np.ndarray:
+        means = []
+        for before, stored in self._stored(x):
+            means.append(self.mean(self.outputs(stored, lambda: None, before)))
+            check_finite(means[-1], self.run_dir, before)
+        return np.concatenate(means)
+
+    def _stored(self, x: object) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """The inputs in pieces, as the data of each member hold them, and how many came before each."""
+        models = [member.model for member in self.members]
+        if not isinstance(x, str | Path):
+            yield 0, arrays_for(models, x, self.warn)
+            return
+        before = 0
+        for inputs, stored in pieces_for(models, Path(x), self.warn):
+            yield before, stored
+            before += len(inputs.x)
+
+
+def _moved(state: State, move: Callable[[Tree], Tree]) -> State:
+    """The state with what predictions depend on moved to the device or from it; what is there already stays."""
+    return state._replace(params=move(state.params), stats=move(state.stats), knobs=move(state.knobs))
+
+
+def _ready(model: Model, stored: np.ndarray, before: int) -> np.ndarray:
+    """Inputs as the data hold them, as a model takes them."""
+    data = model.experiment.dataset
+    return new_inputs(stored, data.fitted, data.train.x.dtype, before)
 
 
 def load_predictor(folder: Path, which: str, average: str | None, warn: Warn) -> Predictor:
@@ -159,18 +201,38 @@ def load_predictor(folder: Path, which: str, average: str | None, warn: Warn) ->
     average   that the run kept, which predicts in place of the trained parameters; None: those
     Raises RunError, SpecError, MachineError.
     """
-    ensemble = as_ensemble(folder, average)
+    return load_ensemble(as_ensemble(folder, average), which, warn)
+
+
+def load_ensemble(
+    ensemble: Ensemble,
+    which: str,
+    warn: Warn,
+    needed: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    resident: bool = True,
+) -> Predictor:
+    """The models of these runs.
+
+    needed    parts of their data that are read
+    metrics   of the catalogue that they have beside those of their specs
+    resident  whether the parameters of several members stay on the device; if not, they wait in the host's memory, and
+              those of one member at a time are on the device
+    Raises as `load_predictor`.
+    """
+    average, resident = ensemble.average, resident or len(ensemble.members) == 1
     parts: dict[int, LoadedRun] = {}
     for group in by_model(ensemble.members):
         contents = {i: load_intact(ensemble.members[i], which) for i in group}
         remeasured = average and any(name.startswith("stats/") for name in contents[group[0]].arrays)
-        model = open_model(ensemble.members[group[0]], warn, ["train"] if remeasured else [])
+        read = [*needed, "train"] if remeasured else needed
+        model = open_model(ensemble.members[group[0]], warn, read, metrics)
         with session.precision(model.precision):
             for i, content in contents.items():
                 place = one_line(ensemble.members[i])
                 if average:
                     content = averaged(model.experiment, model.like)(content, average, place)
-                parts[i] = LoadedRun(
-                    ensemble.members[i], model, state_of(model, content.arrays, place), content.step
-                )
+                state = state_of(model, content.arrays, place)
+                state = state if resident else _moved(state, jax.device_get)
+                parts[i] = LoadedRun(ensemble.members[i], model, state, content.step)
     return Predictor(ensemble, [parts[i] for i in sorted(parts)], warn)

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
 from nnrun.ensemble.folds import check_part, in_units_of, units_of
-from nnrun.ensemble.members import RECORD, EnsembleRecord, verified
+from nnrun.ensemble.members import RECORD, EnsembleRecord, is_ensemble, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
 from nnrun.ensemble.predict import Counting, predict_each
 from nnrun.errors import RunError, Warn, one_line
@@ -19,12 +19,12 @@ from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.averaged import averaged
 from nnrun.runner.evaluation import EnsembleEvaluation, check_split, load_intact, run_result
-from nnrun.runner.group import is_fold
+from nnrun.runner.group import folds_of, is_fold
 from nnrun.statistics.measure import reasons
 from nnrun.training.judge import Judge, make_judge
 from nnrun.types import State
 
-__all__ = ["Ensemble", "MeanOutputs", "evaluate_ensemble", "mean_for", "read"]
+__all__ = ["Ensemble", "MeanOutputs", "as_ensemble", "check_finite", "evaluate_ensemble", "mean_for", "read"]
 
 OnMember = Callable[[Model, int, np.ndarray], None]  # model, position of the member, its outputs
 
@@ -53,6 +53,42 @@ def read(folder: Path) -> Ensemble:
     except (KeyError, TypeError, ValueError):
         raise RunError(f"{one_line(place)}: damaged; make the ensemble again") from None
     return Ensemble(folder, how, members, weights)
+
+
+def as_ensemble(folder: Path, average: str | None) -> Ensemble:
+    """An ensemble, or a run as one of a single member.  Raises RunError for a group of seeds."""
+    if is_ensemble(folder) and average:
+        raise RunError(
+            f"{one_line(folder)}: an ensemble, it keeps no average {one_line(average, 40)!r}; make it of RUN:"
+            f"{one_line(average, 40)}: nnrun ensemble"
+        )
+    if is_ensemble(folder):
+        return read(folder)
+    members = run.members(folder)
+    if folds_of(folder):
+        raise RunError(
+            f"{one_line(folder)}: a cross-validation; nnrun predict --split val gives what each fold predicts for the "
+            "examples that it was not trained on; for others, average the folds: nnrun ensemble"
+        )
+    if members:
+        raise RunError(
+            f"{one_line(folder)}: a group of {len(members)} runs; name one, as {one_line(members[0])}, or average "
+            "them: nnrun ensemble"
+        )
+    return Ensemble(folder, "probabilities", [folder], [1.0], average)
+
+
+def check_finite(mean: np.ndarray, folder: Path, before: int = 0) -> None:
+    """Raises RunError naming the first input (n, ...) that a model says nothing of: NaN would be the first class.
+
+    before   how many inputs came before these
+    """
+    bad = np.flatnonzero(~np.isfinite(mean).reshape(len(mean), -1).all(1))
+    if len(bad):
+        raise RunError(
+            f"{one_line(folder)}: predicts NaN or infinity for the input at index {bad[0] + before}; correct it or "
+            "leave it out"
+        )
 
 
 class MeanOutputs(NamedTuple):

@@ -30,6 +30,7 @@ __all__ = [
     "RunResult",
     "check_split",
     "evaluate_run",
+    "good_members",
     "load_checkpoint",
     "load_intact",
     "run_result",
@@ -46,6 +47,7 @@ class RunResult(TypedDict):
     step: int
     metrics: Metrics
     undefined: NotRequired[dict[str, str]]  # metric that has no value -> why
+    temperature: NotRequired[float]  # of its probabilities
 
 
 class Asked(TypedDict):
@@ -55,6 +57,11 @@ class Asked(TypedDict):
     checkpoint: str
     baseline: Baseline
     samples: NotRequired[int]
+    input: NotRequired[str]  # the file that was measured on, in place of a part; split is "file" then
+    examples: NotRequired[int]  # in it
+    parameters: NotRequired[
+        str
+    ]  # the average of the run that predicts, in place of the parameters it trained
 
 
 @final
@@ -83,6 +90,7 @@ class EnsembleEvaluation(_OfSeveral):
     average: str
     metrics: Metrics
     undefined: NotRequired[dict[str, str]]
+    temperature: NotRequired[float]
 
 
 EvaluationResult = RunEvaluation | GroupEvaluation | EnsembleEvaluation  # what `nnrun evaluate --json` prints
@@ -109,7 +117,7 @@ def evaluate_run(
         raise SpecError(
             f"--samples: got {one_line(samples, 40)}; write 1 to {_MOST_SAMPLES}, or 0 for no noise"
         )
-    members = _good_members(folder, warn)
+    members = good_members(folder, warn)
     checkpoints = {path: load_checkpoint(path, which, warn) for path in members or [folder]}
     parts = [split, "train"] if _remeasured(checkpoints.values()) else [split]
     experiment = session.rebuild(members[0] if members else folder, warn, parts).experiment
@@ -149,7 +157,7 @@ def _remeasured(checkpoints: Iterable[Checkpoint]) -> bool:
     return {"average", "stats"} <= kinds
 
 
-def _good_members(folder: Path, warn: Warn) -> list[Path]:
+def good_members(folder: Path, warn: Warn) -> list[Path]:
     """The members of a group that did not diverge; [] for a single run."""
     members = group.members(folder)
     diverged = [path for path in members if run.status(path) == "diverged"]

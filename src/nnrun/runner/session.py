@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
 from nnrun import build, catalog, device, signals, spec
 from nnrun.catalog import Spec
-from nnrun.errors import Interrupted, NnrunError, RunError, Warn, one_line
+from nnrun.errors import Interrupted, NnrunError, RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
-from nnrun.record import columns, preprocessing, provenance, run
-from nnrun.record.checkpoint import sha256_of
-from nnrun.record.provenance import Provenance, SpecOrigin
-from nnrun.record.weights_from import Beginning, of_group, write_arrays
+from nnrun.record import preprocessing, provenance, run
+from nnrun.record.provenance import Provenance
+from nnrun.record.weights_from import Beginning
+from nnrun.runner.describe import describe, origin_of
 from nnrun.runner.group import fold_folders
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
@@ -103,8 +104,8 @@ def create(
                 folder = path / f"seed_{seed}"
                 fsio.make_folder(folder)
                 alone = {**full, "train": {**full["train"], "seed": seed, "seeds": 1}}
-                _describe(prepared, folder, alone, begun, beginnings[i : i + 1])
-            _describe(prepared, path, full, begun, beginnings)
+                describe(checked, experiment, folder, alone, begun, beginnings[i : i + 1])
+            describe(checked, experiment, path, full, begun, beginnings)
         except NnrunError:
             with contextlib.suppress(NnrunError):
                 fsio.remove_folder(path)
@@ -124,53 +125,11 @@ def _create_folds(prepared: Prepared, path: Path, full: Mapping[str, object], be
         checked = build.of_fold(prepared.spec, number)
         with precision(checked.train.precision):
             experiment = prepared.experiment if number == 1 else build.build(checked)
-        fold = Prepared(checked, experiment)
         fsio.make_folder(folder)
-        _describe(fold, folder, build.resolved(checked, experiment), begun, ())
+        describe(checked, experiment, folder, build.resolved(checked, experiment), begun, ())
         digests.append(experiment.dataset.fitted.digest)
     digest = hashlib.sha256("".join(digests).encode()).hexdigest()
-    _describe(prepared, path, full, begun, (), digest)
-
-
-def _describe(
-    prepared: Prepared,
-    folder: Path,
-    full: Mapping[str, object],
-    begun: Provenance,
-    beginnings: Sequence[Beginning],
-    of_folds: str | None = None,
-) -> None:
-    """What a run folder says about where it came from; state.json last, for it makes the folder a run.
-
-    of_folds   of a cross-validation, for which nothing is fitted: the digest of its data; None of a run
-    """
-    text = yaml12.dump(full)
-    about = _provenance(prepared, text, begun)
-    if of_folds is not None:
-        about["data_digest"] = of_folds
-    if beginnings:
-        about["weights_from"] = of_group(beginnings)
-    if len(beginnings) == 1:
-        write_arrays(folder, beginnings[0])
-    fsio.write_file(folder / "spec.yaml", prepared.spec.document.text.encode())
-    fsio.write_file(folder / "resolved.yaml", text.encode())
-    if of_folds is None:
-        preprocessing.write(folder, prepared.experiment.dataset.fitted)
-        columns.write(folder, prepared.experiment.dataset.about)
-    fsio.write_json(folder / "run.json", about)
-    run.write_state(folder, "created", step=0)
-
-
-def _provenance(prepared: Prepared, resolved: str, begun: Provenance) -> Provenance:
-    extra: SpecOrigin = {
-        "data_digest": prepared.experiment.dataset.fitted.digest,
-        "spec_hash": hashlib.sha256(resolved.encode()).hexdigest(),
-        "spec_folder": str(prepared.spec.document.folder),
-        "code": {str(file): sha256_of(file) for file in catalog.user_files(prepared.spec)},
-    }
-    if prepared.experiment.plan.convolutions:
-        extra["convolutions"] = prepared.experiment.plan.convolutions
-    return {**begun, **extra}
+    describe(*prepared, path, full, begun, (), digest)
 
 
 def reopen(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
@@ -195,7 +154,7 @@ def changes(prepared: Prepared, folder: Path, now: Provenance) -> list[str]:
     now   the origin of what this process begins
     """
     text = (folder / "resolved.yaml").read_text(encoding="utf-8")
-    before, after = provenance.read(folder), _provenance(prepared, text, now)
+    before, after = provenance.read(folder), origin_of(*prepared, text, now)
     if not prepared.spec.reads_data:  # whose code counts no more
         before["code"] = {
             file: sha for file, sha in before.get("code", {}).items() if file in after.get("code", {})
@@ -215,20 +174,38 @@ def recorded(folder: Path) -> Preprocessing:
     return fitted
 
 
-def rebuild(folder: Path, warn: Warn, parts: Sequence[str] = (), exact: bool = False) -> Prepared:
+def _with_metrics(file: Path, metrics: Sequence[str]) -> list[str]:
+    """The override that adds metrics to a spec; those that it has in this form already are left out."""
+    resolved: Any = yaml12.parse(fsio.read_file(file), str(file)).value
+    known = resolved.get("metrics") or []
+    added = [name for name in metrics if name not in [block["name"] for block in known]]
+    return [f"metrics={json.dumps([*known, *added])}"] if added else []
+
+
+def rebuild(
+    folder: Path, warn: Warn, parts: Sequence[str] = (), exact: bool = False, metrics: Sequence[str] = ()
+) -> Prepared:
     """The spec of a run folder, built again with what the folder records of its data.
 
     parts   of the data that must be as they were; (): no data are read, and predictions need none
     exact   whether anything else that differs is refused, not warned about
+    metrics   names of the catalogue, beside those of the spec
     Raises RunError where one of the parts has changed, or the folder is damaged; SpecError, DataError, MachineError.
     """
     before, fitted = provenance.read(folder), recorded(folder)
-    document = spec.read(folder / "resolved.yaml")
+    file = folder / "resolved.yaml"
+    added = _with_metrics(file, metrics)
+    document = spec.read(file, added)
     document = document._replace(folder=Path(before.get("spec_folder", ".")))
     try:
         prepared = _prepare(document, Wanted(fitted, tuple(parts)))
     except RunError as error:
         raise RunError(f"{one_line(folder)}: {error}") from None
+    except SpecError as error:
+        if not added:
+            raise
+        problems = [line.replace(f"argument {added[0]}: ", "--metric: ") for line in error.problems]
+        raise SpecError(*problems) from None
     differences = changes(prepared, folder, origin())
     if differences and exact:
         raise RunError(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-__all__ = ["BINS", "Reliability", "fit_temperature", "reliability", "scaled"]
+__all__ = ["BINS", "Reliability", "fit_temperature", "is_at_end", "reliability", "scaled"]
 
 BINS = 15
 _HOTTEST = 100.0
@@ -71,3 +71,12 @@ def fit_temperature(log_p: np.ndarray, labels: np.ndarray) -> float | None:
     edge = math.log(_HOTTEST)
     minimum = minimize_scalar(loss, bounds=(-edge, edge), method="bounded", options={"xatol": 1e-7})
     return math.exp(float(minimum.x))
+
+
+def is_at_end(temperature: float) -> bool:
+    """Whether a temperature that was fitted is an end of the range, so that the best one lies beyond it.
+
+    At the upper end the best is infinite or nearly so: examples are right no more often than the probabilities of
+    chance, or less.
+    """
+    return abs(math.log(temperature)) > math.log(_HOTTEST) - 1e-3

@@ -14,7 +14,10 @@ from pathlib import Path
 
 from nnrun.errors import MachineError, one_line
 
-__all__ = ["System", "blame", "closing", "delete", "sync_folder", "system", "write_all", "write_new"]
+__all__ = [
+    "System", "blame", "closing", "delete", "open_new", "sync_folder", "system", "whole_lines",
+    "write_all", "write_new",
+]  # fmt: skip
 
 _REMEDIES = {
     errno.ENOSPC: "free space on this disk",
@@ -80,9 +83,14 @@ def write_all(descriptor: int, data: bytes) -> None:
         left = left[system.write(descriptor, left) :]
 
 
+def open_new(path: Path) -> int:
+    """The descriptor of a file that is created or overwritten.  Raises OSError."""
+    return system.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+
+
 def write_new(path: Path, data: bytes) -> None:
     """Creates or overwrites a file and brings its content, not its name, to the disk.  Raises OSError."""
-    descriptor = system.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    descriptor = open_new(path)
     with closing(descriptor):
         write_all(descriptor, data)
         system.fsync(descriptor)
@@ -108,3 +116,17 @@ def delete(folder: Path) -> None:
         else:
             system.unlink(child)
     system.rmdir(folder)
+
+
+def whole_lines(path: Path, block: int = 1 << 16) -> int:
+    """The number of bytes up to the last newline, and with it; it may be far from the end after a crash."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - block)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            end = start
+    return 0

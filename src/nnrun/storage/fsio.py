@@ -13,7 +13,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from nnrun.errors import MachineError, RunError, one_line
@@ -33,6 +33,7 @@ __all__ = [
     "write_file",
     "write_folder",
     "write_json",
+    "writing",
 ]
 
 TEMPORARY = (".tmp_", ".trash_")
@@ -41,8 +42,7 @@ TEMPORARY = (".tmp_", ".trash_")
 def read_file(path: Path) -> bytes:
     """The content of a file.
 
-    Raises RunError if it is missing or the disk cannot read it back (it is damaged), MachineError if the
-    machine refuses for another reason.
+    Raises RunError if it is missing or damaged, so that the disk cannot read it back; else MachineError.
     """
     with blame(path):
         try:
@@ -56,20 +56,40 @@ def read_file(path: Path) -> bytes:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Creates or replaces a file: after a crash it holds the old bytes or these, never a mixture.
+    """Creates or replaces a file: after a crash it holds the old bytes or these, whole.  Raises MachineError."""
+    with writing(path) as put:
+        put(data)
 
-    Raises MachineError.
-    """
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """A function that appends to a new file, which takes its place whole, or not at all.  Raises MachineError."""
     # The process id keeps two writers of one file apart: the last to rename wins, and both are whole.
     temporary = path.with_name(f".tmp_{path.name}.{os.getpid()}")
-    with blame(path):
+
+    def put(data: bytes) -> None:
+        with blame(path):
+            disk.write_all(descriptor, data)
+
+    try:
+        with blame(path):
+            descriptor = disk.open_new(temporary)
         try:
-            disk.write_new(temporary, data)
-            disk.system.rename(temporary, path)
+            yield put
+            with blame(path):
+                disk.system.fsync(descriptor)
         except BaseException:
             with contextlib.suppress(OSError):
-                disk.system.unlink(temporary)
+                disk.system.close(descriptor)
             raise
+        with blame(path):
+            disk.system.close(descriptor)
+            disk.system.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            disk.system.unlink(temporary)
+        raise
+    with blame(path):
         disk.sync_folder(path.parent)
 
 
@@ -188,7 +208,7 @@ class AppendFile:
             if keep is not None and size < keep:
                 raise RunError(f"{one_line(path)}: has {size} bytes, its checkpoint needs {keep}; restore it")
             # A torn last line would swallow the first line written after it.
-            self.offset = keep if keep is not None else _whole_lines(path) if size else 0
+            self.offset = keep if keep is not None else disk.whole_lines(path) if size else 0
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._descriptor = disk.system.open(path, flags, 0o666)
             if size > self.offset:
@@ -228,17 +248,3 @@ class AppendFile:
             with contextlib.suppress(MachineError):
                 self.close()
             raise
-
-
-def _whole_lines(path: Path, block: int = 1 << 16) -> int:
-    """The number of bytes up to the last newline, and with it; it may be far from the end after a crash."""
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - block)
-            file.seek(start)
-            newline = file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                return start + newline + 1
-            end = start
-    return 0

@@ -10,7 +10,7 @@ import numpy as np
 from nnrun.training.predictions import targets_of
 from nnrun.types import Dataset, Experiment, Loss
 
-__all__ = ["baseline", "constant", "few_examples"]
+__all__ = ["baseline", "baseline_of", "constant", "few_examples"]
 
 _FEW = 10  # examples of a class in a part: of fewer, metrics say little
 _RELATIVE = ("loss", "r2")  # what is in other units, and what is itself a comparison with a constant
@@ -27,14 +27,18 @@ def baseline(experiment: Experiment, part: str) -> dict[str, float]:
     Of classes the accuracy of predicting the largest class of the part.  Of numbers the metrics of predicting the mean
     of the training targets; those that have no value are left out.  To be used within the precision of the run.
     """
+    return baseline_of(experiment, targets_of(experiment.dataset, part), getattr(experiment.dataset, part).y)
+
+
+def baseline_of(experiment: Experiment, targets: np.ndarray, standardised: np.ndarray) -> dict[str, float]:
+    """The same for examples with these targets (n,), which the loss takes as `standardised` (n,)."""
     dataset, loss = experiment.dataset, experiment.loss(experiment.knobs)
-    targets = targets_of(dataset, part)
     if not len(targets):
         return {}
     if loss.classifies:
         return {"accuracy": _of_largest(loss, targets, len(dataset.classes))}
     mean = jnp.zeros((len(targets), 1))  # standardised
-    terms = loss.terms(mean, jnp.asarray(getattr(dataset, part).y, mean.dtype))
+    terms = loss.terms(mean, jnp.asarray(standardised, mean.dtype))
     averages = {name: float(np.asarray(term, np.float64).mean()) for name, term in terms.items()}
     predictions = np.full(len(targets), dataset.target_shift)
     metrics = loss.metrics(averages)

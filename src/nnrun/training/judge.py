@@ -45,7 +45,7 @@ class Judge(NamedTuple):
             count = len(outputs[rows])
             padding = [(0, _ROWS - count)]
             z = np.pad(np.asarray(outputs[rows], jnp.zeros(()).dtype), [*padding, (0, 0)])
-            scored = np.asarray(self.program(z, np.pad(self._standardised(targets[rows]), padding)))
+            scored = np.asarray(self.program(z, np.pad(self.standardised(targets[rows]), padding)))
             result[: len(self.names), rows] = scored[:, :count]
             if self.rows > len(self.names):
                 predictions = predictions_of(outputs[rows], self.loss, self.dataset)
@@ -53,8 +53,8 @@ class Judge(NamedTuple):
                 result[len(self.names) :, rows] = np.concatenate(terms, axis=1).T
         return result
 
-    def _standardised(self, targets: np.ndarray) -> np.ndarray:
-        """Targets as the loss takes them, to the same bits as in training."""
+    def standardised(self, targets: np.ndarray) -> np.ndarray:
+        """Targets (n,) as the loss takes them, to the same bits as in training."""
         if targets.dtype.kind == "i":
             return targets
         return ((targets - self.dataset.target_shift) / self.dataset.target_scale).astype(jnp.zeros(()).dtype)

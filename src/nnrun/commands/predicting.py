@@ -1,0 +1,166 @@
+"""predict."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nnrun.commands import console
+from nnrun.commands._app import (
+    Calibrated,
+    Checkpoint,
+    Device,
+    Json,
+    Model,
+    Quiet,
+    Root,
+    app,
+    counting,
+    prepare_device,
+    resolved,
+)
+from nnrun.errors import Interrupted, SpecError, one_line
+
+if TYPE_CHECKING:
+    from nnrun.ensemble.output import Pieces
+    from nnrun.ensemble.prediction import Adjustment
+
+__all__ = ["predict"]
+
+_Inputs = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="INPUT",
+        help="An .npz with x, a table of features, - for CSV on stdin, an image, or a folder of images.",
+    ),
+]
+_PredictionFile = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="A .csv, an .npz, or - for CSV on stdout.")
+]
+_Force = Annotated[
+    bool, typer.Option("--force", help="Replace the output if it is there; without it that is refused.")
+]
+_Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        "--id",
+        metavar="COLUMN",
+        help="Carry a column of a table along, before the predictions; may be repeated. "
+        "In an .npz it is kept/COLUMN.",
+    ),
+]
+_PredictedSplit = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        metavar="train|val|test",
+        help="Predict for this part of the run's data, instead of INPUT; val of a cross-validation: each example by "
+        "the fold that was not trained on it.",
+    ),
+]
+_Level = Annotated[
+    float | None,
+    typer.Option(
+        "--interval",
+        metavar="LEVEL",
+        help="Around each number of a regression, lower and upper, which hold the value with this probability, such "
+        "as 0.9; fitted to the validation part.",
+    ),
+]
+
+
+@app.command()
+def predict(
+    run_name: Model,
+    inputs: _Inputs = None,
+    output: _PredictionFile = Path("predictions.csv"),
+    force: _Force = False,
+    keep: _Keep = None,
+    split: _PredictedSplit = None,
+    interval: _Level = None,
+    calibrated: Calibrated = False,
+    checkpoint: Checkpoint = "best",
+    runs_root: Root = Path("runs"),
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Predict with a run or an ensemble, as CSV or .npz, from its folder alone."""
+    from nnrun.record import pointer, run
+
+    name, step, average = pointer.split(run_name, runs_root)
+    folder = run.resolve(name, runs_root)
+    prepare_device(device, resolved(folder), [])
+    from nnrun.ensemble import output as outputs
+    from nnrun.ensemble import prediction
+    from nnrun.ensemble.out_of_fold import out_of_fold
+    from nnrun.ensemble.reading import as_ensemble
+    from nnrun.runner.group import folds_of
+
+    outputs.check_output(output, force)
+    if as_json and output == outputs.STDOUT:
+        raise SpecError("-o -: the predictions would stand beside the JSON on stdout; write one of both")
+    if (inputs is None) == (split is None):
+        raise SpecError("what to predict for? write a file of inputs, or --split test, one of them")
+    if split is not None and keep:
+        raise SpecError("--keep: carries columns of a table of inputs along; leave it out with --split")
+    show, which = counting(quiet or as_json), step or checkpoint
+    is_out_of_fold = split == "val" and not (average or calibrated or interval) and bool(folds_of(folder))
+    adjust = prediction.PLAIN
+    if not is_out_of_fold:
+        adjust = prediction.adjustment(folder, which, average, interval, calibrated, console.warn, show)
+    if inputs is not None:
+        ensemble = as_ensemble(folder, average)
+        pieces = prediction.predict_new(ensemble, inputs, which, console.warn, show, keep or [], adjust)
+    elif is_out_of_fold:
+        pieces = (piece for piece in (out_of_fold(folder, which, console.warn, show),))
+    else:
+        part = prediction.predict_part(folder, split or "", which, console.warn, show, average, adjust)
+        pieces = (piece for piece in (part,))
+    words = _words(adjust)
+    if output == outputs.STDOUT:
+        _print(pieces)
+        for line in words:
+            console.note(line)
+        return None
+    count = outputs.write(output, pieces)
+    if as_json:
+        result = {"run_dir": str(folder), "output": str(output), "examples": count}
+        return console.print_json({**result, **_numbers(adjust)})
+    return console.show(f"{count} predictions: {one_line(output)}", *words)
+
+
+def _print(pieces: Pieces) -> None:
+    """Predictions as CSV on stdout, as they come."""
+    from nnrun.ensemble.output import write_csv
+
+    try:
+        with closing(pieces):
+            write_csv(console.write, pieces)
+    except Interrupted as interrupted:
+        raise Interrupted(
+            interrupted.signum, "interrupted while predicting; the output is not whole"
+        ) from None
+
+
+def _words(adjust: Adjustment) -> list[str]:
+    """What was fitted to the validation part."""
+    lines = []
+    if adjust.interval:
+        level, width, rank, examples = adjust.interval
+        lines.append(
+            f"{100 * level:g}% intervals: ± {width:.4g}, error {rank} of {examples} on the validation part, in "
+            "rising order"
+        )
+    if adjust.temperature:
+        value, examples = adjust.temperature
+        lines.append(f"probabilities at temperature {value:.4g}, fitted to {examples} validation examples")
+    return lines
+
+
+def _numbers(adjust: Adjustment) -> dict[str, object]:
+    return {name: part._asdict() for name, part in adjust._asdict().items() if part is not None}

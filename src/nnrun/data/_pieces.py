@@ -1,0 +1,239 @@
+"""New inputs in a file, a folder or a stream, as a trained model takes them: piece by piece, whatever their size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnrun.data._arrow import arrow_pieces, is_arrow
+from nnrun.data._column import Column, Table
+from nnrun.data._encode import UnknownNames, features_of
+from nnrun.data._files import STDIN, open_file, open_text
+from nnrun.data._images import is_image
+from nnrun.data._inputs import as_trained
+from nnrun.data._labelled import labels_of_archive, labels_of_folders, name_of_targets, targets_of_table
+from nnrun.data._lines import NO_TABLE, check_stdin
+from nnrun.data._new_images import decoded, images_in
+from nnrun.data._npy import open_npz, read_member
+from nnrun.data._table import Dialect, number_pieces, table_pieces
+from nnrun.errors import DataError, SpecError, Warn, one_line
+from nnrun.preprocessing import Preprocessing
+
+__all__ = ["Asked", "Inputs", "input_pieces", "rows_in"]
+
+Block = Mapping[str, Any]  # name and options of a data block: what YAML can hold
+
+_ZIP = b"PK"
+_BATCH = 256  # a piece is a multiple of it: the last bits of a prediction may depend on the batch it is in
+_CELLS = 1 << 19  # of a piece, or numbers that they become
+
+
+class Asked(NamedTuple):
+    """What is wanted beside the inputs.
+
+    keep      columns of a table to carry along
+    targets   whether the true values are there, too
+    target    the name of their column, or of their array; None: as in training
+    """
+
+    keep: Sequence[str] = ()
+    targets: bool = False
+    target: str | None = None
+
+
+NOTHING_MORE = Asked()
+
+
+class Inputs(NamedTuple):
+    """A piece of what to predict for.
+
+    x        (n, *shape) as the training data are stored
+    names    of each input where it has one, else []
+    kept     columns of a table that are carried along: name and cells (n,)
+    targets  (n,) int32 labels or float64 numbers, where they are asked for
+    """
+
+    x: np.ndarray
+    names: list[str]
+    kept: Sequence[tuple[str, Sequence[str]]]
+    targets: np.ndarray | None = None
+
+
+def input_pieces(
+    path: Path, block: Block, fitted: Preprocessing, warn: Warn, asked: Asked = NOTHING_MORE
+) -> Iterator[Inputs]:
+    """The inputs in a file, a folder, or `-`: a CSV file on standard input.  The kind is found from the content.
+
+    block    name and options of the data block that the model was trained with
+    fitted   to the training data: names, shape and type of inputs; where they are floats, those of a file are float64
+    warn     receives a line for what is left out
+    A piece has 256 inputs or a multiple, but for the last.  Raises DataError naming what differs, SpecError for what is
+    asked of something that is no table.
+    """
+    place = "stdin" if path == STDIN else one_line(path)
+    kind = _kind(path, block)
+    if asked.keep and kind != "table":
+        raise SpecError(f"--keep {one_line(asked.keep[0], 40)}: {place} is no table; leave it out")
+    if asked.target is not None and kind == "images":
+        raise SpecError(f"--target: the folders of {place} say what each image is; leave it out")
+    read = {"images": _images, "archive": _archive, "table": _table}[kind]
+    for inputs in read(path, place, block, fitted, warn, asked):
+        yield inputs._replace(x=as_trained(inputs.x, fitted, place))
+
+
+def rows_in(path: Path) -> int | None:
+    """About how many rows a text file has, as far as its line ends tell; None where nobody can know before."""
+    if path == STDIN or not path.is_file() or _begins(path, _ZIP) or is_arrow(path) or is_image(path):
+        return None
+    with open_text(path) as stream:
+        return max(0, sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b"")) - 1)
+
+
+def _kind(path: Path, block: Block) -> str:
+    """images, archive or table."""
+    if path == STDIN:
+        return "table"
+    images = block["name"] == "image_folder"
+    if path.is_dir() or (not _begins(path, _ZIP) and is_image(path)):
+        if not images:
+            what = "a folder" if path.is_dir() else "an image"
+            raise DataError(
+                f"{one_line(path)}: is {what}, and the model was not trained on images in folders; give an .npz"
+            )
+        return "images"
+    return "archive" if _begins(path, _ZIP) else "table"
+
+
+def _begins(path: Path, mark: bytes) -> bool:
+    with open_file(path) as (stream, _):
+        return stream.read(len(mark)) == mark
+
+
+def _rows_of_piece(columns: int, fitted: Preprocessing) -> int:
+    """How many inputs a piece has."""
+    size = max(columns, int(np.prod(fitted.shape)))
+    return max(1, _CELLS // size // _BATCH) * _BATCH
+
+
+def _archive(
+    path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, asked: Asked
+) -> Iterator[Inputs]:
+    del warn
+    ours = block["name"] == "npz"
+    targets = None
+    with open_npz(path) as archive:
+        if not any(name.endswith(".npy") for name in archive.namelist()):
+            raise DataError(f"{place}: {NO_TABLE}")
+        x = read_member(archive, block.get("x", "x") if ours else "x", path)
+        if fitted.dtype != "uint8" and x.dtype.kind in "fiu":
+            x = np.ascontiguousarray(x, np.float32 if x.dtype == np.float32 else np.float64)
+        x = as_trained(x, fitted, place)
+        if asked.targets:
+            name = asked.target or (block.get("y", "y") if ours else "y")
+            stored = read_member(archive, name, path, "write its name: --target NAME")
+            targets = labels_of_archive(stored, len(x), fitted.classes, f"{place}: array '{one_line(name)}'")
+    step = _rows_of_piece(1, fitted)
+    for start in range(0, len(x), step):
+        rows = slice(start, start + step)
+        yield Inputs(x[rows], [], [], None if targets is None else targets[rows])
+
+
+def _table(
+    path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, asked: Asked
+) -> Iterator[Inputs]:
+    """The columns that the model was trained on, by name; where those had no names, all columns in order."""
+    unknown, target = UnknownNames(), None
+    features = [column.name for column in fitted.columns]
+    for i, table in enumerate(_tables(path, place, block, fitted)):
+        if asked.targets:
+            target = name_of_targets(table, block.get("target"), asked.target, features)
+        if i == 0:
+            _check_columns(table, fitted, asked, target)
+        kept = [(name, table.columns[name].cells) for name in dict.fromkeys(asked.keep)]
+        problems: list[str] = []
+        x, targets = np.zeros(0), None
+        try:
+            x = _inputs(table, fitted, asked, target, unknown)
+        except DataError as error:
+            problems.append(str(error))
+        try:
+            targets = targets_of_table(table.columns[target], fitted.classes) if target else None
+        except DataError as error:
+            problems.append(str(error))
+        if problems:
+            raise DataError("\n".join(problems))
+        unknown.begin(len(x))
+        yield Inputs(x, [], kept, targets)
+    unknown.report(place, warn)
+
+
+def _tables(path: Path, place: str, block: Block, fitted: Preprocessing) -> Iterator[Table]:
+    """The rows of a table, in the dialect that the run was trained with if it is text."""
+
+    def rows(columns: int) -> int:
+        return _rows_of_piece(columns, fitted)
+
+    if path != STDIN and is_arrow(path):
+        yield from arrow_pieces(str(path), rows)
+        return
+    with open_text(path) as stream:
+        if path == STDIN:
+            check_stdin(stream)
+        if not fitted.columns:
+            yield from number_pieces(stream, Dialect(place, ",", trained=True), rows)
+            return
+        delimiter, decimal = str(block.get("delimiter", ",")), str(block.get("decimal", "."))
+        yield from table_pieces(stream, Dialect(place, delimiter, decimal, trained=True), rows)
+
+
+def _check_columns(table: Table, fitted: Preprocessing, asked: Asked, target: str | None) -> None:
+    """Raises DataError naming all columns that are missing."""
+    wanted = {column.name: "" for column in fitted.columns}
+    wanted |= {name: " (--keep)" for name in asked.keep if name not in wanted}
+    wanted |= {target: " (the true values)"} if target and target not in wanted else {}
+    missing = [name for name in wanted if name not in table.columns]
+    if not missing:
+        return
+    shown = ", ".join(f"'{one_line(name, 40)}'{wanted[name]}" for name in missing)
+    near = get_close_matches(missing[0], table.columns, n=1)
+    hint = f"did you mean '{one_line(near[0], 40)}'? " if near and len(missing) == 1 else ""
+    raise DataError(
+        f"{table.place}:1: there is no column {one_line(shown, 200)}; {hint}there are "
+        f"{one_line(', '.join(table.columns), 120)}"
+    )
+
+
+def _inputs(
+    table: Table, fitted: Preprocessing, asked: Asked, target: str | None, unknown: UnknownNames
+) -> np.ndarray:
+    """(n, *shape) float64."""
+    if fitted.columns:
+        return features_of(table, fitted.columns, unknown)
+    width = int(np.prod(fitted.shape))
+    columns: list[Column] = [column for column in table.columns.values() if column.name != target]
+    if len(columns) != width:
+        columns = [column for column in columns if column.name not in asked.keep]
+    if len(columns) != width:
+        raise DataError(
+            f"{table.place}: has {len(columns)} columns, the model takes {width} inputs; leave the others out"
+            + (", or carry them along with --keep" if len(columns) > width and not asked.targets else "")
+        )
+    return np.stack([column.numbers() for column in columns], axis=1).reshape(-1, *fitted.shape)
+
+
+def _images(
+    path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, asked: Asked
+) -> Iterator[Inputs]:
+    """Images as training makes them, each with its path in the folder."""
+    del place
+    folder, files = (path, images_in(path, warn)) if path.is_dir() else (path.parent, [path.name])
+    labels = labels_of_folders(folder, files, fitted.classes) if asked.targets else None
+    step = _rows_of_piece(1, fitted)
+    for start in range(0, len(files), step):
+        rows = slice(start, start + step)
+        x = decoded(folder, files[rows], block, fitted.shape)
+        yield Inputs(x, files[rows], [], None if labels is None else labels[rows])

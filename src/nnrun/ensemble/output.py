@@ -1,0 +1,159 @@
+"""Predictions as CSV or .npz, written as they come."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nnrun.errors import SpecError, one_line
+from nnrun.storage import fsio
+
+__all__ = ["STDOUT", "Prediction", "check_kept", "check_output", "write", "write_csv"]
+
+STDOUT = Path("-")  # as the name of an output: standard output
+
+_FORMATS = (".csv", ".npz")
+_INTERVAL = ["lower", "upper"]
+
+
+class Prediction(NamedTuple):
+    """What was predicted for some inputs.
+
+    classes  names by label; () for a regression
+    values   (n, classes) float64 probabilities or scores, or (n,) numbers in units of the target
+    names    of the inputs, where they have any
+    targets  (n,) labels or numbers, where they are known
+    kept     columns of the table of inputs that are carried along: name and cells (n,)
+    scores   whether values of classes are scores, such as hinge makes, and no probabilities
+    half_width   of the interval around each number; None: there is none
+    rows     positions in the data (n,), of a part of the run's own data
+    """
+
+    classes: tuple[str, ...]
+    values: np.ndarray
+    names: list[str]
+    targets: np.ndarray | None
+    kept: Sequence[tuple[str, Sequence[str]]] = ()
+    scores: bool = False
+    half_width: float | None = None
+    rows: np.ndarray | None = None
+
+    @property
+    def head(self) -> list[str]:
+        """The names of the columns of predictions."""
+        of_class = "score" if self.scores else "p"
+        if self.classes:
+            return ["label", *(f"{of_class}({name})" for name in self.classes)]
+        return ["prediction", *(_INTERVAL if self.half_width is not None else [])]
+
+
+# Predictions for piece after piece of the inputs, at least one; they are computed when they are asked for.
+Pieces = Generator[Prediction, None, None]
+
+
+def check_output(output: Path, force: bool = False) -> None:
+    """Raises SpecError unless predictions can be written there.
+
+    force   whether a file that is there is replaced
+    """
+    if output == STDOUT:
+        return
+    if output.suffix not in _FORMATS:
+        raise SpecError(f"-o {one_line(output)}: write a name that ends in {' or '.join(_FORMATS)}")
+    if output.is_dir():
+        raise SpecError(f"-o {one_line(output)}: is a folder; write the name of a file")
+    if output.exists() and not force:
+        raise SpecError(
+            f"-o {one_line(output)}: already exists; write --force to replace it, or another name"
+        )
+    if not output.absolute().parent.is_dir():
+        raise SpecError(f"-o {one_line(output)}: no such folder; make it first or write another name")
+
+
+def check_kept(prediction: Prediction) -> None:
+    """Raises SpecError where a column that is carried along would be there twice."""
+    for name, _ in prediction.kept:
+        if name in prediction.head:
+            raise SpecError(
+                f"--keep {one_line(name, 40)}: the predictions have a column of that name; rename it in the table"
+            )
+
+
+def write(output: Path, pieces: Pieces) -> int:
+    """Writes predictions as .csv or .npz; the file appears when the last of them is there.  Returns how many.
+
+    csv   kept columns, name (if there are names), label and a probability or score for each class, or prediction with
+          lower and upper (if there is an interval); target (if known)
+    npz   probabilities or scores (n, classes), labels (n,), classes; or predictions, lower, upper (n,); targets, names,
+          kept/COLUMN
+    Raises MachineError, and what predicting raises; nothing is written then.
+    """
+    with closing(pieces), fsio.writing(output) as put:
+        if output.suffix == ".csv":
+            return write_csv(lambda text: put(text.encode()), pieces)
+        predictions = list(pieces)
+        put(_npz(predictions))
+    return sum(len(prediction.values) for prediction in predictions)
+
+
+def write_csv(put: Callable[[str], None], pieces: Iterator[Prediction]) -> int:
+    """Gives `put` predictions as the text of a CSV file, piece by piece.  Returns how many there are."""
+    count = 0
+    for prediction in pieces:
+        put(_rows(prediction, count == 0))
+        count += len(prediction.values)
+    return count
+
+
+def _rows(prediction: Prediction, begins: bool) -> str:
+    """The lines of a piece, behind a header where the file begins."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    classes, targets, wide = prediction.classes, prediction.targets, prediction.half_width
+    named, known = bool(prediction.names), targets is not None
+    if begins:
+        kept = [name for name, _ in prediction.kept]
+        writer.writerow([*kept, *["name"] * named, *prediction.head, *["target"] * known])
+    for i, values in enumerate(prediction.values):
+        row = [cells[i] for _, cells in prediction.kept]
+        row += [prediction.names[i]] if named else []
+        if classes:
+            row += [classes[values.argmax()], *map(repr, values.tolist())]
+        else:
+            ends = () if wide is None else (values - wide, values + wide)
+            row += [repr(float(value)) for value in (values, *ends)]
+        if targets is not None:
+            row.append(classes[targets[i]] if classes else repr(float(targets[i])))
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def _npz(pieces: list[Prediction]) -> bytes:
+    first = pieces[0]
+    values = np.concatenate([piece.values for piece in pieces])
+    arrays = {"predictions": values}
+    if first.half_width is not None:
+        arrays |= {"lower": values - first.half_width, "upper": values + first.half_width}
+    if first.classes:
+        arrays = {
+            "scores" if first.scores else "probabilities": values,
+            "labels": values.argmax(1).astype(np.int32),
+            "classes": np.array(first.classes),
+        }
+    targets = [piece.targets for piece in pieces if piece.targets is not None]
+    if targets:
+        arrays["targets"] = np.concatenate(targets)
+    if first.names:
+        arrays["names"] = np.array([name for piece in pieces for name in piece.names])
+    for i, (name, _) in enumerate(first.kept):
+        arrays[f"kept/{name}"] = np.array([*chain.from_iterable(piece.kept[i][1] for piece in pieces)])
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    return content.getvalue()
