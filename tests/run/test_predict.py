@@ -177,7 +177,7 @@ def test_images_of_a_folder_are_named_and_brought_to_size(predict, trained):
         (["digits/seed_0", "gap.csv"], "gap.csv:1:2: 'NA' is not a number, and others in the first row are"),
         (
             ["table", "new.csv", "--keep", "year"],
-            "new.csv:1: --keep: there is no column 'year'; there are size, make",
+            "new.csv:1: there is no column 'year' (--keep); there are size, make",
         ),
     ],
 )

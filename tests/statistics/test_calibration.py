@@ -68,10 +68,9 @@ def test_probabilities_that_are_worse_than_chance_have_no_best_temperature():
     """Their loss falls for ever as they approach equal ones."""
     log_p = np.log(np.tile([[0.9, 0.1], [0.1, 0.9]], (50, 1)))
     best = log_p.argmax(1)
-    mostly_wrong, mostly_right = (
-        np.where(np.arange(100) < 4, first, rest) for first, rest in [(best, 1 - best), (1 - best, best)]
-    )
-    wrong, right = fit_temperature(log_p, mostly_wrong), fit_temperature(log_p, mostly_right)
+    few = np.arange(100) < 4
+    wrong = fit_temperature(log_p, np.where(few, best, 1 - best))
+    right = fit_temperature(log_p, np.where(few, 1 - best, best))
     assert wrong is not None and is_at_end(wrong)
     assert right == pytest.approx(np.log(9) / np.log(24), rel=1e-4)  # 96 of 100 are right, for odds of 24
     assert not is_at_end(right)
