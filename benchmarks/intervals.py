@@ -2,9 +2,11 @@
 
     python benchmarks/intervals.py mean       of the mean of seeds: Student's t beside the bootstrap-t; half a minute
     python benchmarks/intervals.py members    of an ensemble's gain, over the choice of its members; half a minute
+    python benchmarks/intervals.py folds      of a cross-validation, and the test of two: corrected and naive; a minute
 
 Every number is from simulated values with fixed keys, so it is the same at every call.  Widths are in standard
-deviations: of the values for `mean`, of the gain over other members for `members`.
+deviations: of the values for `mean`, of the gain over other members for `members`, of the mean over the folds for
+`folds`.
 """
 
 from __future__ import annotations
@@ -16,17 +18,28 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnrun.data._folds import Fold, fold_of_rows
+from nnrun.statistics.folds import corrected_t_test
 from nnrun.statistics.gain import over_members, subsets
+from nnrun.statistics.mean import mean_and_interval
 from nnrun.statistics.metric import ANY, SHARE, Metric
 
-__all__ = ["COUNTS", "GAINS", "MEMBERS", "SHAPES", "Shape", "main", "mean_rows", "member_rows", "table"]
+__all__ = [
+    "COUNTS", "DIVISIONS", "GAINS", "MEMBERS", "SHAPES", "Shape", "fold_rows", "main", "mean_rows", "member_rows",
+    "table",
+]  # fmt: skip
 
 COUNTS = (3, 4, 5, 8, 10, 20)
 MEMBERS = (4, 5, 6, 8, 10, 20)
+DIVISIONS = [
+    (n, k, r) for n in (50, 200) for k, r in ((5, 1), (10, 1), (5, 10), (10, 10))
+]  # examples, folds, repeats
 _SAMPLES = 4_000
 _RESAMPLES = 1_999
 _BLOCK = 500  # samples at a time
 _HALVES = 100  # of the members, as an ensemble's account takes
+_FEATURES = 5  # of a model
+_HALVES_OF_FEATURES = (slice(0, _FEATURES), slice(_FEATURES, 2 * _FEATURES))
 _EXAMPLES = 10  # independent directions in which the predictions of members differ
 Ends = tuple[np.ndarray, np.ndarray]
 
@@ -145,12 +158,67 @@ def member_rows(counts: Sequence[int] = MEMBERS, samples: int = _SAMPLES // 2) -
         yield row
 
 
+def fold_rows(
+    divisions: Sequence[tuple[int, int, int]] = DIVISIONS, samples: int = _SAMPLES
+) -> Iterator[list[str]]:
+    """A row for each kind of error and division: coverage and width of the mean, and how often equals are told apart.
+
+    Least squares on half of ten features, normal like the noise; the other half would do as well.  Squared errors of
+    numbers, or errors of their signs.  The interval is of the error that models trained on as many examples make of
+    all others, on average over what they are trained on.
+    """
+    for kind, (examples, folds, repeats) in itertools.product(("squared error", "error rate"), divisions):
+        random = np.random.Generator(np.random.Philox(key=examples))
+        x = random.standard_normal((samples, examples, 2 * _FEATURES))
+        y = x.mean(axis=2) * (2 * _FEATURES) ** 0.5 + random.standard_normal((samples, examples))
+        values, exact = [], []  # (folds, models, samples)
+        rows, labels = np.arange(examples), np.zeros(examples, np.int32)
+        for number in range(1, folds * repeats + 1):
+            val, train = fold_of_rows(rows, labels, Fold(number, folds), 0, None)
+            errors = [_errors(kind, x[:, :, half], y, val, train) for half in _HALVES_OF_FEATURES]
+            values.append([measured for measured, _ in errors])
+            exact.append([expected for _, expected in errors])
+        ratio = 1 / (folds - 1)
+        means, differences = np.array(values), np.array(values)[:, 0] - np.array(values)[:, 1]
+        row = [kind, str(examples), str(folds), str(repeats)]
+        for share in (ratio, 0.0):
+            ends = np.array([mean_and_interval(column, ratio=share) for column in means[:, 0].T.tolist()])
+            covered = np.abs(ends[:, 0] - np.mean(exact)) <= ends[:, 1]
+            width = (2 * ends[:, 1]).mean() / ends[:, 0].std()
+            found = np.mean([corrected_t_test(column, share) <= 0.05 for column in differences.T.tolist()])
+            row += [f"{100 * covered.mean():.1f}%", f"{width:.2f}", f"{100 * found:.1f}%"]
+        yield row
+
+
+def _errors(
+    kind: str, x: np.ndarray, y: np.ndarray, val: np.ndarray, train: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(samples,): the mean error of a fold on what it validates with, and that on all examples there could be."""
+    fitted, targets = x[:, train], y[:, train] if kind == "squared error" else np.sign(y[:, train])
+    weights = np.linalg.solve(fitted.mT @ fitted, fitted.mT @ targets[..., None])[..., 0]
+    outputs = np.einsum("snf,sf->sn", x[:, val], weights)
+    true = np.full(_FEATURES, (2 * _FEATURES) ** -0.5)
+    if kind == "squared error":
+        rest = 2.0 - true @ true  # the other half of the features, and the noise
+        return ((y[:, val] - outputs) ** 2).mean(axis=1), ((weights - true) ** 2).sum(axis=1) + rest
+    correlation = weights @ true / np.linalg.norm(weights, axis=1) / 2**0.5
+    return (np.sign(outputs) != np.sign(y[:, val])).mean(axis=1), np.arccos(correlation) / np.pi
+
+
 def table(which: str) -> Iterator[str]:
-    """The lines of a table in Markdown: `mean` or `members`."""
+    """The lines of a table in Markdown: `mean`, `members` or `folds`."""
     if which == "mean":
         ends = ["coverage", "width", "99% below"]
         rows = mean_rows()
         head = ["values", "n", *(f"{kind}: {end}" for kind in ("Student's t", "bootstrap-t") for end in ends)]
+    elif which == "folds":
+        rows = fold_rows()
+        ends = [
+            f"{kind}: {end}"
+            for kind in ("corrected", "naive")
+            for end in ("coverage", "width", "false alarms")
+        ]
+        head = ["of", "examples", "folds", "repeats", *ends]
     else:
         rows = member_rows()
         ends = [f"{kind}: {end}" for kind in ("with t", "quantiles") for end in ("coverage", "width")]
@@ -163,7 +231,7 @@ def table(which: str) -> Iterator[str]:
 def main() -> None:
     """Prints one of the tables."""
     parser = argparse.ArgumentParser(description="Coverage and width of 95% intervals, by simulation.")
-    parser.add_argument("table", choices=("mean", "members"))
+    parser.add_argument("table", choices=("mean", "members", "folds"))
     for line in table(parser.parse_args().table):
         print(line, flush=True)
 

@@ -76,6 +76,16 @@ def test_every_command_of_the_readme_runs(folder: Path, warm: Callable[..., Any]
             (folder / file).write_text(done.out)
 
 
+def test_the_commands_of_the_cross_validation_run(folder: Path, warm: Callable[..., Any]) -> None:
+    shorten(folder)
+    text = (ROOT / "docs" / "cross_validation.md").read_text(encoding="utf-8")
+    (block,) = blocks(text, "sh")
+    for line in block.replace("folds=5 data.validation=0.2", "folds=2 data.validation=0.5").splitlines():
+        done = warm(*shlex.split(line)[1:], folder=folder)
+        assert done.code == 0, f"{line}\n{done.err}"
+    assert len((folder / "out_of_fold.csv").read_text().splitlines()) == 1 + 142  # 178 without a fifth
+
+
 @pytest.mark.slow
 def test_the_readme_word_for_word(folder: Path) -> None:
     """By a shell, with a `nnrun` on the path."""

@@ -16,7 +16,7 @@ from nnrun.ensemble.request import Request
 from nnrun.record import metrics, pointer, run
 from nnrun.record.weights_from import Beginning
 from nnrun.report.summary import read_summary
-from nnrun.runner import driver, session
+from nnrun.runner import folds, session
 from nnrun.runner.evaluation import EvaluationResult, load_checkpoint
 from nnrun.runner.leaves import request_of
 from nnrun.runner.warm_start import warm_start
@@ -26,14 +26,14 @@ __all__ = ["Predictor", "Result", "evaluate", "load", "resume", "train"]
 
 
 class Result(NamedTuple):
-    """A finished run, or a finished group of seeds."""
+    """A finished run, or a finished group of seeds or folds."""
 
     run_dir: Path
     status: str  # done or diverged
     summary: dict[str, Any]  # as summary.json
     metrics: dict[str, tuple[np.ndarray, np.ndarray]]  # name -> steps (n,) and values (n,); {} for a group
     params: Tree  # nested dicts of arrays after the last good step; {} for a group, or where there is none
-    runs: list[Result]  # of a group, one for each seed
+    runs: list[Result]  # of a group, one for each seed or fold
 
 
 def train(
@@ -61,7 +61,9 @@ def train(
     if weights_from is not None:
         beginnings = warm_start(str(weights_from), root, prepared, request, warnings.warn)
     folder = session.create(prepared, Path(run_dir) if run_dir else None, root, beginnings=beginnings)
-    return _drain(prepared, folder)
+    for _ in folds.train(prepared, folder, warnings.warn):
+        pass
+    return _result(folder)
 
 
 def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
@@ -73,7 +75,9 @@ def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
     folder = run.resolve(str(run_dir))
     if run.status(folder) == "done":
         return _result(folder)
-    return _drain(session.reopen(folder, warnings.warn, exact), folder)
+    for _ in folds.resume(folder, warnings.warn, exact):
+        pass
+    return _result(folder)
 
 
 def evaluate(
@@ -122,12 +126,6 @@ def _uncounted(what: str, total: int | None) -> Iterator[Callable[[], None]]:
     """Nothing is shown of how far it is."""
     del what, total
     yield lambda: None
-
-
-def _drain(prepared: session.Prepared, folder: Path) -> Result:
-    for _ in driver.train(prepared.experiment, folder, warnings.warn):
-        pass
-    return _result(folder)
 
 
 def _result(folder: Path) -> Result:

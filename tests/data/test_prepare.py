@@ -99,7 +99,7 @@ def test_every_part_has_its_share_of_every_class(
 ):
     y = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     sizes = (round(len(y) * test), round(len(y) * validation))
-    if not all(sizes) or sum(sizes) >= len(y):
+    if not all(sizes) or len(y) - sum(sizes) < len(counts):  # one class alone is not trained on
         return
     dataset = prepare(numbered(y), validation=validation, test=test, split_seed=seed)
     held = np.bincount(dataset.test.y, minlength=len(counts))

@@ -94,6 +94,7 @@ def make_model() -> Callable[..., Model]:
             targets={} if classes else dict(y),
             target_scale=target_scale,
             target_shift=target_shift,
+            rows={},
         )
         loss = cross_entropy() if classes else squared_error(target_scale)
         experiment = SimpleNamespace(

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from nnrun.report import side_by_side
-from nnrun.report.side_by_side import Entry, SideBySide
+from nnrun.report.entry import Entry, read_entry
+from nnrun.report.side_by_side import SideBySide
 from nnrun.report.sweep.answer import as_data, read_sweep
 from nnrun.report.sweep.compared import with_answer
 from nnrun.report.sweep.findings import answer
@@ -23,7 +24,7 @@ def compared(sweep: Path, *names: str) -> SideBySide:
 def entry(sweep: Path, name: str) -> Entry:
     folder = sweep / "final" / name
     tree: Any = yaml12.parse((folder / "resolved.yaml").read_bytes(), "resolved.yaml").value
-    return side_by_side.read_entry(name, folder, tree, {})._replace(sweep=sweep)
+    return read_entry(name, folder, tree, {})._replace(sweep=sweep)
 
 
 def test_all_settings_of_a_sweep_have_its_answer(written_once: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from nnrun.report.entry import Entry
 from nnrun.report.gather import gather
-from nnrun.report.side_by_side import Entry, side_by_side
+from nnrun.report.side_by_side import side_by_side
 from nnrun.statistics.metric import SHARE
 
 ADAM = {"optimizer.name": "adam", "optimizer.learning_rate": 0.1}

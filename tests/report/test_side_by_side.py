@@ -15,7 +15,8 @@ from rich.console import Console
 from scipy import stats
 
 from nnrun.errors import RunError
-from nnrun.report.side_by_side import Entry, differing, flat, read_entry, side_by_side, value
+from nnrun.report.entry import Entry, flat, read_entry
+from nnrun.report.side_by_side import differing, side_by_side, value
 from nnrun.report.side_by_side_text import as_csv, as_data, as_markdown, as_table
 from nnrun.statistics.metric import SHARE, Metric
 

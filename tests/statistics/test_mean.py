@@ -85,13 +85,19 @@ def simulation() -> ModuleType:
 def test_the_tables_of_the_docs_are_those_of_their_command(simulation: ModuleType) -> None:
     """A row of each; the whole tables take a minute."""
     text = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
-    rows = [next(simulation.mean_rows([10])), next(simulation.member_rows([4]))]
+    rows = [
+        next(simulation.mean_rows([10])),
+        next(simulation.member_rows([4])),
+        next(simulation.fold_rows([(50, 5, 1)])),
+    ]
     for row in rows:
         assert f"| {' | '.join(row)} |" in text
     for shape in simulation.SHAPES:
         assert text.count(f"| {shape} |") == len(simulation.COUNTS)
     for name in simulation.GAINS:
         assert text.count(f"| {name} |") == len(simulation.MEMBERS)
+    for kind in ("squared error", "error rate"):
+        assert text.count(f"| {kind} |") == len(simulation.DIVISIONS)
 
 
 def test_the_distributions_of_the_simulation_have_the_mean_and_spread_that_they_say(

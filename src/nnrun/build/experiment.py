@@ -20,6 +20,7 @@ from nnrun.build.checks import (
     check_step,
     checked,
 )
+from nnrun.build.folds import fold_of
 from nnrun.build.inputs import check_inputs
 from nnrun.build.metrics import make_measures, with_measures
 from nnrun.build.model import make_model
@@ -60,7 +61,8 @@ def data_of(spec: Spec) -> str:
     block = bound.structure(spec.data, fixed=True)
     return repr(
         {key: block[key] for key in block if key not in ("batch_size", "bootstrap", "sampling")}
-        | {"in": spec.document.folder, "precision": spec.train.precision, "classifies": _classifies(spec)}
+        | {"in": spec.document.folder, "fold": fold_of(spec)}
+        | {"precision": spec.train.precision, "classifies": _classifies(spec)}
     )
 
 
@@ -79,6 +81,7 @@ def _dataset(spec: Spec, need: Wanted | None) -> Dataset:
         room=room_for_data(common["stream"]),
         precision=precision,
         need=need,
+        fold=fold_of(spec),
     )
 
 

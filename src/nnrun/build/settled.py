@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnrun.build.folds import folds_asked
 from nnrun.catalog import Spec, bound, user_code
 from nnrun.duration import Duration
 from nnrun.loss._class_weight import weights_of
@@ -60,11 +61,11 @@ def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
 def settled(spec: Spec, experiment: Experiment) -> Spec:
     """The spec as its run folder has it: with the metrics that follow from the loss where none was written.
 
-    Weights of classes that are fitted to the training part are numbers in it.
+    Weights of classes that are fitted to the training part are numbers in it; each fold has its own.
     """
     plan, early = experiment.plan, spec.train.early_stopping
     loss = spec.loss
-    if loss.options.get("class_weight") == "balanced":
+    if loss.options.get("class_weight") == "balanced" and not folds_asked(spec):
         classes, labels = experiment.dataset.classes, experiment.dataset.train.y
         weights = weights_of("balanced", classes, np.bincount(labels, minlength=len(classes)).tolist())
         assert weights is not None

@@ -12,16 +12,24 @@ if TYPE_CHECKING:
 __all__ = ["note_columns", "show_data"]
 
 
-def note_columns(dataset: Dataset) -> None:
-    """Prints the columns of a table on stderr, before anything trains."""
+def note_columns(dataset: Dataset, folds: int = 0) -> None:
+    """Prints the columns of a table on stderr, before anything trains.
+
+    folds   how many there are; the columns are those of the first
+    """
     from nnrun.report.columns import column_lines
 
+    if dataset.about and folds:
+        console.note(f"columns of fold 1 of {folds}; each fold fits its own to what it trains on:")
     for line in column_lines(dataset.about):
         console.note(line)
 
 
-def show_data(dataset: Dataset, as_json: bool) -> None:
-    """What a spec would be trained on: the columns of a table, and the sizes of the parts."""
+def show_data(dataset: Dataset, as_json: bool, folds: int = 0) -> None:
+    """What a spec would be trained on: the columns of a table, and the sizes of the parts.
+
+    folds   how many there are; what is shown is of the first
+    """
     from nnrun.report.columns import column_lines
 
     sizes = {name: part.examples for name, part in dataset.fitted.parts.items()}
@@ -29,9 +37,11 @@ def show_data(dataset: Dataset, as_json: bool) -> None:
         columns = [column._asdict() for column in dataset.about]
         return console.print_json(
             {"columns": columns, "examples": sizes, "inputs": list(dataset.fitted.shape)}
+            | ({"folds": folds} if folds else {})
         )
     shape = " x ".join(map(str, dataset.fitted.shape))
     parts = ", ".join(f"{count} in {name}" for name, count in sizes.items())
+    first = f"fold 1 of {folds}: " if folds else ""
     return console.show(
-        *column_lines(dataset.about), f"examples: {parts}; {shape} inputs each; nothing was trained"
+        *column_lines(dataset.about), f"{first}examples: {parts}; {shape} inputs each; nothing was trained"
     )

@@ -13,7 +13,7 @@ from nnrun.commands._app import Json, Root, app, resolved
 from nnrun.errors import RunError, SpecError, one_line
 
 if TYPE_CHECKING:
-    from nnrun.report.side_by_side import Entry
+    from nnrun.report.entry import Entry
 
 __all__ = ["compare"]
 
@@ -134,7 +134,7 @@ def _named(folders: list[Path]) -> list[tuple[str, Path]]:
 
 
 def _entry(name: str, folder: Path) -> Entry:
-    from nnrun.report import side_by_side
+    from nnrun.report import entry
     from nnrun.spec import yaml12
     from nnrun.storage import fsio
 
@@ -144,4 +144,4 @@ def _entry(name: str, folder: Path) -> Entry:
         raise RunError(f"{one_line(file)}: damaged; restore it or start a new run")
     spec = folder / "spec.yaml"
     given = yaml12.parse(fsio.read_file(spec), str(spec)).value if spec.is_file() else {}
-    return side_by_side.read_entry(name, folder, tree.value, given if isinstance(given, dict) else {})
+    return entry.read_entry(name, folder, tree.value, given if isinstance(given, dict) else {})

@@ -23,8 +23,7 @@ from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError, o
 if TYPE_CHECKING:
     from nnrun.report.run_view import Shown
     from nnrun.report.sweep.live import Board
-    from nnrun.runner import driver
-    from nnrun.types import Experiment
+    from nnrun.runner.folds import Turn
 
 __all__ = [
     "counting", "explain", "leave", "note", "open_streams", "print_json", "report", "show", "sweep_view", "warn",
@@ -142,17 +141,16 @@ def warn(message: str) -> None:
     note(f"warning: {message}")
 
 
-def watch(experiment: Experiment, folder: Path, quiet: bool, as_json: bool) -> None:
+def watch(training: Iterator[Turn], folder: Path, quiet: bool, as_json: bool) -> None:
     """Trains, shows on stderr how it goes and on stdout the result; with `as_json` that alone."""
     from nnrun.report.live import watching
     from nnrun.report.run_view import RunView
-    from nnrun.runner import driver
 
     console = Console(file=Display())  # type: ignore[arg-type]
     try:
         with watching(console, quiet or as_json, RunView()) as view:
-            for progress in driver.train(experiment, folder, warn):
-                view(_shown(progress))
+            for turn in training:
+                view(_shown(turn))
     except DivergedError:
         if as_json:  # for whoever reads it, a diverged run is a result too
             report(folder, as_json)
@@ -194,10 +192,11 @@ def counting(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[],
         yield tick
 
 
-def _shown(progress: driver.Progress) -> Shown:
+def _shown(turn: Turn) -> Shown:
     from nnrun.report.run_view import Shown
     from nnrun.statistics.metric import metric_of
 
+    progress = turn.progress
     plan, recorders = progress.plan, progress.recorders
     best, runs = "", ""
     if recorders and recorders[0].best and plan.judge:
@@ -206,12 +205,15 @@ def _shown(progress: driver.Progress) -> Shown:
         best = f"{plan.judge} {mark.value:.5g} at step {mark.step}"
     if len(recorders) > 1:
         runs = f"{sum(recorder.live for recorder in recorders)} of {len(recorders)} seeds"
+    fold = f"fold {turn.fold} of {turn.folds}" if turn.folds else ""
     epochs = plan.steps / plan.steps_per_epoch
     metrics = next(
         (recorder.latest for recorder in recorders if recorder.live), recorders[0].latest if recorders else {}
     )
     epoch = progress.step / plan.steps_per_epoch
-    return Shown(plan.name, progress.phase, progress.step, plan.steps, epoch, epochs, runs, metrics, best)
+    return Shown(
+        plan.name, progress.phase, progress.step, plan.steps, epoch, epochs, runs, metrics, best, fold
+    )
 
 
 def report(folder: Path, as_json: bool) -> None:

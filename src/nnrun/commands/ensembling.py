@@ -24,7 +24,9 @@ __all__ = ["ensemble"]
 
 _Members = Annotated[
     list[str],
-    typer.Argument(metavar="MEMBER", help="Runs, groups of seeds, sweeps, ensembles; RUN:STEP, RUN:ema."),
+    typer.Argument(
+        metavar="MEMBER", help="Runs, groups of seeds or folds, sweeps, ensembles; RUN:STEP, RUN:ema."
+    ),
 ]
 _Average = Annotated[
     str,

@@ -136,8 +136,11 @@ def _measured(result: EvaluationResult) -> list[RenderableType]:
         rows: dict[str, Mapping[str, object]] = {"ensemble": result["metrics"], members: result["mean"]}
         return [head, metric_table(rows, {members: result["ci95"]}, reference)]
     if "runs" in result:
-        seeds = len(result["runs"])
-        head = f"{result['run_dir']}  {summary.seeds_line(seeds, seeds)}{_beside(result)}"
+        count, has_intervals = len(result["runs"]), any(result["ci95"].values())
+        words = summary.seeds_line(count, count)
+        if "folds" in result:
+            words = summary.folds_line(count, result["folds"], has_intervals)
+        head = f"{result['run_dir']}  {words}{_beside(result)}"
         return [head, metric_table({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference)]
     head = f"{result['run_dir']}  step {result['step']}{_beside(result)}"
     return [head, metric_table({checkpoint: result["metrics"]}, None, reference)]

@@ -20,7 +20,7 @@ def ls(
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="Where run folders lie.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """List runs with their status and results; given a group of seeds, its members."""
+    """List runs with their status and results; given a group of seeds or folds, its members."""
     from nnrun.record import run
     from nnrun.report import table
 

@@ -58,7 +58,8 @@ _PredictedSplit = Annotated[
     typer.Option(
         "--split",
         metavar="train|val|test",
-        help="Predict for this part of the run's data, instead of INPUT.",
+        help="Predict for this part of the run's data, instead of INPUT; val of a cross-validation: each example by "
+        "the fold that was not trained on it.",
     ),
 ]
 _Level = Annotated[
@@ -96,7 +97,9 @@ def predict(
     prepare_device(device, resolved(folder), [])
     from nnrun.ensemble import output as outputs
     from nnrun.ensemble import prediction
+    from nnrun.ensemble.out_of_fold import out_of_fold
     from nnrun.ensemble.reading import as_ensemble
+    from nnrun.runner.group import folds_of
 
     outputs.check_output(output, force)
     if as_json and output == outputs.STDOUT:
@@ -106,10 +109,15 @@ def predict(
     if split is not None and keep:
         raise SpecError("--keep: carries columns of a table of inputs along; leave it out with --split")
     show, which = counting(quiet or as_json), step or checkpoint
-    adjust = prediction.adjustment(folder, which, average, interval, calibrated, console.warn, show)
+    is_out_of_fold = split == "val" and not (average or calibrated or interval) and bool(folds_of(folder))
+    adjust = prediction.PLAIN
+    if not is_out_of_fold:
+        adjust = prediction.adjustment(folder, which, average, interval, calibrated, console.warn, show)
     if inputs is not None:
         ensemble = as_ensemble(folder, average)
         pieces = prediction.predict_new(ensemble, inputs, which, console.warn, show, keep or [], adjust)
+    elif is_out_of_fold:
+        pieces = (piece for piece in (out_of_fold(folder, which, console.warn, show),))
     else:
         part = prediction.predict_part(folder, split or "", which, console.warn, show, average, adjust)
         pieces = (piece for piece in (part,))

@@ -75,32 +75,35 @@ def train(
     """Train what a spec describes, in a new run folder."""
     # It reads the spec: mistakes there are reported before anything slow is imported.
     prepare_device(device, spec, overrides or [])
-    from nnrun.runner import session, warm_start
+    from nnrun.runner import folds, session, warm_start
     from nnrun.runner.leaves import request_of
 
     request = request_of(from_run, only or (), optimizer_state)
     prepared = session.prepare(spec, overrides or [])
     if dry_run:
-        return show_data(prepared.experiment.dataset, as_json)
+        return show_data(prepared.experiment.dataset, as_json, prepared.folds)
     beginnings = []
     if from_run is not None:
         beginnings = warm_start.warm_start(from_run, runs_root, prepared, request, console.warn)
     folder = session.create(prepared, run_dir, runs_root, beginnings=beginnings)
     if not (quiet or as_json):
-        _tell_of_kernels(prepared.experiment)
+        _announce(prepared.experiment, prepared.folds)
         if beginnings:
             console.note(warm_start.seam(beginnings, prepared.experiment))
-        note_columns(prepared.experiment.dataset)
-    return console.watch(prepared.experiment, folder, quiet, as_json)
+    return console.watch(folds.train(prepared, folder, console.warn), folder, quiet, as_json)
 
 
-def _tell_of_kernels(experiment: Experiment) -> None:
-    """Says that convolutions could be faster here, and why they are not."""
+def _announce(experiment: Experiment, folds: int) -> None:
+    """Says that convolutions could be faster here, and why they are not; and what the columns of a table are.
+
+    folds   how many there are
+    """
     from nnrun import kernels
 
     reason = kernels.load().reason
     if experiment.plan.convolutions == kernels.WITHOUT and "NNRUN_KERNELS" not in reason:
         console.note(f"convolutions take longer without the compiled kernels: {reason}")
+    note_columns(experiment.dataset, folds)
 
 
 @app.command()
@@ -128,9 +131,9 @@ def resume(
         return console.report(folder, as_json)
     run.check_free(folder)  # at once, before anything slow
     prepare_device(device, resolved(folder), [])
-    from nnrun.runner import session
+    from nnrun.runner import folds
 
-    return console.watch(session.reopen(folder, console.warn, exact).experiment, folder, quiet, as_json)
+    return console.watch(folds.resume(folder, console.warn, exact), folder, quiet, as_json)
 
 
 def _refuse_changes(folder: Path, overrides: list[str]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from nnrun.data._absent import absent
 from nnrun.data._check import check
+from nnrun.data._folds import Fold
 from nnrun.data._row_columns import scaled_weights
 from nnrun.data._rows import StoredRows
 from nnrun.data._split import split_rows
@@ -39,6 +40,7 @@ def prepare(
     room: float = math.inf,
     precision: np.dtype = _FLOAT32,
     need: Wanted | None = None,
+    fold: Fold | None = None,
 ) -> Dataset:
     """`source` split in three, with the statistics for standardisation and a digest of the content.
 
@@ -51,6 +53,7 @@ def prepare(
     room        bytes: inputs that need more stay where the source has them and are read row by row
     need        what a run folder records: statistics are those, not fitted again; a part that is not as it was
                 then is refused if it is wanted, and has no content if not
+    fold        of a cross-validation, which decides the validation part; None: `validation` does
 
     Labels are split class by class (each part has its share of every class, to within one example) unless the source
     has groups or times, and every part keeps the order of the source.  Shift and scale come from the training part
@@ -63,6 +66,7 @@ def prepare(
         "seed": split_seed,
         "examples": examples,
         "stratify": stratify,
+        "fold": fold,
     }
     split = split_rows(check(source, "data"), **how)
     trained = np.sort(split[0][1])
@@ -74,18 +78,26 @@ def prepare(
     scaled = None if weights is None else scaled_weights(weights)
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
     parts = {name: _select(*chosen, needed > room) for name, chosen in zip(PARTS, split, strict=True)}
-    described = {
-        name: Part(len(part.y), _digest(part), _digest([np.sort(rows), part.y]))
-        for (name, part), (_, rows) in zip(parts.items(), split, strict=True)
-    }
-    if weights is not None:
-        weighted = _digest([*parts["train"], weights])
-        described["train"] = described["train"]._replace(sha256=weighted)
+    rows = {name: np.sort(chosen) for name, (_, chosen) in zip(PARTS, split, strict=True)}
+    described = _described(parts, rows, weights)
     if need is None:
         dataset = standardised(parts, fit(parts["train"], source, described), precision)
     else:
         dataset = standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
-    return dataset._replace(about=source.table.about, weights=scaled)
+    return dataset._replace(about=source.table.about, weights=scaled, rows=rows)
+
+
+def _described(
+    parts: Mapping[str, Examples], rows: Mapping[str, np.ndarray], weights: np.ndarray | None
+) -> dict[str, Part]:
+    """What tells whether the parts are as they were; those of the training part count its weights."""
+    described = {
+        name: Part(len(part.y), _digest(part), _digest([rows[name], part.y])) for name, part in parts.items()
+    }
+    if weights is not None:
+        weighted = _digest([*parts["train"], weights])
+        described["train"] = described["train"]._replace(sha256=weighted)
+    return described
 
 
 def _check_classes(source: Source, trained: np.ndarray) -> None:

@@ -1,8 +1,4 @@
-"""Which rows of a source are trained on, which validate and which test.
-
-Permutations come from the raw stream of the Philox generator, which NumPy keeps stable between versions; it does not
-keep the methods of `Generator` stable.
-"""
+"""Which rows of a source are trained on, which validate and which test."""
 
 from __future__ import annotations
 
@@ -10,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nnrun.data._folds import Fold, check_folds, fold_of_rows
+from nnrun.data._permutation import permutation
 from nnrun.errors import DataError
 from nnrun.types import Examples, Source
 
@@ -23,28 +21,43 @@ def split_rows(
     seed: int,
     examples: int | None = None,
     stratify: bool = False,
+    fold: Fold | None = None,
 ) -> list[tuple[Examples, np.ndarray]]:
     """What to train on, to validate and to test with: from which part of the source, which rows.
 
     Rows of a group stay together, rows with times follow one another, all others are drawn, labels class by class and,
-    with `stratify`, numbers tenth by tenth.  Raises DataError where a part would be empty.
+    with `stratify`, numbers tenth by tenth.  Of a fold, `validation` plays no part: the test part is that without
+    folds, and one k-th of the others validates.  Raises DataError where a part would be empty.
     """
     if stratify and source.table.times is not None:
         raise DataError("data.stratify: the parts follow one another in time, data.time says; leave one out")
     total = len(source.train.y)
     labels = source.train.y if source.classes else _tenths(source.train.y, stratify)
-    rows = _permutation(total, seed)
+    rows = permutation(total, seed)
+    validation = 0.0 if fold else validation
     sizes = {"test": 0 if source.test is not None else round(total * test), "val": round(total * validation)}
     _check_sizes(total, sizes["test"], sizes["val"], validation > 0, source.test is not None)
     take = _taker(source, labels, seed)
     test_rows, rows = take(rows, labels, sizes["test"])
-    val_rows, train_rows = take(rows, labels, sizes["val"])
+    if fold is None:
+        val_rows, train_rows = take(rows, labels, sizes["val"])
+    else:
+        val_rows, train_rows = _divide(source, rows, labels, fold, seed)
     if examples is not None:
         _check_examples(examples, len(train_rows), max(2, len(source.classes)))
         _, train_rows = _take(train_rows, labels, len(train_rows) - examples)
     test_part = source.test
     tested = (source.train, test_rows) if test_part is None else (test_part, np.arange(len(test_part.y)))
     return [(source.train, train_rows), (source.train, val_rows), tested]
+
+
+def _divide(
+    source: Source, rows: np.ndarray, labels: np.ndarray, fold: Fold, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that a fold validates with, and the others."""
+    groups, timed = source.table.groups, source.table.times is not None
+    check_folds(labels[rows], source.classes, fold.folds, None if groups is None else groups[rows], timed)
+    return fold_of_rows(rows, labels, fold, seed, groups)
 
 
 def _tenths(targets: np.ndarray, stratify: bool) -> np.ndarray:
@@ -94,7 +107,7 @@ def _take_groups(
     np.add.at(counts, (code, labels[rows]), 1)
     wanted = counts.sum(0) * (size / len(rows))
     taken, total = np.zeros(len(present), bool), np.zeros_like(wanted)
-    for group in _permutation(len(present), seed):
+    for group in permutation(len(present), seed):
         if ((total + counts[group] - wanted) ** 2).sum() < ((total - wanted) ** 2).sum():
             taken[group], total = True, total + counts[group]
     if not taken.any():
@@ -127,11 +140,6 @@ def _check_examples(examples: int, available: int, least: int) -> None:
         )
     if examples < least:
         raise DataError(f"data.examples: {examples} are too few; write at least {least}")
-
-
-def _permutation(count: int, seed: int) -> np.ndarray:
-    """0 ... count - 1 in the order of `count` random 64-bit numbers; Philox is keyed by the seed."""
-    return np.random.Philox(key=seed).random_raw(count).argsort(kind="stable")
 
 
 def _take(rows: np.ndarray, labels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

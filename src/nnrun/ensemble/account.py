@@ -22,6 +22,7 @@ from nnrun.report.ensemble.account import (
     Metrics,
     Point,
 )
+from nnrun.runner.group import is_fold
 from nnrun.statistics.calibration import Reliability, fit_temperature, reliability, scaled
 from nnrun.statistics.gain import spread, subsets
 from nnrun.statistics.metric import all_ends
@@ -53,6 +54,10 @@ def account(
         judge.metrics(terms.mean(1)) | judge.collected(outputs, targets),
     ]
     curve, halves = ([], None) if how in PARAMETERS else _subsets(scored, blend, split, tick)
+    if any(is_fold(member.folder) for member in members):
+        halves = (
+            None  # folds share most of their examples: how halves of them differ says little of other members
+        )
     gained = gains(np.concatenate([scored.terms[split], terms[None]]), judge, order, halves)
     result: Account = {
         "average": name_of(how, model.classifies),

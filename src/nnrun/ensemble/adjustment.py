@@ -11,6 +11,7 @@ from nnrun.ensemble.predict import Counting
 from nnrun.ensemble.reading import Ensemble, MeanOutputs, mean_for
 from nnrun.errors import DataError, RunError, SpecError, Warn, one_line
 from nnrun.runner import session
+from nnrun.runner.group import is_fold
 from nnrun.statistics.calibration import fit_temperature, is_at_end
 from nnrun.statistics.conformal import half_width, least_examples, rank_of
 
@@ -115,6 +116,11 @@ def temperature_of(ensemble: Ensemble, which: str, warn: Warn, counting: Countin
 
 def _validation(ensemble: Ensemble, option: str) -> int:
     """How many examples the validation part has.  Raises SpecError where there are none."""
+    if len(ensemble.members) > 1 and any(map(is_fold, ensemble.members)):
+        raise SpecError(
+            f"{option}: is fitted to a validation part, and {one_line(ensemble.folder)} averages folds, each of which "
+            "was trained on what others validate with; leave it out"
+        )
     examples = session.recorded(ensemble.members[0]).parts["val"].examples
     if not examples:
         raise SpecError(

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from nnrun import signals
 from nnrun.data._files import STDIN
 from nnrun.data._pieces import Asked as AskedFor
-from nnrun.data._pieces import input_pieces
 from nnrun.ensemble.adjustment import Temperature, temperature_of
 from nnrun.ensemble.average import name_of
+from nnrun.ensemble.folds import check_part
+from nnrun.ensemble.folds_evaluation import Evaluated, evaluate_folds
+from nnrun.ensemble.inputs import pieces_for
 from nnrun.ensemble.members import is_ensemble
 from nnrun.ensemble.models import held_out
 from nnrun.ensemble.predict import Counting
@@ -24,7 +25,6 @@ from nnrun.ensemble.reading import Ensemble, as_ensemble, evaluate_ensemble
 from nnrun.ensemble.request import Request, check
 from nnrun.ensemble.tally import Tally
 from nnrun.errors import SpecError, Warn, one_line
-from nnrun.report.per_class import PerClass
 from nnrun.runner import session, summary
 from nnrun.runner.evaluation import (
     Asked,
@@ -37,30 +37,26 @@ from nnrun.runner.evaluation import (
     good_members,
     run_result,
 )
+from nnrun.runner.group import folds_of, is_fold
 from nnrun.statistics.measure import reasons
 from nnrun.training.baseline import baseline_of, constant
 from nnrun.training.judge import Judge, make_judge
 from nnrun.training.outputs import BATCH
 
-__all__ = ["FILE", "Evaluated", "evaluate"]
+__all__ = ["FILE", "evaluate"]
 
 FILE = "file"  # in the names of metrics, where those of a part have train, val or test
 
 
-class Evaluated(NamedTuple):
-    """Metrics, and how each class is predicted by run folder; {} for numbers."""
-
-    result: EvaluationResult
-    classes: dict[str, PerClass]
-
-
 def evaluate(folder: Path, request: Request, warn: Warn, counting: Counting) -> Evaluated:
-    """Metrics of a run, a group of seeds, or an ensemble and its members.
+    """Metrics of a run, a group of seeds or folds, or an ensemble and its members.
 
     Raises SpecError, RunError, DataError with a line for each column that is at fault, MachineError, Interrupted.
     """
     check(request)
     check_split(request.part)
+    if folds_of(folder):
+        return evaluate_folds(folder, request, warn, lambda fold: evaluate(fold, request, warn, counting))
     if request.on_host:
         return _on_host(folder, request, warn, counting)
     if not is_ensemble(folder):
@@ -81,6 +77,8 @@ def _on_host(folder: Path, request: Request, warn: Warn, counting: Counting) -> 
     if request.per_class and not session.recorded(ensemble.members[0]).classes:
         raise SpecError(f"--per-class: {one_line(folder)} predicts numbers; leave it out")
     temperatures = _temperatures(ensemble, bool(group), request, warn, counting)
+    if request.source is None:
+        check_part(ensemble.members, request.part)
     parts = [] if request.source else [request.part]
     predictor = load_ensemble(ensemble, request.which, warn, parts, request.metrics, resident=False)
     judges = [_judge(member) for member in predictor.members]
@@ -97,7 +95,7 @@ def _on_host(folder: Path, request: Request, warn: Warn, counting: Counting) -> 
                 with session.precision(member.model.precision):
                     tally.add(values, true)
             if average:
-                mean = predictor.combiner.mean(outputs, predictor.weights)
+                mean = predictor.mean(outputs)
                 with session.precision(predictor.precision):
                     average.add(predictor.combiner.outputs(mean), true)
     result = _result(predictor, request, tallies, average, np.concatenate(targets))
@@ -139,9 +137,10 @@ def _pieces(
     asked = AskedFor(targets=True, target=request.target)
     heard = nullcontext() if source == STDIN else signals.deferred()
     with heard, counting("predicting", batches_in(source, len(predictor.members))) as tick:
-        for inputs in input_pieces(source, model.block, predictor.fitted, warn, asked):
+        models = [member.model for member in predictor.members]
+        for inputs, stored in pieces_for(models, source, warn, asked):
             assert inputs.targets is not None
-            yield predictor.outputs(inputs.x, tick, before), inputs.targets
+            yield predictor.outputs(stored, tick, before), inputs.targets
             before += len(inputs.x)
 
 
@@ -175,7 +174,8 @@ def _result(
         return {**runs[0], **asked}
     bounds = {name: ends for tally in tallies for name, ends in tally.judge.loss.bounds.items()}
     by_run = [{request.which: entry["metrics"]} for entry in runs]
-    averages = summary.average(by_run, bounds, sections=(request.which,))
+    independent = not any(is_fold(member.folder) for member in predictor.members)
+    averages = summary.average(by_run, bounds, sections=(request.which,), independent=independent)
     several: GroupEvaluation = {
         "run_dir": str(predictor.run_dir),
         **asked,

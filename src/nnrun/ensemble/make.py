@@ -11,6 +11,7 @@ from nnrun.ensemble.account import account
 from nnrun.ensemble.average import PARAMETERS, PREDICTIONS
 from nnrun.ensemble.averaged import stored_averages
 from nnrun.ensemble.blend import blend_predictions
+from nnrun.ensemble.folds import check_part
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.members import apart, check_choice, find
 from nnrun.ensemble.models import block_of
@@ -23,6 +24,7 @@ from nnrun.report.ensemble.account import Account
 from nnrun.report.summary import undefined
 from nnrun.runner import session
 from nnrun.runner.evaluation import check_split
+from nnrun.runner.group import is_fold
 from nnrun.statistics.measure import reasons
 from nnrun.storage import fsio
 from nnrun.types import Loss
@@ -54,6 +56,20 @@ def check_request(request: Request, target: Path | None) -> None:
         raise RunError(f"{one_line(target)}: already exists; choose another folder")
 
 
+def _check_folds(members: Sequence[Member], request: Request) -> None:
+    """Raises SpecError for what would need examples that no fold was trained on, or one preprocessing for all."""
+    folders = [member.folder for member in members]
+    if len(members) < 2 or not any(map(is_fold, folders)):
+        return
+    check_part(folders, request.split)
+    if request.how in (*PARAMETERS, "weighted") or request.barrier:
+        what = "--barrier" if request.barrier else f"--average {request.how}"
+        raise SpecError(
+            f"{what}: the members are folds, each with its own preprocessing, and trained on what the others validate "
+            "with; write --average probabilities"
+        )
+
+
 def _is_empty(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
@@ -73,6 +89,7 @@ def make(
         members = find(texts, root, request.checkpoints, request.top, warn)
         if request.barrier and len(members) < 2:
             raise SpecError("--barrier: a line has two ends; name two members")
+        _check_folds(members, request)
         if request.how in PARAMETERS or request.barrier:
             check_alike(members)
         with building(target.absolute().parent if target else root) as folder:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.errors import RunError, one_line
-from nnrun.record import checkpoint, provenance
+from nnrun.record import checkpoint, preprocessing, provenance
 from nnrun.record.checkpoint import Checkpoint, arrays_file, sha256_of
 from nnrun.runner.averaged import check_average
 from nnrun.runner.evaluation import load_intact
+from nnrun.runner.group import is_fold
 from nnrun.storage import fsio
 
 __all__ = ["Member", "make_member", "stored"]
@@ -28,7 +29,7 @@ class Member(NamedTuple):
     step: int
     sha256: str  # of its arrays.safetensors: members are ordered by it, whatever order they are named in
     content: str  # SHA-256 of what predictions depend on
-    data: str  # digest of the data that the run was trained on
+    data: str  # digest of the data that the run was trained on; of a fold, of its test part
     origin: bytes  # the run's key and the hash of its spec: members that share it are snapshots of one run
     average: str | None = None  # the average that its parameters are, by name; None: the trained ones
     kept: Path | None = None  # of an average: the folder whose checkpoints hold it as parameters
@@ -36,7 +37,9 @@ class Member(NamedTuple):
     @property
     def name(self) -> str:
         """How a table calls it."""
-        inside = self.folder.name.startswith(("seed_", "member_")) or self.folder.parent.name == "trials"
+        inside = (
+            self.folder.name.startswith(("seed_", "fold_", "member_")) or self.folder.parent.name == "trials"
+        )
         folder = f"{self.folder.absolute().parent.name}/{self.folder.name}" if inside else self.folder.name
         return one_line(f"{folder}:{self.step}{f':{self.average}' if self.average else ''}", 80)
 
@@ -63,10 +66,15 @@ def make_member(folder: Path, content: Checkpoint, average: str | None) -> Membe
         step=content.step,
         sha256=sha256_of(arrays_file(folder, content.step)) + suffix,
         content=_digest(_predictive(content.arrays)) + suffix,
-        data=str(about.get("data_digest")),
+        data=_data(folder, str(about.get("data_digest"))),
         origin=key + str(about.get("spec_hash")).encode(),
         average=average,
     )
+
+
+def _data(folder: Path, digest: str) -> str:
+    """What members must have in common: their data or, of folds, which train on different examples, their test part."""
+    return f"folds {preprocessing.read(folder).parts['test'].chosen}" if is_fold(folder) else digest
 
 
 def stored(member: Member, content: Checkpoint, folder: Path) -> Member:

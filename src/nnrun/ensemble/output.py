@@ -33,6 +33,7 @@ class Prediction(NamedTuple):
     kept     columns of the table of inputs that are carried along: name and cells (n,)
     scores   whether values of classes are scores, such as hinge makes, and no probabilities
     half_width   of the interval around each number; None: there is none
+    rows     positions in the data (n,), of a part of the run's own data
     """
 
     classes: tuple[str, ...]
@@ -42,6 +43,7 @@ class Prediction(NamedTuple):
     kept: Sequence[tuple[str, Sequence[str]]] = ()
     scores: bool = False
     half_width: float | None = None
+    rows: np.ndarray | None = None
 
     @property
     def head(self) -> list[str]:

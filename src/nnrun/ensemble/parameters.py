@@ -19,7 +19,7 @@ from nnrun.errors import RunError, one_line
 from nnrun.preprocessing import Preprocessing
 from nnrun.record import preprocessing
 from nnrun.report.ensemble.account import Barrier, Point
-from nnrun.report.side_by_side import flat as settings_of
+from nnrun.report.entry import flat as settings_of
 from nnrun.training import flat
 from nnrun.training.averages import compile_statistics
 from nnrun.training.feed import make_feed

@@ -12,12 +12,14 @@ import numpy as np
 
 from nnrun import signals
 from nnrun.ensemble.average import PREDICTIONS
+from nnrun.ensemble.folds import in_units_of, units_of
 from nnrun.ensemble.member import Member
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import PARTS
 from nnrun.rows import Rows
 from nnrun.runner import session
+from nnrun.runner.group import is_fold
 from nnrun.storage import fsio
 from nnrun.training.outputs import BATCH
 from nnrun.types import Examples, State
@@ -99,6 +101,7 @@ def predict(
     # The model of the first member is needed afterwards, so its turn comes last: one model is held at a time.
     folders = [member.folder for member in members]
     groups = sorted(by_model(folders), key=lambda group: 0 in group)
+    units = units_of(folders, 0)
     epochs = [0.0] * len(members)
     parts: list[str] = []
     tasks: list[tuple[str, str]] = []  # of the first member of each group: its name and task
@@ -113,7 +116,7 @@ def predict(
             )
         tasks.append((members[index].name, model.task))
         _check_task(tasks[0], tasks[-1])
-        validated = how in _JUDGED or bool(len(model.part("val").y))
+        validated = how in _JUDGED or (bool(len(model.part("val").y)) and not any(map(is_fold, folders)))
         parts[:] = parts or dict.fromkeys(["val", split] if validated else [split])
         return {part: _examples(model, part).x for part in parts}
 
@@ -122,7 +125,7 @@ def predict(
         if not np.isfinite(outputs).all():
             name = members[index].name
             raise RunError(f"{name}: predicts NaN or infinity on the {part} part; name the others")
-        store(folder / _name(index, part), outputs)
+        store(folder / _name(index, part), in_units_of(units, model, outputs))
 
     def load(model: Model, index: int) -> State:
         return state_of(model, members[index].load().arrays, members[index].name)

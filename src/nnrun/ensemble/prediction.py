@@ -11,9 +11,11 @@ import numpy as np
 
 from nnrun import signals
 from nnrun.data._files import STDIN
-from nnrun.data._pieces import Asked, input_pieces, rows_in
+from nnrun.data._pieces import Asked, rows_in
 from nnrun.ensemble.adjustment import Interval, Temperature, fit_interval, temperature_of
 from nnrun.ensemble.average import Combiner
+from nnrun.ensemble.folds import check_part
+from nnrun.ensemble.inputs import pieces_for
 from nnrun.ensemble.models import Model, held_out
 from nnrun.ensemble.output import Pieces, Prediction, check_kept
 from nnrun.ensemble.predict import Counting
@@ -77,12 +79,14 @@ def predict_part(
     """
     check_split(split)
     ensemble = as_ensemble(folder, average)
+    check_part(ensemble.members, split)
     answer = mean_for(
         ensemble, which, lambda model: held_out(model, split, folder).x, warn, counting, needed=[split]
     )
     check_finite(answer.mean, folder)
     prediction = _read(answer.model, answer.combiner, answer.mean, adjust)
-    return prediction._replace(targets=answer.model.targets(split))
+    rows = answer.model.experiment.dataset.rows.get(split)
+    return prediction._replace(targets=answer.model.targets(split), rows=rows)
 
 
 def predict_new(
@@ -102,13 +106,12 @@ def predict_new(
     """
     predictor = load_ensemble(ensemble, which, warn, resident=False)
     model, before = predictor.members[0].model, 0
-    data = model.experiment.dataset
+    models = [member.model for member in predictor.members]
     # Nobody would hear Ctrl-C while standard input is waited for.
     heard = nullcontext() if source == STDIN else signals.deferred()
     with heard, counting("predicting", batches_in(source, len(predictor.members))) as tick:
-        for inputs in input_pieces(source, model.block, data.fitted, warn, Asked(keep)):
-            outputs = predictor.outputs(inputs.x, tick, before)
-            mean = predictor.combiner.mean(outputs, predictor.weights)
+        for inputs, stored in pieces_for(models, source, warn, Asked(keep)):
+            mean = predictor.mean(predictor.outputs(stored, tick, before))
             check_finite(mean, ensemble.folder, before)
             before += len(mean)
             prediction = _read(model, predictor.combiner, mean, adjust)

@@ -11,10 +11,10 @@ import jax
 import numpy as np
 from jax import Array
 
-from nnrun.data._inputs import inputs_of
-from nnrun.data._pieces import input_pieces
 from nnrun.data._standardise import new_inputs
 from nnrun.ensemble.average import Combiner
+from nnrun.ensemble.folds import in_units_of
+from nnrun.ensemble.inputs import arrays_for, pieces_for
 from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.ensemble.reading import Ensemble, as_ensemble, check_finite
 from nnrun.errors import RunError, SpecError, Warn, one_line
@@ -103,7 +103,7 @@ class Predictor:
     def prepare(self, x: object) -> np.ndarray:
         """Inputs as `apply` takes them, (n, *shape).  Raises RunError for an ensemble, DataError."""
         model = self._single().model
-        return np.concatenate([_ready(model, stored, before) for before, stored in self._stored(x)])
+        return np.concatenate([_ready(model, stored, before) for before, (stored,) in self._stored(x)])
 
     @property
     def apply(self) -> Callable[[Tree, Array], Array]:
@@ -132,16 +132,18 @@ class Predictor:
             )
         return self.members[0]
 
-    def outputs(self, stored: np.ndarray, tick: Callable[[], None], before: int = 0) -> list[np.ndarray]:
-        """The outputs (n, ...) of each member for inputs as the data hold them.
+    def outputs(
+        self, stored: Sequence[np.ndarray], tick: Callable[[], None], before: int = 0
+    ) -> list[np.ndarray]:
+        """The outputs (n, ...) of each member for inputs as its data hold them.
 
         tick     called after each batch of each member
         before   how many inputs came before these, for messages
         Raises DataError for a number that is too large for the run's precision.
         """
         outputs = []
-        for _, model, state, _ in self.members:
-            inputs = _ready(model, stored, before)
+        for (_, model, state, _), x in zip(self.members, stored, strict=True):
+            inputs = _ready(model, x, before)
             with session.precision(model.precision):
                 outputs.append(model.outputs(_moved(state, jax.device_put), inputs, tick))
         return outputs
@@ -154,24 +156,30 @@ class Predictor:
                 outputs.append(model.outputs(_moved(state, jax.device_put), model.part(part).x, tick))
         return outputs
 
+    def mean(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
+        """The mean (n, ...) of what members give, in units of the first."""
+        alike = [
+            in_units_of(self.fitted, member.model, given)
+            for member, given in zip(self.members, outputs, strict=True)
+        ]
+        return self.combiner.mean(alike, self.weights)
+
     def _mean(self, x: object) -> np.ndarray:
         means = []
         for before, stored in self._stored(x):
-            outputs = self.outputs(stored, lambda: None, before)
-            means.append(self.combiner.mean(outputs, self.weights))
+            means.append(self.mean(self.outputs(stored, lambda: None, before)))
             check_finite(means[-1], self.run_dir, before)
         return np.concatenate(means)
 
-    def _stored(self, x: object) -> Iterator[tuple[int, np.ndarray]]:
-        """The inputs in pieces, as the data hold them, and how many came before each."""
-        model = self.members[0].model  # members have one kind of data
-        fitted = model.experiment.dataset.fitted
+    def _stored(self, x: object) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """The inputs in pieces, as the data of each member hold them, and how many came before each."""
+        models = [member.model for member in self.members]
         if not isinstance(x, str | Path):
-            yield 0, inputs_of(x, fitted, self.warn)
+            yield 0, arrays_for(models, x, self.warn)
             return
         before = 0
-        for inputs in input_pieces(Path(x), model.block, fitted, self.warn):
-            yield before, inputs.x
+        for inputs, stored in pieces_for(models, Path(x), self.warn):
+            yield before, stored
             before += len(inputs.x)
 
 

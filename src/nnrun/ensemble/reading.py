@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
+from nnrun.ensemble.folds import check_part, in_units_of, units_of
 from nnrun.ensemble.members import RECORD, EnsembleRecord, is_ensemble, verified
 from nnrun.ensemble.models import Model, by_model, held_out, state_of
 from nnrun.ensemble.predict import Counting, predict_each
@@ -18,6 +19,7 @@ from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.averaged import averaged
 from nnrun.runner.evaluation import EnsembleEvaluation, check_split, load_intact, run_result
+from nnrun.runner.group import folds_of, is_fold
 from nnrun.statistics.measure import reasons
 from nnrun.training.judge import Judge, make_judge
 from nnrun.types import State
@@ -63,6 +65,11 @@ def as_ensemble(folder: Path, average: str | None) -> Ensemble:
     if is_ensemble(folder):
         return read(folder)
     members = run.members(folder)
+    if folds_of(folder):
+        raise RunError(
+            f"{one_line(folder)}: a cross-validation; nnrun predict --split val gives what each fold predicts for the "
+            "examples that it was not trained on; for others, average the folds: nnrun ensemble"
+        )
     if members:
         raise RunError(
             f"{one_line(folder)}: a group of {len(members)} runs; name one, as {one_line(members[0])}, or average "
@@ -123,7 +130,7 @@ def mean_for(
         del part
         if on_member is not None:
             on_member(model, index, outputs)
-        waiting[index] = outputs
+        waiting[index] = in_units_of(units, model, outputs)
         while summed in waiting:
             share = ensemble.weights[summed] * combiner(model).values(waiting.pop(summed))
             total = share if summed == 0 else total + share
@@ -142,6 +149,7 @@ def mean_for(
     if ensemble.average and _has_statistics(ensemble.members[0], which):
         needed = [*needed, "train"]
     groups = by_model(ensemble.members)
+    units = units_of(ensemble.members, groups[-1][0])  # of the model that is returned
     model = predict_each(ensemble.members, groups, parts, state, give, warn, counting, needed)
     return MeanOutputs(model, combiner(model), total)
 
@@ -160,11 +168,14 @@ def evaluate_ensemble(
     """
     check_split(split)
     ensemble = read(folder)
+    check_part(ensemble.members, split)
     of_members: dict[int, dict[str, float]] = {}
-    judges: dict[str, Judge] = {}  # one for each precision
+    judges: dict[tuple[object, ...], Judge] = {}  # one for each precision and units of targets
 
     def measure(model: Model, outputs: np.ndarray) -> dict[str, float]:
-        judge = judges[model.precision] = judges.get(model.precision) or make_judge(model.experiment)
+        data = model.experiment.dataset
+        key = model.precision, data.target_scale, data.target_shift
+        judge = judges[key] = judges.get(key) or make_judge(model.experiment)
         metrics = judge.measured(outputs, model.targets(split))
         return {f"{split}/{name}": value for name, value in metrics.items()}
 
@@ -189,7 +200,8 @@ def evaluate_ensemble(
     ]
     by_member = [{which: member_run["metrics"]} for member_run in runs]
     bounds = {name: ends for judge in judges.values() for name, ends in judge.loss.bounds.items()}
-    averages = summary.average(by_member, bounds, sections=(which,))
+    independent = not any(map(is_fold, ensemble.members))
+    averages = summary.average(by_member, bounds, sections=(which,), independent=independent)
     result: EnsembleEvaluation = {
         "run_dir": str(folder),
         "split": split,

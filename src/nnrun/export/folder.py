@@ -111,6 +111,7 @@ def _files(predictor: Predictor) -> tuple[dict[str, bytes], str]:
         raise RunError(
             f"{one_line(predictor.run_dir)}: its members have different precisions; export one of them"
         )
+    _check_preprocessing(predictor)
     layers: list[dict[str, object]] | str = "numpy_model.py is for a single model, this is an ensemble"
     if precisions == {"bfloat16"}:
         layers = "numpy_model.py has no bfloat16"
@@ -129,6 +130,22 @@ def _files(predictor: Predictor) -> tuple[dict[str, bytes], str]:
         if name != _REFERENCE or about["layers"]:
             files[name] = (_FILES / name).read_bytes()
     return files, layers if isinstance(layers, str) else ""
+
+
+def _check_preprocessing(predictor: Predictor) -> None:
+    """Raises RunError where members, folds of a cross-validation, do not take the same inputs or give other units."""
+    data = [member.model.experiment.dataset for member in predictor.members]
+    first = data[0]
+    for other in data[1:]:
+        if (
+            other.fitted.columns != first.fitted.columns
+            or not np.array_equal(other.offset, first.offset)
+            or (other.target_shift, other.target_scale) != (first.target_shift, first.target_scale)
+        ):
+            raise RunError(
+                f"{one_line(predictor.run_dir)}: its members are folds, each with its own preprocessing, and an "
+                f"exported model has one; export one of them, such as {one_line(predictor.members[0].folder)}"
+            )
 
 
 def _arrays(predictor: Predictor) -> dict[str, np.ndarray]:

@@ -41,7 +41,7 @@ def _remedy(folder: Path) -> str:
     """The command that leads to a run, or a seed of a group, with three checkpoints."""
     for member in run.members(folder):
         if len(checkpoint.steps(member / "checkpoints")) >= 3:
-            return f"it is a group; take one of its seeds: nnrun race --run {shlex.quote(one_line(member))}"
+            return f"it is a group; take one of its runs: nnrun race --run {shlex.quote(one_line(member))}"
     origin: Provenance = provenance.read(folder) if (folder / "run.json").is_file() else {}
     match origin.get("argv"):
         case [_, "train", spec, *rest] if not spec.startswith("-"):

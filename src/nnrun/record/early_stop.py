@@ -62,15 +62,15 @@ def stop_in(summary: Stopped) -> EarlyStop | None:
     return EarlyStop(**stop) if stop else None
 
 
-def stops_in_words(stops: Sequence[EarlyStop | None]) -> str:
-    """What to report of the seeds of a run, each with its early stop or None; "" where none has one."""
+def stops_in_words(stops: Sequence[EarlyStop | None], runs: str = "seeds") -> str:
+    """What to report of the seeds or folds of a run, each with its early stop or None; "" where none has one."""
     early = [stop for stop in stops if stop]
     if not early or len(stops) == 1:
         return str(early[0]) if early else ""
     first, last = min(stop.step for stop in early), max(stop.step for stop in early)
     when = f"at step {first}" if first == last else f"at steps {first} to {last}"
-    seeds = f"all {len(stops)}" if len(early) == len(stops) else f"{len(early)} of {len(stops)}"
+    count = f"all {len(stops)}" if len(early) == len(stops) else f"{len(early)} of {len(stops)}"
     return (
-        f"{seeds} seeds stopped early, {when}: {early[0].metric} has not improved"
+        f"{count} {runs} stopped early, {when}: {early[0].metric} has not improved"
         f"{early[0]._margin} for {early[0].patience} steps ({_PATIENCE})"
     )

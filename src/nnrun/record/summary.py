@@ -7,8 +7,8 @@ from typing import NotRequired, TypedDict, final
 from nnrun.record.early_stop import Stopped
 
 __all__ = [
-    "AboutData", "Averages", "Baseline", "BestStep", "Gaps", "GroupSummary", "MemberSummary", "Metrics", "NoSummary",
-    "Rise", "Rising", "RunSummary", "Sections", "Summary", "SweepSummary",
+    "AboutData", "Averages", "Baseline", "BestStep", "Division", "Gaps", "GroupSummary", "MemberSummary", "Metrics",
+    "NoSummary", "Rise", "Rising", "RunSummary", "Sections", "Summary", "SweepSummary",
 ]  # fmt: skip
 
 Metrics = dict[str, float | str]  # by name; what JSON does not have, NaN and the infinities, is a text
@@ -87,16 +87,25 @@ class MemberSummary(_Run):
 
 
 class Averages(TypedDict):
-    """Section (last, best) -> metric -> mean over the seeds that finished, and its 95% interval, [low, high]."""
+    """Section (last, best) -> metric -> mean over the runs that finished, and its 95% interval, [low, high]."""
 
     mean: dict[str, dict[str, float]]
     ci95: dict[str, dict[str, list[float] | None]]
 
 
+class Division(TypedDict):
+    """How a cross-validation divides its examples."""
+
+    count: int  # of its folds, over all repeats
+    ratio: float  # of the examples that validate to those that train
+    partition: str  # SHA-256 of which examples each fold validates with, and of their targets
+
+
 @final
 class GroupSummary(Averages, AboutData):
-    """Of a group of seeds."""
+    """Of a group of seeds, or of the folds of a cross-validation."""
 
+    folds: NotRequired[Division]  # of a cross-validation: its intervals know that folds share examples
     status: str
     steps: int
     runs: list[MemberSummary]

@@ -6,7 +6,8 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from nnrun.report.side_by_side import NO_DIFFERENCE, Entry, differing
+from nnrun.report.entry import Entry
+from nnrun.report.side_by_side import NO_DIFFERENCE, differing
 
 __all__ = ["gather"]
 
@@ -129,6 +130,8 @@ def _apart(settings: Mapping[str, list[list[Entry]]], labels: Mapping[str, str])
                 yield f"{pair}, but other data: they are not gathered"
             elif runs[0].code != first[0].code:
                 yield f"{pair}, but {_other_code(first[0], runs[0])}: they are not gathered"
+            elif first[0].folds:
+                yield f"{pair} and the same folds: a second run of a fold is not counted as a further one"
             else:
                 yield f"{pair} and a seed in common: a second run of a seed is not counted as a further seed"
 

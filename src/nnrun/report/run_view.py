@@ -30,27 +30,37 @@ class Shown(NamedTuple):
     runs: str  # "" for one run, else how many are live
     metrics: dict[str, float]
     best: str
+    fold: str = ""  # which of a cross-validation it is
 
 
 class RunView:
     """The progress, the speed, the latest metrics and the course of the loss."""
 
     def __init__(self) -> None:
+        self._begin("")
+
+    def _begin(self, fold: str) -> None:
+        self._fold = fold  # what is shown
         self._pace = Pace()
         self._rate = 0.0  # steps per second; 0 before training
         self._losses: deque[float] = deque(maxlen=2000)
         self._last_step = 0  # of the plain line before
 
     def notice(self, news: Shown) -> None:
-        """Takes in the step and the loss."""
+        """Takes in the step and the loss; another fold begins afresh."""
+        if news.fold != self._fold:
+            self._begin(news.fold)
         if news.phase != "compiling":  # neither its time nor the step of a checkpoint is speed
             _, self._rate = self._pace(news.step)
         if "train/loss" in news.metrics and news.phase == "training":
             self._losses.append(news.metrics["train/loss"])
 
     def is_due(self, news: Shown, seconds: float) -> bool:
-        """While it trains: a twentieth of the run or half a minute after the line before, and at the end."""
-        share = (news.step - self._last_step) / news.steps if news.metrics else 0.0
+        """While it trains: a twentieth of the run or half a minute after the line before, and at the end.
+
+        Of a fold, of which there are several: half a minute after, and at the end.
+        """
+        share = (news.step - self._last_step) / news.steps if news.metrics and not news.fold else 0.0
         is_far = share >= _PLAIN_SHARE or seconds >= _PLAIN_SECONDS or news.step >= news.steps
         return news.phase == "training" and is_far
 
@@ -62,7 +72,8 @@ class RunView:
             for name, value in news.metrics.items()
             if name.startswith(("train/", "val/"))
         )
-        where = f"epoch {news.epoch:.4g}/{news.epochs:.4g}  step {news.step}/{news.steps}"
+        fold = f"{news.fold}  " if news.fold else ""
+        where = f"{fold}epoch {news.epoch:.4g}/{news.epochs:.4g}  step {news.step}/{news.steps}"
         return f"{where}  {numbers}  {self._left(news)}"
 
     def drawing(self, news: Shown, width: int) -> RenderableType:
@@ -70,7 +81,7 @@ class RunView:
         is_going = self._rate and news.phase == "training"
         digits = 0 if self._rate >= 10 else 2
         speed = f"{self._rate:.{digits}f} steps/s  {self._left(news)}" if is_going else news.phase
-        where = f"epoch {news.epoch:.1f}/{news.epochs:.4g}  step {news.step}/{news.steps}  {news.runs}"
+        where = f"epoch {news.epoch:.1f}/{news.epochs:.4g}  step {news.step}/{news.steps}  {news.fold or news.runs}"
         rows = [heading(news.name, news.step, news.steps, speed), Text(where, no_wrap=True)]
         rows.append(_numbers(news.metrics))
         bars = min(60, width - len("train/loss "))

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nnrun.errors import one_line
-from nnrun.record import run
-from nnrun.record.summary import MemberSummary, RunSummary, Summary, SweepSummary
-from nnrun.record.weights_from import setting
-from nnrun.report.content import origin_of
-from nnrun.report.summary import read_summary
+from nnrun.report.entry import Entry
 from nnrun.report.words import gap, level, pair_sentence
 from nnrun.statistics.compare import compare_all
 from nnrun.statistics.comparison import Comparison
-from nnrun.statistics.metric import Bounds, Metric, all_bounds, metric_of
+from nnrun.statistics.folds import compare_folds
+from nnrun.statistics.metric import Metric, metric_of
 
 __all__ = [
     "NO_DIFFERENCE",
-    "Entry",
     "SideBySide",
     "Value",
     "differing",
-    "flat",
-    "read_entry",
     "side_by_side",
     "value",
 ]
@@ -33,36 +26,6 @@ _ABSENT = "–"
 # to what is compared
 NO_DIFFERENCE = ("name", "train.seed", "train.seeds", "checkpoint.every", "checkpoint.keep", "metrics")
 _MOST_TESTED = 30
-
-
-class Entry(NamedTuple):
-    """A run, a group of seeds, or runs that differ in nothing but the seed.
-
-    runs      their folders, one or more
-    settings  key of the spec -> value
-    metrics   name -> seed -> value at the best step, of the seeds that finished
-    written   the keys that the spec or the command line gave, not the defaults
-    rising    the metrics of which more is better, without the part of the data
-    bounds    the least and the most that metrics can be, likewise by name
-    judged    the validation metric that picked the best step, None where there is none
-    data      what two runs must have in common to be tested on the same examples
-    code      the version of nnrun, and name and digest of each file of the user
-    sweep     the folder of the sweep that chose its settings; None where none did
-    """
-
-    name: str
-    runs: tuple[Path, ...]
-    status: str
-    settings: dict[str, object]
-    metrics: dict[str, dict[int, float]]
-    seeds: tuple[int, ...]
-    written: frozenset[str]
-    rising: frozenset[str]
-    bounds: dict[str, Bounds]
-    judged: str | None
-    data: tuple[object, ...]
-    code: tuple[tuple[str, str], ...]
-    sweep: Path | None = None
 
 
 class Value(NamedTuple):
@@ -82,66 +45,6 @@ class SideBySide(NamedTuple):
     metric: Metric | None
     comparisons: list[Comparison]
     sentences: list[str]
-
-
-def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: Mapping[str, object]) -> Entry:
-    """What a run folder says.
-
-    resolved, given   the content of its resolved.yaml and spec.yaml
-    Raises RunError if it is damaged.
-    """
-    summary = read_summary(folder)
-    settings = flat(resolved)
-    first = settings.get("train.seed")
-    runs = list(_runs(summary, first if isinstance(first, int) else 0))
-    done = [(seed, seed_summary) for seed, seed_summary in runs if seed_summary.get("status") == "done"]
-    values: dict[str, dict[int, float]] = {}
-    for seed, seed_summary in done:
-        for metric, number in seed_summary.get("metrics", {}).get("best", {}).items():
-            if isinstance(number, int | float):
-                values.setdefault(metric, {})[seed] = float(number)
-    judged = next((best["metric"] for _, seed_summary in runs if (best := seed_summary.get("best"))), None)
-    rising = frozenset(name for _, seed_summary in runs for name in seed_summary.get("rising", ()))
-    bounds = {
-        name: ends
-        for _, seed_summary in runs
-        for name, ends in all_bounds(seed_summary.get("bounds", {})).items()
-    }
-    seeds = tuple(seed for seed, _ in runs)
-    origin = origin_of(folder)
-    if weights := origin.get("weights_from"):
-        settings["weights_from"] = setting(weights)
-    changes = [str(argument) for argument in origin.get("argv") or [] if "=" in str(argument)]
-    written = frozenset([*flat(given), *(text.partition("=")[0] for text in changes)])
-    # An equal digest says more than an equal name.
-    examples = origin.get("data_digest") or (settings.get("data.name"), settings.get("data.path"))
-    data = examples, settings.get("data.split_seed"), settings.get("data.test")
-    files = {Path(file).name: sha for file, sha in origin.get("code", {}).items()}
-    code = (("nnrun", str(origin.get("versions", {}).get("nnrun"))), *sorted(files.items()))
-    status = run.status(folder)
-    return Entry(
-        name, (folder,), status, settings, values, seeds, written, rising, bounds, judged, data, code
-    )
-
-
-def _runs(summary: Summary, first: int) -> Iterator[tuple[int, RunSummary | MemberSummary | SweepSummary]]:
-    """Each seed of a run or group with its summary."""
-    if "runs" not in summary:
-        if "status" in summary:
-            yield first, summary
-        return
-    for i, seed_summary in enumerate(summary["runs"]):
-        number = str(seed_summary.get("run", "")).rpartition("seed_")[2]
-        yield int(number) if number.isdecimal() else first + i, seed_summary
-
-
-def flat(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """A spec as key -> value; lists are values."""
-    settings: dict[str, object] = {}
-    for key, inner in tree.items():
-        path = f"{prefix}{key}"
-        settings |= flat(inner, f"{path}.") if isinstance(inner, Mapping) else {path: inner}
-    return settings
 
 
 def differing(entries: Sequence[Entry]) -> list[str]:
@@ -168,7 +71,12 @@ def value(entry: Entry, metric: Metric) -> Value:
     known = list(entry.metrics.get(metric.name, {}).values())
     if not known:
         return Value(None, None, None)
-    mean, ends = metric.mean(known)
+    if entry.folds is None:
+        mean, ends = metric.mean(known)
+    else:
+        mean, ends = metric.mean(known, entry.folds["ratio"])
+        if not metric.name.startswith("val/") or len(known) < entry.folds["count"]:
+            ends = None  # models that share examples, on the same test examples, or what is left of them
     return Value(mean, *(ends or (None, None)))
 
 
@@ -180,6 +88,8 @@ def side_by_side(entries: Sequence[Entry]) -> SideBySide:
     tested, validated = (
         sorted(name for name in names if name.startswith(part)) for part in ("test/", "val/")
     )
+    if all(entry.folds for entry in entries):
+        tested = []  # folds are there for the examples that they validate with
     shown = [metric_of(name, rising, bounds) for name in tested or validated]
     metric = _judged(entries, shown)
     if metric is None:
@@ -206,6 +116,11 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[Comparison], 
     if len(entries) == 1:
         return [], "all of these runs are one setting; there is no other to compare it with"
     if len({entry.data for entry in entries}) > 1:
+        if all(entry.folds for entry in entries):
+            return [], (
+                "the folds do not validate with the same examples, so their differences are not tested; train both "
+                "with the same data.split_seed, data.test, train.folds and train.repeats"
+            )
         return [], "the runs were not tested on the same examples, so their differences are not tested"
     if len(entries) > _MOST_TESTED:
         return (
@@ -218,6 +133,11 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[Comparison], 
         if entry.sweep
     }
     values = {entry.name: entry.metrics.get(metric.name, {}) for entry in entries}
+    if ratios := [
+        entry.folds["ratio"] for entry in entries if entry.folds
+    ]:  # all are folds: of the same data
+        comparisons = compare_folds(values, max(ratios))
+        return comparisons, None if comparisons else "no two runs have a value in every fold"
     comparisons = compare_all(values, searched)
     if comparisons:
         return comparisons, None
@@ -243,8 +163,9 @@ def _words(entries: Sequence[Entry], metric: Metric, comparisons: Sequence[Compa
     compared = {name for pair in comparisons if best in (pair.first, pair.second) for name in pair[:2]}
     for entry in entries:
         if entry.name not in compared and entry.name != best:
-            yield f"{entry.name} has fewer than two seeds in common with {best}, so they are not compared"
+            short = "a fold without a value" if entry.folds else "fewer than two seeds"
+            yield f"{entry.name} has {short} in common with {best}, so they are not compared"
     for entry in entries:
         lost = len(entry.seeds) - len(entry.metrics.get(metric.name, {}))
         if lost:
-            yield f"{entry.name}: {lost} of {len(entry.seeds)} seeds diverged; its values are of the others"
+            yield f"{entry.name}: {lost} of {len(entry.seeds)} {entry.unit} diverged; its values are of the others"

@@ -10,7 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from nnrun.report.side_by_side import Entry, SideBySide, value
+from nnrun.report.entry import Entry
+from nnrun.report.side_by_side import SideBySide, value
 from nnrun.report.summary import some_of
 from nnrun.report.words import level, span
 from nnrun.statistics.metric import Metric
@@ -104,7 +105,7 @@ def _cells(comparison: SideBySide) -> tuple[list[str], list[list[str]]]:
         "run",
         *(["status"] if unfinished else []),
         *comparison.keys,
-        "seeds",
+        " or ".join(dict.fromkeys(entry.unit for entry in comparison.entries)),
         *map(str, comparison.metrics),
     ]
     rows = []

@@ -9,10 +9,11 @@ from pathlib import Path
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
 from nnrun.record.early_stop import stop_in, stops_in_words
-from nnrun.record.summary import Baseline, GroupSummary, Summary
+from nnrun.record.summary import Baseline, Division, GroupSummary, Summary
 
 __all__ = [
     "finished",
+    "folds_line",
     "headline",
     "number",
     "plus_minus",
@@ -20,7 +21,9 @@ __all__ = [
     "reference",
     "result_line",
     "rises",
+    "runs_line",
     "seeds_line",
+    "shown_section",
     "some_of",
     "stop_line",
     "undefined",
@@ -29,6 +32,8 @@ __all__ = [
 
 _CLASSES = 5  # in a warning
 _PARTS = ("train", "val", "test")
+_RUN_PARTS = ("test/", "val/")
+_FOLD_PARTS = ("val/", "test/")  # a fold is there for the examples that it validates with
 
 
 def read_summary(folder: Path) -> Summary:
@@ -58,6 +63,32 @@ def seeds_line(done: int, seeds: int) -> str:
     return f"mean ± 95% interval of {some_of(done, seeds)} seeds"
 
 
+def folds_line(done: int, folds: Division, has_intervals: bool = True) -> str:
+    """What the numbers of a cross-validation are.
+
+    done            how many of its folds did not diverge
+    has_intervals   whether those that validate are among them
+    """
+    if not done:
+        return f"all {folds['count']} folds diverged"
+    if done < folds["count"] or not has_intervals:
+        return f"mean of {some_of(done, folds['count'])} folds"
+    return f"mean ± corrected 95% interval of {folds['count']} folds"
+
+
+def runs_line(summary: GroupSummary) -> str:
+    """What the numbers of a group are."""
+    done = finished(summary)
+    return (
+        folds_line(done, summary["folds"]) if "folds" in summary else seeds_line(done, len(summary["runs"]))
+    )
+
+
+def shown_section(summary: GroupSummary) -> str:
+    """Which metrics of a group stand for it: of the best steps; of folds, whose best steps they chose, of the last."""
+    return "last" if "folds" in summary else "best"
+
+
 def some_of(done: int, seeds: int) -> str:
     """`5`, or `3 of 5`."""
     return str(seeds) if done == seeds else f"{done} of {seeds}"
@@ -66,9 +97,10 @@ def some_of(done: int, seeds: int) -> str:
 def headline(summary: Summary) -> str:
     """A run or group that has ended, in one line."""
     if "mean" in summary:
-        intervals = summary["ci95"].get("best", {})
-        numbers = result_line(summary["mean"].get("best", {}), intervals, summary.get("baseline"))
-        return f"{summary['status']}: {numbers}  ({seeds_line(finished(summary), len(summary['runs']))})"
+        section, parts = shown_section(summary), _FOLD_PARTS if "folds" in summary else _RUN_PARTS
+        means, intervals = summary["mean"].get(section, {}), summary["ci95"].get(section, {})
+        numbers = result_line(means, intervals, summary.get("baseline"), parts)
+        return f"{summary['status']}: {numbers}  ({runs_line(summary)})"
     numbers = result_line(summary.get("metrics", {}).get("best", {}), {}, summary.get("baseline"))
     best = summary.get("best")
     chosen = f"  (at step {best['step']}, the best by {best['metric']})" if best else ""
@@ -81,7 +113,7 @@ def rises(summary: Summary) -> list[str]:
     if not risen:
         return []
     worst = max(risen, key=lambda rise: rise["last"] - rise["first"])
-    who = f"{some_of(len(risen), len(summary['runs']))} seeds: " if "runs" in summary else ""
+    who = f"{some_of(len(risen), len(summary['runs']))} {_runs(summary)}: " if "runs" in summary else ""
     return [
         f"warning: {who}the training loss rose from {number(worst['first'])} to {number(worst['last'])}, so this has "
         "not learned; try a smaller optimizer.learning_rate"
@@ -117,7 +149,7 @@ def _gaps(summary: Summary) -> list[str]:
     for (reason, name), count in seeds.items():
         names.setdefault((reason, count), []).append(name)
     return [
-        f"warning: {some_of(count, len(members)) + ' seeds: ' if 'runs' in summary else ''}"
+        f"warning: {f'{some_of(count, len(members))} {_runs(summary)}: ' if 'runs' in summary else ''}"
         f"{undefined(metrics, reason)}"
         for (reason, count), metrics in names.items()
     ]
@@ -130,21 +162,29 @@ def undefined(metrics: Sequence[str], reason: str) -> str:
 
 def stop_line(summary: Summary) -> str:
     """That a run, or seeds of a group, stopped early, why and when; "" where none did."""
-    return stops_in_words([stop_in(member) for member in summary.get("runs", [summary])])
+    words = stops_in_words([stop_in(member) for member in summary.get("runs", [summary])], _runs(summary))
+    if words and "folds" in summary:
+        words += "; each by the examples that measure it, so these metrics are a little too good"
+    return words
+
+
+def _runs(summary: Summary) -> str:
+    """What the runs of a group are."""
+    return "folds" if "folds" in summary else "seeds"
 
 
 def result_line(
     metrics: Mapping[str, object],
     intervals: Mapping[str, Sequence[float] | None],
     baseline: Baseline | None = None,
+    parts: Sequence[str] = _RUN_PARTS,
 ) -> str:
-    """Test metrics (validation metrics where there are none), with their intervals as `plus_minus` writes them.
+    """The metrics of the first part of the data that has some, with their intervals as `plus_minus` writes them.
 
     baseline   of a constant prediction; its metrics stand behind those of the run
     """
-    chosen = {name: value for name, value in metrics.items() if name.startswith("test/")} or {
-        name: value for name, value in metrics.items() if name.startswith("val/")
-    }
+    of_parts = ({name: metrics[name] for name in metrics if name.startswith(part)} for part in parts)
+    chosen: Mapping[str, object] = next(filter(None, of_parts), {})
     shown = {name: number(value) + plus_minus(value, intervals.get(name)) for name, value in chosen.items()}
     beside = {name: _beside(name, baseline) for name in chosen}
     return "  ".join(f"{name} {text}{beside[name]}" for name, text in shown.items())

@@ -28,7 +28,8 @@ from nnrun.report.summary import (
     finished,
     number,
     read_summary,
-    seeds_line,
+    runs_line,
+    shown_section,
     some_of,
     warnings,
 )
@@ -56,7 +57,8 @@ class OverviewRow(TypedDict):
     reason: NotRequired[str | None]
     changed: NotRequired[float]  # seconds since 1970
     seeds: NotRequired[int]
-    done: NotRequired[int]  # of the seeds
+    folds: NotRequired[int]
+    done: NotRequired[int]  # of the seeds or folds
     early: NotRequired[int]  # seeds that stopped early
 
 
@@ -76,8 +78,9 @@ def _row(folder: Path) -> OverviewRow:
         return row
     best: Mapping[str, object]
     if "mean" in summary:
-        best = summary["mean"].get("best", {})
-        row.update({"seeds": len(summary["runs"]), "done": finished(summary), "step": summary["steps"]})
+        best = summary["mean"].get(shown_section(summary), {})
+        row["folds" if "folds" in summary else "seeds"] = len(summary["runs"])
+        row.update({"done": finished(summary), "step": summary["steps"]})
         row["early"] = sum(bool(member.get("stopped_early")) for member in summary["runs"])
     elif "metrics" in summary:
         best = summary["metrics"]["best"]
@@ -121,8 +124,12 @@ def overview_table(rows: Sequence[OverviewRow]) -> Table:
 
 def _status_cell(row: OverviewRow) -> str:
     """The status; of a group with its seeds, and whether it, or how many of them, stopped early."""
-    seeds, early = row.get("seeds"), row.get("early")
-    notes = [f"{some_of(row.get('done', 0), seeds)} seeds"] if seeds else []
+    early = row.get("early")
+    notes = [
+        f"{some_of(row.get('done', 0), count)} {runs}"
+        for runs, count in (("seeds", row.get("seeds")), ("folds", row.get("folds")))
+        if count
+    ]
     if early:
         notes.append(f"{early} stopped early")
     elif row["status"] == "done" and row.get("reason"):  # nothing else ends a run that is done
@@ -176,7 +183,7 @@ def show_view(folder: Path) -> Group:
     if "mean" in summary:
         if summary["mean"]:
             parts.append(metric_table(summary["mean"], summary["ci95"], summary.get("baseline")))
-        parts.append(Text(seeds_line(finished(summary), len(summary["runs"])), "dim"))
+        parts.append(Text(runs_line(summary), "dim"))
     elif "metrics" in summary:
         parts.append(metric_table(_sections(summary), None, summary.get("baseline")))
     elif newest := _newest(folder):

@@ -11,7 +11,7 @@ import jax
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
-from nnrun.record.summary import Baseline, Metrics
+from nnrun.record.summary import Baseline, Division, Metrics
 from nnrun.runner import group, session, summary
 from nnrun.statistics.measure import reasons
 from nnrun.training import evaluate, flat, programs
@@ -78,7 +78,9 @@ class _OfSeveral(Asked):
 
 @final
 class GroupEvaluation(_OfSeveral):
-    """Of a group of seeds."""
+    """Of a group of seeds, or of the folds of a cross-validation."""
+
+    folds: NotRequired[Division]
 
 
 @final

@@ -14,12 +14,13 @@ import jax
 
 from nnrun import build, catalog, device, signals, spec
 from nnrun.catalog import Spec
-from nnrun.errors import NnrunError, RunError, SpecError, Warn, one_line
+from nnrun.errors import Interrupted, NnrunError, RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
-from nnrun.record import columns, preprocessing, provenance, run
-from nnrun.record.checkpoint import sha256_of
-from nnrun.record.provenance import Provenance, SpecOrigin
-from nnrun.record.weights_from import Beginning, of_group, write_arrays
+from nnrun.record import preprocessing, provenance, run
+from nnrun.record.provenance import Provenance
+from nnrun.record.weights_from import Beginning
+from nnrun.runner.describe import describe, origin_of
+from nnrun.runner.group import fold_folders
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 from nnrun.types import Experiment
@@ -31,7 +32,12 @@ class Prepared(NamedTuple):
     """A spec and what it means."""
 
     spec: Spec
-    experiment: Experiment
+    experiment: Experiment  # of a cross-validation: of its first fold
+
+    @property
+    def folds(self) -> int:
+        """How many runs a cross-validation has; 0 of another run."""
+        return build.folds_asked(self.spec)
 
 
 @contextlib.contextmanager
@@ -57,7 +63,7 @@ def prepare(path: Path, overrides: Sequence[str] = ()) -> Prepared:
 
 
 def _prepare(document: spec.Document, need: Wanted | None) -> Prepared:
-    checked = catalog.bind(document, with_data=need is None or bool(need.parts))
+    checked = build.with_folds(catalog.bind(document, with_data=need is None or bool(need.parts)))
     if checked.train.deterministic:
         device.demand_determinism()
     with precision(checked.train.precision):
@@ -77,7 +83,7 @@ def create(
     begun: Provenance | None = None,
     beginnings: Sequence[Beginning] = (),
 ) -> Path:
-    """Creates the run folder (for several seeds one inside it for each) and returns it.
+    """Creates the run folder (for several seeds or folds one inside it for each) and returns it.
 
     begun       the origin of the run, where many are created at once; finding it out takes a moment
     beginnings  what each seed takes of another run; (): nothing
@@ -91,12 +97,15 @@ def create(
     with signals.deferred():  # all of it, or nothing
         path = run.claim_at(run_dir) if run_dir else run.claim(root, checked.name, datetime.now())
         try:
+            if prepared.folds:
+                _create_folds(prepared, path, full, begun)
+                return path
             for i, seed in enumerate(seeds if len(seeds) > 1 else ()):
                 folder = path / f"seed_{seed}"
                 fsio.make_folder(folder)
                 alone = {**full, "train": {**full["train"], "seed": seed, "seeds": 1}}
-                _describe(prepared, folder, alone, begun, beginnings[i : i + 1])
-            _describe(prepared, path, full, begun, beginnings)
+                describe(checked, experiment, folder, alone, begun, beginnings[i : i + 1])
+            describe(checked, experiment, path, full, begun, beginnings)
         except NnrunError:
             with contextlib.suppress(NnrunError):
                 fsio.remove_folder(path)
@@ -104,38 +113,23 @@ def create(
     return path
 
 
-def _describe(
-    prepared: Prepared,
-    folder: Path,
-    full: Mapping[str, object],
-    begun: Provenance,
-    beginnings: Sequence[Beginning],
-) -> None:
-    """What a run folder says about where it came from; state.json last, for it makes the folder a run."""
-    text = yaml12.dump(full)
-    about = _provenance(prepared, text, begun)
-    if beginnings:
-        about["weights_from"] = of_group(beginnings)
-    if len(beginnings) == 1:
-        write_arrays(folder, beginnings[0])
-    fsio.write_file(folder / "spec.yaml", prepared.spec.document.text.encode())
-    fsio.write_file(folder / "resolved.yaml", text.encode())
-    preprocessing.write(folder, prepared.experiment.dataset.fitted)
-    columns.write(folder, prepared.experiment.dataset.about)
-    fsio.write_json(folder / "run.json", about)
-    run.write_state(folder, "created", step=0)
+def _create_folds(prepared: Prepared, path: Path, full: Mapping[str, object], begun: Provenance) -> None:
+    """The run folder of each fold, with what is fitted to its training part, then that of the group.
 
-
-def _provenance(prepared: Prepared, resolved: str, begun: Provenance) -> Provenance:
-    extra: SpecOrigin = {
-        "data_digest": prepared.experiment.dataset.fitted.digest,
-        "spec_hash": hashlib.sha256(resolved.encode()).hexdigest(),
-        "spec_folder": str(prepared.spec.document.folder),
-        "code": {str(file): sha256_of(file) for file in catalog.user_files(prepared.spec)},
-    }
-    if prepared.experiment.plan.convolutions:
-        extra["convolutions"] = prepared.experiment.plan.convolutions
-    return {**begun, **extra}
+    Data of one fold are in memory at a time.  Nothing is fitted for the group; its digest is that of all folds.
+    """
+    digests = []
+    for number, folder in enumerate(fold_folders(path, prepared.folds), start=1):
+        if signals.pending():
+            raise Interrupted(signals.pending(), "interrupted before the first step; nothing was written")
+        checked = build.of_fold(prepared.spec, number)
+        with precision(checked.train.precision):
+            experiment = prepared.experiment if number == 1 else build.build(checked)
+        fsio.make_folder(folder)
+        describe(checked, experiment, folder, build.resolved(checked, experiment), begun, ())
+        digests.append(experiment.dataset.fitted.digest)
+    digest = hashlib.sha256("".join(digests).encode()).hexdigest()
+    describe(*prepared, path, full, begun, (), digest)
 
 
 def reopen(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
@@ -160,7 +154,7 @@ def changes(prepared: Prepared, folder: Path, now: Provenance) -> list[str]:
     now   the origin of what this process begins
     """
     text = (folder / "resolved.yaml").read_text(encoding="utf-8")
-    before, after = provenance.read(folder), _provenance(prepared, text, now)
+    before, after = provenance.read(folder), origin_of(*prepared, text, now)
     if not prepared.spec.reads_data:  # whose code counts no more
         before["code"] = {
             file: sha for file, sha in before.get("code", {}).items() if file in after.get("code", {})

@@ -148,10 +148,14 @@ def average(
     metrics: Sequence[Mapping[str, Metrics]],
     bounds: Mapping[str, Bounds],
     sections: Sequence[str] = _SECTIONS,
+    independent: bool = True,
+    ratio: float | None = None,
 ) -> Averages:
     """{"mean": ..., "ci95": ...} over runs, each {"last": {name: value}, "best": {name: value}}.
 
-    bounds   the least and the most that metrics can be, by name, without the part of the data
+    bounds        the least and the most that metrics can be, by name, without the part of the data
+    independent   whether runs share no examples by chance; folds do, and have an interval for the validation part only
+    ratio         of folds: examples that validate to those that train; None: nothing has an interval
     """
     result: Averages = {"mean": {}, "ci95": {}}
     for section in sections:
@@ -164,7 +168,9 @@ def average(
             values = [sections_of_run[section][name] for sections_of_run in metrics]
             numbers = [value for value in values if isinstance(value, (int, float))]
             if len(numbers) == len(values):
-                mean, ends = metric_of(name, (), bounds).mean(numbers)
+                mean, ends = metric_of(name, (), bounds).mean(numbers, ratio or 0.0)
+                if not independent and (ratio is None or not name.startswith("val/")):
+                    ends = None
                 result["mean"].setdefault(section, {})[name] = mean
                 result["ci95"].setdefault(section, {})[name] = [*ends] if ends else None
     return result

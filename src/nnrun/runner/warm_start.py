@@ -48,6 +48,11 @@ def warm_start(text: str, root: Path, prepared: Prepared, request: Request, warn
     experiment = prepared.experiment
     name, which, average = pointer.split(text, root)
     folder = run.resolve(name, root)
+    if prepared.folds:
+        raise SpecError(
+            f"--from {one_line(folder)}: those weights may have been trained on examples that a fold validates with; "
+            "leave out train.folds, or --from"
+        )
     if average and request.optimizer_state == KEEP:
         raise SpecError(
             f"--optimizer-state keep: belongs to the trained parameters, not to {one_line(average, 40)}; write fresh"
@@ -78,8 +83,11 @@ def _sources(folder: Path, seeds: tuple[int, ...]) -> list[Path]:
     if not members:
         return [folder] * len(seeds)
     if not all(path.name.startswith("seed_") for path in members):
+        what = (
+            "trains one model a fold" if group.folds_of(folder) else "averages the predictions of its members"
+        )
         raise RunError(
-            f"--from {one_line(folder)}: averages the predictions of its members, so it has no weights of its own; "
+            f"--from {one_line(folder)}: {what}, so it has no weights of its own; "
             f"name a member, such as {one_line(members[0])}"
         )
     sources = [folder / f"seed_{seed}" for seed in seeds]

@@ -68,6 +68,19 @@ class TrainSection(_Section):
     seeds: Annotated[int, Ge(1), Le(1024)] = Field(
         1, description="train `seed`, `seed` + 1, ... at once, in one program"
     )
+    folds: Annotated[int, Ge(2), Le(1024)] | None = Field(
+        None,
+        description="cross-validation: this many runs, each validated with another part of the examples beside the "
+        "test part and trained on the rest, in place of `data.validation`; `data.split_seed` draws the parts",
+    )
+    repeats: Annotated[int, Ge(1), Le(1024)] = Field(
+        1, description="of `folds`: how many times the examples are divided anew"
+    )
+    fold: Annotated[int, Ge(1)] | None = Field(
+        None,
+        description="of `folds`: train this one alone, 1 to `folds` times `repeats`; null: all of them, the first with "
+        "`seed`, the next with `seed` + 1, ...",
+    )
     log_every: Annotated[Duration, StepsMark()] = _time(
         "50 steps", "one line in `metrics.jsonl` each, averages over the steps since the line before"
     )

@@ -34,6 +34,7 @@ class Comparison(NamedTuple):
                 of which it can be said; None where it cannot
     studies     how many searches of each were made, where whole searches were repeated: then they are what is counted
                 in place of seeds, and `low`, `high` and `p` are over searches and seeds together; None elsewhere
+    unit        what `seeds` counts: seeds, or the folds of a cross-validation
     """
 
     first: str
@@ -53,11 +54,12 @@ class Comparison(NamedTuple):
     higher: float = 0.5
     examples: tuple[float, float] | None = None
     studies: int | None = None
+    unit: str = "seeds"
 
     @property
     def units(self) -> str:
         """What its test counts, in words: `10 seeds`, `6 studies`."""
-        return f"{self.seeds} seeds" if self.studies is None else f"{self.studies} studies"
+        return f"{self.seeds} {self.unit}" if self.studies is None else f"{self.studies} studies"
 
     @property
     def significant(self) -> bool:
@@ -116,8 +118,9 @@ class Comparison(NamedTuple):
         return math.erfc(_NORMAL * abs(self.difference) / half / math.sqrt(2)) if half else 0.0
 
     def as_data(self) -> dict[str, object]:
-        """All of it as plain data; `studies` only where searches were repeated."""
+        """All of it as plain data; `studies` only where searches were repeated, `unit` only where it is not seeds."""
         searches = self.searches and self.searches._asdict()
         verdicts = {"significant": self.significant, "decided": self.decided, "overall": self.overall}
         content = {**self._asdict(), "searches": searches, **verdicts}
-        return {name: value for name, value in content.items() if name != "studies" or value is not None}
+        usual = {"studies": None, "unit": "seeds"}
+        return {name: value for name, value in content.items() if name not in usual or value != usual[name]}

@@ -47,9 +47,12 @@ class Metric(NamedTuple):
     def __str__(self) -> str:
         return self.name
 
-    def mean(self, values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
-        """The mean of one or more values, and its 95% interval within what the metric can be; None for one value."""
-        mean, half = mean_and_interval(values)
+    def mean(self, values: Sequence[float], ratio: float = 0.0) -> tuple[float, tuple[float, float] | None]:
+        """The mean of one or more values, and its 95% interval within what the metric can be; None for one value.
+
+        ratio   of the values of folds, as `mean_and_interval` takes it
+        """
+        mean, half = mean_and_interval(values, ratio=ratio)
         return mean, None if half is None else self.within(mean - half, mean + half)
 
     def within(self, low: float, high: float) -> tuple[float, float]:

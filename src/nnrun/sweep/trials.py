@@ -21,6 +21,7 @@ from nnrun.spec.problem import Path, Place, Problems, error_at, place_of
 from nnrun.spec.schema import shown
 from nnrun.statistics.compare import least_seeds
 from nnrun.sweep.file import BaseSpec, SweepFile
+from nnrun.sweep.keys import without_folds
 from nnrun.sweep.over import Alternative
 
 __all__ = [
@@ -173,7 +174,7 @@ def trial_spec(file: SweepFile, arm: Arm, settings: Settings, seeds: tuple[int, 
         except override.UnreachableError as error:
             problems.add(origin or error.path, f"{key}: {error}", place_of(origin, file.places))
     trial_document = document.from_data(value, problems, arm.base.path, yaml12.dump(value))
-    return catalog.bind(trial_document)
+    return without_folds(catalog.bind(trial_document))
 
 
 def _origin(key: str, alternative: Alternative, file: SweepFile) -> Path:

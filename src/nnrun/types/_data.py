@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -64,3 +64,6 @@ class Dataset(NamedTuple):
     fitted: Preprocessing  # the same in float64, and digests of the parts: what the run's folder records
     about: tuple[About, ...] = ()  # the columns of a table in words
     weights: np.ndarray | None = None  # (n,) float64, of the training part, of mean 1; None: all the same
+    rows: Mapping[
+        str, np.ndarray
+    ] = {}  # by part: (n,) rising positions in what the source trains or tests with

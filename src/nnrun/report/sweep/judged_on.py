@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnrun.report.side_by_side import flat
+from nnrun.report.entry import flat
 from nnrun.report.sweep.folder import SweepRecord
 from nnrun.report.sweep.searches import judged_alike
 

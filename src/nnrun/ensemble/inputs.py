@@ -1,0 +1,87 @@
+"""New inputs as the data of every member hold them: folds of a cross-validation read a table each in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nnrun.data._files import STDIN
+from nnrun.data._inputs import inputs_of
+from nnrun.data._pieces import Asked, Inputs, input_pieces
+from nnrun.ensemble.models import Model
+from nnrun.errors import SpecError, Warn
+from nnrun.preprocessing import Column
+
+__all__ = ["arrays_for", "pieces_for"]
+
+
+def arrays_for(models: Sequence[Model], x: object, warn: Warn) -> list[np.ndarray]:
+    """Inputs in memory as the data of each model hold them."""
+    readers, which = _readers(models)
+    once = _once(warn)
+    stored = [inputs_of(x, model.experiment.dataset.fitted, once) for model in readers]
+    return [stored[reader] for reader in which]
+
+
+def pieces_for(
+    models: Sequence[Model],
+    source: Path,
+    warn: Warn,
+    asked: Asked = Asked(),  # noqa: B008 - never changed
+) -> Iterator[tuple[Inputs, list[np.ndarray]]]:
+    """The inputs in a file, piece by piece: as the first model has them, and x as the data of each model hold it.
+
+    Raises SpecError where standard input would have to be read more than once, and what `input_pieces` raises.
+    """
+    readers, which = _readers(models)
+    if len(readers) > 1 and source == STDIN:
+        raise SpecError(
+            "-: standard input can be read once, and the folds have different columns; write it to a file"
+        )
+    once = _once(warn)
+    pieces = [input_pieces(source, m.block, m.experiment.dataset.fitted, once, asked) for m in readers]
+    for aligned in _aligned(pieces):
+        yield aligned[0], [aligned[reader].x for reader in which]
+
+
+def _readers(models: Sequence[Model]) -> tuple[list[Model], list[int]]:
+    """Those models whose data have different columns, and for each model which of these reads for it."""
+    places: dict[tuple[Column, ...], int] = {}
+    which = [places.setdefault(model.experiment.dataset.fitted.columns, len(places)) for model in models]
+    return [models[which.index(place)] for place in range(len(places))], which
+
+
+def _once(warn: Warn) -> Warn:
+    """Passes each warning on once: readers find the same."""
+    given: set[str] = set()
+
+    def first(message: str) -> None:
+        if message not in given:
+            given.add(message)
+            warn(message)
+
+    return first
+
+
+def _aligned(readers: Sequence[Iterator[Inputs]]) -> Iterator[list[Inputs]]:
+    """Pieces of the same rows: how many rows a piece has depends on how many inputs they become."""
+    held = [next(reader, None) for reader in readers]
+    while all(piece is not None for piece in held):
+        pieces = [piece for piece in held if piece is not None]
+        count = min(len(piece.x) for piece in pieces)
+        yield [_rows(piece, slice(0, count)) for piece in pieces]
+        held = [
+            _rows(piece, slice(count, None)) if len(piece.x) > count else next(reader, None)
+            for piece, reader in zip(pieces, readers, strict=True)
+        ]
+
+
+def _rows(piece: Inputs, rows: slice) -> Inputs:
+    """Some rows of a piece."""
+    if rows.start == 0 and rows.stop == len(piece.x):
+        return piece
+    targets = None if piece.targets is None else piece.targets[rows]
+    kept = [(name, cells[rows]) for name, cells in piece.kept]
+    return Inputs(piece.x[rows], piece.names[rows], kept, targets)

@@ -1,0 +1,120 @@
+"""What the folder of a run or group says for a comparison with others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from nnrun.record import run
+from nnrun.record.summary import Division, MemberSummary, RunSummary, Summary, SweepSummary
+from nnrun.record.weights_from import setting
+from nnrun.report.content import origin_of
+from nnrun.report.summary import read_summary
+from nnrun.statistics.metric import Bounds, all_bounds
+
+__all__ = ["Entry", "flat", "read_entry"]
+
+
+class Entry(NamedTuple):
+    """A run, a group of seeds, or runs that differ in nothing but the seed.
+
+    runs      their folders, one or more
+    settings  key of the spec -> value
+    metrics   name -> seed -> value at the best step, of the seeds that finished
+    written   the keys that the spec or the command line gave, not the defaults
+    rising    the metrics of which more is better, without the part of the data
+    bounds    the least and the most that metrics can be, likewise by name
+    judged    the validation metric that picked the best step, None where there is none
+    data      what two runs must have in common to be tested on the same examples
+    code      the version of nnrun, and name and digest of each file of the user
+    sweep     the folder of the sweep that chose its settings; None where none did
+    folds     of a cross-validation, whose seeds are its folds, and whose values are of the last step: how its examples
+              are divided; None of another run
+    """
+
+    name: str
+    runs: tuple[Path, ...]
+    status: str
+    settings: dict[str, object]
+    metrics: dict[str, dict[int, float]]
+    seeds: tuple[int, ...]
+    written: frozenset[str]
+    rising: frozenset[str]
+    bounds: dict[str, Bounds]
+    judged: str | None
+    data: tuple[object, ...]
+    code: tuple[tuple[str, str], ...]
+    sweep: Path | None = None
+    folds: Division | None = None
+
+    @property
+    def unit(self) -> str:
+        """What there are several of."""
+        return "seeds" if self.folds is None else "folds"
+
+
+def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: Mapping[str, object]) -> Entry:
+    """What a run folder says.
+
+    resolved, given   the content of its resolved.yaml and spec.yaml
+    Raises RunError if it is damaged.
+    """
+    summary = read_summary(folder)
+    settings = flat(resolved)
+    first = settings.get("train.seed")
+    runs = list(_runs(summary, first if isinstance(first, int) else 0))
+    folds = summary.get("folds") if "mean" in summary else None
+    # The best step of a fold was chosen by the examples that measure it.
+    section = "best" if folds is None else "last"
+    done = [(seed, seed_summary) for seed, seed_summary in runs if seed_summary.get("status") == "done"]
+    values: dict[str, dict[int, float]] = {}
+    for seed, seed_summary in done:
+        for metric, number in seed_summary.get("metrics", {}).get(section, {}).items():
+            if isinstance(number, int | float):
+                values.setdefault(metric, {})[seed] = float(number)
+    judged = next((best["metric"] for _, seed_summary in runs if (best := seed_summary.get("best"))), None)
+    rising = frozenset(name for _, seed_summary in runs for name in seed_summary.get("rising", ()))
+    bounds = {
+        name: ends
+        for _, seed_summary in runs
+        for name, ends in all_bounds(seed_summary.get("bounds", {})).items()
+    }
+    seeds = tuple(seed for seed, _ in runs)
+    origin = origin_of(folder)
+    if weights := origin.get("weights_from"):
+        settings["weights_from"] = setting(weights)
+    changes = [str(argument) for argument in origin.get("argv") or [] if "=" in str(argument)]
+    written = frozenset([*flat(given), *(text.partition("=")[0] for text in changes)])
+    # An equal digest says more than an equal name.
+    examples = origin.get("data_digest") or (settings.get("data.name"), settings.get("data.path"))
+    data: tuple[object, ...] = examples, settings.get("data.split_seed"), settings.get("data.test")
+    if folds is not None:
+        data = ("folds", folds["partition"])
+    files = {Path(file).name: sha for file, sha in origin.get("code", {}).items()}
+    code = (("nnrun", str(origin.get("versions", {}).get("nnrun"))), *sorted(files.items()))
+    status = run.status(folder)
+    return Entry(
+        name, (folder,), status, settings, values, seeds, written, rising, bounds, judged, data, code,
+        folds=folds,
+    )  # fmt: skip
+
+
+def _runs(summary: Summary, first: int) -> Iterator[tuple[int, RunSummary | MemberSummary | SweepSummary]]:
+    """Each seed or fold of a run or group with its summary."""
+    if "runs" not in summary:
+        if "status" in summary:
+            yield first, summary
+        return
+    for i, seed_summary in enumerate(summary["runs"]):
+        number = str(seed_summary.get("run", "")).rpartition("_")[2]
+        yield int(number) if number.isdecimal() else first + i, seed_summary
+
+
+def flat(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """A spec as key -> value; lists are values."""
+    settings: dict[str, object] = {}
+    for key, inner in tree.items():
+        path = f"{prefix}{key}"
+        settings |= flat(inner, f"{path}.") if isinstance(inner, Mapping) else {path: inner}
+    return settings

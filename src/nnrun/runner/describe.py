@@ -1,0 +1,65 @@
+"""What a run folder says about where it came from, before anything is trained."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nnrun import catalog
+from nnrun.catalog import Spec
+from nnrun.record import columns, preprocessing, run
+from nnrun.record.checkpoint import sha256_of
+from nnrun.record.provenance import Provenance, SpecOrigin
+from nnrun.record.weights_from import Beginning, of_group, write_arrays
+from nnrun.spec import yaml12
+from nnrun.storage import fsio
+from nnrun.types import Experiment
+
+__all__ = ["describe", "origin_of"]
+
+
+def describe(
+    checked: Spec,
+    experiment: Experiment,
+    folder: Path,
+    full: Mapping[str, object],
+    begun: Provenance,
+    beginnings: Sequence[Beginning],
+    of_folds: str | None = None,
+) -> None:
+    """What a run folder says about where it came from; state.json last, for it makes the folder a run.
+
+    of_folds   of a cross-validation, for which nothing is fitted: the digest of its data; None of a run
+    """
+    text = yaml12.dump(full)
+    about = origin_of(checked, experiment, text, begun)
+    if of_folds is not None:
+        about["data_digest"] = of_folds
+    if beginnings:
+        about["weights_from"] = of_group(beginnings)
+    if len(beginnings) == 1:
+        write_arrays(folder, beginnings[0])
+    fsio.write_file(folder / "spec.yaml", checked.document.text.encode())
+    fsio.write_file(folder / "resolved.yaml", text.encode())
+    if of_folds is None:
+        preprocessing.write(folder, experiment.dataset.fitted)
+        columns.write(folder, experiment.dataset.about)
+    fsio.write_json(folder / "run.json", about)
+    run.write_state(folder, "created", step=0)
+
+
+def origin_of(checked: Spec, experiment: Experiment, resolved: str, begun: Provenance) -> Provenance:
+    """The run.json of a run: what is the same for all that this process begins, and what its spec says.
+
+    resolved   the text of its resolved.yaml
+    """
+    extra: SpecOrigin = {
+        "data_digest": experiment.dataset.fitted.digest,
+        "spec_hash": hashlib.sha256(resolved.encode()).hexdigest(),
+        "spec_folder": str(checked.document.folder),
+        "code": {str(file): sha256_of(file) for file in catalog.user_files(checked)},
+    }
+    if experiment.plan.convolutions:
+        extra["convolutions"] = experiment.plan.convolutions
+    return {**begun, **extra}
