@@ -226,6 +226,11 @@ def test_weights_of_another_run_and_sweeps_are_refused(
     refused = warm("sweep", sweep, "--dry-run", folder=group.parent)
     assert refused.code == 2
     assert "a sweep trains seeds, not folds" in refused.err
+    spec.with_name("alone.yaml").write_text(spec.read_text().replace("folds: 3", "repeats: 2"))
+    sweep.write_text(sweep.read_text().replace("spec.yaml", "alone.yaml"))
+    refused = warm("sweep", sweep, "--dry-run", folder=group.parent)
+    assert refused.code == 2
+    assert "train.repeats: belongs to train.folds" in refused.err
 
 
 def test_an_interrupted_group_says_what_continues(

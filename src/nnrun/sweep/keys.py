@@ -1,15 +1,14 @@
-"""Keys that a sweep does not take: those that would change nothing, because it sets the same, and folds."""
+"""Keys of `sweep.over` that would change nothing, because the sweep or another key sets the same."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from nnrun.catalog import Spec
 from nnrun.spec import override
 from nnrun.spec.plain import Block, Plain
 from nnrun.spec.problem import Problems
 
-__all__ = ["check_key", "without_folds"]
+__all__ = ["check_key"]
 
 _OURS = {
     "name": "leave it out",
@@ -26,15 +25,6 @@ def check_key(key: str, value: Plain, before: Sequence[str], problems: Problems)
     """
     for message in (*_taken(key, value), *_overlaps(key, before)):
         problems.add((), message)
-
-
-def without_folds(checked: Spec) -> Spec:
-    """The spec of a trial.  Raises SpecError where it asks for a cross-validation."""
-    if checked.train.folds is not None:
-        raise checked.fail(
-            ("train", "folds"), "a sweep trains seeds, not folds; leave it out (nnrun compare tests folds)"
-        )
-    return checked
 
 
 def _taken(key: str, value: Plain) -> Iterator[str]:

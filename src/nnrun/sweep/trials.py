@@ -21,8 +21,8 @@ from nnrun.spec.problem import Path, Place, Problems, error_at, place_of
 from nnrun.spec.schema import shown
 from nnrun.statistics.compare import least_seeds
 from nnrun.sweep.file import BaseSpec, SweepFile
-from nnrun.sweep.keys import without_folds
 from nnrun.sweep.over import Alternative
+from nnrun.sweep.without_folds import without_folds
 
 __all__ = [
     "Arm",
