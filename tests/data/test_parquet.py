@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nnrun.data._arrow import read_arrow
-from nnrun.data._pieces import Asked, input_pieces
+from nnrun.data._pieces import Extras, input_pieces
 from nnrun.data._prepare import prepare
 from nnrun.data.csv import csv
 from nnrun.data.parquet import parquet
@@ -81,7 +81,7 @@ def test_a_run_predicts_for_it_whatever_it_was_trained_on(file, tmp_path):
     path = as_csv(tmp_path)
     fitted = prepare(csv(path, "y", **OPTIONS), validation=0.2, test=0.2, split_seed=0).fitted
     block = {"name": "csv", "delimiter": ","}
-    asked = Asked(keep=["y"])
+    asked = Extras(keep=["y"])
     [[ours], [theirs]] = (input_pieces(Path(place), block, fitted, print, asked) for place in (file, path))
     np.testing.assert_array_equal(ours.x, theirs.x)
     assert [(name, list(cells)) for name, cells in ours.kept] == [("y", ["p", "q"] * 12)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nnrun.data._files import STDIN
-from nnrun.data._pieces import Asked
+from nnrun.data._pieces import Extras
 from nnrun.ensemble.inputs import arrays_for, pieces_for
 from nnrun.errors import SpecError
 from nnrun.preprocessing import Column, Part, Preprocessing
@@ -36,7 +36,7 @@ def test_every_model_has_its_own_columns_of_the_same_rows(tmp_path: Path) -> Non
     file.write_text("a,c,row\n" + "".join(f"{i / 4},n{i % 60},r{i}\n" for i in range(rows)))
     warnings: list[str] = []
     names, given = [], ([], [], [])
-    for first, stored in pieces_for([wide, narrow, narrow], file, warnings.append, Asked(["row"])):
+    for first, stored in pieces_for([wide, narrow, narrow], file, warnings.append, Extras(["row"])):
         ((_, cells),) = first.kept
         names += cells
         assert {len(x) for x in stored} == {len(cells)}

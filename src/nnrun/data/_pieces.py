@@ -23,7 +23,7 @@ from nnrun.data._table import Dialect, number_pieces, table_pieces
 from nnrun.errors import DataError, SpecError, Warn, one_line
 from nnrun.preprocessing import Preprocessing
 
-__all__ = ["Asked", "Inputs", "input_pieces", "rows_in"]
+__all__ = ["Extras", "Inputs", "input_pieces", "rows_in"]
 
 Block = Mapping[str, Any]  # name and options of a data block: what YAML can hold
 
@@ -32,7 +32,7 @@ _BATCH = 256  # a piece is a multiple of it: the last bits of a prediction may d
 _CELLS = 1 << 19  # of a piece, or numbers that they become
 
 
-class Asked(NamedTuple):
+class Extras(NamedTuple):
     """What is wanted beside the inputs.
 
     keep      columns of a table to carry along
@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     target: str | None = None
 
 
-NOTHING_MORE = Asked()
+NO_EXTRAS = Extras()
 
 
 class Inputs(NamedTuple):
@@ -64,7 +64,7 @@ class Inputs(NamedTuple):
 
 
 def input_pieces(
-    path: Path, block: Block, fitted: Preprocessing, warn: Warn, asked: Asked = NOTHING_MORE
+    path: Path, block: Block, fitted: Preprocessing, warn: Warn, extras: Extras = NO_EXTRAS
 ) -> Iterator[Inputs]:
     """The inputs in a file, a folder, or `-`: a CSV file on standard input.  The kind is found from the content.
 
@@ -76,12 +76,12 @@ def input_pieces(
     """
     place = "stdin" if path == STDIN else one_line(path)
     kind = _kind(path, block)
-    if asked.keep and kind != "table":
-        raise SpecError(f"--keep {one_line(asked.keep[0], 40)}: {place} is no table; leave it out")
-    if asked.target is not None and kind == "images":
+    if extras.keep and kind != "table":
+        raise SpecError(f"--keep {one_line(extras.keep[0], 40)}: {place} is no table; leave it out")
+    if extras.target is not None and kind == "images":
         raise SpecError(f"--target: the folders of {place} say what each image is; leave it out")
     read = {"images": _images, "archive": _archive, "table": _table}[kind]
-    for inputs in read(path, place, block, fitted, warn, asked):
+    for inputs in read(path, place, block, fitted, warn, extras):
         yield inputs._replace(x=as_trained(inputs.x, fitted, place))
 
 
@@ -120,7 +120,7 @@ def _rows_of_piece(columns: int, fitted: Preprocessing) -> int:
 
 
 def _archive(
-    path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, asked: Asked
+    path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, extras: Extras
 ) -> Iterator[Inputs]:
     del warn
     ours = block["name"] == "npz"
@@ -132,8 +132,8 @@ def _archive(
         if fitted.dtype != "uint8" and x.dtype.kind in "fiu":
             x = np.ascontiguousarray(x, np.float32 if x.dtype == np.float32 else np.float64)
         x = as_trained(x, fitted, place)
-        if asked.targets:
-            name = asked.target or (block.get("y", "y") if ours else "y")
+        if extras.targets:
+            name = extras.target or (block.get("y", "y") if ours else "y")
             stored = read_member(archive, name, path, "write its name: --target NAME")
             targets = labels_of_archive(stored, len(x), fitted.classes, f"{place}: array '{one_line(name)}'")
     step = _rows_of_piece(1, fitted)
@@ -143,21 +143,21 @@ def _archive(
 
 
 def _table(
-    path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, asked: Asked
+    path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, extras: Extras
 ) -> Iterator[Inputs]:
     """The columns that the model was trained on, by name; where those had no names, all columns in order."""
     unknown, target = UnknownNames(), None
     features = [column.name for column in fitted.columns]
     for i, table in enumerate(_tables(path, place, block, fitted)):
-        if asked.targets:
-            target = name_of_targets(table, block.get("target"), asked.target, features)
+        if extras.targets:
+            target = name_of_targets(table, block.get("target"), extras.target, features)
         if i == 0:
-            _check_columns(table, fitted, asked, target)
-        kept = [(name, table.columns[name].cells) for name in dict.fromkeys(asked.keep)]
+            _check_columns(table, fitted, extras, target)
+        kept = [(name, table.columns[name].cells) for name in dict.fromkeys(extras.keep)]
         problems: list[str] = []
         x, targets = np.zeros(0), None
         try:
-            x = _inputs(table, fitted, asked, target, unknown)
+            x = _inputs(table, fitted, extras, target, unknown)
         except DataError as error:
             problems.append(str(error))
         try:
@@ -190,10 +190,10 @@ def _tables(path: Path, place: str, block: Block, fitted: Preprocessing) -> Iter
         yield from table_pieces(stream, Dialect(place, delimiter, decimal, trained=True), rows)
 
 
-def _check_columns(table: Table, fitted: Preprocessing, asked: Asked, target: str | None) -> None:
+def _check_columns(table: Table, fitted: Preprocessing, extras: Extras, target: str | None) -> None:
     """Raises DataError naming all columns that are missing."""
     wanted = {column.name: "" for column in fitted.columns}
-    wanted |= {name: " (--keep)" for name in asked.keep if name not in wanted}
+    wanted |= {name: " (--keep)" for name in extras.keep if name not in wanted}
     wanted |= {target: " (the true values)"} if target and target not in wanted else {}
     missing = [name for name in wanted if name not in table.columns]
     if not missing:
@@ -208,7 +208,7 @@ def _check_columns(table: Table, fitted: Preprocessing, asked: Asked, target: st
 
 
 def _inputs(
-    table: Table, fitted: Preprocessing, asked: Asked, target: str | None, unknown: UnknownNames
+    table: Table, fitted: Preprocessing, extras: Extras, target: str | None, unknown: UnknownNames
 ) -> np.ndarray:
     """(n, *shape) float64."""
     if fitted.columns:
@@ -216,22 +216,22 @@ def _inputs(
     width = int(np.prod(fitted.shape))
     columns: list[Column] = [column for column in table.columns.values() if column.name != target]
     if len(columns) != width:
-        columns = [column for column in columns if column.name not in asked.keep]
+        columns = [column for column in columns if column.name not in extras.keep]
     if len(columns) != width:
         raise DataError(
             f"{table.place}: has {len(columns)} columns, the model takes {width} inputs; leave the others out"
-            + (", or carry them along with --keep" if len(columns) > width and not asked.targets else "")
+            + (", or carry them along with --keep" if len(columns) > width and not extras.targets else "")
         )
     return np.stack([column.numbers() for column in columns], axis=1).reshape(-1, *fitted.shape)
 
 
 def _images(
-    path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, asked: Asked
+    path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, extras: Extras
 ) -> Iterator[Inputs]:
     """Images as training makes them, each with its path in the folder."""
     del place
     folder, files = (path, images_in(path, warn)) if path.is_dir() else (path.parent, [path.name])
-    labels = labels_of_folders(folder, files, fitted.classes) if asked.targets else None
+    labels = labels_of_folders(folder, files, fitted.classes) if extras.targets else None
     step = _rows_of_piece(1, fitted)
     for start in range(0, len(files), step):
         rows = slice(start, start + step)

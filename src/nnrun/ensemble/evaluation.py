@@ -10,7 +10,7 @@ import numpy as np
 
 from nnrun import signals
 from nnrun.data._files import STDIN
-from nnrun.data._pieces import Asked as AskedFor
+from nnrun.data._pieces import Extras
 from nnrun.ensemble.adjustment import Temperature, temperature_of
 from nnrun.ensemble.average import name_of
 from nnrun.ensemble.folds import check_part
@@ -18,16 +18,16 @@ from nnrun.ensemble.folds_evaluation import Evaluated, evaluate_folds
 from nnrun.ensemble.inputs import pieces_for
 from nnrun.ensemble.members import is_ensemble
 from nnrun.ensemble.models import held_out
+from nnrun.ensemble.piecewise import PiecewiseMetrics
 from nnrun.ensemble.predict import Counting
 from nnrun.ensemble.prediction import batches_in
 from nnrun.ensemble.predictor import LoadedRun, Predictor, load_ensemble
 from nnrun.ensemble.reading import Ensemble, as_ensemble, evaluate_ensemble
 from nnrun.ensemble.request import Request, check
-from nnrun.ensemble.tally import Tally
 from nnrun.errors import SpecError, Warn, one_line
 from nnrun.runner import session, summary
 from nnrun.runner.evaluation import (
-    Asked,
+    Conditions,
     EnsembleEvaluation,
     EvaluationResult,
     GroupEvaluation,
@@ -82,9 +82,9 @@ def _on_host(folder: Path, request: Request, warn: Warn, counting: Counting) -> 
     parts = [] if request.source else [request.part]
     predictor = load_ensemble(ensemble, request.which, warn, parts, request.metrics, resident=False)
     judges = [_judge(member) for member in predictor.members]
-    average = Tally(judges[0], folder, temperatures[0]) if is_ensemble(folder) else None
+    average = PiecewiseMetrics(judges[0], folder, temperatures[0]) if is_ensemble(folder) else None
     tallies = [
-        Tally(judge, member.folder, None if average else temperature)
+        PiecewiseMetrics(judge, member.folder, None if average else temperature)
         for judge, member, temperature in zip(judges, predictor.members, temperatures, strict=True)
     ]
     targets: list[np.ndarray] = []
@@ -134,18 +134,22 @@ def _pieces(
             outputs = predictor.outputs_of_part(request.part, tick)
         yield outputs, model.targets(request.part)
         return
-    asked = AskedFor(targets=True, target=request.target)
+    extras = Extras(targets=True, target=request.target)
     heard = nullcontext() if source == STDIN else signals.deferred()
     with heard, counting("predicting", batches_in(source, len(predictor.members))) as tick:
         models = [member.model for member in predictor.members]
-        for inputs, stored in pieces_for(models, source, warn, asked):
+        for inputs, stored in pieces_for(models, source, warn, extras):
             assert inputs.targets is not None
             yield predictor.outputs(stored, tick, before), inputs.targets
             before += len(inputs.x)
 
 
 def _result(
-    predictor: Predictor, request: Request, tallies: list[Tally], average: Tally | None, targets: np.ndarray
+    predictor: Predictor,
+    request: Request,
+    tallies: list[PiecewiseMetrics],
+    average: PiecewiseMetrics | None,
+    targets: np.ndarray,
 ) -> EvaluationResult:
     """What `nnrun evaluate --json` prints."""
     part = FILE if request.source else request.part
@@ -156,29 +160,29 @@ def _result(
 
     with session.precision(model.precision):
         constants = named(baseline_of(model.experiment, targets, tallies[0].judge.standardised(targets)))
-    asked: Asked = {
+    conditions: Conditions = {
         "split": part,
         "checkpoint": request.which,
         "baseline": {"prediction": constant(model.experiment), "metrics": constants},
         "examples": len(targets),
     }
     if request.source:
-        asked["input"] = str(request.source)
+        conditions["input"] = str(request.source)
     if request.average:
-        asked["parameters"] = request.average
+        conditions["parameters"] = request.average
     runs = [
         _with_temperature(run_result(member.folder, member.step, named(tally.metrics())), tally)
         for member, tally in zip(predictor.members, tallies, strict=True)
     ]
     if average is None and str(predictor.run_dir) == runs[0]["run_dir"]:
-        return {**runs[0], **asked}
+        return {**runs[0], **conditions}
     bounds = {name: ends for tally in tallies for name, ends in tally.judge.loss.bounds.items()}
     by_run = [{request.which: entry["metrics"]} for entry in runs]
     independent = not any(is_fold(member.folder) for member in predictor.members)
     averages = summary.average(by_run, bounds, sections=(request.which,), independent=independent)
     several: GroupEvaluation = {
         "run_dir": str(predictor.run_dir),
-        **asked,
+        **conditions,
         "runs": runs,
         "mean": averages["mean"].get(request.which, {}),
         "ci95": averages["ci95"].get(request.which, {}),
@@ -195,5 +199,5 @@ def _result(
     return result
 
 
-def _with_temperature(entry: RunResult, tally: Tally) -> RunResult:
+def _with_temperature(entry: RunResult, tally: PiecewiseMetrics) -> RunResult:
     return {**entry, "temperature": tally.temperature.value} if tally.temperature else entry

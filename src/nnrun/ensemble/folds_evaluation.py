@@ -13,7 +13,7 @@ from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import run
 from nnrun.report.per_class import PerClass
 from nnrun.runner import summary
-from nnrun.runner.evaluation import Asked, EvaluationResult, GroupEvaluation, RunEvaluation, RunResult
+from nnrun.runner.evaluation import Conditions, EvaluationResult, GroupEvaluation, RunEvaluation, RunResult
 from nnrun.runner.folds_summary import division, mean_baseline
 from nnrun.runner.group import members
 from nnrun.statistics.metric import all_bounds
@@ -59,7 +59,7 @@ def evaluate_folds(
     )
     content: GroupEvaluation = {
         "run_dir": str(folder),
-        **_asked(results[0]),
+        **_conditions(results[0]),
         "baseline": mean_baseline([result["baseline"] for result in results]),
         "folds": divided,
         "runs": [_of_run(result) for result in results],
@@ -71,13 +71,15 @@ def evaluate_folds(
     )
 
 
-def _asked(result: RunEvaluation) -> Asked:
-    """What was asked for, which is the same for all folds."""
-    return cast(Asked, {key: value for key, value in result.items() if key in Asked.__annotations__})
+def _conditions(result: RunEvaluation) -> Conditions:
+    """What the evaluation is of, which is the same for all folds."""
+    return cast(
+        Conditions, {key: value for key, value in result.items() if key in Conditions.__annotations__}
+    )
 
 
 def _of_run(result: RunEvaluation) -> RunResult:
-    """The metrics of a fold without what was asked for."""
+    """The metrics of a fold without what all folds share."""
     return cast(RunResult, {key: value for key, value in result.items() if key in RunResult.__annotations__})
 
 

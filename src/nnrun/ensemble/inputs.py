@@ -9,7 +9,7 @@ import numpy as np
 
 from nnrun.data._files import STDIN
 from nnrun.data._inputs import inputs_of
-from nnrun.data._pieces import Asked, Inputs, input_pieces
+from nnrun.data._pieces import Extras, Inputs, input_pieces
 from nnrun.ensemble.models import Model
 from nnrun.errors import SpecError, Warn
 from nnrun.preprocessing import Column
@@ -29,7 +29,7 @@ def pieces_for(
     models: Sequence[Model],
     source: Path,
     warn: Warn,
-    asked: Asked = Asked(),  # noqa: B008 - never changed
+    extras: Extras = Extras(),  # noqa: B008 - never changed
 ) -> Iterator[tuple[Inputs, list[np.ndarray]]]:
     """The inputs in a file, piece by piece: as the first model has them, and x as the data of each model hold it.
 
@@ -41,7 +41,7 @@ def pieces_for(
             "-: standard input can be read once, and the folds have different columns; write it to a file"
         )
     once = _once(warn)
-    pieces = [input_pieces(source, m.block, m.experiment.dataset.fitted, once, asked) for m in readers]
+    pieces = [input_pieces(source, m.block, m.experiment.dataset.fitted, once, extras) for m in readers]
     for aligned in _aligned(pieces):
         yield aligned[0], [aligned[reader].x for reader in which]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnrun import signals
 from nnrun.data._files import STDIN
-from nnrun.data._pieces import Asked, rows_in
+from nnrun.data._pieces import Extras, rows_in
 from nnrun.ensemble.adjustment import Interval, Temperature, fit_interval, temperature_of
 from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.folds import check_part
@@ -110,7 +110,7 @@ def predict_new(
     # Nobody would hear Ctrl-C while standard input is waited for.
     heard = nullcontext() if source == STDIN else signals.deferred()
     with heard, counting("predicting", batches_in(source, len(predictor.members))) as tick:
-        for inputs, stored in pieces_for(models, source, warn, Asked(keep)):
+        for inputs, stored in pieces_for(models, source, warn, Extras(keep)):
             mean = predictor.mean(predictor.outputs(stored, tick, before))
             check_finite(mean, ensemble.folder, before)
             before += len(mean)

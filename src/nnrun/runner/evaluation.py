@@ -22,7 +22,7 @@ from nnrun.types import Experiment
 
 __all__ = [
     "SPLITS",
-    "Asked",
+    "Conditions",
     "EnsembleEvaluation",
     "EvaluationResult",
     "GroupEvaluation",
@@ -50,8 +50,8 @@ class RunResult(TypedDict):
     temperature: NotRequired[float]  # of its probabilities
 
 
-class Asked(TypedDict):
-    """What an evaluation was asked for, and what a constant prediction has."""
+class Conditions(TypedDict):
+    """What an evaluation is of, and what a constant prediction has."""
 
     split: str
     checkpoint: str
@@ -65,11 +65,11 @@ class Asked(TypedDict):
 
 
 @final
-class RunEvaluation(RunResult, Asked):
+class RunEvaluation(RunResult, Conditions):
     """Of a run."""
 
 
-class _OfSeveral(Asked):
+class _OfSeveral(Conditions):
     run_dir: str
     runs: list[RunResult]
     mean: dict[str, float]
@@ -134,15 +134,15 @@ def evaluate_run(
         run_result(path, content.step, metrics)
         for (path, content), metrics in zip(checkpoints.items(), measured, strict=True)
     ]
-    asked: Asked = {"split": split, "checkpoint": which, "baseline": reference}
+    conditions: Conditions = {"split": split, "checkpoint": which, "baseline": reference}
     if samples:
-        asked["samples"] = samples
+        conditions["samples"] = samples
     if not members:
-        return {**results[0], **asked}
+        return {**results[0], **conditions}
     by_run = [{which: result["metrics"]} for result in results]
     averages = summary.average(by_run, experiment.plan.bounds, sections=(which,))
     mean, ends = averages["mean"].get(which, {}), averages["ci95"].get(which, {})
-    return {"run_dir": str(folder), **asked, "runs": results, "mean": mean, "ci95": ends}
+    return {"run_dir": str(folder), **conditions, "runs": results, "mean": mean, "ci95": ends}
 
 
 def run_result(folder: Path, step: int, metrics: Mapping[str, float]) -> RunResult:

@@ -11,10 +11,10 @@ from nnrun.ensemble.reading import check_finite
 from nnrun.report.per_class import PerClass, per_class_of
 from nnrun.training.judge import Judge
 
-__all__ = ["Tally"]
+__all__ = ["PiecewiseMetrics"]
 
 
-class Tally:
+class PiecewiseMetrics:
     """Metrics of one model, or of an average, over examples that come in pieces."""
 
     def __init__(self, judge: Judge, folder: Path, temperature: Temperature | None) -> None:
