@@ -175,6 +175,12 @@ _KEYS = [
         "unknown in a section", "seed: 0", "sed: 0", ":7:29: train.sed: unknown key; did you mean seed?"
     ),
     _valid_but(
+        "key of another section",
+        "seed: 0",
+        "batch_size: 8",
+        ":7:29: train.batch_size: unknown key; it belongs inside data",
+    ),
+    _valid_but(
         "foreign key in a section", "seed: 0", "my-key: 0", ":7:29: train.my-key: unknown key; write one of"
     ),
     _valid_but(

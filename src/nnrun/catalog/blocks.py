@@ -150,7 +150,7 @@ def _check_keys(kind: str, name: str, block: Block, problems: Problems) -> None:
         if key in SUPPLIED.get(kind, ()):
             problems.add((key,), "nnrun sets this; remove it")
         elif key not in ("name", *known):
-            problems.add((key,), schema.unknown(key, block[key], known, forms(kind, name)))
+            problems.add((key,), _unknown(key, block[key], kind, name, known))
     for key, inner_kind in entries(kind, name).items():
         value = block.get(key)
         if isinstance(value, list):
@@ -158,6 +158,14 @@ def _check_keys(kind: str, name: str, block: Block, problems: Problems) -> None:
                 _check_names(inner_kind, item, problems.inside((key, i)))
         elif value is not None:
             _check_names(inner_kind, value, problems.inside((key,)))
+
+
+def _unknown(key: str, value: Plain, kind: str, name: str, known: list[str]) -> str:
+    """What is wrong with a key that the entry `name` lacks, and where it belongs or what to write instead."""
+    home = spec.home_of(key) if kind in (*spec.BLOCKS, *spec.LISTS.values()) else None
+    if home in (None, kind):
+        return schema.unknown(key, value, known, forms(kind, name))
+    return f"unknown key; it belongs inside {home}"
 
 
 def _has_common(kind: str, path: Path) -> bool:

@@ -10,6 +10,7 @@ from nnrun.spec.sections import (
     OptimizerCommon,
     ScheduleCommon,
     TrainSection,
+    home_of,
 )
 from nnrun.spec.yaml12 import parse
 
@@ -25,6 +26,7 @@ __all__ = [
     "OptimizerCommon",
     "ScheduleCommon",
     "TrainSection",
+    "home_of",
     "parse",
     "read",
 ]

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path as FileSystemPath
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel
+
 from nnrun.errors import SpecError, one_line
 from nnrun.spec import models, override, schema, yaml12
 from nnrun.spec.plain import Block, Plain, in_full
 from nnrun.spec.problem import Path, Place, Problems
-from nnrun.spec.sections import COMMON, SECTIONS
+from nnrun.spec.sections import SECTIONS, home_of
 
 __all__ = ["BLOCKS", "LISTS", "Document", "content", "from_data", "name_of", "read"]
 
@@ -134,8 +136,8 @@ def _known(key: str, known: list[str]) -> str:
     block, dot, rest = key.partition(".")
     if dot and block in known:
         return f"dots are for the command line, write {block}: {{{one_line(rest, 40)}: ...}}"
-    owners = [name for name, model in {**SECTIONS, **COMMON}.items() if key in models.keys(model)]
-    return f"it belongs inside {owners[0]}" if owners else schema.nearest(key, known)
+    home = home_of(key)
+    return f"it belongs inside {home}" if home else schema.nearest(key, known)
 
 
 def name_of(value: Block, path: FileSystemPath, problems: Problems) -> str:
@@ -154,8 +156,21 @@ def _sections(value: Block, problems: Problems) -> dict[str, Any]:
     sections: dict[str, Any] = {}
     for key, model in SECTIONS.items():
         block = {} if value.get(key) is None else value[key]
-        sections[key] = schema.check(model, block, problems.inside((key,)))
+        sections[key] = schema.check(
+            model, _without_strangers(block, model, problems.inside((key,))), problems.inside((key,))
+        )
     return sections
+
+
+def _without_strangers(block: Plain, model: type[BaseModel], problems: Problems) -> Plain:
+    """A section without the keys of other sections; a problem says where each belongs."""
+    if not isinstance(block, dict):
+        return block
+    homes = {key: home_of(key) for key in block if key not in models.keys(model)}
+    for key, home in homes.items():
+        if home:
+            problems.add((key,), f"unknown key; it belongs inside {home}")
+    return {key: value for key, value in block.items() if not homes.get(key)}
 
 
 def _blocks(value: Block, problems: Problems) -> dict[str, Block]:

@@ -20,6 +20,7 @@ __all__ = [
     "OptimizerCommon",
     "ScheduleCommon",
     "TrainSection",
+    "home_of",
 ]
 
 _TIMES = ("seconds", "minutes")
@@ -216,3 +217,9 @@ COMMON = {
     "optimizer": OptimizerCommon,
     "schedule": ScheduleCommon,
 }
+
+
+def home_of(key: str) -> str | None:
+    """The section or block that has a key of this name, whatever the rest of it is; None: none has."""
+    models_of = {**SECTIONS, **COMMON}
+    return next((name for name, model in models_of.items() if key in models.keys(model)), None)
