@@ -40,8 +40,8 @@ def bind(file: Path, *overrides: str) -> catalog.Spec:
 @pytest.mark.parametrize("kind", catalog.KINDS)
 def test_names_are_the_files_of_the_folder(kind):
     files = [path.stem for path in (FOLDER / kind).iterdir() if path.suffix == ".py"]
-    assert catalog.names(kind) == sorted(name for name in files if name[0] != "_")
-    assert catalog.names(kind) != []
+    assert list(catalog.names(kind)) == sorted(name for name in files if name[0] != "_")
+    assert catalog.names(kind) != ()
 
 
 @pytest.mark.parametrize(("kind", "name"), [(k, n) for k in catalog.KINDS for n in catalog.names(k)])

@@ -77,7 +77,7 @@ def test_every_entry_is_an_alternative_of_its_kind(schema, kind):
         for block in schema["$defs"][kind]["anyOf"]
         if "const" in block.get("properties", {}).get("name", {})
     }
-    assert sorted(blocks) == listing.names(kind)
+    assert sorted(blocks) == list(listing.names(kind))
     common = set(spec.COMMON[kind].model_fields) if kind in spec.COMMON else set()
     for name, block in blocks.items():
         assert set(block["properties"]) == {"name", *listing.parameters(kind, name), *common}

@@ -8,7 +8,8 @@ is then absent from the program.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple, TypeGuard, get_args, get_origin, get_type_hints
 
 from nnrun.duration import Clock, Duration
@@ -42,7 +43,8 @@ class Bound(NamedTuple):
     common: dict[str, Any]  # keys that every block of the kind has
 
 
-def hints(function: Callable) -> dict[str, Any]:
+@lru_cache(256)
+def hints(function: Callable) -> Mapping[str, Any]:
     """The annotations of a function's parameters, with their marks."""
     return get_type_hints(function, include_extras=True)
 

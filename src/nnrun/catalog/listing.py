@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from nnrun.catalog import source
@@ -52,9 +53,10 @@ _ROOT = Path(__file__).parents[1]
 _COLUMNS = 79
 
 
-def names(kind: str) -> list[str]:
+@lru_cache(None)
+def names(kind: str) -> tuple[str, ...]:
     """The names of a kind: the files of its folder, sorted."""
-    return sorted(path.stem for path in (_ROOT / kind).glob("*.py") if not path.stem.startswith("_"))
+    return tuple(sorted(path.stem for path in (_ROOT / kind).glob("*.py") if not path.stem.startswith("_")))
 
 
 def kinds_of(name: str) -> list[str]:
@@ -72,10 +74,11 @@ def summary(kind: str, name: str) -> str:
     return (ast.get_docstring(_source(kind, name)) or "").partition("\n")[0]
 
 
-def options(kind: str, name: str) -> list[Option]:
+@lru_cache(None)
+def options(kind: str, name: str) -> tuple[Option, ...]:
     """The options of an entry, without those that nnrun supplies."""
     supplied = SUPPLIED.get(kind, ())
-    return [option for option in source.options(_file(kind, name), name) if option.name not in supplied]
+    return tuple(o for o in source.options(_file(kind, name), name) if o.name not in supplied)
 
 
 def forms(kind: str, name: str) -> dict[str, Form]:

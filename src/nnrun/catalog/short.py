@@ -57,10 +57,10 @@ def _option(kind: str, block: Block, key: str, folder: FileSystemPath) -> Option
     return next((option for option in options if option.name == key), None)
 
 
-def _listed(kind: str, name: str) -> list[Option]:
-    return listing.options(kind, name) if kind in listing.KINDS and name in listing.names(kind) else []
+def _listed(kind: str, name: str) -> tuple[Option, ...]:
+    return listing.options(kind, name) if kind in listing.KINDS and name in listing.names(kind) else ()
 
 
-def _of_the_users_own(name: str, folder: FileSystemPath) -> list[Option]:
+def _of_the_users_own(name: str, folder: FileSystemPath) -> tuple[Option, ...]:
     file = user_code.module_file(name, folder)
-    return source.options(file, name.partition(":")[2]) if file else []
+    return source.options(file, name.partition(":")[2]) if file else ()

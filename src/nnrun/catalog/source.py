@@ -75,17 +75,18 @@ def function(file: Path, name: str) -> ast.FunctionDef:
     raise LookupError(f"{file} has no function {name}")
 
 
-def options(file: Path, name: str) -> list[Option]:
+@lru_cache(None)
+def options(file: Path, name: str) -> tuple[Option, ...]:
     """The parameters of a function as options.  Raises LookupError."""
     node = function(file, name)
     arguments = node.args
     defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + list(arguments.defaults)
     known = arguments.args + arguments.kwonlyargs
     about = docstring.arguments(ast.get_docstring(node), [argument.arg for argument in known])
-    return [
+    return tuple(
         _option(argument.arg, argument.annotation, default, about.get(argument.arg, ""), file)
         for argument, default in zip(known, [*defaults, *arguments.kw_defaults], strict=True)
-    ]
+    )
 
 
 def _option(
@@ -129,6 +130,7 @@ def _fields(record: _Node) -> list[Option]:
     ]
 
 
+@lru_cache(None)
 def _definition(name: str, file: Path) -> _Node | None:
     """Where a name of a module is defined: a class, or what is assigned to it."""
     for node in module(file).body:

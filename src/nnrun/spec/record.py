@@ -14,6 +14,7 @@ import json
 import re
 import types
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -73,7 +74,8 @@ def record_of(hint: object) -> type[NamedTuple] | None:
     return records[0] if records and set(alternatives) <= {*records[:1], types.NoneType} else None
 
 
-def types_of(record: type[NamedTuple]) -> dict[str, object]:
+@lru_cache(256)
+def types_of(record: type[NamedTuple]) -> Mapping[str, object]:
     """The fields of a record with their types.
 
     Raises TypeError for one that needs more than its value: a block, a path or a duration is an option of its own.
