@@ -6,6 +6,7 @@ exit code of the operating system.  See the fixtures `warm` and `begun`.
 
 from __future__ import annotations
 
+import base64
 import functools
 import gc
 import importlib
@@ -14,6 +15,12 @@ import os
 import pkgutil
 import signal
 import sys
+
+# What commands draw in place of their pictures, which take longer than all else of an ensemble.  Pictures are
+# looked at in tests/report; commands of `nnrun` and the documentation draw them.
+BLANK = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
+)
 
 
 def run_command(arguments: list[str], folder: str, settings: dict[str, str], streams: list[str]) -> None:
@@ -43,12 +50,24 @@ def import_all() -> None:
     import sklearn.datasets  # noqa: F401
 
     import nnrun
+    from nnrun import catalog
+    from nnrun.catalog import bound, listing
+    from nnrun.report import drawing
+    from nnrun.spec import models
 
+    importlib.import_module("nnrun.race.draw")  # the picture of a race is looked at through its command
+    drawing.png = lambda figure, dpi: BLANK  # before others import it: see BLANK
     for module in pkgutil.walk_packages(nnrun.__path__, "nnrun."):
         if not module.name.endswith(
             ("__main__", "._conv")
         ):  # a command; a library that is no module of Python's
             importlib.import_module(module.name)
+    for kind in catalog.KINDS:
+        for name in catalog.names(kind):
+            function = catalog.find(kind, name)
+            bound.hints(function)
+            models.options_model(function, listing.SUPPLIED.get(kind, frozenset()))
+            listing.options(kind, name)
     gc.freeze()  # a collection in a child would copy all that is here
     gc.set_threshold(50_000, 20, 20)
 

@@ -78,6 +78,11 @@ def check_method(spec: Spec, experiment: Experiment) -> State:
             f"{spec.optimizer.name} remembers a random key, which a checkpoint cannot hold; write another one"
         )
         raise spec.fail(("optimizer", "name"), message)
+    jax.eval_shape(lambda: _check_first_step(spec, experiment))  # computed, it would compile a dozen programs
+    return state
+
+
+def _check_first_step(spec: Spec, experiment: Experiment) -> None:
     step = jnp.zeros((), jnp.int32)
     schedule_state = experiment.schedule(experiment.knobs).init()
     if experiment.rate(experiment.knobs, schedule_state, step) is None:
@@ -87,7 +92,6 @@ def check_method(spec: Spec, experiment: Experiment) -> State:
         _check_curved(spec, experiment.loss(experiment.knobs))
     if method.exact:
         _check_exact(spec, experiment)
-    return state
 
 
 def _check_curved(spec: Spec, loss: Loss) -> None:

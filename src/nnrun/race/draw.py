@@ -22,7 +22,7 @@ from PIL import Image
 from scipy.ndimage import zoom
 
 from nnrun.race.trajectory import Trajectory
-from nnrun.report.drawing import look
+from nnrun.report.drawing import look, png
 from nnrun.types import Surface
 
 __all__ = ["GRID", "draw"]
@@ -83,9 +83,7 @@ def draw(
         if still:
             show(last)
             tick()
-            content = io.BytesIO()
-            figure.savefig(content, format="png")
-            return content.getvalue()
+            return png(figure, figure.dpi)
         steps = np.unique(np.linspace(0, last, _FRAMES).round().astype(int)).tolist()
         frames = list(_frames(canvas, show, moving, steps, tick))
     return _page(frames, title) if suffix == ".html" else _gif(frames)

@@ -56,8 +56,16 @@ def plain(text: str, limit: int = 24) -> str:
     return shown.replace("$", r"\$")
 
 
-def png(figure: Figure, dpi: int) -> bytes:
-    """The figure as PNG, with neither date nor version: equal figures are equal files."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
+def png(figure: Figure, dpi: float) -> bytes:
+    """The figure as PNG, with neither date nor version: equal figures are equal files.
+
+    It is drawn once; matplotlib's savefig draws it twice, and drawing is most of what a picture takes.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.image import imsave
+
+    figure.set_dpi(dpi)
+    canvas, content = FigureCanvasAgg(figure), io.BytesIO()
+    canvas.draw()
+    imsave(content, canvas.buffer_rgba(), format="png", dpi=dpi, metadata={"Software": None})
     return content.getvalue()
