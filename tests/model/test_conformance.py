@@ -201,7 +201,9 @@ def test_traced_rates_are_the_static_ones(build, name):
     np.testing.assert_allclose(jax.jit(run)(rates), jax.jit(lambda: run(rates))(), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if "dropconnect" in catalog.parameters("model", n)])
+@pytest.mark.parametrize(
+    "name", [case(n, slow=n in ALIKE) for n in NAMES if "dropconnect" in catalog.parameters("model", n)]
+)
 def test_a_mask_of_dropconnect_serves_the_batch_or_an_example(build, name):
     """Two equal examples have equal outputs under one mask, and different ones under their own."""
     nets = {mask: build(name, dropconnect={"rate": RATE, "mask": mask}) for mask in ("batch", "example")}

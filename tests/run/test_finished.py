@@ -134,7 +134,20 @@ def renamed(rows: Table, draw: random.Random) -> Table:
     return [rows[0], *([*row[:3], names.get(row[3], row[3])] for row in rows[1:])]
 
 
-@pytest.mark.parametrize("edit", [*EDITS, "classes renamed", "deleted"])
+OFTEN = (
+    "rows added",
+    "category added",
+    "columns exchanged",
+    "a target for another",
+    "classes renamed",
+    "deleted",
+)
+EVERY = [*EDITS, "classes renamed", "deleted"]
+
+
+@pytest.mark.parametrize(
+    "edit", [edit if edit in OFTEN else pytest.param(edit, marks=pytest.mark.slow) for edit in EVERY]
+)
 def test_a_changed_table_changes_no_prediction_and_is_no_other_test_part(
     edit: str, home: Path, predicted: Callable[..., bytes], warm: Callable[..., Any]
 ) -> None:

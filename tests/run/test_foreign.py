@@ -58,6 +58,16 @@ def test_it_trains_and_resumes_to_the_same_bytes(
     assert any(name.startswith("stats/") for name in arrays)
 
 
+ONE = (
+    pytest.mark.parametrize(  # the others differ from it in how the model is read, which the first test tries
+        "library",
+        [name if name == "nnx" else pytest.param(name, marks=pytest.mark.slow) for name in LIBRARIES],
+        indirect=True,
+    )
+)
+
+
+@ONE
 def test_a_population_in_double_precision(library: str, warm: Callable[..., Any], tmp_path: Path) -> None:
     """A member is the run of its seed alone, with the noise of dropout and a short batch at the end."""
     changes = ["train.precision=float64", "train.duration=2 epochs", "train.log_every=1 epoch"]
@@ -78,6 +88,7 @@ def test_a_population_in_double_precision(library: str, warm: Callable[..., Any]
     }
 
 
+@ONE
 def test_monte_carlo_dropout(library: str, warm: Callable[..., Any], tmp_path: Path) -> None:
     short = ["train.duration=1 epoch", "average=null"]
     assert warm("train", "spec.yaml", *short, "-q", "--run-dir", "run", folder=tmp_path).code == 0

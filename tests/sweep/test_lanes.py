@@ -54,7 +54,7 @@ def only(*names: str) -> str:
 @pytest.mark.parametrize(
     ("precision", "tolerance", "over"),
     [
-        ("float64", 1e-9, only("nesterov", "adam")),
+        pytest.param("float64", 1e-9, only("nesterov", "adam"), marks=pytest.mark.slow),
         ("float32", 1e-3, only("sgd", "adam")),
         pytest.param("float64", 1e-9, OVER, marks=pytest.mark.slow),
         pytest.param("float32", 1e-3, OVER, marks=pytest.mark.slow),

@@ -27,7 +27,7 @@ def double() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=["mlp", "lenet"])
+@pytest.fixture(scope="module", params=["mlp", pytest.param("lenet", marks=pytest.mark.slow)])
 def solo(
     request: pytest.FixtureRequest, experiment: Callable[..., Experiment], optimized: Optimized
 ) -> Programs:

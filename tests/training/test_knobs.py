@@ -66,7 +66,7 @@ RATES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("mask", ["batch", "example"])
+@pytest.mark.parametrize("mask", ["batch", pytest.param("example", marks=pytest.mark.slow)])
 def test_a_population_over_the_rates_of_all_regularizers(
     mask: str, experiment: Callable[..., Experiment]
 ) -> None:
