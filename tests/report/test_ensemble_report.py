@@ -10,7 +10,7 @@ from PIL import Image
 from rich.console import Console
 
 from nnrun.report.ensemble.page import page, pictures
-from nnrun.report.ensemble.tables import MemberTable, gain_line, gain_lines, names_of, view
+from nnrun.report.ensemble.tables import gain_line, gain_lines, member_table, names_of, view
 from nnrun.statistics.metric import SHARE, Metric
 
 
@@ -72,7 +72,7 @@ def test_what_judges_and_the_loss_come_first():
 
 
 def test_members_mean_best_and_ensemble_in_rows():
-    lines = shown(MemberTable(account()))
+    lines = shown(member_table(account()))
     assert lines[0].split() == ["test", "accuracy", "loss"]
     assert [line.split()[-2:] for line in lines[1:]] == [
         ["0.7", "0.3"], ["0.8", "0.2"], ["0.75", "0.25"], ["0.8", "0.2"], ["0.9", "0.1"],
@@ -83,12 +83,12 @@ def test_members_mean_best_and_ensemble_in_rows():
 
 
 def test_without_validation_there_is_no_best_row():
-    assert not any("best member" in line for line in shown(MemberTable(account(best=None))))
+    assert not any("best member" in line for line in shown(member_table(account(best=None))))
 
 
 def test_weights_are_shown_where_they_differ():
-    equal = shown(MemberTable(account()))
-    weighted = shown(MemberTable(account(members=[member("a", 0.125, 0.7), member("b", 0.875, 0.8)])))
+    equal = shown(member_table(account()))
+    weighted = shown(member_table(account(members=[member("a", 0.125, 0.7), member("b", 0.875, 0.8)])))
     assert "weight" not in equal[0]
     assert weighted[0].split()[-1] == "weight"
     assert [line.split()[-1] for line in weighted[1:3]] == ["0.125", "0.875"]
@@ -101,7 +101,7 @@ def test_metrics_that_do_not_fit_have_tables_of_their_own():
     members = [
         {"name": name, "weight": weight, "metrics": metrics} for name, weight in (("a", 0.25), ("b", 0.75))
     ]
-    lines = shown(MemberTable(account(members=members, mean=metrics, best=best, ensemble=metrics)), width=80)
+    lines = shown(member_table(account(members=members, mean=metrics, best=best, ensemble=metrics)), width=80)
     assert max(map(len, lines)) <= 80
     heads = [line.split()[1:] for line in lines if line.startswith("test")]
     assert [name for head in heads for name in head] == ["accuracy", "loss", *names[2:], "weight"]
@@ -110,7 +110,7 @@ def test_metrics_that_do_not_fit_have_tables_of_their_own():
 
 
 def test_names_are_no_markup():
-    lines = shown(MemberTable(account(members=[member("[red]x[/red]:1", 0.5, 0.5)])))
+    lines = shown(member_table(account(members=[member("[red]x[/red]:1", 0.5, 0.5)])))
     assert any("[red]x[/red]:1" in line for line in lines)
 
 

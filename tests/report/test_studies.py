@@ -333,15 +333,13 @@ def test_a_terminal_shows_all_sources_of_a_pair() -> None:
     known = Comparison("a", "b", 0.02, 0.01, 0.03, 0.01, 0.02, 8, None, examples=(0.005, 0.035), verdict=0.03)
     searched = known._replace(searched=True, searches=OverSearches(0.0, 0.04, 0.2, 12, None))
     for pair in (known, searched):
-        heads = [str(column.header) for column in comparison_table(TESTED, [pair]).columns]
+        heads = [column.head for column in comparison_table(TESTED, [pair]).columns]
         left_out = {"p", "verdict"} | (set() if pair.searched else {"other searches", "p (both)"})
         assert [head for head in heads if head] == [
             head for head in pair_cells(TESTED, pair) if head not in left_out
         ]
         assert "other examples" in heads and "all" in heads
-    heads = [
-        str(column.header) for column in comparison_table(TESTED, [known._replace(examples=None)]).columns
-    ]
+    heads = [column.head for column in comparison_table(TESTED, [known._replace(examples=None)]).columns]
     assert "other examples" not in heads and "all" not in heads  # nothing would stand there
 
 

@@ -6,30 +6,38 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.table import Table
+from rich.console import Group
+from rich.text import Text
 
 from nnrun.race.trajectory import Trajectory
+from nnrun.report.sheet import sheet_of
 from nnrun.types import Surface
 
 __all__ = ["record", "table"]
 
 
-def table(title: str, surface: Surface, trajectories: Sequence[Trajectory]) -> Table:
-    """One row for each optimizer: its learning rate, the steps to the goal, the value at the end."""
-    head = f"{title}: steps after which the value stays at {surface.goal:.3g} or below"
-    rows = Table(title=head, box=None, pad_edge=False, title_justify="left")
-    rows.add_column("optimizer")
-    for name in ("learning rate", "steps", "value at the end"):
-        rows.add_column(name, justify="right")
-    for trajectory in trajectories:
-        last = float(trajectory.values[-1])
-        rows.add_row(
-            trajectory.label,
-            "none" if trajectory.learning_rate is None else f"{trajectory.learning_rate:.3g}",
-            "–" if trajectory.steps is None else str(trajectory.steps),
-            f"{last:.3g}" if math.isfinite(last) else "diverged",
+def table(title: str, surface: Surface, trajectories: Sequence[Trajectory]) -> Group:
+    """One row for each optimizer, the fastest first: its learning rate, the steps to the goal, the value at the end."""
+    rows = []
+    for trajectory in sorted(trajectories, key=_place):
+        last, rate = float(trajectory.values[-1]), trajectory.learning_rate
+        rows.append(
+            [
+                trajectory.label,
+                "none" if rate is None else f"{rate:.3g}",
+                "–" if trajectory.steps is None else str(trajectory.steps),
+                f"{last:.3g}" if math.isfinite(last) else "diverged",
+            ]
         )
-    return rows
+    head = Text(f"{title}: steps after which the value stays at {surface.goal:.3g} or below", "italic")
+    return Group(head, sheet_of(["optimizer", "learning rate", "steps", "value at the end"], rows))
+
+
+def _place(trajectory: Trajectory) -> tuple[float, float]:
+    """Fewest steps to the goal first; of those that do not reach it, the lowest value."""
+    last = float(trajectory.values[-1])
+    steps = math.inf if trajectory.steps is None else trajectory.steps
+    return steps, last if math.isfinite(last) else math.inf
 
 
 def record(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from nnrun.statistics.metric import Metric
 
@@ -66,6 +66,7 @@ def png(figure: Figure, dpi: float) -> bytes:
 
     figure.set_dpi(dpi)
     canvas, content = FigureCanvasAgg(figure), io.BytesIO()
+    without: dict[str, Any] = {"Software": None}
     canvas.draw()
-    imsave(content, canvas.buffer_rgba(), format="png", dpi=dpi, metadata={"Software": None})
+    imsave(content, canvas.buffer_rgba(), format="png", dpi=dpi, metadata=without)
     return content.getvalue()

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from nnrun.report.sheet import Sheet, sheet_of
 from nnrun.report.summary import number
 
 __all__ = ["ClassEntry", "PerClass", "per_class_of", "per_class_tables"]
@@ -65,42 +65,29 @@ def _ratio(above: int, below: int) -> float | None:
 
 def per_class_tables(per_class: PerClass) -> list[RenderableType]:
     """The table of the classes and the confusion matrix; of many classes the most frequent confusions."""
-    columns = ("class", "examples", "predicted", "right", "precision", "recall", "f1")
-    table = _table(columns)
+    rows = []
     for entry in per_class["classes"]:
         shares = (entry["precision"], entry["recall"], entry["f1"])
         counts = (entry["examples"], entry["predicted"], entry["right"])
-        table.add_row(
-            Text(entry["name"]),
-            *map(str, counts),
-            *("–" if share is None else number(share) for share in shares),
-        )
+        cells = [*map(str, counts), *("–" if share is None else number(share) for share in shares)]
+        rows.append([entry["name"], *cells])
+    table = sheet_of(["class", "examples", "predicted", "right", "precision", "recall", "f1"], rows)
     names = [entry["name"] for entry in per_class["classes"]]
     return [table, Text(""), _matrix(names, per_class) if len(names) <= _MATRIX else _most(names, per_class)]
 
 
-def _table(columns: Sequence[str]) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for i, column in enumerate(columns):
-        table.add_column(Text(column), justify="right" if i else "left")
-    return table
+def _matrix(names: Sequence[str], per_class: PerClass) -> Sheet:
+    rows = [[name, *map(str, row)] for name, row in zip(names, per_class["confusion"], strict=True)]
+    return sheet_of(["is \\ predicted", *names], rows)
 
 
-def _matrix(names: Sequence[str], per_class: PerClass) -> Table:
-    table = _table(["is \\ predicted", *names])
-    for name, row in zip(names, per_class["confusion"], strict=True):
-        table.add_row(Text(name), *map(str, row))
-    return table
-
-
-def _most(names: Sequence[str], per_class: PerClass) -> Table:
+def _most(names: Sequence[str], per_class: PerClass) -> Sheet:
     confused = [
         (count, actual, predicted)
         for actual, row in enumerate(per_class["confusion"])
         for predicted, count in enumerate(row)
         if actual != predicted and count
     ]
-    table = _table(["is", "predicted", "examples"])
-    for count, actual, predicted in sorted(confused, key=lambda item: (-item[0], *item[1:]))[:_LISTED]:
-        table.add_row(Text(names[actual]), Text(names[predicted]), str(count))
-    return table
+    most = sorted(confused, key=lambda item: (-item[0], *item[1:]))[:_LISTED]
+    rows = [[names[actual], names[predicted], str(count)] for count, actual, predicted in most]
+    return sheet_of(["is", "predicted", "examples"], rows, keys=2)

@@ -7,10 +7,10 @@ import io
 import json
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from nnrun.report.entry import Entry
+from nnrun.report.sheet import sheet_of
 from nnrun.report.side_by_side import SideBySide, value
 from nnrun.report.summary import some_of
 from nnrun.report.words import level, span
@@ -27,11 +27,8 @@ def as_table(comparison: SideBySide) -> Group:
     if len(head) > len(rows) + 1:
         turned = list(zip(head, *rows, strict=True))
         head, rows = list(turned[0]), [list(row) for row in turned[1:]]
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for i, name in enumerate(head):
-        table.add_column(Text(name), no_wrap=i == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
+    kinds = ["name"] + ["words"] * (len(head) - 1)
+    table = sheet_of(head, rows, kinds)
     return Group(table, Text(""), *(Text(line) for line in comparison.sentences))
 
 

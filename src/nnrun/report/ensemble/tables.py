@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
 from nnrun.report.ensemble.account import Account, Gain
+from nnrun.report.sheet import Column, Sheet
 from nnrun.report.summary import number
 from nnrun.statistics.metric import Metric, all_bounds, metric_of
 
-__all__ = ["ACCOUNT", "MemberTable", "gain_line", "gain_lines", "names_of", "view"]
+__all__ = ["ACCOUNT", "gain_line", "gain_lines", "member_table", "names_of", "view"]
 
 ACCOUNT = "account.json"  # in the run folder of an ensemble
 _SHOWN = {"calibration_error": "calibration error"}
@@ -22,7 +19,7 @@ _ROUNDING = 2.0**-23  # predictions are float32
 
 def view(account: Account) -> list[RenderableType]:
     """What `nnrun ensemble` prints: members and ensemble, gains, notes on diversity, calibration, soup and barrier."""
-    return [MemberTable(account), *gain_lines(account), *_notes(account)]
+    return [member_table(account), *gain_lines(account), *_notes(account)]
 
 
 def names_of(account: Account) -> list[str]:
@@ -33,43 +30,12 @@ def names_of(account: Account) -> list[str]:
     )
 
 
-class MemberTable:
-    """Metrics of each member, their mean, the best of them and the ensemble.
-
-    Of more metrics than the terminal is wide for, there are several tables, one below the other.
-    """
-
-    def __init__(self, account: Account) -> None:
-        self._labels, self._columns = _member_rows(account), _member_columns(account)
-        self._split = account["split"]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yields the tables."""
-        first = max(cell_len(text.plain) for text in [Text(self._split), *self._labels])
-        columns = list(self._columns.items())
-        while columns:
-            count, width = 0, first
-            while count < len(columns) and (
-                count == 0 or width + _width(*columns[count]) <= options.max_width
-            ):
-                width += _width(*columns[count])
-                count += 1
-            yield self._table(columns[:count])
-            columns = columns[count:]
-
-    def _table(self, columns: Sequence[tuple[str, list[str]]]) -> Table:
-        table = Table(box=None, header_style="dim", pad_edge=False)
-        table.add_column(self._split, no_wrap=True)
-        for name, _ in columns:
-            table.add_column(Text(name), justify="right")
-        for row, label in enumerate(self._labels):
-            table.add_row(label, *(cells[row] for _, cells in columns))
-        return table
-
-
-def _width(name: str, cells: Sequence[str]) -> int:
-    """The width of a column with the two spaces before it."""
-    return 2 + max(map(cell_len, [name, *cells]))
+def member_table(account: Account) -> Sheet:
+    """Metrics of each member, their mean, the best of them and the ensemble."""
+    columns = [
+        Column(name, [Text(cell) for cell in cells]) for name, cells in _member_columns(account).items()
+    ]
+    return Sheet([Column(account["split"], _member_rows(account), "name"), *columns])
 
 
 def _member_rows(account: Account) -> list[Text]:

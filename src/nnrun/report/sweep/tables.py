@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from nnrun.report.sheet import Sheet, sheet_of
 from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.effects import mean_tables
 from nnrun.report.sweep.findings import Answer, BaseAnswer
@@ -35,7 +35,7 @@ def answer_tables(answer: Answer, pairs: bool = False) -> list[RenderableType]:
             parts.append(Text(part.base, "bold"))
         parts += [leaderboard(part, answer.sweep.judge), Text("")]
         for head, rows in mean_tables(part.metric, part.factors) if part.factors else ():
-            parts += [_plain_table(head, rows), Text("")]
+            parts += [sheet_of(head, rows), Text("")]
     parts += [Text(text) for text in sentences(answer)]
     for part in answer.bases:
         few = len(part.comparisons) <= _MOST_PAIRS and not part.factors
@@ -52,39 +52,29 @@ def answer_tables(answer: Answer, pairs: bool = False) -> list[RenderableType]:
     return parts
 
 
-def _plain_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Names in the first column, numbers in the others."""
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for i, name in enumerate(head):
-        table.add_column(Text(name), justify="right" if i else "left", no_wrap=not i)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
-
-
-def leaderboard(part: BaseAnswer, searched: Metric) -> Table:
+def leaderboard(part: BaseAnswer, searched: Metric) -> Sheet:
     """One row for each alternative, best first.
 
     searched   the metric of the search
     """
-    table = Table(box=None, header_style="dim", pad_edge=False)
     fresh = any(row.fresh for row in part.rows)
     reached = any(row.reached for row in part.rows)
     unit = "studies" if any(row.studies for row in part.rows) else "seeds"
-    head = [str(part.metric if fresh else searched), "95% interval", unit]
+    head = ["alternative", str(part.metric if fresh else searched), "95% interval", unit]
     head += [f"{searched} on fresh seeds"] if fresh else []
     head += ["steps to target"] if reached else []
-    table.add_column("alternative", no_wrap=True)
-    for name in (*head, "trials"):
-        table.add_column(name, justify="right")
-    table.add_column("chosen")
+    rows = []
     for row in part.rows:
-        cells = [level(part.metric, row.mean) + ("" if row.fresh or not fresh else " (search)")]
+        cells = [
+            row.alternative,
+            level(part.metric, row.mean) + ("" if row.fresh or not fresh else " (search)"),
+        ]
         cells += [span(part.metric, row.low, row.high), seeds_text(row)]
         cells += [level(searched, row.validation_again)] if fresh else []
         cells += [steps_text(row)] if reached else []
-        table.add_row(Text(row.alternative), *cells, trials_text(row), Text(settings_text(row.settings)))
-    return table
+        rows.append([*cells, trials_text(row), settings_text(row.settings)])
+    kinds = ["name", *["number"] * len(head), "words"]
+    return sheet_of([*head, "trials", "chosen"], rows, kinds)
 
 
 def seeds_text(row: Row) -> str:
@@ -114,23 +104,17 @@ def _value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def comparison_table(metric: Metric, pairs: list[Comparison]) -> Table:
+def comparison_table(metric: Metric, pairs: list[Comparison]) -> Sheet:
     """One row for each pair: the difference with its intervals, the corrected p-values, what it says."""
     searched = any(pair.searched for pair in pairs)
     known = any(pair.examples for pair in pairs)
     left_out = ("p", *(() if searched else ("other searches", "p (both)")))
     left_out += () if known else ("other examples", "all")
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in pair_cells(metric, pairs[0]):
-        if name not in left_out:
-            is_name = name in ("first", "second")
-            table.add_column(
-                "" if name == "verdict" else name,
-                justify="left" if is_name or name == "verdict" else "right",
-                no_wrap=is_name,
-            )
+    head = [name for name in pair_cells(metric, pairs[0]) if name not in left_out]
+    rows = []
     for pair in pairs:
-        cells = {name: cell for name, cell in pair_cells(metric, pair).items() if name not in left_out}
+        cells = pair_cells(metric, pair)
         style = "bold" if pair.decided else "dim" if not pair.significant else ""
-        table.add_row(*(Text(cell, style if name == "verdict" else "") for name, cell in cells.items()))
-    return table
+        rows.append([Text(cells[name], style if name == "verdict" else "") for name in head])
+    kinds = [{"first": "name", "second": "name", "verdict": "words"}.get(name, "number") for name in head]
+    return sheet_of(["" if name == "verdict" else name for name in head], rows, kinds, keys=2)
