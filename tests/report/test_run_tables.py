@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from nnrun.report.metric_table import metric_table
+from nnrun.report.overview import overview, overview_table
 from nnrun.report.summary import warnings
-from nnrun.report.table import describe, overview, overview_table, show_view
+from nnrun.report.table import describe, show_view
 
 METRICS = [
     {"step": 10, "epoch": 1, "train/loss": 2.0, "val/accuracy": 0.5},
@@ -142,8 +143,8 @@ def test_the_list_for_a_terminal(now):
     for row, changed in zip(rows, (now - 3 * 86400 - 60, None), strict=True):
         row["changed"] = changed
     head, first, second = lines(overview_table(rows))
-    assert head.split() == ["run", "status", "step", "validation", "test", "changed"]
-    assert first.split() == ["runs/[red]a", "done", "20", "accuracy", "0.1235", "loss", "1", "3", "d", "ago"]
+    assert head.split() == ["run", "status", "step", "val/accuracy", "test/loss", "changed"]
+    assert first.split() == ["runs/[red]a", "done", "20", "0.1235", "1", "3", "d", "ago"]
     assert second.split() == ["runs/b", "damaged"]
 
 

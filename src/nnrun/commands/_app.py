@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _ORDER = (
-    "train", "resume", "evaluate", "sweep", "ensemble", "predict", "export", "ls", "show", "compare", "race",
+    "train", "resume", "evaluate", "sweep", "ensemble", "predict", "export", "ls", "show", "tag", "rm", "compare", "race",
     "list", "schema", "init",
 )  # fmt: skip
 

@@ -18,20 +18,46 @@ __all__ = ["ls", "show"]
 @app.command()
 def ls(
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="Where run folders lie.")] = Path("runs"),
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="'NAME=VALUE ...'",
+            help="Only runs of which this holds: a metric, a setting or a column, with = != > >= < <= or ~ (contains).",
+        ),
+    ] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--sort", metavar="NAME", help="Order by a column: metrics the best first; -NAME the other way."
+        ),
+    ] = "",
+    columns: Annotated[
+        str, typer.Option("--columns", metavar="NAME,...", help="These columns, in this order.")
+    ] = "",
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", metavar="N", min=1, help="The first N of the order, else the N that changed last."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List runs with their status and results; given a group of seeds or folds, its members."""
+    """List runs with their status, results and what differs; given a group of seeds or folds, its members."""
     from nnrun.record import run
-    from nnrun.report import table
+    from nnrun.report import listed, overview
 
     if root != Path("runs") and not root.is_dir():
         raise RunError(f"{one_line(root)}: no such folder; name the folder that run folders lie in")
-    rows = table.overview([root, *run.members(root)] if run.is_run(root) else run.find(root))
+    folders = [root, *run.members(root)] if run.is_run(root) else run.find(root)
+    rows, shown = listed.listed(folders, listed.Wanted(conditions or [], by, columns, limit))
     if as_json:
         return console.print_json(rows)
-    return console.show(
-        table.overview_table(rows) if rows else f"no runs in {root}; `nnrun train SPEC` makes one"
-    )
+    if not folders:
+        return console.show(f"no runs in {root}; `nnrun train SPEC` makes one")
+    if not rows:
+        return console.show(f"none of the {len(folders)} runs in {one_line(root)} satisfies --filter")
+    return console.show(overview.overview_table(rows, shown))
 
 
 @app.command()

@@ -1,0 +1,96 @@
+"""The list of runs that `nnrun ls` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nnrun.errors import NnrunError
+from nnrun.report import chosen_rows
+from nnrun.report.entry import Entry, read_entry
+from nnrun.report.overview import OverviewRow, overview
+from nnrun.report.side_by_side import differing
+from nnrun.spec import yaml12
+from nnrun.storage import fsio
+
+__all__ = ["Wanted", "listed"]
+
+_MOST_READ = 100  # runs whose specs are read where nobody asks for a setting
+_MOST_SHOWN = 6  # settings of a row
+
+
+class Wanted(NamedTuple):
+    """The options of `nnrun ls`."""
+
+    conditions: Sequence[str] = ()
+    by: str = ""
+    columns: str = ""
+    limit: int | None = None
+
+
+def listed(folders: Sequence[Path], wanted: Wanted) -> tuple[list[OverviewRow], list[str]]:
+    """The rows to show, with the settings that differ between them, and the columns that were asked for.
+
+    Raises SpecError for a name that no run has.
+    """
+    rows = overview(folders)
+    conditions = chosen_rows.conditions(wanted.conditions)
+    names = [condition.name for condition in conditions]
+    names += [name.strip() for name in wanted.columns.split(",")] if wanted.columns else []
+    names += [wanted.by.removeprefix("-")] if wanted.by else []
+    by_setting = chosen_rows.needs_settings(names, rows)
+    entries: dict[str, Entry] = {}
+    if by_setting:
+        entries = _read(folders)
+        rows = [_with(row, entries[row["run"]].settings) if row["run"] in entries else row for row in rows]
+    rows = chosen_rows.matching(rows, conditions)
+    columns = chosen_rows.columns_of(wanted.columns, rows) if wanted.columns and rows else []
+    rows = _ordered(rows, wanted)
+    if not by_setting and not columns and len(rows) <= _MOST_READ:
+        entries = _read([Path(row["run"]) for row in rows])
+    if not columns or "settings" in columns:
+        rows = _with_differences(rows, entries)
+    return rows, columns
+
+
+def _ordered(rows: list[OverviewRow], wanted: Wanted) -> list[OverviewRow]:
+    if wanted.by:
+        return chosen_rows.sort(rows, wanted.by)[: wanted.limit]
+    if wanted.limit is None or wanted.limit >= len(rows):
+        return rows
+    newest = sorted(rows, key=lambda row: row.get("changed", 0.0), reverse=True)[: wanted.limit]
+    kept = {row["run"] for row in newest}
+    return [row for row in rows if row["run"] in kept]
+
+
+def _with(row: OverviewRow, settings: dict[str, object]) -> OverviewRow:
+    return {**row, "settings": settings}
+
+
+def _with_differences(rows: list[OverviewRow], entries: dict[str, Entry]) -> list[OverviewRow]:
+    """The rows with the settings that they do not all have, as `nnrun compare` knows them."""
+    present = [entries[row["run"]] for row in rows if row["run"] in entries]
+    keys = [key for key in differing(present) if any(key in entry.written for entry in present)]
+    shown = keys[:_MOST_SHOWN]
+    without: list[OverviewRow] = []
+    for row in rows:
+        known = entries[row["run"]].settings if row["run"] in entries else {}
+        without.append(_with(row, {key: known[key] for key in shown if key in known}))
+    return without
+
+
+def _read(folders: Sequence[Path]) -> dict[str, Entry]:
+    """What the specs of runs say; nothing of a sweep or a damaged run."""
+    entries = {}
+    for folder in folders:
+        try:
+            resolved = yaml12.parse(fsio.read_file(folder / "resolved.yaml"), "").value
+            given = yaml12.parse(fsio.read_file(folder / "spec.yaml"), "").value
+            if isinstance(resolved, dict):
+                entries[str(folder)] = read_entry(
+                    str(folder), folder, resolved, given if isinstance(given, dict) else {}
+                )
+        except NnrunError:
+            continue
+    return entries

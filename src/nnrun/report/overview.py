@@ -1,0 +1,186 @@
+"""Runs in a list: what each is, what differs between them, and how they are chosen and ordered."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+from rich.text import Text
+
+from nnrun.errors import NnrunError
+from nnrun.record import metrics, run, tags
+from nnrun.record.summary import Summary
+from nnrun.report.sheet import Column, Sheet
+from nnrun.report.summary import finished, number, read_summary, shown_section, some_of
+
+__all__ = [
+    "STATUS_COLOURS",
+    "OverviewRow",
+    "in_short",
+    "newest_values",
+    "overview",
+    "overview_table",
+    "value_of",
+]
+
+STATUS_COLOURS = {
+    "done": "green", "running": "cyan", "diverged": "red", "failed": "red", "crashed": "yellow",
+}  # fmt: skip
+
+
+class OverviewRow(TypedDict):
+    """What `nnrun ls` says of a run or group."""
+
+    run: str
+    status: str  # one of run.STATUSES, crashed or damaged
+    step: int | None
+    best: Mapping[str, object] | None  # metrics of the validation part; None: there are none
+    test: Mapping[str, object]
+    reason: NotRequired[str | None]
+    changed: NotRequired[float]  # seconds since 1970
+    seeds: NotRequired[int]
+    folds: NotRequired[int]
+    done: NotRequired[int]  # of the seeds or folds
+    early: NotRequired[int]  # seeds that stopped early
+    tags: NotRequired[list[str]]
+    rising: NotRequired[list[str]]  # the metrics of which more is better, without the part of the data
+    settings: NotRequired[Mapping[str, object]]  # where they were asked for: key of the spec -> value
+
+
+def overview(folders: Iterable[Path]) -> list[OverviewRow]:
+    """One row for each run: name, status, step, judged metric, test metrics, when it last changed."""
+    return [_row(folder) for folder in folders]
+
+
+def _row(folder: Path) -> OverviewRow:
+    row: OverviewRow = {"run": str(folder), "status": "damaged", "step": None, "best": None, "test": {}}
+    try:
+        state = run.read_state(folder)
+        row.update({"status": run.status(folder), "step": state.get("step"), "reason": state.get("reason")})
+        row["changed"] = (folder / run.STATE).stat().st_mtime
+        summary = read_summary(folder)
+        if known := tags.read(folder):
+            row["tags"] = known
+        if rising := _rising(summary):
+            row["rising"] = rising
+    except (NnrunError, OSError):
+        return row
+    best: Mapping[str, object]
+    if "mean" in summary:
+        best = summary["mean"].get(shown_section(summary), {})
+        row["folds" if "folds" in summary else "seeds"] = len(summary["runs"])
+        row.update({"done": finished(summary), "step": summary["steps"]})
+        row["early"] = sum(bool(member.get("stopped_early")) for member in summary["runs"])
+    elif "metrics" in summary:
+        best = summary["metrics"]["best"]
+    else:
+        best = newest = newest_values(folder)
+        if "step" in newest:
+            row["step"] = int(newest["step"])
+    row["best"] = {name: value for name, value in best.items() if name.startswith("val/")} or None
+    row["test"] = {name: value for name, value in best.items() if name.startswith("test/")}
+    return row
+
+
+def _rising(summary: Summary) -> list[str]:
+    """The metrics of a run, or of the runs of a group, of which more is better."""
+    own = summary.get("rising", ()) if "runs" not in summary else ()
+    members = [name for member in summary.get("runs", ()) for name in member.get("rising", ())]
+    return sorted({*own, *members})
+
+
+def newest_values(folder: Path) -> dict[str, float]:
+    """The newest value of each metric of a run that has no summary, and the step of its newest line."""
+    newest: dict[str, float] = {}
+    with contextlib.suppress(NnrunError):
+        for record in metrics.read(folder / "metrics.jsonl"):
+            newest |= record
+    return newest
+
+
+def overview_table(rows: Sequence[OverviewRow], columns: Sequence[str] = ()) -> Sheet:
+    """The rows for a terminal.
+
+    columns   what stands beside the names; (): status, step, tags and settings where there are any, all metrics of
+              the validation and test part, and how long ago the run changed
+    """
+    shown = [_column(name, rows) for name in columns or _usual(rows)]
+    return Sheet([Column("run", [Text(row["run"]) for row in rows], "name"), *shown])
+
+
+def value_of(row: OverviewRow, name: str) -> object:
+    """What a row has of a column: status, step, changed, seeds, folds, tags, a metric or a setting; None: nothing."""
+    measured = {**row["test"], **(row["best"] or {})}
+    if name in measured:
+        return measured[name]
+    if name in row.get("settings", {}):
+        return row.get("settings", {})[name]
+    if name == "tags":
+        return " ".join(row.get("tags", ())) or None
+    return row.get(name) if name in ("run", "status", "step", "changed", "seeds", "folds") else None
+
+
+def _usual(rows: Sequence[OverviewRow]) -> list[str]:
+    found = [name for row in rows for name in (*(row["best"] or {}), *row["test"])]
+    names = sorted(dict.fromkeys(found), key=lambda name: (not name.startswith("val/"), name))
+    noted = ["tags"] if any(row.get("tags") for row in rows) else []
+    differing = ["settings"] if any(row.get("settings") for row in rows) else []
+    return ["status", "step", *noted, *names, "changed", *differing]
+
+
+def _column(name: str, rows: Sequence[OverviewRow]) -> Column:
+    if name == "status":
+        cells = [Text(_status_cell(row), STATUS_COLOURS.get(row["status"], "")) for row in rows]
+        return Column(name, cells, "name")
+    if name == "settings":
+        return Column(name, [Text(in_short(row.get("settings", {}))) for row in rows], "words")
+    if name == "changed":
+        return Column(name, [Text(_ago(row.get("changed"))) for row in rows], "name")
+    values = [value_of(row, name) for row in rows]
+    kind = "name" if any(isinstance(value, str) for value in values) else "number"
+    return Column(name, [Text("" if value is None else _shown(value)) for value in values], kind)
+
+
+def in_short(settings: Mapping[str, object]) -> str:
+    """`adam  learning_rate=0.003`: the last part of each key, a block by its name alone."""
+    texts = []
+    for key, value in settings.items():
+        outer, _, last = key.rpartition(".")
+        label = outer.rpartition(".")[2] if last == "name" else last
+        texts.append(f"{label}={_shown(value)}")
+    return "  ".join(texts)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _status_cell(row: OverviewRow) -> str:
+    """The status; of a group with its seeds, and whether it, or how many of them, stopped early."""
+    early = row.get("early")
+    notes = [
+        f"{some_of(row.get('done', 0), count)} {runs}"
+        for runs, count in (("seeds", row.get("seeds")), ("folds", row.get("folds")))
+        if count
+    ]
+    if early:
+        notes.append(f"{early} stopped early")
+    elif row["status"] == "done" and row.get("reason"):  # nothing else ends a run that is done
+        notes.append("stopped early")
+    return row["status"] + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _ago(changed: float | None) -> str:
+    if changed is None:
+        return ""
+    seconds = max(0.0, time.time() - changed)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
