@@ -132,7 +132,10 @@ def test_what_is_public() -> None:
         slow = {"jax", "numpy", "optax", "pydantic", "typer", "rich"}
         assert not slow & set(sys.modules)
         public = {name for name in vars(nnrun) if not name.startswith("_")}
-        assert public <= {"annotations", "Any", "TYPE_CHECKING", "PackageNotFoundError", "version"}, public
+        assert public <= {
+            "annotations", "Any", "ModuleType", "TYPE_CHECKING", "PackageNotFoundError", "sys", "version"
+        }, public
+        assert set(dir(nnrun)) == set(nnrun.__all__)
         for name in nnrun.__all__:
             assert getattr(nnrun, name) is not None, name
         from nnrun import api
