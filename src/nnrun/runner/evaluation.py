@@ -18,7 +18,7 @@ from nnrun.training import evaluate, flat, programs
 from nnrun.training.averages import compile_averages
 from nnrun.training.feed import Feed, make_feed
 from nnrun.training.sampled import is_noisy, sampled, without_noise
-from nnrun.types import Experiment
+from nnrun.types import Dataset, Experiment
 
 __all__ = [
     "SPLITS",
@@ -33,6 +33,7 @@ __all__ = [
     "good_members",
     "load_checkpoint",
     "load_intact",
+    "nothing_held_out",
     "run_result",
 ]
 
@@ -223,13 +224,19 @@ def _no_step(folder: Path, which: str, steps: list[int]) -> Checkpoint:
     raise RunError(f"{one_line(folder)}: has no checkpoint {shown!r}; write last, best or a step: {known}")
 
 
+def nothing_held_out(split: str, folder: Path, dataset: Dataset) -> str:
+    """What is wrong with an empty part of the data, and which parts there are."""
+    parts = [name for name in SPLITS if len(getattr(dataset, name).y)]
+    return f"--split {split}: {one_line(folder)} held nothing out for it; write --split {' or '.join(parts)}"
+
+
 def _measure(
     experiment: Experiment, checkpoints: list[Checkpoint], split: str, folder: Path, samples: int
 ) -> list[dict[str, float]]:
     """One run after the other: the program is compiled once, and memory does not grow with the group."""
     part = getattr(experiment.dataset, split)
     if not len(part.y):
-        raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
+        raise SpecError(nothing_held_out(split, folder, experiment.dataset))
     like = programs.one_like(experiment)
     held = evaluate.make_held([part], evaluate.width_of(experiment))
     predict = sampled(experiment, samples) if samples else without_noise
