@@ -13,11 +13,14 @@ Importing this module imports neither jax nor anything else that is slow.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nnrun import errors as errors
+    from nnrun import sklearn as sklearn
     from nnrun.api import (
         Comparison,
         Ensemble,
@@ -47,6 +50,9 @@ except PackageNotFoundError:  # a source tree that is not installed
     __version__ = "0"
 
 
+_ROOMS = ("errors", "sklearn")  # that are public too
+
+
 class _Facade(ModuleType):
     """`nnrun.sweep` and `nnrun.ensemble` are functions, also once the rooms of these names are imported.
 
@@ -62,6 +68,8 @@ sys.modules[__name__].__class__ = _Facade
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"nnrun.{name}")
     if name in __all__:
         from nnrun import api
 
@@ -70,4 +78,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__]
+    return [*__all__, *_ROOMS]

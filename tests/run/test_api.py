@@ -133,9 +133,11 @@ def test_what_is_public() -> None:
         assert not slow & set(sys.modules)
         public = {name for name in vars(nnrun) if not name.startswith("_")}
         assert public <= {
-            "annotations", "Any", "ModuleType", "TYPE_CHECKING", "PackageNotFoundError", "sys", "version"
+            "annotations", "Any", "ModuleType", "TYPE_CHECKING", "PackageNotFoundError", "import_module", "sys",
+            "version",
         }, public
-        assert set(dir(nnrun)) == set(nnrun.__all__)
+        assert set(dir(nnrun)) == {*nnrun.__all__, "errors", "sklearn"}
+        assert nnrun.errors.NnrunError
         for name in nnrun.__all__:
             assert getattr(nnrun, name) is not None, name
         from nnrun import api

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun import build, catalog
+from nnrun import build, catalog, device
 from nnrun.errors import SpecError
 from nnrun.record.provenance import Provenance
 from nnrun.runner import driver, session
@@ -77,13 +77,16 @@ def _archived(given: Given, root: Path) -> Path:
 
 def _prepared(document: Document, given: Given) -> Prepared:
     """The experiment of a spec on these examples."""
-    checked = build.with_folds(catalog.bind(document))
+    checked = catalog.bind(document)
     for key, is_set in (("folds", checked.train.folds is not None), ("seeds", checked.train.seeds > 1)):
         if is_set:
             raise SpecError(
                 f"train.{key}: an estimator is one run; leave it out, and use cross_val_score or an ensemble of "
                 "scikit-learn"
             )
+    checked = build.with_folds(checked)
+    if checked.train.deterministic:
+        device.demand_determinism()
     with session.precision(checked.train.precision):
         experiment = build.build(checked, dataset_for(checked, given))
     plan, examples = experiment.plan, len(experiment.dataset.train.y)

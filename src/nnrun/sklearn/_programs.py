@@ -37,8 +37,7 @@ def programs_for(checked: Spec, experiment: Experiment) -> Programs:
     described = plan._replace(name="", seeds=())
     sizes = rows, len(dataset.val.y), dataset.weights is not None, dataset.train.x.dtype.name
     key = repr((_structure(checked, experiment), described, sizes))
-    size = np.asarray(dataset.train.x).nbytes
-    programs = _kept(_programs, key, lambda: compile_programs(experiment, rows), size)
+    programs = _kept(_programs, key, lambda: compile_programs(experiment, rows), _bytes(experiment))
     return programs.for_data(experiment)
 
 

@@ -11,11 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from nnrun.sklearn._data import Given
 from nnrun.sklearn._fitting import fit
@@ -64,7 +60,15 @@ class _Estimator(BaseEstimator):
         """The rows that weigh something, and their weights, None where all weigh the same."""
         if sample_weight is None:
             return x, y, sample_weight
-        weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
+        weights = np.full(len(y), sample_weight, float) if np.isscalar(sample_weight) else sample_weight
+        weights = np.asarray(check_array(weights, ensure_2d=False, input_name="sample_weight"), np.float64)
+        if weights.shape != y.shape or (weights < 0).any():
+            found = (
+                f"shape {weights.shape}" if weights.shape != y.shape else f"a weight of {weights.min():.6g}"
+            )
+            raise ValueError(
+                f"sample_weight: got {found}; give a number of 0 or more for each sample, {y.shape}"
+            )
         rows = weights > 0
         return x[rows], y[rows], weights[rows]
 
@@ -95,10 +99,17 @@ class _Estimator(BaseEstimator):
 
 
 def _gives_probabilities(estimator: Classifier) -> bool:
-    """Whether there are probabilities; of a loss such as hinge there are none."""
-    if hasattr(estimator, "network_") and estimator.network_.scores:
-        raise AttributeError("predict_proba: the loss makes scores and no probabilities; use decision_scores")
+    """Whether there are probabilities; a loss such as hinge makes scores."""
+    if _gives_scores(estimator):
+        raise AttributeError(
+            "predict_proba: the loss makes scores and no probabilities; use decision_function"
+        )
     return True
+
+
+def _gives_scores(estimator: Classifier) -> bool:
+    """Whether the loss that it was trained with makes scores."""
+    return hasattr(estimator, "network_") and estimator.network_.scores
 
 
 class Classifier(ClassifierMixin, _Estimator):
@@ -138,15 +149,21 @@ class Classifier(ClassifierMixin, _Estimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """(n,): labels, as `fit` got them."""
-        scores = self.decision_scores(X)
+        scores = self._chosen_by(X)
         return self.classes_[scores.argmax(1)]
 
     @available_if(_gives_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
         """(n, classes) float64: the probability of each of `classes_`."""
-        return self.decision_scores(X)
+        return self._chosen_by(X)
 
-    def decision_scores(self, X: Any) -> np.ndarray:
+    @available_if(_gives_scores)
+    def decision_function(self, X: Any) -> np.ndarray:
+        """(n, classes) float64: the scores of a loss such as hinge; of two classes (n,), the second minus the first."""
+        scores = self._chosen_by(X)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def _chosen_by(self, X: Any) -> np.ndarray:
         """(n, classes) float64: what labels are chosen by: probabilities, or scores where the loss makes those."""
         x = self._inputs(X)
         return self._finite(self.network_.probabilities(x))
