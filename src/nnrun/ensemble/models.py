@@ -13,7 +13,7 @@ import numpy as np
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, preprocessing, provenance
 from nnrun.runner import session
-from nnrun.runner.evaluation import nothing_held_out
+from nnrun.runner.held_out import nothing_held_out
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 from nnrun.training import flat, programs

@@ -13,12 +13,13 @@ from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.summary import Baseline, Division, Metrics
 from nnrun.runner import group, session, summary
+from nnrun.runner.held_out import nothing_held_out
 from nnrun.statistics.measure import reasons
 from nnrun.training import evaluate, flat, programs
 from nnrun.training.averages import compile_averages
 from nnrun.training.feed import Feed, make_feed
 from nnrun.training.sampled import is_noisy, sampled, without_noise
-from nnrun.types import Dataset, Experiment
+from nnrun.types import Experiment
 
 __all__ = [
     "SPLITS",
@@ -33,7 +34,6 @@ __all__ = [
     "good_members",
     "load_checkpoint",
     "load_intact",
-    "nothing_held_out",
     "run_result",
 ]
 
@@ -60,9 +60,7 @@ class Conditions(TypedDict):
     samples: NotRequired[int]
     input: NotRequired[str]  # the file that was measured on, in place of a part; split is "file" then
     examples: NotRequired[int]  # in it
-    parameters: NotRequired[
-        str
-    ]  # the average of the run that predicts, in place of the parameters it trained
+    parameters: NotRequired[str]  # the average of the run that predicts, in place of what it trained
 
 
 @final
@@ -222,12 +220,6 @@ def _no_step(folder: Path, which: str, steps: list[int]) -> Checkpoint:
     known = ", ".join(map(str, steps))
     shown = one_line(which, 40)
     raise RunError(f"{one_line(folder)}: has no checkpoint {shown!r}; write last, best or a step: {known}")
-
-
-def nothing_held_out(split: str, folder: Path, dataset: Dataset) -> str:
-    """What is wrong with an empty part of the data, and which parts there are."""
-    parts = [name for name in SPLITS if len(getattr(dataset, name).y)]
-    return f"--split {split}: {one_line(folder)} held nothing out for it; write --split {' or '.join(parts)}"
 
 
 def _measure(

@@ -86,8 +86,13 @@ def _targets(y: np.ndarray, dataset: Dataset, fitted: Preprocessing) -> np.ndarr
 
 
 def standardised(x: np.ndarray, fitted: Preprocessing, precision: np.dtype) -> np.ndarray:
-    """Inputs (n, inputs) float64 around their mean in units of their deviation, in the precision of the run."""
-    return ((x - fitted.shift) / fitted.scale).astype(precision)
+    """Inputs (n, inputs) float64 around their mean in units of their deviation, in the precision of the run.
+
+    The deviation has the digits that a program of any run gets.
+    """
+    return ((x - fitted.shift).astype(precision) / fitted.scale.astype(np.float32).astype(precision)).astype(
+        precision
+    )
 
 
 def with_unit_scale(dataset: Dataset) -> Dataset:

@@ -13,12 +13,12 @@ from nnrun import catalog, spec
 from nnrun.errors import SpecError, one_line
 from nnrun.sklearn._data import Given
 from nnrun.spec.document import Document, content
-from nnrun.spec.plain import in_full
+from nnrun.spec.plain import Plain, in_full
 
 __all__ = ["DEFAULT", "Parameters", "document_of"]
 
 # In float64, as scikit-learn computes: a few rows are as fast in it, and weights count like repeated rows to 1e-9.
-DEFAULT: dict[str, dict[str, object]] = {
+DEFAULT: dict[str, Plain] = {
     "data": {"name": "npz", "batch_size": 256, "validation": 0},
     "model": {"name": "mlp", "hidden": [64]},
     "optimizer": {"name": "adam", "learning_rate": 0.01},
@@ -61,7 +61,7 @@ def document_of(parameters: Parameters, place: Path, archive: Path, given: Given
     """
     path = _file(parameters.spec, place)
     tree = spec.parse(content(path), str(path)).value
-    written: Mapping[str, Any] = tree if isinstance(tree, dict) else {}
+    written: Mapping[str, Plain] = tree if isinstance(tree, dict) else {}
     overrides = [f"data={json.dumps(_data(written, parameters.batch_size, archive, given))}"]
     changes = _changes(parameters, written, given.classes > 0)
     overrides += [f"{key}={json.dumps(value)}" for key, value in changes.items()]
@@ -90,7 +90,7 @@ def _file(given: str | Path | Mapping[str, object] | None, place: Path) -> Path:
 
 
 def _data(
-    spec_given: Mapping[str, Any], batch_size: int | str | None, archive: Path, given: Given
+    spec_given: Mapping[str, Plain], batch_size: int | str | None, archive: Path, given: Given
 ) -> dict[str, object]:
     """The data block: the keys of the spec that say how to train on examples, whatever they are."""
     written, examples = in_full(spec_given.get("data")), len(given.y)
@@ -104,7 +104,7 @@ def _data(
     return block | {"test": 0} | ({} if given.weights is None else {"weights": "w"})
 
 
-def _changes(parameters: Parameters, given: Mapping[str, Any], classifies: bool) -> dict[str, object]:
+def _changes(parameters: Parameters, given: Mapping[str, Plain], classifies: bool) -> dict[str, object]:
     """Key -> value of what the parameters change of a spec."""
     _, _, hidden, activation, dropout, loss, optimizer, learning_rate, weight_decay, _, epochs = parameters
     if loss is None and "loss" not in given and not classifies:

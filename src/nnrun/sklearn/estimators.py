@@ -19,6 +19,8 @@ from nnrun.sklearn._settings import Parameters
 
 __all__ = ["Classifier", "Regressor"]
 
+Data = Any  # whatever scikit-learn takes: an array, a list of rows, a DataFrame, a Series
+
 
 class _Estimator(BaseEstimator):
     """What both have."""
@@ -55,7 +57,7 @@ class _Estimator(BaseEstimator):
         self.runs_root = runs_root
 
     def _counted(
-        self, x: np.ndarray, y: np.ndarray, sample_weight: Any
+        self, x: np.ndarray, y: np.ndarray, sample_weight: Data
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """The rows that weigh something, and their weights, None where all weigh the same."""
         if sample_weight is None:
@@ -93,9 +95,9 @@ class _Estimator(BaseEstimator):
             )
         return outputs
 
-    def _inputs(self, X: Any) -> Any:
+    def _inputs(self, X: Data) -> np.ndarray:
         check_is_fitted(self, "network_")
-        return validate_data(self, X, dtype=np.float64, reset=False)
+        return np.asarray(validate_data(self, X, dtype=np.float64, reset=False))
 
 
 def _gives_probabilities(estimator: Classifier) -> bool:
@@ -131,7 +133,7 @@ class Classifier(ClassifierMixin, _Estimator):
     validation where there is such a part), run_dir_ (None unless runs_root is given).
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Classifier:
+    def fit(self, X: Data, y: Data, sample_weight: Data = None) -> Classifier:
         """Trains on X (n, inputs) and labels y (n,) of any type; a row of weight 2 counts as two rows.
 
         Raises ValueError for what scikit-learn refuses, and the errors of nnrun.errors.
@@ -147,23 +149,23 @@ class Classifier(ClassifierMixin, _Estimator):
         self._train(X, labels.astype(np.int32), sample_weight, len(self.classes_))
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Data) -> np.ndarray:
         """(n,): labels, as `fit` got them."""
         scores = self._chosen_by(X)
         return self.classes_[scores.argmax(1)]
 
     @available_if(_gives_probabilities)
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Data) -> np.ndarray:
         """(n, classes) float64: the probability of each of `classes_`."""
         return self._chosen_by(X)
 
     @available_if(_gives_scores)
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: Data) -> np.ndarray:
         """(n, classes) float64: the scores of a loss such as hinge; of two classes (n,), the second minus the first."""
         scores = self._chosen_by(X)
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
-    def _chosen_by(self, X: Any) -> np.ndarray:
+    def _chosen_by(self, X: Data) -> np.ndarray:
         """(n, classes) float64: what labels are chosen by: probabilities, or scores where the loss makes those."""
         x = self._inputs(X)
         return self._finite(self.network_.probabilities(x))
@@ -175,7 +177,7 @@ class Regressor(RegressorMixin, _Estimator):
     Without a spec it minimises the squared error; targets are standardised for training, and predicted in their units.
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Regressor:
+    def fit(self, X: Data, y: Data, sample_weight: Data = None) -> Regressor:
         """Trains on X (n, inputs) and numbers y (n,); a row of weight 2 counts as two rows.
 
         Raises ValueError for what scikit-learn refuses, and the errors of nnrun.errors.
@@ -185,7 +187,7 @@ class Regressor(RegressorMixin, _Estimator):
         self._train(X, y.astype(np.float64), sample_weight, 0)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Data) -> np.ndarray:
         """(n,) float64."""
         x = self._inputs(X)
         return self._finite(self.network_.numbers(x))
