@@ -209,10 +209,10 @@ def test_an_ensemble_and_a_comparison(group: nnrun.Result, place: Path) -> None:
 
 
 def test_a_sweep(place: Path) -> None:
-    over = "{optimizer.name: [adam, sgd]}"
+    rate = "learning_rate: {log: [1e-3, 1e-1]}"
     (place / "sweep.yaml").write_text(
-        f"base: spec.yaml\nsweep:\n  trials: 1\n  final_seeds: 2\n  over: {over}\n"
-        "  search: {name: random}\n  space: {optimizer.learning_rate: {log: [1e-3, 1e-1]}}\n"
+        "base: spec.yaml\nsweep:\n  trials: 1\n  final_seeds: 2\n"
+        f"  over: {{optimizer: [{{name: adam, {rate}}}, {{name: sgd, {rate}}}]}}\n"
     )
     result = nnrun.sweep(place / "sweep.yaml", run_dir=place / "sweep")
     assert result.answer == json.loads((place / "sweep/leaderboard.json").read_text())["answer"]
