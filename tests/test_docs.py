@@ -140,6 +140,24 @@ def test_the_python_of_a_model_in_use_runs(folder: Path) -> None:
     assert second.endswith("[1. 1.]") and last == "(1, 13)"
 
 
+@pytest.mark.filterwarnings("default")
+def test_the_python_of_from_python_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All examples, in this process; specs train for two epochs."""
+    shorten(folder)
+    monkeypatch.chdir(folder)
+    code = "\n".join(blocks((ROOT / "docs" / "from_python.md").read_text(), "python"))
+    code = code.replace("trials: 4", "trials: 1")
+    exec(compile(code, "from_python.md", "exec"), {"__name__": "from_python"})
+    shown = capsys.readouterr().out
+    assert "mean of 3 members" in shown
+    *_, answer, accuracy, best = shown.splitlines()
+    assert "ahead on validation data" in answer or "beats" in answer
+    assert float(accuracy) > 0.8  # 0.63 are benign
+    assert best in ("{'learning_rate': 0.003}", "{'learning_rate': 0.03}")
+
+
 def test_the_python_of_the_readme_runs(folder: Path) -> None:
     [code] = blocks(README, "python")
     done = subprocess.run(

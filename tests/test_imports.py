@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "search": LEAVES | {"search", "space"},
     "training": LEAVES | {"signals", "statistics", "training"},
     "record": {"errors", "machine", "preprocessing", "record", "storage"},
-    "report": {"errors", "preprocessing", "record", "report", "statistics", "storage"},
+    "report": {"errors", "preprocessing", "record", "report", "spec", "statistics", "storage"},
     "build": {
         *LEAVES, "build", "catalog", "data", "kernels", "layer", "loss", "model", "optimizer", "schedule", "spec",
         "statistics", "training",
@@ -57,13 +57,17 @@ ALLOWED: dict[str, set[str]] = {
     "export": {
         "", "ensemble", "errors", "export", "kernels", "preprocessing", "runner", "storage", "training", "types",
     },
-    "api": {"ensemble", "record", "report", "runner", "types"},
+    "api": {"api", "ensemble", "errors", "record", "report", "runner", "signals", "sweep", "types"},
     "commands": {
         "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels", "race",
         "record", "report", "runner", "signals", "spec", "statistics", "storage", "sweep", "types",
     },
     "cli": {"commands"},
-    "__init__": {"api"},
+    "sklearn": {
+        "build", "catalog", "data", "device", "ensemble", "errors", "preprocessing", "record", "runner", "sklearn",
+        "spec", "storage", "training", "types",
+    },
+    "__init__": {"api", "errors", "sklearn"},
     "__main__": {"signals", "cli"},
 }  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))

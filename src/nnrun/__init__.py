@@ -12,13 +12,37 @@ Importing this module imports neither jax nor anything else that is slow.
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnrun.api import Predictor, Result, evaluate, load, resume, train
+    from nnrun import errors as errors
+    from nnrun import sklearn as sklearn
+    from nnrun.api import (
+        Comparison,
+        Ensemble,
+        Evaluation,
+        Predictions,
+        Predictor,
+        Result,
+        Sweep,
+        compare,
+        ensemble,
+        evaluate,
+        load,
+        predict,
+        resume,
+        sweep,
+        train,
+    )
 
-__all__ = ["Predictor", "Result", "__version__", "evaluate", "load", "resume", "train"]
+__all__ = [
+    "Comparison", "Ensemble", "Evaluation", "Predictions", "Predictor", "Result", "Sweep", "__version__", "compare",
+    "ensemble", "evaluate", "load", "predict", "resume", "sweep", "train",
+]  # fmt: skip
 
 try:
     __version__ = version("nnrun")
@@ -26,7 +50,26 @@ except PackageNotFoundError:  # a source tree that is not installed
     __version__ = "0"
 
 
+_ROOMS = ("errors", "sklearn")  # that are public too
+
+
+class _Facade(ModuleType):
+    """`nnrun.sweep` and `nnrun.ensemble` are functions, also once the rooms of these names are imported.
+
+    Python sets a package as an attribute of the one that it lies in; `from nnrun.sweep import ...` does not need that.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in __all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Facade
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"nnrun.{name}")
     if name in __all__:
         from nnrun import api
 
@@ -35,4 +78,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [*__all__, *_ROOMS]

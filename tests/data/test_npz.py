@@ -236,3 +236,23 @@ def test_one_hot_targets_say_what_to_write(tmp_path: Path):
     np.savez(tmp_path / "data.npz", x=np.ones((6, 2), np.float32), y=np.eye(3)[[0, 1, 2, 0, 1, 2]])
     with pytest.raises(DataError, match=r"targets of shape \(6, 3\) are one-hot; .*: y.argmax\(1\)"):
         npz(str(tmp_path / "data.npz"))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0, 2.0], r"shape \(2,\); needed: a weight for each example, \(3,\)"),
+        ([1.0, -2.0, 1.0], "the weight at index 1 is -2; write 0 or more"),
+        ([0.0, 0.0, 0.0], "all weights are 0"),
+    ],
+)
+def test_weights_that_are_none(tmp_path: Path, weights: list[float], message: str) -> None:
+    np.savez(tmp_path / "w.npz", x=np.eye(3), y=np.array([0, 1, 0]), w=np.array(weights))
+    with pytest.raises(DataError, match=message):
+        npz(str(tmp_path / "w.npz"), weights="w")
+
+
+def test_weights_of_examples(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", x=np.eye(3), y=np.array([0, 1, 0]), w=np.array([1, 0, 3]))
+    weights = npz(str(tmp_path / "w.npz"), weights="w").table.weights
+    assert weights is not None and weights.tolist() == [1.0, 0.0, 3.0]

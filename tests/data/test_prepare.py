@@ -226,7 +226,7 @@ def test_the_digest_of_the_data_is_of_all_parts_and_names():
 @pytest.mark.parametrize(
     ("validation", "test", "message"),
     [
-        (0.1, 0.0, "180 for training, 20 for validation and 0 for testing"),
+        (0.1, 0.001, "180 for training, 20 for validation and 0 for testing"),
         (0.001, 0.1, "180 for training, 0 for validation and 20 for testing"),
         (0.5, 0.5, "0 for training, 100 for validation and 100 for testing"),
         (0.9, 0.9, "0 for training"),

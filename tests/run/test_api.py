@@ -132,7 +132,12 @@ def test_what_is_public() -> None:
         slow = {"jax", "numpy", "optax", "pydantic", "typer", "rich"}
         assert not slow & set(sys.modules)
         public = {name for name in vars(nnrun) if not name.startswith("_")}
-        assert public <= {"annotations", "Any", "TYPE_CHECKING", "PackageNotFoundError", "version"}, public
+        assert public <= {
+            "annotations", "Any", "ModuleType", "TYPE_CHECKING", "PackageNotFoundError", "import_module", "sys",
+            "version",
+        }, public
+        assert set(dir(nnrun)) == {*nnrun.__all__, "errors", "sklearn"}
+        assert nnrun.errors.NnrunError
         for name in nnrun.__all__:
             assert getattr(nnrun, name) is not None, name
         from nnrun import api
@@ -158,3 +163,93 @@ def test_an_optimizer_chains_with_optax() -> None:
     state = transform.init(params)
     update, _ = transform.update(gradient, state, params)
     assert optax.apply_updates(params, update)["w"] == pytest.approx([3.0 - 5e-4, -4.0 + 5e-4], abs=1e-7)
+
+
+def test_predictions_are_those_of_the_command(solo: nnrun.Result, place: Path, warm: Any) -> None:
+    x = np.linspace(0, 6, 20).reshape(5, 4)
+    np.savez(place / "x.npz", x=x)
+    done = warm("predict", solo.run_dir, "x.npz", "-o", "p.npz", "-q", "--force", folder=place)
+    assert done.code == 0, done.err
+    expected = np.load(place / "p.npz")
+    for inputs in (x, str(place / "x.npz")):
+        predictions = nnrun.predict(solo.run_dir, inputs)
+        np.testing.assert_array_equal(predictions.probabilities, expected["probabilities"])
+        assert predictions.values.tolist() == expected["classes"][expected["labels"]].tolist()
+    assert str(predictions).splitlines()[0].split() == [
+        "label",
+        *(f"p({name})" for name in predictions.classes),
+    ]
+    tested = nnrun.predict(solo.run_dir, split="test", checkpoint="last")
+    accuracy = (tested.values == tested.targets).mean()
+    assert accuracy == pytest.approx(solo.summary["metrics"]["last"]["test/accuracy"])
+    with pytest.raises(SpecError, match="one of them"):
+        nnrun.predict(solo.run_dir)
+
+
+def test_results_print_as_the_commands_end(solo: nnrun.Result, group: nnrun.Result) -> None:
+    last = solo.summary["metrics"]["best"]["test/accuracy"]
+    assert f"test/accuracy {last:.4g}" in str(solo) and f"run folder: {solo.run_dir}" in str(solo)
+    assert "mean ± 95% interval of 2 seeds" in str(group)
+    assert "test/accuracy" in str(nnrun.evaluate(group.run_dir))
+
+
+def test_an_ensemble_and_a_comparison(group: nnrun.Result, place: Path) -> None:
+    whole = nnrun.ensemble([group.run_dir], run_dir=place / "whole")
+    assert len(whole.account["members"]) == 2 and "ensemble of 2, probabilities" in str(whole)
+    measured = nnrun.evaluate(whole.run_dir)["metrics"]["test/accuracy"]
+    assert measured == pytest.approx(whole.account["ensemble"]["accuracy"])
+    slow = nnrun.train(
+        place / "spec.yaml", ["train.seeds=2", "optimizer.learning_rate=1e-5"], run_dir=place / "slow"
+    )
+    comparison = nnrun.compare([group.run_dir, slow.run_dir])
+    assert "group has the best test/" in comparison.answer[0] and comparison.answer[0] in str(comparison)
+    assert comparison.data["answer"] == comparison.answer
+    with pytest.raises(SpecError, match="got one run"):
+        nnrun.compare(group.run_dir)
+
+
+def test_a_sweep(place: Path) -> None:
+    rate = "learning_rate: {log: [1e-3, 1e-1]}"
+    (place / "sweep.yaml").write_text(
+        "base: spec.yaml\nsweep:\n  trials: 1\n  final_seeds: 2\n"
+        f"  over: {{optimizer: [{{name: adam, {rate}}}, {{name: sgd, {rate}}}]}}\n"
+    )
+    result = nnrun.sweep(place / "sweep.yaml", run_dir=place / "sweep")
+    assert result.answer == json.loads((place / "sweep/leaderboard.json").read_text())["answer"]
+    assert result.answer[0] in " ".join(str(result).split())
+    assert result.best == place / "sweep/best.yaml" and result.best.is_file()
+    assert isinstance(nnrun.sweep, type(nnrun.train))  # though nnrun has a room of that name
+    again = nnrun.sweep(resume=result.run_dir)
+    assert again.leaderboard == result.leaderboard
+    with pytest.raises(SpecError, match="one of them"):
+        nnrun.sweep()
+
+
+def test_tables_of_pandas(solo: nnrun.Result, group: nnrun.Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DataFrame takes columns by name: here a stand-in for it, where pandas is not installed."""
+    import types
+
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(nnrun.errors.MachineError, match="pip install pandas"):
+        solo.to_pandas()
+    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=dict))
+    table: Any = solo.to_pandas()
+    steps, values = solo.metrics["val/accuracy"]
+    assert table["val/accuracy"][np.isin(table["step"], steps)].tolist() == values.tolist()
+    assert np.isnan(table["val/accuracy"]).sum() == len(table["step"]) - len(steps)
+    assert {len(column) for column in table.values()} == {len(table["step"])}
+    both: Any = group.to_pandas()
+    assert set(both["run"]) == {"seed_0", "seed_1"} and len(both["run"]) == 2 * len(table["step"])
+    measured: Any = nnrun.evaluate(group.run_dir).to_pandas()
+    assert [str(name).rsplit("/")[-1] for name in measured["run"]] == ["seed_0", "seed_1", "mean"]
+    assert len(nnrun.predict(solo.run_dir, split="test").to_pandas()["target"]) == 30
+
+
+def test_a_run_without_a_test_part(place: Path) -> None:
+    result = nnrun.train(place / "spec.yaml", ["data.test=0", "data.validation=0"], run_dir=place / "all")
+    assert result.summary["steps"] == 4 * 10  # 150 examples in batches of 16
+    assert "train/accuracy" in str(result) and "test/" not in str(result)
+    with pytest.raises(SpecError, match="held nothing out for it; write --split train"):
+        nnrun.evaluate(result.run_dir)
+    with pytest.raises(SpecError, match="compares them on the test part"):
+        nnrun.sweep(place / "sweep.yaml", ["data.test=0"], run_dir=place / "untested")

@@ -1,9 +1,10 @@
 """From a checked Spec to an Experiment: pure functions of arrays.  Nothing below this package sees a Spec."""
 
-from nnrun.build.experiment import build, data_of, knobs_of
+from nnrun.build.experiment import build, data_of, dataset_of, knobs_of
 from nnrun.build.folds import folds_asked, of_fold, with_folds
 from nnrun.build.settled import resolved, settled, structure_of
 
 __all__ = [
-    "build", "data_of", "folds_asked", "knobs_of", "of_fold", "resolved", "settled", "structure_of", "with_folds",
+    "build", "data_of", "dataset_of", "folds_asked", "knobs_of", "of_fold", "resolved", "settled", "structure_of",
+    "with_folds",
 ]  # fmt: skip

@@ -35,9 +35,9 @@ from nnrun.preprocessing import Wanted
 from nnrun.schedule._cycles import Cycles
 from nnrun.schedule._warmup import warmed_up
 from nnrun.training.memory import room_for_data
-from nnrun.types import Augmentation, Average, Dataset, Experiment, Loss, Plan, Reactive, Tree
+from nnrun.types import Augmentation, Average, Dataset, Experiment, Loss, Plan, Reactive, Source, Tree
 
-__all__ = ["build", "data_of", "knobs_of"]
+__all__ = ["build", "data_of", "dataset_of", "knobs_of"]
 
 _NO_CLOCK = Clock(1, 1, 0)  # for blocks whose options hold no durations
 
@@ -70,7 +70,17 @@ def _dataset(spec: Spec, need: Wanted | None) -> Dataset:
     precision = np.dtype(jnp.zeros(()).dtype)
     if need and not need.parts:
         return without_data(need.fitted, precision)
-    source, common = bound.call(spec.data, {}, _NO_CLOCK, classifies=_classifies(spec)), spec.data.common
+    source = bound.call(spec.data, {}, _NO_CLOCK, classifies=_classifies(spec))
+    return dataset_of(spec, source, need)
+
+
+def dataset_of(spec: Spec, source: Source, need: Wanted | None = None) -> Dataset:
+    """The parts of a source as a spec splits them, and what is fitted to them.  To be used within its precision.
+
+    need   what the folder of the run records
+    Raises DataError, RunError where a wanted part has changed.
+    """
+    precision, common = np.dtype(jnp.zeros(()).dtype), spec.data.common
     return prepare(
         source,
         validation=common["validation"],

@@ -21,11 +21,8 @@ from nnrun.commands._app import (
     prepare_device,
     resolved,
 )
-from nnrun.errors import one_line
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from nnrun.ensemble.predict import Counting
     from nnrun.report.per_class import PerClass
     from nnrun.runner.evaluation import EvaluationResult
@@ -115,44 +112,14 @@ def evaluate(
 
 
 def _show(result: EvaluationResult, tables: Mapping[str, PerClass]) -> None:
+    from nnrun.report.evaluated import evaluation_gaps, evaluation_view
     from nnrun.report.per_class import per_class_tables
 
-    for warning in _gaps(result):
+    for warning in evaluation_gaps(result):
         console.warn(warning)
-    console.show(*_measured(result))
+    console.show(*evaluation_view(result))
     for place, classes in tables.items():
         console.show("", *([place] if len(tables) > 1 else []), *per_class_tables(classes))
-
-
-def _measured(result: EvaluationResult) -> list[RenderableType]:
-    """What is shown of an evaluation: a line and a table."""
-    from nnrun.report import summary
-    from nnrun.report.metric_table import metric_table
-
-    checkpoint, reference = result["checkpoint"], result["baseline"]
-    if "average" in result:
-        members = f"mean of {len(result['runs'])} members"
-        head = f"{result['run_dir']}  {result['average']}{_beside(result)}"
-        rows: dict[str, Mapping[str, object]] = {"ensemble": result["metrics"], members: result["mean"]}
-        return [head, metric_table(rows, {members: result["ci95"]}, reference)]
-    if "runs" in result:
-        count, has_intervals = len(result["runs"]), any(result["ci95"].values())
-        words = summary.seeds_line(count, count)
-        if "folds" in result:
-            words = summary.folds_line(count, result["folds"], has_intervals)
-        head = f"{result['run_dir']}  {words}{_beside(result)}"
-        return [head, metric_table({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference)]
-    head = f"{result['run_dir']}  step {result['step']}{_beside(result)}"
-    return [head, metric_table({checkpoint: result["metrics"]}, None, reference)]
-
-
-def _beside(result: EvaluationResult) -> str:
-    """What was measured on if it is no part of the run's data, and the temperatures of probabilities."""
-    file = f"  {result.get('examples')} examples of {one_line(result['input'])}" if "input" in result else ""
-    parts = (result, *([] if "average" in result else result.get("runs", ())))
-    temperatures = [f"{part['temperature']:.4g}" for part in parts if "temperature" in part]
-    parameters = f"  {result['parameters']}" if "parameters" in result else ""
-    return parameters + file + (f"  temperature {', '.join(temperatures)}" if temperatures else "")
 
 
 def _by_class(result: EvaluationResult, counting: Counting) -> dict[str, PerClass]:
@@ -175,14 +142,3 @@ def _with_classes(result: EvaluationResult, tables: Mapping[str, PerClass]) -> d
 
     whole = extended(result)
     return {**whole, "runs": [extended(entry) for entry in result["runs"]]} if "runs" in result else whole
-
-
-def _gaps(result: EvaluationResult) -> list[str]:
-    """A warning for each reason that metrics have no value."""
-    from nnrun.report import summary
-
-    names: dict[str, dict[str, None]] = {}
-    for part in (result, *result.get("runs", ())):
-        for name, reason in part.get("undefined", {}).items():
-            names.setdefault(reason, {})[name] = None
-    return [summary.undefined([*metrics], reason) for reason, metrics in names.items()]

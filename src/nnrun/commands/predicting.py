@@ -96,31 +96,14 @@ def predict(
     folder = run.resolve(name, runs_root)
     prepare_device(device, resolved(folder), [])
     from nnrun.ensemble import output as outputs
-    from nnrun.ensemble import prediction
-    from nnrun.ensemble.out_of_fold import out_of_fold
-    from nnrun.ensemble.reading import as_ensemble
-    from nnrun.runner.group import folds_of
+    from nnrun.ensemble.predicting import Inquiry, predictions
 
     outputs.check_output(output, force)
     if as_json and output == outputs.STDOUT:
         raise SpecError("-o -: the predictions would stand beside the JSON on stdout; write one of both")
-    if (inputs is None) == (split is None):
-        raise SpecError("what to predict for? write a file of inputs, or --split test, one of them")
-    if split is not None and keep:
-        raise SpecError("--keep: carries columns of a table of inputs along; leave it out with --split")
-    show, which = counting(quiet or as_json), step or checkpoint
-    is_out_of_fold = split == "val" and not (average or calibrated or interval) and bool(folds_of(folder))
-    adjust = prediction.PLAIN
-    if not is_out_of_fold:
-        adjust = prediction.adjustment(folder, which, average, interval, calibrated, console.warn, show)
-    if inputs is not None:
-        ensemble = as_ensemble(folder, average)
-        pieces = prediction.predict_new(ensemble, inputs, which, console.warn, show, keep or [], adjust)
-    elif is_out_of_fold:
-        pieces = (piece for piece in (out_of_fold(folder, which, console.warn, show),))
-    else:
-        part = prediction.predict_part(folder, split or "", which, console.warn, show, average, adjust)
-        pieces = (piece for piece in (part,))
+    inquiry = Inquiry(inputs, split, step or checkpoint, average, interval, calibrated, keep or [])
+    computed, adjust = predictions(folder, inquiry, console.warn, counting(quiet or as_json))
+    pieces = computed()
     words = _words(adjust)
     if output == outputs.STDOUT:
         _print(pieces)

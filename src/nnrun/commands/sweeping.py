@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +10,13 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import Device, Json, Quiet, Root, RunDir, app, choose_device
-from nnrun.errors import DivergedError, RunError, SpecError, one_line
+from nnrun.errors import DivergedError, SpecError, one_line
 
 if TYPE_CHECKING:
-    from nnrun.report.sweep.entries import TrialEntry
     from nnrun.sweep.batches import Trainer
     from nnrun.sweep.engine import Engine
     from nnrun.sweep.plan import SweepPlan
+    from nnrun.sweep.whole import Ended
 
 __all__ = ["sweep"]
 
@@ -75,8 +74,12 @@ def sweep(
     changes = list(overrides or [])
     if resume is not None and spec is not None:
         changes = [str(spec), *changes]  # with --resume, the first argument is a change already
-    folder = None if resume is None else _found(resume, runs_root)
-    if folder is None:
+    folder = None
+    if resume is not None:
+        from nnrun.sweep.reopened import begun_sweep
+
+        folder = begun_sweep(resume, runs_root)
+    else:
         from nnrun.sweep import file
 
         assert spec is not None
@@ -89,8 +92,9 @@ def sweep(
         assert spec is not None
         return _rehearse(spec, changes, engine, as_json)
     from nnrun.sweep import lifecycle
+    from nnrun.sweep.whole import trainer_of
 
-    trainer = _trainer(engine, jobs, on)  # a cluster that does not answer must leave nothing behind
+    trainer = trainer_of(engine, jobs, on)  # a cluster that does not answer must leave nothing behind
     if folder is None:
         assert spec is not None
         sweep_plan, folder = lifecycle.begin(spec, changes, engine, run_dir, runs_root)
@@ -114,60 +118,20 @@ def _check(spec: Path | None, resume: Path | None, of_a_new_one: bool, on: str |
         address_of(on)
 
 
-def _found(text: Path, root: Path) -> Path:
-    from nnrun.record import run
-
-    if (text / "sweep.json").is_file() and not run.is_run(text):
-        run.write_state(text, "interrupted")  # its state.json is gone, and follows from the rest
-    folder = run.resolve(str(text), root)
-    if not (folder / "sweep.json").is_file():
-        raise RunError(f"{one_line(folder)}: not a sweep; `nnrun resume {one_line(folder)}` continues a run")
-    run.check_free(folder)
-    return folder
-
-
-def _trainer(engine: Engine, jobs: int, on: str | None) -> Trainer:
-    """Who trains the batches: this process, worker processes, or a cluster."""
-    if on is not None:
-        from nnrun.sweep.on_ray import OnRay, address_of
-
-        return OnRay(address_of(on), engine)
-    from nnrun.sweep.batches import InProcess
-    from nnrun.sweep.workers import Workers
-
-    return Workers(jobs, engine) if jobs > 1 else InProcess(engine)
-
-
 def _train(
     sweep_plan: SweepPlan, folder: Path, engine: Engine, trainer: Trainer, quiet: bool, as_json: bool
 ) -> None:
-    from nnrun import signals
     from nnrun.report.sweep import answer
-    from nnrun.sweep import lifecycle
-    from nnrun.sweep.progress import ProgressBoard
+    from nnrun.sweep import whole
 
-    records: list[TrialEntry] = []
-    grows = sweep_plan.file.sweep.until is not None
-    # Between a look and the next round a signal waits: the sweep is not done then, and the next round says so.
-    with signals.deferred() if grows else contextlib.nullcontext():
-        while True:
-            with console.sweep_view(quiet or as_json) as view:
-                progress = None
-                for loop, event in lifecycle.sweep(sweep_plan, folder, engine, trainer):
-                    progress = progress or ProgressBoard(loop)
-                    view(progress.board(event))
-                    records = list(loop.records.values())
-            changes = _grown(sweep_plan, folder, quiet or as_json)
-            if not changes:
-                lifecycle.finish(folder)
-            sweep_answer = answer.write_answer(folder)
-            if not changes:
-                break
-            sweep_plan = lifecycle.continue_sweep(folder, changes, engine, next_round=True)
+    silent = quiet or as_json
+    ended = whole.carry_out(
+        sweep_plan, folder, engine, trainer, lambda: console.sweep_view(silent), console.warn, silent
+    )
     if as_json:
         console.print_json(answer.as_json(folder))
     else:
-        console.show(*answer.answer_tables(sweep_answer))
+        console.show(*answer.answer_tables(ended.answer))
         best = folder / "best.yaml"
         closing_line = (
             f"train the best: nnrun train {shlex.quote(one_line(best))}"
@@ -175,31 +139,15 @@ def _train(
             else "no trial has a value to be best"
         )
         console.show(f"report: {one_line(folder / 'report.html')}", closing_line)
-    _leave(records, sum(sweep_plan.budgets), folder)
+    _leave(ended, folder)
 
 
-def _grown(sweep_plan: SweepPlan, folder: Path, quiet: bool) -> list[str]:
-    """What the next round of a sweep with `until` adds; [] where there is none."""
-    if sweep_plan.file.sweep.until is None:
-        return []
-    from nnrun.report.sweep import answer
-    from nnrun.sweep.rounds import next_round
-
-    following = next_round(sweep_plan, folder, answer.answer(answer.read_sweep(folder)))
-    if not quiet or not following.changes:
-        console.warn(f"{one_line(folder)}: {following.words}")
-    return following.changes
-
-
-def _leave(records: list[TrialEntry], budget: int, folder: Path) -> None:
+def _leave(ended: Ended, folder: Path) -> None:
     """Ends with an exit code of its own where trials failed, or where none has a result."""
-    statuses = [record["status"] for record in records]
-    where = f"trials.jsonl in {one_line(folder)} says why"
-    if records and set(statuses) == {"diverged"}:
-        message = f"all {len(records)} trials diverged, so nothing is compared; write smaller learning rates"
-        console.leave(DivergedError.exit_code, f"{message}; {where}")
-    if failed := statuses.count("failed"):
-        console.leave(_FAILED, f"{failed} of {budget} trials failed; {where}")
+    if message := ended.all_diverged(folder):
+        console.leave(DivergedError.exit_code, message)
+    if message := ended.failed(folder):
+        console.leave(_FAILED, message)
 
 
 def _rehearse(spec: Path, changes: list[str], engine: Engine, as_json: bool) -> None:

@@ -36,7 +36,7 @@ def split_rows(
     rows = permutation(total, seed)
     validation = 0.0 if fold else validation
     sizes = {"test": 0 if source.test is not None else round(total * test), "val": round(total * validation)}
-    _check_sizes(total, sizes["test"], sizes["val"], validation > 0, source.test is not None)
+    _check_sizes(total, sizes["test"], sizes["val"], validation > 0, source.test is not None or test == 0)
     take = _taker(source, labels, seed)
     test_rows, rows = take(rows, labels, sizes["test"])
     if fold is None:

@@ -11,6 +11,7 @@ from nnrun.data._npy import open_npz, read_member
 from nnrun.data._rounding import check_digits
 from nnrun.errors import DataError, one_line
 from nnrun.options import FilePath, Standardize
+from nnrun.preprocessing import TableFacts
 from nnrun.types import Examples, Source
 
 __all__ = ["npz"]
@@ -24,6 +25,7 @@ def npz(
     x: str = "x",
     y: str = "y",
     standardize: Standardize = "feature",
+    weights: str | None = None,
     classifies: bool | None = None,
 ) -> Source:
     """Two arrays of an .npz file: inputs, and labels (integers) or regression targets (floats).
@@ -33,6 +35,7 @@ def npz(
     x            name of the inputs, (n, ...); images are (n, height, width, channels)
     y            name of the targets, (n,): integers 0 ... k - 1, each of them present, or floats
     standardize  "feature": each input its own mean and deviation; "image" is better for images
+    weights      name of an array (n,): how much each example of `path` counts in what is minimised, not in metrics
     classifies   whether the loss that the spec names wants labels; nnrun fills it in
 
     Inputs of type uint8 and float32 stay so, all others become float64 until they are standardised.
@@ -54,7 +57,23 @@ def npz(
             f"{train.y.dtype}; save both as integers (labels) or both as floats (regression)"
         )
     place = path if test_path is None else f"{path} with {test_path}"
-    return check(Source(train, test, classes, standardize), place)
+    facts = TableFacts(weights=None if weights is None else _weights(Path(path), weights, len(train.y)))
+    return check(Source(train, test, classes, standardize, table=facts), place)
+
+
+def _weights(path: Path, name: str, examples: int) -> np.ndarray:
+    """(examples,) float64 ≥ 0, not all of them 0."""
+    place = f"{one_line(path)}: array '{one_line(name)}'"
+    with open_npz(path) as archive:
+        values = _floats(read_member(archive, name, path, "write data.weights: NAME"), place).astype(float)
+    if values.shape != (examples,):
+        raise DataError(f"{place}: shape {values.shape}; needed: a weight for each example, ({examples},)")
+    if (values < 0).any():
+        first = int((values < 0).argmax())
+        raise DataError(f"{place}: the weight at index {first} is {values[first]:.6g}; write 0 or more")
+    if not values.any():
+        raise DataError(f"{place}: all weights are 0; write what counts more than nothing")
+    return values
 
 
 def _read(path: Path, x: str, y: str) -> Examples:

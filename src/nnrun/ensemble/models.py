@@ -13,6 +13,7 @@ import numpy as np
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, preprocessing, provenance
 from nnrun.runner import session
+from nnrun.runner.held_out import nothing_held_out
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 from nnrun.training import flat, programs
@@ -89,7 +90,7 @@ def held_out(model: Model, split: str, folder: Path) -> Examples:
     """A part of the model's data.  Raises SpecError naming the run if the part is empty."""
     examples = model.part(split)
     if not len(examples.y):
-        raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
+        raise SpecError(nothing_held_out(split, folder, model.experiment.dataset))
     return examples
 
 

@@ -144,13 +144,16 @@ def _check_task(expected: tuple[str, str], actual: tuple[str, str]) -> None:
         )
 
 
+_REMEDY = {
+    "val": "write --split test and --average probabilities, or train with data.validation=0.1",
+    "test": "write --split val, or train with data.test=0.2",
+}
+
+
 def _examples(model: Model, part: str) -> Examples:
     examples = model.part(part)
     if not len(examples.y):
-        raise SpecError(
-            f"there is no {part} part, for the members held nothing out; write --split test and --average "
-            "probabilities, or train with data.validation=0.1"
-        )
+        raise SpecError(f"there is no {part} part, for the members held nothing out for it; {_REMEDY[part]}")
     return examples
 
 

@@ -15,7 +15,7 @@ from nnrun.data._pieces import Extras, rows_in
 from nnrun.ensemble.adjustment import Interval, Temperature, fit_interval, temperature_of
 from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.folds import check_part
-from nnrun.ensemble.inputs import pieces_for
+from nnrun.ensemble.inputs import arrays_for, pieces_for
 from nnrun.ensemble.models import Model, held_out
 from nnrun.ensemble.output import Pieces, Prediction, check_kept
 from nnrun.ensemble.predict import Counting
@@ -26,7 +26,7 @@ from nnrun.runner.evaluation import check_split
 from nnrun.statistics.calibration import scaled
 from nnrun.training.outputs import BATCH
 
-__all__ = ["PLAIN", "Adjustment", "adjustment", "batches_in", "predict_new", "predict_part"]
+__all__ = ["PLAIN", "Adjustment", "adjustment", "batches_in", "predict_given", "predict_new", "predict_part"]
 
 
 class Adjustment(NamedTuple):
@@ -118,6 +118,20 @@ def predict_new(
             prediction = prediction._replace(names=inputs.names, kept=inputs.kept, targets=inputs.targets)
             check_kept(prediction)
             yield prediction
+
+
+def predict_given(
+    ensemble: Ensemble, inputs: object, which: str, warn: Warn, adjust: Adjustment = PLAIN
+) -> Prediction:
+    """Predicts for inputs in memory, without noise: an array (n, *shape), or columns by name.
+
+    Raises SpecError, DataError, RunError, MachineError.
+    """
+    predictor = load_ensemble(ensemble, which, warn, resident=False)
+    stored = arrays_for([member.model for member in predictor.members], inputs, warn)
+    mean = predictor.mean(predictor.outputs(stored, lambda: None))
+    check_finite(mean, ensemble.folder)
+    return _read(predictor.members[0].model, predictor.combiner, mean, adjust)
 
 
 def batches_in(source: Path, members: int) -> int | None:

@@ -32,7 +32,7 @@ __all__ = [
 
 _CLASSES = 5  # in a warning
 _PARTS = ("train", "val", "test")
-_RUN_PARTS = ("test/", "val/")
+_RUN_PARTS = ("test/", "val/", "train/")  # the first of which a run has metrics
 _FOLD_PARTS = ("val/", "test/")  # a fold is there for the examples that it validates with
 
 

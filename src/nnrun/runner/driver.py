@@ -41,15 +41,20 @@ class Progress(NamedTuple):
     recorders: list[Recorder]
 
 
-def train(experiment: Experiment, folder: Path, warn: Warn) -> Iterator[Progress]:
+def train(
+    experiment: Experiment, folder: Path, warn: Warn, compiled: Callable[[], Compiled] | None = None
+) -> Iterator[Progress]:
     """Trains the run in `folder` from its newest good checkpoint, or from its beginning, to its end.
+
+    compiled   makes, or knows, the programs of the experiment; None: they are compiled
 
     Raises Interrupted after a checkpoint was saved, DivergedError, MachineError, RunError.
     """
     group = group_of(folder, experiment.plan.seeds)
     recorders: list[Recorder] = []
     with precision(experiment.plan.precision):
-        for progress in train_together(experiment, [group], partial(shards.compile_shards, experiment), warn):
+        make = compiled or partial(shards.compile_shards, experiment)
+        for progress in train_together(experiment, [group], make, warn):
             recorders = progress.recorders
             yield progress
     if not any(recorder.status == "done" for recorder in recorders):

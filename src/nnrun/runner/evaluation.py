@@ -13,6 +13,7 @@ from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.summary import Baseline, Division, Metrics
 from nnrun.runner import group, session, summary
+from nnrun.runner.held_out import nothing_held_out
 from nnrun.statistics.measure import reasons
 from nnrun.training import evaluate, flat, programs
 from nnrun.training.averages import compile_averages
@@ -59,9 +60,7 @@ class Conditions(TypedDict):
     samples: NotRequired[int]
     input: NotRequired[str]  # the file that was measured on, in place of a part; split is "file" then
     examples: NotRequired[int]  # in it
-    parameters: NotRequired[
-        str
-    ]  # the average of the run that predicts, in place of the parameters it trained
+    parameters: NotRequired[str]  # the average of the run that predicts, in place of what it trained
 
 
 @final
@@ -229,7 +228,7 @@ def _measure(
     """One run after the other: the program is compiled once, and memory does not grow with the group."""
     part = getattr(experiment.dataset, split)
     if not len(part.y):
-        raise SpecError(f"--split {split}: {one_line(folder)} held nothing out; write --split test")
+        raise SpecError(nothing_held_out(split, folder, experiment.dataset))
     like = programs.one_like(experiment)
     held = evaluate.make_held([part], evaluate.width_of(experiment))
     predict = sampled(experiment, samples) if samples else without_noise

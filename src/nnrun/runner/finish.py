@@ -51,9 +51,9 @@ def _close(group: Group, recorders: list[Recorder], state_files: StateFiles) -> 
 
 
 def _test(compiled: Compiled, arrays: list[Arrays | None]) -> list[dict[str, float]]:
-    """Test metrics of each lane's arrays; {} for a lane that has none."""
+    """Test metrics of each lane's arrays; {} for a lane that has none, and where there is no test part."""
     filler = next((lane_arrays for lane_arrays in arrays if lane_arrays), None)
-    if filler is None:
+    if filler is None or not len(compiled.experiment.dataset.test.y):
         return [{} for _ in arrays]
     state = compiled.pack([lane_arrays or filler for lane_arrays in arrays])
     tested = compiled.evaluate(state, "test")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Le, Lt
 from pydantic import BaseModel, BeforeValidator, Field
 
 from nnrun.duration import Duration
@@ -141,8 +141,10 @@ class DataCommon(_Section):
         description="fraction of the examples (other than a test part that the data bring along) held out for "
         "validation",
     )
-    test: Annotated[float, Gt(0), Lt(1)] = Field(
-        0.2, description="fraction held out for testing where the data have no test part of their own"
+    test: Annotated[float, Ge(0), Lt(1)] = Field(
+        0.2,
+        description="fraction held out for testing where the data have no test part of their own; 0: nothing is, so "
+        "the run trains on all examples and nobody knows how well it does on others",
     )
     split_seed: Annotated[int, Ge(0), Lt(2**63)] = Field(0, description="which examples are held out")
     stratify: bool = Field(

@@ -1,4 +1,4 @@
-"""A sweep trains seeds: it refuses what belongs to cross-validation."""
+"""A sweep trains seeds, and compares on the test part: it refuses what belongs to cross-validation, or lacks one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["without_folds"]
 
 
 def without_folds(spec: Spec) -> Spec:
-    """The spec of a trial.  Raises SpecError where it asks for folds, or for what belongs to them."""
+    """The spec of a trial.  Raises SpecError where it asks for folds, or what belongs to them, or no test part."""
     train = spec.train
     if train.folds is not None:
         remedy = "leave train.folds out; nnrun compare tests cross-validated runs against each other"
@@ -19,4 +19,10 @@ def without_folds(spec: Spec) -> Spec:
                 ("train", key),
                 f"belongs to train.folds, and a sweep trains seeds, not folds; leave {key} out",
             )
+    if not spec.data.common["test"]:
+        raise spec.fail(
+            ("data", "test"),
+            "a sweep chooses settings on the validation part and compares them on the test part; write 0.2, or leave "
+            "test out",
+        )
     return spec

@@ -19,7 +19,7 @@ from nnrun.training.step import normalise
 from nnrun.training.tally import PartEvaluation, Tally
 from nnrun.types import Batch, Examples, Experiment, State, Tree
 
-__all__ = ["Evaluator", "Held", "compile_evaluator", "make_held", "width_of"]
+__all__ = ["Evaluator", "Held", "compile_evaluator", "for_data", "make_held", "width_of"]
 
 _LARGEST = 512  # examples of one evaluation batch
 _SMALLEST = 64
@@ -160,6 +160,9 @@ def compile_evaluator(
     names: list[str] = []
     beside: list[str] = []
     size, like = held.size, held.like()
+    targets = [targets_of(experiment.dataset, name) for name in parts]
+    if not any(map(held.examples, range(len(parts)))):  # nothing is held out, and nothing evaluated
+        return Evaluator((), (), _of_nothing, held, list, targets)
     batches = -(-min(like[0].shape[0], held.most or like[0].shape[0]) // size)
     loss_of_run = experiment.loss(experiment.knobs)
     measured = bool(loss_of_run.measures)
@@ -200,8 +203,27 @@ def compile_evaluator(
     def tallies() -> list[Tally]:
         return [Tally(loss_of_run, experiment.dataset, size) for _ in range(lanes or 1)] if measured else []
 
-    targets = [targets_of(experiment.dataset, name) for name in parts]
     return Evaluator(tuple(names), tuple(beside), compiled(lowered), held, tallies, targets)
+
+
+def _of_nothing(*arguments: object) -> tuple[Array, Array]:
+    raise AssertionError("no part of the data has an example to evaluate")
+
+
+def for_data(evaluator: Evaluator, experiment: Experiment, parts: list[Examples], width: int) -> Evaluator:
+    """The same program for other data of the same shapes, of a run alone.
+
+    parts   the validation and the test part
+    width   as of `make_held`
+    """
+    held = make_held(parts, width)
+    loss = experiment.loss(experiment.knobs)
+
+    def tallies() -> list[Tally]:
+        return [Tally(loss, experiment.dataset, held.size)] if loss.measures else []
+
+    targets = [targets_of(experiment.dataset, name) for name in ("val", "test")]
+    return evaluator._replace(held=held, tallies=tallies, targets=targets)
 
 
 def _window(x: Array, y: Array, first: Array, weight: Array) -> Batch:

@@ -76,16 +76,25 @@ class Feed(NamedTuple):
             yield *jax.device_put(tuple(filled)), count
 
 
-def make_feed(examples: Examples, weights: np.ndarray | None = None) -> Feed:
+def make_feed(examples: Examples, weights: np.ndarray | None = None, rows: int = 0) -> Feed:
     """Puts the examples on the device, unless their inputs are to be streamed.
 
     weights   (n,) how much each counts in what is minimised: then y is (n, 2), targets and weights
+    rows      on the device, zeros stand behind the examples up to so many: one program serves data of several sizes
     """
     if weights is not None:
         kind = jnp.zeros(()).dtype
         examples = examples._replace(y=np.stack([examples.y, weights], axis=1).astype(kind))
-    here = isinstance(examples.x, np.ndarray)
-    return Feed(examples, jax.device_put(tuple(examples)) if here else None)
+    if not isinstance(examples.x, np.ndarray):
+        return Feed(examples, None)
+    return Feed(examples, jax.device_put((_filled(examples.x, rows), _filled(examples.y, rows))))
+
+
+def _filled(part: np.ndarray, rows: int) -> np.ndarray:
+    """With zeros behind, up to so many rows."""
+    if len(part) >= rows:
+        return part
+    return np.concatenate([part, np.zeros((rows - len(part), *part.shape[1:]), part.dtype)])
 
 
 def block_bytes(examples: Examples, size: int) -> int:

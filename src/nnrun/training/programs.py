@@ -16,7 +16,7 @@ from nnrun.statistics.metric import metric_of
 from nnrun.training import flat
 from nnrun.training.averages import compile_averages
 from nnrun.training.compiling import compiled
-from nnrun.training.evaluate import Evaluator, compile_evaluator, make_held, width_of
+from nnrun.training.evaluate import Evaluator, compile_evaluator, for_data, make_held, width_of
 from nnrun.training.feed import begin, make_feed
 from nnrun.training.loop import Program, capacity, compile_chunk
 from nnrun.training.reader import Reader
@@ -115,6 +115,18 @@ class Programs(NamedTuple):
         reader = Reader(self.reader.feed, experiment.plan, self.capacity)
         return self._replace(experiment=experiment, reader=reader)
 
+    def for_data(self, experiment: Experiment) -> Programs:
+        """The same programs for other data of the same shapes, and other values of knobs; of a run alone.
+
+        Data that are constants of a program, such as what inputs are divided by, must be the same.
+        """
+        dataset = experiment.dataset
+        feed = make_feed(dataset.train, dataset.weights, len(self.reader.like()[1]))
+        parts = [dataset.val, dataset.test]
+        evaluator = for_data(self.evaluator, experiment, parts, width_of(experiment))
+        reader = Reader(feed, experiment.plan, self.capacity)
+        return self._replace(experiment=experiment, reader=reader, evaluator=evaluator)
+
 
 def measured(
     evaluator: Evaluator, averages: Callable[[State], dict[str, State]], state: State, part: int
@@ -155,8 +167,10 @@ def to_metrics(
     return lanes
 
 
-def compile_programs(experiment: Experiment) -> Programs:
+def compile_programs(experiment: Experiment, rows: int = 0) -> Programs:
     """Puts the data on the device, unless they are streamed, and compiles.
+
+    rows   of training data that the programs take, where those are fewer; see Programs.for_data
 
     The lanes of a population are the seeds of the plan, each with its own knobs where the experiment says so.
     """
@@ -164,7 +178,10 @@ def compile_programs(experiment: Experiment) -> Programs:
     lanes = lanes if lanes > 1 else None
     dataset = experiment.dataset
     width = (lanes or 1) * width_of(experiment)
-    feed, held = make_feed(dataset.train, dataset.weights), make_held([dataset.val, dataset.test], width)
+    feed, held = (
+        make_feed(dataset.train, dataset.weights, rows),
+        make_held([dataset.val, dataset.test], width),
+    )
     reader = Reader(feed, experiment.plan, capacity(experiment.plan, lanes or 1))
     x, y = reader.like()
 

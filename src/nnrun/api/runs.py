@@ -1,32 +1,36 @@
-"""The same from Python, for notebooks."""
+"""Runs: trained, continued, and what they left behind."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from nnrun.ensemble import evaluation as measuring
-from nnrun.ensemble.predictor import Predictor, load_predictor
-from nnrun.ensemble.request import Request
-from nnrun.record import metrics, pointer, run
+from nnrun.api._frames import frame_of_columns
+from nnrun.errors import one_line
+from nnrun.record import metrics, run
+from nnrun.record.summary import Summary
 from nnrun.record.weights_from import Beginning
+from nnrun.report import summary as summaries
+from nnrun.report.plain_text import as_text
 from nnrun.report.summary import read_summary
 from nnrun.runner import folds, session
-from nnrun.runner.evaluation import EvaluationResult, load_checkpoint
+from nnrun.runner.evaluation import load_checkpoint
 from nnrun.runner.leaves import request_of
 from nnrun.runner.warm_start import warm_start
 from nnrun.types import Tree
 
-__all__ = ["Predictor", "Result", "evaluate", "load", "resume", "train"]
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingImports]
+
+__all__ = ["Result", "resume", "train"]
 
 
 class Result(NamedTuple):
-    """A finished run, or a finished group of seeds or folds."""
+    """A finished run, or a finished group of seeds or folds; it prints as `nnrun train` ends."""
 
     run_dir: Path
     status: str  # done or diverged
@@ -34,6 +38,41 @@ class Result(NamedTuple):
     metrics: dict[str, tuple[np.ndarray, np.ndarray]]  # name -> steps (n,) and values (n,); {} for a group
     params: Tree  # nested dicts of arrays after the last good step; {} for a group, or where there is none
     runs: list[Result]  # of a group, one for each seed or fold
+
+    def __repr__(self) -> str:
+        ended = cast("Summary", self.summary)
+        stop = [line] if (line := summaries.stop_line(ended)) else []
+        place = f"run folder: {one_line(self.run_dir)}"
+        return as_text(summaries.headline(ended), *stop, *summaries.warnings(ended), place)
+
+    def to_pandas(self) -> DataFrame:
+        """Metrics by step: a column `step` and one for each metric, NaN where it was not logged.
+
+        Of a group, the rows of its runs one after another, behind a column `run`.
+        """
+        parts = self.runs or [self]
+        tables = [_by_step(part.metrics) for part in parts]
+        names = dict.fromkeys(name for table in tables for name in table)
+        columns: dict[str, np.ndarray] = {}
+        if self.runs:
+            columns["run"] = np.repeat(
+                [part.run_dir.name for part in parts], [len(table["step"]) for table in tables]
+            )
+        for name in names:
+            rows = [table.get(name, np.full(len(table["step"]), np.nan)) for table in tables]
+            columns[name] = np.concatenate(rows)
+        return frame_of_columns(columns)
+
+
+def _by_step(series: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Each metric at all steps, NaN where it was not logged; the steps under `step`."""
+    known = [steps for steps, _ in series.values()]
+    steps = np.unique(np.concatenate([np.zeros(0, np.int64), *known]))
+    columns = {"step": steps}
+    for name, (at, values) in series.items():
+        columns[name] = np.full(len(steps), np.nan)
+        columns[name][np.searchsorted(steps, at)] = values
+    return columns
 
 
 def train(
@@ -67,7 +106,7 @@ def train(
 
 
 def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
-    """Goes on with an interrupted run, as `nnrun resume` does; a finished run is returned as it is.
+    """Continues an interrupted run, as `nnrun resume` does; a finished run is returned as it is.
 
     exact   refuse, with RunError, if versions, device or code have changed; other data always are
     Raises the errors of nnrun.errors.
@@ -78,54 +117,6 @@ def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
     for _ in folds.resume(folder, warnings.warn, exact):
         pass
     return _result(folder)
-
-
-def evaluate(
-    run_dir: str | Path,
-    split: str | None = None,
-    checkpoint: str | int = "best",
-    *,
-    samples: int = 0,
-    file: str | Path | None = None,
-    target: str | None = None,
-    metrics: Sequence[str] = (),
-    calibrated: bool = False,
-) -> EvaluationResult:
-    """Metrics of a run or an ensemble on a part of its data or a file, as `nnrun evaluate --json` prints them.
-
-    run_dir      a run, or RUN:STEP, RUN:ema, RUN:STEP:ema
-    split        train, val or test; None: test, where there is no file
-    checkpoint   last, best (by validation), or a step, where run_dir names none
-    samples      predictions averaged over this many draws of the noise (Monte-Carlo dropout); 0: without noise
-    file         new examples with their true values: a table, an .npz, or a folder of images
-    target       the column, or array, of the true values in it; None: that of the run
-    metrics      names of the catalogue, beside those of the run
-    calibrated   whether probabilities have the temperature that fits the validation part
-    Raises the errors of nnrun.errors.
-    """
-    name, step, average = pointer.split(str(run_dir), Path("runs"))
-    source, which = None if file is None else Path(file), step or str(checkpoint)
-    request = Request(source, split, which, average, target, calibrated, metrics, samples)
-    return measuring.evaluate(run.resolve(name), request, warnings.warn, _uncounted).result
-
-
-def load(run_dir: str | Path, checkpoint: str | int = "best", *, runs_root: str | Path = "runs") -> Predictor:
-    """The model of a run or an ensemble, which predicts without its training data: `predict`, `predict_proba`, ...
-
-    run_dir      a run, or RUN:STEP, RUN:ema, RUN:STEP:ema, as for `nnrun predict`
-    checkpoint   last, best (by validation), or a step, where run_dir names none
-    Raises the errors of nnrun.errors.
-    """
-    root = Path(runs_root)
-    name, step, average = pointer.split(str(run_dir), root)
-    return load_predictor(run.resolve(name, root), step or str(checkpoint), average, warnings.warn)
-
-
-@contextmanager
-def _uncounted(what: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """Nothing is shown of how far it is."""
-    del what, total
-    yield lambda: None
 
 
 def _result(folder: Path) -> Result:

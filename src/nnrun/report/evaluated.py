@@ -1,0 +1,53 @@
+"""What an evaluation says, as lines and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import RenderableType
+
+from nnrun.errors import one_line
+from nnrun.report import summary
+from nnrun.report.metric_table import metric_table
+
+__all__ = ["Evaluated", "evaluation_gaps", "evaluation_view"]
+
+Evaluated = Mapping[str, Any]  # what `nnrun evaluate --json` prints
+
+
+def evaluation_view(result: Evaluated) -> list[RenderableType]:
+    """A line and a table of metrics."""
+    checkpoint, reference = result["checkpoint"], result["baseline"]
+    if "average" in result:
+        members = f"mean of {len(result['runs'])} members"
+        head = f"{result['run_dir']}  {result['average']}{_beside(result)}"
+        rows = {"ensemble": result["metrics"], members: result["mean"]}
+        return [head, metric_table(rows, {members: result["ci95"]}, reference)]
+    if "runs" in result:
+        count, has_intervals = len(result["runs"]), any(result["ci95"].values())
+        words = summary.seeds_line(count, count)
+        if "folds" in result:
+            words = summary.folds_line(count, result["folds"], has_intervals)
+        head = f"{result['run_dir']}  {words}{_beside(result)}"
+        return [head, metric_table({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference)]
+    head = f"{result['run_dir']}  step {result['step']}{_beside(result)}"
+    return [head, metric_table({checkpoint: result["metrics"]}, None, reference)]
+
+
+def _beside(result: Evaluated) -> str:
+    """What was measured on if it is no part of the run's data, and the temperatures of probabilities."""
+    file = f"  {result.get('examples')} examples of {one_line(result['input'])}" if "input" in result else ""
+    parts = (result, *([] if "average" in result else result.get("runs", ())))
+    temperatures = [f"{part['temperature']:.4g}" for part in parts if "temperature" in part]
+    parameters = f"  {result['parameters']}" if "parameters" in result else ""
+    return parameters + file + (f"  temperature {', '.join(temperatures)}" if temperatures else "")
+
+
+def evaluation_gaps(result: Evaluated) -> list[str]:
+    """A line for each reason that metrics have no value."""
+    names: dict[str, dict[str, None]] = {}
+    for part in (result, *result.get("runs", ())):
+        for name, reason in part.get("undefined", {}).items():
+            names.setdefault(reason, {})[name] = None
+    return [summary.undefined([*metrics], reason) for reason, metrics in names.items()]

@@ -1,0 +1,110 @@
+"""The examples that an estimator is given, as a data set whose inputs are standardised before the program sees them.
+
+A data set of a spec is standardised by its program, in which mean and deviation are constants.  Here they are not, so
+that one program serves every fold and every data set of one size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from nnrun import build
+from nnrun.catalog import Spec
+from nnrun.data._absent import Absent
+from nnrun.preprocessing import Preprocessing, TableFacts
+from nnrun.types import Dataset, Examples, Source
+
+__all__ = ["Given", "dataset_for", "standardised", "with_unit_scale"]
+
+
+class Given(NamedTuple):
+    """What `fit` got, checked.
+
+    x         (n, inputs) float64
+    y         (n,) int32 labels, or float64
+    weights   (n,) float64 > 0; None: all the same
+    classes   how many there are; 0: a regression
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+    classes: int
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What the archive of a run holds."""
+        return {"x": self.x, "y": self.y} | ({} if self.weights is None else {"w": self.weights})
+
+
+def dataset_for(checked: Spec, given: Given) -> Dataset:
+    """The data set of a run, inputs standardised.  To be used within its precision.  Raises DataError."""
+    standardize = checked.data.options.get("standardize", "feature")
+    source = Source(
+        Examples(given.x, given.y),
+        None,
+        tuple(map(str, range(given.classes))),
+        standardize,
+        table=TableFacts(weights=given.weights),
+    )
+    dataset = build.dataset_of(checked, source)
+    fitted = dataset.fitted
+    if given.weights is not None:
+        rows = dataset.rows["train"]
+        fitted = _by_weight(fitted, given.x[rows], given.y[rows], given.weights[rows])
+    parts = {
+        name: Examples(
+            standardised(given.x[rows], fitted, dataset.train.x.dtype),
+            _targets(given.y[rows], dataset, fitted),
+        )
+        for name, rows in dataset.rows.items()
+        if name != "test"
+    }
+    return with_unit_scale(dataset._replace(fitted=fitted, **parts))
+
+
+def _by_weight(fitted: Preprocessing, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Preprocessing:
+    """With the mean and deviation that rows repeated so often as they weigh would have."""
+    shift = np.average(x, axis=0, weights=weights)
+    spread = np.sqrt(np.average((x - shift) ** 2, axis=0, weights=weights))
+    fitted = fitted._replace(shift=shift, scale=np.where(spread.astype(np.float32) > 0, spread, 1.0))
+    if fitted.classes:
+        return fitted
+    mean = float(np.average(y, weights=weights))
+    deviation = float(np.sqrt(np.average((y - mean) ** 2, weights=weights)))
+    return fitted._replace(target_shift=mean, target_scale=deviation if deviation > 0 else 1.0)
+
+
+def _targets(y: np.ndarray, dataset: Dataset, fitted: Preprocessing) -> np.ndarray:
+    """As the loss takes them: labels, or numbers in units of their deviation."""
+    if fitted.classes:
+        return y
+    return ((y - fitted.target_shift) / fitted.target_scale).astype(dataset.train.y.dtype)
+
+
+def standardised(x: np.ndarray, fitted: Preprocessing, precision: np.dtype) -> np.ndarray:
+    """Inputs (n, inputs) float64 around their mean in units of their deviation, in the precision of the run.
+
+    The deviation has the digits that a program of any run gets.
+    """
+    return ((x - fitted.shift).astype(precision) / fitted.scale.astype(np.float32).astype(precision)).astype(
+        precision
+    )
+
+
+def with_unit_scale(dataset: Dataset) -> Dataset:
+    """A data set whose inputs are standardised already, or absent: the program takes them as they are."""
+    fitted, shape = dataset.fitted, np.shape(dataset.shift)
+    zero = np.zeros(shape, np.float32)
+    numbers: Mapping[str, np.ndarray] = {} if fitted.classes else dataset.targets
+    return dataset._replace(
+        shift=zero,
+        scale=np.ones(shape, np.float32),
+        offset=zero.astype(np.float64),
+        target_shift=fitted.target_shift,
+        target_scale=fitted.target_scale,
+        targets={name: y for name, y in numbers.items() if not isinstance(y, Absent)},
+    )
