@@ -273,3 +273,34 @@ def test_a_raw_table_is_answered_as_the_docs_show(
             shown = done.out if "--dry-run" in words else done.err.replace("nnrun: ", "")
             assert columns in shown
     assert (folder / "predictions.csv").read_text().startswith("customer_id,label,p(no),p(yes)\nC00000,")
+
+
+@pytest.fixture(scope="module")
+def images_of_the_docs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """What docs/your_own_images.md has its reader write: images, weights and two specs; and its text."""
+    folder, text = tmp_path_factory.mktemp("images"), (ROOT / "docs" / "your_own_images.md").read_text()
+    [code] = blocks(text, "python")
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=100)
+    for name, content in zip(("plain", "pictures"), blocks(text, "yaml"), strict=True):
+        assert f"`{name}.yaml`" in text
+        quick = content.replace("4 epochs", "1 epoch").replace("name: convnet", "name: linear")
+        (folder / f"{name}.yaml").write_text(quick)
+    return folder, text
+
+
+def test_a_raw_folder_of_images_is_answered_as_the_docs_show(
+    images_of_the_docs: tuple[Path, str], warm: Callable[..., Any]
+) -> None:
+    folder, text = images_of_the_docs
+    cache = {"XDG_CACHE_HOME": str(folder / "cache")}
+    refusal, notes = blocks(text, "text")
+    done = warm("train", "plain.yaml", "--dry-run", folder=folder, **cache)
+    assert done.code == 3
+    assert f"nnrun: {refusal}" in done.err.replace(f"{folder}/", "")
+    for line in blocks(text, "sh")[0].splitlines():
+        done = warm(*shlex.split(line)[1:], folder=folder, **cache)
+        assert done.code == 0, f"{line}\n{done.err}"
+        if " train " in line:
+            assert notes in (done.out if "--dry-run" in line else done.err.replace("nnrun: ", ""))
+    assert len((folder / "predictions.csv").read_text().splitlines()) == 1 + 128
+    assert "left out by data.exclude: 2 files" in done.err

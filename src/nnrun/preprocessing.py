@@ -83,13 +83,14 @@ class About(NamedTuple):
 
 
 class TableFacts(NamedTuple):
-    """What a source that is a table knows beside its inputs and targets.
+    """What a source, such as a table, knows beside its inputs and targets.
 
     fit      (rows of its training part that are trained on, columns that a run has recorded or None) -> the source
              fitted to these rows; None: nothing in it depends on which they are
     weights  (n,) float64 ≥ 0, how much each row counts in what is minimised; None: all the same
     groups   (n,) integers: rows of equal ones stay in one part of the data; None: rows are alone
     times    (n,) float64: the parts follow one another in this order; None: they are drawn
+    notes    lines for people, shown before anything trains: what is left out, what deserves a look
     """
 
     about: tuple[About, ...] = ()
@@ -97,6 +98,7 @@ class TableFacts(NamedTuple):
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):

@@ -230,7 +230,7 @@ def _images(
 ) -> Iterator[Inputs]:
     """Images as training makes them, each with its path in the folder."""
     del place
-    folder, files = (path, images_in(path, warn)) if path.is_dir() else (path.parent, [path.name])
+    folder, files = (path, images_in(path, block, warn)) if path.is_dir() else (path.parent, [path.name])
     labels = labels_of_folders(folder, files, fitted.classes) if extras.targets else None
     step = _rows_of_piece(1, fitted)
     for start in range(0, len(files), step):

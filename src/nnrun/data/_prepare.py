@@ -84,7 +84,7 @@ def prepare(
         dataset = standardised(parts, fit(parts["train"], source, described), precision)
     else:
         dataset = standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
-    return dataset._replace(about=source.table.about, weights=scaled, rows=rows)
+    return dataset._replace(about=source.table.about, notes=source.table.notes, weights=scaled, rows=rows)
 
 
 def _described(
