@@ -13,6 +13,7 @@ import numpy as np
 
 from nnrun.data._absent import absent
 from nnrun.data._check import check
+from nnrun.data._counts import check_counts
 from nnrun.data._folds import Fold
 from nnrun.data._row_columns import scaled_weights
 from nnrun.data._rows import StoredRows
@@ -41,6 +42,7 @@ def prepare(
     precision: np.dtype = _FLOAT32,
     need: Wanted | None = None,
     fold: Fold | None = None,
+    positive: bool = False,
 ) -> Dataset:
     """`source` split in three, with the statistics for standardisation and a digest of the content.
 
@@ -54,6 +56,7 @@ def prepare(
     need        what a run folder records: statistics are those, not fitted again; a part that is not as it was
                 then is refused if it is wanted, and has no content if not
     fold        of a cross-validation, which decides the validation part; None: `validation` does
+    positive    whether the loss takes counts, which must be ≥ 0 and are not standardised but divided by their mean
 
     Labels are split class by class (each part has its share of every class, to within one example) unless the source
     has groups or times, and every part keeps the order of the source.  Shift and scale come from the training part
@@ -81,7 +84,9 @@ def prepare(
     rows = {name: np.sort(chosen) for name, (_, chosen) in zip(PARTS, split, strict=True)}
     described = _described(parts, rows, weights)
     if need is None:
-        dataset = standardised(parts, fit(parts["train"], source, described), precision)
+        if positive and not source.classes:
+            check_counts(parts, rows, source)
+        dataset = standardised(parts, fit(parts["train"], source, described, positive), precision)
     else:
         dataset = standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
     return dataset._replace(about=source.table.about, notes=source.table.notes, weights=scaled, rows=rows)

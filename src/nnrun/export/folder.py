@@ -116,7 +116,9 @@ def _files(predictor: Predictor) -> tuple[dict[str, bytes], str]:
     if precisions == {"bfloat16"}:
         layers = "numpy_model.py has no bfloat16"
     elif len(members) == 1:
-        layers = layers_of(block_of(members[0].folder, "model"))
+        experiment = members[0].model.experiment
+        rates = experiment.loss(experiment.knobs).positive
+        layers = layers_of(block_of(members[0].folder, "model"), rates)
     about = _about(predictor, layers if isinstance(layers, list) else None)
     with session.precision(precisions.pop()):
         content = serialized(members, predictor.weights, predictor.combiner)
