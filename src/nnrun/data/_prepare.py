@@ -19,6 +19,7 @@ from nnrun.data._row_columns import scaled_weights
 from nnrun.data._rows import StoredRows
 from nnrun.data._split import split_rows
 from nnrun.data._standardise import fit, standardised
+from nnrun.data._unlearned import with_unlearned
 from nnrun.errors import DataError, RunError
 from nnrun.preprocessing import PARTS, Part, Preprocessing, Wanted, change_of
 from nnrun.rows import Rows
@@ -89,7 +90,10 @@ def prepare(
         dataset = standardised(parts, fit(parts["train"], source, described, positive), precision)
     else:
         dataset = standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
-    return dataset._replace(about=source.table.about, notes=source.table.notes, weights=scaled, rows=rows)
+    about = source.table.about
+    if about and source.columns:
+        about = with_unlearned(about, source.columns, parts["train"].x[:])
+    return dataset._replace(about=about, notes=source.table.notes, weights=scaled, rows=rows)
 
 
 def _described(
