@@ -158,13 +158,16 @@ def test_the_spec_of_the_readme_is_the_config() -> None:
 def test_the_users_own_code_of_the_docs_trains(tmp_path: Path, warm: Callable[..., Any]) -> None:
     text = (ROOT / "docs" / "your_own_code.md").read_text()
     code = blocks(text, "python")[0]
-    whole, model = blocks(text, "yaml")
+    whole, numbers, model = blocks(text, "yaml")
     (tmp_path / "my_parts.py").write_text(code)
     (tmp_path / "my_spec.yaml").write_text(whole)
     (tmp_path / "my_layers.yaml").write_text(re.sub(r"model: .*\n", model, whole))
-    for file in ("my_spec.yaml", "my_layers.yaml"):
+    (tmp_path / "my_numbers.yaml").write_text(numbers)
+    for file in ("my_spec.yaml", "my_layers.yaml", "my_numbers.yaml"):
+        assert file == "my_layers.yaml" or f"`{file}`" in text
         done = warm("train", file, "--quiet", folder=tmp_path)
         assert done.code == 0, done.err
+    assert "test/worst_tenth" in done.out and "test/mae" in done.out
 
 
 @pytest.mark.parametrize(("number", "library"), [(1, "linen"), (2, "nnx"), (3, "equinox")])

@@ -21,7 +21,7 @@ from nnrun.data._split import split_rows
 from nnrun.data._standardise import fit, standardised
 from nnrun.data._unlearned import with_unlearned
 from nnrun.errors import DataError, RunError
-from nnrun.preprocessing import PARTS, Part, Preprocessing, Wanted, change_of
+from nnrun.preprocessing import PARTS, About, Part, Preprocessing, Wanted, change_of
 from nnrun.rows import Rows
 from nnrun.types import Dataset, Examples, Source
 
@@ -60,9 +60,9 @@ def prepare(
     positive    whether the loss takes counts, which must be ≥ 0 and are not standardised but divided by their mean
 
     Labels are split class by class (each part has its share of every class, to within one example) unless the source
-    has groups or times, and every part keeps the order of the source.  Shift and scale come from the training part
-    only.  Raises DataError if the source is not sound (`check`), a part would be empty, or `examples` cannot be had;
-    RunError if a wanted part has changed.
+    has groups or times, and every part keeps the order of the source.  Shift and scale are of the training part.
+    Raises DataError if the source is not sound (`check`), a part would be empty, or `examples` cannot be had; RunError
+    if a wanted part has changed.
     """
     how = {
         "validation": validation,
@@ -70,30 +70,41 @@ def prepare(
         "seed": split_seed,
         "examples": examples,
         "stratify": stratify,
-        "fold": fold,
     }
+    how["fold"] = fold
     split = split_rows(check(source, "data"), **how)
     trained = np.sort(split[0][1])
     if source.table.fit is not None:
         source = source.table.fit(trained, need.fitted.columns if need else None)
         split = split_rows(source, **how)
     _check_classes(source, trained)
-    weights = None if source.table.weights is None else source.table.weights[trained]
-    scaled = None if weights is None else scaled_weights(weights)
+    weights, scaled = _weights(source, trained)
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
     parts = {name: _select(*chosen, needed > room) for name, chosen in zip(PARTS, split, strict=True)}
     rows = {name: np.sort(chosen) for name, (_, chosen) in zip(PARTS, split, strict=True)}
     described = _described(parts, rows, weights)
+    if need is None and positive and not source.classes:
+        check_counts(parts, rows, source)
     if need is None:
-        if positive and not source.classes:
-            check_counts(parts, rows, source)
         dataset = standardised(parts, fit(parts["train"], source, described, positive), precision)
     else:
         dataset = standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
-    about = source.table.about
-    if about and source.columns:
-        about = with_unlearned(about, source.columns, parts["train"].x[:])
+    about = _in_words(source, parts["train"])
     return dataset._replace(about=about, notes=source.table.notes, weights=scaled, rows=rows)
+
+
+def _weights(source: Source, trained: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The weights of the training part as the source has them, and scaled."""
+    if source.table.weights is None:
+        return None, None
+    weights = source.table.weights[trained]
+    return weights, scaled_weights(weights)
+
+
+def _in_words(source: Source, train: Examples) -> tuple[About, ...]:
+    """The columns of a table, with what the training part does not say of them."""
+    about = source.table.about
+    return with_unlearned(about, source.columns, train.x[:]) if about and source.columns else about
 
 
 def _described(
