@@ -11,10 +11,11 @@ from PIL import Image
 
 from nnrun.data._image_exclude import Exclusion
 from nnrun.data._images import Form, decode
-from nnrun.data._new_images import decoded, images_in
+from nnrun.data._new_images import check_range, decoded, images_in, range_of
 from nnrun.data._prepare import prepare
 from nnrun.data.image_folder import image_folder
 from nnrun.errors import DataError
+from nnrun.export.files.inputs import prepare as prepare_exported
 
 RNG = np.random.default_rng(0)
 SEEN = RNG.integers(0, 256, (7, 5, 4)).astype(np.uint8)  # with every degree of transparency
@@ -212,3 +213,16 @@ SPLIT = {"validation": 0.2, "test": 0.2, "split_seed": 0}
 def test_weights_that_are_not_one_for_each_image(changed, message: str, tree: Path, lines: list[str]):
     with pytest.raises(DataError, match=message):
         weighted(tree, changed(lines))
+
+
+def test_arrays_of_16_bits_are_no_inputs_of_a_model_of_floats():
+    block = {"name": "image_folder", "depth": 16}
+    assert range_of(block) == (0, 1) and range_of({"name": "image_folder", "depth": 8}) is None
+    check_range(DEEP / 65535, block, "new.npz")
+    check_range(DEEP, {"name": "npz"}, "new.npz")
+    with pytest.raises(DataError, match=f"new.npz: values from {DEEP.min()} to {DEEP.max()}; .* by 65535"):
+        check_range(DEEP, block, "new.npz")
+    about = {"columns": [], "shape": [6, 4], "dtype": "float32", "precision": "float32", "range": [0.0, 1.0]}
+    assert prepare_exported(DEEP[None] / 65535, about).dtype == np.float32
+    with pytest.raises(ValueError, match="numbers from 0 to 1; divide values of 16 bits by 65535"):
+        prepare_exported(DEEP[None], about)

@@ -13,7 +13,7 @@ from nnrun.data._image_tree import find_images
 from nnrun.data._images import decode, form_of, is_image, only_errors
 from nnrun.errors import DataError, Warn, one_line
 
-__all__ = ["decoded", "images_in"]
+__all__ = ["check_range", "decoded", "images_in", "range_of"]
 
 
 def decoded(
@@ -54,3 +54,21 @@ def images_in(folder: Path, block: Mapping[str, Any], warn: Warn) -> list[str]:
         names = one_line(", ".join(files.beside), 80)
         warn(f"{one_line(folder)}: left out, for they are no images: {names}")
     return files.images
+
+
+def range_of(block: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The least and the most that pixels can be which are floats; None where they are none, or anything.
+
+    block   name and options of the data block that a model was trained with
+    """
+    return (0.0, 1.0) if block["name"] == "image_folder" and block.get("depth") == 16 else None
+
+
+def check_range(x: np.ndarray, block: Mapping[str, Any], place: str) -> None:
+    """Raises DataError for images as arrays whose values are those of 16 bits, and not floats from 0 to 1."""
+    ends = range_of(block)
+    if ends and x.size and (x.min() < ends[0] or x.max() > ends[1]):
+        raise DataError(
+            f"{place}: values from {x.min():.6g} to {x.max():.6g}; the model was trained on images from 0 to 1: divide "
+            "values of 16 bits by 65535"
+        )
