@@ -176,13 +176,16 @@ def test_the_spec_of_the_readme_is_the_config() -> None:
 def test_the_users_own_code_of_the_docs_trains(tmp_path: Path, warm: Callable[..., Any]) -> None:
     text = (ROOT / "docs" / "your_own_code.md").read_text()
     code = blocks(text, "python")[0]
-    whole, model = blocks(text, "yaml")
+    whole, numbers, model = blocks(text, "yaml")
     (tmp_path / "my_parts.py").write_text(code)
     (tmp_path / "my_spec.yaml").write_text(whole)
     (tmp_path / "my_layers.yaml").write_text(re.sub(r"model: .*\n", model, whole))
-    for file in ("my_spec.yaml", "my_layers.yaml"):
+    (tmp_path / "my_numbers.yaml").write_text(numbers)
+    for file in ("my_spec.yaml", "my_layers.yaml", "my_numbers.yaml"):
+        assert file == "my_layers.yaml" or f"`{file}`" in text
         done = warm("train", file, "--quiet", folder=tmp_path)
         assert done.code == 0, done.err
+    assert "test/worst_tenth" in done.out and "test/mae" in done.out
 
 
 @pytest.mark.parametrize(("number", "library"), [(1, "linen"), (2, "nnx"), (3, "equinox")])
@@ -291,3 +294,34 @@ def test_a_raw_table_is_answered_as_the_docs_show(
             shown = done.out if "--dry-run" in words else done.err.replace("nnrun: ", "")
             assert columns in shown
     assert (folder / "predictions.csv").read_text().startswith("customer_id,label,p(no),p(yes)\nC00000,")
+
+
+@pytest.fixture(scope="module")
+def images_of_the_docs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """What docs/your_own_images.md has its reader write: images, weights and two specs; and its text."""
+    folder, text = tmp_path_factory.mktemp("images"), (ROOT / "docs" / "your_own_images.md").read_text()
+    [code] = blocks(text, "python")
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=100)
+    for name, content in zip(("plain", "pictures"), blocks(text, "yaml"), strict=True):
+        assert f"`{name}.yaml`" in text
+        quick = content.replace("4 epochs", "1 epoch").replace("name: convnet", "name: linear")
+        (folder / f"{name}.yaml").write_text(quick)
+    return folder, text
+
+
+def test_a_raw_folder_of_images_is_answered_as_the_docs_show(
+    images_of_the_docs: tuple[Path, str], warm: Callable[..., Any]
+) -> None:
+    folder, text = images_of_the_docs
+    cache = {"XDG_CACHE_HOME": str(folder / "cache")}
+    refusal, notes = blocks(text, "text")
+    done = warm("train", "plain.yaml", "--dry-run", folder=folder, **cache)
+    assert done.code == 3
+    assert f"nnrun: {refusal}" in done.err.replace(f"{folder}/", "")
+    for line in blocks(text, "sh")[0].splitlines():
+        done = warm(*shlex.split(line)[1:], folder=folder, **cache)
+        assert done.code == 0, f"{line}\n{done.err}"
+        if " train " in line:
+            assert notes in (done.out if "--dry-run" in line else done.err.replace("nnrun: ", ""))
+    assert len((folder / "predictions.csv").read_text().splitlines()) == 1 + 128
+    assert "left out by data.exclude: 2 files" in done.err

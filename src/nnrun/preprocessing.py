@@ -83,13 +83,15 @@ class About(NamedTuple):
 
 
 class TableFacts(NamedTuple):
-    """What a source that is a table knows beside its inputs and targets.
+    """What a source, such as a table, knows beside its inputs and targets.
 
     fit      (rows of its training part that are trained on, columns that a run has recorded or None) -> the source
              fitted to these rows; None: nothing in it depends on which they are
     weights  (n,) float64 ≥ 0, how much each row counts in what is minimised; None: all the same
     groups   (n,) integers: rows of equal ones stay in one part of the data; None: rows are alone
     times    (n,) float64: the parts follow one another in this order; None: they are drawn
+    place    (whether it is in the test part of the source, row) -> where the target of a row lies, for messages
+    notes    lines for people, shown before anything trains: what is left out, what deserves a look
     """
 
     about: tuple[About, ...] = ()
@@ -97,6 +99,8 @@ class TableFacts(NamedTuple):
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
+    place: Callable[[bool, int], str] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):
@@ -116,8 +120,8 @@ class Preprocessing(NamedTuple):
     dtype: str  # of inputs as the data hold them: uint8, float32 or float64
     shift: np.ndarray  # () or (*shape) float64, of the training part; an input is (x − shift) / scale
     scale: np.ndarray  # like shift, > 0
-    target_shift: float  # a target is (value − target_shift) / target_scale
-    target_scale: float
+    target_shift: float  # a target is (value − target_shift) / target_scale; of counts 0
+    target_scale: float  # of counts their mean
     parts: dict[str, Part]  # train, val, test
 
     @property

@@ -189,12 +189,15 @@ HOSTILE = {
     "a flipped bit in a PNG": (PNG[:-40] + bytes([PNG[-40] ^ 1]) + PNG[-39:], "damaged or truncated PNG"),
     "a bomb": (BOMB, "has more than 67108864 pixels; make it smaller"),
     "a large one": (LARGE, "has 9000x9000 pixels, at most 67108864 are read"),
-    "16 bits": (png(1, 1, 16, 0, b"\0\1\2"), "16 bits a channel; save it with 8"),
+    "16 bits": (
+        png(1, 1, 16, 0, b"\0\1\2"),
+        "16 bits a channel; write data.depth: 16 and .*or save it with 8",
+    ),
     "16 bits in colour": (png(1, 1, 16, 2, b"\0" + bytes(6)), "16 bits a channel"),
     "CMYK": (encoded(noise(8, 8).convert("CMYK"), "JPEG"), "has colours in CMYK; save it in RGB or grey"),
     "transparent": (
         encoded(Image.fromarray(TRANSPARENT), "PNG"),
-        "transparent pixels, .*; save it on a back",
+        "transparent pixels, .*; write data.alpha: .*or save it on a back",
     ),
     "a transparent grey": (png(1, 1, 8, 0, b"\0\7", chunk(b"tRNS", b"\0\7")), "transparent pixels"),
     "an animation": (

@@ -17,6 +17,7 @@ from nnrun.layer.flatten import flatten
 from nnrun.layer.gelu import gelu
 from nnrun.layer.max_pool import max_pool
 from nnrun.layer.relu import relu
+from nnrun.layer.swiglu import swiglu
 from nnrun.layer.tanh import tanh
 
 TOLERANCES = {"float32": 1e-5, "float64": 1e-10}
@@ -55,6 +56,22 @@ def check_against_flax(layer, module, x, near, flax_rules, tolerance):
     found = with_gradients(lambda p, x: layer.apply(p, {}, x, None, None)[0], params, x)
     with flax_rules():
         near(found, with_gradients(lambda p, x: module.apply({"params": p}, x), params, x), tolerance)
+
+
+class Gated(nn.Module):
+    bias: bool
+
+    def setup(self):
+        self.gate, self.value = (nn.Dense(6, use_bias=self.bias) for _ in range(2))
+
+    def __call__(self, x):
+        return nn.silu(self.gate(x)) * self.value(x)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(5, 7), (5, 3, 7)])
+def test_swiglu(near, flax_rules, tolerance, bias, shape):
+    check_against_flax(swiglu(6, bias), Gated(bias), normal(*shape), near, flax_rules, tolerance)
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -33,7 +33,10 @@ def batch(loss):
     rng = np.random.default_rng(0)
     if loss.classifies:
         return jnp.asarray(rng.normal(size=(N, CLASSES))), jnp.asarray(rng.integers(0, CLASSES, N), jnp.int32)
-    return jnp.asarray(rng.normal(size=(N, 1))), jnp.asarray(rng.normal(size=N))
+    outputs, targets = rng.normal(size=(N, 1)), rng.normal(size=N)
+    if loss.positive:
+        outputs, targets = np.exp(outputs), np.maximum(targets, 0)
+    return jnp.asarray(outputs), jnp.asarray(targets)
 
 
 def test_one_number_per_example_in_the_precision_in_force(loss, batch):
@@ -41,7 +44,7 @@ def test_one_number_per_example_in_the_precision_in_force(loss, batch):
     assert (value.shape, value.dtype) == ((N,), "float64")
     for term in loss.terms(*batch).values():
         assert (term.shape, term.dtype) == ((N,), "float64")
-    assert bool((value >= 0).all())
+    assert bool((value >= loss.bounds["loss"][0]).all())
 
 
 def test_the_loss_is_one_of_its_terms_and_of_its_metrics(loss, batch):

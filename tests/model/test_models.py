@@ -390,3 +390,13 @@ def test_a_fractional_net_of_one_block_drops_behind_it():
     assert np.abs(full).max() > 0
     np.testing.assert_array_equal(none, 0)
     np.testing.assert_array_equal(*outputs(None))
+
+
+def test_a_vision_transformer_with_swiglu_has_as_many_weights():
+    """3 · (8w/3) · w in place of 2 · 4w · w, and 16w/3 + w biases in place of 5w."""
+    plain, gated = vit(10, 2, 24, 3, 2), vit(10, 2, 24, 3, 2, feed_forward="swiglu")
+    assert count(gated, (4, 4, 3)) - count(plain, (4, 4, 3)) == 3 * (16 * 24 // 3 + 24 - 5 * 24)
+    with pytest.raises(
+        ValueError, match="dropconnect is for dense layers, and feed_forward: swiglu has none"
+    ):
+        vit(10, feed_forward="swiglu", dropconnect=DropConnect(0.5))

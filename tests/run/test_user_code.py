@@ -72,6 +72,10 @@ def leaves(outputs: int) -> Layer:
     sys.exit(3)
 
 
+def clashing(examples: int = 3) -> Source:
+    return quadrants(examples)
+
+
 def no_data() -> Source:
     raise ValueError("not today")
 '''
@@ -172,6 +176,12 @@ def interrupted(home: Path, warm: Callable[..., Any]) -> Path:
         file.unlink()
     newest.rmdir()
     return moved
+
+
+def test_an_option_of_a_loader_with_the_name_of_a_key_of_all(home: Path, warm: Callable[..., Any]) -> None:
+    done = warm("train", "spec.yaml", "data={name: mine:clashing}", folder=home)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "every data block has the key examples, so its option needs another name; fix its sig" in done.err
 
 
 def test_resume_from_another_folder(interrupted: Path, warm: Callable[..., Any]) -> None:

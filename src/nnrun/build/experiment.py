@@ -26,11 +26,13 @@ from nnrun.build.metrics import make_measures, with_measures
 from nnrun.build.model import make_model
 from nnrun.build.optimizer import learning_rate, make_method
 from nnrun.build.plan import average_names, make_plan, validation_metric
+from nnrun.build.targets import wants_counts, wants_labels
 from nnrun.catalog import Spec, bound
 from nnrun.data._absent import Absent
 from nnrun.data._prepare import prepare, without_data
 from nnrun.duration import Clock
 from nnrun.layer._noise import noise_key
+from nnrun.model._rates import with_rates
 from nnrun.preprocessing import Wanted
 from nnrun.schedule._cycles import Cycles
 from nnrun.schedule._warmup import warmed_up
@@ -62,7 +64,11 @@ def data_of(spec: Spec) -> str:
     return repr(
         {key: block[key] for key in block if key not in ("batch_size", "bootstrap", "sampling")}
         | {"in": spec.document.folder, "fold": fold_of(spec)}
-        | {"precision": spec.train.precision, "classifies": _classifies(spec)}
+        | {
+            "precision": spec.train.precision,
+            "classifies": wants_labels(spec),
+            "positive": wants_counts(spec),
+        }
     )
 
 
@@ -70,7 +76,7 @@ def _dataset(spec: Spec, need: Wanted | None) -> Dataset:
     precision = np.dtype(jnp.zeros(()).dtype)
     if need and not need.parts:
         return without_data(need.fitted, precision)
-    source = bound.call(spec.data, {}, _NO_CLOCK, classifies=_classifies(spec))
+    source = bound.call(spec.data, {}, _NO_CLOCK, classifies=wants_labels(spec))
     return dataset_of(spec, source, need)
 
 
@@ -92,14 +98,8 @@ def dataset_of(spec: Spec, source: Source, need: Wanted | None = None) -> Datase
         precision=precision,
         need=need,
         fold=fold_of(spec),
+        positive=wants_counts(spec),
     )
-
-
-def _classifies(spec: Spec) -> bool | None:
-    """Whether the loss that the spec names wants labels; None where it names none."""
-    if ("loss",) not in spec.document.places:
-        return None
-    return bound.call(spec.loss, bound.knobs(spec.loss), _NO_CLOCK, target_scale=1.0).classifies
 
 
 def _build(spec: Spec, dataset: Dataset) -> Experiment:
@@ -129,7 +129,7 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
         return None if base is None else jnp.asarray(base * factor(knobs, schedule_state, step), float)
 
     experiment = Experiment(
-        model=lambda knobs: model(knobs["model"]),
+        model=lambda knobs: with_rates(model(knobs["model"])) if loss.positive else model(knobs["model"]),
         loss=lambda knobs: with_measures(_loss(spec, dataset, knobs["loss"]), measures),
         penalty=lambda knobs: _penalty(spec, knobs["penalty"], clock),
         schedule=lambda knobs: _schedule(spec, knobs, clock),

@@ -31,9 +31,8 @@ def make_measures(spec: Spec, dataset: Dataset, loss: Loss) -> dict[str, Measure
     measures: dict[str, Measure] = {}
     for (path, _), block in zip(spec.document.lists["metrics"], spec.metrics, strict=True):
         try:
-            measure = bound.call(
-                block, {}, _NO_CLOCK, classes=dataset.classes, target_shift=dataset.target_shift
-            )
+            mean = dataset.target_scale if loss.positive else dataset.target_shift
+            measure = bound.call(block, {}, _NO_CLOCK, classes=dataset.classes, target_shift=mean)
         except bound.WrongResultError as error:
             raise spec.fail(path, str(error)) from None
         except ValueError as error:

@@ -217,7 +217,12 @@ def _resolve(kind: str, name: str, folder: FileSystemPath) -> tuple[Callable, ty
     """The function behind a name and the model of its options; LookupError with what to write instead."""
     function = find(kind, name, folder)
     try:
-        return function, models.options_model(function, SUPPLIED.get(kind, frozenset()))
+        model = models.options_model(function, SUPPLIED.get(kind, frozenset()))
+        if kind == "data" and (
+            taken := sorted(models.keys(model).keys() & models.keys(spec.COMMON[kind]).keys())
+        ):
+            raise ValueError(f"every data block has the key {taken[0]}, so its option needs another name")
+        return function, model
     except Exception as error:
         if not user_code.is_user_name(name):
             raise

@@ -13,7 +13,7 @@ __all__ = ["note_columns", "show_data"]
 
 
 def note_columns(dataset: Dataset, folds: int = 0) -> None:
-    """Prints the columns of a table on stderr, before anything trains.
+    """Prints the columns of a table and what else deserves a look on stderr, before anything trains.
 
     folds   how many there are; the columns are those of the first
     """
@@ -21,7 +21,7 @@ def note_columns(dataset: Dataset, folds: int = 0) -> None:
 
     if dataset.about and folds:
         console.note(f"columns of fold 1 of {folds}; each fold fits its own to what it trains on:")
-    for line in column_lines(dataset.about):
+    for line in (*column_lines(dataset.about), *dataset.notes):
         console.note(line)
 
 
@@ -37,11 +37,14 @@ def show_data(dataset: Dataset, as_json: bool, folds: int = 0) -> None:
         columns = [column._asdict() for column in dataset.about]
         return console.print_json(
             {"columns": columns, "examples": sizes, "inputs": list(dataset.fitted.shape)}
+            | ({"notes": list(dataset.notes)} if dataset.notes else {})
             | ({"folds": folds} if folds else {})
         )
     shape = " x ".join(map(str, dataset.fitted.shape))
     parts = ", ".join(f"{count} in {name}" for name, count in sizes.items())
     first = f"fold 1 of {folds}: " if folds else ""
     return console.show(
-        *column_lines(dataset.about), f"{first}examples: {parts}; {shape} inputs each; nothing was trained"
+        *column_lines(dataset.about),
+        *dataset.notes,
+        f"{first}examples: {parts}; {shape} inputs each; nothing was trained",
     )

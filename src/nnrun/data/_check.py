@@ -62,7 +62,10 @@ def _check_part(part: Examples, classes: tuple[str, ...], where: str, at_least: 
             f"{where}: targets of shape {y.shape} are one-hot; needed: one number for each example: y.argmax(1)"
         )
     if y.ndim != 1:
-        raise DataError(f"{where}: targets of shape {y.shape}; needed: one number for each example")
+        raise DataError(
+            f"{where}: targets of shape {y.shape}; needed: one number for each example; of several targets, train a "
+            "run for each: y[:, 0]"
+        )
     if len(x) != len(y):
         raise DataError(f"{where}: {len(x)} inputs but {len(y)} targets; there must be as many")
     if len(x) < at_least:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -49,13 +50,13 @@ def first_shape(part: Part, form: Form) -> tuple[tuple[int, int, int], str]:
 def batches(
     part: Part, form: Form, shape: tuple[int, int, int], first: str
 ) -> Generator[np.ndarray, None, None]:
-    """The images of `part` in its order, as arrays (b, *shape) uint8, each of some images.
+    """The images of `part` in its order, as arrays (b, *shape) in the type of `form`, each of some images.
 
     first  the path of the image that has `shape`, for the message about one that differs
     Raises DataError for all images that cannot be had, as far as they fit into one message, or MachineError; see
     `decode`.
     """
-    size = max(1, min(_MOST_AT_ONCE, _BATCH_BYTES // (shape[0] * shape[1] * shape[2])))
+    size = max(1, min(_MOST_AT_ONCE, _BATCH_BYTES // (math.prod(shape) * form.dtype.itemsize)))
     groups = (part.files[start : start + size] for start in range(0, len(part.files), size))
     threads = len(machine.cores())
     pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
@@ -83,7 +84,7 @@ def _decode_all(
     part: Part, group: list[ImageFile], form: Form, shape: tuple[int, int, int], first: str
 ) -> tuple[np.ndarray, list[DataError]]:
     """The images of a group, and what is wrong with those that cannot be had."""
-    pixels = np.empty((len(group), *shape), np.uint8)
+    pixels = np.empty((len(group), *shape), form.dtype)
     problems: list[DataError] = []
     for index, file in enumerate(group):
         try:

@@ -45,7 +45,7 @@ _REMEDY = "set XDG_CACHE_HOME to a folder that can be written, on a disk with sp
 
 
 def pixels(parts: Sequence[Part], form: Form) -> list[np.ndarray]:
-    """The images of each part, (n, h, w, c) uint8 mapped read-only from the user's cache, decoded where needed.
+    """The images of each part, (n, h, w, c) mapped read-only from the user's cache, decoded where needed.
 
     All images have one shape.  Raises DataError for an image that cannot be used, MachineError if the cache
     cannot be written or an image not be read.
@@ -113,7 +113,10 @@ def _open(folder: Path, source: str, parts: Sequence[Part]) -> list[np.ndarray] 
             manifest = json.loads(stream.read(_MOST_MANIFEST))
         if manifest["source"] != source:
             return None
-        files = [Pixels(f["name"], tuple(map(int, f["shape"])), f["sha256"]) for f in manifest["pixels"]]
+        files = [
+            Pixels(f["name"], tuple(map(int, f["shape"])), f["sha256"], f["dtype"])
+            for f in manifest["pixels"]
+        ]
         if [file.shape[0] for file in files] != [len(part.files) for part in parts]:
             return None
         arrays = [map_pixels(folder, file) for file in files]
@@ -129,14 +132,16 @@ def _write(folder: Path, source: str, parts: Sequence[Part], form: Form) -> list
     first = parts[0]
     shape, named = first_shape(first, form)
     total = sum(len(part.files) for part in parts)
-    _check_space(folder, total * math.prod(shape))
+    _check_space(folder, total * math.prod(shape) * form.dtype.itemsize)
     line = ProgressLine(f"decoding {total} images")
     files, done = [], 0
     try:
         for index, part in enumerate(parts):
             with contextlib.closing(batches(part, form, shape, named)) as decoded:
                 counted = _counted(decoded, line, done, total)
-                file = write_pixels(folder / f"pixels-{index}", (len(part.files), *shape), counted)
+                file = write_pixels(
+                    folder / f"pixels-{index}", (len(part.files), *shape), form.dtype, counted
+                )
             files.append(file)
             done += len(part.files)
         arrays = [map_pixels(folder, file) for file in files]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from nnrun.data._image_exclude import Exclusion
 from nnrun.errors import DataError, MachineError, one_line
 
 __all__ = ["Found", "ImageFile", "Part", "find_images", "refuse_link", "scan", "subfolders"]
@@ -41,7 +42,7 @@ class Found(NamedTuple):
     beside: list[str]  # files in the folder itself that are no images, which training leaves alone too
 
 
-def find_images(folder: Path, is_image: Callable[[Path], bool]) -> Found:
+def find_images(folder: Path, is_image: Callable[[Path], bool], excluded: Exclusion) -> Found:
     """All files below the folders in `folder`, and the images in itself, by the rules of `scan`.
 
     is_image   whether a file is one, as far as its name and its first bytes tell
@@ -50,10 +51,12 @@ def find_images(folder: Path, is_image: Callable[[Path], bool]) -> Found:
     images: dict[str, os.DirEntry[str]] = {}
     beside = []
     for entry in _entries(folder):
+        if excluded.leaves_out(folder, entry.name):
+            continue
         if entry.is_symlink():
             refuse_link(folder / entry.name, real)
         if entry.is_dir(follow_symlinks=False):
-            images |= _walk(folder, entry.name, real)
+            images |= _walk(folder, entry.name, real, excluded)
         elif entry.is_file() and not is_image(folder / entry.name):
             beside.append(entry.name)
         else:
@@ -63,16 +66,19 @@ def find_images(folder: Path, is_image: Callable[[Path], bool]) -> Found:
     return Found(sorted(images), sorted(beside))
 
 
-def scan(folder: Path, inside: Path) -> Part:
+def scan(folder: Path, inside: Path, excluded: Exclusion) -> Part:
     """The images of `folder`, whose folders are the classes; links may not lead out of `inside`.
+
+    excluded   what is left out, which counts it
 
     Raises DataError if there is no class, one without images, or something that is neither a file nor a folder;
     MachineError if the machine cannot list it.
     """
-    names = subfolders(folder)
+    names = subfolders(folder, excluded)
     if not names:
+        but = " but those that data.exclude leaves out" if subfolders(folder) else ""
         raise DataError(
-            f"{one_line(folder)}: holds no folders; put the images of each class into a folder of its own there"
+            f"{one_line(folder)}: holds no folders{but}; put the images of each class into a folder of its own there"
         )
     real = os.path.realpath(inside)
     files: list[ImageFile] = []
@@ -81,9 +87,14 @@ def scan(folder: Path, inside: Path) -> Part:
         if not name.isprintable():  # also what is not Unicode
             raise DataError(f"{one_line(place)}: this name of a class cannot be printed; rename the folder")
         refuse_link(place, real)
-        images = _walk(folder, name, real)
+        images = _walk(folder, name, real, excluded)
         if not images:
-            raise DataError(f"{one_line(place)}: this class has no images; add some, or remove the folder")
+            remedy = "add some, or remove the folder"
+            if _walk(folder, name, real, Exclusion()):
+                remedy = (
+                    "data.exclude leaves out all of them; name the folder there too, or correct the patterns"
+                )
+            raise DataError(f"{one_line(place)}: this class has no images; {remedy}")
         files += [_describe(path, label, images[path]) for path in sorted(images)]
     return Part(folder, tuple(names), files)
 
@@ -92,9 +103,10 @@ def scan(folder: Path, inside: Path) -> Part:
 _NOT_DATA = (".", "__MACOSX", "@eaDir", "__pycache__")
 
 
-def subfolders(folder: Path) -> list[str]:
-    """The names of the folders in `folder` that are not hidden, sorted as text.  Errors as in `scan`."""
-    return sorted(entry.name for entry in _entries(folder) if _is_folder(entry))
+def subfolders(folder: Path, excluded: Exclusion | None = None) -> list[str]:
+    """The names of the folders in `folder` that are not hidden or left out, sorted as text.  Errors as in `scan`."""
+    names = sorted(entry.name for entry in _entries(folder) if _is_folder(entry))
+    return names if excluded is None else [name for name in names if not excluded.leaves_out(folder, name)]
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -116,7 +128,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _walk(top: Path, name: str, real: str, depth: int = 0) -> dict[str, os.DirEntry[str]]:
+def _walk(
+    top: Path, name: str, real: str, excluded: Exclusion, depth: int = 0
+) -> dict[str, os.DirEntry[str]]:
     """All files below `top`/`name`, by their paths relative to `top`."""
     if depth > _DEEPEST:
         raise DataError(
@@ -125,10 +139,12 @@ def _walk(top: Path, name: str, real: str, depth: int = 0) -> dict[str, os.DirEn
     entries = {}
     for entry in _entries(top / name):
         path = f"{name}/{entry.name}"
+        if excluded.leaves_out(top, path):
+            continue
         if entry.is_symlink():
             refuse_link(top / path, real)
         if entry.is_dir(follow_symlinks=False):
-            entries |= _walk(top, path, real, depth + 1)
+            entries |= _walk(top, path, real, excluded, depth + 1)
         else:
             entries[path] = entry
     return entries

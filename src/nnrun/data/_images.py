@@ -1,7 +1,8 @@
 """Reading one JPEG or PNG image without trusting it.
 
 What kind of file it is is decided by its content.  Whatever pillow's decoders raise is a DataError that names
-the file; so is an image that cannot become 8-bit grey or RGB without a choice that changes what it shows.
+the file; so is an image that cannot become grey or RGB without a choice that changes what it shows, unless the spec
+makes that choice.
 """
 
 from __future__ import annotations
@@ -9,21 +10,32 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Len
 from PIL import Image, ImageOps
 
 from nnrun.data._files import open_file
+from nnrun.data._image_modes import Alpha, Depth, RefusedImage, in_16_bits, plain, refuse, refuse_depth
 from nnrun.errors import DataError, one_line
 from nnrun.options import Count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["MOST_PIXELS", "Channels", "Form", "Resize", "Size", "decode", "is_image", "only_errors"]
+__all__ = [
+    "MOST_PIXELS",
+    "Channels",
+    "Form",
+    "Resize",
+    "Size",
+    "decode",
+    "form_of",
+    "is_image",
+    "only_errors",
+]
 
 MOST_PIXELS = 1 << 26  # 67 million: larger than what cameras take, smaller than what pillow warns about
 _MOST_BYTES = 256 << 20  # of a file
@@ -40,7 +52,8 @@ _SUFFIXES = {
     ".heic",
     ".avif",
 }  # meant as images
-_PNG_DEPTH = 24  # where a PNG says how many bits a channel has
+_PNG_DEPTH, _PNG_COLOUR = 24, 25  # where a PNG says how many bits a channel has, and which channels
+_WHITE = np.float32(65535)  # of 16 bits
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {  # what a camera noted, and what puts it right
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -63,10 +76,25 @@ class Form(NamedTuple):
     channels: Channels
     size: tuple[int, int] | None  # height, width; None: as they are
     resize: Resize
+    alpha: Alpha = "refuse"  # what becomes of transparent pixels
+    depth: Depth = 8  # 16: floats from 0 to 1, of grey images
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the pixels."""
+        return np.dtype(np.uint8 if self.depth == 8 else np.float32)
 
 
-class _Refused(ValueError):
-    """Why an image that can be decoded is not taken, and the remedy."""
+def form_of(block: Mapping[str, Any]) -> Form:
+    """What the images of a run are made into, by the options of its data block."""
+    size = block["size"]
+    return Form(
+        block["channels"],
+        (size[0], size[1]) if size else None,
+        block["resize"],
+        block.get("alpha", "refuse"),
+        block.get("depth", 8),
+    )
 
 
 @contextmanager
@@ -92,8 +120,9 @@ def is_image(path: Path) -> bool:
 def decode(path: Path, form: Form) -> np.ndarray:
     """The image in the file `path` as (h, w, c) uint8, c 3 or 1, turned upright where a camera noted how.
 
-    Raises DataError if it is not a whole JPEG or PNG image of at most MOST_PIXELS, or has transparent pixels,
-    16 bits a channel or CMYK colours; MachineError if the machine cannot read it.
+    With a depth of 16 it is (h, w, 1) float32, v / 65535 of each value v of 16 bits and v / 255 of 8 bits.
+    Raises DataError if it is not a whole JPEG or PNG image of at most MOST_PIXELS, has CMYK colours, or transparent
+    pixels or 16 bits a channel that the form does not take; MachineError if the machine cannot read it.
     """
     with open_file(path, _MOST_BYTES) as (stream, _):
         data = stream.read()
@@ -105,7 +134,7 @@ def decode(path: Path, form: Form) -> np.ndarray:
         )
     try:
         return _pixels(data, kind, form)
-    except _Refused as refused:
+    except RefusedImage as refused:
         raise DataError(f"{one_line(path)}: {refused}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise DataError(f"{one_line(path)}: has more than {MOST_PIXELS} pixels; make it smaller") from None
@@ -120,19 +149,21 @@ def decode(path: Path, form: Form) -> np.ndarray:
 
 def _pixels(data: bytes, kind: str, form: Form) -> np.ndarray:
     if kind == "PNG":
-        _check_png(data)
+        _check_png(data, form.depth)
     with _open(data, kind) as image:
         turn = _UPRIGHT.get(_orientation(image))
         if form.size and kind == "JPEG":  # decoded at 1/2, 1/4 or 1/8 where that is still twice as large
             longest = 2 * max(form.size)
             image.draft(None, (longest, longest))
-        plain = _plain(image)
+        ready = plain(image, form.alpha)
     if turn is not None:
-        plain = plain.transpose(turn)
-    plain = plain.convert("RGB" if form.channels == "rgb" else "L")
+        ready = ready.transpose(turn)
+    ready = in_16_bits(ready) if form.depth == 16 else ready.convert("RGB" if form.channels == "rgb" else "L")
     if form.size:
-        plain = _resized(plain, *form.size, form.resize)
-    pixels = np.asarray(plain)
+        ready = _resized(ready, *form.size, form.resize)
+    pixels = np.asarray(ready)
+    if form.depth == 16:
+        pixels = np.clip(pixels / _WHITE, 0, 1)  # bicubic may overshoot, which 8 bits cut off by themselves
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
@@ -140,17 +171,16 @@ def _open(data: bytes, kind: str) -> Image.Image:
     """The image, its header read and its pixels not yet."""
     image = Image.open(io.BytesIO(data), formats=(kind,))
     if image.width * image.height > MOST_PIXELS:
-        _refuse(f"has {image.width}x{image.height} pixels, at most {MOST_PIXELS} are read; make it smaller")
+        refuse(f"has {image.width}x{image.height} pixels, at most {MOST_PIXELS} are read; make it smaller")
     return image
 
 
-def _check_png(data: bytes) -> None:
-    """Checks every checksum of a PNG, which pillow does not when it decodes, and that it is one 8-bit image."""
+def _check_png(data: bytes, depth: Depth) -> None:
+    """Checks every checksum of a PNG, which pillow does not when it decodes, and that it is one image of this depth."""
     with _open(data, "PNG") as image:
         if getattr(image, "is_animated", False):
-            _refuse("is an animation; save one frame of it")
-        if data[_PNG_DEPTH] > 8:
-            _refuse("has 16 bits a channel; save it with 8")
+            refuse("is an animation; save one frame of it")
+        refuse_depth(data[_PNG_DEPTH], data[_PNG_COLOUR], depth)
         image.verify()
 
 
@@ -162,21 +192,6 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # it is a parser's answer to arbitrary bytes, and the pixels do not depend on it
         return 1
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """The image in mode L or RGB, if it can be so without loss of meaning."""
-    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        if image.getchannel("A").getextrema()[0] != 255:
-            _refuse("has transparent pixels, whose colour nobody knows; save it on a background")
-        return image.convert("RGB")
-    if image.mode in ("1", "P"):
-        return image.convert("L" if image.mode == "1" else "RGB")
-    if image.mode not in ("L", "RGB"):
-        _refuse(f"has colours in {image.mode}; save it in RGB or grey with 8 bits a channel")
-    image.load()
-    return image
 
 
 def _resized(image: Image.Image, height: int, width: int, how: Resize) -> Image.Image:
@@ -191,7 +206,3 @@ def _resized(image: Image.Image, height: int, width: int, how: Resize) -> Image.
         around.paste(image.resize(inside, bicubic), ((width - inside[0]) // 2, (height - inside[1]) // 2))
         return around
     return image.resize((width, height), bicubic)
-
-
-def _refuse(why: str) -> NoReturn:
-    raise _Refused(why)

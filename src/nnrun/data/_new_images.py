@@ -8,24 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from nnrun.data._image_exclude import Exclusion
 from nnrun.data._image_tree import find_images
-from nnrun.data._images import Form, decode, is_image, only_errors
+from nnrun.data._images import decode, form_of, is_image, only_errors
 from nnrun.errors import DataError, Warn, one_line
 
-__all__ = ["decoded", "images_in"]
+__all__ = ["check_range", "decoded", "images_in", "range_of"]
 
 
 def decoded(
     folder: Path, files: Sequence[str], block: Mapping[str, Any], shape: tuple[int, ...]
 ) -> np.ndarray:
-    """(n, *shape) uint8: images as training makes them.
+    """(n, *shape) uint8 or float32: images as training makes them.
 
     block   name and options of the data block that the model was trained with
     Raises DataError naming an image that is not of this shape.
     """
-    size = block["size"]
-    form = Form(block["channels"], (size[0], size[1]) if size else None, block["resize"])
-    x = np.empty((len(files), *shape), np.uint8)
+    form = form_of(block)
+    x = np.empty((len(files), *shape), form.dtype)
     with only_errors():
         for pixels, name in zip(x, files, strict=True):
             image = decode(folder / name, form)
@@ -38,12 +38,37 @@ def decoded(
     return x
 
 
-def images_in(folder: Path, warn: Warn) -> list[str]:
-    """The images below a folder, sorted by path; `warn` receives a line for what is left out.  Raises DataError."""
-    files = find_images(folder, is_image)
+def images_in(folder: Path, block: Mapping[str, Any], warn: Warn) -> list[str]:
+    """The images below a folder, sorted by path; `warn` receives a line for what is left out.  Raises DataError.
+
+    block   name and options of the data block that the model was trained with, which may exclude some
+    """
+    excluded = Exclusion(block.get("exclude") or ())
+    files = find_images(folder, is_image, excluded)
     if not files.images:
-        raise DataError(f"{one_line(folder)}: holds no images")
+        but = f"; {excluded.line}, as in training" if excluded.line else ""
+        raise DataError(f"{one_line(folder)}: holds no images{but}")
+    if excluded.line:
+        warn(f"{one_line(folder)}: {excluded.line}, as in training")
     if files.beside:
         names = one_line(", ".join(files.beside), 80)
         warn(f"{one_line(folder)}: left out, for they are no images: {names}")
     return files.images
+
+
+def range_of(block: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The least and the most that pixels can be which are floats; None where they are none, or anything.
+
+    block   name and options of the data block that a model was trained with
+    """
+    return (0.0, 1.0) if block["name"] == "image_folder" and block.get("depth") == 16 else None
+
+
+def check_range(x: np.ndarray, block: Mapping[str, Any], place: str) -> None:
+    """Raises DataError for images as arrays whose values are those of 16 bits, and not floats from 0 to 1."""
+    ends = range_of(block)
+    if ends and x.size and (x.min() < ends[0] or x.max() > ends[1]):
+        raise DataError(
+            f"{place}: values from {x.min():.6g} to {x.max():.6g}; the model was trained on images from 0 to 1: divide "
+            "values of 16 bits by 65535"
+        )

@@ -17,7 +17,7 @@ from nnrun.data._images import is_image
 from nnrun.data._inputs import as_trained
 from nnrun.data._labelled import labels_of_archive, labels_of_folders, name_of_targets, targets_of_table
 from nnrun.data._lines import NO_TABLE, check_stdin
-from nnrun.data._new_images import decoded, images_in
+from nnrun.data._new_images import check_range, decoded, images_in
 from nnrun.data._npy import open_npz, read_member
 from nnrun.data._table import Dialect, number_pieces, table_pieces
 from nnrun.errors import DataError, SpecError, Warn, one_line
@@ -82,7 +82,9 @@ def input_pieces(
         raise SpecError(f"--target: the folders of {place} say what each image is; leave it out")
     read = {"images": _images, "archive": _archive, "table": _table}[kind]
     for inputs in read(path, place, block, fitted, warn, extras):
-        yield inputs._replace(x=as_trained(inputs.x, fitted, place))
+        x = as_trained(inputs.x, fitted, place)
+        check_range(x, block, place)
+        yield inputs._replace(x=x)
 
 
 def rows_in(path: Path) -> int | None:
@@ -230,7 +232,7 @@ def _images(
 ) -> Iterator[Inputs]:
     """Images as training makes them, each with its path in the folder."""
     del place
-    folder, files = (path, images_in(path, warn)) if path.is_dir() else (path.parent, [path.name])
+    folder, files = (path, images_in(path, block, warn)) if path.is_dir() else (path.parent, [path.name])
     labels = labels_of_folders(folder, files, fitted.classes) if extras.targets else None
     step = _rows_of_piece(1, fitted)
     for start in range(0, len(files), step):

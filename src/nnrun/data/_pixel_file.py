@@ -22,9 +22,12 @@ class Pixels(NamedTuple):
     name: str
     shape: tuple[int, ...]
     sha256: str  # of the shape and the bytes
+    dtype: str = "uint8"  # or float32
 
 
-def write_pixels(path: Path, shape: tuple[int, ...], decoded: Iterator[np.ndarray]) -> Pixels:
+def write_pixels(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype, decoded: Iterator[np.ndarray]
+) -> Pixels:
     """Writes and syncs a file of pixels, through the file system: a full disk kills who writes through a map."""
     digest = _begin(shape)
     with path.open("xb") as stream:
@@ -33,15 +36,17 @@ def write_pixels(path: Path, shape: tuple[int, ...], decoded: Iterator[np.ndarra
             stream.write(batch.data)
         stream.flush()
         os.fsync(stream.fileno())
-    return Pixels(path.name, shape, digest.hexdigest())
+    return Pixels(path.name, shape, digest.hexdigest(), dtype.name)
 
 
 def map_pixels(folder: Path, file: Pixels) -> np.ndarray:
     """The file as an array.  Raises ValueError unless its size is that of the shape."""
     path = folder / Path(file.name).name
-    if path.stat().st_size != math.prod(file.shape) or min(file.shape) < 1 or len(file.shape) != 4:
+    dtype = np.dtype({"uint8": np.uint8, "float32": np.float32}[file.dtype])
+    needed = math.prod(file.shape) * dtype.itemsize
+    if path.stat().st_size != needed or min(file.shape) < 1 or len(file.shape) != 4:
         raise ValueError("not of this shape")
-    return np.memmap(path, np.uint8, "r", shape=file.shape)
+    return np.memmap(path, dtype, "r", shape=file.shape)
 
 
 def digest(array: np.ndarray) -> str:

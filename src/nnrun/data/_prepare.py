@@ -13,13 +13,15 @@ import numpy as np
 
 from nnrun.data._absent import absent
 from nnrun.data._check import check
+from nnrun.data._counts import check_counts
 from nnrun.data._folds import Fold
 from nnrun.data._row_columns import scaled_weights
 from nnrun.data._rows import StoredRows
 from nnrun.data._split import split_rows
 from nnrun.data._standardise import fit, standardised
+from nnrun.data._unlearned import with_unlearned
 from nnrun.errors import DataError, RunError
-from nnrun.preprocessing import PARTS, Part, Preprocessing, Wanted, change_of
+from nnrun.preprocessing import PARTS, About, Part, Preprocessing, Wanted, change_of
 from nnrun.rows import Rows
 from nnrun.types import Dataset, Examples, Source
 
@@ -41,6 +43,7 @@ def prepare(
     precision: np.dtype = _FLOAT32,
     need: Wanted | None = None,
     fold: Fold | None = None,
+    positive: bool = False,
 ) -> Dataset:
     """`source` split in three, with the statistics for standardisation and a digest of the content.
 
@@ -54,11 +57,12 @@ def prepare(
     need        what a run folder records: statistics are those, not fitted again; a part that is not as it was
                 then is refused if it is wanted, and has no content if not
     fold        of a cross-validation, which decides the validation part; None: `validation` does
+    positive    whether the loss takes counts, which must be ≥ 0 and are not standardised but divided by their mean
 
     Labels are split class by class (each part has its share of every class, to within one example) unless the source
-    has groups or times, and every part keeps the order of the source.  Shift and scale come from the training part
-    only.  Raises DataError if the source is not sound (`check`), a part would be empty, or `examples` cannot be had;
-    RunError if a wanted part has changed.
+    has groups or times, and every part keeps the order of the source.  Shift and scale are of the training part.
+    Raises DataError if the source is not sound (`check`), a part would be empty, or `examples` cannot be had; RunError
+    if a wanted part has changed.
     """
     how = {
         "validation": validation,
@@ -66,25 +70,41 @@ def prepare(
         "seed": split_seed,
         "examples": examples,
         "stratify": stratify,
-        "fold": fold,
     }
+    how["fold"] = fold
     split = split_rows(check(source, "data"), **how)
     trained = np.sort(split[0][1])
     if source.table.fit is not None:
         source = source.table.fit(trained, need.fitted.columns if need else None)
         split = split_rows(source, **how)
     _check_classes(source, trained)
-    weights = None if source.table.weights is None else source.table.weights[trained]
-    scaled = None if weights is None else scaled_weights(weights)
+    weights, scaled = _weights(source, trained)
     needed = sum(part.x.nbytes / len(part.x) * len(rows) for part, rows in split)
     parts = {name: _select(*chosen, needed > room) for name, chosen in zip(PARTS, split, strict=True)}
     rows = {name: np.sort(chosen) for name, (_, chosen) in zip(PARTS, split, strict=True)}
     described = _described(parts, rows, weights)
+    if need is None and positive and not source.classes:
+        check_counts(parts, rows, source)
     if need is None:
-        dataset = standardised(parts, fit(parts["train"], source, described), precision)
+        dataset = standardised(parts, fit(parts["train"], source, described, positive), precision)
     else:
         dataset = standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
-    return dataset._replace(about=source.table.about, weights=scaled, rows=rows)
+    about = _in_words(source, parts["train"])
+    return dataset._replace(about=about, notes=source.table.notes, weights=scaled, rows=rows)
+
+
+def _weights(source: Source, trained: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The weights of the training part as the source has them, and scaled."""
+    if source.table.weights is None:
+        return None, None
+    weights = source.table.weights[trained]
+    return weights, scaled_weights(weights)
+
+
+def _in_words(source: Source, train: Examples) -> tuple[About, ...]:
+    """The columns of a table, with what the training part does not say of them."""
+    about = source.table.about
+    return with_unlearned(about, source.columns, train.x[:]) if about and source.columns else about
 
 
 def _described(

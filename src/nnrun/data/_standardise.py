@@ -19,13 +19,18 @@ from nnrun.types import Dataset, Examples, Source
 __all__ = ["fit", "new_inputs", "standardised"]
 
 
-def fit(train: Examples, source: Source, parts: dict[str, Part]) -> Preprocessing:
-    """Mean and deviation of the inputs and targets of a training part, in float64, beside the names of the source."""
+def fit(train: Examples, source: Source, parts: dict[str, Part], positive: bool = False) -> Preprocessing:
+    """Mean and deviation of the inputs and targets of a training part, in float64, beside the names of the source.
+
+    positive   whether targets are counts, which are not moved: their unit is their mean
+    """
     shift, deviation = moments(train.x, source.standardize)
     target_shift, target_scale = 0.0, 1.0
     if not source.classes:
         mean, spread = moments(train.y.astype(np.float64), "image")
         target_shift, target_scale = float(mean), float(spread) if spread > 0 else 1.0
+        if positive:
+            target_shift, target_scale = 0.0, float(mean)
     return Preprocessing(
         classes=source.classes,
         columns=source.columns,

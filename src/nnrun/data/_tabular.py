@@ -15,6 +15,7 @@ from nnrun.data._roles import Request, roles_of
 from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
 from nnrun.data._shown import shown
 from nnrun.data._target import classes_of, is_regression, labels_in, refuse_odd
+from nnrun.errors import one_line
 from nnrun.preprocessing import Column as Feature
 from nnrun.preprocessing import TableFacts
 from nnrun.types import Examples, Source
@@ -74,6 +75,7 @@ def _facts(table: Table, test: Table | None, request: Request) -> TableFacts:
         weights=weights_of(table, columns),
         groups=groups_of(table, columns),
         times=times_of(table, columns, request.date_format),
+        place=lambda held, row: _place(test if held and test else table, request.target, row),
     )
 
 
@@ -109,3 +111,9 @@ def _inputs(read: Mapping[str, Parsed], columns: tuple[Feature, ...]) -> np.ndar
 def _targets(goal: Column, classes: tuple[str, ...]) -> np.ndarray:
     """(n,) labels, or numbers."""
     return labels_in(goal, classes) if classes else goal.quantities()
+
+
+def _place(table: Table, target: str, row: int) -> str:
+    """Where a target is."""
+    column = table.column(target, "target")
+    return f"{table.place}:{column.lines[row]}:{column.position}: column '{one_line(target, 40)}'"

@@ -9,16 +9,21 @@ import numpy as np
 
 from nnrun.data._check import check
 from nnrun.data._image_cache import pixels
+from nnrun.data._image_exclude import Exclusion
+from nnrun.data._image_modes import Alpha, Depth
 from nnrun.data._image_tree import Part, refuse_link, scan, subfolders
+from nnrun.data._image_weights import weights_of_images
 from nnrun.data._images import MOST_PIXELS, Channels, Form, Resize, Size
 from nnrun.errors import DataError, one_line
 from nnrun.options import FilePath, Standardize
+from nnrun.preprocessing import TableFacts
 from nnrun.types import Examples, Source
 
 __all__ = ["image_folder"]
 
 _TESTS = ("test", "val")  # what published sets call the folder that is not for training
 _TRAININGS = ("train", "training")
+_FEW = 10  # images of a class: of fewer, little is learned and metrics say little
 _PARTS = (*_TRAININGS, *_TESTS, "testing", "valid", "validation", "dev", "eval")  # in any case: no classes
 
 
@@ -29,6 +34,10 @@ def image_folder(
     resize: Resize = "crop",
     channels: Channels = "rgb",
     standardize: Standardize = "image",
+    alpha: Alpha = "refuse",
+    depth: Depth = 8,
+    exclude: list[str] | None = None,
+    weights: FilePath | None = None,
 ) -> Source:
     """JPEG and PNG images, a folder for each class: path/cat/1.jpg, or path/train/cat/1.jpg.
 
@@ -40,38 +49,76 @@ def image_folder(
                  black around it; "stretch": each side on its own; bicubic, averaging when it makes smaller
     channels     "rgb", of which grey images have three equal ones, or "grey"
     standardize  "image": one mean and deviation for all pixels
+    alpha        transparent pixels: "drop": their colour as it is stored; "white", "black": on that background, each
+                 channel (c · a + b · (255 − a)) / 255, rounded to the nearest
+    depth        16: inputs are floats, v / 65535 of a grey PNG of 16 bits, v / 255 of 8 bits; with `channels: grey`
+    exclude      patterns of files and folders that are left out, by the end of their path: `["*.gif", thumbs]`; what is
+                 predicted for follows them too
+    weights      a CSV file with a row for each image to train on: `file`, as in `cat/1.jpg`, and `weight`, how much it
+                 counts in the loss that is minimised; metrics are unweighted
 
-    Inputs are (n, height, width, 3 or 1) uint8.  Class names are those of the folders, sorted as text; images
-    are sorted by path in each.  Whatever its name, each file in a class folder must be a JPEG or PNG image of
-    8 bits a channel, grey, RGB, with a palette, or with an alpha channel that is opaque; files beside the class
-    folders and hidden ones do not count.  A photo is turned as its camera noted.  Decoded once into
+    Inputs are (n, height, width, 3 or 1) uint8, of depth 16 float32.  Class names are those of the folders, sorted as
+    text; images are sorted by path in each, and every part gets its share of each class.  Whatever its name, each file
+    in a class folder must be a JPEG or PNG image of 8 bits a channel, grey, RGB, with a palette, or with an alpha
+    channel that is opaque; files beside the class folders and hidden ones do not count.  A photo is turned as its
+    camera noted.  Class folders with fewer than ten images are named before training.  Decoded once into
     nnrun/images-... of the user's cache folder ($XDG_CACHE_HOME, ~/.cache), mapped into memory from there, and
     decoded anew where an image, its name or its time has changed.
     Raises DataError naming the file or folder; MachineError if one cannot be read or the cache not be written.
     """
-    top, train, test = _places(path, test_path)
+    form = _form(channels, size, resize, alpha, depth)
+    excluded = Exclusion(exclude or ())
+    parts = _parts(path, test_path, excluded)
+    counted = None if weights is None else weights_of_images(weights, parts[0])
+    facts = TableFacts(weights=counted, notes=tuple(filter(None, [excluded.line, _few(parts[0])])))
+    train, *tests = [
+        Examples(x, np.array([file.label for file in part.files], np.int32))
+        for x, part in zip(pixels(parts, form), parts, strict=True)
+    ]
+    source = Source(train, next(iter(tests), None), parts[0].classes, standardize, table=facts)
+    return check(source, str(parts[0].folder))
+
+
+def _form(channels: Channels, size: Size | None, resize: Resize, alpha: Alpha, depth: Depth) -> Form:
+    """What images are made into.  Raises DataError for what cannot be had."""
+    if depth == 16 and channels != "grey":
+        raise DataError(
+            "data.depth: 16 bits a channel are read of grey images; write data.channels: grey too"
+        )
     if size and size[0] * size[1] > MOST_PIXELS:
         raise DataError(
             f"data.size: {size[0]}x{size[1]} is more than {MOST_PIXELS} pixels; write a smaller size"
         )
-    parts = [scan(train, top)]
+    return Form(channels, (size[0], size[1]) if size else None, resize, alpha, depth)
+
+
+def _parts(path: str | None, test_path: str | None, excluded: Exclusion) -> list[Part]:
+    """The images of the training part and, where there is one, of the test part."""
+    top, train, test = _places(path, test_path, excluded)
+    parts = [scan(train, top, excluded)]
     classes = parts[0].classes
     if len(classes) == 1:
         raise DataError(
             f"{one_line(train)}: holds one class only, {classes[0]}; add a folder for another one"
         )
     if test is not None:
-        parts.append(_relabelled(scan(test, top if test_path is None else test), parts[0]))
-    arrays = pixels(parts, Form(channels, (size[0], size[1]) if size else None, resize))
-    examples = [
-        Examples(x, np.array([file.label for file in part.files], np.int32))
-        for x, part in zip(arrays, parts, strict=True)
+        parts.append(_relabelled(scan(test, top if test_path is None else test, excluded), parts[0]))
+    excluded.check_used(top)
+    return parts
+
+
+def _few(part: Part) -> str:
+    """Which classes have few images, "" where none has."""
+    counts = np.bincount([file.label for file in part.files], minlength=len(part.classes))
+    few = [
+        f"{one_line(name, 40)} ({count})"
+        for name, count in zip(part.classes, counts, strict=True)
+        if count < _FEW
     ]
-    source = Source(examples[0], examples[1] if test is not None else None, classes, standardize)
-    return check(source, str(train))
+    return f"class folders with fewer than {_FEW} images: {one_line(', '.join(few), 120)}" if few else ""
 
 
-def _places(path: str | None, test_path: str | None) -> tuple[Path, Path, Path | None]:
+def _places(path: str | None, test_path: str | None, excluded: Exclusion) -> tuple[Path, Path, Path | None]:
     """The folder that everything lies in, and those of the training and the test classes."""
     given = path or os.environ.get("NNRUN_DATA_DIR")
     if not given:
@@ -79,7 +126,7 @@ def _places(path: str | None, test_path: str | None) -> tuple[Path, Path, Path |
             "data.path: which folder holds the images? write data.path: FOLDER, or set NNRUN_DATA_DIR to it"
         )
     top, test = Path(given), None if test_path is None else Path(test_path)
-    names = subfolders(top)
+    names = subfolders(top, excluded)
     if "train" not in names or not set(names) <= {"train", *_TESTS} or not subfolders(top / "train"):
         _refuse_parts(top, names)
         return top, top, test

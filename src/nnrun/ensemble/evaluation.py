@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nnrun import signals
+from nnrun.data._counts import refuse_negative
 from nnrun.data._files import STDIN
 from nnrun.data._pieces import Extras
 from nnrun.ensemble.adjustment import Temperature, temperature_of
@@ -90,6 +91,8 @@ def _on_host(folder: Path, request: Request, warn: Warn, counting: Counting) -> 
     targets: list[np.ndarray] = []
     with closing(_pieces(predictor, request, warn, counting)) as pieces:
         for outputs, true in pieces:
+            if request.source and judges[0].loss.positive:
+                refuse_negative(true, one_line(request.source), sum(map(len, targets)))
             targets.append(true)
             for tally, member, values in zip(tallies, predictor.members, outputs, strict=True):
                 with session.precision(member.model.precision):

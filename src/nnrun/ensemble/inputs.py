@@ -9,12 +9,18 @@ import numpy as np
 
 from nnrun.data._files import STDIN
 from nnrun.data._inputs import inputs_of
+from nnrun.data._new_images import check_range, range_of
 from nnrun.data._pieces import Extras, Inputs, input_pieces
 from nnrun.ensemble.models import Model
 from nnrun.errors import SpecError, Warn
 from nnrun.preprocessing import Column
 
-__all__ = ["arrays_for", "pieces_for"]
+__all__ = ["arrays_for", "ends_of", "pieces_for"]
+
+
+def ends_of(model: Model) -> tuple[float, float] | None:
+    """The least and the most that inputs of a model can be, where its data say so."""
+    return range_of(model.block)
 
 
 def arrays_for(models: Sequence[Model], x: object, warn: Warn) -> list[np.ndarray]:
@@ -22,6 +28,8 @@ def arrays_for(models: Sequence[Model], x: object, warn: Warn) -> list[np.ndarra
     readers, which = _readers(models)
     once = _once(warn)
     stored = [inputs_of(x, model.experiment.dataset.fitted, once) for model in readers]
+    for model, array in zip(readers, stored, strict=True):
+        check_range(array, model.block, "the inputs")
     return [stored[reader] for reader in which]
 
 

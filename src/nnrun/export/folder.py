@@ -23,6 +23,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from nnrun import __version__
+from nnrun.ensemble.inputs import ends_of
 from nnrun.ensemble.models import block_of
 from nnrun.ensemble.predictor import Predictor
 from nnrun.errors import RunError, SpecError, one_line
@@ -88,7 +89,7 @@ def export(predictor: Predictor, target: Path) -> Exported:
     """
     check_target(target)
     files, why_not = _files(predictor)
-    inputs = probes(predictor.fitted, _PROBES)
+    inputs = probes(predictor.fitted, _PROBES, ends_of(predictor.members[0].model))
     difference = _difference(files, predictor, inputs, reference=not why_not)
     few = any(member.model.precision == "bfloat16" for member in predictor.members)
     if not difference <= (_TOLERANCE_OF_8_BITS if few else _TOLERANCE):  # NaN too
@@ -116,7 +117,9 @@ def _files(predictor: Predictor) -> tuple[dict[str, bytes], str]:
     if precisions == {"bfloat16"}:
         layers = "numpy_model.py has no bfloat16"
     elif len(members) == 1:
-        layers = layers_of(block_of(members[0].folder, "model"))
+        experiment = members[0].model.experiment
+        rates = experiment.loss(experiment.knobs).positive
+        layers = layers_of(block_of(members[0].folder, "model"), rates)
     about = _about(predictor, layers if isinstance(layers, list) else None)
     with session.precision(precisions.pop()):
         content = serialized(members, predictor.weights, predictor.combiner)
@@ -161,6 +164,7 @@ def _arrays(predictor: Predictor) -> dict[str, np.ndarray]:
 
 def _about(predictor: Predictor, layers: list[dict[str, object]] | None) -> dict[str, Any]:
     data, fitted = predictor.members[0].model.experiment.dataset, predictor.fitted
+    ends = ends_of(predictor.members[0].model)
     scores = predictor.combiner.scores
     return {
         "format": 1,
@@ -173,6 +177,7 @@ def _about(predictor: Predictor, layers: list[dict[str, object]] | None) -> dict
         "columns": [column.as_dict() for column in fitted.columns],
         "shape": list(fitted.shape),
         "dtype": fitted.dtype,
+        **({"range": ends} if ends else {}),
         "precision": "float64" if predictor.precision == "float64" else "float32",
         "offset": data.offset.tolist(),
         "shift": data.shift.tolist(),

@@ -10,13 +10,17 @@ __all__ = ["layers_of"]
 _NORMS = {"batch": "batch_norm", "group": "group_norm", "layer": "group_norm"}
 
 
-def layers_of(block: Mapping[str, Any]) -> list[dict[str, object]] | str:
+def layers_of(block: Mapping[str, Any], rates: bool = False) -> list[dict[str, object]] | str:
     """The layers of a model as numpy_model.py takes them, or why it cannot.
 
     block   name and options of the model, every default filled in
+    rates   whether it gives logarithms of what it predicts
     """
+    end: list[dict[str, object]] = [{"kind": "dense", "name": "output"}]
+    if rates:
+        end.append({"kind": "activation", "name": "exp"})
     if block["name"] == "linear":
-        return [{"kind": "dense", "name": "output"}]
+        return end
     if block["name"] != "mlp":
         return f"numpy_model.py is for mlp and linear, this is {block['name']}"
     if block["dropconnect"]["inference"] != "mean":
@@ -31,7 +35,7 @@ def layers_of(block: Mapping[str, Any]) -> list[dict[str, object]] | str:
         layers.append({"kind": "activation", "name": block["activation"]})
         if scaled and block["dropout"]:
             layers.append({"kind": "factor", "factor": 1 - block["dropout"]})
-    return [*layers, {"kind": "dense", "name": "output"}]
+    return [*layers, *end]
 
 
 def _norm(norm: Mapping[str, Any], number: int) -> list[dict[str, object]]:

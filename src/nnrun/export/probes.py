@@ -14,14 +14,17 @@ from nnrun.preprocessing import Column, Preprocessing
 __all__ = ["as_file", "probes"]
 
 
-def probes(fitted: Preprocessing, count: int) -> Any:
-    """`count` inputs with the mean and deviation of the training part: an array or, of a table, columns by name."""
+def probes(fitted: Preprocessing, count: int, ends: tuple[float, float] | None = None) -> Any:
+    """`count` inputs with the mean and deviation of the training part: an array or, of a table, columns by name.
+
+    ends   the least and the most that inputs can be, where there are any
+    """
     random = np.random.default_rng(0)
     x = fitted.shift + fitted.scale * random.normal(size=(count, *fitted.shape))
     if fitted.dtype == "uint8":
         return np.clip(np.rint(x), 0, 255).astype(np.uint8)
     if not fitted.columns:
-        return x.astype(fitted.dtype)
+        return (x if ends is None else np.clip(x, *ends)).astype(fitted.dtype)
     columns, position = {}, 0
     for column in fitted.columns:
         columns[column.name] = _cells(column, x[:, position], random)

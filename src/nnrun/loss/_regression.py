@@ -18,34 +18,35 @@ _ROUNDING = 1e-6  # what sums of float32 squares leave of a variance of 0
 
 
 def regression_loss(
-    value: Callable[[Array], Array],
+    value: Callable[[Array, Array], Array],
     target_scale: float,
     judge: str,
     more: Callable[[Mapping[str, float]], dict[str, float]] = lambda mean: {},
+    more_terms: Callable[[Array, Array], dict[str, Array]] = lambda z, y: {},
     curved: bool = True,
     likelihood: bool = False,
 ) -> Loss:
-    """The loss `value` >= 0 of errors z − y (n,), outputs z (n, 1), standardised targets y (n,).
+    """The loss `value` (z, y) -> (n,) of numbers z (n,), where outputs are (n, 1), and standardised targets y (n,).
 
     target_scale   one standardised unit in units of the target
     judge          which metric picks the best step
     more           means of the terms -> further metrics
+    more_terms     (z, y) -> further terms (n,)
     curved, likelihood   see `Loss`
     Metrics: loss (standardised), rmse and mae in the units of the target, r2 = 1 − Σ(z − y)² / Σ(y − ȳ)², ȳ the mean
     of the part; undefined where its targets are all equal.
     """
 
-    def error(outputs, targets):
-        return outputs[:, 0] - targets
-
     def terms(outputs, targets):
-        difference = error(outputs, targets)
+        numbers = outputs[:, 0]
+        difference = numbers - targets
         return {
-            "loss": value(difference),
+            "loss": value(numbers, targets),
             "absolute": jnp.abs(difference),
             "squared": jnp.square(difference),
             "target": targets,
             "target_squared": jnp.square(targets),
+            **more_terms(numbers, targets),
         }
 
     def metrics(mean):
@@ -61,7 +62,7 @@ def regression_loss(
         }
 
     return Loss(
-        lambda outputs, targets: value(error(outputs, targets)),
+        lambda outputs, targets: value(outputs[:, 0], targets),
         terms,
         metrics,
         judge=judge,

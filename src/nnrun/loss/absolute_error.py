@@ -19,7 +19,8 @@ def absolute_error(target_scale: float = 1.0) -> Loss:
     Source: Laplace; as torch.nn.L1Loss.
     """
 
-    def value(error):
+    def value(z, y):
+        error = z - y
         return jnp.maximum(error, -error)  # jnp.abs has the slope 1 at 0
 
     return regression_loss(value, target_scale, judge="mae", curved=False)

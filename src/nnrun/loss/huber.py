@@ -22,7 +22,8 @@ def huber(delta: Positive = 1.0, target_scale: float = 1.0) -> Loss:
     Source: Huber 1964, "Robust estimation of a location parameter"; as torch.nn.HuberLoss.
     """
 
-    def value(error):
+    def value(z, y):
+        error = z - y
         near = jnp.clip(error, -delta, delta)
         return near * (error - near / 2)  # no square of a large error, which could overflow
 

@@ -28,7 +28,8 @@ def quantile(q: Level = 0.5, target_scale: float = 1.0) -> Loss:
     Source: Koenker & Bassett 1978, "Regression quantiles"; as sklearn.metrics.mean_pinball_loss.
     """
 
-    def value(error):
+    def value(z, y):
+        error = z - y
         return jnp.maximum(-q * error, (1 - q) * error)
 
     def pinball(mean):

@@ -16,4 +16,4 @@ def squared_error(target_scale: float = 1.0) -> Loss:
     ȳ the mean of the part; nan where its targets are all equal.
     Shapes: outputs z (n, 1), targets y (n,) -> (n,).
     """
-    return regression_loss(lambda error: jnp.square(error) / 2, target_scale, judge="rmse", likelihood=True)
+    return regression_loss(lambda z, y: jnp.square(z - y) / 2, target_scale, judge="rmse", likelihood=True)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Literal
+
 from nnrun.layer._compose import serial, stateless
 from nnrun.layer._residual import ALWAYS, StochasticDepth, residual_block, survivals
 from nnrun.layer.dense import dense
 from nnrun.layer.dropout import Scaling
 from nnrun.layer.dropout import dropout as dropout_layer
 from nnrun.layer.layer_norm import layer_norm
+from nnrun.layer.swiglu import swiglu
 from nnrun.model._attention import class_token, linear, patches, positions, self_attention
 from nnrun.model._images import images_only
 from nnrun.model._weights import NO_DROPCONNECT, DropConnect, Named, unit
@@ -13,6 +16,8 @@ from nnrun.options import Count, Fraction, is_off
 from nnrun.types import Layer
 
 __all__ = ["vit"]
+
+FeedForward = Literal["gelu", "swiglu"]
 
 
 def vit(
@@ -22,6 +27,7 @@ def vit(
     blocks: Count = 4,
     heads: Count = 4,
     inner: Count | None = None,
+    feed_forward: FeedForward = "gelu",
     dropout: Fraction = 0.0,
     dropout_scaling: Scaling = "training",
     dropconnect: DropConnect = NO_DROPCONNECT,
@@ -35,7 +41,8 @@ def vit(
     width            channels of a token
     blocks           how many
     heads            of the attention; they must divide width
-    inner            units between the two dense layers of a block; null: 4 · width
+    inner            units between the two dense layers of a block; null: 4 · width, of swiglu ⌈8 · width / 3⌉, as large
+    feed_forward     what gives these units: gelu of a dense layer, or swiglu, see `nnrun list layer swiglu`
     dropout          rate on the sum of patch and position and at the end of both halves of a block, in [0, 1)
     dropout_scaling  training (inverted) or test, see `nnrun list layer dropout`
     dropconnect      rate on weights and biases of the first dense layer of each block, in [0, 1)
@@ -46,11 +53,16 @@ def vit(
     | parameters                     | 0.21 M                   | 5.7 M                      | 22.0 M | 86.6 M |
     Source: Dosovitskiy et al. 2021, "An image is worth 16 × 16 words"; Touvron et al. 2021 for Ti and S.
     """
+    if feed_forward == "swiglu" and not is_off(dropconnect.rate):
+        raise ValueError(
+            "dropconnect is for dense layers, and feed_forward: swiglu has none; leave one of them out"
+        )
+    units = inner or (4 * width if feed_forward == "gelu" else -(-8 * width // 3))
     noise: Named = [] if is_off(dropout) else [("dropout", dropout_layer(dropout, dropout_scaling))]
     layers: Named = [("patches", patches(patch, width)), ("class", class_token())]
     layers += [("positions", positions()), *noise]
     for i, chance in enumerate(survivals(survival, blocks), start=1):
-        halves = _attending(heads, noise), _thinking(inner or 4 * width, width, noise, dropconnect)
+        halves = _attending(heads, noise), _thinking(feed_forward, units, width, noise, dropconnect)
         block = [
             (f"half_{j}", residual_block(half, None, chance, survival.mask))
             for j, half in enumerate(halves, 1)
@@ -64,6 +76,7 @@ def _attending(heads: int, noise: Named) -> Layer:
     return serial([("norm", layer_norm()), ("attention", self_attention(heads)), *noise])
 
 
-def _thinking(inner: int, width: int, noise: Named, drop: DropConnect) -> Layer:
-    first = unit("dense", 1, linear(inner), None, "gelu", drop)
+def _thinking(kind: FeedForward, inner: int, width: int, noise: Named, drop: DropConnect) -> Layer:
+    dense_unit: Named = unit("dense", 1, linear(inner), None, "gelu", drop)
+    first: Named = dense_unit if kind == "gelu" else [("swiglu", swiglu(inner))]
     return serial([("norm", layer_norm()), *first, ("dense_2", linear(width)), *noise])

@@ -1,6 +1,7 @@
-"""columns.json: the columns of the table that a run is trained on, in words, for people and for `nnrun show`.
+"""columns.json: the data that a run is trained on, in words, for people and for `nnrun show`.
 
     columns  [{name, role, kind, why, becomes, note}]
+    notes    [line], where there are any: what is left out, what deserves a look
 
 What predictions need of them is in preprocessing.json.
 """
@@ -9,30 +10,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from nnrun.errors import RunError, one_line
 from nnrun.preprocessing import About
 from nnrun.record import run
 from nnrun.storage import fsio
 
-__all__ = ["COLUMNS", "read", "write"]
+__all__ = ["COLUMNS", "Words", "read", "write"]
 
 COLUMNS = "columns.json"
 
 
-def write(folder: Path, about: Sequence[About]) -> None:
-    """Writes the file into a run folder; nothing where the data are no table.  Raises MachineError."""
-    if about:
-        fsio.write_json(folder / COLUMNS, {"columns": [column._asdict() for column in about]})
+class Words(NamedTuple):
+    """The columns of a table, and lines about the data."""
+
+    columns: list[About]
+    notes: list[str]
 
 
-def read(folder: Path) -> list[About]:
-    """What the file in a run folder says, [] where there is none.  Raises RunError if it is damaged."""
+def write(folder: Path, about: Sequence[About], notes: Sequence[str]) -> None:
+    """Writes the file into a run folder; nothing where there is nothing to say.  Raises MachineError."""
+    if about or notes:
+        content = {"columns": [column._asdict() for column in about]}
+        fsio.write_json(folder / COLUMNS, {**content, **({"notes": list(notes)} if notes else {})})
+
+
+def read(folder: Path) -> Words:
+    """What the file in a run folder says, nothing where there is none.  Raises RunError if it is damaged."""
     file = folder / COLUMNS
     if not file.is_file():
-        return []
+        return Words([], [])
     try:
-        return [About(**entry) for entry in run.read_json(file)["columns"]]
+        content = run.read_json(file)
+        return Words([About(**entry) for entry in content["columns"]], [*map(str, content.get("notes", []))])
     except (KeyError, TypeError) as error:
         raise RunError(
             f"{one_line(file)}: not written by nnrun; restore it from a copy, or remove it"

@@ -45,8 +45,11 @@ def describe(folder: Path) -> dict[str, object]:
         **{key: value for key, value in content.summary.items() if key != "status"},
         "provenance": content.origin,
     }
-    if about := columns.read(folder):
-        description["columns"] = [column._asdict() for column in about]
+    described = columns.read(folder)
+    if described.columns:
+        description["columns"] = [column._asdict() for column in described.columns]
+    if described.notes:
+        description["notes"] = described.notes
     if content.members:
         description["members"] = [str(path) for path in content.members]
     else:
@@ -79,7 +82,8 @@ def show_view(folder: Path) -> Group:
     if (folder / tables.ACCOUNT).is_file():
         account: Account = run.read_json(folder / tables.ACCOUNT)
         parts += tables.view(account)
-    parts += map(Text, column_lines(columns.read(folder)))
+    described = columns.read(folder)
+    parts += map(Text, [*column_lines(described.columns), *described.notes])
     parts += _curves(folder)
     if "best" in summary and (best := summary["best"]):
         parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))

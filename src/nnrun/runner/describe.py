@@ -44,7 +44,7 @@ def describe(
     fsio.write_file(folder / "resolved.yaml", text.encode())
     if of_folds is None:
         preprocessing.write(folder, experiment.dataset.fitted)
-        columns.write(folder, experiment.dataset.about)
+        columns.write(folder, experiment.dataset.about, experiment.dataset.notes)
     fsio.write_json(folder / "run.json", about)
     run.write_state(folder, "created", step=0)
 

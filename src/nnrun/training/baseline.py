@@ -37,10 +37,11 @@ def baseline_of(experiment: Experiment, targets: np.ndarray, standardised: np.nd
         return {}
     if loss.classifies:
         return {"accuracy": _of_largest(loss, targets, len(dataset.classes))}
-    mean = jnp.zeros((len(targets), 1))  # standardised
+    constant = 1.0 if loss.positive else 0.0  # the mean of the training targets, standardised
+    mean = jnp.full((len(targets), 1), constant)
     terms = loss.terms(mean, jnp.asarray(standardised, mean.dtype))
     averages = {name: float(np.asarray(term, np.float64).mean()) for name, term in terms.items()}
-    predictions = np.full(len(targets), dataset.target_shift)
+    predictions = np.full(len(targets), constant * dataset.target_scale + dataset.target_shift)
     metrics = loss.metrics(averages)
     for name, measure in loss.measures.items():
         means = measure.each(predictions, targets).mean(0)

@@ -63,6 +63,7 @@ class Dataset(NamedTuple):
     classes: tuple[str, ...]
     fitted: Preprocessing  # the same in float64, and digests of the parts: what the run's folder records
     about: tuple[About, ...] = ()  # the columns of a table in words
+    notes: tuple[str, ...] = ()  # lines for people about the data, shown before anything trains
     weights: np.ndarray | None = None  # (n,) float64, of the training part, of mean 1; None: all the same
     rows: Mapping[
         str, np.ndarray

@@ -42,6 +42,7 @@ class Loss(NamedTuple):
     judge, rising, bounds   the metric that picks the best step; those of which more is better; what they can be
     classifies  whether targets are labels (outputs: one per class) or numbers (one output)
     probabilities, curved, likelihood   whether softmax(outputs) is meant, not scores; value is curved; is −log p(y)
+    positive    whether outputs are exp of what the model gives, and targets ≥ 0 in units of their training mean
     """
 
     value: Callable[[Array, Array], Array]
@@ -56,6 +57,7 @@ class Loss(NamedTuple):
     likelihood: bool = False
     measures: Mapping[str, Measure] = {}  # what the spec asks for beside that, by name
     weight: Callable[[Array, Array], Array] | None = None  # (n,) in the mean, and in value; None: 1
+    positive: bool = False
 
 
 class Evaluation(NamedTuple):

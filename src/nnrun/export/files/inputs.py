@@ -43,6 +43,11 @@ def prepare(x: Any, about: _Entry) -> np.ndarray:
         if not ((x >= 0) & (x <= 255) & (x == np.floor(x))).all():
             raise ValueError("inputs must be whole numbers from 0 to 255")
         return x.astype(np.uint8)
+    least, most = about.get("range", (-np.inf, np.inf))
+    if x.min() < least or x.max() > most:
+        raise ValueError(
+            f"inputs must be numbers from {least:g} to {most:g}; divide values of 16 bits by 65535"
+        )
     precision = about["precision"]
     if about["dtype"] == "float32":
         precision, offset = "float32", 0.0

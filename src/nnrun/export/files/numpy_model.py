@@ -94,4 +94,5 @@ _ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mish": lambda x: x * np.tanh(_softplus(x)),
     "softplus": _softplus,
     "sigmoid": _sigmoid,
+    "exp": np.exp,  # of a model of rates
 }
