@@ -226,7 +226,7 @@ def test_test_metrics_come_before_validation_metrics():
     assert (
         result_line({"val/loss": 2.0, "train/loss": 1.0}, {"val/loss": [1.877, 2.123]}) == "val/loss 2 ± 0.12"
     )
-    assert result_line({"train/loss": 1.0}, {}) == ""
+    assert result_line({"train/loss": 1.0}, {}) == "train/loss 1"
     assert result_line({"test/loss": 3.0}, {"test/loss": None}) == "test/loss 3"
 
 
