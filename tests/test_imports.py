@@ -50,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
         *LEAVES, "build", "catalog", "device", "record", "report", "runner", "signals", "space", "spec",
         "statistics", "storage", "sweep", "training",
     },
+    "probe": {"build", "catalog", "errors", "probe", "runner", "sweep", "training", "types"},
     "ensemble": {
         *LEAVES, "data", "ensemble", "record", "report", "runner", "signals", "spec", "statistics", "storage",
         "training",
@@ -59,8 +60,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "api": {"api", "ensemble", "errors", "record", "report", "runner", "signals", "sweep", "types"},
     "commands": {
-        "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels", "race",
-        "record", "report", "runner", "signals", "spec", "statistics", "storage", "sweep", "types",
+        "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels",
+        "probe", "race", "record", "report", "runner", "signals", "spec", "statistics", "storage", "sweep", "types",
     },
     "cli": {"commands"},
     "sklearn": {

@@ -1,0 +1,59 @@
+"""lr-find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnrun.commands import console
+from nnrun.commands._app import Device, Json, Quiet, app, counting, prepare_device
+from nnrun.errors import SpecError, one_line
+
+__all__ = ["lr_find"]
+
+
+@app.command("lr-find")
+def lr_find(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML spec.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the spec.")
+    ] = None,
+    low: Annotated[float, typer.Option("--from", metavar="RATE", help="The lowest rate.")] = 1e-5,
+    high: Annotated[float, typer.Option("--to", metavar="RATE", help="The highest rate.")] = 10.0,
+    count: Annotated[int, typer.Option("--rates", metavar="N", min=3, max=1000, help="How many.")] = 50,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", min=1, max=100, help="Runs at each rate.")
+    ] = 3,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=5, help="Of each run.")] = 100,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.png", help="Draw the curve.")
+    ] = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Find a learning rate: short runs at many rates at once, their losses, and the best as an override."""
+    if not 0 < low < high < float("inf"):
+        raise SpecError(f"--from {low:g} --to {high:g}: write two rates above 0, the lower one first")
+    if output is not None and (output.suffix != ".png" or not output.parent.is_dir()):
+        raise SpecError(f"-o {one_line(output)}: write the name of a .png in a folder that exists")
+    prepare_device(device, spec, overrides or [])
+    from nnrun.probe import rates
+    from nnrun.report import rates as shown
+    from nnrun.storage import fsio
+
+    request = rates.Request(low, high, count, seeds, steps)
+    test = rates.range_test(spec, overrides or [], request, counting(quiet or as_json))
+    if output is not None:
+        fsio.write_file(
+            output,
+            shown.picture(spec.stem, test.rates, test.losses, test.start, test.written, test.suggestion),
+        )
+    if as_json:
+        return console.print_json(rates.as_data(test))
+    console.show(shown.curve_of_rates(test.rates, test.losses, test.start))
+    for line in shown.rate_lines(*test, command=[str(spec), *(overrides or [])]):
+        console.show(line)
+    return console.show("-o rates.png draws it" if output is None else f"picture: {one_line(output)}")

@@ -1,0 +1,169 @@
+"""The learning-rate range test: short runs at many rates, all of them lanes of one program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nnrun.build.optimizer import learning_rate
+from nnrun.catalog.bound import Bound
+from nnrun.runner import session
+from nnrun.sweep.width import width_of
+from nnrun.training import shards
+from nnrun.training.chunks import chunks
+from nnrun.types import Experiment, Tree
+
+__all__ = ["RangeTest", "Request", "as_data", "highest_stable", "range_test", "suggested"]
+
+Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
+
+_LAST = 0.2  # of the steps, over which the training loss is averaged
+_CONSTANT = (  # nothing but the rate decides, and nothing is measured but the training loss
+    "schedule=constant", "average=[]", "train.early_stopping=null", "train.log_every=1 steps", "train.seeds=1",
+    "checkpoint.keep=2", "checkpoint.best=null",
+)  # fmt: skip
+
+
+class Request(NamedTuple):
+    """The ends of the rates, how many there are, evenly spaced in their logarithm, and the runs at each."""
+
+    low: float = 1e-5
+    high: float = 10.0
+    rates: int = 50
+    seeds: int = 3
+    steps: int = 100
+
+
+class RangeTest(NamedTuple):
+    """What the short runs have reached.
+
+    key         of the learning rate in the spec: optimizer.learning_rate
+    written     the rate of the spec
+    rates       (count,) rising
+    losses      (count, seeds) training loss at the end of each run; nan: it diverged
+    start       training loss of the first step, the mean over seeds
+    steps       of each run
+    suggestion  the rate with the lowest loss; None: no run has learned anything
+    stable      the highest rate below which no run diverges or ends above `start`; None: there is none
+    """
+
+    key: str
+    written: float
+    rates: np.ndarray
+    losses: np.ndarray
+    start: float
+    steps: int
+    suggestion: float | None
+    stable: float | None
+
+
+def range_test(spec: Path, overrides: Sequence[str], request: Request, show: Counting) -> RangeTest:
+    """Trains the spec at each rate, with the same seeds, at a constant rate, from the same beginnings.
+
+    show   shows how many of the runs are done
+    Nothing is written.  Raises SpecError, DataError, MachineError.
+    """
+    forced = [*overrides, *_CONSTANT, f"train.duration={request.steps} steps"]
+    prepared = session.prepare(spec, forced)
+    experiment, block = prepared.experiment, prepared.spec.optimizer
+    path = _place_of_rate(block)
+    written = learning_rate(block, experiment.knobs["optimizer"])
+    if path is None or written is None:
+        raise prepared.spec.fail(("optimizer", "name"), f"{block.name} has no learning rate to find")
+    if not isinstance(written, float) or written == 0:
+        raise prepared.spec.fail(
+            ("optimizer", *path), "got 0, which switches learning off; write any other rate"
+        )
+    rates = np.geomspace(request.low, request.high, request.rates)
+    first = prepared.spec.train.seed
+    lanes = [(seed, rate) for rate in rates.tolist() for seed in range(first, first + request.seeds)]
+    with session.precision(experiment.plan.precision), show("trying rates", len(lanes)) as tick:
+        curves = np.stack(list(_trained(experiment, path, lanes, tick)))
+    losses = _ends(curves).reshape(request.rates, request.seeds)
+    start = float(np.mean(curves[: request.seeds, 0]))
+    return RangeTest(
+        ".".join(("optimizer", *path)), written, rates, losses, start, request.steps,
+        suggested(rates, losses, start), highest_stable(rates, losses, start),
+    )  # fmt: skip
+
+
+def _place_of_rate(block: Bound) -> tuple[str, ...] | None:
+    """Where the rate stands below the optimizer's block, as `learning_rate` finds it."""
+    if block.options.get("learning_rate") is not None:
+        return ("learning_rate",)
+    for key, inner in block.options.items():
+        if isinstance(inner, Bound) and (place := _place_of_rate(inner)):
+            return (key, *place)
+    return None
+
+
+def _trained(
+    experiment: Experiment,
+    path: tuple[str, ...],
+    lanes: Sequence[tuple[int, float]],
+    tick: Callable[[], None],
+) -> Iterator[np.ndarray]:
+    """The training loss of each step of each lane, as many lanes at a time as the machine takes."""
+    width = min(width_of(experiment), len(lanes))
+    compiled = None
+    for begin in range(0, len(lanes), width):
+        share = list(lanes[begin : begin + width])
+        full = share + [share[-1]] * (width - len(share))  # another number would be another program
+        population = _population(experiment, path, full)
+        compiled = shards.compile_shards(population) if compiled is None else compiled.for_lanes(population)  # type: ignore[attr-defined]
+        loss = compiled.names.index("train/loss")
+        rows = [
+            chunk.rows[..., loss] for chunk in chunks(compiled, compiled.initial(), 0, experiment.plan.steps)
+        ]
+        for curve in np.concatenate(rows, axis=1)[: len(share)]:
+            tick()
+            yield curve
+
+
+def _population(
+    experiment: Experiment, path: tuple[str, ...], lanes: Sequence[tuple[int, float]]
+) -> Experiment:
+    plan = experiment.plan
+    plan = plan._replace(seeds=tuple(seed for seed, _ in lanes), judge=None, evaluate_every=plan.steps)
+    knobs = tuple(_with_rate(experiment.knobs, ("optimizer", *path), rate) for _, rate in lanes)
+    return experiment._replace(plan=plan, lanes=knobs)
+
+
+def _with_rate(knobs: Tree, path: tuple[str, ...], rate: float) -> Tree:
+    first, *rest = path
+    return {**knobs, first: _with_rate(knobs[first], tuple(rest), rate) if rest else rate}
+
+
+def _ends(curves: np.ndarray) -> np.ndarray:
+    """(lanes,) mean loss of the last steps of each curve (lanes, steps); nan where any step is not finite."""
+    last = max(1, round(_LAST * curves.shape[1]))
+    ends = curves[:, -last:].mean(1)
+    return np.where(np.isfinite(curves).all(1), ends, math.nan)
+
+
+def suggested(rates: np.ndarray, losses: np.ndarray, start: float) -> float | None:
+    """The rate with the lowest mean loss; None where none falls below `start`.
+
+    A rate at which a seed diverges has no loss.
+    """
+    means = np.where(np.isfinite(losses).all(1), losses.mean(1), math.inf)
+    best = int(np.argmin(means))
+    return float(rates[best]) if means[best] < start else None
+
+
+def highest_stable(rates: np.ndarray, losses: np.ndarray, start: float) -> float | None:
+    """The highest rate up to which every seed ends finite, and not above where it began."""
+    good = np.isfinite(losses).all(1) & (np.where(np.isfinite(losses), losses, np.inf).max(1) <= 1.1 * start)
+    count = len(good) if good.all() else int(np.argmin(good))
+    return float(rates[count - 1]) if count else None
+
+
+def as_data(test: RangeTest) -> dict[str, object]:
+    """For programs; null where a run diverged."""
+    losses = [[value if math.isfinite(value) else None for value in row] for row in test.losses.tolist()]
+    return {**test._asdict(), "rates": test.rates.tolist(), "losses": losses}
