@@ -62,7 +62,7 @@ def test_an_empty_part_of_the_data_is_refused(make_model, tmp_path):
     y = np.zeros(3, np.int32)
     model = make_model({"test": y})
     assert held_out(model, "test", tmp_path).y is y
-    with pytest.raises(SpecError, match=r"--split val: .* held nothing out; write --split test"):
+    with pytest.raises(SpecError, match=r"--split val: .* held nothing out for it; write --split test"):
         held_out(model, "val", tmp_path)
 
 

@@ -88,7 +88,7 @@ def test_nothing_is_validated_where_nothing_was_held_out(world, make_model, coun
 def test_what_is_fitted_needs_validation_data(how: str, world, make_model, counted, tmp_path):
     world([make_model({"test": labels(5)}, {"test": inputs(5)})], [[0]])
     with pytest.raises(
-        SpecError, match=r"there is no val part, for the members held nothing out; write --split test"
+        SpecError, match=r"there is no val part, for the members held nothing out for it; write --split test"
     ):
         predict(members_of(1), "test", how, tmp_path, pytest.fail, counted)
     assert list(tmp_path.iterdir()) == []

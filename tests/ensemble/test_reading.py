@@ -255,7 +255,7 @@ def test_evaluation_reports_members_their_mean_and_the_ensemble(ensemble, models
 
 def test_an_empty_part_is_refused_before_anything_is_predicted(ensemble, models, make_model, counted):
     models(make_model({"test": labels()}), [[0, 1, 2]])
-    with pytest.raises(SpecError, match=r"--split val: .*whole held nothing out; write --split test"):
+    with pytest.raises(SpecError, match=r"--split val: .*whole held nothing out for it; write --split test"):
         evaluate_ensemble(ensemble, "val", "last", pytest.fail, counted)
     with pytest.raises(SpecError, match=r"--split: got 'holdout'"):
         evaluate_ensemble(ensemble, "holdout", "last", pytest.fail, counted)

@@ -130,7 +130,7 @@ def test_evaluating_a_part_that_was_not_held_out(
     train("data.validation=0", "train.duration=3 steps")
     done = warm("evaluate", "run", "--split", "val", folder=tmp_path)
     assert (done.code, done.err.count("\n")) == (2, 1)
-    assert "run held nothing out; write --split test" in done.err
+    assert "run held nothing out for it; write --split train or test" in done.err
     assert warm("evaluate", "run", folder=tmp_path).code == 0
 
 
