@@ -159,6 +159,16 @@ def test_a_row_of_weight_two_is_two_rows() -> None:
     np.testing.assert_allclose(weighted.predict(x), repeated.predict(x), rtol=1e-7)
 
 
+@pytest.mark.parametrize("changes", [{"loss": "poisson"}, {"overrides": ("data.standardize=none",)}])
+def test_weights_count_in_whatever_unit_there_is(changes: dict[str, Any]) -> None:
+    """Counts are divided by their weighted mean and not moved; inputs that stay as they are stay so."""
+    x, weights = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 3
+    y = np.round(np.exp(x[:, 0]))
+    weighted = Regressor(hidden=4, epochs=20, random_state=0, **changes).fit(x, y, sample_weight=weights)
+    repeated = clone(weighted).fit(np.repeat(x, weights, axis=0), np.repeat(y, weights))
+    np.testing.assert_allclose(weighted.predict(x), repeated.predict(x), rtol=1e-7)
+
+
 def test_a_spec_file_says_what_parameters_do_not(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(
         "data: {name: digits, batch_size: 16, validation: 0.2}\nmodel: {name: mlp, hidden: [8], norm: batch}\n"

@@ -97,7 +97,7 @@ def _data(
     block: dict[str, object] = {"name": "npz", "path": str(archive.absolute()), "validation": 0}
     block |= {key: written[key] for key in _OF_DATA if key in written} if isinstance(written, dict) else {}
     if batch_size is not None:
-        block["batch_size"] = batch_size
+        block["batch_size"] = _plain(batch_size)
     validation, size = block["validation"], block.get("batch_size", 64)
     if isinstance(validation, int | float) and isinstance(size, int) and not isinstance(size, bool):
         block["batch_size"] = min(size, max(1, examples - round(examples * validation)))
