@@ -169,6 +169,17 @@ def test_weights_count_in_whatever_unit_there_is(changes: dict[str, Any]) -> Non
     np.testing.assert_allclose(weighted.predict(x), repeated.predict(x), rtol=1e-7)
 
 
+def test_a_batch_is_no_larger_than_what_overrides_leave_to_train_on() -> None:
+    """40 rows, of which 8 validate, and 10 of the others are trained on."""
+    changes = ["data.validation=0.2", "data.examples=10"]
+    few = Classifier(hidden=4, epochs=3, batch_size=np.int64(32), overrides=changes)
+    assert few.fit(X[::4], LABELS[::4]).n_steps_ in (1, 2, 3)
+    with pytest.raises(
+        SpecError, match=r"overrides: got \"schedule=cosine\"; write a list: \['schedule=cosine'\]"
+    ):
+        Classifier(overrides="schedule=cosine").fit(X, LABELS)
+
+
 def test_a_spec_file_says_what_parameters_do_not(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(
         "data: {name: digits, batch_size: 16, validation: 0.2}\nmodel: {name: mlp, hidden: [8], norm: batch}\n"
