@@ -159,6 +159,27 @@ def test_a_row_of_weight_two_is_two_rows() -> None:
     np.testing.assert_allclose(weighted.predict(x), repeated.predict(x), rtol=1e-7)
 
 
+@pytest.mark.parametrize("changes", [{"loss": "poisson"}, {"overrides": ("data.standardize=none",)}])
+def test_weights_count_in_whatever_unit_there_is(changes: dict[str, Any]) -> None:
+    """Counts are divided by their weighted mean and not moved; inputs that stay as they are stay so."""
+    x, weights = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 3
+    y = np.round(np.exp(x[:, 0]))
+    weighted = Regressor(hidden=4, epochs=20, random_state=0, **changes).fit(x, y, sample_weight=weights)
+    repeated = clone(weighted).fit(np.repeat(x, weights, axis=0), np.repeat(y, weights))
+    np.testing.assert_allclose(weighted.predict(x), repeated.predict(x), rtol=1e-7)
+
+
+def test_a_batch_is_no_larger_than_what_overrides_leave_to_train_on() -> None:
+    """38 rows, of which 8 validate, and 10 of the others are trained on."""
+    changes = ["data.validation=0.2", "data.examples=10"]
+    few = Classifier(hidden=4, epochs=3, overrides=changes).set_params(batch_size=np.int64(32))
+    assert few.fit(X[::4], LABELS[::4]).n_steps_ <= 3
+    with pytest.raises(
+        SpecError, match=r"overrides: got \"schedule=cosine\"; write a list: \['schedule=cosine'\]"
+    ):
+        Classifier(overrides="schedule=cosine").fit(X, LABELS)
+
+
 def test_a_spec_file_says_what_parameters_do_not(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(
         "data: {name: digits, batch_size: 16, validation: 0.2}\nmodel: {name: mlp, hidden: [8], norm: batch}\n"

@@ -113,6 +113,15 @@ def test_a_damaged_run_is_listed_as_damaged(content: str, tmp_path):
     assert row == {"run": str(folder), "status": "damaged", "step": None, "best": None, "test": {}}
 
 
+@pytest.mark.parametrize("file", ["summary.json", "tags.json"])
+def test_a_run_with_a_damaged_result_is_listed_as_damaged(file: str, tmp_path):
+    """Not as done with nothing measured."""
+    folder = run_in(tmp_path / "run", summary=summary_of())
+    (folder / file).write_text("{")
+    [row] = overview([folder])
+    assert (row["status"], row["best"], row["test"]) == ("damaged", None, {})
+
+
 def test_a_group_has_means_and_counts_the_seeds_that_finished(tmp_path):
     [row] = overview([group_in(tmp_path / "group")])
     assert (row["seeds"], row["done"]) == (3, 2)

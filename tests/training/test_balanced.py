@@ -68,6 +68,15 @@ def test_a_run_reads_its_own_draws(experiment):
         np.testing.assert_array_equal(lane, expected)
 
 
+def test_weights_of_examples_leave_the_draws_as_they_are(experiment):
+    plan, train = experiment("mlp", "data.sampling=balanced").plan, experiment("mlp").dataset.train
+    weights = np.linspace(0.5, 2, len(train.y), dtype=np.float32)
+    drawn, weighted = (
+        Reader(make_feed(train, w), plan, 13).batches(0, 13).positions for w in (None, weights)
+    )
+    np.testing.assert_array_equal(weighted, drawn)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -16,6 +16,7 @@ from nnrun.ensemble.output import Prediction
 from nnrun.ensemble.predicting import Inquiry, predictions
 from nnrun.ensemble.predictor import Predictor, load_predictor
 from nnrun.ensemble.request import Request, check
+from nnrun.errors import SpecError
 from nnrun.record import pointer, run
 from nnrun.report.evaluated import evaluation_gaps, evaluation_view
 from nnrun.report.plain_text import as_text
@@ -130,9 +131,18 @@ def predict(
     root = Path(runs_root)
     name, step, average = pointer.split(str(run_dir), root)
     given = Path(inputs) if isinstance(inputs, str) else inputs
-    inquiry = Inquiry(given, split, step or str(checkpoint), average, interval, calibrated, keep)
+    inquiry = Inquiry(
+        given, split, step or str(checkpoint), average, interval, calibrated, _listed("keep", keep)
+    )
     computed, _ = predictions(run.resolve(name, root), inquiry, warnings.warn, uncounted)
     return _joined(list(computed()))
+
+
+def _listed(argument: str, names: Sequence[str]) -> Sequence[str]:
+    """The names; SpecError for one text, of which each letter would be one."""
+    if isinstance(names, str):
+        raise SpecError(f"{argument}: got {names!r}; write a list: [{names!r}]")
+    return names
 
 
 def _joined(pieces: Sequence[Prediction]) -> Predictions:
@@ -190,7 +200,8 @@ def evaluate(
     root = Path(runs_root)
     name, step, average = pointer.split(str(run_dir), root)
     source, which = None if file is None else Path(file), step or str(checkpoint)
-    request = Request(source, split, which, average, target, calibrated, metrics, samples)
+    listed = _listed("metrics", metrics)
+    request = Request(source, split, which, average, target, calibrated, listed, samples)
     check(request)
     result = measuring.evaluate(run.resolve(name, root), request, warnings.warn, uncounted).result
     return Evaluation(cast("Mapping[str, Any]", result))

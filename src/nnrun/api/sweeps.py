@@ -84,16 +84,16 @@ def sweep(
         raise SpecError("sweep: resume= continues in its own folder; leave run_dir= out")
     if not 1 <= jobs <= 256:
         raise SpecError(f"sweep: jobs={one_line(jobs, 40)}; write 1 to 256")
-    changes, root = list(overrides), Path(runs_root)
+    root = Path(runs_root)
     folder = None if resume is None else begun_sweep(Path(resume), root)
     engine = Engine(warnings.warn)
     trainer = trainer_of(engine, jobs, on)  # a cluster that does not answer must leave nothing behind
     if folder is not None:
-        plan = lifecycle.continue_sweep(folder, changes, engine)
+        plan = lifecycle.continue_sweep(folder, overrides, engine)
     else:
         assert spec is not None
         target = None if run_dir is None else Path(run_dir)
-        plan, folder = lifecycle.begin(Path(spec), changes, engine, target, root)
+        plan, folder = lifecycle.begin(Path(spec), overrides, engine, target, root)
     ended = carry_out(plan, folder, engine, trainer, _unseen, _unsaid, quiet=True)
     if message := ended.all_diverged(folder):
         raise DivergedError(message)

@@ -3,8 +3,9 @@
 from nnrun.build.experiment import build, data_of, dataset_of, knobs_of
 from nnrun.build.folds import folds_asked, of_fold, with_folds
 from nnrun.build.settled import resolved, settled, structure_of
+from nnrun.build.targets import wants_counts
 
 __all__ = [
     "build", "data_of", "dataset_of", "folds_asked", "knobs_of", "of_fold", "resolved", "settled", "structure_of",
-    "with_folds",
+    "wants_counts", "with_folds",
 ]  # fmt: skip

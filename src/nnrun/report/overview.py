@@ -68,6 +68,7 @@ def _row(folder: Path) -> OverviewRow:
         if rising := _rising(summary):
             row["rising"] = rising
     except (NnrunError, OSError):
+        row["status"] = "damaged"  # whatever its state says: results are there that cannot be read
         return row
     best: Mapping[str, object]
     if "mean" in summary:

@@ -54,7 +54,7 @@ def dataset_for(checked: Spec, given: Given) -> Dataset:
     fitted = dataset.fitted
     if given.weights is not None:
         rows = dataset.rows["train"]
-        fitted = _by_weight(fitted, given.x[rows], given.y[rows], given.weights[rows])
+        fitted = _by_weight(fitted, checked, given.x[rows], given.y[rows], given.weights[rows])
     parts = {
         name: Examples(
             standardised(given.x[rows], fitted, dataset.train.x.dtype),
@@ -66,14 +66,25 @@ def dataset_for(checked: Spec, given: Given) -> Dataset:
     return with_unit_scale(dataset._replace(fitted=fitted, **parts))
 
 
-def _by_weight(fitted: Preprocessing, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Preprocessing:
+def _by_weight(
+    fitted: Preprocessing, checked: Spec, x: np.ndarray, y: np.ndarray, weights: np.ndarray
+) -> Preprocessing:
     """With the mean and deviation that rows repeated so often as they weigh would have."""
-    shift = np.average(x, axis=0, weights=weights)
-    spread = np.sqrt(np.average((x - shift) ** 2, axis=0, weights=weights))
-    fitted = fitted._replace(shift=shift, scale=np.where(spread.astype(np.float32) > 0, spread, 1.0))
+    kind = checked.data.options.get("standardize", "feature")
+    if kind != "none":
+        axis, counts = (
+            (0, weights) if kind == "feature" else (None, np.broadcast_to(weights[:, None], x.shape))
+        )
+        shift = np.average(x, axis=axis, weights=counts)
+        spread = np.sqrt(np.average((x - shift) ** 2, axis=axis, weights=counts))
+        fitted = fitted._replace(
+            shift=np.asarray(shift), scale=np.where(spread.astype(np.float32) > 0, spread, 1.0)
+        )
     if fitted.classes:
         return fitted
     mean = float(np.average(y, weights=weights))
+    if build.wants_counts(checked):  # which are not moved: their unit is their mean
+        return fitted._replace(target_shift=0.0, target_scale=mean)
     deviation = float(np.sqrt(np.average((y - mean) ** 2, weights=weights)))
     return fitted._replace(target_shift=mean, target_scale=deviation if deviation > 0 else 1.0)
 

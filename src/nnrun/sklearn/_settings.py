@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from nnrun import catalog, spec
 from nnrun.errors import SpecError, one_line
 from nnrun.sklearn._data import Given
+from nnrun.spec import override
 from nnrun.spec.document import Document, content
 from nnrun.spec.plain import Plain, in_full
 
@@ -62,16 +64,17 @@ def document_of(parameters: Parameters, place: Path, archive: Path, given: Given
     path = _file(parameters.spec, place)
     tree = spec.parse(content(path), str(path)).value
     written: Mapping[str, Plain] = tree if isinstance(tree, dict) else {}
-    overrides = [f"data={json.dumps(_data(written, parameters.batch_size, archive, given))}"]
+    asked = override.as_list(parameters.overrides)
+    overrides = [f"data={json.dumps(_data(written, parameters.batch_size, archive, given, asked))}"]
     changes = _changes(parameters, written, given.classes > 0)
     overrides += [f"{key}={json.dumps(value)}" for key, value in changes.items()]
-    for text in parameters.overrides:
+    for text in asked:
         if text.partition("=")[0] in _OURS:
             raise SpecError(
                 f"overrides: {one_line(text, 60)}: the estimator trains on what `fit` is given, from random_state; "
                 "leave it out"
             )
-    document = catalog.read(path, [*overrides, f"train.seed={seed}", *parameters.overrides])
+    document = catalog.read(path, [*overrides, f"train.seed={seed}", *asked])
     return document if path != place else document._replace(folder=Path.cwd())
 
 
@@ -90,18 +93,35 @@ def _file(given: str | Path | Mapping[str, object] | None, place: Path) -> Path:
 
 
 def _data(
-    spec_given: Mapping[str, Plain], batch_size: int | str | None, archive: Path, given: Given
+    spec_given: Mapping[str, Plain],
+    batch_size: int | str | None,
+    archive: Path,
+    given: Given,
+    asked: Sequence[str],
 ) -> dict[str, object]:
     """The data block: the keys of the spec that say how to train on examples, whatever they are."""
-    written, examples = in_full(spec_given.get("data")), len(given.y)
+    written = in_full(spec_given.get("data"))
     block: dict[str, object] = {"name": "npz", "path": str(archive.absolute()), "validation": 0}
     block |= {key: written[key] for key in _OF_DATA if key in written} if isinstance(written, dict) else {}
     if batch_size is not None:
-        block["batch_size"] = batch_size
-    validation, size = block["validation"], block.get("batch_size", 64)
-    if isinstance(validation, int | float) and isinstance(size, int) and not isinstance(size, bool):
-        block["batch_size"] = min(size, max(1, examples - round(examples * validation)))
+        block["batch_size"] = _plain(batch_size)
+    size = block.get("batch_size", 64)
+    if isinstance(size, int) and not isinstance(size, bool):
+        block["batch_size"] = min(size, max(1, _trained_on(block["validation"], len(given.y), asked)))
     return block | {"test": 0} | ({} if given.weights is None else {"weights": "w"})
+
+
+def _trained_on(validation: object, examples: int, asked: Sequence[str]) -> int:
+    """How many examples are left to train on; options that make no sense are reported later."""
+    options: dict[str, object] = {"validation": validation}
+    for text in asked:
+        key, _, value = text.partition("=")
+        with suppress(ValueError):
+            options[key.removeprefix("data.")] = float(value)
+    part, most = options["validation"], options.get("examples")
+    if isinstance(part, int | float) and 0 <= part < 1:
+        examples -= round(examples * part)
+    return int(min(examples, most)) if isinstance(most, float) and most >= 1 else examples
 
 
 def _changes(parameters: Parameters, given: Mapping[str, Plain], classifies: bool) -> dict[str, object]:

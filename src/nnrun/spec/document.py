@@ -65,9 +65,10 @@ def read(
 
     short_field   see `override.apply`; `catalog.read` knows it
 
-    Raises SpecError where the file cannot be opened or is a sweep file; every mistake inside it goes to `problems`.
+    Raises SpecError where the file cannot be opened or is a sweep file, and for overrides that are one text;
+    every mistake inside it goes to `problems`.
     """
-    data = content(path)
+    overrides, data = override.as_list(overrides), content(path)
     tree = yaml12.parse(data, str(path))
     value, problems = tree.value, tree.problems
     if not isinstance(value, dict):

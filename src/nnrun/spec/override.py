@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
-from nnrun.errors import remark
+from nnrun.errors import SpecError, remark
 from nnrun.spec import schema, yaml12
 from nnrun.spec.plain import Block, Plain, entry, in_full
 from nnrun.spec.problem import Path, Place, Problems
 
-__all__ = ["ShortField", "UnreachableError", "apply", "conflicts", "contains", "no_records", "put"]
+__all__ = ["ShortField", "UnreachableError", "apply", "as_list", "conflicts", "contains", "no_records", "put"]
 
 ShortField: TypeAlias = Callable[[Block, Path], str | None]
 
@@ -73,6 +73,13 @@ def apply(
 def _parsed(written: str, text: str) -> yaml12.Tree:
     """The value of an argument; nothing behind the `=` is null."""
     return yaml12.parse(written, text, argument=True) if written.strip() else yaml12.Tree(None, Problems({}))
+
+
+def as_list(overrides: Sequence[str]) -> list[str]:
+    """The overrides that a caller from Python gives.  Raises SpecError for one text, whose letters they would be."""
+    if isinstance(overrides, str):
+        raise SpecError(f"overrides: got {schema.shown(overrides)}; write a list: [{overrides!r}]")
+    return list(overrides)
 
 
 def conflicts(overrides: Sequence[str], problems: Problems) -> None:

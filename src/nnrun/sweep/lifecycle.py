@@ -11,6 +11,7 @@ from nnrun import signals
 from nnrun.errors import Interrupted, NnrunError, SpecError, one_line
 from nnrun.record import run
 from nnrun.record.summary import SweepSummary
+from nnrun.spec import override
 from nnrun.storage import fsio
 from nnrun.sweep import file as sweep_file
 from nnrun.sweep import folder as files
@@ -32,7 +33,7 @@ def begin(
 
     Raises SpecError, DataError, RunError, MachineError; what is wrong with the file creates nothing.
     """
-    sweep_plan = make_plan(sweep_file.read(path, overrides), engine)
+    sweep_plan = make_plan(sweep_file.read(path, override.as_list(overrides)), engine)
     return sweep_plan, files.create(sweep_plan.file, sweep_plan.about(), run_dir, root)
 
 
@@ -44,6 +45,7 @@ def continue_sweep(
     next_round   whether the budget is that of the next round of a sweep with `until`, not one by hand
     Raises RunError, SpecError, DataError, MachineError.
     """
+    overrides = override.as_list(overrides)
     for text in overrides:
         if text.partition("=")[0] not in _MAY_GROW:
             allowed = ", ".join(_MAY_GROW)
@@ -56,7 +58,7 @@ def continue_sweep(
             f"argument {one_line(overrides[0], 80)}: a sweep with `until` grows by itself, and its p-values are "
             "corrected for its own looks; start another one"
         )
-    file = files.read_back(folder, list(overrides))
+    file = files.read_back(folder, overrides)
     sweep_plan = make_plan(file, engine)
     if sweep_plan.search.rungs and before.sweep.trials != file.sweep.trials:
         raise SpecError(

@@ -26,7 +26,9 @@ class Reader:
         self.feed, self.plan = feed, plan
         self.capacity = feed.together(plan.batch_size * len(plan.seeds), capacity)
         self._blocks: dict[int, Future[Batches]] = {}
-        self._classes = Classes(feed.examples.y) if plan.sampling == "balanced" else None
+        y = feed.examples.y
+        labels = y if y.ndim == 1 else y[:, 0]  # beside which stand the weights of the examples
+        self._classes = Classes(labels) if plan.sampling == "balanced" else None
 
     def like(self) -> tuple[Shaped, Shaped]:
         """x and y of the batches, as shapes or arrays."""
