@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +255,11 @@ def test_a_run_without_a_test_part(place: Path) -> None:
         nnrun.evaluate(result.run_dir)
     with pytest.raises(SpecError, match="compares them on the test part"):
         nnrun.sweep(place / "sweep.yaml", ["data.test=0"], run_dir=place / "untested")
+
+
+@pytest.mark.parametrize("ask", [partial(nnrun.predict, keep="id"), partial(nnrun.evaluate, metrics="rmse")])
+def test_one_text_in_place_of_a_list_is_refused(ask: Callable[..., object], tmp_path: Path) -> None:
+    """Not taken for the list of its letters."""
+    (tmp_path / "state.json").write_text("{}")
+    with pytest.raises(SpecError, match=r"^(keep|metrics): got '(id|rmse)'; write a list: \['(id|rmse)'\]$"):
+        ask(tmp_path)
