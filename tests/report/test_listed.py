@@ -18,7 +18,7 @@ Made = Callable[..., Path]
 RUNS = {  # optimizer, rate, test/accuracy, test/loss
     "a": ("sgd", 0.1, 0.8, 0.6),
     "b": ("adam", 0.001, 0.9, 0.3),
-    "c": ("adam", 0.01, 0.7, 0.9),
+    "c": ("adam", 0.01, 0.7, 0.912345),
     "d": ("lion", 0.001, None, None),
 }
 
@@ -78,6 +78,9 @@ def test_the_order(by: str, order: str, runs: list[Path]) -> None:
         (["accuracy!=0.9"], "acd"),
         (["accuracy>=0.8"], "ab"),
         (["run~/d"], "d"),
+        (["loss=0.9123"], "c"),  # as it is shown
+        (["loss=0.912345"], "c"),
+        (["loss=0.912"], ""),
         (["tags=best"], "a"),
         (["data.name=mnist"], ""),
     ],

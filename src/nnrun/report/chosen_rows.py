@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeGuard
 
 from nnrun.errors import SpecError, one_line
 from nnrun.report.overview import OverviewRow, value_of
+from nnrun.report.summary import number
 from nnrun.spec import scalar
 from nnrun.spec.schema import nearest
 
@@ -19,11 +20,15 @@ _CONDITION = re.compile(r"(.+?)(!=|>=|<=|=|>|<|~)(.*)", re.DOTALL)
 
 
 class Condition(NamedTuple):
-    """A comparison that a row must satisfy: `optimizer=adam`, `val/accuracy>0.9`, `run~mnist`, `tags~best`."""
+    """A comparison that a row must satisfy: `optimizer=adam`, `val/accuracy>0.9`, `run~mnist`, `tags~best`.
+
+    written   the value as it was written
+    """
 
     name: str
     sign: str
     value: object
+    written: str
     text: str
 
 
@@ -41,7 +46,7 @@ def _condition(text: str) -> Condition:
             f"--filter: got {shown!r}; write NAME=VALUE, or one of != > >= < <= and ~ (contains) for the ="
         )
     name, sign, value = match.groups()
-    return Condition(name, sign, scalar.value(value) if sign != "~" else value, text)
+    return Condition(name, sign, scalar.value(value) if sign != "~" else value, value, text)
 
 
 def needs_settings(names: Iterable[str], rows: Sequence[OverviewRow]) -> bool:
@@ -118,9 +123,9 @@ def _holds(row: OverviewRow, condition: Condition) -> bool:
         case "~":
             return known is not None and str(condition.value).lower() in str(known).lower()
         case "=":
-            return _equal(known, condition.value)
+            return _equal(known, condition)
         case "!=":
-            return not _equal(known, condition.value)
+            return not _equal(known, condition)
     if not _is_number(condition.value):
         raise SpecError(
             f"--filter: {one_line(condition.text, 60)}: only numbers can be more or less; write a number"
@@ -128,11 +133,13 @@ def _holds(row: OverviewRow, condition: Condition) -> bool:
     return _is_number(known) and _SIGNS[condition.sign](float(known), float(condition.value))
 
 
-def _equal(known: object, value: object) -> bool:
+def _equal(known: object, condition: Condition) -> bool:
+    """A number equals what it is shown as, too; one of several tags is enough."""
+    value = condition.value
     if _is_number(known) and _is_number(value):
-        return float(known) == float(value)
+        return float(known) == float(value) or number(known) == condition.written
     if isinstance(known, str) and " " in known and isinstance(value, str):
-        return value == known or value in known.split()  # one of several tags
+        return value == known or value in known.split()
     return known == value or str(known) == str(value)
 
 
