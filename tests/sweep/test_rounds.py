@@ -227,16 +227,16 @@ def test_a_sweep_that_grows_is_not_done_before_its_last_look(
 ) -> None:
     """So a process that is killed at any moment between two rounds leaves no folder that says it is done."""
     from nnrun.record import run
-    from nnrun.sweep import rounds
+    from nnrun.sweep import whole
 
     folder, train = begun_sweep(tmp_path)
-    looked, states = rounds.next_round, []
+    looked, states = whole.next_round, []
 
     def noted(*arguments: Any) -> Any:
         states.append(run.read_state(folder)["status"])
         return looked(*arguments)._replace(changes=[])
 
-    monkeypatch.setattr(rounds, "next_round", noted)
+    monkeypatch.setattr(whole, "next_round", noted)
     train()
     assert states == ["running"]
     assert run.status(folder) == "done"
