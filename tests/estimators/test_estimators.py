@@ -27,6 +27,7 @@ NAMES = np.array(["setosa", "versicolor", "virginica"])[LABELS]
 SMALL: dict[str, Any] = {"hidden": 8, "epochs": 60, "learning_rate": 0.05, "random_state": 0}
 QUICK = {
     "check_classifiers_one_label",
+    "check_all_zero_sample_weights_error",
     "check_classifiers_one_label_sample_weights",
     "check_dict_unchanged",
     "check_dont_overwrite_attributes",

@@ -72,6 +72,8 @@ class _Estimator(BaseEstimator):
                 f"sample_weight: got {found}; give a number of 0 or more for each sample, {y.shape}"
             )
         rows = weights > 0
+        if not rows.any():
+            raise ValueError("sample_weight: every weight is zero; give at least two samples more than that")
         return x[rows], y[rows], weights[rows]
 
     def _train(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, classes: int) -> None:
