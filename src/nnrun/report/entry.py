@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from nnrun.errors import RunError, one_line
 from nnrun.record import run
 from nnrun.record.summary import Division, MemberSummary, RunSummary, Summary, SweepSummary
 from nnrun.record.weights_from import setting
 from nnrun.report.content import origin_of
 from nnrun.report.summary import read_summary
+from nnrun.spec import yaml12
 from nnrun.statistics.metric import Bounds, all_bounds
+from nnrun.storage import fsio
 
-__all__ = ["Entry", "flat", "read_entry"]
+__all__ = ["Entry", "entry_of", "flat", "read_entry"]
 
 
 class Entry(NamedTuple):
@@ -52,6 +55,19 @@ class Entry(NamedTuple):
     def unit(self) -> str:
         """What there are several of."""
         return "seeds" if self.folds is None else "folds"
+
+
+def entry_of(name: str, folder: Path) -> Entry:
+    """What a run folder says.  Raises RunError if it is damaged."""
+    file = folder / "resolved.yaml"
+    if not file.is_file():
+        raise RunError(f"{one_line(file)}: missing; restore it or start a new run")
+    tree = yaml12.parse(fsio.read_file(file), str(file))
+    if tree.problems or not isinstance(tree.value, dict):
+        raise RunError(f"{one_line(file)}: damaged; restore it or start a new run")
+    spec = folder / "spec.yaml"
+    given = yaml12.parse(fsio.read_file(spec), str(spec)).value if spec.is_file() else {}
+    return read_entry(name, folder, tree.value, given if isinstance(given, dict) else {})
 
 
 def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: Mapping[str, object]) -> Entry:

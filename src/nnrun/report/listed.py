@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nnrun.errors import NnrunError
 from nnrun.report import chosen_rows
-from nnrun.report.entry import Entry, read_entry
+from nnrun.report.entry import Entry, entry_of
 from nnrun.report.overview import OverviewRow, overview
 from nnrun.report.side_by_side import differing
-from nnrun.spec import yaml12
-from nnrun.storage import fsio
 
 __all__ = ["Wanted", "listed"]
 
@@ -84,13 +83,6 @@ def _read(folders: Sequence[Path]) -> dict[str, Entry]:
     """What the specs of runs say; nothing of a sweep or a damaged run."""
     entries = {}
     for folder in folders:
-        try:
-            resolved = yaml12.parse(fsio.read_file(folder / "resolved.yaml"), "").value
-            given = yaml12.parse(fsio.read_file(folder / "spec.yaml"), "").value
-            if isinstance(resolved, dict):
-                entries[str(folder)] = read_entry(
-                    str(folder), folder, resolved, given if isinstance(given, dict) else {}
-                )
-        except NnrunError:
-            continue
+        with contextlib.suppress(NnrunError):
+            entries[str(folder)] = entry_of(str(folder), folder)
     return entries

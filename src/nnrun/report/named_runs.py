@@ -7,14 +7,12 @@ from pathlib import Path
 
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.record import run
-from nnrun.report.entry import Entry, read_entry
+from nnrun.report.entry import entry_of
 from nnrun.report.gather import gather
 from nnrun.report.side_by_side import SideBySide, side_by_side
 from nnrun.report.sweep.compared import with_answer
 from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.folder import is_sweep, read_sweep
-from nnrun.spec import yaml12
-from nnrun.storage import fsio
 
 __all__ = ["compare_runs"]
 
@@ -29,7 +27,7 @@ def compare_runs(texts: Sequence[str], root: Path) -> SideBySide:
     if not texts:
         raise SpecError("compare: got no run; name at least two, or a sweep")
     folders = dict(_folders(texts, root))
-    entries = [_entry(name, folder)._replace(sweep=folders[folder]) for name, folder in _named([*folders])]
+    entries = [entry_of(name, folder)._replace(sweep=folders[folder]) for name, folder in _named([*folders])]
     if len(entries) < 2:
         raise SpecError(f"compare: {_too_few(texts[0], root)}")
     settings, notes = gather(entries)
@@ -99,15 +97,3 @@ def _named(folders: list[Path]) -> list[tuple[str, Path]]:
     return [
         (one_line("/".join(path[-length:]), 80), folder) for path, folder in zip(parts, folders, strict=True)
     ]
-
-
-def _entry(name: str, folder: Path) -> Entry:
-    file = folder / "resolved.yaml"
-    if not file.is_file():
-        raise RunError(f"{one_line(file)}: missing; restore it or start a new run")
-    tree = yaml12.parse(fsio.read_file(file), str(file))
-    if tree.problems or not isinstance(tree.value, dict):
-        raise RunError(f"{one_line(file)}: damaged; restore it or start a new run")
-    spec = folder / "spec.yaml"
-    given = yaml12.parse(fsio.read_file(spec), str(spec)).value if spec.is_file() else {}
-    return read_entry(name, folder, tree.value, given if isinstance(given, dict) else {})

@@ -1,4 +1,4 @@
-"""Runs in a list: what each is, what differs between them, and how they are chosen and ordered."""
+"""Runs in a list: what each is, and a table of them."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ def _row(folder: Path) -> OverviewRow:
 
 def _rising(summary: Summary) -> list[str]:
     """The metrics of a run, or of the runs of a group, of which more is better."""
-    own = summary.get("rising", ()) if "runs" not in summary else ()
+    alone = summary.get("rising", ()) if "runs" not in summary else ()
     members = [name for member in summary.get("runs", ()) for name in member.get("rising", ())]
-    return sorted({*own, *members})
+    return sorted({*alone, *members})
 
 
 def newest_values(folder: Path) -> dict[str, float]:
@@ -126,8 +126,8 @@ def value_of(row: OverviewRow, name: str) -> object:
 
 
 def _usual(rows: Sequence[OverviewRow]) -> list[str]:
-    found = [name for row in rows for name in (*(row["best"] or {}), *row["test"])]
-    names = sorted(dict.fromkeys(found), key=lambda name: (not name.startswith("val/"), name))
+    measured = [name for row in rows for name in (*(row["best"] or {}), *row["test"])]
+    names = sorted(dict.fromkeys(measured), key=lambda name: (not name.startswith("val/"), name))
     noted = ["tags"] if any(row.get("tags") for row in rows) else []
     differing = ["settings"] if any(row.get("settings") for row in rows) else []
     return ["status", "step", *noted, *names, "changed", *differing]

@@ -65,11 +65,9 @@ class _Estimator(BaseEstimator):
         weights = np.full(len(y), sample_weight, float) if np.isscalar(sample_weight) else sample_weight
         weights = np.asarray(check_array(weights, ensure_2d=False, input_name="sample_weight"), np.float64)
         if weights.shape != y.shape or (weights < 0).any():
-            found = (
-                f"shape {weights.shape}" if weights.shape != y.shape else f"a weight of {weights.min():.6g}"
-            )
+            got = f"shape {weights.shape}" if weights.shape != y.shape else f"a weight of {weights.min():.6g}"
             raise ValueError(
-                f"sample_weight: got {found}; give a number of 0 or more for each sample, {y.shape}"
+                f"sample_weight: got {got}; give a number of 0 or more for each sample, {y.shape}"
             )
         rows = weights > 0
         if not rows.any():

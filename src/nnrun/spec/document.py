@@ -156,10 +156,8 @@ def name_of(value: Block, path: FileSystemPath, problems: Problems) -> str:
 def _sections(value: Block, problems: Problems) -> dict[str, Any]:
     sections: dict[str, Any] = {}
     for key, model in SECTIONS.items():
-        block = {} if value.get(key) is None else value[key]
-        sections[key] = schema.check(
-            model, _without_strangers(block, model, problems.inside((key,))), problems.inside((key,))
-        )
+        block, inside = {} if value.get(key) is None else value[key], problems.inside((key,))
+        sections[key] = schema.check(model, _without_strangers(block, model, inside), inside)
     return sections
 
 
