@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from nnrun.report.settings import settings_text
 from nnrun.report.sweep.answer import answer, answer_tables, as_json, read_sweep, write_answer
 from nnrun.report.sweep.scatter import plain
-from nnrun.report.sweep.tables import settings_text
 
 HOSTILE = 'a<script>alert(1)</script>"$x_1$&'
 
@@ -163,7 +163,7 @@ def test_the_terminal(written: Path) -> None:
 
 
 def test_settings_are_short_and_unambiguous() -> None:
-    assert settings_text({"optimizer.learning_rate": 0.012345, "model.hidden": [64, 64]}) == (
+    assert settings_text({"optimizer.learning_rate": 0.012345, "model.hidden": [64, 64]}, 3) == (
         "learning_rate=0.0123  hidden=[64, 64]"
     )
     assert settings_text({"a.rate": 1, "b.rate": "x"}) == "a.rate=1  b.rate=x"

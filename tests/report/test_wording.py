@@ -7,6 +7,7 @@ import math
 import pytest
 
 from nnrun.errors import RunError
+from nnrun.report.settings import settings_text
 from nnrun.report.summary import (
     finished,
     headline,
@@ -19,7 +20,7 @@ from nnrun.report.summary import (
 )
 from nnrun.report.sweep.curves import Reached
 from nnrun.report.sweep.rows import Row
-from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
+from nnrun.report.sweep.tables import seeds_text, trials_text
 from nnrun.report.sweep.verdict import steps_text
 from nnrun.report.words import chance, difference, gap, level, pair_sentence, pair_verdict, span
 from nnrun.statistics.comparison import Comparison
@@ -194,9 +195,14 @@ def test_settings_by_their_last_part_where_that_is_unique():
         "model.hidden": [4],
     }
     assert (
-        settings_text(settings) == "learning_rate=0.0123  model.layers.1.rate=0.5  augment.rate=1  hidden=[4]"
+        settings_text(settings, 3)
+        == "learning_rate=0.0123  model.layers.1.rate=0.5  augment.rate=1  hidden=[4]"
     )
     assert settings_text({}) == ""
+    names = {"optimizer.name": "lookahead", "optimizer.inner.name": "sgd", "model.norm.name": "batch"}
+    assert settings_text(names) == "optimizer=lookahead  inner=sgd  norm=batch"
+    rates = {"optimizer.learning_rate": 0.012345, "optimizer.inner.learning_rate": 0.5}
+    assert settings_text(rates) == "optimizer.learning_rate=0.01235  optimizer.inner.learning_rate=0.5"
     assert settings_text({"optimizer": {"name": "sgd"}, "train.random": "fast", "x": None}) == (
         'optimizer={"name": "sgd"}  random=fast  x=null'
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,13 +13,13 @@ from rich.text import Text
 from nnrun.errors import NnrunError
 from nnrun.record import metrics, run, tags
 from nnrun.record.summary import Summary
+from nnrun.report.settings import setting_text, settings_text
 from nnrun.report.sheet import Column, Sheet
 from nnrun.report.summary import finished, number, read_summary, shown_section, some_of
 
 __all__ = [
     "STATUS_COLOURS",
     "OverviewRow",
-    "in_short",
     "newest_values",
     "overview",
     "overview_table",
@@ -138,7 +137,7 @@ def _column(name: str, rows: Sequence[OverviewRow]) -> Column:
         cells = [Text(_status_cell(row), STATUS_COLOURS.get(row["status"], "")) for row in rows]
         return Column(name, cells, "name")
     if name == "settings":
-        return Column(name, [Text(in_short(row.get("settings", {}))) for row in rows], "words")
+        return Column(name, [Text(settings_text(row.get("settings", {}))) for row in rows], "words")
     if name == "changed":
         return Column(name, [Text(_ago(row.get("changed"))) for row in rows], "name")
     values = [value_of(row, name) for row in rows]
@@ -146,20 +145,10 @@ def _column(name: str, rows: Sequence[OverviewRow]) -> Column:
     return Column(name, [Text("" if value is None else _shown(value)) for value in values], kind)
 
 
-def in_short(settings: Mapping[str, object]) -> str:
-    """`adam  learning_rate=0.003`: the last part of each key, a block by its name alone."""
-    texts = []
-    for key, value in settings.items():
-        outer, _, last = key.rpartition(".")
-        label = outer.rpartition(".")[2] if last == "name" else last
-        texts.append(f"{label}={_shown(value)}")
-    return "  ".join(texts)
-
-
 def _shown(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number(value)
-    return value if isinstance(value, str) else json.dumps(value)
+    return setting_text(value)
 
 
 def _status_cell(row: OverviewRow) -> str:

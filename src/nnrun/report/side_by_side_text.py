@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from nnrun.report.entry import Entry
+from nnrun.report.settings import setting_text
 from nnrun.report.sheet import sheet_of
 from nnrun.report.side_by_side import SideBySide, value
 from nnrun.report.summary import some_of
@@ -108,7 +109,7 @@ def _cells(comparison: SideBySide) -> tuple[list[str], list[list[str]]]:
     rows = []
     for entry in comparison.entries:
         settings = [
-            _shown(entry.settings[key]) if key in entry.settings else _ABSENT for key in comparison.keys
+            setting_text(entry.settings[key]) if key in entry.settings else _ABSENT for key in comparison.keys
         ]
         results = [_result(entry, metric) for metric in comparison.metrics]
         finished = max((len(known) for known in entry.metrics.values()), default=0)
@@ -127,9 +128,3 @@ def _cells(comparison: SideBySide) -> tuple[list[str], list[list[str]]]:
 def _result(entry: Entry, metric: Metric) -> str:
     mean, low, high = value(entry, metric)
     return f"{level(metric, mean)} {span(metric, low, high)}".rstrip()
-
-
-def _shown(content: object) -> str:
-    if isinstance(content, float):
-        return f"{content:.4g}"
-    return content if isinstance(content, str) else json.dumps(content)

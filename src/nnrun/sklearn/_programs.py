@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from nnrun import build, catalog
-from nnrun.catalog import Spec
+from nnrun.catalog import Spec, bound
 from nnrun.training.outputs import Outputs, compile_outputs, essential
 from nnrun.training.programs import Programs, compile_programs, one_like
 from nnrun.types import Experiment
@@ -20,7 +20,6 @@ __all__ = ["may_be_shared", "outputs_for", "programs_for", "room_for"]
 _MOST = 32  # programs of each kind that are kept
 _LARGEST = 64 << 20  # bytes of inputs; of more, compiling takes little of the time
 _BYTES = 256 << 20  # of inputs, which programs hold: of all that are kept
-_FIXED = ("whiten",)  # layers that take something of the data as a constant
 
 Kept = TypeVar("Kept")
 _programs: OrderedDict[str, tuple[Programs, int]] = OrderedDict()  # and the bytes that they hold
@@ -70,10 +69,11 @@ def may_be_shared(checked: Spec, experiment: Experiment) -> bool:
 
 
 def _takes_of_the_data(checked: Spec) -> bool:
-    """Whether a loss counts the classes, or a layer measures the inputs."""
-    return bool(checked.loss.options.get("class_weight")) or any(
-        name in repr(checked.model) for name in _FIXED
-    )
+    """Whether a loss counts the classes, or a layer is given something of the inputs as a constant."""
+    if checked.loss.options.get("class_weight"):
+        return True
+    layers = [block.function for block in bound.walk(checked.model) if block.kind == "layer"]
+    return any(catalog.SUPPLIED["layer"] & bound.hints(function).keys() for function in layers)
 
 
 def _bytes(experiment: Experiment) -> int:

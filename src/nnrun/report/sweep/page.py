@@ -7,6 +7,7 @@ from html import escape
 
 from nnrun.report.drawing import Picture
 from nnrun.report.html import Column, document, figure, table
+from nnrun.report.settings import settings_text
 from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.effects import effect_cells, mean_tables
 from nnrun.report.sweep.evidence import ranked
@@ -15,7 +16,7 @@ from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialR
 from nnrun.report.sweep.method import method
 from nnrun.report.sweep.pairs import pair_cells
 from nnrun.report.sweep.rows import Row
-from nnrun.report.sweep.tables import seeds_text, settings_text, trials_text
+from nnrun.report.sweep.tables import CHOSEN_DIGITS, seeds_text, trials_text
 from nnrun.report.sweep.verdict import base_sentences, steps_text
 from nnrun.report.words import level, span
 from nnrun.statistics.metric import Metric
@@ -106,7 +107,7 @@ def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
         cells += [level(part.metric, row.middle), seeds_text(row), level(searched, row.validation)]
         cells += [level(searched, row.validation_again)] if fresh else []
         cells += [steps_text(row), _seconds(row)] if timed else []
-        rows.append([*cells, trials_text(row), settings_text(row.settings)])
+        rows.append([*cells, trials_text(row), settings_text(row.settings, CHOSEN_DIGITS)])
     return f"<h2>Leaderboard{_on(answer, part)}</h2>" + table(columns, rows, best=0)
 
 
@@ -119,7 +120,7 @@ def _studies(answer: Answer, part: BaseAnswer) -> str:
     rows = [
         [
             row.alternative, str(number), level(part.metric, study.mean if study.fresh else None),
-            level(searched, study.validation_again), seeds_text(study), settings_text(study.settings),
+            level(searched, study.validation_again), seeds_text(study), settings_text(study.settings, CHOSEN_DIGITS),
         ]
         for row in part.rows
         for number, study in enumerate(row.studies, start=1)
@@ -198,7 +199,7 @@ def _trials(answer: Answer) -> str:
             level(sweep.judge, trial.value),
             _status(trial),
             str(trial.steps),
-            settings_text(trial.settings),
+            settings_text(trial.settings, CHOSEN_DIGITS),
         ]
         for trial in ranked(sweep.trials, sweep.judge)
     ]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-
 from rich.console import RenderableType
 from rich.text import Text
 
+from nnrun.report.settings import settings_text
 from nnrun.report.sheet import Sheet, sheet_of
 from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.effects import mean_tables
@@ -19,8 +17,9 @@ from nnrun.report.words import level, span
 from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.metric import Metric
 
-__all__ = ["answer_tables", "comparison_table", "leaderboard", "seeds_text", "settings_text", "trials_text"]
+__all__ = ["CHOSEN_DIGITS", "answer_tables", "comparison_table", "leaderboard", "seeds_text", "trials_text"]
 
+CHOSEN_DIGITS = 3  # of a setting that a search has drawn
 _MOST_PAIRS = 15  # that a terminal shows
 
 
@@ -72,7 +71,7 @@ def leaderboard(part: BaseAnswer, searched: Metric) -> Sheet:
         cells += [span(part.metric, row.low, row.high), seeds_text(row)]
         cells += [level(searched, row.validation_again)] if fresh else []
         cells += [steps_text(row)] if reached else []
-        rows.append([*cells, trials_text(row), settings_text(row.settings)])
+        rows.append([*cells, trials_text(row), settings_text(row.settings, CHOSEN_DIGITS)])
     kinds = ["name", *["number"] * len(head), "words"]
     return sheet_of([*head, "trials", "chosen"], rows, kinds)
 
@@ -89,19 +88,6 @@ def trials_text(row: Row) -> str:
     named = ((row.unstable, "diverged"), (row.stopped, "stopped"), (row.failed, "failed"))
     bad = ", ".join(f"{count} {what}" for count, what in named if count)
     return f"{row.trials}{f' ({bad})' if bad else ''}"
-
-
-def settings_text(settings: Mapping[str, object]) -> str:
-    """`learning_rate=0.0123 dropout=0.2`: the last part of each key, all of it where that is not unique."""
-    short = [path.rpartition(".")[2] for path in settings]
-    names = [last if short.count(last) == 1 else path for path, last in zip(settings, short, strict=True)]
-    return "  ".join(f"{name}={_value(value)}" for name, value in zip(names, settings.values(), strict=True))
-
-
-def _value(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def comparison_table(metric: Metric, pairs: list[Comparison]) -> Sheet:
