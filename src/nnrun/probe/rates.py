@@ -65,7 +65,7 @@ class RangeTest(NamedTuple):
 def range_test(spec: Path, overrides: Sequence[str], request: Request, show: Counting) -> RangeTest:
     """Trains the spec at each rate, with the same seeds, at a constant rate, from the same beginnings.
 
-    show   shows how many of the runs are done
+    show   shows how many steps are done
     Nothing is written.  Raises SpecError, DataError, MachineError.
     """
     forced = [*overrides, *_CONSTANT, f"train.duration={request.steps} steps"]
@@ -82,8 +82,12 @@ def range_test(spec: Path, overrides: Sequence[str], request: Request, show: Cou
     rates = np.geomspace(request.low, request.high, request.rates)
     first = prepared.spec.train.seed
     lanes = [(seed, rate) for rate in rates.tolist() for seed in range(first, first + request.seeds)]
-    with session.precision(experiment.plan.precision), show("trying rates", len(lanes)) as tick:
-        curves = np.stack(list(_trained(experiment, path, lanes, tick)))
+    width = min(width_of(experiment), len(lanes))
+    with (
+        session.precision(experiment.plan.precision),
+        show("trying rates", -(-len(lanes) // width) * request.steps) as tick,
+    ):
+        curves = np.stack(list(_trained(experiment, path, lanes, width, tick)))
     losses = _ends(curves).reshape(request.rates, request.seeds)
     start = float(np.mean(curves[: request.seeds, 0]))
     return RangeTest(
@@ -106,23 +110,23 @@ def _trained(
     experiment: Experiment,
     path: tuple[str, ...],
     lanes: Sequence[tuple[int, float]],
+    width: int,
     tick: Callable[[], None],
 ) -> Iterator[np.ndarray]:
-    """The training loss of each step of each lane, as many lanes at a time as the machine takes."""
-    width = min(width_of(experiment), len(lanes))
+    """The training loss of each step of each lane, `width` lanes at a time; `tick` after each step."""
     compiled = None
     for begin in range(0, len(lanes), width):
         share = list(lanes[begin : begin + width])
         full = share + [share[-1]] * (width - len(share))  # another number would be another program
         population = _population(experiment, path, full)
-        compiled = shards.compile_shards(population) if compiled is None else compiled.for_lanes(population)  # type: ignore[attr-defined]
+        compiled = shards.compile_shards(population) if compiled is None else compiled.for_lanes(population)
         loss = compiled.names.index("train/loss")
-        rows = [
-            chunk.rows[..., loss] for chunk in chunks(compiled, compiled.initial(), 0, experiment.plan.steps)
-        ]
-        for curve in np.concatenate(rows, axis=1)[: len(share)]:
-            tick()
-            yield curve
+        rows = []
+        for chunk in chunks(compiled, compiled.initial(), 0, experiment.plan.steps):
+            rows.append(chunk.rows[..., loss])
+            for _ in range(chunk.rows.shape[1]):
+                tick()
+        yield from np.concatenate(rows, axis=1)[: len(share)]
 
 
 def _population(

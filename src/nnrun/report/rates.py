@@ -31,12 +31,7 @@ def curve_of_rates(rates: np.ndarray, losses: np.ndarray, start: float) -> str:
     low, high = min(finite, default=0.0), max(start, 1e-300)
     span = max(high - low, 1e-300)
     shares = [0.03 + 0.97 * (value - low) / span if math.isfinite(value) else 0.0 for value in means.tolist()]
-    text = curve(shares, (f"{rates[0]:.2g}", f"{rates[-1]:.2g}"))
-    return (
-        text.replace("  1 │", f"{high:.3g} │".rjust(9))
-        .replace("  0 │", f"{low:.3g} │".rjust(9))
-        .replace("\n    ", "\n        ")
-    )
+    return curve(shares, (f"{rates[0]:.2g}", f"{rates[-1]:.2g}"), (f"{low:.3g}", f"{high:.3g}"))
 
 
 def rate_lines(

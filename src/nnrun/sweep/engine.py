@@ -165,7 +165,7 @@ class Engine:
             compiled = shards.compile_shards(full)
             _keep(self._programs, (key, lanes), compiled, _COMPILED)
         if isinstance(compiled, Shards) or lanes == len(seeds):
-            return compiled.for_lanes(experiment)  # type: ignore[attr-defined]
+            return compiled.for_lanes(experiment)
         return self._compiled(key, experiment, len(seeds))  # another number of lanes is another program
 
 
