@@ -89,22 +89,25 @@ def train(
         beginnings = warm_start.warm_start(from_run, runs_root, prepared, request, console.warn)
     folder = session.create(prepared, run_dir, runs_root, beginnings=beginnings)
     if not (quiet or as_json):
-        _announce(prepared.experiment, prepared.folds)
+        _announce(prepared.experiment, prepared.folds, session.sharing(prepared))
         if beginnings:
             console.note(warm_start.seam(beginnings, prepared.experiment))
     return console.watch(folds.train(prepared, folder, console.warn), folder, quiet, as_json)
 
 
-def _announce(experiment: Experiment, folds: int) -> None:
+def _announce(experiment: Experiment, folds: int, sharing: str) -> None:
     """Says that convolutions could be faster here, and why they are not; and what the columns of a table are.
 
-    folds   how many there are
+    folds     how many there are
+    sharing   which devices share each batch; "" where it is one
     """
     from nnrun import kernels
 
     reason = kernels.load().reason
     if experiment.plan.convolutions == kernels.WITHOUT and "NNRUN_KERNELS" not in reason:
         console.note(f"convolutions take longer without the compiled kernels: {reason}")
+    if sharing:
+        console.note(sharing)
     note_columns(experiment.dataset, folds)
 
 
