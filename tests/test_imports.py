@@ -34,6 +34,9 @@ ALLOWED: dict[str, set[str]] = {
     "layer": LEAVES | {"kernels", "layer"},
     "model": LEAVES | {"model", "layer"},
     "search": LEAVES | {"search", "space"},
+    "tracking": set(),
+    "tracker": LEAVES | {"tracker", "tracking"},
+    "track": {"errors", "record", "report", "spec", "storage", "track", "tracking"},
     "training": LEAVES | {"signals", "statistics", "training"},
     "record": {"errors", "machine", "preprocessing", "record", "storage"},
     "report": {"errors", "preprocessing", "record", "report", "spec", "statistics", "storage"},
@@ -65,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
     "commands": {
         "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels",
         "look", "probe", "race", "record", "report", "runner", "signals", "spec", "statistics", "storage", "sweep",
-        "types",
+        "track", "tracking", "types",
     },
     "cli": {"commands"},
     "sklearn": {

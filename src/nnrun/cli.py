@@ -20,6 +20,7 @@ from nnrun.commands import (
     racing,
     reporting,
     sweeping,
+    tracking,
     training,
 )
 from nnrun.commands._app import app
@@ -39,6 +40,7 @@ __all__ = [
     "racing",
     "reporting",
     "sweeping",
+    "tracking",
     "training",
 ]
 

@@ -188,7 +188,7 @@ def test_a_function_that_returns_something_else_is_refused(tmp_path):
     (tmp_path / "mine.py").write_text(
         "def wrong():\n    return 3\ndef method(learning_rate: float = 0.1):\n    return 'x'\n"
     )
-    with pytest.raises(SpecError, match=r"--surface: .*wrong"):
+    with pytest.raises(SpecError, match=r"surface: .*wrong"):
         surface("mine:wrong", tmp_path)
     with pytest.raises(SpecError, match=r"mine:method"):
         entrant("mine:method", tmp_path, 10)

@@ -1,6 +1,6 @@
 """From the names in a spec to functions with checked options: the folder is the registry."""
 
-from nnrun.catalog.blocks import bind, bind_block, bind_one, check_names, find
+from nnrun.catalog.blocks import bind, bind_block, check_names, find
 from nnrun.catalog.checked import Spec, imported_files, user_files, user_names
 from nnrun.catalog.listing import (
     KINDS,
@@ -17,6 +17,7 @@ from nnrun.catalog.listing import (
     summary,
 )
 from nnrun.catalog.short import read, short_field
+from nnrun.catalog.single import bind_one, make_one
 
 __all__ = [
     "KINDS",
@@ -34,6 +35,7 @@ __all__ = [
     "find",
     "imported_files",
     "kinds_of",
+    "make_one",
     "names",
     "parameters",
     "read",

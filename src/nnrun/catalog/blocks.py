@@ -29,7 +29,6 @@ from nnrun.spec.problem import Path, Place, Problems
 __all__ = [
     "bind",
     "bind_block",
-    "bind_one",
     "check_names",
     "find",
 ]
@@ -96,13 +95,6 @@ def bind(document: spec.Document, with_data: bool = True) -> Spec:
         checkpoint=document.sections["checkpoint"],
         document=document,
     )
-
-
-def bind_one(kind: str, text: str, folder: FileSystemPath) -> Bound:
-    """One block from text as in a spec: `adam` or `{name: adam, learning_rate: 0.1}`.  Raises SpecError."""
-    tree = spec.parse(text, text, argument=True)
-    tree.problems.raise_if_any()
-    return bind_block(kind, tree.value, (kind,), tree.places, folder)
 
 
 def bind_block(

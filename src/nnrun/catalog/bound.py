@@ -133,6 +133,7 @@ _RESULTS: dict[str, tuple[list[tuple[str, ...]], str]] = {  # attributes that re
     "schedule": ([("__call__",), ("init", "factor", "react")], "a function step -> factor"),
     "surface": ([("value", "window", "goal")], "a Surface (nnrun.types.Surface)"),
     "average": ([("init", "update", "value")], "an Average (nnrun.types.Average)"),
+    "tracker": ([("begin",)], "a Tracker (nnrun.tracking.Tracker)"),
     "search": ([("ask", "rungs")], "a Search (nnrun.space.Search)"),
 }
 

@@ -32,9 +32,10 @@ __all__ = [
 
 KINDS = (
     "data", "augment", "model", "layer", "loss", "metric", "penalty", "optimizer", "schedule", "average", "surface",
-    "search",
+    "search", "tracker",
 )  # fmt: skip
-SPEC_KINDS = tuple(kind for kind in KINDS if kind not in ("surface", "search"))  # for races and for sweeps
+_OUTSIDE = ("surface", "search", "tracker")  # for races, for sweeps, for what keeps copies of runs
+SPEC_KINDS = tuple(kind for kind in KINDS if kind not in _OUTSIDE)
 SUPPLIED = {  # parameters that build fills in; a spec must not name them
     "data": frozenset({"classifies"}),  # what a loss that was written in the spec needs: labels, or numbers
     "model": frozenset({"outputs", "key"}),  # numbers put out per example; for the weights of foreign modules

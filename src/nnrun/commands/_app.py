@@ -36,7 +36,7 @@ __all__ = [
 
 _ORDER = (
     "train", "resume", "reproduce", "lr-find", "evaluate", "sweep", "ensemble", "predict", "export", "ls", "show",
-    "report", "plot", "tag", "rm", "compare", "race", "list", "schema", "init",
+    "report", "plot", "track", "tag", "rm", "compare", "race", "list", "schema", "init",
 )  # fmt: skip
 
 

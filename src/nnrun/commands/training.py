@@ -24,6 +24,7 @@ from nnrun.commands._app import (
     resolved,
 )
 from nnrun.commands._data import note_columns, show_data
+from nnrun.commands.tracking import Track, tracked, trackers_of
 from nnrun.errors import DivergedError, SpecError, one_line
 
 if TYPE_CHECKING:
@@ -33,44 +34,50 @@ if TYPE_CHECKING:
 __all__ = ["reproduce", "resume", "train"]
 
 
+_Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML file; `nnrun init` writes one.")]
+_Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Changes of the spec, such as optimizer.learning_rate=3e-4."),
+]
+_From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="RUN[:STEP][:AVERAGE]",
+        help="Begin with the weights of a run: its best by validation, or those of a step or an average.",
+    ),
+]
+_FromOnly = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from-only",
+        metavar="PATTERN",
+        help="Take only layers that match, such as 'hidden_*'; may be given several times.",
+    ),
+]
+_OptimizerState = Annotated[
+    str | None,
+    typer.Option(
+        "--optimizer-state", metavar="keep|fresh", help="Of --from: what the optimizer remembers; fresh."
+    ),
+]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only check the spec and the data, and show what they are.")
+]
+
+
 @app.command()
 def train(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML file; `nnrun init` writes one.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE", help="Changes of the spec, such as optimizer.learning_rate=3e-4."
-        ),
-    ] = None,
-    from_run: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="RUN[:STEP][:AVERAGE]",
-            help="Begin with the weights of a run: its best by validation, or those of a step or an average.",
-        ),
-    ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from-only",
-            metavar="PATTERN",
-            help="Take only layers that match, such as 'hidden_*'; may be given several times.",
-        ),
-    ] = None,
-    optimizer_state: Annotated[
-        str | None,
-        typer.Option(
-            "--optimizer-state", metavar="keep|fresh", help="Of --from: what the optimizer remembers; fresh."
-        ),
-    ] = None,
+    spec: _Spec,
+    overrides: _Overrides = None,
+    from_run: _From = None,
+    only: _FromOnly = None,
+    optimizer_state: _OptimizerState = None,
     run_dir: RunDir = None,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Only check the spec and the data, and show what they are."),
-    ] = False,
+    track: Track = None,
+    dry_run: _DryRun = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -80,6 +87,7 @@ def train(
     from nnrun.runner import folds, session, warm_start
     from nnrun.runner.leaves import request_of
 
+    trackers_of(track or [])  # a mistake in them is said before anything trains
     request = request_of(from_run, only or (), optimizer_state)
     prepared = session.prepare(spec, overrides or [])
     if dry_run:
@@ -92,7 +100,8 @@ def train(
         _announce(prepared.experiment, prepared.folds, session.sharing(prepared))
         if beginnings:
             console.note(warm_start.seam(beginnings, prepared.experiment))
-    return console.watch(folds.train(prepared, folder, console.warn), folder, quiet, as_json)
+    with tracked(folder, track or []):
+        return console.watch(folds.train(prepared, folder, console.warn), folder, quiet, as_json)
 
 
 def _announce(experiment: Experiment, folds: int, sharing: str) -> None:
@@ -138,7 +147,8 @@ def resume(
     prepare_device(device, resolved(folder), [])
     from nnrun.runner import folds
 
-    return console.watch(folds.resume(folder, console.warn, exact), folder, quiet, as_json)
+    with tracked(folder, []):
+        return console.watch(folds.resume(folder, console.warn, exact), folder, quiet, as_json)
 
 
 def _refuse_changes(folder: Path, overrides: list[str]) -> None:

@@ -1,0 +1,38 @@
+"""tracking.json: which trackers a run is sent to, and what each of them has already.
+
+    {"trackers": {TEXT: {"id": ..., "step": 840, "ended": false, "problem": null}}}
+
+TEXT is the tracker as it was asked for: mlflow, or {name: mlflow, uri: ...}.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypedDict
+
+from nnrun.record import run
+from nnrun.storage import fsio
+
+__all__ = ["TRACKING", "Sent", "read", "write"]
+
+TRACKING = "tracking.json"
+
+
+class Sent(TypedDict):
+    """What one tracker has of a run."""
+
+    id: str | None  # of the record there; None: it has not begun
+    step: int  # the last one that was sent
+    ended: bool  # whether it knows that the run is over
+    problem: str | None  # why it does not get more
+
+
+def read(folder: Path) -> dict[str, Sent]:
+    """What each tracker has of the run in `folder`; {} where it is sent to none.  Raises RunError if it is damaged."""
+    file = folder / TRACKING
+    return run.read_json(file)["trackers"] if file.is_file() else {}
+
+
+def write(folder: Path, sent: dict[str, Sent]) -> None:
+    """Writes the file.  Raises MachineError."""
+    fsio.write_json(folder / TRACKING, {"trackers": sent})

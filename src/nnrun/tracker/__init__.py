@@ -1,0 +1,1 @@
+"""Trackers: what keeps a copy of what runs log, elsewhere."""
