@@ -124,6 +124,18 @@ class Preprocessing(NamedTuple):
     target_scale: float  # of counts their mean
     parts: dict[str, Part]  # train, val, test
 
+    def to_units(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs (n, 1) of a model of numbers -> (n,) float64 in units of the target."""
+        return np.asarray(outputs, np.float64)[:, 0] * self.target_scale + self.target_shift
+
+    def from_units(self, values: np.ndarray) -> np.ndarray:
+        """Numbers (n,) in units of the target -> (n,) float64 as a model of numbers gives them."""
+        return (np.asarray(values, np.float64) - self.target_shift) / self.target_scale
+
+    def has_units_of(self, fitted: Preprocessing) -> bool:
+        """Whether outputs for both are in the same units."""
+        return (self.target_shift, self.target_scale) == (fitted.target_shift, fitted.target_scale)
+
     @property
     def digest(self) -> str:
         """SHA-256 of the data: of all parts, and of the names in them."""

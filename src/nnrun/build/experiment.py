@@ -184,7 +184,7 @@ def _loss(spec: Spec, dataset: Dataset, knobs: Tree) -> Loss:
         spec.loss,
         knobs,
         _NO_CLOCK,
-        target_scale=dataset.target_scale,
+        target_scale=dataset.fitted.target_scale,
         classes=dataset.classes,
         class_counts=counts,
     )

@@ -31,7 +31,7 @@ def make_measures(spec: Spec, dataset: Dataset, loss: Loss) -> dict[str, Measure
     measures: dict[str, Measure] = {}
     for (path, _), block in zip(spec.document.lists["metrics"], spec.metrics, strict=True):
         try:
-            mean = dataset.target_scale if loss.positive else dataset.target_shift
+            mean = dataset.fitted.target_scale if loss.positive else dataset.fitted.target_shift
             measure = bound.call(block, {}, _NO_CLOCK, classes=dataset.classes, target_shift=mean)
         except bound.WrongResultError as error:
             raise spec.fail(path, str(error)) from None

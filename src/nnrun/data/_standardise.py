@@ -70,8 +70,6 @@ def standardised(parts: Mapping[str, Examples], fitted: Preprocessing, precision
         test,
         shift=(fitted.shift - offset).astype(np.float32),
         scale=fitted.scale.astype(np.float32),
-        target_shift=fitted.target_shift,
-        target_scale=fitted.target_scale,
         offset=offset,
         targets=targets,
         classes=fitted.classes,
@@ -105,7 +103,7 @@ def _targets(y: np.ndarray, fitted: Preprocessing, precision: np.dtype) -> np.nd
         return y
     if isinstance(y, Absent):
         return cast("np.ndarray", y.retyped(precision))
-    return ((y.astype(np.float64) - fitted.target_shift) / fitted.target_scale).astype(precision)
+    return fitted.from_units(y).astype(precision)
 
 
 def new_inputs(x: np.ndarray, fitted: Preprocessing, precision: np.dtype, before: int = 0) -> np.ndarray:

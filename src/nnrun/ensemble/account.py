@@ -156,7 +156,7 @@ def _diversity(scored: Scored, part: str) -> dict[str, float] | None:
         predictions = np.stack([np.asarray(z[:, 0], np.float64) for z in outputs])
         errors = predictions - scored.model.standardised(part)
     distance, unit = (
-        (np.not_equal, 1.0) if model.classifies else (_distance, model.experiment.dataset.target_scale)
+        (np.not_equal, 1.0) if model.classifies else (_distance, model.experiment.dataset.fitted.target_scale)
     )
     pairs = [(i, j) for i in range(len(predictions)) for j in range(i)]
     apart = [np.mean(distance(predictions[i], predictions[j])) for i, j in pairs]

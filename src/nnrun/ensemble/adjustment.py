@@ -72,8 +72,7 @@ def fit_interval(ensemble: Ensemble, which: str, level: float, warn: Warn, count
             f"than for {examples} independent ones; it is about new rows of groups that were not trained on"
         )
     answer = _on_validation(ensemble, which, "--interval", warn, counting)
-    dataset = answer.model.experiment.dataset
-    values = answer.mean[:, 0].astype(np.float64) * dataset.target_scale + dataset.target_shift
+    values = answer.model.experiment.dataset.fitted.to_units(answer.mean)
     errors = np.abs(values - answer.model.targets("val"))
     return Interval(level, half_width(errors, level), rank, examples)
 

@@ -76,8 +76,7 @@ class Predictor:
         mean = self._mean(x)
         if self.classes:
             return np.array(self.classes)[self.combiner.probabilities(mean).argmax(1)]
-        data = self.members[0].model.experiment.dataset
-        return mean[:, 0].astype(np.float64) * data.target_scale + data.target_shift
+        return self.fitted.to_units(mean)
 
     def predict_proba(self, x: object) -> np.ndarray:
         """(n, classes) float64: the probability of each class.  Raises SpecError where there are none, DataError."""

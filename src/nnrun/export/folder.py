@@ -143,7 +143,7 @@ def _check_preprocessing(predictor: Predictor) -> None:
         if (
             other.fitted.columns != first.fitted.columns
             or not np.array_equal(other.offset, first.offset)
-            or (other.target_shift, other.target_scale) != (first.target_shift, first.target_scale)
+            or not other.fitted.has_units_of(first.fitted)
         ):
             raise RunError(
                 f"{one_line(predictor.run_dir)}: its members are folds, each with its own preprocessing, and an "
@@ -182,8 +182,8 @@ def _about(predictor: Predictor, layers: list[dict[str, object]] | None) -> dict
         "offset": data.offset.tolist(),
         "shift": data.shift.tolist(),
         "scale": data.scale.tolist(),
-        "target_shift": data.target_shift,
-        "target_scale": data.target_scale,
+        "target_shift": fitted.target_shift,
+        "target_scale": fitted.target_scale,
         "platforms": list(PLATFORMS),
         "layers": layers,
     }

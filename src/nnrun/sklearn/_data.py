@@ -93,7 +93,7 @@ def _targets(y: np.ndarray, dataset: Dataset, fitted: Preprocessing) -> np.ndarr
     """As the loss takes them: labels, or numbers in units of their deviation."""
     if fitted.classes:
         return y
-    return ((y - fitted.target_shift) / fitted.target_scale).astype(dataset.train.y.dtype)
+    return fitted.from_units(y).astype(dataset.train.y.dtype)
 
 
 def standardised(x: np.ndarray, fitted: Preprocessing, precision: np.dtype) -> np.ndarray:
@@ -115,7 +115,5 @@ def with_unit_scale(dataset: Dataset) -> Dataset:
         shift=zero,
         scale=np.ones(shape, np.float32),
         offset=zero.astype(np.float64),
-        target_shift=fitted.target_shift,
-        target_scale=fitted.target_scale,
         targets={name: y for name, y in numbers.items() if not isinstance(y, Absent)},
     )

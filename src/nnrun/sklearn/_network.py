@@ -75,7 +75,7 @@ class Network:
 
     def numbers(self, x: np.ndarray) -> np.ndarray:
         """(n,) float64 in units of the target."""
-        return self.outputs(x)[:, 0].astype(np.float64) * self.fitted.target_scale + self.fitted.target_shift
+        return self.fitted.to_units(self.outputs(x))
 
     @property
     def scores(self) -> bool:

@@ -41,7 +41,7 @@ def baseline_of(experiment: Experiment, targets: np.ndarray, standardised: np.nd
     mean = jnp.full((len(targets), 1), constant)
     terms = loss.terms(mean, jnp.asarray(standardised, mean.dtype))
     averages = {name: float(np.asarray(term, np.float64).mean()) for name, term in terms.items()}
-    predictions = np.full(len(targets), constant * dataset.target_scale + dataset.target_shift)
+    predictions = dataset.fitted.to_units(np.full((len(targets), 1), constant))
     metrics = loss.metrics(averages)
     for name, measure in loss.measures.items():
         means = measure.each(predictions, targets).mean(0)

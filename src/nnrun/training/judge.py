@@ -57,7 +57,7 @@ class Judge(NamedTuple):
         """Targets (n,) as the loss takes them, to the same bits as in training."""
         if targets.dtype.kind == "i":
             return targets
-        return ((targets - self.dataset.target_shift) / self.dataset.target_scale).astype(jnp.zeros(()).dtype)
+        return self.dataset.fitted.from_units(targets).astype(jnp.zeros(()).dtype)
 
     def measured(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """(n, width), (n,) -> metrics."""

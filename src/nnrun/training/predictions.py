@@ -29,7 +29,7 @@ def predictions_of(outputs: np.ndarray, loss: Loss, dataset: Dataset) -> np.ndar
     """
     z = np.asarray(outputs, np.float64)
     if not loss.classifies:
-        return z[:, 0] * dataset.target_scale + dataset.target_shift
+        return dataset.fitted.to_units(z)
     with np.errstate(invalid="ignore"):  # of a run that diverges
         return softmax(z) if loss.probabilities else _margins(z)
 

@@ -52,7 +52,7 @@ def sampled(experiment: Experiment, samples: int) -> Predict:
 
     if classifies:
         return predict
-    return lambda *given: _in_units(*predict(*given), experiment.dataset.target_scale)
+    return lambda *given: _in_units(*predict(*given), experiment.dataset.fitted.target_scale)
 
 
 def _classes(draw: Callable[[Array], Array], like: Array, samples: int) -> tuple[Array, dict[str, Array]]:

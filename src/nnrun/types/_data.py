@@ -56,12 +56,10 @@ class Dataset(NamedTuple):
     test: Examples
     shift: np.ndarray  # () or (*shape) float32, from the training part only
     scale: np.ndarray  # like shift, > 0
-    target_shift: float  # a target is (value − target_shift) / target_scale
-    target_scale: float
     offset: np.ndarray  # like shift, float64: what was subtracted from float64 inputs before rounding; else 0
     targets: dict[str, np.ndarray]  # of a regression, by part: (n,) float64 in their own units; {} for labels
     classes: tuple[str, ...]
-    fitted: Preprocessing  # the same in float64, and digests of the parts: what the run's folder records
+    fitted: Preprocessing  # the same in float64, units of targets, digests of the parts: what the run's folder records
     about: tuple[About, ...] = ()  # the columns of a table in words
     notes: tuple[str, ...] = ()  # lines for people about the data, shown before anything trains
     weights: np.ndarray | None = None  # (n,) float64, of the training part, of mean 1; None: all the same
