@@ -26,6 +26,7 @@ from nnrun.build.metrics import make_measures, with_measures
 from nnrun.build.model import make_model
 from nnrun.build.optimizer import learning_rate, make_method
 from nnrun.build.plan import average_names, make_plan, validation_metric
+from nnrun.build.several_targets import loss_of_targets
 from nnrun.build.targets import wants_counts, wants_labels
 from nnrun.catalog import Spec, bound
 from nnrun.data._absent import Absent
@@ -118,7 +119,7 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
     plan = make_plan(spec, dataset, loss)
     clock = Clock(plan.batch_size, plan.steps_per_epoch, plan.steps)
     check_durations(spec, clock)
-    outputs = len(dataset.classes) or 1
+    outputs = dataset.fitted.outputs
     model, model_knobs = make_model(spec, clock, dataset, outputs)
 
     def factor(knobs: Tree, schedule_state: Tree, step: jax.Array) -> jax.Array:
@@ -180,14 +181,13 @@ def _loss(spec: Spec, dataset: Dataset, knobs: Tree) -> Loss:
     labels = dataset.train.y
     known = bool(dataset.classes) and not isinstance(labels, Absent)
     counts = np.bincount(labels, minlength=len(dataset.classes)).tolist() if known else ()
-    return bound.call(
-        spec.loss,
-        knobs,
-        _NO_CLOCK,
-        target_scale=dataset.fitted.target_scale,
-        classes=dataset.classes,
-        class_counts=counts,
-    )
+
+    def of_scale(scale: float) -> Loss:
+        names = {"classes": dataset.classes, "class_counts": counts}
+        return bound.call(spec.loss, knobs, _NO_CLOCK, target_scale=scale, **names)
+
+    scales, targets = np.atleast_1d(dataset.fitted.target_scale).tolist(), dataset.fitted.targets
+    return loss_of_targets([*map(of_scale, scales)], targets) if targets else of_scale(scales[0])
 
 
 def _with_reaction(spec: Spec, experiment: Experiment, loss: Loss) -> Plan:

@@ -137,7 +137,8 @@ def metric_names(dataset: Dataset, loss: Loss) -> list[str]:
     """The metrics that are reported of the validation part."""
 
     def terms() -> dict[str, jax.Array]:
-        outputs = jnp.zeros((1, len(dataset.classes) or 1))
-        return loss.terms(outputs, jnp.zeros(1, jnp.int32 if loss.classifies else outputs.dtype))
+        outputs = jnp.zeros((1, dataset.fitted.outputs))
+        shape = outputs.shape if dataset.fitted.targets else (1,)
+        return loss.terms(outputs, jnp.zeros(shape, jnp.int32 if loss.classifies else outputs.dtype))
 
     return sorted({*loss.metrics(dict.fromkeys(jax.eval_shape(terms), 0.0)), *loss.measures})

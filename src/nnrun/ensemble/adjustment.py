@@ -21,12 +21,13 @@ __all__ = ["Interval", "Temperature", "check_level", "fit_interval", "temperatur
 class Interval(NamedTuple):
     """prediction ± half_width holds the value with a probability of `level`.
 
+    half_width   of several targets one for each, (k,): each holds at the level by itself
     rank       of the half width among the errors on the validation part, in rising order
     examples   of the validation part
     """
 
     level: float
-    half_width: float
+    half_width: float | np.ndarray
     rank: int
     examples: int
 

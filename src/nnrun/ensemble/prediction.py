@@ -145,7 +145,8 @@ def _read(model: Model, combiner: Combiner, mean: np.ndarray, adjust: Adjustment
     data = model.experiment.dataset
     if not data.classes:
         values = data.fitted.to_units(mean)
-        return Prediction((), values, [], None, half_width=adjust.interval and adjust.interval.half_width)
+        width = adjust.interval and adjust.interval.half_width
+        return Prediction((), values, [], None, half_width=width, of_targets=data.fitted.targets)
     if adjust.temperature is not None:
         values = scaled(combiner.outputs(mean), adjust.temperature.value)
     else:

@@ -174,7 +174,8 @@ def evaluate_ensemble(
 
     def measure(model: Model, outputs: np.ndarray) -> dict[str, float]:
         fitted = model.experiment.dataset.fitted
-        key = model.precision, fitted.target_scale, fitted.target_shift
+        units = np.asarray([fitted.target_scale, fitted.target_shift]).tobytes()
+        key = model.precision, units
         judge = judges[key] = judges.get(key) or make_judge(model.experiment)
         metrics = judge.measured(outputs, model.targets(split))
         return {f"{split}/{name}": value for name, value in metrics.items()}

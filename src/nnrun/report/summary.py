@@ -10,6 +10,7 @@ from nnrun.errors import RunError, one_line
 from nnrun.record import run
 from nnrun.record.early_stop import stop_in, stops_in_words
 from nnrun.record.summary import Baseline, Division, GroupSummary, Summary
+from nnrun.statistics.metric import last_part, target_of, without_targets
 
 __all__ = [
     "finished",
@@ -147,7 +148,8 @@ def _gaps(summary: Summary) -> list[str]:
             seeds[reason, name] = seeds.get((reason, name), 0) + 1
     names: dict[tuple[str, int], list[str]] = {}
     for (reason, name), count in seeds.items():
-        names.setdefault((reason, count), []).append(name)
+        if target_of(name) is None:  # the mean over targets says of which
+            names.setdefault((reason, count), []).append(name)
     return [
         f"warning: {f'{some_of(count, len(members))} {_runs(summary)}: ' if 'runs' in summary else ''}"
         f"{undefined(metrics, reason)}"
@@ -185,8 +187,9 @@ def result_line(
     """
     of_parts = ({name: metrics[name] for name in metrics if name.startswith(part)} for part in parts)
     chosen: Mapping[str, object] = next(filter(None, of_parts), {})
-    shown = {name: number(value) + plus_minus(value, intervals.get(name)) for name, value in chosen.items()}
-    beside = {name: _beside(name, baseline) for name in chosen}
+    names = without_targets(chosen)
+    shown = {name: number(chosen[name]) + plus_minus(chosen[name], intervals.get(name)) for name in names}
+    beside = {name: _beside(name, baseline) for name in names}
     return "  ".join(f"{name} {text}{beside[name]}" for name, text in shown.items())
 
 
@@ -199,7 +202,7 @@ def _beside(name: str, baseline: Baseline | None) -> str:
 def reference(name: str, baseline: Baseline) -> float | None:
     """What a constant prediction has of a metric, which may be that of an average: test/ema/accuracy."""
     part, _, rest = name.partition("/")
-    return baseline["metrics"].get(f"{part}/{rest.rpartition('/')[2]}")
+    return baseline["metrics"].get(f"{part}/{last_part(rest)}")
 
 
 def number(value: object) -> str:

@@ -24,7 +24,7 @@ class Given(NamedTuple):
     """What `fit` got, checked.
 
     x         (n, inputs) float64
-    y         (n,) int32 labels, or float64
+    y         (n,) int32 labels, or float64; of several targets (n, k)
     weights   (n,) float64 > 0; None: all the same
     classes   how many there are; 0: a regression
     """
@@ -82,11 +82,18 @@ def _by_weight(
         )
     if fitted.classes:
         return fitted
-    mean = float(np.average(y, weights=weights))
+    mean = np.average(y, axis=0, weights=weights)
     if build.wants_counts(checked):  # which are not moved: their unit is their mean
-        return fitted._replace(target_shift=0.0, target_scale=mean)
-    deviation = float(np.sqrt(np.average((y - mean) ** 2, weights=weights)))
-    return fitted._replace(target_shift=mean, target_scale=deviation if deviation > 0 else 1.0)
+        return _with_units(fitted, np.zeros_like(mean), mean)
+    deviation = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
+    return _with_units(fitted, mean, np.where(deviation > 0, deviation, 1.0))
+
+
+def _with_units(fitted: Preprocessing, shift: np.ndarray, scale: np.ndarray) -> Preprocessing:
+    """With these units of the target, (), or of several, (k,)."""
+    if not fitted.targets:
+        return fitted._replace(target_shift=float(shift), target_scale=float(scale))
+    return fitted._replace(target_shift=shift, target_scale=scale)
 
 
 def _targets(y: np.ndarray, dataset: Dataset, fitted: Preprocessing) -> np.ndarray:

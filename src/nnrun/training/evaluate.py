@@ -142,7 +142,7 @@ class Evaluator(NamedTuple):
 def width_of(experiment: Experiment) -> int:
     """Numbers that a model puts out for an example and that metrics of the spec need; 0 where it asks for none."""
     asked = experiment.loss(experiment.knobs).measures
-    return (len(experiment.dataset.classes) or 1) if asked else 0
+    return experiment.dataset.fitted.outputs if asked else 0
 
 
 def compile_evaluator(
