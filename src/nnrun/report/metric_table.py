@@ -6,17 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from nnrun.record.summary import Baseline
 from nnrun.report.sheet import Sheet, sheet_of
-from nnrun.report.summary import number, plus_minus, reference
+from nnrun.report.summary import RUN_PARTS, number, plus_minus, reference
 from nnrun.statistics.metric import target_of, without_targets
 
 __all__ = ["metric_table", "metric_tables"]
 
-_PARTS = (
-    "test/",
-    "file/",
-    "val/",
-    "train/",
-)  # whose metrics of each target are shown, the first that has some
+_PARTS = (*RUN_PARTS, "file/")
 
 
 def metric_tables(
@@ -24,24 +19,29 @@ def metric_tables(
     intervals: Mapping[str, Mapping[str, Sequence[float] | None]] | None = None,
     baseline: Baseline | None = None,
     shown: str | None = None,
+    parts: Sequence[str] = _PARTS,
 ) -> list[Sheet]:
     """The table of `metric_table` and, of several targets, one with a row for each target.
 
     shown   the column whose metrics of each target are shown; None: the first
+    parts   of the data: the metrics of the first of them that has some
     """
     table = metric_table(sections, intervals, baseline)
     column = shown if shown is not None and shown in sections else next(iter(sections), "")
     ends = (intervals or {}).get(column) or {}
-    of_targets = _target_table(sections.get(column, {}), ends, baseline)
+    of_targets = _target_table(sections.get(column, {}), ends, baseline, parts)
     return [table, *([of_targets] if of_targets else [])]
 
 
 def _target_table(
-    metrics: Mapping[str, object], ends: Mapping[str, Sequence[float] | None], baseline: Baseline | None
+    metrics: Mapping[str, object],
+    ends: Mapping[str, Sequence[float] | None],
+    baseline: Baseline | None,
+    parts: Sequence[str],
 ) -> Sheet | None:
-    """A row for each of several targets, a column for each metric of the first part that has some."""
+    """A row for each of several targets, a column for each metric of the first part that has some; None of one."""
     named = {name: target for name in metrics if (target := target_of(name)) is not None}
-    part = next((part for part in _PARTS if any(name.startswith(part) for name in named)), "")
+    part = next((part for part in parts if any(name.startswith(part) for name in named)), "")
     named = {name: target for name, target in named.items() if name.startswith(part)}
     if not named:
         return None

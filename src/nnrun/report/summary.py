@@ -13,6 +13,8 @@ from nnrun.record.summary import Baseline, Division, GroupSummary, Summary
 from nnrun.statistics.metric import last_part, target_of, without_targets
 
 __all__ = [
+    "FOLD_PARTS",
+    "RUN_PARTS",
     "finished",
     "folds_line",
     "headline",
@@ -33,8 +35,8 @@ __all__ = [
 
 _CLASSES = 5  # in a warning
 _PARTS = ("train", "val", "test")
-_RUN_PARTS = ("test/", "val/", "train/")  # the first of which a run has metrics
-_FOLD_PARTS = ("val/", "test/")  # a fold is there for the examples that it validates with
+RUN_PARTS = ("test/", "val/", "train/")  # the first of which a run has metrics
+FOLD_PARTS = ("val/", "test/")  # a fold is there for the examples that it validates with
 
 
 def read_summary(folder: Path) -> Summary:
@@ -98,7 +100,7 @@ def some_of(done: int, seeds: int) -> str:
 def headline(summary: Summary) -> str:
     """A run or group that has ended, in one line."""
     if "mean" in summary:
-        section, parts = shown_section(summary), _FOLD_PARTS if "folds" in summary else _RUN_PARTS
+        section, parts = shown_section(summary), FOLD_PARTS if "folds" in summary else RUN_PARTS
         means, intervals = summary["mean"].get(section, {}), summary["ci95"].get(section, {})
         numbers = result_line(means, intervals, summary.get("baseline"), parts)
         return f"{summary['status']}: {numbers}  ({runs_line(summary)})"
@@ -179,7 +181,7 @@ def result_line(
     metrics: Mapping[str, object],
     intervals: Mapping[str, Sequence[float] | None],
     baseline: Baseline | None = None,
-    parts: Sequence[str] = _RUN_PARTS,
+    parts: Sequence[str] = RUN_PARTS,
 ) -> str:
     """The metrics of the first part of the data that has some, with their intervals as `plus_minus` writes them.
 

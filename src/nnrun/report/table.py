@@ -22,6 +22,8 @@ from nnrun.report.live import sparkline
 from nnrun.report.metric_table import metric_tables
 from nnrun.report.overview import STATUS_COLOURS, newest_values
 from nnrun.report.summary import (
+    FOLD_PARTS,
+    RUN_PARTS,
     number,
     runs_line,
     shown_section,
@@ -74,7 +76,8 @@ def show_view(folder: Path) -> Group:
     if "mean" in summary:
         if summary["mean"]:
             reference, shown = summary.get("baseline"), shown_section(summary)
-            parts += metric_tables(summary["mean"], summary["ci95"], reference, shown)
+            of_data = FOLD_PARTS if "folds" in summary else RUN_PARTS
+            parts += metric_tables(summary["mean"], summary["ci95"], reference, shown, of_data)
         parts.append(Text(runs_line(summary), "dim"))
     elif "metrics" in summary:
         parts += metric_tables(_sections(summary), None, summary.get("baseline"))

@@ -78,7 +78,8 @@ def gain_lines(account: Account) -> list[Text]:
         (gains.get("over_mean"), "the mean member"),
         (gains.get("over_best"), "the best member"),
     ):
-        for name, gain in (over or {}).items():
+        for name in without_targets(over or {}):
+            gain = (over or {})[name]
             if not isinstance(gain["value"], str):  # "nan"
                 metric = metric_of(name, account["rising"], all_bounds(account["bounds"]))
                 size = _size(account["mean"][name])
