@@ -49,7 +49,8 @@ def check(source: Source, place: str) -> Source:
     if source.test is not None:
         _check_part(source.test, source.classes, f"{where}: test part", at_least=1)
         _check_alike(source.train, source.test, where)
-    return source._replace(targets=_target_names(source, where))
+    names = _target_names(source, where)
+    return source if names == source.targets else source._replace(targets=names)
 
 
 def _target_names(source: Source, where: str) -> tuple[str, ...]:

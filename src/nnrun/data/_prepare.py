@@ -72,7 +72,8 @@ def prepare(
         "stratify": stratify,
     }
     how["fold"] = fold
-    split = split_rows(check(source, "data"), **how)
+    source = check(source, "data")
+    split = split_rows(source, **how)
     trained = np.sort(split[0][1])
     if source.table.fit is not None:
         source = source.table.fit(trained, need.fitted.columns if need else None)
