@@ -199,5 +199,6 @@ class Regressor(RegressorMixin, _Estimator):
 
     def predict(self, X: Data) -> np.ndarray:
         """Float64 of the shape that `fit` got: (n,), (n, 1) or (n, k)."""
-        numbers = self._finite(self.network_.numbers(self._inputs(X)))
+        x = self._inputs(X)
+        numbers = self._finite(self.network_.numbers(x))
         return numbers[:, None] if self._given_columns and numbers.ndim == 1 else numbers
