@@ -301,7 +301,7 @@ def test_several_targets_are_trained_as_the_docs_show(
     table_of_the_docs: tuple[Path, str], warm: Callable[..., Any]
 ) -> None:
     folder, _ = table_of_the_docs
-    rows = [f"{i % 7},{170 + i % 7},{70 + i % 5}" for i in range(60)]
+    rows = [f"{i % 7},{170 + i % 7},{70 + i % 5}" for i in range(200)]
     (folder / "people.csv").write_text("\n".join(["age,height,weight", *rows]))
     done = warm("train", "people.yaml", "--run-dir", "people", folder=folder)
     assert done.code == 0, done.err
