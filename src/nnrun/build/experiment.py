@@ -28,7 +28,7 @@ from nnrun.build.optimizer import learning_rate, make_method
 from nnrun.build.plan import average_names, make_plan, validation_metric
 from nnrun.build.several_targets import loss_of_targets
 from nnrun.build.targets import wants_counts, wants_labels
-from nnrun.catalog import Spec, bound
+from nnrun.catalog import Spec, bound, user_code
 from nnrun.data._absent import Absent
 from nnrun.data._prepare import prepare, without_data
 from nnrun.duration import Clock
@@ -182,12 +182,12 @@ def _loss(spec: Spec, dataset: Dataset, knobs: Tree) -> Loss:
     known = bool(dataset.classes) and not isinstance(labels, Absent)
     counts = np.bincount(labels, minlength=len(dataset.classes)).tolist() if known else ()
 
-    def of_scale(scale: float) -> Loss:
-        names = {"classes": dataset.classes, "class_counts": counts}
-        return bound.call(spec.loss, knobs, _NO_CLOCK, target_scale=scale, **names)
-
+    given = {"classes": dataset.classes, "class_counts": counts}
     scales, targets = np.atleast_1d(dataset.fitted.target_scale).tolist(), dataset.fitted.targets
-    return loss_of_targets([*map(of_scale, scales)], targets) if targets else of_scale(scales[0])
+    losses = [bound.call(spec.loss, knobs, _NO_CLOCK, target_scale=scale, **given) for scale in scales]
+    return (
+        loss_of_targets(losses, targets, not user_code.is_user_name(spec.loss.name)) if targets else losses[0]
+    )
 
 
 def _with_reaction(spec: Spec, experiment: Experiment, loss: Loss) -> Plan:

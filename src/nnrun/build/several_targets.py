@@ -2,52 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from nnrun.statistics.measure import Measure, Undefined
 from nnrun.statistics.metric import of_target
-from nnrun.types import Loss
+from nnrun.types import Loss, Tree
 
 __all__ = ["loss_of_targets", "measures_of_targets"]
 
+_EACH = "each_"  # before the name of a term (n, k) of all targets
 
-def loss_of_targets(losses: Sequence[Loss], names: Sequence[str]) -> Loss:
+
+def loss_of_targets(losses: Sequence[Loss], names: Sequence[str], alike: bool = False) -> Loss:
     """The mean over targets of a loss: L = (1/k) Σⱼ Lⱼ(zⱼ, yⱼ), of outputs z (n, k) and targets y (n, k).
 
     losses   of each target, which differ in its units alone
     names    of the targets
+    alike    whether value, terms and weight do not depend on the unit, so that one computation serves all targets
     A metric is the mean over targets, as scikit-learn's `uniform_average`; beside it stands that of each target, as
     `rmse(height)`.  The loss judges: it is standardised, so that no target counts more for its units.
     """
-    first, count = losses[0], len(losses)
+    first = losses[0]
 
-    def averaged(function, outputs: Array, targets: Array) -> Array:
+    def of_each(function: Callable[[Loss], Callable[..., Tree]], outputs: Array, targets: Array) -> Tree:
+        """function(loss)(zⱼ, yⱼ) for each target j: arrays (n, k)."""
+        if alike:
+            column = partial(_of_column_of_outputs, function(first))
+            return jax.vmap(column, in_axes=1, out_axes=1)(outputs, targets)
         values = [function(loss)(outputs[:, j : j + 1], targets[:, j]) for j, loss in enumerate(losses)]
-        return jnp.stack(values).sum(0) / count
+        return jax.tree.map(lambda *columns: jnp.stack(columns, axis=1), *values)
 
     def value(outputs, targets):
-        return averaged(lambda loss: loss.value, outputs, targets)
+        return of_each(lambda loss: loss.value, outputs, targets).mean(1)
 
     def weight(outputs, targets):
-        width = jnp.zeros((len(outputs), count), outputs.dtype)  # of outputs, only the type counts
-        return averaged(lambda loss: loss.weight, width, targets)
+        width = jnp.zeros((len(outputs), len(losses)), outputs.dtype)  # of outputs, only the type counts
+        return of_each(lambda loss: loss.weight or loss.value, width, targets).mean(1)
 
     def terms(outputs, targets):
-        known: dict[str, Array] = {}
-        for j, loss in enumerate(losses):
-            of_loss = loss.terms(outputs[:, j : j + 1], targets[:, j])
-            known |= {f"{name}_{j}": term for name, term in of_loss.items()}
-        return known | {"loss": jnp.stack([known[f"loss_{j}"] for j in range(count)]).sum(0) / count}
+        known = of_each(lambda loss: loss.terms, outputs, targets)
+        return {_EACH + name: term for name, term in known.items()} | {"loss": known["loss"].mean(1)}
 
     def metrics(mean):
         parts: list[dict[str, float]] = [{} for _ in losses]
         for key, number in mean.items():
-            name, _, j = key.rpartition("_")
-            if name:  # "loss" is the mean that is watched while training
+            if key.startswith(_EACH):  # beside which stands the mean loss, which is watched while training
+                name, _, j = key.removeprefix(_EACH).rpartition("_")
                 parts[int(j)][name] = number
         return _with_means([loss.metrics(part) for loss, part in zip(losses, parts, strict=True)], names)
 
@@ -57,6 +63,11 @@ def loss_of_targets(losses: Sequence[Loss], names: Sequence[str]) -> Loss:
         value=value, terms=terms, metrics=metrics, judge="loss", rising=(*first.rising, *rising),
         bounds={**first.bounds, **bounds}, weight=None if first.weight is None else weight,
     )  # fmt: skip
+
+
+def _of_column_of_outputs(function: Callable[..., Tree], outputs: Array, targets: Array) -> Tree:
+    """What a function of outputs (n, 1) and targets (n,) gives for one column (n,) of outputs."""
+    return function(outputs[:, None], targets)
 
 
 def _with_means(metrics: Sequence[Mapping[str, float]], names: Sequence[str]) -> dict[str, float]:

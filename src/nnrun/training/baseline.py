@@ -7,6 +7,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
+from nnrun.training.columns import column_names
 from nnrun.training.predictions import targets_of
 from nnrun.types import Dataset, Experiment, Loss
 
@@ -40,7 +41,10 @@ def baseline_of(experiment: Experiment, targets: np.ndarray, standardised: np.nd
     constant = 1.0 if loss.positive else 0.0  # the mean of the training targets, standardised
     mean = jnp.full((len(targets), dataset.fitted.outputs), constant)
     terms = loss.terms(mean, jnp.asarray(standardised, mean.dtype))
-    averages = {name: float(np.asarray(term, np.float64).mean()) for name, term in terms.items()}
+    means = np.concatenate(
+        [np.asarray(terms[name], np.float64).mean(0).reshape(-1) for name in sorted(terms)]
+    )
+    averages = dict(zip(column_names(terms, axes=1), means.tolist(), strict=True))
     predictions = dataset.fitted.to_units(np.asarray(mean, np.float64))
     metrics = loss.metrics(averages)
     for name, measure in loss.measures.items():

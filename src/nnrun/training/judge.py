@@ -10,6 +10,7 @@ import numpy as np
 
 from nnrun.statistics.measure import Measure
 from nnrun.statistics.metric import Metric, metric_of
+from nnrun.training.columns import column_names
 from nnrun.training.compiling import compiled
 from nnrun.training.predictions import predictions_of
 from nnrun.types import Dataset, Experiment, Loss
@@ -98,8 +99,8 @@ def make_judge(experiment: Experiment) -> Judge:
 
     def terms(outputs, targets):
         values = loss.terms(outputs, targets)
-        names[:] = sorted(values)
-        return jnp.stack([values[name] for name in names])
+        names[:] = column_names(values, axes=1)
+        return jnp.concatenate([jnp.atleast_2d(values[name].T) for name in sorted(values)])
 
     like = experiment.dataset.test.y
     kind = np.dtype(np.int32) if like.dtype.kind == "i" else jnp.zeros(()).dtype
