@@ -90,8 +90,8 @@ class TableFacts(NamedTuple):
     weights  (n,) float64 ≥ 0, how much each row counts in what is minimised; None: all the same
     groups   (n,) integers: rows of equal ones stay in one part of the data; None: rows are alone
     times    (n,) float64: the parts follow one another in this order; None: they are drawn
-    place    (whether it is in the test part of the source, row, which of several targets) -> where the target of a row
-             lies, for messages
+    place    (whether it is in the test part of the source, row and, of several targets, which) -> where the target of a
+             row lies, for messages
     notes    lines for people, shown before anything trains: what is left out, what deserves a look
     """
 
@@ -100,7 +100,7 @@ class TableFacts(NamedTuple):
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
-    place: Callable[[bool, int, int], str] | None = None
+    place: Callable[..., str] | None = None
     notes: tuple[str, ...] = ()
 
 

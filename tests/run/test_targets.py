@@ -156,7 +156,7 @@ def test_folds_and_their_ensemble(place, monkeypatch, warm):
     nnrun.train("spec.yaml", overrides=changes, run_dir="runs/cv")
     folds = sorted(Path("runs/cv").glob("fold_*"))
     mean = np.mean([nnrun.predict(fold, split="test").values for fold in folds], axis=0)
-    done = warm("ensemble", *folds, "--run-dir", "runs/both", folder=place)
+    done = warm("ensemble", *folds, "-o", "runs/both", folder=place)
     assert done.code == 0, done.err
     assert "(z)" not in done.out  # of a metric of each target there is a column in the tables of evaluate
     together = nnrun.predict("runs/both", split="test")

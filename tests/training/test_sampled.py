@@ -42,7 +42,7 @@ class StepContext:
     def __init__(self, loss: Any, unit: float = 1.0) -> None:
         self.loss = lambda knobs: loss
         self.noise = lambda key: key
-        self.dataset = SimpleNamespace(fitted=SimpleNamespace(target_scale=unit))
+        self.dataset = SimpleNamespace(fitted=SimpleNamespace(target_scale=unit, targets=()))
 
 
 def draws(x: Any, first: int) -> np.ndarray:

@@ -33,7 +33,12 @@ Y = Z + 0.3 * DRAW.normal(size=(N, 3))
 
 def reported(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     terms = loss.terms(jnp.asarray(outputs), jnp.asarray(targets))
-    return loss.metrics({name: float(term.mean()) for name, term in terms.items()})
+    means = {name: np.asarray(term).mean(0) for name, term in terms.items()}
+    one = {name: float(mean) for name, mean in means.items() if mean.ndim == 0}
+    each = {
+        f"{name}_{j}": float(mean[j]) for name, mean in means.items() for j in range(mean.size) if mean.ndim
+    }
+    return loss.metrics(one | each)
 
 
 def of_targets(make) -> Loss:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def check_counts(parts: Mapping[str, Examples], rows: Mapping[str, np.ndarray], 
         held = name == "test" and source.test is not None
         place = source.table.place
         which = f"target '{one_line(source.targets[j], 40)}' of row" if source.targets else "target"
-        where = f"data: {which} {row} of the source" if place is None else place(held, row, j)
+        where = f"data: {which} {row} of the source" if place is None else _at(place, held, row, j, source)
         raise DataError(f"{where}: {_problem(_columns(part.y)[at, j])}")
     y = parts["train"].y
     if isinstance(y, Absent):
@@ -34,6 +34,11 @@ def check_counts(parts: Mapping[str, Examples], rows: Mapping[str, np.ndarray], 
     if not (learned := _columns(y).any(0)).all():
         name = f" '{one_line(source.targets[learned.argmin()], 40)}'" if source.targets else ""
         raise DataError(f"data: every target{name} of the training part is 0, from which no rate is learned")
+
+
+def _at(place: Callable[..., str], held: bool, row: int, j: int, source: Source) -> str:
+    """Where the target j of a row lies; a source with one target need not be asked which."""
+    return place(held, row, j) if source.targets else place(held, row)
 
 
 def refuse_negative(targets: np.ndarray, place: str, before: int) -> None:

@@ -64,14 +64,8 @@ def prepare(
     Raises DataError if the source is not sound (`check`), a part would be empty, or `examples` cannot be had; RunError
     if a wanted part has changed.
     """
-    how = {
-        "validation": validation,
-        "test": test,
-        "seed": split_seed,
-        "examples": examples,
-        "stratify": stratify,
-    }
-    how["fold"] = fold
+    how = {"validation": validation, "test": test, "seed": split_seed}
+    how |= {"examples": examples, "stratify": stratify, "fold": fold}
     source = check(source, "data")
     split = split_rows(source, **how)
     trained = np.sort(split[0][1])
