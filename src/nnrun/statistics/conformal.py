@@ -34,5 +34,5 @@ def half_width(errors: np.ndarray, level: float) -> float | np.ndarray:
     distribution Beta(k, n + 1 − k), k being the rank.
     Source: Lei et al. 2018, "Distribution-free predictive inference for regression", section 2.2.
     """
-    width = np.sort(errors, axis=0)[rank_of(len(errors), level) - 1]
-    return float(width) if errors.ndim == 1 else width
+    width = np.sort(np.asarray(errors), axis=0)[rank_of(len(errors), level) - 1]
+    return float(width) if np.ndim(width) == 0 else width
