@@ -55,13 +55,17 @@ ALLOWED: dict[str, set[str]] = {
         *LEAVES, "data", "ensemble", "record", "report", "runner", "signals", "spec", "statistics", "storage",
         "training",
     },
+    "look": {
+        "ensemble", "errors", "look", "preprocessing", "record", "report", "runner", "statistics", "types",
+    },
     "export": {
         "", "ensemble", "errors", "export", "kernels", "preprocessing", "runner", "storage", "training", "types",
     },
     "api": {"api", "ensemble", "errors", "record", "report", "runner", "signals", "sweep", "types"},
     "commands": {
         "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels",
-        "probe", "race", "record", "report", "runner", "signals", "spec", "statistics", "storage", "sweep", "types",
+        "look", "probe", "race", "record", "report", "runner", "signals", "spec", "statistics", "storage", "sweep",
+        "types",
     },
     "cli": {"commands"},
     "sklearn": {

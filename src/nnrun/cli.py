@@ -18,6 +18,7 @@ from nnrun.commands import (
     predicting,
     probing,
     racing,
+    reporting,
     sweeping,
     training,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "predicting",
     "probing",
     "racing",
+    "reporting",
     "sweeping",
     "training",
 ]

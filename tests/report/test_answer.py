@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from nnrun.errors import RunError
+from nnrun.report.curves import band, seed_curves
 from nnrun.report.sweep.cautions import border, cautions, missing
-from nnrun.report.sweep.curves import band, reached, seed_curves
 from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.findings import answer
 from nnrun.report.sweep.folder import DimensionRecord, is_sweep, read_sweep
+from nnrun.report.sweep.reached import reached
 from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.metric import Metric
 

@@ -12,9 +12,10 @@ import pytest
 from scipy import stats
 
 from nnrun.errors import RunError
-from nnrun.report.sweep.curves import band, reached, seed_curves
+from nnrun.report.curves import band, seed_curves
 from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.folder import TrialRecord, is_sweep, read_sweep
+from nnrun.report.sweep.reached import reached
 from nnrun.statistics.metric import SHARE, Metric
 
 ACCURACY = Metric("val/accuracy", True)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnrun.report.sweep.curves import Reached
 from nnrun.report.sweep.findings import answer
 from nnrun.report.sweep.folder import (
     AlternativeRecord,
@@ -18,6 +17,7 @@ from nnrun.report.sweep.folder import (
     TrialRecord,
 )
 from nnrun.report.sweep.ranges import undrawn
+from nnrun.report.sweep.reached import Reached
 from nnrun.report.sweep.sensitivity import sensitivity
 from nnrun.statistics.metric import SHARE, Metric
 

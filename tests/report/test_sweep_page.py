@@ -12,10 +12,10 @@ import pytest
 from nnrun.report.drawing import Picture
 from nnrun.report.sweep import figures, page, scatter
 from nnrun.report.sweep.cautions import cautions, missing
-from nnrun.report.sweep.curves import Reached
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
 from nnrun.report.sweep.plots import pictures
+from nnrun.report.sweep.reached import Reached
 from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.budget import BestOf

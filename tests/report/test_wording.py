@@ -18,7 +18,7 @@ from nnrun.report.summary import (
     seeds_line,
     some_of,
 )
-from nnrun.report.sweep.curves import Reached
+from nnrun.report.sweep.reached import Reached
 from nnrun.report.sweep.rows import Row
 from nnrun.report.sweep.tables import seeds_text, trials_text
 from nnrun.report.sweep.verdict import steps_text

@@ -82,3 +82,20 @@ def test_programs_are_kept_for_the_user_alone(warm, tmp_path) -> None:
         assert programs
         for program in programs:
             program.write_bytes(b"damaged")
+
+
+def test_a_run_imports_only_what_it_computes_with(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "spec.yaml").write_text(
+        "data: digits\nmodel: {name: mlp, hidden: [4], dropout: 0.1}\n"
+        "optimizer: {name: adam, learning_rate: 1e-3}\ntrain: {duration: 2 steps}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "nnrun", "train", "spec.yaml"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert imported(done.stderr) & SLOW == {"jax", "jaxlib", "optax", "numpy", "safetensors"}

@@ -67,6 +67,7 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
         bounds=loss.bounds,
         reacts_to=None,
         accumulate=_accumulate(spec, batch),
+        devices=_devices(spec, batch),
         sampling=_sampling(spec, loss),
     )
 
@@ -103,6 +104,21 @@ def _accumulate(spec: Spec, batch: int) -> int:
         message = f"got {spec.train.accumulate}, but a batch has {batch} examples; write at most {batch}"
         raise spec.fail(("train", "accumulate"), message)
     return spec.train.accumulate
+
+
+def _devices(spec: Spec, batch: int) -> int:
+    """How many devices share a batch, 0 for all.  Raises SpecError where they cannot have equal parts of it."""
+    count = 0 if spec.train.devices == "all" else spec.train.devices
+    if count != 1 and spec.train.seeds > 1:
+        message = f"{spec.train.devices}, but several seeds are spread over the devices anyway; leave it out"
+        raise spec.fail(("train", "devices"), message)
+    if count and batch % count:
+        near = max(count, round(batch / count) * count)
+        raise spec.fail(
+            ("train", "devices"),
+            f"{count} devices cannot have equal parts of a batch of {batch}; write data.batch_size: {near}",
+        )
+    return count
 
 
 def _at_least_one(spec: Spec, path: tuple[str, ...], duration: Duration, clock: Clock) -> int:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from nnrun.runner.folds import Turn
 
 __all__ = [
-    "counting", "explain", "leave", "note", "open_streams", "print_json", "report", "show", "sweep_view", "warn",
-    "watch", "write",
+    "counting", "explain", "follow", "leave", "note", "open_streams", "print_json", "report", "show", "sweep_view",
+    "warn", "watch", "write",
 ]  # fmt: skip
 
 _MOST_LINES = 6
@@ -143,19 +143,24 @@ def warn(message: str) -> None:
 
 def watch(training: Iterator[Turn], folder: Path, quiet: bool, as_json: bool) -> None:
     """Trains, shows on stderr how it goes and on stdout the result; with `as_json` that alone."""
-    from nnrun.report.live import watching
-    from nnrun.report.run_view import RunView
-
-    console = Console(file=Display())  # type: ignore[arg-type]
     try:
-        with watching(console, quiet or as_json, RunView()) as view:
-            for turn in training:
-                view(_shown(turn))
+        follow(training, quiet or as_json)
     except DivergedError:
         if as_json:  # for whoever reads it, a diverged run is a result too
             report(folder, as_json)
         raise
     report(folder, as_json)
+
+
+def follow(training: Iterator[Turn], quiet: bool) -> None:
+    """Trains, and shows on stderr how it goes."""
+    from nnrun.report.live import watching
+    from nnrun.report.run_view import RunView
+
+    console = Console(file=Display())  # type: ignore[arg-type]
+    with watching(console, quiet, RunView()) as view:
+        for turn in training:
+            view(_shown(turn))
 
 
 @contextlib.contextmanager

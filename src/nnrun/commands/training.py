@@ -1,8 +1,10 @@
-"""train, resume."""
+"""train, resume, reproduce."""
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,13 +24,13 @@ from nnrun.commands._app import (
     resolved,
 )
 from nnrun.commands._data import note_columns, show_data
-from nnrun.errors import SpecError, one_line
+from nnrun.errors import DivergedError, SpecError, one_line
 
 if TYPE_CHECKING:
     from nnrun.types import Experiment
 
 
-__all__ = ["resume", "train"]
+__all__ = ["reproduce", "resume", "train"]
 
 
 @app.command()
@@ -87,22 +89,25 @@ def train(
         beginnings = warm_start.warm_start(from_run, runs_root, prepared, request, console.warn)
     folder = session.create(prepared, run_dir, runs_root, beginnings=beginnings)
     if not (quiet or as_json):
-        _announce(prepared.experiment, prepared.folds)
+        _announce(prepared.experiment, prepared.folds, session.sharing(prepared))
         if beginnings:
             console.note(warm_start.seam(beginnings, prepared.experiment))
     return console.watch(folds.train(prepared, folder, console.warn), folder, quiet, as_json)
 
 
-def _announce(experiment: Experiment, folds: int) -> None:
+def _announce(experiment: Experiment, folds: int, sharing: str) -> None:
     """Says that convolutions could be faster here, and why they are not; and what the columns of a table are.
 
-    folds   how many there are
+    folds     how many there are
+    sharing   which devices share each batch; "" where it is one
     """
     from nnrun import kernels
 
     reason = kernels.load().reason
     if experiment.plan.convolutions == kernels.WITHOUT and "NNRUN_KERNELS" not in reason:
         console.note(f"convolutions take longer without the compiled kernels: {reason}")
+    if sharing:
+        console.note(sharing)
     note_columns(experiment.dataset, folds)
 
 
@@ -143,3 +148,47 @@ def _refuse_changes(folder: Path, overrides: list[str]) -> None:
         f"resume continues a run as it began; for {changes} train a new one with its weights: "
         f"nnrun train SPEC {changes} --from {name} (and --optimizer-state keep for its momentum)"
     )
+
+
+@app.command()
+def reproduce(
+    run_name: RunName,
+    run_dir: RunDir = None,
+    runs_root: Root = Path("runs"),
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train a run again from its folder, and say whether it is the same, bit for bit; if not, what differs."""
+    from nnrun.record import run
+
+    folder = run.resolve(run_name, runs_root)
+    spec = resolved(folder)
+    if not (folder / "preprocessing.json").is_file() and not run.members(folder):
+        raise SpecError(f"reproduce: {one_line(folder)} is no run that was trained; name one of its members")
+    prepare_device(device, spec, [])
+    from nnrun.runner import again, folds
+
+    again.refuse_unfinished(folder)
+    target = (
+        run.claim_at(run_dir) if run_dir else run.claim(runs_root, f"again-{folder.name}", datetime.now())
+    )
+    again.begin_again(folder, target)
+    if not (quiet or as_json):
+        console.note(f"training again in {one_line(target)}")
+    with contextlib.suppress(DivergedError):  # which the first one may have done too
+        console.follow(folds.train_again(target, console.warn), quiet or as_json)
+    result = again.compare(folder, target)
+    if as_json:
+        console.print_json({"run_dir": str(target), "same": not result.differences, **result._asdict()})
+    elif result.differences:
+        console.show(f"{one_line(folder)} trained again is not the same:", *result.differences)
+    else:
+        console.show(
+            f"the same, bit for bit: {result.lines} lines of metrics and {result.arrays} arrays"
+            + (f" of {result.runs} runs" if result.runs > 1 else "")
+        )
+    if not as_json:
+        console.show(f"run folder: {one_line(target)}")
+    if result.differences:
+        raise typer.Exit(7)

@@ -29,7 +29,7 @@ from nnrun.statistics.metric import all_ends
 from nnrun.training.baseline import baseline, constant
 from nnrun.training.predictions import log_softmax, softmax
 
-__all__ = ["CALIBRATION", "account"]
+__all__ = ["CALIBRATION", "account", "bins_of"]
 
 _PER_SIZE = 24  # subsets of each size, for the curve
 _HALVES = 100  # for the intervals
@@ -188,17 +188,18 @@ def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _calibration(scored: Scored, blend: Blend, part: str) -> Calibration:
     """Reliability, before and after temperature scaling where it can be fitted on validation data."""
     labels = scored.model.part(part).y
-    calibration: Calibration = {"before": _bins(reliability(blend.predictions(part), labels))}
+    calibration: Calibration = {"before": bins_of(reliability(blend.predictions(part), labels))}
     if "val" in blend.mean:
         temperature = fit_temperature(log_softmax(blend.outputs("val")), scored.model.part("val").y)
         calibration["temperature"] = temperature
         if temperature is not None:
             after = scaled(log_softmax(blend.outputs(part)), temperature)
-            calibration["after"] = _bins(reliability(after, labels))
+            calibration["after"] = bins_of(reliability(after, labels))
     return calibration
 
 
-def _bins(bins: Reliability) -> Bins:
+def bins_of(bins: Reliability) -> Bins:
+    """As JSON has it."""
     return {
         "error": bins.error,
         "counts": bins.counts,

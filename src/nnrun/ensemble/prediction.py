@@ -25,8 +25,18 @@ from nnrun.errors import Warn
 from nnrun.runner.evaluation import check_split
 from nnrun.statistics.calibration import scaled
 from nnrun.training.outputs import BATCH
+from nnrun.types import Dataset
 
-__all__ = ["PLAIN", "Adjustment", "adjustment", "batches_in", "predict_given", "predict_new", "predict_part"]
+__all__ = [
+    "PLAIN",
+    "Adjustment",
+    "adjustment",
+    "batches_in",
+    "predict_given",
+    "predict_new",
+    "predict_part",
+    "predict_with_inputs",
+]
 
 
 class Adjustment(NamedTuple):
@@ -70,7 +80,20 @@ def predict_part(
     average: str | None = None,
     adjust: Adjustment = PLAIN,
 ) -> Prediction:
-    """Predicts for a part of the data of a run or an ensemble, without noise.
+    """What `predict_with_inputs` predicts."""
+    return predict_with_inputs(folder, split, which, warn, counting, average, adjust)[0]
+
+
+def predict_with_inputs(
+    folder: Path,
+    split: str,
+    which: str,
+    warn: Warn,
+    counting: Counting,
+    average: str | None = None,
+    adjust: Adjustment = PLAIN,
+) -> tuple[Prediction, Dataset]:
+    """Predicts for a part of the data of a run or an ensemble, without noise; and the data, which have that part.
 
     split    train, val or test
     which    last, best, or a step
@@ -86,7 +109,8 @@ def predict_part(
     check_finite(answer.mean, folder)
     prediction = _read(answer.model, answer.combiner, answer.mean, adjust)
     rows = answer.model.experiment.dataset.rows.get(split)
-    return prediction._replace(targets=answer.model.targets(split), rows=rows)
+    prediction = prediction._replace(targets=answer.model.targets(split), rows=rows)
+    return prediction, answer.model.experiment.dataset
 
 
 def predict_new(

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from scipy.special import ndtri
 
 from nnrun.layer._activations import activation_layer
 from nnrun.layer._noise import drop_mask, keep_probability
@@ -104,6 +103,8 @@ def _moments_matched(inner, params, x, rate, samples, bend):
     square = inner.apply(jax.tree.map(jnp.square, params), {}, jnp.square(x), None, None)[0]
     # A fast convolution subtracts, so rounding may take the sum of squares below 0.
     deviation = jnp.sqrt(jnp.maximum((1 - keep) / keep * square, 0))
+    from scipy.special import ndtri  # its import takes a quarter of a second
+
     z = jnp.asarray(ndtri((np.arange(samples) + 0.5) / samples), x.dtype)
 
     def add(i, total):

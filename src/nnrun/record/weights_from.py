@@ -19,8 +19,8 @@ from nnrun.record.pack import pack
 from nnrun.storage import fsio
 
 __all__ = [
-    "Beginning", "WeightsFrom", "begins_with_weights", "in_words", "lineage", "of_group", "read_arrays", "setting",
-    "write_arrays",
+    "Beginning", "WeightsFrom", "begins_with_weights", "copy_arrays", "in_words", "lineage", "of_group", "read_arrays",
+    "setting", "write_arrays",
 ]  # fmt: skip
 
 _FOLDER = "weights_from"
@@ -68,6 +68,13 @@ def write_arrays(folder: Path, beginning: Beginning) -> None:
     """
     files = pack(beginning.origin["step"] or 0, beginning.arrays, _NO_PROGRESS, 0)
     fsio.write_folder(folder / _FOLDER, files)
+
+
+def copy_arrays(folder: Path, target: Path) -> None:
+    """Lets the run in `target` begin with what that in `folder` begins with, if with anything.  Raises MachineError."""
+    if begins_with_weights(folder):
+        files = {file.name: fsio.read_file(file) for file in sorted((folder / _FOLDER).iterdir())}
+        fsio.write_folder(target / _FOLDER, files)
 
 
 def read_arrays(folder: Path) -> dict[str, np.ndarray]:

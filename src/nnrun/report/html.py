@@ -8,8 +8,9 @@ from html import escape
 from typing import NamedTuple
 
 from nnrun.report.drawing import Picture
+from nnrun.report.sheet import Sheet
 
-__all__ = ["Column", "document", "figure", "table"]
+__all__ = ["Column", "document", "figure", "sheet_table", "table"]
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --dim: #646b73; --line: #dfe3e7; --paper: #fff; --note: #fff6e0;
@@ -37,7 +38,7 @@ th { color: var(--dim); font-weight: 500; }
 td.number, th.number { text-align: right; }
 td.text { white-space: normal; min-width: 11rem; }
 tr.best td { font-weight: 600; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1rem 2rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 1rem 2rem; }
 figure { margin: 0; }
 figure h3 { font-size: 1rem; margin: 0.6rem 0 0.2rem; }
 figure img { width: 100%; height: auto; display: block; }
@@ -53,12 +54,18 @@ class Column(NamedTuple):
     kind: str = ""
 
 
-def document(title: str, parts: Iterable[str]) -> str:
-    """The whole file; parts that are empty are left out."""
+def document(title: str, parts: Iterable[str], head: str = "", style: str = "") -> str:
+    """The whole file; parts that are empty are left out.
+
+    head    more that stands in the head of the file
+    style   rules of this kind of page
+    """
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body>\n" + "\n".join(filter(None, parts)) + "\n</body></html>\n"
+        f"<style>{_STYLE}{style}</style>{head}</head><body>\n"
+        + "\n".join(filter(None, parts))
+        + "\n</body></html>\n"
     )
 
 
@@ -73,6 +80,14 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], best: int | 
         )
         lines.append(f"<tr{' class=best' if i == best else ''}>{''.join(cells)}</tr>")
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def sheet_table(sheet: Sheet) -> str:
+    """A table of a terminal on a page."""
+    kinds = {"number": "number", "words": "text", "name": ""}
+    columns = [Column(column.head, kinds[column.kind]) for column in sheet.columns]
+    rows = zip(*([cell.plain for cell in column.cells] for column in sheet.columns), strict=True)
+    return table(columns, [*rows])
 
 
 def figure(image: Picture) -> str:

@@ -14,7 +14,7 @@ from nnrun.report.sweep.compared import with_answer
 from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.folder import is_sweep, read_sweep
 
-__all__ = ["compare_runs"]
+__all__ = ["compare_runs", "short_names"]
 
 
 def compare_runs(texts: Sequence[str], root: Path) -> SideBySide:
@@ -27,7 +27,9 @@ def compare_runs(texts: Sequence[str], root: Path) -> SideBySide:
     if not texts:
         raise SpecError("compare: got no run; name at least two, or a sweep")
     folders = dict(_folders(texts, root))
-    entries = [entry_of(name, folder)._replace(sweep=folders[folder]) for name, folder in _named([*folders])]
+    entries = [
+        entry_of(name, folder)._replace(sweep=folders[folder]) for name, folder in short_names([*folders])
+    ]
     if len(entries) < 2:
         raise SpecError(f"compare: {_too_few(texts[0], root)}")
     settings, notes = gather(entries)
@@ -88,7 +90,7 @@ def _inside(folder: Path) -> list[Path]:
     return inner
 
 
-def _named(folders: list[Path]) -> list[tuple[str, Path]]:
+def short_names(folders: list[Path]) -> list[tuple[str, Path]]:
     """Each run with the shortest end of its path that distinguishes it from the others."""
     parts = [folder.absolute().parts for folder in folders]
     length = 1

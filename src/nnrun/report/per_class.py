@@ -11,7 +11,7 @@ from rich.text import Text
 from nnrun.report.sheet import Sheet, sheet_of
 from nnrun.report.summary import number
 
-__all__ = ["ClassEntry", "PerClass", "per_class_of", "per_class_tables"]
+__all__ = ["ClassEntry", "PerClass", "classes_sheet", "confusions_sheet", "per_class_of", "per_class_tables"]
 
 _MATRIX = 20  # classes of which the whole matrix is shown
 _LISTED = 20  # of the most frequent confusions where there are more
@@ -65,23 +65,34 @@ def _ratio(above: int, below: int) -> float | None:
 
 def per_class_tables(per_class: PerClass) -> list[RenderableType]:
     """The table of the classes and the confusion matrix; of many classes the most frequent confusions."""
+    few = len(per_class["classes"]) <= _MATRIX
+    return [classes_sheet(per_class), Text(""), _matrix(per_class) if few else confusions_sheet(per_class)]
+
+
+def classes_sheet(per_class: PerClass) -> Sheet:
+    """A row for each class."""
     rows = []
     for entry in per_class["classes"]:
         shares = (entry["precision"], entry["recall"], entry["f1"])
         counts = (entry["examples"], entry["predicted"], entry["right"])
         cells = [*map(str, counts), *("–" if share is None else number(share) for share in shares)]
         rows.append([entry["name"], *cells])
-    table = sheet_of(["class", "examples", "predicted", "right", "precision", "recall", "f1"], rows)
-    names = [entry["name"] for entry in per_class["classes"]]
-    return [table, Text(""), _matrix(names, per_class) if len(names) <= _MATRIX else _most(names, per_class)]
+    return sheet_of(["class", "examples", "predicted", "right", "precision", "recall", "f1"], rows)
 
 
-def _matrix(names: Sequence[str], per_class: PerClass) -> Sheet:
+def _names(per_class: PerClass) -> list[str]:
+    return [entry["name"] for entry in per_class["classes"]]
+
+
+def _matrix(per_class: PerClass) -> Sheet:
+    names = _names(per_class)
     rows = [[name, *map(str, row)] for name, row in zip(names, per_class["confusion"], strict=True)]
     return sheet_of(["is \\ predicted", *names], rows)
 
 
-def _most(names: Sequence[str], per_class: PerClass) -> Sheet:
+def confusions_sheet(per_class: PerClass) -> Sheet:
+    """The most frequent confusions."""
+    names = _names(per_class)
     confused = [
         (count, actual, predicted)
         for actual, row in enumerate(per_class["confusion"])

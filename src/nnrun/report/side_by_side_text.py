@@ -11,26 +11,29 @@ from rich.text import Text
 
 from nnrun.report.entry import Entry
 from nnrun.report.settings import setting_text
-from nnrun.report.sheet import sheet_of
+from nnrun.report.sheet import Sheet, sheet_of
 from nnrun.report.side_by_side import SideBySide, value
 from nnrun.report.summary import some_of
 from nnrun.report.words import level, span
 from nnrun.statistics.metric import Metric
 
-__all__ = ["as_csv", "as_data", "as_markdown", "as_table"]
+__all__ = ["as_csv", "as_data", "as_markdown", "as_sheet", "as_table"]
 
 _ABSENT = "–"
 
 
 def as_table(comparison: SideBySide) -> Group:
-    """Runs as rows or, where there are more settings than runs, as columns; then what the tests say."""
+    """The sheet, then what the tests say."""
+    return Group(as_sheet(comparison), Text(""), *(Text(line) for line in comparison.sentences))
+
+
+def as_sheet(comparison: SideBySide) -> Sheet:
+    """Runs as rows or, where there are more settings than runs, as columns."""
     head, rows = _cells(comparison)
     if len(head) > len(rows) + 1:
         turned = list(zip(head, *rows, strict=True))
         head, rows = list(turned[0]), [list(row) for row in turned[1:]]
-    kinds = ["name"] + ["words"] * (len(head) - 1)
-    table = sheet_of(head, rows, kinds)
-    return Group(table, Text(""), *(Text(line) for line in comparison.sentences))
+    return sheet_of(head, rows, ["name"] + ["words"] * (len(head) - 1))
 
 
 def as_markdown(comparison: SideBySide) -> str:

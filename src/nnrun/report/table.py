@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from nnrun.errors import one_line
-from nnrun.record import columns, metrics, run, tags
-from nnrun.record.provenance import Provenance
+from nnrun.record import columns, run, tags
 from nnrun.record.summary import RunSummary, SweepSummary
-from nnrun.record.weights_from import in_words, lineage
+from nnrun.report.chart import Line
 from nnrun.report.columns import column_lines
 from nnrun.report.content import read_content
 from nnrun.report.ensemble import tables
@@ -21,9 +19,13 @@ from nnrun.report.ensemble.account import Account
 from nnrun.report.live import sparkline
 from nnrun.report.metric_table import metric_tables
 from nnrun.report.overview import STATUS_COLOURS, newest_values
+from nnrun.report.provenance import origin_lines
+from nnrun.report.run.remarks import remarks
+from nnrun.report.run.subject import read_subject
 from nnrun.report.summary import (
     FOLD_PARTS,
     RUN_PARTS,
+    headline,
     number,
     runs_line,
     shown_section,
@@ -72,7 +74,13 @@ def show_view(folder: Path) -> Group:
         parts.append(Text(("" if status == "done" else "reason: ") + content.state["reason"]))
     if known_tags := tags.read(folder):
         parts.append(Text(f"tags     {', '.join(known_tags)}"))
+    subject = read_subject(folder.name, folder)
+    if "steps" in summary and ("mean" in summary or "best" in summary):
+        parts.append(Text(headline(summary), "bold"))
     parts += map(Text, warnings(summary))
+    parts += [
+        Text(f"{remark.about:8} {remark.sentence}") for remark in remarks(subject) if remark.about != "end"
+    ]
     if "mean" in summary:
         if summary["mean"]:
             reference, shown = summary.get("baseline"), shown_section(summary)
@@ -90,7 +98,7 @@ def show_view(folder: Path) -> Group:
         parts += tables.view(account)
     described = columns.read(folder)
     parts += map(Text, [*column_lines(described.columns), *described.notes])
-    parts += _curves(folder)
+    parts += _curves(subject.lines)
     if "best" in summary and (best := summary["best"]):
         parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))
     if content.checkpoints:
@@ -98,7 +106,7 @@ def show_view(folder: Path) -> Group:
     parts += [Text(f"member   {path}") for path in content.members]
     if status in _RESUMABLE:
         parts.append(Text(f"continue  nnrun resume {shlex.quote(str(folder))}"))
-    return Group(*parts, *_origin(content.origin))
+    return Group(*parts, *(Text(line, "dim") for line in origin_lines(content.origin)))
 
 
 def _sections(summary: RunSummary | SweepSummary) -> dict[str, Mapping[str, object]]:
@@ -107,34 +115,12 @@ def _sections(summary: RunSummary | SweepSummary) -> dict[str, Mapping[str, obje
     return {"best": columns["best"], **({"last": columns["last"]} if "last" in columns else {})}
 
 
-def _curves(folder: Path) -> list[Text]:
-    curves = metrics.columns(metrics.read(folder / "metrics.jsonl"))
-    names = sorted(name for name in without_targets(curves) if name.startswith(("train/", "val/")))
+def _curves(lines: Mapping[str, Line]) -> list[Text]:
+    """Each metric as a row of bars, of a group its mean, with the value at the end."""
+    names = sorted(name for name in without_targets(lines) if name.startswith(("train/", "val/")))
     width = max(map(len, names), default=0) + 1
     rows = []
     for name in names:
-        values = curves[name][1].tolist()
+        values = lines[name].y.tolist()
         rows.append(Text.assemble(f"{name:{width}}", (sparkline(values), "green"), f" {number(values[-1])}"))
     return rows
-
-
-def _origin(origin: Provenance) -> list[Text]:
-    if not origin:
-        return []
-    versions, git = origin.get("versions") or {}, origin.get("git") or {}
-    device = (origin.get("device") or {}).get("kind", "")
-    commit = (
-        f", commit {str(git.get('commit'))[:10]}{' + changes' if git.get('dirty') else ''}" if git else ""
-    )
-    software = ", ".join(f"{name} {versions[name]}" for name in ("nnrun", "jax") if versions.get(name))
-    return [
-        Text(f"from     {_command(origin.get('argv') or [])}", "dim"),
-        *[Text(f"weights  {in_words(source)}", "dim") for source in lineage(origin.get("weights_from"))],
-        Text(f"on       {device}, {software}{commit}, begun {origin.get('started', '')}", "dim"),
-    ]
-
-
-def _command(argv: Sequence[str]) -> str:
-    """The command line as it can be typed again; how Python found nnrun is of no interest."""
-    name = "nnrun" if argv and Path(str(argv[0])).name in ("nnrun", "__main__.py") else str(*argv[:1])
-    return one_line(shlex.join([name, *map(str, argv[1:])]))

@@ -14,6 +14,7 @@ from nnrun.record.provenance import Provenance, SpecOrigin
 from nnrun.record.weights_from import Beginning, of_group, write_arrays
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
+from nnrun.training.mesh import devices_used
 from nnrun.types import Experiment
 
 __all__ = ["describe", "origin_of"]
@@ -62,4 +63,6 @@ def origin_of(checked: Spec, experiment: Experiment, resolved: str, begun: Prove
     }
     if experiment.plan.convolutions:
         extra["convolutions"] = experiment.plan.convolutions
+    if experiment.plan.devices != 1:
+        extra["devices"] = devices_used(experiment.plan)
     return {**begun, **extra}

@@ -21,7 +21,7 @@ from nnrun.runner.session import Prepared
 from nnrun.runner.status import is_over
 from nnrun.storage import fsio
 
-__all__ = ["Turn", "resume", "train"]
+__all__ = ["Turn", "resume", "train", "train_again"]
 
 
 class Turn(NamedTuple):
@@ -53,6 +53,14 @@ def resume(folder: Path, warn: Warn, exact: bool = False) -> Iterator[Turn]:
         yield from _train_folds(folder, warn, exact)
     else:
         yield from train(session.reopen(folder, warn, exact), folder, warn)
+
+
+def train_again(folder: Path, warn: Warn) -> Iterator[Turn]:
+    """Trains what `again.begin_again` wrote into `folder`; versions, machine or code that differ are warned of."""
+    if folds_of(folder):
+        yield from _train_folds(folder, warn, exact=False)
+    else:
+        yield from train(session.rebuild(folder, warn, session.PARTS), folder, warn)
 
 
 def _train_folds(folder: Path, warn: Warn, exact: bool) -> Iterator[Turn]:

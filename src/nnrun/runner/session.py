@@ -23,9 +23,21 @@ from nnrun.runner.describe import describe, origin_of
 from nnrun.runner.group import fold_folders
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
+from nnrun.training.mesh import check_devices, devices_used
 from nnrun.types import Experiment
 
-__all__ = ["Prepared", "changes", "create", "origin", "precision", "prepare", "rebuild", "recorded", "reopen"]
+__all__ = [
+    "Prepared",
+    "changes",
+    "create",
+    "origin",
+    "precision",
+    "prepare",
+    "rebuild",
+    "recorded",
+    "reopen",
+    "sharing",
+]
 
 
 class Prepared(NamedTuple):
@@ -70,6 +82,13 @@ def _prepare(document: spec.Document, need: Wanted | None) -> Prepared:
         return Prepared(checked, build.build(checked, need=need))
 
 
+def sharing(prepared: Prepared) -> str:
+    """That several devices share each batch of the run, "" where they do not."""
+    plan = prepared.experiment.plan
+    count = devices_used(plan)
+    return f"{count} devices share each batch, {plan.batch_size // count} examples each" if count > 1 else ""
+
+
 def origin() -> Provenance:
     """What is the same for all runs that this process begins now: versions, machine, commit, command line."""
     device = jax.devices()[0]
@@ -88,9 +107,11 @@ def create(
     begun       the origin of the run, where many are created at once; finding it out takes a moment
     beginnings  what each seed takes of another run; (): nothing
 
-    Raises RunError if `run_dir` is taken, MachineError.
+    Raises RunError if `run_dir` is taken, MachineError; also where a batch is to be shared by more devices than
+    there are.
     """
     checked, experiment = prepared
+    check_devices(experiment.plan)
     seeds = experiment.plan.seeds
     full = build.resolved(checked, experiment)
     begun = begun or origin()

@@ -22,7 +22,7 @@ from nnrun.spec.schema import shown
 from nnrun.statistics.compare import least_seeds
 from nnrun.sweep.file import BaseSpec, SweepFile
 from nnrun.sweep.over import Alternative
-from nnrun.sweep.without_folds import without_folds
+from nnrun.sweep.trial_spec import checked_trial
 
 __all__ = [
     "Arm",
@@ -174,7 +174,7 @@ def trial_spec(file: SweepFile, arm: Arm, settings: Settings, seeds: tuple[int, 
         except override.UnreachableError as error:
             problems.add(origin or error.path, f"{key}: {error}", place_of(origin, file.places))
     trial_document = document.from_data(value, problems, arm.base.path, yaml12.dump(value))
-    return without_folds(catalog.bind(trial_document))
+    return checked_trial(catalog.bind(trial_document))
 
 
 def _origin(key: str, alternative: Alternative, file: SweepFile) -> Path:

@@ -11,6 +11,7 @@ from jax import Array, lax
 
 from nnrun.training.compiling import compiled
 from nnrun.training.feed import Feed
+from nnrun.training.mesh import jit_on, shared
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment, State, Tree
 
@@ -34,7 +35,8 @@ def compile_averages(
         averages = experiment.averages(state.knobs)
         return {name: average.value(state.average[name], state.params) for name, average in averages.items()}
 
-    program = compiled(jax.jit(averaged if lanes is None else jax.vmap(averaged)).lower(state))
+    function = averaged if lanes is None else jax.vmap(averaged)
+    program = compiled(jit_on(feed.place, function).lower(state))
     statistics = compile_statistics(experiment, state, feed, lanes)
 
     def states(state: State) -> dict[str, State]:
@@ -66,7 +68,8 @@ def compile_statistics(
 
         def pass_over(i: Array, stats: Tree) -> Tree:
             rows = positions[i]
-            inputs, _ = normalise(experiment, Batch(x[rows], y[rows], jnp.ones(size)))
+            batch = shared(feed.place, Batch(x[rows], y[rows], jnp.ones(size)))
+            inputs, _ = normalise(experiment, batch)
             return model.apply(params, stats, inputs, None, jnp.ones(size))[1]
 
         return lax.fori_loop(0, count, pass_over, stats)
@@ -77,7 +80,9 @@ def compile_statistics(
     parts = state.params, state.stats, state.knobs
     positions = jax.ShapeDtypeStruct((together, size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    program = compiled(jax.jit(function).lower(*parts, *feed.like(together * size), positions, count))
+    program = compiled(
+        jit_on(feed.place, function).lower(*parts, *feed.like(together * size), positions, count)
+    )
 
     def statistics(params: Tree, stats: Tree, knobs: Tree) -> Tree:
         for start in range(0, _BATCHES, together):

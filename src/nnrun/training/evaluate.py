@@ -15,6 +15,7 @@ from nnrun.training import columns
 from nnrun.training.columns import column_names, side_by_side
 from nnrun.training.compiling import compiled
 from nnrun.training.feed import Feed, Shaped
+from nnrun.training.mesh import Everywhere, jit_on, shared
 from nnrun.training.predictions import targets_of
 from nnrun.training.sampled import Predict, without_noise
 from nnrun.training.step import normalise
@@ -35,12 +36,14 @@ class Held(NamedTuple):
     feeds  of each part
     whole  x and y of all parts one after another, padded, on the device; None: they are streamed
     most   examples that are evaluated at a time at most, a whole number of batches; None: whatever is there
+    place  where they are
     """
 
     size: int
     feeds: list[Feed]
     whole: tuple[Array, Array] | None
     most: int | None = None
+    place: Everywhere = None
 
     @property
     def rows(self) -> int:
@@ -75,17 +78,18 @@ class Held(NamedTuple):
             done += count
 
 
-def make_held(parts: list[Examples], width: int = 0) -> Held:
+def make_held(parts: list[Examples], width: int = 0, place: Everywhere = None) -> Held:
     """Puts parts of the data on the device, unless their inputs are to be streamed.
 
     width   numbers that are put out for an example and leave the device, by all lanes; 0: none do
+    place   where they are put
     """
     size = _batch_for(parts)
     most = size * max(1, _OUTPUTS // (8 * size * width)) if width else None
-    feeds = [Feed(part, None) for part in parts]
+    feeds = [Feed(part, None, place) for part in parts]
     if all(isinstance(part.x, np.ndarray) for part in parts):
-        return Held(size, feeds, jax.device_put(tuple(_padded(parts, size))), most)
-    return Held(size, feeds, None, most)
+        return Held(size, feeds, jax.device_put(tuple(_padded(parts, size)), place), most, place)
+    return Held(size, feeds, None, most, place)
 
 
 def _batch_for(parts: list[Examples]) -> int:
@@ -178,7 +182,7 @@ def compile_evaluator(
             first = start + i * size
             rows = first + jnp.arange(size, dtype=jnp.int32)
             weight = (rows < stop).astype(float)
-            batch = _window(x, y, first, weight)
+            batch = shared(held.place, _window(x, y, first, weight))
             inputs, targets = normalise(experiment, batch)
             outputs, extras = predict(model, params, stats, inputs, key, place + i * size)
             values = loss.terms(outputs, targets) | extras
@@ -201,7 +205,7 @@ def compile_evaluator(
         function = jax.vmap(sums, in_axes=(0, 0, 0, 0, *[None] * 5))
     bound = jax.ShapeDtypeStruct((), jnp.int32)
     leaves = state.params, state.stats, state.knobs, state.key
-    lowered = jax.jit(function).lower(*leaves, *like, bound, bound, bound)
+    lowered = jit_on(held.place, function).lower(*leaves, *like, bound, bound, bound)
 
     def tallies() -> list[Tally]:
         return [Tally(loss_of_run, experiment.dataset, size) for _ in range(lanes or 1)] if measured else []

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nnrun.training.mesh import Everywhere
 from nnrun.training.order import PADDING
 from nnrun.types import Examples
 
@@ -39,6 +40,7 @@ class Feed(NamedTuple):
 
     examples: Examples
     whole: tuple[Array, Array] | None  # all of it, there already; None: it is streamed
+    place: Everywhere = None  # where arrays are put
 
     def together(self, size: int, most: int) -> int:
         """How many batches of `size` examples are handed over at a time, `most` at most."""
@@ -63,7 +65,7 @@ class Feed(NamedTuple):
         where = np.where(positions == PADDING, PADDING, where.reshape(positions.shape)).astype(np.int32)
         short = min(positions.size, len(self.examples.y)) - len(rows)
         rows = np.concatenate([rows, np.repeat(rows[-1:], short)])  # in the order of the file
-        x, y = jax.device_put((self.examples.x[rows], self.examples.y[rows]))
+        x, y = jax.device_put((self.examples.x[rows], self.examples.y[rows]), self.place)
         return Batches(x, y, where)
 
     def windows(self, rows: int) -> Iterator[tuple[Array, Array, int]]:
@@ -73,21 +75,25 @@ class Feed(NamedTuple):
             parts = [part[start : start + rows] for part in (x, y)]
             count = len(parts[0])
             filled = [np.pad(a, [(0, rows - count)] + [(0, 0)] * (a.ndim - 1)) for a in parts]
-            yield *jax.device_put(tuple(filled)), count
+            yield *jax.device_put(tuple(filled), self.place), count
 
 
-def make_feed(examples: Examples, weights: np.ndarray | None = None, rows: int = 0) -> Feed:
+def make_feed(
+    examples: Examples, weights: np.ndarray | None = None, rows: int = 0, place: Everywhere = None
+) -> Feed:
     """Puts the examples on the device, unless their inputs are to be streamed.
 
     weights   (n,) how much each counts in what is minimised: then y is (n, k + 1), targets and weights
+    place     where they are put
     rows      on the device, zeros stand behind the examples up to so many: one program serves data of several sizes
     """
     if weights is not None:
         kind = jnp.zeros(()).dtype
         examples = examples._replace(y=np.column_stack([examples.y, weights]).astype(kind))
     if not isinstance(examples.x, np.ndarray):
-        return Feed(examples, None)
-    return Feed(examples, jax.device_put((_filled(examples.x, rows), _filled(examples.y, rows))))
+        return Feed(examples, None, place)
+    whole = jax.device_put((_filled(examples.x, rows), _filled(examples.y, rows)), place)
+    return Feed(examples, whole, place)
 
 
 def _filled(part: np.ndarray, rows: int) -> np.ndarray:

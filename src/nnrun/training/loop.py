@@ -18,6 +18,7 @@ from jax import Array, lax
 from nnrun.training.columns import column_names, side_by_side
 from nnrun.training.compiling import compiled
 from nnrun.training.feed import Shaped
+from nnrun.training.mesh import Everywhere, jit_on, shared
 from nnrun.training.order import PADDING
 from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, Plan, State
@@ -53,11 +54,18 @@ def capacity(plan: Plan, lanes: int) -> int:
 
 
 def compile_chunk(
-    experiment: Experiment, state: State, x: Shaped, y: Shaped, lanes: int | None, length: int
+    experiment: Experiment,
+    state: State,
+    x: Shaped,
+    y: Shaped,
+    lanes: int | None,
+    length: int,
+    place: Everywhere = None,
 ) -> Program:
     """Compiles the loop over steps for one run (lanes None) or a population with a leading axis of lanes.
 
     length   most steps of one call
+    place    where the arrays are, if several devices share each batch
     """
     step, plan = jax.jit(make_step(experiment), inline=True), experiment.plan  # traced once, used twice
     names: list[str] = []
@@ -68,9 +76,8 @@ def compile_chunk(
         def batch(i: Array) -> Batch:
             rows = positions[i]
             examples = jnp.maximum(rows, 0)
-            return Batch(
-                x[examples], y[examples], (rows != PADDING).astype(float), _closing(plan, first + i + 1)
-            )
+            arrays = shared(place, (x[examples], y[examples], (rows != PADDING).astype(float)))
+            return Batch(*arrays, _closing(plan, first + i + 1))
 
         shapes = jax.eval_shape(lambda: step(state, batch(jnp.int32(0)))[1])
         names[:] = column_names(shapes)
@@ -90,7 +97,7 @@ def compile_chunk(
     leading = () if lanes is None else (lanes,)
     like = jax.ShapeDtypeStruct((*leading, length, plan.batch_size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    program = compiled(jax.jit(function).lower(state, x, y, like, count, count))
+    program = compiled(jit_on(place, function).lower(state, x, y, like, count, count))
     return Program(tuple(names), program)
 
 

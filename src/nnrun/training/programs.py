@@ -19,6 +19,7 @@ from nnrun.training.compiling import compiled
 from nnrun.training.evaluate import Evaluator, compile_evaluator, for_data, make_held, width_of
 from nnrun.training.feed import begin, make_feed
 from nnrun.training.loop import Program, capacity, compile_chunk
+from nnrun.training.mesh import everywhere, jit_on
 from nnrun.training.reader import Reader
 from nnrun.training.step import initial_state
 from nnrun.training.tally import PartEvaluation
@@ -96,7 +97,8 @@ class Programs(NamedTuple):
 
     def pack(self, lanes: list[dict[str, np.ndarray]]) -> State:
         """The state of a run or population from the arrays of its lanes."""
-        return flat.unflatten(flat.stack(lanes) if self.lanes else lanes[0], self.shapes)
+        arrays = flat.stack(lanes) if self.lanes else lanes[0]
+        return flat.unflatten(arrays, self.shapes, self.reader.feed.place)
 
     def measure(self, state: State, split: str) -> Sums:
         """Begins to evaluate the validation or test part; returns at once, `metrics` waits."""
@@ -178,10 +180,9 @@ def compile_programs(experiment: Experiment, rows: int = 0) -> Programs:
     lanes = lanes if lanes > 1 else None
     dataset = experiment.dataset
     width = (lanes or 1) * width_of(experiment)
-    feed, held = (
-        make_feed(dataset.train, dataset.weights, rows),
-        make_held([dataset.val, dataset.test], width),
-    )
+    place = everywhere(experiment.plan)
+    feed = make_feed(dataset.train, dataset.weights, rows, place)
+    held = make_held([dataset.val, dataset.test], width, place)
     reader = Reader(feed, experiment.plan, capacity(experiment.plan, lanes or 1))
     x, y = reader.like()
 
@@ -192,9 +193,9 @@ def compile_programs(experiment: Experiment, rows: int = 0) -> Programs:
     seeds = jax.ShapeDtypeStruct(leading, jnp.uint32)
     knobs = jax.tree.map(lambda value: jax.ShapeDtypeStruct(leading, value.dtype), _knobs(experiment)[0])
     fresh = jax.vmap(one) if lanes else one
-    traced = jax.jit(fresh).trace(seeds, knobs)
+    traced = jit_on(place, fresh).trace(seeds, knobs)
     start, shapes = compiled(traced.lower()), traced.out_info
-    chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity)
+    chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity, place)
     evaluator = compile_evaluator(experiment, shapes, held, lanes)
     averages = compile_averages(experiment, shapes, feed, lanes)
     react = jax.jit(jax.vmap(partial(_react, experiment)) if lanes else partial(_react, experiment))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from matplotlib.axes import Axes
@@ -13,6 +13,9 @@ from nnrun.report.drawing import COLOURS, Picture
 from nnrun.report.ensemble.account import Account, Barrier, Calibration
 from nnrun.report.ensemble.tables import gain_lines, names_of
 from nnrun.report.html import Column, document, figure, table
+from nnrun.report.interactive import head
+from nnrun.report.run.examples import STYLE, examples_html
+from nnrun.report.run.looked import Looked
 from nnrun.report.summary import number
 
 __all__ = ["page", "pictures"]
@@ -125,14 +128,15 @@ def _barrier(barrier: Barrier, names: Sequence[str]) -> Figure:
     return figure
 
 
-def page(account: Account, images: Sequence[Picture]) -> str:
-    """One HTML file that needs no other: tables, gains, pictures."""
+def page(account: Account, images: Sequence[Picture], looked: Iterable[Looked] = ()) -> str:
+    """One HTML file that needs no other: tables, gains, pictures, and what was looked at in the data."""
     title = f"Ensemble of {len(account['members'])}: {account['average']}"
     parts = [f"<h1>{escape(title)}</h1>", _table(account)]
     parts += [f"<p>{escape(line.plain)}</p>" for line in gain_lines(account)]
     if images:
         parts.append('<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>")
-    return document(f"nnrun ensemble: {title}", parts)
+    sections = [examples_html(entry, "") for entry in looked]
+    return document(f"nnrun ensemble: {title}", parts + sections, head() if sections else "", STYLE)
 
 
 def _table(account: Account) -> str:

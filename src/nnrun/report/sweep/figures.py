@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnrun.report.curves import band, seed_curves
 from nnrun.report.drawing import Look, axis_label, plain, scale_of
-from nnrun.report.sweep.curves import band, seed_curves
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.statistics.metric import Metric
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nnrun.report.sweep.curves import Reached, all_reached, reached
 from nnrun.report.sweep.folder import FinalRecord, Settings, SweepRecord, TrialRecord
+from nnrun.report.sweep.reached import Reached, all_reached, reached
 from nnrun.statistics.mean import interquartile_mean
 from nnrun.statistics.metric import Metric
 

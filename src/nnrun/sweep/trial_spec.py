@@ -1,14 +1,17 @@
-"""A sweep trains seeds, and compares on the test part: it refuses what belongs to cross-validation, or lacks one."""
+"""What a trial may not ask for: a sweep trains seeds, spreads them over the devices, and compares on the test part."""
 
 from __future__ import annotations
 
 from nnrun.catalog import Spec
 
-__all__ = ["without_folds"]
+__all__ = ["checked_trial"]
 
 
-def without_folds(spec: Spec) -> Spec:
-    """The spec of a trial.  Raises SpecError where it asks for folds, or what belongs to them, or no test part."""
+def checked_trial(spec: Spec) -> Spec:
+    """The spec of a trial.
+
+    Raises SpecError where it asks for folds, for devices that share a batch, or for no test part.
+    """
     train = spec.train
     if train.folds is not None:
         remedy = "leave train.folds out; nnrun compare tests cross-validated runs against each other"
@@ -19,6 +22,11 @@ def without_folds(spec: Spec) -> Spec:
                 ("train", key),
                 f"belongs to train.folds, and a sweep trains seeds, not folds; leave {key} out",
             )
+    if train.devices != 1:
+        message = (
+            f"{train.devices}, but a sweep spreads its trials over the devices, not each batch; leave it out"
+        )
+        raise spec.fail(("train", "devices"), message)
     if not spec.data.common["test"]:
         raise spec.fail(
             ("data", "test"),

@@ -1,0 +1,1 @@
+"""What is looked at in a run that has trained: its predictions example by example, and its weights; writes nothing."""

@@ -1,0 +1,108 @@
+"""How a run or an ensemble predicts a part of its data, example by example: for its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nnrun.ensemble.account import bins_of
+from nnrun.ensemble.output import Prediction
+from nnrun.ensemble.predict import Counting
+from nnrun.ensemble.prediction import predict_with_inputs
+from nnrun.errors import Warn
+from nnrun.look.cells import cells_of
+from nnrun.look.filters import filters_of, pictures_of
+from nnrun.report.per_class import per_class_of
+from nnrun.report.run.looked import Erring, Looked
+from nnrun.report.summary import number
+from nnrun.statistics.calibration import reliability
+from nnrun.types import Dataset
+
+__all__ = ["MOST_ERRING", "look_at"]
+
+MOST_ERRING = 24
+
+
+def look_at(folder: Path, split: str, which: str, warn: Warn, counting: Counting) -> Looked:
+    """Predicts a part of the data, without noise, and picks what deserves a look.
+
+    folder   of a run or an ensemble
+    split    train, val or test
+    which    the checkpoint: last, best or a step
+    Raises what `predict_part` raises.
+    """
+    prediction, data = predict_with_inputs(folder, split, which, warn, counting)
+    assert prediction.targets is not None
+    targets = prediction.targets
+    looked: Looked = {
+        "folder": str(folder), "split": split, "checkpoint": which, "examples": len(targets), "errors": len(targets),
+        "wrong": [], "filters": filters_of(folder, which, data.fitted.shape),
+    }  # fmt: skip
+    if not prediction.classes:
+        far = np.abs(prediction.values - targets) / data.fitted.target_scale
+        if far.ndim > 1:
+            far = far.mean(1)  # over targets, each in its deviations
+        else:
+            looked["targets"], looked["predictions"] = targets.tolist(), prediction.values.tolist()
+        order = np.argsort(-far, kind="stable")
+        looked["wrong"] = _erring(prediction, data, split, order[:MOST_ERRING])
+        return looked
+    labels = prediction.values.argmax(1)
+    count = len(prediction.classes)
+    confusion = np.bincount(targets.astype(np.int64) * count + labels, minlength=count**2).reshape(
+        count, count
+    )
+    wrong = np.flatnonzero(labels != targets)
+    order = wrong[np.argsort(-prediction.values[wrong, labels[wrong]], kind="stable")]
+    looked["per_class"] = per_class_of(prediction.classes, confusion.tolist())
+    looked["errors"] = len(wrong)
+    looked["wrong"] = _erring(prediction, data, split, order[:MOST_ERRING])
+    if not prediction.scores:
+        looked["reliability"] = bins_of(reliability(prediction.values, targets))
+    return looked
+
+
+def _erring(prediction: Prediction, data: Dataset, split: str, chosen: np.ndarray) -> list[Erring]:
+    """The examples at these positions in the part."""
+    if not len(chosen):
+        return []
+    order = np.sort(chosen)  # what is read from a file is read in its order
+    x = dict(zip(order.tolist(), getattr(data, split).x[order], strict=True))
+    inputs = np.stack([x[position] for position in chosen.tolist()])
+    offset = data.offset if inputs.dtype.kind == "f" else 0
+    pictures = pictures_of(inputs)
+    table = [cells_of(data.fitted.columns, row) for row in inputs.astype(np.float64) + offset]
+    entries = []
+    for i, position in enumerate(chosen.tolist()):
+        entry = _words(prediction, position)
+        if pictures:
+            entry["picture"] = pictures[i]
+        elif data.fitted.columns:
+            entry["cells"] = table[i]
+        entries.append(entry)
+    return entries
+
+
+def _words(prediction: Prediction, position: int) -> Erring:
+    """What an example is and what it is predicted to be."""
+    assert prediction.targets is not None
+    row = None if prediction.rows is None else int(prediction.rows[position])
+    target, values = prediction.targets[position], prediction.values[position]
+    if not prediction.classes:
+        return {"row": row, "target": _numbers(prediction, target), "predicted": _numbers(prediction, values)}
+    label = int(values.argmax())
+    entry: Erring = {
+        "row": row, "target": prediction.classes[int(target)], "predicted": prediction.classes[label],
+    }  # fmt: skip
+    if not prediction.scores:
+        entry["confidence"], entry["of_target"] = float(values[label]), float(values[int(target)])
+    return entry
+
+
+def _numbers(prediction: Prediction, values: np.ndarray) -> str:
+    """A number, or that of each of several targets."""
+    if not prediction.of_targets:
+        return number(float(values))
+    pairs = zip(prediction.of_targets, values.tolist(), strict=True)
+    return ", ".join(f"{name} {number(value)}" for name, value in pairs)

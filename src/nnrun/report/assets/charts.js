@@ -1,0 +1,103 @@
+"use strict";
+(function () {
+  function digits(value) {
+    if (value == null) return "–";
+    const size = Math.abs(value);
+    if (size && (size < 1e-3 || size >= 1e7)) return value.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e");
+    return Number(value.toPrecision(4)).toString();
+  }
+  // On a logarithmic axis the lines of the powers of ten, or all of them where there are fewer than two.
+  function powers(u, splits) {
+    const kept = splits.map((v) => (v != null && Number.isInteger(Math.round(1e9 * Math.log10(v)) / 1e9) ? v : null));
+    return kept.filter((v) => v != null).length > 1 ? kept : splits;
+  }
+  const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  // One series for each line, and two that are not in the legend for the ends of its band.
+  function seriesOf(chart) {
+    const series = [{ label: chart.xLabel, value: (u, v) => digits(v) }];
+    const columns = [chart.x], bands = [], edgesOf = {};
+    for (const line of chart.series) {
+      const shape = line.dots ? { paths: () => null, points: { show: true, size: 5, width: 0, fill: line.colour } } : {};
+      const single = line.values.filter((v) => v != null).length === 1;
+      series.push({
+        label: line.label, stroke: line.colour, width: 1.6, dash: line.dash, spanGaps: true,
+        points: { show: single }, value: (u, v) => digits(v), ...shape,
+      });
+      columns.push(line.values);
+      const position = series.length - 1;
+      if (line.low && line.high) {
+        for (const edge of [line.high, line.low]) {
+          series.push({ label: "", class: "edge", stroke: "transparent", spanGaps: true, points: { show: false } });
+          columns.push(edge);
+        }
+        bands.push({ series: [position + 1, position + 2], fill: line.colour + "26" });
+        edgesOf[position] = [position + 1, position + 2];
+      }
+    }
+    return { series, columns, bands, edgesOf };
+  }
+
+  // A dotted line at a step, a dashed one at a value, each with its text.
+  function marks(chart) {
+    return (u) => {
+      const ctx = u.ctx, ratio = devicePixelRatio || 1, { left, top, width, height } = u.bbox;
+      ctx.save();
+      ctx.strokeStyle = ctx.fillStyle = colourOf("--dim");
+      ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+      if (chart.at) {
+        const x = u.valToPos(chart.at[0], "x", true);
+        if (x >= left && x <= left + width) {
+          ctx.setLineDash([2 * ratio, 3 * ratio]);
+          ctx.beginPath(); ctx.moveTo(x, top); ctx.lineTo(x, top + height); ctx.stroke();
+          const right = x > left + width / 2;
+          ctx.textAlign = right ? "right" : "left";
+          ctx.fillText(chart.at[1], x + (right ? -4 : 4) * ratio, top + 10 * ratio);
+        }
+      }
+      if (chart.level) {
+        const y = u.valToPos(chart.level[0], "y", true);
+        if (y >= top && y <= top + height) {
+          ctx.setLineDash([6 * ratio, 4 * ratio]);
+          ctx.beginPath(); ctx.moveTo(left, y); ctx.lineTo(left + width, y); ctx.stroke();
+          ctx.textAlign = "right";
+          ctx.fillText(chart.level[1], left + width - 4 * ratio, y - 4 * ratio);
+        }
+      }
+      ctx.restore();
+    };
+  }
+
+  function draw(place, chart) {
+    const { series, columns, bands, edgesOf } = seriesOf(chart);
+    const axis = (label) => ({
+      label, stroke: () => colourOf("--dim"), grid: { stroke: () => colourOf("--line"), width: 1 },
+      ticks: { stroke: () => colourOf("--line"), width: 1 }, font: "11px system-ui, sans-serif",
+      labelFont: "12px system-ui, sans-serif", labelSize: 20,
+    });
+    const gridY = { stroke: () => colourOf("--line"), width: 1, ...(chart.log ? { filter: powers } : {}) };
+    const y = { ...axis(chart.yLabel), grid: gridY, size: 58, values: (u, ticks) => ticks.map((v) => (v == null ? "" : digits(v))) };
+    const size = () => ({ width: place.clientWidth, height: Math.max(220, Math.min(360, place.clientWidth * 0.6)) });
+    const plot = new uPlot({
+      ...size(), series, bands, scales: { x: { time: false }, y: chart.log ? { distr: 3 } : {} },
+      axes: [axis(chart.xLabel), y], cursor: { focus: { prox: 24 }, drag: { x: true, y: false } }, focus: { alpha: 0.35 },
+      hooks: {
+        draw: [marks(chart)],
+        setSeries: [(u, i, options) => {
+          if (options.show != null && edgesOf[i]) for (const edge of edgesOf[i]) u.setSeries(edge, { show: options.show });
+        }],
+      },
+    }, columns, place);
+    let drawnAt = place.clientWidth;
+    new ResizeObserver(() => {
+      if (place.clientWidth && place.clientWidth !== drawnAt) { drawnAt = place.clientWidth; plot.setSize(size()); }
+    }).observe(place);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot.redraw(false, true));
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const place of document.querySelectorAll(".chart")) {
+      draw(place, JSON.parse(place.querySelector("script").textContent));
+    }
+  });
+})();

@@ -1,0 +1,36 @@
+"""Where a run came from, in words."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnrun.errors import one_line
+from nnrun.record.provenance import Provenance
+from nnrun.record.weights_from import in_words, lineage
+
+__all__ = ["origin_lines"]
+
+
+def origin_lines(origin: Provenance) -> list[str]:
+    """The command, the run that its weights are of, device and versions; [] where nothing is known."""
+    if not origin:
+        return []
+    versions, git = origin.get("versions") or {}, origin.get("git") or {}
+    device = (origin.get("device") or {}).get("kind", "")
+    commit = (
+        f", commit {str(git.get('commit'))[:10]}{' + changes' if git.get('dirty') else ''}" if git else ""
+    )
+    software = ", ".join(f"{name} {versions[name]}" for name in ("nnrun", "jax") if versions.get(name))
+    return [
+        f"from     {_command(origin.get('argv') or [])}",
+        *[f"weights  {in_words(source)}" for source in lineage(origin.get("weights_from"))],
+        f"on       {device}, {software}{commit}, begun {origin.get('started', '')}",
+    ]
+
+
+def _command(argv: Sequence[str]) -> str:
+    """The command line as it can be typed again; how Python found nnrun is of no interest."""
+    name = "nnrun" if argv and Path(str(argv[0])).name in ("nnrun", "__main__.py") else str(*argv[:1])
+    return one_line(shlex.join([name, *map(str, argv[1:])]))

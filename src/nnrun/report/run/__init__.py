@@ -1,0 +1,1 @@
+"""The report of runs: what they say, their curves, what they predict wrongly, and the page that holds it."""

@@ -1,0 +1,50 @@
+"""What was looked at in a part of the data: how a run predicts it, and where it errs; as plain data."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from nnrun.report.ensemble.account import Bins
+from nnrun.report.per_class import PerClass
+
+__all__ = ["Erring", "Looked"]
+
+
+class Erring(TypedDict):
+    """An example that is predicted wrongly.
+
+    row       its position, from 0, in what the data train or test with; None where that is not known
+    confidence, of_target   the probabilities of what is predicted and of what it is; of numbers there are none
+    picture   PNG as base64, of an image
+    cells     its features by name, of a table
+    """
+
+    row: int | None
+    target: str
+    predicted: str
+    confidence: NotRequired[float]
+    of_target: NotRequired[float]
+    picture: NotRequired[str]
+    cells: NotRequired[dict[str, str]]
+
+
+class Looked(TypedDict):
+    """How a run or an ensemble predicts a part of its data.
+
+    wrong     the most confidently wrong examples, of numbers those with the largest errors
+    errors    how many examples are wrong in all; of numbers all
+    targets, predictions   of numbers
+    filters   what the first layer looks for, as pictures; [] where that is no picture
+    """
+
+    folder: str
+    split: str
+    checkpoint: str
+    examples: int
+    errors: int
+    wrong: list[Erring]
+    filters: list[str]
+    per_class: NotRequired[PerClass]
+    reliability: NotRequired[Bins]
+    targets: NotRequired[list[float]]
+    predictions: NotRequired[list[float]]

@@ -1,0 +1,47 @@
+"""Inputs as cells again, and weights as pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from nnrun.look.cells import cells_of
+from nnrun.look.filters import pictures_of
+from nnrun.preprocessing import Column, Date
+
+
+def decoded(picture: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))))
+
+
+def test_inputs_become_their_cells_again() -> None:
+    columns = (
+        Column("age", fill=40.0, indicator=True),
+        Column("town", ("Bonn", "Köln"), rare=("Ulm", "Hof")),
+        Column("seen", date=Date(("weekday", "days"), "2024-02-01")),
+        Column("size"),
+    )
+    #                  age  missing  Bonn Köln rare  weekday   days  size
+    inputs = np.array([40.0, 1.0, 0.0, 0.0, 1.0, 0.43, -0.9, 28.0, 1.5])
+    assert cells_of(columns, inputs) == {"age": "", "town": "(rare)", "seen": "2024-02-29", "size": "1.5"}
+    inputs = np.array([31.0, 0.0, 0.0, 1.0, 0.0, 0.43, -0.9, 0.5, 1e-7])
+    assert cells_of(columns, inputs) == {
+        "age": "31", "town": "Köln", "seen": "2024-02-01 12:00", "size": "1e-07",
+    }  # fmt: skip
+    assert cells_of((Column("town", ("Bonn", "Köln"), unknown="zeros"),), np.zeros(2)) == {
+        "town": "(unknown)"
+    }
+
+
+def test_white_is_the_largest_value_of_the_images() -> None:
+    photo = np.random.default_rng(0).permutation(256)[:72].astype(np.uint8).reshape(2, 3, 4, 3)
+    photo[0, 0, 0, 0] = 255
+    assert all((decoded(png) == image).all() for png, image in zip(pictures_of(photo), photo, strict=True))
+    digits = np.array([[[[1], [0]]], [[[8], [16]]]], np.uint8)
+    assert [decoded(png).tolist() for png in pictures_of(digits)] == [[[16, 0]], [[128, 255]]]
+    floats = np.array([[[[-1.0], [0.0]]], [[[1.0], [3.0]]]])
+    assert [decoded(png).tolist() for png in pictures_of(floats)] == [[[0, 64]], [[128, 255]]]
+    assert pictures_of(np.zeros((2, 3, 4, 2))) == [] == pictures_of(np.zeros((2, 5)))

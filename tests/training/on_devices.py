@@ -1,0 +1,96 @@
+"""Trains specs on one and on several simulated devices and prints what differs, as JSON: see test_mesh.
+
+python on_devices.py FOLDER NAME=DEVICES...
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from nnrun.runner import session
+from nnrun.training.programs import Programs, compile_programs
+
+TRAIN = "train: {duration: 6 steps, precision: float64, log_every: 2 steps}\n"
+BATCHES = "data: {name: digits, batch_size: 48, examples: 300}\n"
+SPECS = {
+    "mlp": "model: {name: mlp, hidden: [32], dropout: 0.3, norm: batch}\naugment: [mixup]\n"
+    "optimizer: {name: nesterov, learning_rate: 0.1, clip_norm: 1}\naverage: {name: ema, decay: 0.9}\nmetrics: [f1]\n",
+    "lbfgs": "model: {name: mlp, hidden: [8]}\noptimizer: lbfgs\n",
+    "resnet": "model: {name: resnet, depth: 8, width: 4, survival: 0.8}\naverage: {name: ema, decay: 0.9}\n"
+    "optimizer: {name: momentum, learning_rate: 0.05}\naugment: [{name: translate, pixels: 1}]\n",
+    "sam": "model: {name: mlp, hidden: [8], norm: batch}\n"
+    "optimizer: {name: sam, inner: {name: sgd, learning_rate: 0.1}}\n",
+}
+
+
+def prepared(folder: Path, name: str, devices: int) -> Any:
+    data = BATCHES.replace("48", "full").replace("300", "297") if name == "lbfgs" else BATCHES
+    (folder / "spec.yaml").write_text(TRAIN + data + SPECS[name])
+    return session.prepare(folder / "spec.yaml", [f"train.devices={devices}"]).experiment
+
+
+def trained(programs: Programs, arrays: Mapping[str, np.ndarray] | None, first: int, last: int) -> Any:
+    """The arrays after these steps, what they logged, and the metrics at their end."""
+    state = programs.initial() if arrays is None else programs.pack([{**arrays}])
+    state, log = programs.advance(state, first, last - first)
+    metrics = {**programs.evaluate(state, "val")[0], **programs.evaluate(state, "test")[0]}
+    return programs.unpack(state)[0], programs.rows(log, last - first), metrics
+
+
+def distance(one: Mapping[str, np.ndarray], two: Mapping[str, np.ndarray]) -> float:
+    """The largest difference of arrays, against the largest value of each."""
+    floats = [name for name, array in one.items() if array.dtype.kind == "f"]
+    return max(
+        float(np.abs(one[name] - two[name]).max() / max(np.abs(one[name]).max(), 1e-3)) for name in floats
+    )
+
+
+def bytes_exchanged(program: Any) -> int:
+    """Bytes of the sums over all devices, in the program of one of them."""
+    sizes = 0
+    for shapes in re.findall(r"= (\([^)]*\)|\S+) all-reduce(?:-start)?\(", program.as_text()):
+        for kind, dimensions in re.findall(r"([a-z]+\d+)\[([\d,]*)\]", shapes):
+            sizes += (
+                int(kind.strip("fsup"))
+                // 8
+                * int(np.prod([int(d) for d in dimensions.split(",") if d] or [1]))
+            )
+    return sizes
+
+
+def compared(folder: Path, name: str, devices: int) -> dict[str, Any]:
+    with session.precision("float64"):
+        alone = compile_programs(prepared(folder, name, 1))
+        several = compile_programs(prepared(folder, name, devices))
+        one, two = trained(alone, None, 0, 6), trained(several, None, 0, 6)
+        halfway = trained(several, None, 0, 3)[0]
+        moved = trained(alone, halfway, 3, 6)[0]
+        kernels = sum(array.nbytes for path, array in one[0].items() if path.startswith("params/"))
+        flops = [programs.chunk.advance.cost_analysis()["flops"] for programs in (alone, several)]  # type: ignore[attr-defined]
+        return {
+            "devices": len(several.initial().step.sharding.device_set),
+            "arrays": distance(one[0], two[0]),
+            "moved": distance(one[0], moved),
+            "log": float(np.abs(one[1] - two[1]).max()),
+            "metrics": max(abs(one[2][metric] - two[2][metric]) for metric in one[2]),
+            "of_parameters": bytes_exchanged(several.chunk.advance) / kernels,
+            "flops": flops[1] / flops[0],
+        }
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_platforms", "cpu")
+    place, *asked = sys.argv[1:]
+    results = {}
+    for argument in asked:
+        spec, _, count = argument.partition("=")
+        results[spec] = compared(Path(place), spec, int(count))
+    print(json.dumps(results))

@@ -1,0 +1,94 @@
+"""A batch that several devices share is the batch on one device, but for the order of sums."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+
+from nnrun.errors import MachineError
+from nnrun.training.mesh import check_devices, devices_used
+
+SPEC = """
+data: {name: digits, batch_size: 64, examples: 300}
+model: {name: mlp, hidden: [8]}
+optimizer: {name: sgd, learning_rate: 0.1}
+train: {duration: 2 steps}
+"""
+
+
+def on_devices(folder: Path, *asked: str) -> dict[str, Any]:
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("on_devices.py")), str(folder), *asked],
+        env={**os.environ, "XLA_FLAGS": flags, "NNRUN_KERNELS": "off"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def check(result: dict[str, Any], devices: int) -> None:
+    assert result["devices"] == devices
+    assert max(result["arrays"], result["moved"], result["log"], result["metrics"]) < 1e-12
+
+
+def test_a_shared_batch_is_the_batch(tmp_path: Path) -> None:
+    """Dropout, batch norm, mixup, clipping, an average and a metric of examples on eight devices; L-BFGS on three."""
+    results = on_devices(tmp_path, "mlp=8", "lbfgs=3")
+    check(results["mlp"], 8)
+    check(results["lbfgs"], 3)
+    # What devices exchange is the gradient, and a few numbers of losses and of batch norm; each does its part only.
+    assert 1 <= results["mlp"]["of_parameters"] < 1.2
+    assert results["mlp"]["flops"] < 0.4 and results["lbfgs"]["flops"] < 0.4
+
+
+@pytest.mark.slow
+def test_more_shared_batches(tmp_path: Path) -> None:
+    """Convolutions with stochastic depth; SAM, which evaluates twice."""
+    results = on_devices(tmp_path, "resnet=4", "sam=8")
+    check(results["resnet"], 4)
+    check(results["sam"], 8)
+
+
+def test_a_batch_has_equal_parts_or_is_refused(
+    tmp_path: Path, warm: Callable[..., Any], experiment: Callable[..., Any]
+) -> None:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    for changes, code, message in (
+        (
+            ["train.devices=5"],
+            2,
+            "5 devices cannot have equal parts of a batch of 64; write data.batch_size: 65",
+        ),
+        (["train.devices=2", "train.seeds=3"], 2, "2, but several seeds are spread over the devices anyway"),
+        (
+            ["train.devices=2"],
+            6,
+            "train.devices: 2, but there is one here (cpu); write train.devices=1, or all",
+        ),
+    ):
+        done = warm("train", "spec.yaml", *changes, "--run-dir", "run", folder=tmp_path)
+        assert done.code == code and message in done.err and len(done.err.splitlines()) == 1, done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_all_are_as_many_as_divide_the_batch(
+    monkeypatch: pytest.MonkeyPatch, experiment: Callable[..., Any]
+) -> None:
+    plan = experiment("mlp", "train.devices=all").plan._replace(batch_size=60)
+    monkeypatch.setattr(jax, "local_devices", lambda: [None] * 8)
+    assert devices_used(plan) == 6
+    assert devices_used(plan._replace(seeds=(0, 1))) == 1
+    assert devices_used(plan._replace(devices=4)) == 4
+    with pytest.raises(MachineError, match=r"train\.devices: 12, but there are 8 here"):
+        check_devices(plan._replace(devices=12))
