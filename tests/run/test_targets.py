@@ -15,6 +15,8 @@ import sklearn.metrics as sk
 from sklearn.linear_model import LinearRegression
 
 import nnrun
+from nnrun.api._frames import uncounted
+from nnrun.look.examples import look_at
 
 TARGETS = ["height", "CO (mg/m3)", "z"]
 SPEC = """
@@ -190,3 +192,12 @@ def test_an_exported_model_gives_all_targets(place, run, warm):
     with np.load(place / "exported/out.npz") as theirs:
         np.testing.assert_allclose(theirs["a"], ours, rtol=1e-9)
         np.testing.assert_allclose(theirs["b"], ours, rtol=1e-9)
+
+
+def test_the_report_looks_at_the_examples_that_are_farthest_off(run):
+    prediction = part(run, "test")
+    looked = look_at(run, "test", "best", pytest.fail, uncounted)
+    deviation = part(run, "train").targets.std(0)
+    far = (np.abs(prediction.values - prediction.targets) / deviation).mean(1).argmax()
+    assert looked["wrong"][0]["target"].startswith(f"height {prediction.targets[far, 0]:.4g}, CO (mg/m3) ")
+    assert "targets" not in looked  # which is a picture of one target

@@ -73,12 +73,12 @@ def _of_column_of_outputs(function: Callable[..., Tree], outputs: Array, targets
 def _with_means(metrics: Sequence[Mapping[str, float]], names: Sequence[str]) -> dict[str, float]:
     """The mean of each metric over targets, and that of each target."""
     means = {name: _mean([part[name] for part in metrics], names) for name in metrics[0]}
-    each = {
+    of_each = {
         of_target(name, target): part[name]
         for name in metrics[0]
         for target, part in zip(names, metrics, strict=True)
     }
-    return means | each
+    return means | of_each
 
 
 def _mean(values: Sequence[float], names: Sequence[str]) -> float:
@@ -96,11 +96,11 @@ def measures_of_targets(name: str, measures: Sequence[Measure], targets: Sequenc
     targets    their names
     Predictions and targets are (n, k).
     """
-    each = {
+    of_each = {
         of_target(name, target): _of_column(measure, j)
         for j, (target, measure) in enumerate(zip(targets, measures, strict=True))
     }
-    return {name: _mean_of(measures, targets)} | each
+    return {name: _mean_of(measures, targets)} | of_each
 
 
 def _of_column(measure: Measure, j: int) -> Measure:

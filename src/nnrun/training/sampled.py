@@ -88,9 +88,13 @@ def _in_units(
     """Numbers of each target (n, k) in its units (n,), and of several their mean."""
     known: dict[str, Array] = {}
     for name, values in beside.items():
-        each = [values[:, j] * scale for j, scale in enumerate(np.atleast_1d(fitted.target_scale).tolist())]
-        known[name] = jnp.stack(each).sum(0) / len(each) if fitted.targets else each[0]
-        known |= {of_target(name, target): value for target, value in zip(fitted.targets, each, strict=False)}
+        of_targets = [
+            values[:, j] * scale for j, scale in enumerate(np.atleast_1d(fitted.target_scale).tolist())
+        ]
+        known[name] = jnp.stack(of_targets).sum(0) / len(of_targets) if fitted.targets else of_targets[0]
+        known |= {
+            of_target(name, target): value for target, value in zip(fitted.targets, of_targets, strict=False)
+        }
     return outputs, known
 
 
