@@ -268,11 +268,11 @@ def test_the_install_commands_of_the_readme(index: int, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def table_of_the_docs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """What docs/your_own_table.md has its reader write: the table and two specs; and its text."""
+    """What docs/your_own_table.md has its reader write: the table and three specs; and its text."""
     folder, text = tmp_path_factory.mktemp("table"), (ROOT / "docs" / "your_own_table.md").read_text()
     [code] = blocks(text, "python")
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=100)
-    for name, content in zip(("churn", "customers"), blocks(text, "yaml"), strict=True):
+    for name, content in zip(("churn", "customers", "people"), blocks(text, "yaml"), strict=True):
         assert f"`{name}.yaml`" in text
         (folder / f"{name}.yaml").write_text(content.replace("40 epochs", "2 epochs"))
     return folder, text
@@ -295,6 +295,19 @@ def test_a_raw_table_is_answered_as_the_docs_show(
             shown = done.out if "--dry-run" in words else done.err.replace("nnrun: ", "")
             assert columns in shown
     assert (folder / "predictions.csv").read_text().startswith("customer_id,label,p(no),p(yes)\nC00000,")
+
+
+def test_several_targets_are_trained_as_the_docs_show(
+    table_of_the_docs: tuple[Path, str], warm: Callable[..., Any]
+) -> None:
+    folder, _ = table_of_the_docs
+    rows = [f"{i % 7},{170 + i % 7},{70 + i % 5}" for i in range(200)]
+    (folder / "people.csv").write_text("\n".join(["age,height,weight", *rows]))
+    done = warm("train", "people.yaml", "--run-dir", "people", folder=folder)
+    assert done.code == 0, done.err
+    assert "target     number     height, weight (2): a number" in done.err
+    done = warm("predict", "people", "people.csv", "-o", "-", folder=folder)
+    assert done.out.startswith("prediction(height),prediction(weight)\n")
 
 
 @pytest.fixture(scope="module")

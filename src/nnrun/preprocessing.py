@@ -90,7 +90,8 @@ class TableFacts(NamedTuple):
     weights  (n,) float64 ≥ 0, how much each row counts in what is minimised; None: all the same
     groups   (n,) integers: rows of equal ones stay in one part of the data; None: rows are alone
     times    (n,) float64: the parts follow one another in this order; None: they are drawn
-    place    (whether it is in the test part of the source, row) -> where the target of a row lies, for messages
+    place    (whether it is in the test part of the source, row and, of several targets, which) -> where the target of a
+             row lies, for messages
     notes    lines for people, shown before anything trains: what is left out, what deserves a look
     """
 
@@ -99,7 +100,7 @@ class TableFacts(NamedTuple):
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
-    place: Callable[[bool, int], str] | None = None
+    place: Callable[..., str] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -120,14 +121,36 @@ class Preprocessing(NamedTuple):
     dtype: str  # of inputs as the data hold them: uint8, float32 or float64
     shift: np.ndarray  # () or (*shape) float64, of the training part; an input is (x − shift) / scale
     scale: np.ndarray  # like shift, > 0
-    target_shift: float  # a target is (value − target_shift) / target_scale; of counts 0
-    target_scale: float  # of counts their mean
+    # A target is (value − target_shift) / target_scale; of several each has its own, (k,) float64.
+    target_shift: float | np.ndarray  # of counts 0
+    target_scale: float | np.ndarray  # of counts their mean
     parts: dict[str, Part]  # train, val, test
+    targets: tuple[str, ...] = ()  # names of several targets; () where there is one
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model puts out for an example."""
+        return len(self.classes) or len(self.targets) or 1
+
+    def to_units(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs (n, 1) of a model of numbers -> (n,) float64 in units of the target; of several (n, k) -> (n, k)."""
+        z = np.asarray(outputs, np.float64)
+        return (z if self.targets else z[:, 0]) * self.target_scale + self.target_shift
+
+    def from_units(self, values: np.ndarray) -> np.ndarray:
+        """Numbers (n,) or (n, k) in units of the target -> the same in float64 as a model of numbers gives them."""
+        return (np.asarray(values, np.float64) - self.target_shift) / self.target_scale
+
+    def has_units_of(self, fitted: Preprocessing) -> bool:
+        """Whether outputs for both are in the same units."""
+        pairs = (self.target_shift, fitted.target_shift), (self.target_scale, fitted.target_scale)
+        return all(np.array_equal(ours, theirs) for ours, theirs in pairs)
 
     @property
     def digest(self) -> str:
         """SHA-256 of the data: of all parts, and of the names in them."""
         names = [self.classes, [_digested(column) for column in self.columns]]
+        names += [self.targets] if self.targets else []  # digests of one target stay what they were
         content = [names, [self.parts[name][:2] for name in PARTS]]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -153,6 +176,8 @@ class _Named(Protocol):
     def classes(self) -> tuple[str, ...]: ...
     @property
     def columns(self) -> tuple[Column, ...]: ...
+    @property
+    def targets(self) -> tuple[str, ...]: ...
 
 
 def first_change(today: Preprocessing, fitted: Preprocessing) -> str:
@@ -167,6 +192,9 @@ def change_of(name: str, today: _Named, part: Part, fitted: Preprocessing) -> st
         return (
             f"the classes of its data have changed (from {_some(fitted.classes)} to {_some(today.classes)})"
         )
+    if today.targets != fitted.targets:
+        old, new = (_some(names) if names else "one" for names in (fitted.targets, today.targets))
+        return f"the targets of its data have changed (from {old} to {new})"
     if today.columns != fitted.columns:
         old, new = (
             {column.name: column for column in columns} for columns in (fitted.columns, today.columns)

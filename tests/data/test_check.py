@@ -37,7 +37,7 @@ def test_a_sound_source_comes_back_as_it_is(source: Source):
         (with_train(X[:1], Y[:1]), "training part: 1 examples; at least 2"),
         (with_train(x=X[:, 0]), r"inputs of shape \(6,\)"),
         (with_train(x=X[:, :0]), r"inputs of shape \(6, 0\)"),
-        (with_train(y=Y[:, None]), r"targets of shape \(6, 1\)"),
+        (with_train(y=Y[:, None]), r"labels of shape \(6, 1\)"),
         (with_train(x=X.astype(np.int64)), "inputs of type int64; needed: uint8, float32 or float64"),
         (
             with_train(x=put(X, 3, np.nan)),

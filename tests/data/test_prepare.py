@@ -38,7 +38,7 @@ def test_parts_are_disjoint_complete_and_sized(y: np.ndarray):
     assert [len(part) for part in parts] == [130, 20, 50]
     assert sorted(row for part in parts for row in part) == list(range(200))
     for part in (dataset.train, dataset.val, dataset.test):
-        stored = part.y * dataset.target_scale + dataset.target_shift
+        stored = part.y * dataset.fitted.target_scale + dataset.fitted.target_shift
         np.testing.assert_allclose(stored, y[part.x[:, 0].astype(int)], rtol=1e-6, atol=1e-5)
         assert (np.diff(part.x[:, 0]) > 0).all()  # in the order of the source
 
@@ -181,16 +181,16 @@ def test_standardisation_comes_from_the_training_part_only():
     x[held_out], y[held_out] = 1e9, -1e9
     after = prepare(source._replace(train=Examples(x, y)), validation=0.2, test=0.2, split_seed=5)
     for name in ("shift", "scale", "target_shift", "target_scale"):
-        np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
+        np.testing.assert_array_equal(getattr(before.fitted, name), getattr(after.fitted, name))
     assert before.fitted.digest != after.fitted.digest
     np.testing.assert_allclose(before.shift, before.train.x.mean(axis=0, dtype=np.float64), rtol=1e-6)
-    assert before.target_shift == pytest.approx(before.targets["train"].mean(), rel=1e-6)
-    assert before.target_scale == pytest.approx(before.targets["train"].std(), rel=1e-6)
+    assert before.fitted.target_shift == pytest.approx(before.targets["train"].mean(), rel=1e-6)
+    assert before.fitted.target_scale == pytest.approx(before.targets["train"].std(), rel=1e-6)
 
 
 def test_labels_are_not_standardised():
     dataset = prepare(numbered(LABELS), validation=0.1, test=0.1, split_seed=0)
-    assert (dataset.target_shift, dataset.target_scale) == (0.0, 1.0)
+    assert (dataset.fitted.target_shift, dataset.fitted.target_scale) == (0.0, 1.0)
 
 
 def test_the_digest_of_a_part_is_of_type_shape_and_bytes():

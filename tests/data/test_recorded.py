@@ -140,7 +140,10 @@ def test_parts_of_a_changed_table_are_as_they_were_or_refused(
             for array, expected in zip(getattr(again, part), getattr(trained, part), strict=True):
                 np.testing.assert_array_equal(array, expected, strict=True)
             assert (again.classes, again.fitted) == (trained.classes, fitted)
-            assert (again.target_shift, again.target_scale) == (trained.target_shift, trained.target_scale)
+            assert (again.fitted.target_shift, again.fitted.target_scale) == (
+                trained.fitted.target_shift,
+                trained.fitted.target_scale,
+            )
             for exact in ("shift", "scale", "offset"):
                 assert getattr(again, exact).tobytes() == getattr(trained, exact).tobytes()
         assert predicted_for(through_a_folder(trained.fitted, folder), folder) == before

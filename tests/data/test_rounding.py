@@ -57,13 +57,13 @@ def test_targets_are_standardised_in_float64_and_kept_as_they_are(precision, tmp
     for name in ("train", "val", "test"):
         y = getattr(data, name).y
         assert y.dtype == precision
-        in_units = y.astype(np.float64) * data.target_scale + data.target_shift
+        in_units = y.astype(np.float64) * data.fitted.target_scale + data.fitted.target_shift
         np.testing.assert_allclose(
             in_units, data.targets[name], rtol=0, atol=100 * np.finfo(precision).eps + 3e-7
         )
     np.testing.assert_array_equal(np.sort(np.concatenate(list(data.targets.values()))), np.sort(targets))
-    assert data.target_shift == pytest.approx(data.targets["train"].mean(), rel=1e-15)
-    assert data.target_scale == pytest.approx(data.targets["train"].std(), rel=1e-12)
+    assert data.fitted.target_shift == pytest.approx(data.targets["train"].mean(), rel=1e-15)
+    assert data.fitted.target_scale == pytest.approx(data.targets["train"].std(), rel=1e-12)
 
 
 def test_inputs_keep_the_precision_of_the_run(tmp_path):

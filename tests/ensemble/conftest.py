@@ -92,8 +92,7 @@ def make_model() -> Callable[..., Model]:
             **{"train": empty, "val": empty, "test": empty, **parts},
             classes=classes,
             targets={} if classes else dict(y),
-            target_scale=target_scale,
-            target_shift=target_shift,
+            fitted=FITTED._replace(classes=classes, target_scale=target_scale, target_shift=target_shift),
             rows={},
         )
         loss = cross_entropy() if classes else squared_error(target_scale)

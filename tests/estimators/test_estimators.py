@@ -13,10 +13,17 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+from sklearn.utils.estimator_checks import (
+    check_regressor_multioutput,
+    check_supervised_y_2d,
+    estimator_checks_generator,
+    parametrize_with_checks,
+)
 
 import nnrun
 from nnrun.errors import SpecError
@@ -233,3 +240,31 @@ def test_what_cannot_be_trained_on_is_refused() -> None:
         Classifier().fit(np.where(X > 5, np.nan, X), NAMES)
     with pytest.raises(ValueError, match="sample_weight: got a weight of -1"):
         Classifier().fit(X, NAMES, sample_weight=-np.ones(150))
+
+
+def test_several_targets_are_a_linear_regression_of_each() -> None:
+    draw = np.random.default_rng(0)
+    y = X[:, :3] @ draw.normal(size=(3, 2)) * [1.0, 1e4] + draw.normal(size=(len(X), 2))
+    spec = {
+        "model": "linear",
+        "loss": "squared_error",
+        "optimizer": "lbfgs",
+        "train": {"duration": "60 steps", "precision": "float64"},
+    }
+    weights = draw.integers(1, 4, len(X))
+    fitted = Regressor(spec, batch_size="full", random_state=0).fit(X, y, weights)
+    expected = LinearRegression().fit(X, y, weights)
+    np.testing.assert_allclose(fitted.predict(X), expected.predict(X), rtol=1e-3, atol=1e-4)
+    assert fitted.score(X, y) == pytest.approx(r2_score(y, fitted.predict(X)))
+    assert fitted.predict(X).shape == (len(X), 2)
+    column = Regressor(spec, batch_size="full", random_state=0).fit(X, y[:, :1])
+    flat = Regressor(spec, batch_size="full", random_state=0).fit(X, y[:, 0])
+    np.testing.assert_array_equal(column.predict(X), flat.predict(X)[:, None])
+    again = pickle.loads(pickle.dumps(fitted))  # noqa: S301
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+
+
+def test_the_checks_of_scikit_learn_for_several_targets() -> None:
+    regressor = Regressor(hidden=8, epochs=5)
+    check_regressor_multioutput("Regressor", regressor)
+    check_supervised_y_2d("Regressor", regressor)

@@ -67,7 +67,7 @@ def test_counts_are_divided_by_their_mean_and_not_moved():
         source([0.0, 2, 4, 6, 0, 2, 4, 6]), validation=0.25, test=0.25, split_seed=0, positive=True
     )
     raw = dataset.targets["train"]
-    assert (dataset.target_shift, dataset.target_scale) == (0, raw.mean())
+    assert (dataset.fitted.target_shift, dataset.fitted.target_scale) == (0, raw.mean())
     np.testing.assert_allclose(dataset.train.y * raw.mean(), raw, rtol=1e-6)
 
 

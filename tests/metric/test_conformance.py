@@ -12,11 +12,14 @@ import pytest
 from nnrun import catalog
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.loss.squared_error import squared_error
+from nnrun.preprocessing import Preprocessing
 from nnrun.statistics.metric import ANY
 from nnrun.training.tally import Tally
 from nnrun.types import Measure
 
 N, CLASSES = 103, ("ant", "bee", "cat", "dog")
+FITTED = Preprocessing((), (), (1,), "float32", np.zeros(1), np.ones(1), 0.0, 1.0, {})
+DATA = SimpleNamespace(fitted=FITTED)
 
 
 @pytest.fixture(params=catalog.names("metric"))
@@ -98,10 +101,9 @@ def test_streamed_it_has_the_same_bits_wherever_pieces_end(name, measure, pieces
     outputs, targets = examples(measure)
     outputs = np.log(outputs) if measure.classifies else outputs[:, None]
     loss = (cross_entropy() if measure.classifies else squared_error())._replace(measures={name: measure})
-    data = SimpleNamespace(target_scale=1.0, target_shift=0.0)
     values = []
     for edges in ([N], pieces):
-        tally, start = Tally(loss, data, rows=32), 0  # type: ignore[arg-type]
+        tally, start = Tally(loss, DATA, rows=32), 0  # type: ignore[arg-type]
         for size in edges:
             tally.add(outputs[start : start + size], targets[start : start + size])
             start += size
@@ -116,7 +118,7 @@ def test_predictions_that_are_not_finite_are_said(name, measure):
     outputs = np.log(outputs) if measure.classifies else outputs[:, None]
     outputs[50] = np.nan
     loss = (cross_entropy() if measure.classifies else squared_error())._replace(measures={name: measure})
-    tally = Tally(loss, SimpleNamespace(target_scale=1.0, target_shift=0.0), rows=32)  # type: ignore[arg-type]
+    tally = Tally(loss, DATA, rows=32)  # type: ignore[arg-type]
     tally.add(outputs, targets)
     value = tally.metrics()[name]
     assert np.isnan(value)

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 from nnrun.errors import RunError
 from nnrun.preprocessing import PARTS, Column, Part, Preprocessing
 from nnrun.record import preprocessing
+from nnrun.record.pack import seal
 
 names = st.text(max_size=6)
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -101,8 +102,6 @@ def test_a_folder_without_the_file_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_is_told_apart_from_damage(tmp_path: Path) -> None:
-    from nnrun.record.pack import seal
-
     (tmp_path / "preprocessing.json").write_bytes(seal({"format": 3, "other": 1}))
     with pytest.raises(RunError, match="format 3, this nnrun reads 2; use the nnrun that wrote it"):
         preprocessing.read(tmp_path)
@@ -118,3 +117,23 @@ def test_people_can_read_it(tmp_path: Path) -> None:
     assert content["inputs"]["shift"] == [1.25, 0.5, 0.5]
     assert content["inputs"]["columns"][1] == {"name": "b", "categories": ["u", "v"]}
     assert content["parts"]["test"] == {"examples": 20, "sha256": "c3", "chosen": "v"}
+
+
+def test_a_record_of_before_several_targets_is_read_as_it_was(tmp_path: Path) -> None:
+    """Of one target the file has the bytes that it had, without names; the digest of its data is the same."""
+    preprocessing.write(tmp_path, FITTED)
+    described = json.loads((tmp_path / preprocessing.PREPROCESSING).read_text())
+    assert described["targets"] == {"shift": 0.0, "scale": 1.0}
+    assert preprocessing.read(tmp_path).targets == ()
+    several = FITTED._replace(
+        classes=(), targets=("u", "v"), target_shift=np.array([0.1, 2.0]), target_scale=np.array([3.0, 1 / 3])
+    )
+    preprocessing.write(tmp_path, several)
+    assert repr(preprocessing.read(tmp_path)) == repr(several)
+    assert several.digest != several._replace(targets=()).digest
+    described = json.loads((tmp_path / preprocessing.PREPROCESSING).read_text())
+    described["targets"]["shift"] = [0.1]
+    content = {key: value for key, value in described.items() if key != "sha256"}
+    (tmp_path / preprocessing.PREPROCESSING).write_bytes(seal(content))
+    with pytest.raises(RunError, match="2 targets, and units of shape"):
+        preprocessing.read(tmp_path)

@@ -59,7 +59,7 @@ def test_the_spread_of_a_linear_model_is_known(evaluate: Callable[..., Any], pla
             place / f"runs/linear/seed_{seed}/checkpoints/step_{one['step']:08d}/arrays.safetensors"
         )
         kernel = arrays["params/output/kernel"]
-        wanted = np.sqrt(0.25 * np.square(x @ np.diag(kernel[:, 0])).sum(1)).mean() * data.target_scale
+        wanted = np.sqrt(0.25 * np.square(x @ np.diag(kernel[:, 0])).sum(1)).mean() * data.fitted.target_scale
         assert one["metrics"]["test/spread"] == pytest.approx(wanted, rel=0.02)
         assert one["metrics"]["test/rmse"] == pytest.approx(still["metrics"]["test/rmse"], rel=0.01)
         assert "test/spread" not in still["metrics"]

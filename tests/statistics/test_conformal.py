@@ -26,3 +26,10 @@ def test_a_new_error_lies_inside_at_the_level_whatever_the_errors_are(examples, 
     expected = rank_of(examples, level) / (examples + 1)
     assert expected >= level
     assert abs(inside - expected) < 4.5 * np.sqrt(expected * (1 - expected) / repetitions)
+
+
+def test_each_of_several_targets_has_the_width_that_it_has_alone():
+    errors = np.abs(np.random.default_rng(0).standard_cauchy((40, 3)) * [1.0, 1e5, 1e-3])
+    alone = [half_width(column, 0.8) for column in errors.T]
+    np.testing.assert_array_equal(half_width(errors, 0.8), alone)
+    assert isinstance(alone[0], float)

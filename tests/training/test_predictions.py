@@ -10,9 +10,11 @@ from scipy.special import softmax as of_scipy
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.loss.hinge import hinge
 from nnrun.loss.squared_error import squared_error
+from nnrun.preprocessing import Preprocessing
 from nnrun.training.predictions import predictions_of
 
-DATA = SimpleNamespace(target_scale=4.0, target_shift=10.0)
+FITTED = Preprocessing((), (), (1,), "float32", np.zeros(1), np.ones(1), 10.0, 4.0, {})
+DATA = SimpleNamespace(fitted=FITTED)
 
 
 def predicted(loss, outputs) -> np.ndarray:
@@ -34,3 +36,9 @@ def test_scores_become_margins_which_only_comparisons_decide():
 
 def test_numbers_are_in_the_units_of_the_target():
     np.testing.assert_allclose(predicted(squared_error(4.0), [[0.0], [-0.5]]), [10.0, 8.0])
+
+
+def test_numbers_are_standardised_and_brought_back_by_one_pair_of_rules():
+    values = np.array([10.0, 8.0, 11.5])
+    np.testing.assert_allclose(FITTED.from_units(values), [0.0, -0.5, 0.375])
+    np.testing.assert_allclose(FITTED.to_units(FITTED.from_units(values)[:, None]), values)

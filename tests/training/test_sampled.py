@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -41,7 +42,7 @@ class StepContext:
     def __init__(self, loss: Any, unit: float = 1.0) -> None:
         self.loss = lambda knobs: loss
         self.noise = lambda key: key
-        self.dataset = type("Data", (), {"target_scale": unit})
+        self.dataset = SimpleNamespace(fitted=SimpleNamespace(target_scale=unit, targets=()))
 
 
 def draws(x: Any, first: int) -> np.ndarray:

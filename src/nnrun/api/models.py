@@ -53,14 +53,15 @@ class Evaluation(dict[str, Any]):
 class Predictions(NamedTuple):
     """What a model predicts for n inputs.
 
-    values          (n,): names of classes, or numbers float64 in units of the target
+    values          (n,): names of classes, or numbers float64 in units of the target; of several targets (n, k)
     classes         names by label; () for a regression
     probabilities   (n, classes) float64; None for a regression, and where a loss makes scores
     scores          likewise, where a loss such as hinge makes scores and no probabilities
-    lower, upper    (n,) the ends of the intervals, where they were asked for
-    targets         (n,) like values: the true ones, of a part of the run's own data
+    lower, upper    like values: the ends of the intervals, where they were asked for
+    targets         like values: the true ones, of a part of the run's own data
     names           of the inputs, where they have any: files of a folder of images
     kept            columns of a table that were carried along
+    target_names    of several targets; () where there is one
     """
 
     values: np.ndarray
@@ -72,6 +73,7 @@ class Predictions(NamedTuple):
     targets: np.ndarray | None = None
     names: Sequence[str] = ()
     kept: Mapping[str, Sequence[str]] = {}
+    target_names: Sequence[str] = ()
 
     def __repr__(self) -> str:
         columns = self.columns()
@@ -88,12 +90,27 @@ class Predictions(NamedTuple):
         """The columns that `nnrun predict` writes into a .csv, by name."""
         columns: dict[str, np.ndarray | Sequence[object]] = {**self.kept}
         columns |= {"name": self.names} if len(self.names) else {}
+        if self.target_names:
+            return columns | self._of_targets()
         columns["label" if self.classes else "prediction"] = self.values
         for what, table in (("p", self.probabilities), ("score", self.scores)):
             if table is not None:
                 columns |= {f"{what}({name})": table[:, i] for i, name in enumerate(self.classes)}
         beside = {"lower": self.lower, "upper": self.upper, "target": self.targets}
         return columns | {name: column for name, column in beside.items() if column is not None}
+
+    def _of_targets(self) -> dict[str, np.ndarray]:
+        """The columns of numbers, those of one target after another, and behind them the true ones."""
+        beside = {"prediction": self.values, "lower": self.lower, "upper": self.upper}
+        columns = {
+            f"{what}({name})": table[:, j]
+            for j, name in enumerate(self.target_names)
+            for what, table in beside.items()
+            if table is not None
+        }
+        if self.targets is None:
+            return columns
+        return columns | {f"target({name})": self.targets[:, j] for j, name in enumerate(self.target_names)}
 
     def to_pandas(self) -> DataFrame:
         """A row for each input, with the columns that `nnrun predict` writes into a .csv."""
@@ -159,6 +176,7 @@ def _joined(pieces: Sequence[Prediction]) -> Predictions:
             name: [*chain.from_iterable(piece.kept[i][1] for piece in pieces)]
             for i, (name, _) in enumerate(first.kept)
         },
+        target_names=first.of_targets,
     )
     if not first.classes:
         half = first.half_width

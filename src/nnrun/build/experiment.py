@@ -26,8 +26,9 @@ from nnrun.build.metrics import make_measures, with_measures
 from nnrun.build.model import make_model
 from nnrun.build.optimizer import learning_rate, make_method
 from nnrun.build.plan import average_names, make_plan, validation_metric
+from nnrun.build.several_targets import loss_of_targets
 from nnrun.build.targets import wants_counts, wants_labels
-from nnrun.catalog import Spec, bound
+from nnrun.catalog import Spec, bound, user_code
 from nnrun.data._absent import Absent
 from nnrun.data._prepare import prepare, without_data
 from nnrun.duration import Clock
@@ -118,7 +119,7 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
     plan = make_plan(spec, dataset, loss)
     clock = Clock(plan.batch_size, plan.steps_per_epoch, plan.steps)
     check_durations(spec, clock)
-    outputs = len(dataset.classes) or 1
+    outputs = dataset.fitted.outputs
     model, model_knobs = make_model(spec, clock, dataset, outputs)
 
     def factor(knobs: Tree, schedule_state: Tree, step: jax.Array) -> jax.Array:
@@ -180,13 +181,12 @@ def _loss(spec: Spec, dataset: Dataset, knobs: Tree) -> Loss:
     labels = dataset.train.y
     known = bool(dataset.classes) and not isinstance(labels, Absent)
     counts = np.bincount(labels, minlength=len(dataset.classes)).tolist() if known else ()
-    return bound.call(
-        spec.loss,
-        knobs,
-        _NO_CLOCK,
-        target_scale=dataset.target_scale,
-        classes=dataset.classes,
-        class_counts=counts,
+
+    given = {"classes": dataset.classes, "class_counts": counts}
+    scales, targets = np.atleast_1d(dataset.fitted.target_scale).tolist(), dataset.fitted.targets
+    losses = [bound.call(spec.loss, knobs, _NO_CLOCK, target_scale=scale, **given) for scale in scales]
+    return (
+        loss_of_targets(losses, targets, not user_code.is_user_name(spec.loss.name)) if targets else losses[0]
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nnrun.build.several_targets import measures_of_targets
 from nnrun.catalog import Spec, bound, user_code
 from nnrun.catalog.bound import Bound
 from nnrun.duration import Clock
@@ -29,27 +30,37 @@ def make_measures(spec: Spec, dataset: Dataset, loss: Loss) -> dict[str, Measure
     Raises SpecError where one does not fit the targets or the loss.
     """
     measures: dict[str, Measure] = {}
-    for (path, _), block in zip(spec.document.lists["metrics"], spec.metrics, strict=True):
+    blocks = zip(spec.document.lists["metrics"], spec.metrics, strict=True)
+    for number, ((path, _), block) in enumerate(blocks):
         try:
-            mean = dataset.target_scale if loss.positive else dataset.target_shift
-            measure = bound.call(block, {}, _NO_CLOCK, classes=dataset.classes, target_shift=mean)
+            of_targets = _of_targets(block, dataset, loss)
         except bound.WrongResultError as error:
             raise spec.fail(path, str(error)) from None
         except ValueError as error:
             raise spec.fail(path, f"{block.name}: {first_line(error)}") from None
+        measure = of_targets[0]
         _check_fit(spec, path, block, measure, loss)
         if user_code.is_user_name(block.name):
             _try(spec, path, block, measure, dataset)
         name = _name(block)
         if name == "loss":
             raise spec.fail(path, "the name loss is taken; give the function another one")
-        if any(block[:4] == earlier[:4] for earlier in spec.metrics[: len(measures)]):
+        if any(block[:4] == earlier[:4] for earlier in spec.metrics[:number]):
             raise spec.fail(path, f"{block.name} with these options comes twice; write it once")
         taken = sum(
             known == name or re.fullmatch(re.escape(name) + r"_\d+", known) is not None for known in measures
         )
-        measures[name if name not in measures else f"{name}_{taken + 1}"] = measure
+        name = name if name not in measures else f"{name}_{taken + 1}"
+        targets = dataset.fitted.targets
+        measures |= measures_of_targets(name, of_targets, targets) if targets else {name: measure}
     return measures
+
+
+def _of_targets(block: Bound, dataset: Dataset, loss: Loss) -> list[Measure]:
+    """The metric as it is for each target, of which each has a mean of its own."""
+    fitted = dataset.fitted
+    means = np.atleast_1d(fitted.target_scale if loss.positive else fitted.target_shift).tolist()
+    return [bound.call(block, {}, _NO_CLOCK, classes=dataset.classes, target_shift=mean) for mean in means]
 
 
 def with_measures(loss: Loss, measures: Mapping[str, Measure]) -> Loss:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from nnrun.catalog import Spec
 from nnrun.duration import Clock, Duration
 from nnrun.spec.schema import nearest
+from nnrun.training.columns import column_names
 from nnrun.types import Dataset, Loss, Plan
 
 __all__ = ["average_names", "make_plan", "metric_names", "validation_metric"]
@@ -153,7 +154,9 @@ def metric_names(dataset: Dataset, loss: Loss) -> list[str]:
     """The metrics that are reported of the validation part."""
 
     def terms() -> dict[str, jax.Array]:
-        outputs = jnp.zeros((1, len(dataset.classes) or 1))
-        return loss.terms(outputs, jnp.zeros(1, jnp.int32 if loss.classifies else outputs.dtype))
+        outputs = jnp.zeros((1, dataset.fitted.outputs))
+        shape = outputs.shape if dataset.fitted.targets else (1,)
+        return loss.terms(outputs, jnp.zeros(shape, jnp.int32 if loss.classifies else outputs.dtype))
 
-    return sorted({*loss.metrics(dict.fromkeys(jax.eval_shape(terms), 0.0)), *loss.measures})
+    columns = column_names(jax.eval_shape(terms), axes=1)
+    return sorted({*loss.metrics(dict.fromkeys(columns, 0.0)), *loss.measures})

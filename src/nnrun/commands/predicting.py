@@ -25,6 +25,8 @@ from nnrun.commands._app import (
 from nnrun.errors import Interrupted, SpecError, one_line
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nnrun.ensemble.output import Pieces
     from nnrun.ensemble.prediction import Adjustment
 
@@ -135,9 +137,11 @@ def _words(adjust: Adjustment) -> list[str]:
     lines = []
     if adjust.interval:
         level, width, rank, examples = adjust.interval
+        widths = [f"± {number:.4g}" for number in _as_list(width)]
+        by_itself = ", for each target by itself" if len(widths) > 1 else ""
         lines.append(
-            f"{100 * level:g}% intervals: ± {width:.4g}, error {rank} of {examples} on the validation part, in "
-            "rising order"
+            f"{100 * level:g}% intervals: {', '.join(widths)}, error {rank} of {examples} on the validation part, in "
+            f"rising order{by_itself}"
         )
     if adjust.temperature:
         value, examples = adjust.temperature
@@ -146,4 +150,13 @@ def _words(adjust: Adjustment) -> list[str]:
 
 
 def _numbers(adjust: Adjustment) -> dict[str, object]:
-    return {name: part._asdict() for name, part in adjust._asdict().items() if part is not None}
+    parts = {name: part._asdict() for name, part in adjust._asdict().items() if part is not None}
+    width = parts.get("interval", {}).get("half_width")
+    if width is not None and not isinstance(width, float):
+        parts["interval"]["half_width"] = _as_list(width)
+    return {**parts}
+
+
+def _as_list(width: float | np.ndarray) -> list[float]:
+    """Of one target, or of each of several."""
+    return [width] if isinstance(width, float | int) else width.tolist()

@@ -39,5 +39,5 @@ def absent(fitted: Preprocessing, name: str, reason: str) -> Examples:
     """A part of the data as the record describes it, without its content."""
     count = fitted.parts[name].examples
     kind = np.dtype(np.int32 if fitted.classes else np.float64)
-    y = Absent((count,), kind, reason)
+    y = Absent((count, *([len(fitted.targets)] if fitted.targets else [])), kind, reason)
     return Examples(Absent((count, *fitted.shape), np.dtype(fitted.dtype), reason), cast("np.ndarray", y))

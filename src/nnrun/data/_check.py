@@ -21,8 +21,9 @@ def check(source: Source, place: str) -> Source:
     """`source`, if it can be trained on; `place` (a file, or the name of a set) begins the message if not.
 
     Inputs are (n, *shape) uint8, float32 or float64, finite, with at least one axis beside n, targets (n,) int32
-    labels in 0 ... k - 1 for the k ≥ 2 class names, or (n,) finite floats where there are none.  Training needs two
-    examples and two classes; a test part has the shape and type of the training part.  Else DataError.
+    labels in 0 ... k - 1 for the k ≥ 2 class names, or (n,) finite floats where there are none, of several targets
+    (n, k), whose names are counted where they have none.  Training needs two examples and two classes; a test part has
+    the shape and type of the training part.  Else DataError.
     """
     where = one_line(place)
     if source.standardize not in get_args(Standardize):
@@ -48,7 +49,22 @@ def check(source: Source, place: str) -> Source:
     if source.test is not None:
         _check_part(source.test, source.classes, f"{where}: test part", at_least=1)
         _check_alike(source.train, source.test, where)
-    return source
+    names = _target_names(source, where)
+    return source if names == source.targets else source._replace(targets=names)
+
+
+def _target_names(source: Source, where: str) -> tuple[str, ...]:
+    """The names of several targets, 0, 1, ... where they have none; () where there is one."""
+    shape, names = source.train.y.shape[1:], source.targets
+    if not names or not shape:
+        if names:
+            raise DataError(f"{where}: names of several targets, and there is one; leave them out")
+        return tuple(map(str, range(*shape))) if shape else ()
+    if len(names) != shape[0] or len(set(names)) < len(names):
+        raise DataError(
+            f"{where}: {len(set(names))} different names for {shape[0]} targets; give each a name of its own"
+        )
+    return tuple(map(str, names))
 
 
 def _check_part(part: Examples, classes: tuple[str, ...], where: str, at_least: int) -> None:
@@ -61,10 +77,15 @@ def _check_part(part: Examples, classes: tuple[str, ...], where: str, at_least: 
         raise DataError(
             f"{where}: targets of shape {y.shape} are one-hot; needed: one number for each example: y.argmax(1)"
         )
-    if y.ndim != 1:
+    if y.ndim > 1 and classes:
         raise DataError(
-            f"{where}: targets of shape {y.shape}; needed: one number for each example; of several targets, train a "
-            "run for each: y[:, 0]"
+            f"{where}: labels of shape {y.shape}; needed: one for each example; of several labels, train a run for "
+            "each: y[:, 0]; several targets of a regression are floats"
+        )
+    if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] < 2):
+        raise DataError(
+            f"{where}: targets of shape {y.shape}; needed: one number for each example, (n,), or several, (n, k): "
+            "y.reshape(len(y), -1), or y[:, 0] of one"
         )
     if len(x) != len(y):
         raise DataError(f"{where}: {len(x)} inputs but {len(y)} targets; there must be as many")
@@ -126,6 +147,7 @@ def _check_alike(train: Examples, test: Examples, where: str) -> None:
     for name, ours, theirs in (
         ("shape", train.x.shape[1:], test.x.shape[1:]),
         ("type", train.x.dtype, test.x.dtype),
+        ("targets", train.y.shape[1:], test.y.shape[1:]),
     ):
         if ours != theirs:
             raise DataError(

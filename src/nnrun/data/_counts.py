@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from nnrun.data._absent import Absent
-from nnrun.errors import DataError
+from nnrun.errors import DataError, one_line
 from nnrun.types import Examples, Source
 
 __all__ = ["check_counts", "refuse_negative"]
@@ -21,25 +21,41 @@ def check_counts(parts: Mapping[str, Examples], rows: Mapping[str, np.ndarray], 
     for name, part in parts.items():
         if isinstance(part.y, Absent) or not (part.y < 0).any():
             continue
-        at = int((part.y < 0).argmax())
+        at, j = (int(place[0]) for place in np.nonzero(_columns(part.y) < 0))
         row = int(rows[name][at])
         held = name == "test" and source.test is not None
         place = source.table.place
-        where = f"data: target {row} of the source" if place is None else place(held, row)
-        raise DataError(f"{where}: {_problem(part.y[at])}")
+        which = f"target '{one_line(source.targets[j], 40)}' of row" if source.targets else "target"
+        where = f"data: {which} {row} of the source" if place is None else _at(place, held, row, j, source)
+        raise DataError(f"{where}: {_problem(_columns(part.y)[at, j])}")
     y = parts["train"].y
-    if not isinstance(y, Absent) and not y.any():
-        raise DataError("data: every target of the training part is 0, from which no rate is learned")
+    if isinstance(y, Absent):
+        return
+    if not (learned := _columns(y).any(0)).all():
+        name = f" '{one_line(source.targets[learned.argmin()], 40)}'" if source.targets else ""
+        raise DataError(f"data: every target{name} of the training part is 0, from which no rate is learned")
+
+
+def _at(place: Callable[..., str], held: bool, row: int, j: int, source: Source) -> str:
+    """Where the target j of a row lies; a source with one target need not be asked which."""
+    return place(held, row, j) if source.targets else place(held, row)
 
 
 def refuse_negative(targets: np.ndarray, place: str, before: int) -> None:
-    """Raises DataError where a true value of new examples (n,) is below 0.
+    """Raises DataError where a true value of new examples (n,) or (n, k) is below 0.
 
     before   how many examples came before these
     """
     if (targets < 0).any():
-        at = int((targets < 0).argmax())
-        raise DataError(f"{place}: the true value of example {before + at + 1}: {_problem(targets[at])}")
+        at, j = (int(place[0]) for place in np.nonzero(_columns(targets) < 0))
+        raise DataError(
+            f"{place}: the true value of example {before + at + 1}: {_problem(_columns(targets)[at, j])}"
+        )
+
+
+def _columns(targets: np.ndarray) -> np.ndarray:
+    """(n,) or (n, k) -> (n, k)."""
+    return targets.reshape(len(targets), -1)
 
 
 def _problem(value: float) -> str:

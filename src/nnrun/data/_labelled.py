@@ -8,19 +8,34 @@ from typing import NoReturn
 
 import numpy as np
 
-from nnrun.data._column import Column, Table, number
-from nnrun.data._target import labels_in
+from nnrun.data._column import Table, number
 from nnrun.errors import DataError, SpecError, one_line
 
-__all__ = ["labels_of_archive", "labels_of_folders", "name_of_targets", "targets_of_table"]
+__all__ = ["labels_of_archive", "labels_of_folders", "names_of_targets"]
 
 
-def name_of_targets(table: Table, trained: str | None, asked: str | None, features: Sequence[str]) -> str:
-    """The name of the column of the true values.  Raises SpecError where none is known, or it is a feature.
+def names_of_targets(
+    table: Table,
+    trained: str | Sequence[str] | None,
+    asked: str | None,
+    features: Sequence[str],
+    targets: Sequence[str],
+) -> tuple[str, ...]:
+    """The names of the columns of the true values.  Raises SpecError where none is known, or it is a feature.
 
-    trained   the target that the run was trained with, where that had a name
+    trained   the target, or targets, that the run was trained with, where those had names
     asked     the name that was asked for in its place
+    targets   names of several targets of the run; () of one
     """
+    if targets:
+        if asked is not None:
+            raise SpecError(
+                f"--target {one_line(asked, 40)}: the run has {len(targets)} targets; leave it out, and name their "
+                f"columns as in training: {one_line(', '.join(targets), 120)}"
+            )
+        return tuple(targets)
+    if trained is not None and not isinstance(trained, str):
+        [trained] = trained
     if asked is not None and asked in features:
         raise SpecError(
             f"--target {one_line(asked, 40)}: is a feature of the run, which cannot be what it predicts; name another "
@@ -32,27 +47,27 @@ def name_of_targets(table: Table, trained: str | None, asked: str | None, featur
             f"{table.place}: which column holds the true values? write --target COLUMN; there are "
             f"{one_line(', '.join(table.columns), 120)}"
         )
-    return name
+    return (name,)
 
 
-def targets_of_table(column: Column, classes: tuple[str, ...]) -> np.ndarray:
-    """(n,) int32 labels, or float64 numbers where there are no classes.  Raises DataError naming FILE:ROW:COLUMN."""
-    return labels_in(column, classes) if classes else column.quantities()
-
-
-def labels_of_archive(stored: np.ndarray, inputs: int, classes: tuple[str, ...], place: str) -> np.ndarray:
-    """(n,) int32 labels or float64 numbers of an array.
+def labels_of_archive(
+    stored: np.ndarray, inputs: int, classes: tuple[str, ...], place: str, targets: Sequence[str] = ()
+) -> np.ndarray:
+    """(n,) int32 labels or float64 numbers of an array; of several targets (n, k).
 
     inputs   how many there are
+    targets  names of several targets; () of one
     Labels are the names of the classes if those are all numbers, else their positions.  Raises DataError.
     """
     y = stored[:, 0] if stored.ndim == 2 and stored.shape[1] == 1 else stored
-    if y.shape != (inputs,):
-        raise DataError(f"{place}: has shape {stored.shape}; needed: one value for each of {inputs} inputs")
+    if y.shape != ((inputs, len(targets)) if targets else (inputs,)):
+        needed = f"{len(targets)} values" if targets else "one value"
+        raise DataError(f"{place}: has shape {stored.shape}; needed: {needed} for each of {inputs} inputs")
     if not classes:
         values = y.astype(np.float64)
         if not np.isfinite(values).all():
-            first = int((~np.isfinite(values)).argmax())
+            first = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
+            first = first if targets else first[0]
             raise DataError(f"{place}: the value at index {first} is NaN or infinite; replace it")
         return values
     names = [number(name) for name in classes]

@@ -15,11 +15,12 @@ from nnrun.data._encode import UnknownNames, features_of
 from nnrun.data._files import STDIN, open_file, open_text
 from nnrun.data._images import is_image
 from nnrun.data._inputs import as_trained
-from nnrun.data._labelled import labels_of_archive, labels_of_folders, name_of_targets, targets_of_table
+from nnrun.data._labelled import labels_of_archive, labels_of_folders, names_of_targets
 from nnrun.data._lines import NO_TABLE, check_stdin
 from nnrun.data._new_images import check_range, decoded, images_in
 from nnrun.data._npy import open_npz, read_member
 from nnrun.data._table import Dialect, number_pieces, table_pieces
+from nnrun.data._targets import targets_in
 from nnrun.errors import DataError, SpecError, Warn, one_line
 from nnrun.preprocessing import Preprocessing
 
@@ -54,7 +55,7 @@ class Inputs(NamedTuple):
     x        (n, *shape) as the training data are stored
     names    of each input where it has one, else []
     kept     columns of a table that are carried along: name and cells (n,)
-    targets  (n,) int32 labels or float64 numbers, where they are asked for
+    targets  (n,) int32 labels or float64 numbers, of several targets (n, k), where they are asked for
     """
 
     x: np.ndarray
@@ -137,7 +138,9 @@ def _archive(
         if extras.targets:
             name = extras.target or (block.get("y", "y") if ours else "y")
             stored = read_member(archive, name, path, "write its name: --target NAME")
-            targets = labels_of_archive(stored, len(x), fitted.classes, f"{place}: array '{one_line(name)}'")
+            targets = labels_of_archive(
+                stored, len(x), fitted.classes, f"{place}: array '{one_line(name)}'", fitted.targets
+            )
     step = _rows_of_piece(1, fitted)
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
@@ -148,22 +151,23 @@ def _table(
     path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, extras: Extras
 ) -> Iterator[Inputs]:
     """The columns that the model was trained on, by name; where those had no names, all columns in order."""
-    unknown, target = UnknownNames(), None
+    unknown, names = UnknownNames(), ()
     features = [column.name for column in fitted.columns]
     for i, table in enumerate(_tables(path, place, block, fitted)):
         if extras.targets:
-            target = name_of_targets(table, block.get("target"), extras.target, features)
+            names = names_of_targets(table, block.get("target"), extras.target, features, fitted.targets)
         if i == 0:
-            _check_columns(table, fitted, extras, target)
+            _check_columns(table, fitted, extras, names)
         kept = [(name, table.columns[name].cells) for name in dict.fromkeys(extras.keep)]
         problems: list[str] = []
         x, targets = np.zeros(0), None
         try:
-            x = _inputs(table, fitted, extras, target, unknown)
+            x = _inputs(table, fitted, extras, names, unknown)
         except DataError as error:
             problems.append(str(error))
         try:
-            targets = targets_of_table(table.columns[target], fitted.classes) if target else None
+            goals = [table.columns[name] for name in names]
+            targets = targets_in(goals, fitted.classes) if goals else None
         except DataError as error:
             problems.append(str(error))
         if problems:
@@ -192,11 +196,11 @@ def _tables(path: Path, place: str, block: Block, fitted: Preprocessing) -> Iter
         yield from table_pieces(stream, Dialect(place, delimiter, decimal, trained=True), rows)
 
 
-def _check_columns(table: Table, fitted: Preprocessing, extras: Extras, target: str | None) -> None:
+def _check_columns(table: Table, fitted: Preprocessing, extras: Extras, targets: Sequence[str]) -> None:
     """Raises DataError naming all columns that are missing."""
     wanted = {column.name: "" for column in fitted.columns}
     wanted |= {name: " (--keep)" for name in extras.keep if name not in wanted}
-    wanted |= {target: " (the true values)"} if target and target not in wanted else {}
+    wanted |= {name: " (the true values)" for name in targets if name not in wanted}
     missing = [name for name in wanted if name not in table.columns]
     if not missing:
         return
@@ -210,13 +214,13 @@ def _check_columns(table: Table, fitted: Preprocessing, extras: Extras, target: 
 
 
 def _inputs(
-    table: Table, fitted: Preprocessing, extras: Extras, target: str | None, unknown: UnknownNames
+    table: Table, fitted: Preprocessing, extras: Extras, targets: Sequence[str], unknown: UnknownNames
 ) -> np.ndarray:
     """(n, *shape) float64."""
     if fitted.columns:
         return features_of(table, fitted.columns, unknown)
     width = int(np.prod(fitted.shape))
-    columns: list[Column] = [column for column in table.columns.values() if column.name != target]
+    columns: list[Column] = [column for column in table.columns.values() if column.name not in targets]
     if len(columns) != width:
         columns = [column for column in columns if column.name not in extras.keep]
     if len(columns) != width:

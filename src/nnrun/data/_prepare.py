@@ -64,15 +64,10 @@ def prepare(
     Raises DataError if the source is not sound (`check`), a part would be empty, or `examples` cannot be had; RunError
     if a wanted part has changed.
     """
-    how = {
-        "validation": validation,
-        "test": test,
-        "seed": split_seed,
-        "examples": examples,
-        "stratify": stratify,
-    }
-    how["fold"] = fold
-    split = split_rows(check(source, "data"), **how)
+    how = {"validation": validation, "test": test, "seed": split_seed}
+    how |= {"examples": examples, "stratify": stratify, "fold": fold}
+    source = check(source, "data")
+    split = split_rows(source, **how)
     trained = np.sort(split[0][1])
     if source.table.fit is not None:
         source = source.table.fit(trained, need.fitted.columns if need else None)

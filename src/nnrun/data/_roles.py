@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from nnrun.data._column import Table
 from nnrun.data._fit_columns import Missing, Rule
+from nnrun.data._targets import check_names
 from nnrun.errors import DataError, one_line
 from nnrun.options import DatePart
 from nnrun.preprocessing import Date
@@ -38,7 +39,7 @@ class RowColumns(NamedTuple):
 class Request(NamedTuple):
     """What a spec says of the columns of a table: options of the loaders of tables."""
 
-    target: str
+    targets: tuple[str, ...]  # several of a regression, or one
     features: list[str] | None
     exclude: list[str]
     categorical: list[str]
@@ -61,7 +62,7 @@ class Roles(NamedTuple):
 
 def roles_of(table: Table, request: Request) -> Roles:
     """What each column is for.  Raises DataError for a name or pattern that fits nothing, or fits two roles."""
-    table.column(request.target, "target")
+    check_names(table, request.targets, {"categorical": request.categorical, "dates": request.dates})
     excluded = _excluded(table, request)
     about_rows = _about_rows(table, request)
     names = _features(table, request, excluded, about_rows)
@@ -91,12 +92,13 @@ def roles_of(table: Table, request: Request) -> Roles:
 
 def _excluded(table: Table, request: Request) -> tuple[str, ...]:
     fitting = _matched(table, request.exclude, "exclude", table.columns)
-    if request.target in fitting:
-        pattern = one_line(fitting[request.target], 40)
-        raise DataError(
-            f"{table.place}: data.exclude: '{pattern}' fits the target '{one_line(request.target, 40)}'; name what is "
-            "to be left out"
-        )
+    for target in request.targets:
+        if target in fitting:
+            pattern = one_line(fitting[target], 40)
+            raise DataError(
+                f"{table.place}: data.exclude: '{pattern}' fits the target '{one_line(target, 40)}'; name what is "
+                "to be left out"
+            )
     for name in request.features or ():
         if name in fitting:
             raise DataError(
@@ -118,7 +120,7 @@ def _about_rows(table: Table, request: Request) -> dict[str, str]:
             continue
         table.column(name, option)
         shown = one_line(name, 40)
-        if name == request.target or name in columns:
+        if name in request.targets or name in columns:
             raise DataError(
                 f"{table.place}: data.{option}: '{shown}' is the target or has another role; write another"
             )
@@ -134,8 +136,8 @@ def _features(
     table: Table, request: Request, excluded: Collection[str], about_rows: Collection[str]
 ) -> list[str]:
     """The names of the input columns, in order; DataError for one that is missing, double or the target."""
-    target, listed = request.target, request.features
-    left_out = {target, *excluded, *(name for name in about_rows if name not in request.dates)}
+    targets, listed = request.targets, request.features
+    left_out = {*targets, *excluded, *(name for name in about_rows if name not in request.dates)}
     names = [name for name in table.columns if name not in left_out]
     names = names if listed is None else listed
     for name in names:
@@ -146,10 +148,11 @@ def _features(
                 f"{table.place}:1:{table.columns[name].position}: column '{shown}' looks like the row numbers that "
                 f'pandas writes; remove it (to_csv(..., index=False)), or write data.exclude: ["{_UNNAMED}*"]'
             )
-    if target in names or len(set(names)) < len(names) or not names:
+    if not names or len(set(names)) < len(names) or not set(targets).isdisjoint(names):
+        shown = one_line(", ".join(f"'{target}'" for target in targets), 80)
         raise DataError(
-            f"{table.place}: data.features: needed: at least one column, each once, without the target "
-            f"'{one_line(target, 40)}'"
+            f"{table.place}: data.features: needed: at least one column, each once, without the "
+            f"{'target' if len(targets) == 1 else 'targets'} {shown}"
         )
     return names
 

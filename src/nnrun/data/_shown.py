@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from nnrun.data._column import Table
 from nnrun.data._dates import as_iso, days_of
@@ -19,7 +19,7 @@ def shown(
     kinds: Mapping[str, Kind],
     columns: Sequence[Feature],
     rules: Mapping[str, Rule],
-    target: str,
+    targets: Collection[str],
     beside: Mapping[str, str],
     classes: tuple[str, ...],
 ) -> tuple[About, ...]:
@@ -41,7 +41,7 @@ def shown(
                     "; ".join(filter(None, [_beside(name, beside), note_of(column, kind, rule.is_category)])),
                 )
             )
-        elif name == target:
+        elif name in targets:
             becomes = f"{len(classes)} classes" if classes else "a number"
             about.append(About(name, "target", "category" if classes else "number", kind.why, becomes))
         else:

@@ -63,6 +63,10 @@ def _divide(
 def _tenths(targets: np.ndarray, stratify: bool) -> np.ndarray:
     """(n,) int32: in which tenth of the targets, ordered by size, each lies; 0 for all unless that is wanted."""
     tenths = np.zeros(len(targets), np.int32)
+    if stratify and targets.ndim > 1:
+        raise DataError(
+            "data.stratify: orders the examples by their target, and there are several; leave it out"
+        )
     if stratify:
         tenths[targets.argsort(kind="stable")] = np.arange(len(targets)) * 10 // len(targets)
     return tenths

@@ -25,12 +25,7 @@ def fit(train: Examples, source: Source, parts: dict[str, Part], positive: bool 
     positive   whether targets are counts, which are not moved: their unit is their mean
     """
     shift, deviation = moments(train.x, source.standardize)
-    target_shift, target_scale = 0.0, 1.0
-    if not source.classes:
-        mean, spread = moments(train.y.astype(np.float64), "image")
-        target_shift, target_scale = float(mean), float(spread) if spread > 0 else 1.0
-        if positive:
-            target_shift, target_scale = 0.0, float(mean)
+    target_shift, target_scale = (0.0, 1.0) if source.classes else _units(train.y, positive)
     return Preprocessing(
         classes=source.classes,
         columns=source.columns,
@@ -41,7 +36,15 @@ def fit(train: Examples, source: Source, parts: dict[str, Part], positive: bool 
         target_shift=target_shift,
         target_scale=target_scale,
         parts=parts,
+        targets=source.targets,
     )
+
+
+def _units(y: np.ndarray, positive: bool) -> tuple[float | np.ndarray, float | np.ndarray]:
+    """Shift and scale of targets (n,); of several (n, k) each has its own, (k,)."""
+    mean, spread = moments(y.astype(np.float64), "image" if y.ndim == 1 else "feature")
+    shift, scale = (np.zeros_like(mean), mean) if positive else (mean, np.where(spread > 0, spread, 1.0))
+    return (float(shift), float(scale)) if y.ndim == 1 else (shift, scale)
 
 
 def _positive(deviation: np.ndarray) -> np.ndarray:
@@ -70,8 +73,6 @@ def standardised(parts: Mapping[str, Examples], fitted: Preprocessing, precision
         test,
         shift=(fitted.shift - offset).astype(np.float32),
         scale=fitted.scale.astype(np.float32),
-        target_shift=fitted.target_shift,
-        target_scale=fitted.target_scale,
         offset=offset,
         targets=targets,
         classes=fitted.classes,
@@ -105,7 +106,7 @@ def _targets(y: np.ndarray, fitted: Preprocessing, precision: np.dtype) -> np.nd
         return y
     if isinstance(y, Absent):
         return cast("np.ndarray", y.retyped(precision))
-    return ((y.astype(np.float64) - fitted.target_shift) / fitted.target_scale).astype(precision)
+    return fitted.from_units(y).astype(precision)
 
 
 def new_inputs(x: np.ndarray, fitted: Preprocessing, precision: np.dtype, before: int = 0) -> np.ndarray:

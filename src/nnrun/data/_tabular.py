@@ -14,7 +14,8 @@ from nnrun.data._kinds import Kind, check_kinds, kind_of, quoted
 from nnrun.data._roles import Request, roles_of
 from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
 from nnrun.data._shown import shown
-from nnrun.data._target import classes_of, is_regression, labels_in, refuse_odd
+from nnrun.data._target import classes_of, is_regression, refuse_odd
+from nnrun.data._targets import check_several, refuse_constant, targets_in
 from nnrun.errors import one_line
 from nnrun.preprocessing import Column as Feature
 from nnrun.preprocessing import TableFacts
@@ -35,11 +36,9 @@ def source_of(
     table, *others = tables
     test, place = next(iter(others), None), " with ".join(part.place for part in tables)
     roles = roles_of(table, request)
-    goal = table.column(request.target, "target")
-    regression = task == "regression" or (task == "auto" and is_regression(goal, classifies))
-    if task == "auto" and not regression:
-        refuse_odd(goal)
-    classes = () if regression else classes_of(goal)
+    goals = [table.column(name, "target") for name in request.targets]
+    classes = _classes(goals, task, classifies)
+    targets = request.targets if len(goals) > 1 else ()
     kinds = {name: kind_of(column) for name, column in table.columns.items()}
     _check_features(table, kinds, roles.features, request.features is not None)
     read = {
@@ -54,16 +53,31 @@ def source_of(
             columns = recorded
         else:
             columns = tuple(fitted_column(read[name], rule, rows) for name, rule in roles.features.items())
-        train = Examples(_inputs(read, columns), _targets(goal, classes))
+        train = Examples(_inputs(read, columns), targets_in(goals, classes))
         held = None
         if test is not None:
-            held = Examples(features_of(test, columns), _targets(test.column(goal.name, "target"), classes))
-        about = shown(table, kinds, columns, roles.features, request.target, roles.beside, classes)
-        return check(Source(train, held, classes, standardize, columns, facts._replace(about=about)), place)
+            held_goals = [test.column(name, "target") for name in request.targets]
+            held = Examples(features_of(test, columns), targets_in(held_goals, classes))
+        about = shown(table, kinds, columns, roles.features, request.targets, roles.beside, classes)
+        with_about = facts._replace(about=about)
+        return check(Source(train, held, classes, standardize, columns, with_about, targets), place)
 
-    source = fit(np.arange(len(goal.cells)))
+    source = fit(np.arange(len(goals[0].cells)))
+    if targets:
+        refuse_constant(goals, source.train.y)
     needs_fit = any(rule.needs_fit for rule in roles.features.values())
     return source._replace(table=source.table._replace(fit=fit)) if needs_fit else source
+
+
+def _classes(goals: Sequence[Column], task: str, classifies: bool | None) -> tuple[str, ...]:
+    """The names of the classes; () for a regression, which several targets are."""
+    if len(goals) > 1:
+        check_several(goals, task, classifies)
+        return ()
+    regression = task == "regression" or (task == "auto" and is_regression(goals[0], classifies))
+    if task == "auto" and not regression:
+        refuse_odd(goals[0])
+    return () if regression else classes_of(goals[0])
 
 
 def _facts(table: Table, test: Table | None, request: Request) -> TableFacts:
@@ -75,7 +89,7 @@ def _facts(table: Table, test: Table | None, request: Request) -> TableFacts:
         weights=weights_of(table, columns),
         groups=groups_of(table, columns),
         times=times_of(table, columns, request.date_format),
-        place=lambda held, row: _place(test if held and test else table, request.target, row),
+        place=lambda held, row, j=0: _place(test if held and test else table, request.targets[j], row),
     )
 
 
@@ -106,11 +120,6 @@ def _check_missing(read: Mapping[str, Parsed], rules: Mapping[str, Rule]) -> Non
 def _inputs(read: Mapping[str, Parsed], columns: tuple[Feature, ...]) -> np.ndarray:
     """(n, inputs) float64."""
     return np.hstack([encoded(read[feature.name], feature) for feature in columns])
-
-
-def _targets(goal: Column, classes: tuple[str, ...]) -> np.ndarray:
-    """(n,) labels, or numbers."""
-    return labels_in(goal, classes) if classes else goal.quantities()
 
 
 def _place(table: Table, target: str, row: int) -> str:

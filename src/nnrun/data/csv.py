@@ -8,6 +8,7 @@ from nnrun.data._fit_columns import Missing
 from nnrun.data._roles import Cells, Request, RowColumns
 from nnrun.data._table import read_table
 from nnrun.data._tabular import source_of
+from nnrun.data._targets import as_targets
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
 from nnrun.types import Source
 
@@ -16,7 +17,7 @@ __all__ = ["csv"]
 
 def csv(
     path: FilePath,
-    target: str,
+    target: str | list[str],
     features: list[str] | None = None,
     categorical: list[str] | None = None,
     task: Literal["auto", "classification", "regression"] = "auto",
@@ -39,7 +40,7 @@ def csv(
     """A table in a CSV file with a header: any columns as inputs, one as the target.
 
     path         UTF-8, at most 256 MiB
-    target       the column to predict
+    target       the column to predict, or a list of columns of numbers: several targets of a regression
     features     the columns to predict it from; default: all others
     categorical  features that are names, not numbers: one input of 0 or 1 for each name, names sorted
     task         "auto": as the loss of the spec says, if it was written; else a target of numbers, with fractions or
@@ -69,7 +70,7 @@ def csv(
     cells = Cells(missing, missing_indicator, unknown, rare)
     rows = RowColumns(weights, split_by, time)
     request = Request(
-        target, features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
+        as_targets(target), features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
     )
     tables = [read_table(file, delimiter, decimal=decimal) for file in (path, test_path) if file is not None]
     return source_of(tables, request, task, standardize, classifies)

@@ -33,7 +33,8 @@ def npz(
     path         the archive; nothing in it is ever unpickled
     test_path    an archive with the test part; default: a test part is cut from `path`
     x            name of the inputs, (n, ...); images are (n, height, width, channels)
-    y            name of the targets, (n,): integers 0 ... k - 1, each of them present, or floats
+    y            name of the targets, (n,): integers 0 ... k - 1, each of them present, or floats; (n, k) floats are
+                 several targets of a regression
     standardize  "feature": each input its own mean and deviation; "image" is better for images
     weights      name of an array (n,): how much each example of `path` counts in what is minimised, not in metrics
     classifies   whether the loss that the spec names wants labels; nnrun fills it in
@@ -58,7 +59,20 @@ def npz(
         )
     place = path if test_path is None else f"{path} with {test_path}"
     facts = TableFacts(weights=None if weights is None else _weights(Path(path), weights, len(train.y)))
-    return check(Source(train, test, classes, standardize, table=facts), place)
+    source = check(Source(train, test, classes, standardize, table=facts), place)
+    if source.targets:
+        _refuse_constant(train.y, f"{one_line(path)}: array '{one_line(y)}'")
+    return source
+
+
+def _refuse_constant(y: np.ndarray, place: str) -> None:
+    """Raises DataError where one of several targets (n, k) has one value only."""
+    same = np.flatnonzero((y == y[0]).all(0)).tolist()
+    if same:
+        raise DataError(
+            f"{place}: its column {same[0]} is {y[0, same[0]]:.6g} in every row, from which nothing is learned; leave "
+            f"it out: np.delete(y, {same}, axis=1)"
+        )
 
 
 def _weights(path: Path, name: str, examples: int) -> np.ndarray:

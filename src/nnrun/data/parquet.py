@@ -8,6 +8,7 @@ from nnrun.data._arrow import read_arrow
 from nnrun.data._fit_columns import Missing
 from nnrun.data._roles import Cells, Request, RowColumns
 from nnrun.data._tabular import source_of
+from nnrun.data._targets import as_targets
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
 from nnrun.types import Source
 
@@ -16,7 +17,7 @@ __all__ = ["parquet"]
 
 def parquet(
     path: FilePath,
-    target: str,
+    target: str | list[str],
     features: list[str] | None = None,
     categorical: list[str] | None = None,
     task: Literal["auto", "classification", "regression"] = "auto",
@@ -37,7 +38,7 @@ def parquet(
     """A table in a Parquet or Arrow (Feather) file: as `csv`, read by pyarrow.
 
     path         at most 256 MiB
-    target       the column to predict
+    target       the column to predict, or a list of columns of numbers: several targets of a regression
     features     the columns to predict it from; default: all others
     categorical  features that are names, not numbers
     task         "auto", "classification" or "regression"
@@ -59,7 +60,7 @@ def parquet(
     """
     cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
     request = Request(
-        target, features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
+        as_targets(target), features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
     )
     tables = [read_arrow(file) for file in (path, test_path) if file is not None]
     return source_of(tables, request, task, standardize, classifies)

@@ -145,28 +145,40 @@ def _diversity(scored: Scored, part: str) -> dict[str, float] | None:
 
     disagreement        the share of examples to which two give different labels; of numbers, their mean distance
     error_correlation   of being wrong (0 or 1) on an example; of numbers, of the errors
+    Of several targets, means over them.
     """
     outputs, model = scored.predicted.outputs(part), scored.model
     if len(outputs) < 2:
         return None
     if model.classifies:
         predictions = np.stack([z.argmax(1).astype(np.int32) for z in outputs])
-        errors = (predictions != model.part(part).y).astype(np.float64)
-    else:
-        predictions = np.stack([np.asarray(z[:, 0], np.float64) for z in outputs])
-        errors = predictions - scored.model.standardised(part)
-    distance, unit = (
-        (np.not_equal, 1.0) if model.classifies else (_distance, model.experiment.dataset.target_scale)
-    )
+        apart, alike = _apart(predictions, predictions != model.part(part).y, np.not_equal)
+        return {"disagreement": apart, "error_correlation": alike}
+    numbers = np.stack([np.asarray(z, np.float64) for z in outputs])  # (members, n, targets)
+    targets = model.standardised(part).reshape(numbers.shape[1:])
+    units = np.atleast_1d(model.experiment.dataset.fitted.target_scale)
+    of_targets = [
+        _apart(numbers[..., j], numbers[..., j] - targets[:, j], _distance) for j in range(numbers.shape[2])
+    ]
+    return {
+        "disagreement": float(
+            np.mean([unit * apart for unit, (apart, _) in zip(units, of_targets, strict=True)])
+        ),
+        "error_correlation": float(np.mean([alike for _, alike in of_targets])),
+    }
+
+
+def _apart(
+    predictions: np.ndarray, errors: np.ndarray, distance: Callable[..., np.ndarray]
+) -> tuple[float, float]:
+    """The mean distance of predictions (members, n) over pairs of members, and the mean correlation of errors."""
     pairs = [(i, j) for i in range(len(predictions)) for j in range(i)]
     apart = [np.mean(distance(predictions[i], predictions[j])) for i, j in pairs]
+    errors = errors.astype(np.float64)
     centred = errors - errors.mean(1, keepdims=True)
     size = np.sqrt((centred**2).sum(1))
     alike = [float(centred[i] @ centred[j] / (size[i] * size[j])) for i, j in pairs if size[i] * size[j] > 0]
-    return {
-        "disagreement": unit * float(np.mean(apart)),
-        "error_correlation": float(np.mean(alike)) if alike else 0.0,
-    }
+    return float(np.mean(apart)), float(np.mean(alike)) if alike else 0.0
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -21,12 +21,13 @@ __all__ = ["Interval", "Temperature", "check_level", "fit_interval", "temperatur
 class Interval(NamedTuple):
     """prediction ± half_width holds the value with a probability of `level`.
 
+    half_width   of several targets one for each, (k,): each holds at the level by itself
     rank       of the half width among the errors on the validation part, in rising order
     examples   of the validation part
     """
 
     level: float
-    half_width: float
+    half_width: float | np.ndarray
     rank: int
     examples: int
 
@@ -72,8 +73,7 @@ def fit_interval(ensemble: Ensemble, which: str, level: float, warn: Warn, count
             f"than for {examples} independent ones; it is about new rows of groups that were not trained on"
         )
     answer = _on_validation(ensemble, which, "--interval", warn, counting)
-    dataset = answer.model.experiment.dataset
-    values = answer.mean[:, 0].astype(np.float64) * dataset.target_scale + dataset.target_shift
+    values = answer.model.experiment.dataset.fitted.to_units(answer.mean)
     errors = np.abs(values - answer.model.targets("val"))
     return Interval(level, half_width(errors, level), rank, examples)
 

@@ -32,7 +32,7 @@ class Combiner:
 
     how         one of PREDICTIONS
     members     how many there are
-    classifies  whether outputs z (n, classes) are of labels, or z (n, 1) of a number
+    classifies  whether outputs z (n, classes) are of labels, or z (n, 1) of a number, (n, k) of several
     scores      whether those of labels are scores, which stay what they are
 
     `mean` averages what the members give; `probabilities` and `outputs` read the result.

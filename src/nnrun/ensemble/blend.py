@@ -49,6 +49,6 @@ def blend_predictions(how: str, scored: Scored) -> Blend:
 
 def _fitted(outputs: Sequence[np.ndarray], targets: np.ndarray, classifies: bool) -> list[float]:
     if not classifies:
-        return regression_weights(np.stack([z[:, 0] for z in outputs]), targets).tolist()
+        return regression_weights(np.stack([z.reshape(-1) for z in outputs]), targets.reshape(-1)).tolist()
     rows = np.arange(len(targets))
     return mixture_weights(np.stack([softmax(z)[rows, targets] for z in outputs])).tolist()

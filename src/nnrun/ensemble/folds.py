@@ -51,8 +51,6 @@ def in_units_of(fitted: Preprocessing | None, model: Model, outputs: np.ndarray)
     if fitted is None or fitted.classes:
         return outputs
     of_model = model.experiment.dataset.fitted
-    own, wanted = ((each.target_shift, each.target_scale) for each in (of_model, fitted))
-    if own == wanted:
+    if of_model.has_units_of(fitted):
         return outputs
-    numbers = outputs.astype(np.float64) * of_model.target_scale + of_model.target_shift
-    return ((numbers - fitted.target_shift) / fitted.target_scale).astype(outputs.dtype)
+    return fitted.from_units(of_model.to_units(outputs)).reshape(outputs.shape).astype(outputs.dtype)

@@ -52,7 +52,9 @@ class Model(NamedTuple):
     @property
     def task(self) -> str:
         """What members must have in common beside the data, in words."""
-        classes = self.experiment.dataset.classes
+        classes, targets = self.experiment.dataset.classes, self.experiment.dataset.fitted.targets
+        if targets:
+            return f"a regression of {', '.join(targets)}"
         what = "scores of classes" if self.scores else "classes"
         return f"{what} {', '.join(classes)}" if classes else "a regression"
 
@@ -61,11 +63,11 @@ class Model(NamedTuple):
         return getattr(self.experiment.dataset, name)
 
     def targets(self, name: str) -> np.ndarray:
-        """Targets (n,) of a part: labels, or numbers in their own units."""
+        """Targets (n,) or (n, k) of a part: labels, or numbers in their own units."""
         return targets_of(self.experiment.dataset, name)
 
     def standardised(self, name: str) -> np.ndarray:
-        """Targets (n,) of a part as the loss takes them: labels, or standardised numbers in the precision of now."""
+        """Targets (n,) or (n, k) of a part as the loss takes them: labels, or standardised, in today's precision."""
         y = self.part(name).y
         return y if y.dtype.kind == "i" else y.astype(jnp.zeros(()).dtype)
 

@@ -27,13 +27,14 @@ class Prediction(NamedTuple):
     """What was predicted for some inputs.
 
     classes  names by label; () for a regression
-    values   (n, classes) float64 probabilities or scores, or (n,) numbers in units of the target
+    values   (n, classes) float64 probabilities or scores, or (n,) numbers in units of the target, of several (n, k)
     names    of the inputs, where they have any
-    targets  (n,) labels or numbers, where they are known
+    targets  (n,) labels or numbers, of several targets (n, k), where they are known
     kept     columns of the table of inputs that are carried along: name and cells (n,)
     scores   whether values of classes are scores, such as hinge makes, and no probabilities
-    half_width   of the interval around each number; None: there is none
+    half_width   of the interval around each number, of several targets (k,); None: there is none
     rows     positions in the data (n,), of a part of the run's own data
+    of_targets   the names of several targets; () where there is one
     """
 
     classes: tuple[str, ...]
@@ -42,8 +43,9 @@ class Prediction(NamedTuple):
     targets: np.ndarray | None
     kept: Sequence[tuple[str, Sequence[str]]] = ()
     scores: bool = False
-    half_width: float | None = None
+    half_width: float | np.ndarray | None = None
     rows: np.ndarray | None = None
+    of_targets: tuple[str, ...] = ()
 
     @property
     def head(self) -> list[str]:
@@ -51,7 +53,13 @@ class Prediction(NamedTuple):
         of_class = "score" if self.scores else "p"
         if self.classes:
             return ["label", *(f"{of_class}({name})" for name in self.classes)]
-        return ["prediction", *(_INTERVAL if self.half_width is not None else [])]
+        names = ["prediction", *(_INTERVAL if self.half_width is not None else [])]
+        return [f"{name}({target})" for target in self.of_targets for name in names] or names
+
+    @property
+    def truth(self) -> list[str]:
+        """The names of the columns of the true values."""
+        return [f"target({target})" for target in self.of_targets] or ["target"]
 
 
 # Predictions for piece after piece of the inputs, at least one; they are computed when they are asked for.
@@ -90,9 +98,10 @@ def write(output: Path, pieces: Pieces) -> int:
     """Writes predictions as .csv or .npz; the file appears when the last of them is there.  Returns how many.
 
     csv   kept columns, name (if there are names), label and a probability or score for each class, or prediction with
-          lower and upper (if there is an interval); target (if known)
-    npz   probabilities or scores (n, classes), labels (n,), classes; or predictions, lower, upper (n,); targets, names,
-          kept/COLUMN
+          lower and upper (if there is an interval); target (if known); of several targets these for each, as
+          prediction(height)
+    npz   probabilities or scores (n, classes), labels (n,), classes; or predictions, lower, upper (n,), of several
+          targets (n, k), and target_names; targets, names, kept/COLUMN
     Raises MachineError, and what predicting raises; nothing is written then.
     """
     with closing(pieces), fsio.writing(output) as put:
@@ -120,7 +129,7 @@ def _rows(prediction: Prediction, begins: bool) -> str:
     named, known = bool(prediction.names), targets is not None
     if begins:
         kept = [name for name, _ in prediction.kept]
-        writer.writerow([*kept, *["name"] * named, *prediction.head, *["target"] * known])
+        writer.writerow([*kept, *["name"] * named, *prediction.head, *(prediction.truth if known else [])])
     for i, values in enumerate(prediction.values):
         row = [cells[i] for _, cells in prediction.kept]
         row += [prediction.names[i]] if named else []
@@ -128,11 +137,16 @@ def _rows(prediction: Prediction, begins: bool) -> str:
             row += [classes[values.argmax()], *map(repr, values.tolist())]
         else:
             ends = () if wide is None else (values - wide, values + wide)
-            row += [repr(float(value)) for value in (values, *ends)]
+            row += _written(np.stack([values, *ends], axis=-1))
         if targets is not None:
-            row.append(classes[targets[i]] if classes else repr(float(targets[i])))
+            row += [classes[targets[i]]] if classes else _written(targets[i])
         writer.writerow(row)
     return text.getvalue()
+
+
+def _written(numbers: np.ndarray) -> list[str]:
+    """Numbers with all their digits, those of one target after another."""
+    return [repr(number) for number in np.asarray(numbers, np.float64).reshape(-1).tolist()]
 
 
 def _npz(pieces: list[Prediction]) -> bytes:
@@ -147,6 +161,8 @@ def _npz(pieces: list[Prediction]) -> bytes:
             "labels": values.argmax(1).astype(np.int32),
             "classes": np.array(first.classes),
         }
+    if first.of_targets:
+        arrays["target_names"] = np.array(first.of_targets)
     targets = [piece.targets for piece in pieces if piece.targets is not None]
     if targets:
         arrays["targets"] = np.concatenate(targets)

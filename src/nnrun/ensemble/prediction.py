@@ -168,8 +168,9 @@ def _read(model: Model, combiner: Combiner, mean: np.ndarray, adjust: Adjustment
     """What outputs, or their mean, say."""
     data = model.experiment.dataset
     if not data.classes:
-        values = mean[:, 0].astype(np.float64) * data.target_scale + data.target_shift
-        return Prediction((), values, [], None, half_width=adjust.interval and adjust.interval.half_width)
+        values = data.fitted.to_units(mean)
+        width = adjust.interval and adjust.interval.half_width
+        return Prediction((), values, [], None, half_width=width, of_targets=data.fitted.targets)
     if adjust.temperature is not None:
         values = scaled(combiner.outputs(mean), adjust.temperature.value)
     else:

@@ -43,6 +43,7 @@ class Predictor:
     step      of its checkpoint; None for an ensemble
     classes   names by label; () for a regression
     columns   names of the features, in order, where it was trained on a table; else ()
+    targets   names of several targets of a regression; () where there is one
     shape     of one input
     warn      receives a line for each column of a table with names that the training part lacked
 
@@ -60,24 +61,25 @@ class Predictor:
         self.step: int | None = members[0].step if len(members) == 1 else None
         self.classes: tuple[str, ...] = fitted.classes
         self.columns: tuple[str, ...] = tuple(column.name for column in fitted.columns)
+        self.targets: tuple[str, ...] = fitted.targets
         self.shape: tuple[int, ...] = fitted.shape
         self.combiner = Combiner(ensemble.how, len(members), model.classifies, model.scores)
 
     def __repr__(self) -> str:
-        what = f"{len(self.classes)} classes" if self.classes else "a number"
+        numbers = f"{len(self.targets)} numbers" if self.targets else "a number"
+        what = f"{len(self.classes)} classes" if self.classes else numbers
         of = f"step {self.step}" if self.step is not None else f"{len(self.members)} members"
         return f"Predictor({one_line(self.run_dir)}, {of}: inputs {self.shape} -> {what})"
 
     def predict(self, x: object) -> np.ndarray:
-        """(n,): names of the classes, or numbers in units of the target, float64.
+        """(n,): names of the classes, or numbers in units of the target, float64; of several targets (n, k).
 
         Raises DataError, RunError for an input that is so large that the model gives NaN.
         """
         mean = self._mean(x)
         if self.classes:
             return np.array(self.classes)[self.combiner.probabilities(mean).argmax(1)]
-        data = self.members[0].model.experiment.dataset
-        return mean[:, 0].astype(np.float64) * data.target_scale + data.target_shift
+        return self.fitted.to_units(mean)
 
     def predict_proba(self, x: object) -> np.ndarray:
         """(n, classes) float64: the probability of each class.  Raises SpecError where there are none, DataError."""
@@ -109,7 +111,8 @@ class Predictor:
     def apply(self) -> Callable[[Tree, Array], Array]:
         """The model as a pure function (params, inputs of `prepare`) -> outputs (n, ...), compiled with jax.jit.
 
-        Outputs are logits or scores of the classes (n, classes), or standardised numbers (n, 1).  Inputs are
+        Outputs are logits or scores of the classes (n, classes), or standardised numbers (n, 1), of several
+        targets (n, k).  Inputs are
         standardised inside; there is no noise, and batch-norm statistics are those of the run.  It can be
         differentiated.  Of a run in float64 it is to be used within jax.enable_x64(True).
         """

@@ -173,8 +173,9 @@ def evaluate_ensemble(
     judges: dict[tuple[object, ...], Judge] = {}  # one for each precision and units of targets
 
     def measure(model: Model, outputs: np.ndarray) -> dict[str, float]:
-        data = model.experiment.dataset
-        key = model.precision, data.target_scale, data.target_shift
+        fitted = model.experiment.dataset.fitted
+        units = np.asarray([fitted.target_scale, fitted.target_shift]).tobytes()
+        key = model.precision, units
         judge = judges[key] = judges.get(key) or make_judge(model.experiment)
         metrics = judge.measured(outputs, model.targets(split))
         return {f"{split}/{name}": value for name, value in metrics.items()}

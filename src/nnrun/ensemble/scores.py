@@ -108,7 +108,7 @@ def of_subsets(
         means = np.tensordot(shares, values, 1)
         part = targets[start : start + rows]
         flat = average.outputs(means).reshape(-1, judge.width)
-        scored = judge.terms(flat, np.tile(part, len(chosen)))
+        scored = judge.terms(flat, np.concatenate([part] * len(chosen)))
         sums += scored.reshape(judge.rows, len(chosen), -1).sum(2).T
         tick()
     return sums / len(targets)

@@ -35,7 +35,7 @@ def mixture_weights(likelihood: np.ndarray) -> np.ndarray:
 def regression_weights(predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """The weights w that minimise Σᵢ (Σₘ wₘ zₘᵢ − yᵢ)²  (Breiman 1996, "Stacked regressions").
 
-    predicted   z (members, n)
+    predicted   z (members, n), of several targets all their numbers
     targets     y (n,)
     Returns (members,).
     """

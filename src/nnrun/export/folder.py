@@ -143,7 +143,7 @@ def _check_preprocessing(predictor: Predictor) -> None:
         if (
             other.fitted.columns != first.fitted.columns
             or not np.array_equal(other.offset, first.offset)
-            or (other.target_shift, other.target_scale) != (first.target_shift, first.target_scale)
+            or not other.fitted.has_units_of(first.fitted)
         ):
             raise RunError(
                 f"{one_line(predictor.run_dir)}: its members are folds, each with its own preprocessing, and an "
@@ -182,8 +182,9 @@ def _about(predictor: Predictor, layers: list[dict[str, object]] | None) -> dict
         "offset": data.offset.tolist(),
         "shift": data.shift.tolist(),
         "scale": data.scale.tolist(),
-        "target_shift": data.target_shift,
-        "target_scale": data.target_scale,
+        **({"targets": list(fitted.targets)} if fitted.targets else {}),
+        "target_shift": np.asarray(fitted.target_shift).tolist(),
+        "target_scale": np.asarray(fitted.target_scale).tolist(),
         "platforms": list(PLATFORMS),
         "layers": layers,
     }
@@ -213,12 +214,15 @@ def _difference(files: dict[str, bytes], predictor: Predictor, inputs: Any, refe
         with np.load(folder / "outputs.npz") as outputs:
             theirs = {name: outputs[name].astype(np.float64) for name in outputs.files}
     size = _size(predictor, ours)
-    return float(np.max([np.abs(values - ours[: len(values)]).max() / size for values in theirs.values()]))
+    return float(np.max([(np.abs(values - ours[: len(values)]) / size).max() for values in theirs.values()]))
 
 
-def _size(predictor: Predictor, ours: np.ndarray) -> float:
-    """What a difference is divided by: numbers are as exact as they were standardised, however far from 0 they lie."""
+def _size(predictor: Predictor, ours: np.ndarray) -> float | np.ndarray:
+    """What a difference is divided by: numbers are as exact as they were standardised, however far from 0 they lie.
+
+    Of several targets each has its own, (k,).
+    """
     if not predictor.classes:
         fitted = predictor.fitted
-        return max(fitted.target_scale, float(np.abs(ours - fitted.target_shift).max()))
+        return np.maximum(fitted.target_scale, np.abs(ours - fitted.target_shift).max(0))
     return max(1.0, float(np.abs(ours).max())) if predictor.combiner.scores else 1.0

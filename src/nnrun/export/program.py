@@ -23,7 +23,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 def serialized(members: list[LoadedRun], weights: list[float], combiner: Combiner) -> bytes:
     """StableHLO of the function (n, *shape) -> predictions for any n, with what jax.export needs to call it.
 
-    Predictions are probabilities or scores (n, classes), or standardised numbers (n,).
+    Predictions are probabilities or scores (n, classes), or standardised numbers (n,), of several targets (n, k).
 
     To be used within the models' precision.  Raises RunError where a package is missing.
     """
@@ -66,5 +66,5 @@ def _values(combiner: Combiner, outputs: Array) -> Array:
 def _read(combiner: Combiner, mean: Array) -> Array:
     """Predictions from the mean, as Combiner.probabilities; numbers are standardised."""
     if not combiner.classifies:
-        return mean[:, 0]
+        return mean[:, 0] if mean.shape[1] == 1 else mean
     return jax.nn.softmax(mean) if combiner.how == "logits" and not combiner.scores else mean

@@ -40,8 +40,12 @@ def look_at(folder: Path, split: str, which: str, warn: Warn, counting: Counting
         "wrong": [], "filters": filters_of(folder, which, data.fitted.shape),
     }  # fmt: skip
     if not prediction.classes:
-        order = np.argsort(-np.abs(prediction.values - targets), kind="stable")
-        looked["targets"], looked["predictions"] = targets.tolist(), prediction.values.tolist()
+        far = np.abs(prediction.values - targets) / data.fitted.target_scale
+        if far.ndim > 1:
+            far = far.mean(1)  # over targets, each in its deviations
+        else:
+            looked["targets"], looked["predictions"] = targets.tolist(), prediction.values.tolist()
+        order = np.argsort(-far, kind="stable")
         looked["wrong"] = _erring(prediction, data, split, order[:MOST_ERRING])
         return looked
     labels = prediction.values.argmax(1)
@@ -86,7 +90,7 @@ def _words(prediction: Prediction, position: int) -> Erring:
     row = None if prediction.rows is None else int(prediction.rows[position])
     target, values = prediction.targets[position], prediction.values[position]
     if not prediction.classes:
-        return {"row": row, "target": number(float(target)), "predicted": number(float(values))}
+        return {"row": row, "target": _numbers(prediction, target), "predicted": _numbers(prediction, values)}
     label = int(values.argmax())
     entry: Erring = {
         "row": row, "target": prediction.classes[int(target)], "predicted": prediction.classes[label],
@@ -94,3 +98,11 @@ def _words(prediction: Prediction, position: int) -> Erring:
     if not prediction.scores:
         entry["confidence"], entry["of_target"] = float(values[label]), float(values[int(target)])
     return entry
+
+
+def _numbers(prediction: Prediction, values: np.ndarray) -> str:
+    """A number, or that of each of several targets."""
+    if not prediction.of_targets:
+        return number(float(values))
+    pairs = zip(prediction.of_targets, values.tolist(), strict=True)
+    return ", ".join(f"{name} {number(value)}" for name, value in pairs)

@@ -3,7 +3,7 @@
     format, sha256                   of the content, so that a changed digit is noticed
     task, classes                    class names by label
     inputs   {shape, dtype, columns: [{name, categories, ...}], shift, scale}
-    targets  {shift, scale}
+    targets  {shift, scale}           numbers; of several targets lists, beside their names
     parts    {train, val, test: {examples, sha256, chosen}}
 
 Floats are written so that they read back to the same bits.
@@ -58,8 +58,9 @@ class _Inputs(TypedDict):
 
 
 class _Targets(TypedDict):
-    shift: float
-    scale: float
+    shift: float | list[float]
+    scale: float | list[float]
+    names: NotRequired[list[str]]  # of several
 
 
 class _Described(TypedDict):
@@ -84,7 +85,7 @@ def write(folder: Path, fitted: Preprocessing) -> None:
             "shift": fitted.shift.tolist(),
             "scale": fitted.scale.tolist(),
         },
-        "targets": {"shift": fitted.target_shift, "scale": fitted.target_scale},
+        "targets": _described_targets(fitted),
         "parts": {
             name: {"examples": part.examples, "sha256": part.sha256, "chosen": part.chosen}
             for name, part in fitted.parts.items()
@@ -119,6 +120,7 @@ def read(folder: Path) -> Preprocessing:
 
 def _read(described: _Described) -> Preprocessing:
     inputs, targets = described["inputs"], described["targets"]
+    names = tuple(map(str, targets.get("names", ())))
     return Preprocessing(
         classes=tuple(map(str, described["classes"])),
         columns=tuple(map(_column, inputs["columns"])),
@@ -126,10 +128,27 @@ def _read(described: _Described) -> Preprocessing:
         dtype=np.dtype(inputs["dtype"]).name,
         shift=np.array(inputs["shift"], np.float64),
         scale=np.array(inputs["scale"], np.float64),
-        target_shift=float(targets["shift"]),
-        target_scale=float(targets["scale"]),
+        target_shift=_units(targets["shift"], names),
+        target_scale=_units(targets["scale"], names),
         parts={name: Part(**described["parts"][name]) for name in PARTS},
+        targets=names,
     )
+
+
+def _described_targets(fitted: Preprocessing) -> _Targets:
+    shift, scale = (np.asarray(units).tolist() for units in (fitted.target_shift, fitted.target_scale))
+    described: _Targets = {"shift": shift, "scale": scale}
+    return {**described, "names": list(fitted.targets)} if fitted.targets else described
+
+
+def _units(number: float | list[float], names: tuple[str, ...]) -> float | np.ndarray:
+    """Of one target, or one for each of several."""
+    if not names:
+        return float(cast("float", number))
+    units = np.array(number, np.float64)
+    if units.shape != (len(names),):
+        raise ValueError(f"{len(names)} targets, and units of shape {units.shape}")
+    return units
 
 
 def _column(entry: _ColumnEntry) -> Column:

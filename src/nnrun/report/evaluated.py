@@ -9,7 +9,8 @@ from rich.console import RenderableType
 
 from nnrun.errors import one_line
 from nnrun.report import summary
-from nnrun.report.metric_table import metric_table
+from nnrun.report.metric_table import metric_tables
+from nnrun.statistics.metric import without_targets
 
 __all__ = ["Evaluated", "evaluation_gaps", "evaluation_view"]
 
@@ -23,16 +24,16 @@ def evaluation_view(result: Evaluated) -> list[RenderableType]:
         members = f"mean of {len(result['runs'])} members"
         head = f"{result['run_dir']}  {result['average']}{_beside(result)}"
         rows = {"ensemble": result["metrics"], members: result["mean"]}
-        return [head, metric_table(rows, {members: result["ci95"]}, reference)]
+        return [head, *metric_tables(rows, {members: result["ci95"]}, reference)]
     if "runs" in result:
         count, has_intervals = len(result["runs"]), any(result["ci95"].values())
         words = summary.seeds_line(count, count)
         if "folds" in result:
             words = summary.folds_line(count, result["folds"], has_intervals)
         head = f"{result['run_dir']}  {words}{_beside(result)}"
-        return [head, metric_table({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference)]
+        return [head, *metric_tables({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference)]
     head = f"{result['run_dir']}  step {result['step']}{_beside(result)}"
-    return [head, metric_table({checkpoint: result["metrics"]}, None, reference)]
+    return [head, *metric_tables({checkpoint: result["metrics"]}, None, reference)]
 
 
 def _beside(result: Evaluated) -> str:
@@ -50,4 +51,5 @@ def evaluation_gaps(result: Evaluated) -> list[str]:
     for part in (result, *result.get("runs", ())):
         for name, reason in part.get("undefined", {}).items():
             names.setdefault(reason, {})[name] = None
-    return [summary.undefined([*metrics], reason) for reason, metrics in names.items()]
+    shown = {reason: without_targets(metrics) for reason, metrics in names.items()}
+    return [summary.undefined(metrics, reason) for reason, metrics in shown.items() if metrics]

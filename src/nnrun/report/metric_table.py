@@ -6,9 +6,58 @@ from collections.abc import Mapping, Sequence
 
 from nnrun.record.summary import Baseline
 from nnrun.report.sheet import Sheet, sheet_of
-from nnrun.report.summary import number, plus_minus, reference
+from nnrun.report.summary import RUN_PARTS, number, plus_minus, reference
+from nnrun.statistics.metric import target_of, without_targets
 
-__all__ = ["metric_table"]
+__all__ = ["metric_table", "metric_tables"]
+
+_PARTS = (*RUN_PARTS, "file/")
+
+
+def metric_tables(
+    sections: Mapping[str, Mapping[str, object]],
+    intervals: Mapping[str, Mapping[str, Sequence[float] | None]] | None = None,
+    baseline: Baseline | None = None,
+    shown: str | None = None,
+    parts: Sequence[str] = _PARTS,
+) -> list[Sheet]:
+    """The table of `metric_table` and, of several targets, one with a row for each target.
+
+    shown   the column whose metrics of each target are shown; None: the first
+    parts   of the data: the metrics of the first of them that has some
+    """
+    table = metric_table(sections, intervals, baseline)
+    column = shown if shown is not None and shown in sections else next(iter(sections), "")
+    ends = (intervals or {}).get(column) or {}
+    of_targets = _target_table(sections.get(column, {}), ends, baseline, parts)
+    return [table, *([of_targets] if of_targets else [])]
+
+
+def _target_table(
+    metrics: Mapping[str, object],
+    ends: Mapping[str, Sequence[float] | None],
+    baseline: Baseline | None,
+    parts: Sequence[str],
+) -> Sheet | None:
+    """A row for each of several targets, a column for each metric of the first part that has some; None of one."""
+    named = {name: target for name in metrics if (target := target_of(name)) is not None}
+    part = next((part for part in parts if any(name.startswith(part) for name in named)), "")
+    named = {name: target for name, target in named.items() if name.startswith(part)}
+    if not named:
+        return None
+    cells: dict[str, dict[str, str]] = {}  # by metric, by target
+    heads: dict[str, str] = {}
+    for name, target in named.items():
+        metric = name.partition("(")[0]
+        beside = None if baseline is None else reference(name, baseline)
+        text = number(metrics[name]) + plus_minus(metrics[name], ends.get(name))
+        heads[metric] = (
+            metric if baseline is None or beside is None else f"{metric} ({baseline['prediction']})"
+        )
+        cells.setdefault(metric, {})[target] = text if beside is None else f"{text} ({number(beside)})"
+    targets = dict.fromkeys(named.values())
+    rows = [[target, *(of_metric.get(target, "") for of_metric in cells.values())] for target in targets]
+    return sheet_of(["target", *heads.values()], rows)
 
 
 def metric_table(
@@ -22,7 +71,7 @@ def metric_table(
     """
     head = ["metric", *sections, *([baseline["prediction"]] if baseline else [])]
     rows = []
-    names = dict.fromkeys(name for section in sections.values() for name in section)
+    names = without_targets(dict.fromkeys(name for section in sections.values() for name in section))
     for name in sorted(names, key=lambda name: (name.startswith(("grad", "learning", "update")), name)):
         cells = []
         for column, section in sections.items():

@@ -16,6 +16,7 @@ from nnrun.record.summary import Summary
 from nnrun.report.settings import setting_text, settings_text
 from nnrun.report.sheet import Column, Sheet
 from nnrun.report.summary import finished, number, read_summary, shown_section, some_of
+from nnrun.statistics.metric import without_targets
 
 __all__ = [
     "STATUS_COLOURS",
@@ -126,7 +127,9 @@ def value_of(row: OverviewRow, name: str) -> object:
 
 def _usual(rows: Sequence[OverviewRow]) -> list[str]:
     measured = [name for row in rows for name in (*(row["best"] or {}), *row["test"])]
-    names = sorted(dict.fromkeys(measured), key=lambda name: (not name.startswith("val/"), name))
+    names = sorted(
+        without_targets(dict.fromkeys(measured)), key=lambda name: (not name.startswith("val/"), name)
+    )
     noted = ["tags"] if any(row.get("tags") for row in rows) else []
     differing = ["settings"] if any(row.get("settings") for row in rows) else []
     return ["status", "step", *noted, *names, "changed", *differing]

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nnrun.report.live import Pace, duration, heading, sparkline
+from nnrun.statistics.metric import target_of, without_targets
 
 __all__ = ["RunView", "Shown"]
 
@@ -70,7 +71,7 @@ class RunView:
         numbers = "  ".join(
             f"{name} {value:.4g}"
             for name, value in news.metrics.items()
-            if name.startswith(("train/", "val/"))
+            if name.startswith(("train/", "val/")) and target_of(name) is None
         )
         fold = f"{news.fold}  " if news.fold else ""
         where = f"{fold}epoch {news.epoch:.4g}/{news.epochs:.4g}  step {news.step}/{news.steps}"
@@ -99,6 +100,6 @@ class RunView:
 def _numbers(metrics: dict[str, float]) -> Table:
     """The metrics, those of the optimizer below the rest."""
     table = Table.grid(padding=(0, 2))
-    for name, value in sorted(metrics.items(), key=lambda item: (*map(item[0].startswith, _LAST), item[0])):
-        table.add_row(Text(name, "dim"), f"{value:.5g}")
+    for name in sorted(without_targets(metrics), key=lambda name: (*map(name.startswith, _LAST), name)):
+        table.add_row(Text(name, "dim"), f"{metrics[name]:.5g}")
     return table

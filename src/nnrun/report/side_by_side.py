@@ -11,7 +11,7 @@ from nnrun.report.words import gap, level, pair_sentence
 from nnrun.statistics.compare import compare_all
 from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.folds import compare_folds
-from nnrun.statistics.metric import Metric, metric_of
+from nnrun.statistics.metric import Metric, metric_of, target_of
 
 __all__ = [
     "NO_DIFFERENCE",
@@ -82,7 +82,9 @@ def value(entry: Entry, metric: Metric) -> Value:
 
 def side_by_side(entries: Sequence[Entry]) -> SideBySide:
     """Compares runs; they are tested in pairs, seed by seed, where their seeds and their test data are the same."""
-    names = list(dict.fromkeys(name for entry in entries for name in entry.metrics))
+    names = dict.fromkeys(name for entry in entries for name in entry.metrics)
+    judged = {(entry.judged or "").partition("/")[2] for entry in entries}  # which may be of one target
+    names = [name for name in names if target_of(name) is None or name.partition("/")[2] in judged]
     rising = frozenset[str]().union(*(entry.rising for entry in entries))
     bounds = {name: ends for entry in entries for name, ends in entry.bounds.items()}
     tested, validated = (

@@ -10,8 +10,11 @@ from nnrun.errors import RunError, one_line
 from nnrun.record import run
 from nnrun.record.early_stop import stop_in, stops_in_words
 from nnrun.record.summary import Baseline, Division, GroupSummary, Summary
+from nnrun.statistics.metric import last_part, target_of, without_targets
 
 __all__ = [
+    "FOLD_PARTS",
+    "RUN_PARTS",
     "finished",
     "folds_line",
     "headline",
@@ -32,8 +35,8 @@ __all__ = [
 
 _CLASSES = 5  # in a warning
 _PARTS = ("train", "val", "test")
-_RUN_PARTS = ("test/", "val/", "train/")  # the first of which a run has metrics
-_FOLD_PARTS = ("val/", "test/")  # a fold is there for the examples that it validates with
+RUN_PARTS = ("test/", "val/", "train/")  # the first of which a run has metrics
+FOLD_PARTS = ("val/", "test/")  # a fold is there for the examples that it validates with
 
 
 def read_summary(folder: Path) -> Summary:
@@ -97,7 +100,7 @@ def some_of(done: int, seeds: int) -> str:
 def headline(summary: Summary) -> str:
     """A run or group that has ended, in one line."""
     if "mean" in summary:
-        section, parts = shown_section(summary), _FOLD_PARTS if "folds" in summary else _RUN_PARTS
+        section, parts = shown_section(summary), FOLD_PARTS if "folds" in summary else RUN_PARTS
         means, intervals = summary["mean"].get(section, {}), summary["ci95"].get(section, {})
         numbers = result_line(means, intervals, summary.get("baseline"), parts)
         return f"{summary['status']}: {numbers}  ({runs_line(summary)})"
@@ -147,7 +150,8 @@ def _gaps(summary: Summary) -> list[str]:
             seeds[reason, name] = seeds.get((reason, name), 0) + 1
     names: dict[tuple[str, int], list[str]] = {}
     for (reason, name), count in seeds.items():
-        names.setdefault((reason, count), []).append(name)
+        if target_of(name) is None:  # the mean over targets says of which
+            names.setdefault((reason, count), []).append(name)
     return [
         f"warning: {f'{some_of(count, len(members))} {_runs(summary)}: ' if 'runs' in summary else ''}"
         f"{undefined(metrics, reason)}"
@@ -177,7 +181,7 @@ def result_line(
     metrics: Mapping[str, object],
     intervals: Mapping[str, Sequence[float] | None],
     baseline: Baseline | None = None,
-    parts: Sequence[str] = _RUN_PARTS,
+    parts: Sequence[str] = RUN_PARTS,
 ) -> str:
     """The metrics of the first part of the data that has some, with their intervals as `plus_minus` writes them.
 
@@ -185,8 +189,9 @@ def result_line(
     """
     of_parts = ({name: metrics[name] for name in metrics if name.startswith(part)} for part in parts)
     chosen: Mapping[str, object] = next(filter(None, of_parts), {})
-    shown = {name: number(value) + plus_minus(value, intervals.get(name)) for name, value in chosen.items()}
-    beside = {name: _beside(name, baseline) for name in chosen}
+    names = without_targets(chosen)
+    shown = {name: number(chosen[name]) + plus_minus(chosen[name], intervals.get(name)) for name in names}
+    beside = {name: _beside(name, baseline) for name in names}
     return "  ".join(f"{name} {text}{beside[name]}" for name, text in shown.items())
 
 
@@ -199,7 +204,7 @@ def _beside(name: str, baseline: Baseline | None) -> str:
 def reference(name: str, baseline: Baseline) -> float | None:
     """What a constant prediction has of a metric, which may be that of an average: test/ema/accuracy."""
     part, _, rest = name.partition("/")
-    return baseline["metrics"].get(f"{part}/{rest.rpartition('/')[2]}")
+    return baseline["metrics"].get(f"{part}/{last_part(rest)}")
 
 
 def number(value: object) -> str:

@@ -17,17 +17,21 @@ from nnrun.report.content import read_content
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
 from nnrun.report.live import sparkline
-from nnrun.report.metric_table import metric_table
+from nnrun.report.metric_table import metric_tables
 from nnrun.report.overview import STATUS_COLOURS, newest_values
 from nnrun.report.provenance import origin_lines
 from nnrun.report.run.remarks import remarks
 from nnrun.report.run.subject import read_subject
 from nnrun.report.summary import (
+    FOLD_PARTS,
+    RUN_PARTS,
     headline,
     number,
     runs_line,
+    shown_section,
     warnings,
 )
+from nnrun.statistics.metric import without_targets
 
 __all__ = [
     "describe",
@@ -79,14 +83,16 @@ def show_view(folder: Path) -> Group:
     ]
     if "mean" in summary:
         if summary["mean"]:
-            parts.append(metric_table(summary["mean"], summary["ci95"], summary.get("baseline")))
+            reference, shown = summary.get("baseline"), shown_section(summary)
+            of_data = FOLD_PARTS if "folds" in summary else RUN_PARTS
+            parts += metric_tables(summary["mean"], summary["ci95"], reference, shown, of_data)
         parts.append(Text(runs_line(summary), "dim"))
     elif "metrics" in summary:
-        parts.append(metric_table(_sections(summary), None, summary.get("baseline")))
+        parts += metric_tables(_sections(summary), None, summary.get("baseline"))
     elif newest := newest_values(folder):
         step = newest.pop("step")
         parts.append(Text(f"reached   step {step}, epoch {newest.pop('epoch', 0):.4g}"))
-        parts.append(metric_table({"newest": newest}))
+        parts += metric_tables({"newest": newest})
     if (folder / tables.ACCOUNT).is_file():
         account: Account = run.read_json(folder / tables.ACCOUNT)
         parts += tables.view(account)
@@ -111,7 +117,7 @@ def _sections(summary: RunSummary | SweepSummary) -> dict[str, Mapping[str, obje
 
 def _curves(lines: Mapping[str, Line]) -> list[Text]:
     """Each metric as a row of bars, of a group its mean, with the value at the end."""
-    names = sorted(name for name in lines if name.startswith(("train/", "val/")))
+    names = sorted(name for name in without_targets(lines) if name.startswith(("train/", "val/")))
     width = max(map(len, names), default=0) + 1
     rows = []
     for name in names:

@@ -145,10 +145,12 @@ def _changes(before: Preprocessing, now: Preprocessing) -> list[str]:
         changes.append(
             "was trained on inputs standardised by its own training part; here they are by this one"
         )
-    if not before.classes and (before.target_shift, before.target_scale) != (
-        now.target_shift,
-        now.target_scale,
-    ):
+    if before.targets != now.targets:
+        old, new = (one_line(", ".join(names) or "one", 60) for names in (before.targets, now.targets))
+        changes.append(f"its targets were {old}, here they are {new}")
+    elif before.targets and not before.has_units_of(now):
+        changes.append("its targets were standardised by its own training part; here they are by this one")
+    elif not before.classes and not before.has_units_of(now):
         changes.append(
             f"its targets were (y − {before.target_shift:.4g}) / {before.target_scale:.4g}, here they are "
             f"(y − {now.target_shift:.4g}) / {now.target_scale:.4g}"

@@ -24,7 +24,7 @@ class Given(NamedTuple):
     """What `fit` got, checked.
 
     x         (n, inputs) float64
-    y         (n,) int32 labels, or float64
+    y         (n,) int32 labels, or float64; of several targets (n, k)
     weights   (n,) float64 > 0; None: all the same
     classes   how many there are; 0: a regression
     """
@@ -82,18 +82,25 @@ def _by_weight(
         )
     if fitted.classes:
         return fitted
-    mean = float(np.average(y, weights=weights))
+    mean = np.average(y, axis=0, weights=weights)
     if build.wants_counts(checked):  # which are not moved: their unit is their mean
-        return fitted._replace(target_shift=0.0, target_scale=mean)
-    deviation = float(np.sqrt(np.average((y - mean) ** 2, weights=weights)))
-    return fitted._replace(target_shift=mean, target_scale=deviation if deviation > 0 else 1.0)
+        return _with_units(fitted, np.zeros_like(mean), mean)
+    deviation = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
+    return _with_units(fitted, mean, np.where(deviation > 0, deviation, 1.0))
+
+
+def _with_units(fitted: Preprocessing, shift: np.ndarray, scale: np.ndarray) -> Preprocessing:
+    """With these units of the target, (), or of several, (k,)."""
+    if not fitted.targets:
+        return fitted._replace(target_shift=float(shift), target_scale=float(scale))
+    return fitted._replace(target_shift=shift, target_scale=scale)
 
 
 def _targets(y: np.ndarray, dataset: Dataset, fitted: Preprocessing) -> np.ndarray:
     """As the loss takes them: labels, or numbers in units of their deviation."""
     if fitted.classes:
         return y
-    return ((y - fitted.target_shift) / fitted.target_scale).astype(dataset.train.y.dtype)
+    return fitted.from_units(y).astype(dataset.train.y.dtype)
 
 
 def standardised(x: np.ndarray, fitted: Preprocessing, precision: np.dtype) -> np.ndarray:
@@ -115,7 +122,5 @@ def with_unit_scale(dataset: Dataset) -> Dataset:
         shift=zero,
         scale=np.ones(shape, np.float32),
         offset=zero.astype(np.float64),
-        target_shift=fitted.target_shift,
-        target_scale=fitted.target_scale,
         targets={name: y for name, y in numbers.items() if not isinstance(y, Absent)},
     )

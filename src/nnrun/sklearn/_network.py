@@ -62,7 +62,7 @@ class Network:
         return {name: value for name, value in self.__dict__.items() if name != "_ready"}
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
-        """The outputs (n, classes) or (n, 1) of the model for inputs (n, inputs) float64."""
+        """The outputs (n, classes), (n, 1), or of several targets (n, k), for inputs (n, inputs) float64."""
         ready = self._ready
         inputs = standardised(x, self.fitted, ready.dtype)
         with precision(self._precision):
@@ -74,8 +74,8 @@ class Network:
         return combiner.probabilities(combiner.values(self.outputs(x)))
 
     def numbers(self, x: np.ndarray) -> np.ndarray:
-        """(n,) float64 in units of the target."""
-        return self.outputs(x)[:, 0].astype(np.float64) * self.fitted.target_scale + self.fitted.target_shift
+        """(n,) float64 in units of the target; of several (n, k)."""
+        return self.fitted.to_units(self.outputs(x))
 
     @property
     def scores(self) -> bool:

@@ -49,7 +49,7 @@ def outputs_for(checked: Spec, experiment: Experiment) -> Outputs:
     if catalog.user_names(checked) or _takes_of_the_data(checked):
         return make()
     structure = _structure(checked, experiment)
-    parts = {name: structure[name] for name in ("model", "loss", "inputs", "classes")}
+    parts = {name: structure[name] for name in ("model", "loss", "inputs", "classes", "targets")}
     return _kept(_outputs, repr((parts, experiment.plan.precision)), make)
 
 
@@ -59,7 +59,12 @@ def _structure(checked: Spec, experiment: Experiment) -> dict[str, object]:
         key: value for key, value in build.structure_of(checked).items() if key not in ("data", "folder")
     }
     dataset = experiment.dataset
-    return structure | {"inputs": dataset.fitted.shape, "classes": len(dataset.classes)}
+    fitted = dataset.fitted
+    return structure | {
+        "inputs": fitted.shape,
+        "classes": len(fitted.classes),
+        "targets": len(fitted.targets),
+    }
 
 
 def may_be_shared(checked: Spec, experiment: Experiment) -> bool:

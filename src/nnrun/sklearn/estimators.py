@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
@@ -64,18 +64,17 @@ class _Estimator(BaseEstimator):
             return x, y, sample_weight
         weights = np.full(len(y), sample_weight, float) if np.isscalar(sample_weight) else sample_weight
         weights = np.asarray(check_array(weights, ensure_2d=False, input_name="sample_weight"), np.float64)
-        if weights.shape != y.shape or (weights < 0).any():
-            got = f"shape {weights.shape}" if weights.shape != y.shape else f"a weight of {weights.min():.6g}"
-            raise ValueError(
-                f"sample_weight: got {got}; give a number of 0 or more for each sample, {y.shape}"
-            )
+        shape = (len(y),)
+        if weights.shape != shape or (weights < 0).any():
+            got = f"shape {weights.shape}" if weights.shape != shape else f"a weight of {weights.min():.6g}"
+            raise ValueError(f"sample_weight: got {got}; give a number of 0 or more for each sample, {shape}")
         rows = weights > 0
         if not rows.any():
             raise ValueError("sample_weight: every weight is zero; give at least two samples more than that")
         return x[rows], y[rows], weights[rows]
 
     def _train(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, classes: int) -> None:
-        """Trains on inputs (n, inputs) float64 and targets (n,): int32 labels or, of no classes, float64."""
+        """Trains on inputs (n, inputs) float64 and targets: int32 labels (n,) or, of no classes, float64."""
         if len(y) < 2:
             raise ValueError(f"{type(self).__name__}: 1 sample or none has a weight; at least two are needed")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -172,22 +171,34 @@ class Classifier(ClassifierMixin, _Estimator):
 
 
 class Regressor(RegressorMixin, _Estimator):
-    """A network that predicts a number, with the interface of scikit-learn.  Parameters are those of `Classifier`.
+    """A network that predicts numbers, with the interface of scikit-learn.  Parameters are those of `Classifier`.
 
     Without a spec it minimises the squared error; targets are standardised for training, and predicted in their units.
     """
 
     def fit(self, X: Data, y: Data, sample_weight: Data = None) -> Regressor:
-        """Trains on X (n, inputs) and numbers y (n,); a row of weight 2 counts as two rows.
+        """Trains on X (n, inputs) and numbers y (n,), or several for each sample, (n, k).
 
+        A row of weight 2 counts as two rows.  Of several, the loss is the mean over them.
         Raises ValueError for what scikit-learn refuses, and the errors of nnrun.errors.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2, y_numeric=True)
+        X, y = validate_data(
+            self, X, y, dtype=np.float64, ensure_min_samples=2, y_numeric=True, multi_output=True
+        )
         X, y, sample_weight = self._counted(X, y, sample_weight)
-        self._train(X, y.astype(np.float64), sample_weight, 0)
+        y = y.astype(np.float64)
+        self._given_columns = y.ndim == 2
+        self._train(X, y[:, 0] if y.shape[1:] == (1,) else y, sample_weight, 0)
         return self
 
+    def __sklearn_tags__(self) -> Tags:
+        """Several targets are taken, too."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     def predict(self, X: Data) -> np.ndarray:
-        """(n,) float64."""
+        """Float64 of the shape that `fit` got: (n,), (n, 1) or (n, k)."""
         x = self._inputs(X)
-        return self._finite(self.network_.numbers(x))
+        numbers = self._finite(self.network_.numbers(x))
+        return numbers[:, None] if self._given_columns and numbers.ndim == 1 else numbers

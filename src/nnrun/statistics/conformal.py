@@ -25,12 +25,14 @@ def least_examples(level: float) -> int:
     return math.ceil(exact / (1 - exact))
 
 
-def half_width(errors: np.ndarray, level: float) -> float:
+def half_width(errors: np.ndarray, level: float) -> float | np.ndarray:
     """The w with which prediction ± w holds the value of a new example with a probability of at least `level`.
 
-    errors   (n,) absolute errors on examples that are exchangeable with the new one, n ≥ least_examples(level)
+    errors   (n,) absolute errors on examples that are exchangeable with the new one, n ≥ least_examples(level); of
+             several targets (n, k), each of which has a width of its own, (k,)
     The probability is over the examples and the new one together; given the examples, that of distinct errors has the
     distribution Beta(k, n + 1 − k), k being the rank.
     Source: Lei et al. 2018, "Distribution-free predictive inference for regression", section 2.2.
     """
-    return float(np.sort(errors)[rank_of(len(errors), level) - 1])
+    width = np.sort(np.asarray(errors), axis=0)[rank_of(len(errors), level) - 1]
+    return float(width) if np.ndim(width) == 0 else width

@@ -21,7 +21,11 @@ __all__ = [
     "all_ends",
     "bounds_of",
     "ends_of",
+    "last_part",
     "metric_of",
+    "of_target",
+    "target_of",
+    "without_targets",
 ]
 
 Item = TypeVar("Item")
@@ -110,8 +114,29 @@ def metric_of(
     rising   the names, without anything before them, of the metrics of which more is better
     bounds   the least and the most that metrics can be, likewise by name; others can be anything
     """
-    last = name.rpartition("/")[2]
+    last = last_part(name)
     return Metric(name, last in rising, bounds.get(last, ANY))
+
+
+def of_target(metric: str, target: str) -> str:
+    """The name of a metric of one of several targets: rmse(height)."""
+    return f"{metric}({target})"
+
+
+def target_of(name: str) -> str | None:
+    """Of which of several targets a metric is, by its name; None: of all, or of the only one."""
+    return name.partition("(")[2][:-1] if name.endswith(")") else None
+
+
+def without_targets(names: Iterable[str]) -> list[str]:
+    """The names of the metrics that are not of one of several targets."""
+    return [name for name in names if target_of(name) is None]
+
+
+def last_part(name: str) -> str:
+    """The name of a metric without the part of the data and an average before it; a target may hold a slash."""
+    before, bracket, target = name.partition("(")
+    return before.rpartition("/")[2] + bracket + target
 
 
 def ends_of(bounds: Bounds) -> Ends:

@@ -7,6 +7,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
+from nnrun.training.columns import column_names
 from nnrun.training.predictions import targets_of
 from nnrun.types import Dataset, Experiment, Loss
 
@@ -31,24 +32,31 @@ def baseline(experiment: Experiment, part: str) -> dict[str, float]:
 
 
 def baseline_of(experiment: Experiment, targets: np.ndarray, standardised: np.ndarray) -> dict[str, float]:
-    """The same for examples with these targets (n,), which the loss takes as `standardised` (n,)."""
+    """The same for examples with these targets (n,) or (n, k), which the loss takes as `standardised`."""
     dataset, loss = experiment.dataset, experiment.loss(experiment.knobs)
     if not len(targets):
         return {}
     if loss.classifies:
         return {"accuracy": _of_largest(loss, targets, len(dataset.classes))}
     constant = 1.0 if loss.positive else 0.0  # the mean of the training targets, standardised
-    mean = jnp.full((len(targets), 1), constant)
+    mean = jnp.full((len(targets), dataset.fitted.outputs), constant)
     terms = loss.terms(mean, jnp.asarray(standardised, mean.dtype))
-    averages = {name: float(np.asarray(term, np.float64).mean()) for name, term in terms.items()}
-    predictions = np.full(len(targets), constant * dataset.target_scale + dataset.target_shift)
+    means = np.concatenate(
+        [np.asarray(terms[name], np.float64).mean(0).reshape(-1) for name in sorted(terms)]
+    )
+    averages = dict(zip(column_names(terms, axes=1), means.tolist(), strict=True))
+    predictions = dataset.fitted.to_units(np.asarray(mean, np.float64))
     metrics = loss.metrics(averages)
     for name, measure in loss.measures.items():
         means = measure.each(predictions, targets).mean(0)
         metrics[name] = (
             measure.of_all(predictions, targets) if measure.terms is None else measure.of_averages(means)
         )
-    return {name: value for name, value in metrics.items() if name not in _RELATIVE and math.isfinite(value)}
+    return {
+        name: value
+        for name, value in metrics.items()
+        if name.partition("(")[0] not in _RELATIVE and math.isfinite(value)
+    }
 
 
 def _of_largest(loss: Loss, targets: np.ndarray, classes: int) -> float:

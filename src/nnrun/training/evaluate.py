@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from nnrun.training import columns
+from nnrun.training.columns import column_names, side_by_side
 from nnrun.training.compiling import compiled
 from nnrun.training.feed import Feed, Shaped
 from nnrun.training.mesh import Everywhere, jit_on, shared
@@ -146,7 +148,7 @@ class Evaluator(NamedTuple):
 def width_of(experiment: Experiment) -> int:
     """Numbers that a model puts out for an example and that metrics of the spec need; 0 where it asks for none."""
     asked = experiment.loss(experiment.knobs).measures
-    return (len(experiment.dataset.classes) or 1) if asked else 0
+    return experiment.dataset.fitted.outputs if asked else 0
 
 
 def compile_evaluator(
@@ -184,9 +186,10 @@ def compile_evaluator(
             inputs, targets = normalise(experiment, batch)
             outputs, extras = predict(model, params, stats, inputs, key, place + i * size)
             values = loss.terms(outputs, targets) | extras
-            names[:], beside[:] = sorted(values), sorted(extras)
-            summed = jnp.stack([jnp.where(weight > 0, values[name], 0.0).sum() for name in names])
-            return summed, outputs if measured else None
+            names[:], beside[:] = column_names(values, axes=1), sorted(extras)
+            counts = {name: columns.beside(weight, value) > 0 for name, value in values.items()}
+            summed = {name: jnp.where(counts[name], value, 0.0).sum(0) for name, value in values.items()}
+            return side_by_side(summed), outputs if measured else None
 
         shapes = jax.eval_shape(terms, jnp.int32(0))
         count = (stop - start + size - 1) // size

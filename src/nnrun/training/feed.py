@@ -31,7 +31,7 @@ class Batches(NamedTuple):
     """Successive batches as positions in arrays on the device."""
 
     x: Array  # (rows, *shape) as stored
-    y: Array  # (rows,), or (rows, 2) with weights beside the targets
+    y: Array  # (rows,), or of several targets (rows, k); with weights one column more than targets
     positions: np.ndarray  # (..., batches, size) int32; PADDING where a batch has no example
 
 
@@ -83,13 +83,13 @@ def make_feed(
 ) -> Feed:
     """Puts the examples on the device, unless their inputs are to be streamed.
 
-    weights   (n,) how much each counts in what is minimised: then y is (n, 2), targets and weights
+    weights   (n,) how much each counts in what is minimised: then y is (n, k + 1), targets and weights
     place     where they are put
     rows      on the device, zeros stand behind the examples up to so many: one program serves data of several sizes
     """
     if weights is not None:
         kind = jnp.zeros(()).dtype
-        examples = examples._replace(y=np.stack([examples.y, weights], axis=1).astype(kind))
+        examples = examples._replace(y=np.column_stack([examples.y, weights]).astype(kind))
     if not isinstance(examples.x, np.ndarray):
         return Feed(examples, None, place)
     whole = jax.device_put((_filled(examples.x, rows), _filled(examples.y, rows)), place)

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnrun.statistics.measure import Measure
 from nnrun.statistics.metric import Metric, metric_of
+from nnrun.training.columns import column_names
 from nnrun.training.compiling import compiled
 from nnrun.training.predictions import predictions_of
 from nnrun.types import Dataset, Experiment, Loss
@@ -38,14 +39,15 @@ class Judge(NamedTuple):
         return metric_of(name, self.loss.rising, self.loss.bounds)
 
     def terms(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """(n, width), (n,) labels, or numbers in their own units, -> (terms, n) float64."""
+        """(n, width), (n,) labels, or (n,) or (n, k) numbers in their own units, -> (terms, n) float64."""
         result = np.empty((self.rows, len(outputs)))
         for start in range(0, len(outputs), _ROWS):
             rows = slice(start, start + _ROWS)
             count = len(outputs[rows])
             padding = [(0, _ROWS - count)]
             z = np.pad(np.asarray(outputs[rows], jnp.zeros(()).dtype), [*padding, (0, 0)])
-            scored = np.asarray(self.program(z, np.pad(self.standardised(targets[rows]), padding)))
+            y = self.standardised(targets[rows])
+            scored = np.asarray(self.program(z, np.pad(y, [*padding, *[(0, 0)] * (y.ndim - 1)])))
             result[: len(self.names), rows] = scored[:, :count]
             if self.rows > len(self.names):
                 predictions = predictions_of(outputs[rows], self.loss, self.dataset)
@@ -54,10 +56,10 @@ class Judge(NamedTuple):
         return result
 
     def standardised(self, targets: np.ndarray) -> np.ndarray:
-        """Targets (n,) as the loss takes them, to the same bits as in training."""
+        """Targets (n,) or (n, k) as the loss takes them, to the same bits as in training."""
         if targets.dtype.kind == "i":
             return targets
-        return ((targets - self.dataset.target_shift) / self.dataset.target_scale).astype(jnp.zeros(()).dtype)
+        return self.dataset.fitted.from_units(targets).astype(jnp.zeros(()).dtype)
 
     def measured(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """(n, width), (n,) -> metrics."""
@@ -92,24 +94,25 @@ class Judge(NamedTuple):
 def make_judge(experiment: Experiment) -> Judge:
     """The loss of an experiment, compiled.  To be used within its precision."""
     loss = experiment.loss(experiment.knobs)
-    width = len(experiment.dataset.classes) or 1
+    width = experiment.dataset.fitted.outputs
     names: list[str] = []
 
     def terms(outputs, targets):
         values = loss.terms(outputs, targets)
-        names[:] = sorted(values)
-        return jnp.stack([values[name] for name in names])
+        names[:] = column_names(values, axes=1)
+        return jnp.concatenate([jnp.atleast_2d(values[name].T) for name in sorted(values)])
 
     like = experiment.dataset.test.y
     kind = np.dtype(np.int32) if like.dtype.kind == "i" else jnp.zeros(()).dtype
     outputs = jax.ShapeDtypeStruct((_ROWS, width), jnp.zeros(()).dtype)
-    program = compiled(jax.jit(terms).lower(outputs, jax.ShapeDtypeStruct((_ROWS,), kind)))
+    program = compiled(jax.jit(terms).lower(outputs, jax.ShapeDtypeStruct((_ROWS, *like.shape[1:]), kind)))
     count = len(names) + sum(_terms_of(measure, experiment.dataset) for measure in loss.measures.values())
     return Judge(loss, tuple(names), program, width, experiment.dataset, count)
 
 
 def _terms_of(measure: Measure, dataset: Dataset) -> int:
     """How many terms a metric has."""
-    classes = len(dataset.classes)
-    predictions = np.full((1, classes), 1 / classes) if classes else np.zeros(1)
-    return measure.each(predictions, np.zeros(1, np.int32 if classes else np.float64)).shape[1]
+    classes, targets = len(dataset.classes), len(dataset.fitted.targets)
+    numbers = np.zeros((1, targets) if targets else 1)
+    predictions = np.full((1, classes), 1 / classes) if classes else numbers
+    return measure.each(predictions, np.zeros(1, np.int32) if classes else numbers).shape[1]

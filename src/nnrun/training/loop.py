@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from nnrun.training.columns import column_names, side_by_side
 from nnrun.training.compiling import compiled
 from nnrun.training.feed import Shaped
 from nnrun.training.mesh import Everywhere, jit_on, shared
@@ -79,12 +80,12 @@ def compile_chunk(
             return Batch(*arrays, _closing(plan, first + i + 1))
 
         shapes = jax.eval_shape(lambda: step(state, batch(jnp.int32(0)))[1])
-        names[:] = sorted(shapes)
+        names[:] = column_names(shapes)
 
         def body(i: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
             state, rows = carry
             state, log = step(state, batch(i))
-            row = jnp.stack([log[name].astype(rows.dtype) for name in names])
+            row = side_by_side({name: value.astype(rows.dtype) for name, value in log.items()})
             return state, lax.dynamic_update_index_in_dim(rows, row, i, 0)
 
         rows = jnp.zeros((positions.shape[0], len(names)))

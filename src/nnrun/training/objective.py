@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from nnrun.training.columns import beside
 from nnrun.types import Batch, Layer, Loss, Objective, Tree
 
 __all__ = ["StepContext", "make_objective"]
@@ -26,7 +27,7 @@ class StepContext(NamedTuple):
 
 
 def make_objective(context: StepContext, parts: int = 1) -> Objective:
-    """The objective params -> value, (stats, means); means {name: ()} are the loss's terms averaged.
+    """The objective params -> value, (stats, means); means {name: () or (m,)} are the loss's terms averaged.
 
     parts   how many pieces the batch is cut into, which are evaluated one after another.  With k pieces the
             activations of a k-th of the batch are in memory.  The value is the same but for what looks at the
@@ -47,7 +48,8 @@ def _piece(
         outputs, stats = context.model.apply(params, stats, batch.x, noise, batch.weight)
         value = (_counted(batch) * _for_targets(context.loss.value, outputs, batch)).sum() / mass
         terms = _for_targets(context.loss.terms, outputs, batch)
-        return value, (stats, {name: (batch.weight * term).sum() / examples for name, term in terms.items()})
+        means = {name: (beside(batch.weight, term) * term).sum(0) / examples for name, term in terms.items()}
+        return value, (stats, means)
 
     return piece
 
@@ -58,7 +60,11 @@ def _for_targets(function: Callable[[Array, Array], Tree], outputs: Array, batch
     if batch.other is None or batch.share is None:
         return values
     share = batch.share
-    return jax.tree.map(lambda a, b: share * a + (1 - share) * b, values, function(outputs, batch.other))
+
+    def blended(a: Array, b: Array) -> Array:
+        return beside(share, a) * a + (1 - beside(share, a)) * b
+
+    return jax.tree.map(blended, values, function(outputs, batch.other))
 
 
 def _counted(batch: Batch) -> Array:

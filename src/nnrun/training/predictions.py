@@ -25,11 +25,11 @@ def predictions_of(outputs: np.ndarray, loss: Loss, dataset: Dataset) -> np.ndar
     """Outputs (n, width) as metrics take them, in float64: what `nnrun predict` writes.
 
     Of classes (n, classes): probabilities; of scores zₖ, which say nothing but in comparison, the margins
-    zₖ − max_{j ≠ k} zⱼ.  Of numbers (n,) in the units of the target.
+    zₖ − max_{j ≠ k} zⱼ.  Of numbers (n,) in the units of the target, of several targets (n, k).
     """
     z = np.asarray(outputs, np.float64)
     if not loss.classifies:
-        return z[:, 0] * dataset.target_scale + dataset.target_shift
+        return dataset.fitted.to_units(z)
     with np.errstate(invalid="ignore"):  # of a run that diverges
         return softmax(z) if loss.probabilities else _margins(z)
 
@@ -41,5 +41,5 @@ def _margins(z: np.ndarray) -> np.ndarray:
 
 
 def targets_of(dataset: Dataset, part: str) -> np.ndarray:
-    """Targets (n,) of train, val or test as metrics take them: labels, or float64 numbers in their own units."""
+    """Targets (n,) or (n, k) of train, val or test as metrics take them: labels, or float64 numbers in their units."""
     return dataset.targets[part] if part in dataset.targets else getattr(dataset, part).y

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.scipy.special import entr
 
+from nnrun.preprocessing import Preprocessing
+from nnrun.statistics.metric import of_target
 from nnrun.types import Experiment, Layer, Tree
 
 __all__ = ["Predict", "is_noisy", "sampled", "without_noise"]
@@ -34,7 +37,7 @@ def sampled(experiment: Experiment, samples: int) -> Predict:
         mutual_information   H(p̄) − (1/S) Σₛ H(softmax(zₛ)), what of it is due to the weights (Houlsby et al.
                              2011, "BALD"): where the samples disagree
     Regression: outputs are the mean of the samples; beside them
-        spread               √((1/S) Σₛ (zₛ − z̄)²), in units of the target
+        spread               √((1/S) Σₛ (zₛ − z̄)²), in units of the target; of several the mean, and that of each
     Sample s of the batch at `first` draws its noise from fold_in(fold_in(fold_in(key, 3), s), first), so that
     the same call gives the same bits.  The samples are taken one after another: memory is that of one.
     """
@@ -52,7 +55,7 @@ def sampled(experiment: Experiment, samples: int) -> Predict:
 
     if classifies:
         return predict
-    return lambda *given: _in_units(*predict(*given), experiment.dataset.target_scale)
+    return lambda *given: _in_units(*predict(*given), experiment.dataset.fitted)
 
 
 def _classes(draw: Callable[[Array], Array], like: Array, samples: int) -> tuple[Array, dict[str, Array]]:
@@ -76,11 +79,23 @@ def _numbers(draw: Callable[[Array], Array], like: Array, samples: int) -> tuple
 
     zero = jnp.zeros(like.shape, like.dtype)
     mean, squares = lax.fori_loop(0, samples, add, (zero, zero))
-    return mean, {"spread": jnp.sqrt(squares / samples)[:, 0]}
+    return mean, {"spread": jnp.sqrt(squares / samples)}
 
 
-def _in_units(outputs: Array, beside: dict[str, Array], unit: float) -> tuple[Array, dict[str, Array]]:
-    return outputs, {name: value * unit for name, value in beside.items()}
+def _in_units(
+    outputs: Array, beside: dict[str, Array], fitted: Preprocessing
+) -> tuple[Array, dict[str, Array]]:
+    """Numbers of each target (n, k) in its units (n,), and of several their mean."""
+    known: dict[str, Array] = {}
+    for name, values in beside.items():
+        of_targets = [
+            values[:, j] * scale for j, scale in enumerate(np.atleast_1d(fitted.target_scale).tolist())
+        ]
+        known[name] = jnp.stack(of_targets).sum(0) / len(of_targets) if fitted.targets else of_targets[0]
+        known |= {
+            of_target(name, target): value for target, value in zip(fitted.targets, of_targets, strict=False)
+        }
+    return outputs, known
 
 
 def is_noisy(experiment: Experiment, training: bool = True) -> bool:

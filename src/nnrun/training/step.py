@@ -82,7 +82,9 @@ def _objective(experiment: Experiment, knobs: Tree, stats: Tree, batch: Batch, n
 
 def _ready(experiment: Experiment, batch: Batch) -> Batch:
     """A batch as stored as the model and the loss want it."""
-    importance = batch.y[:, 1] if batch.y.ndim == 2 else None  # beside the targets, see make_feed
+    importance = (
+        batch.y[:, -1] if _is_weighted(experiment, batch.y) else None
+    )  # beside the targets, see make_feed
     x, y = normalise(experiment, batch)
     return Batch(x, y, batch.weight, importance=importance)
 
@@ -109,11 +111,17 @@ def normalise(experiment: Experiment, batch: Batch) -> tuple[Array, Array]:
         shift, scale = shift[None], scale[None]
     x = (batch.x.astype(shift.dtype) - shift) / scale
     y = batch.y
-    if y.ndim == 2:  # with weights beside the targets
-        y = y[:, 0].astype(jnp.int32) if data.classes else y[:, 0]
+    if _is_weighted(experiment, y):
+        y = y[:, :-1] if data.fitted.targets else y[:, 0]
+        y = y.astype(jnp.int32) if data.classes else y
     if jnp.issubdtype(y.dtype, jnp.integer):
         return x, y
     return x, y.astype(shift.dtype)
+
+
+def _is_weighted(experiment: Experiment, y: Array) -> bool:
+    """Whether weights stand beside the targets."""
+    return y.ndim == 2 and y.shape[1] > (len(experiment.dataset.fitted.targets) or 1)
 
 
 def _norms(is_logged: Array | bool, gradient: Tree, before: Tree, after: Tree) -> Log:

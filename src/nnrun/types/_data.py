@@ -18,7 +18,7 @@ class Batch(NamedTuple):
     """The examples of one step."""
 
     x: Array  # (n, *shape) as stored
-    y: Array  # (n,) int32 labels or (n,) float targets
+    y: Array  # (n,) int32 labels or (n,) float targets; (n, k) of several
     weight: Array  # (n,) 1 for an example, 0 for padding
     closing: Array | bool = True  # () whether a line of metrics ends here, so that norms are wanted
     other: Array | None = None  # (n,) like y: second targets, where examples are blended with others
@@ -34,7 +34,7 @@ class Examples(NamedTuple):
     """Inputs and targets of a part of the data, on the host."""
 
     x: np.ndarray | Rows  # (n, *shape) uint8 or floats; a Rows if it is streamed
-    y: np.ndarray  # (n,) int32 labels, or (n,) floats: targets
+    y: np.ndarray  # (n,) int32 labels, or (n,) floats: targets; of several (n, k) floats
 
 
 class Source(NamedTuple):
@@ -46,6 +46,9 @@ class Source(NamedTuple):
     standardize: str  # "feature": each input its own mean and deviation; "image": one for all; "none"
     columns: tuple[Column, ...] = ()  # of a table: the features that the inputs are made of
     table: TableFacts = TableFacts()  # what it knows as a table
+    targets: tuple[
+        str, ...
+    ] = ()  # names of several targets; () where there is one, or they are to be counted
 
 
 class Dataset(NamedTuple):
@@ -56,12 +59,12 @@ class Dataset(NamedTuple):
     test: Examples
     shift: np.ndarray  # () or (*shape) float32, from the training part only
     scale: np.ndarray  # like shift, > 0
-    target_shift: float  # a target is (value − target_shift) / target_scale
-    target_scale: float
     offset: np.ndarray  # like shift, float64: what was subtracted from float64 inputs before rounding; else 0
-    targets: dict[str, np.ndarray]  # of a regression, by part: (n,) float64 in their own units; {} for labels
+    targets: dict[
+        str, np.ndarray
+    ]  # of a regression, by part: (n,) or (n, k) float64 in their own units; {} for labels
     classes: tuple[str, ...]
-    fitted: Preprocessing  # the same in float64, and digests of the parts: what the run's folder records
+    fitted: Preprocessing  # the same in float64, units of targets, digests of the parts: what the run's folder records
     about: tuple[About, ...] = ()  # the columns of a table in words
     notes: tuple[str, ...] = ()  # lines for people about the data, shown before anything trains
     weights: np.ndarray | None = None  # (n,) float64, of the training part, of mean 1; None: all the same

@@ -37,10 +37,10 @@ class Loss(NamedTuple):
     """What is minimised, and what is reported beside it; everything is per example and averaged outside.
 
     value    (outputs, targets) -> (n,)                     the loss of each example
-    terms    (outputs, targets) -> {name: (n,)}             what the metrics are averages of
-    metrics  {name: mean over a split} -> {name: float}     on the host, in float64
+    terms    (outputs, targets) -> {name: (n,)}             what the metrics are averages of; (n, m): m of them
+    metrics  {name: mean over a split} -> {name: float}     on the host, in float64; of m: name_0, name_1, ...
     judge, rising, bounds   the metric that picks the best step; those of which more is better; what they can be
-    classifies  whether targets are labels (outputs: one per class) or numbers (one output)
+    classifies  whether targets are labels (outputs: one per class) or numbers (one output, or one per target)
     probabilities, curved, likelihood   whether softmax(outputs) is meant, not scores; value is curved; is −log p(y)
     positive    whether outputs are exp of what the model gives, and targets ≥ 0 in units of their training mean
     """

@@ -38,17 +38,22 @@ class Model:
             self._function = jax.jit(export.deserialize(content).call)
 
     def outputs(self, x: Any) -> np.ndarray:
-        """(n, classes) probabilities or scores, or (n,) numbers in units of the target: see `output` in `about`."""
+        """(n, classes) probabilities or scores, or (n,) numbers in units of the target: see `output` in `about`.
+
+        Of several targets, `targets` in `about`, the numbers are (n, k).
+        """
         inputs = prepare(x, self.about)
         with self._precision():
             values = finite(np.asarray(self._function(inputs)), "so large that the model gives NaN")
         if self.classes:
             return values
         # In float64: of 1000000.2, float32 knows no more than 1000000.1875.
-        return values.astype(np.float64) * self.about["target_scale"] + self.about["target_shift"]
+        return values.astype(np.float64) * np.array(self.about["target_scale"]) + np.array(
+            self.about["target_shift"]
+        )
 
     def predict(self, x: Any) -> np.ndarray:
-        """(n,) names of classes, or numbers in units of the target."""
+        """(n,) names of classes, or numbers in units of the target; of several targets (n, k)."""
         outputs = self.outputs(x)
         return np.array(self.classes)[outputs.argmax(1)] if self.classes else outputs
 

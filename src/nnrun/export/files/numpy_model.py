@@ -32,7 +32,7 @@ class Model:
         self.classes: list[str] = self.about["classes"]
 
     def outputs(self, x: Any) -> np.ndarray:
-        """(n, classes) probabilities or scores, or (n,) numbers in units of the target."""
+        """(n, classes) probabilities or scores, or (n,) numbers in units of the target, of several targets (n, k)."""
         h = prepare(x, self.about).astype(np.float64)
         h = (h - np.array(self.about["shift"])) / np.array(self.about["scale"])
         h = h.reshape(len(h), -1)
@@ -41,7 +41,10 @@ class Model:
         if self.about["output"] == "probabilities":
             h = np.exp(h - h.max(1, keepdims=True))
             return h / h.sum(1, keepdims=True)
-        return h if self.classes else h[:, 0] * self.about["target_scale"] + self.about["target_shift"]
+        if self.classes:
+            return h
+        h = h if "targets" in self.about else h[:, 0]
+        return h * np.array(self.about["target_scale"]) + np.array(self.about["target_shift"])
 
     def _layer(
         self, h: np.ndarray, kind: str, name: str = "", groups: int = 1, factor: float = 1.0

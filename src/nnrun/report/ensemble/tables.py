@@ -8,7 +8,7 @@ from rich.text import Text
 from nnrun.report.ensemble.account import Account, Gain
 from nnrun.report.sheet import Column, Sheet
 from nnrun.report.summary import number
-from nnrun.statistics.metric import Metric, all_bounds, metric_of
+from nnrun.statistics.metric import Metric, all_bounds, metric_of, without_targets
 
 __all__ = ["ACCOUNT", "gain_line", "gain_lines", "member_table", "names_of", "view"]
 
@@ -26,7 +26,8 @@ def names_of(account: Account) -> list[str]:
     """The metrics of an account in the order of their columns: the one that judges, the loss, the others."""
     first = [account["judge"], "loss"]
     return sorted(
-        account["ensemble"], key=lambda name: (first.index(name) if name in first else len(first), name)
+        without_targets(account["ensemble"]),
+        key=lambda name: (first.index(name) if name in first else len(first), name),
     )
 
 
@@ -77,7 +78,8 @@ def gain_lines(account: Account) -> list[Text]:
         (gains.get("over_mean"), "the mean member"),
         (gains.get("over_best"), "the best member"),
     ):
-        for name, gain in (over or {}).items():
+        for name in without_targets(over or {}):
+            gain = (over or {})[name]
             if not isinstance(gain["value"], str):  # "nan"
                 metric = metric_of(name, account["rising"], all_bounds(account["bounds"]))
                 size = _size(account["mean"][name])

@@ -10,7 +10,7 @@ import numpy as np
 from nnrun.report.chart import Chart, Line
 from nnrun.report.drawing import axis_label, scale_of
 from nnrun.report.run.subject import Subject
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import Metric, last_part, without_targets
 
 __all__ = ["charts_of", "logged_names"]
 
@@ -35,13 +35,13 @@ def logged_names(subjects: Sequence[Subject]) -> list[str]:
 
 def charts_of(subjects: Sequence[Subject]) -> list[Chart]:
     """All charts of one subject, its parts of the data together; of several, each metric with a line for each."""
-    names = logged_names(subjects)
+    names = without_targets(logged_names(subjects))
     metrics = [name for name in names if name not in _OF_STEPS]
     of_steps = [name for name in names if name in _OF_STEPS]
     if len(subjects) == 1:
         by_metric: dict[str, list[str]] = {}
         for name in metrics:
-            by_metric.setdefault(name.rpartition("/")[2], []).append(name)
+            by_metric.setdefault(last_part(name), []).append(name)
         groups = [by_metric[name] for name in _judged_first(subjects[0], by_metric)]
         charts = [_of_one(subjects[0], group) for group in groups]
     else:
@@ -51,7 +51,7 @@ def charts_of(subjects: Sequence[Subject]) -> list[Chart]:
 
 def _judged_first(subject: Subject, names: Iterable[str]) -> list[str]:
     """The metric that judges, the loss, then the others."""
-    judge = subject.judge.name.rpartition("/")[2] if subject.judge else ""
+    judge = last_part(subject.judge.name) if subject.judge else ""
     return sorted(names, key=lambda name: (name != judge, name != "loss", name))
 
 

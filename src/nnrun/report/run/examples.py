@@ -61,7 +61,7 @@ def _facts(looked: Looked) -> str:
     name = (
         f"the checkpoint of step {checkpoint}" if checkpoint.isdecimal() else f"the {checkpoint} checkpoint"
     )
-    if "targets" in looked:
+    if "per_class" not in looked:  # of numbers
         return f"{looked['examples']} examples, predicted by {name}, without noise."
     share = looked["errors"] / looked["examples"]
     wrong = f"{looked['errors']} wrong ({100 * share:.2f}%)"
@@ -121,7 +121,7 @@ def _wrong(looked: Looked) -> str:
     wrong = looked["wrong"]
     if not wrong:
         return "<p>No example is predicted wrongly.</p>"
-    numbers = "targets" in looked
+    numbers = "per_class" not in looked
     title = "Largest errors" if numbers else "Most confidently wrong"
     total = f", {len(wrong)} of {looked['errors']}" if looked["errors"] > len(wrong) else ""
     head = f"<h3>{title}{total}</h3>"

@@ -1,0 +1,132 @@
+"""Several targets: the loss and the metrics of one, for each of them and as the mean over all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nnrun.statistics.measure import Measure, Undefined
+from nnrun.statistics.metric import of_target
+from nnrun.types import Loss, Tree
+
+__all__ = ["loss_of_targets", "measures_of_targets"]
+
+_EACH = "each_"  # before the name of a term (n, k) of all targets
+
+
+def loss_of_targets(losses: Sequence[Loss], names: Sequence[str], alike: bool = False) -> Loss:
+    """The mean over targets of a loss: L = (1/k) Σⱼ Lⱼ(zⱼ, yⱼ), of outputs z (n, k) and targets y (n, k).
+
+    losses   of each target, which differ in its units alone
+    names    of the targets
+    alike    whether value, terms and weight do not depend on the unit, so that one computation serves all targets
+    A metric is the mean over targets, as scikit-learn's `uniform_average`; beside it stands that of each target, as
+    `rmse(height)`.  The loss judges: it is standardised, so that no target counts more for its units.
+    """
+    first = losses[0]
+
+    def of_each(function: Callable[[Loss], Callable[..., Tree]], outputs: Array, targets: Array) -> Tree:
+        """function(loss)(zⱼ, yⱼ) for each target j: arrays (n, k)."""
+        if alike:
+            column = partial(_of_column_of_outputs, function(first))
+            return jax.vmap(column, in_axes=1, out_axes=1)(outputs, targets)
+        values = [function(loss)(outputs[:, j : j + 1], targets[:, j]) for j, loss in enumerate(losses)]
+        return jax.tree.map(lambda *columns: jnp.stack(columns, axis=1), *values)
+
+    def value(outputs, targets):
+        return of_each(lambda loss: loss.value, outputs, targets).mean(1)
+
+    def weight(outputs, targets):
+        width = jnp.zeros((len(outputs), len(losses)), outputs.dtype)  # of outputs, only the type counts
+        return of_each(lambda loss: loss.weight or loss.value, width, targets).mean(1)
+
+    def terms(outputs, targets):
+        known = of_each(lambda loss: loss.terms, outputs, targets)
+        return {_EACH + name: term for name, term in known.items()} | {"loss": known["loss"].mean(1)}
+
+    def metrics(mean):
+        parts: list[dict[str, float]] = [{} for _ in losses]
+        for key, number in mean.items():
+            if key.startswith(_EACH):  # beside which stands the mean loss, which is watched while training
+                name, _, j = key.removeprefix(_EACH).rpartition("_")
+                parts[int(j)][name] = number
+        return _with_means([loss.metrics(part) for loss, part in zip(losses, parts, strict=True)], names)
+
+    bounds = {of_target(name, target): ends for name, ends in first.bounds.items() for target in names}
+    rising = [of_target(name, target) for name in first.rising for target in names]
+    return first._replace(
+        value=value, terms=terms, metrics=metrics, judge="loss", rising=(*first.rising, *rising),
+        bounds={**first.bounds, **bounds}, weight=None if first.weight is None else weight,
+    )  # fmt: skip
+
+
+def _of_column_of_outputs(function: Callable[..., Tree], outputs: Array, targets: Array) -> Tree:
+    """What a function of outputs (n, 1) and targets (n,) gives for one column (n,) of outputs."""
+    return function(outputs[:, None], targets)
+
+
+def _with_means(metrics: Sequence[Mapping[str, float]], names: Sequence[str]) -> dict[str, float]:
+    """The mean of each metric over targets, and that of each target."""
+    means = {name: _mean([part[name] for part in metrics], names) for name in metrics[0]}
+    of_each = {
+        of_target(name, target): part[name]
+        for name in metrics[0]
+        for target, part in zip(names, metrics, strict=True)
+    }
+    return means | of_each
+
+
+def _mean(values: Sequence[float], names: Sequence[str]) -> float:
+    """The mean over targets; Undefined where one of them has no value."""
+    for name, value in zip(names, values, strict=True):
+        if isinstance(value, Undefined):
+            return Undefined(f"of {name}, {value.reason}")
+    return float(np.mean(values))
+
+
+def measures_of_targets(name: str, measures: Sequence[Measure], targets: Sequence[str]) -> dict[str, Measure]:
+    """A metric of one target as the mean over several, and of each of them, by name.
+
+    measures   of each target
+    targets    their names
+    Predictions and targets are (n, k).
+    """
+    of_each = {
+        of_target(name, target): _of_column(measure, j)
+        for j, (target, measure) in enumerate(zip(targets, measures, strict=True))
+    }
+    return {name: _mean_of(measures, targets)} | of_each
+
+
+def _of_column(measure: Measure, j: int) -> Measure:
+    """The metric of the target j."""
+    terms = measure.terms
+    if terms is None:
+        return measure._replace(value=lambda z, y: measure.value(z[:, j], y[:, j]))
+    return measure._replace(terms=lambda z, y: measure._replace(terms=terms).each(z[:, j], y[:, j]))
+
+
+def _mean_of(measures: Sequence[Measure], targets: Sequence[str]) -> Measure:
+    first = measures[0]
+    if first.terms is None:
+        return first._replace(
+            value=lambda z, y: _mean(
+                [measure.of_all(z[:, j], y[:, j]) for j, measure in enumerate(measures)], targets
+            )
+        )
+
+    def terms(z, y):
+        return np.concatenate([measure.each(z[:, j], y[:, j]) for j, measure in enumerate(measures)], axis=1)
+
+    def value(averages):
+        parts = np.split(averages, len(measures))  # every target has as many terms
+        return _mean(
+            [measure.of_averages(part) for measure, part in zip(measures, parts, strict=True)], targets
+        )
+
+    return first._replace(value=value, terms=terms)
