@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import NamedTuple, NotRequired
+
+from typing_extensions import TypedDict
 
 __all__ = ["EarlyStop", "StopEntry", "Stopped", "stop_in", "stops_in_words"]
 

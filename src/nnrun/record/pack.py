@@ -18,12 +18,13 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired
 
 import numpy as np
 from numpy.typing import DTypeLike
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as serialize
+from typing_extensions import TypedDict
 
 from nnrun.errors import DivergedError, RunError, one_line
 

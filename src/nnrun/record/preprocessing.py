@@ -12,9 +12,10 @@ Floats are written so that they read back to the same bits.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import NotRequired, cast
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from nnrun.errors import RunError, one_line
 from nnrun.preprocessing import PARTS, Column, Date, Part, Preprocessing

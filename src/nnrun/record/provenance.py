@@ -15,7 +15,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
+
+from typing_extensions import TypedDict
 
 from nnrun import machine
 from nnrun.errors import one_line

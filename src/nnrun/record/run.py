@@ -15,7 +15,9 @@ import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, Unpack
+from typing import Any, NotRequired, Unpack
+
+from typing_extensions import TypedDict
 
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.storage import fsio

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict, final
+from typing import NotRequired, final
+
+from typing_extensions import TypedDict
 
 from nnrun.record.early_stop import Stopped
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import NamedTuple, NotRequired
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import checkpoint, run

@@ -6,9 +6,10 @@ import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import NotRequired
 
 from rich.text import Text
+from typing_extensions import TypedDict
 
 from nnrun.errors import NnrunError
 from nnrun.record import metrics, run, tags

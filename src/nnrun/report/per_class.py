@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 from rich.console import RenderableType
 from rich.text import Text
+from typing_extensions import TypedDict
 
 from nnrun.report.sheet import Sheet, sheet_of
 from nnrun.report.summary import number

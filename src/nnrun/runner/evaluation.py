@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NotRequired, TypedDict, final
+from typing import NotRequired, final
 
 import jax
+from typing_extensions import TypedDict
 
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.record import checkpoint, run

@@ -6,7 +6,9 @@ import contextlib
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypedDict, TypeVar, Unpack
+from typing import NamedTuple, TypeVar, Unpack
+
+from typing_extensions import TypedDict
 
 from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError
 from nnrun.record import run

@@ -10,7 +10,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypedDict, TypeVar
+from typing import NamedTuple, TypeVar
+
+from typing_extensions import TypedDict
 
 from nnrun import build, catalog, spec
 from nnrun.build import structure_of

@@ -11,7 +11,9 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypedDict, final
+from typing import NamedTuple, final
+
+from typing_extensions import TypedDict
 
 from nnrun import machine, signals
 from nnrun.errors import DataError, Interrupted, MachineError, NnrunError, RunError, SpecError

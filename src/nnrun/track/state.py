@@ -8,7 +8,8 @@ TEXT is the tracker as it was asked for: mlflow, or {name: mlflow, uri: ...}.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
+
+from typing_extensions import TypedDict
 
 from nnrun.record import run
 from nnrun.storage import fsio

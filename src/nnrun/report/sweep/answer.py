@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import TypedDict
+
+from typing_extensions import TypedDict
 
 from nnrun.report.sweep import effects
 from nnrun.report.sweep.cautions import cautions, leans_on, missing
