@@ -50,7 +50,10 @@ ALLOWED: dict[str, set[str]] = {
         *LEAVES, "build", "catalog", "device", "record", "report", "runner", "signals", "space", "spec",
         "statistics", "storage", "sweep", "training",
     },
-    "probe": {"build", "catalog", "errors", "probe", "runner", "sweep", "training", "types"},
+    "probe": {
+        "build", "catalog", "errors", "layer", "optimizer", "preprocessing", "probe", "record", "runner", "sweep",
+        "training", "types",
+    },
     "ensemble": {
         *LEAVES, "data", "ensemble", "record", "report", "runner", "signals", "spec", "statistics", "storage",
         "training",
