@@ -8,8 +8,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
+from nnrun.optimizer.adam import adam
 from nnrun.probe.finding import Finding
 from nnrun.probe.objective import objective_on, ready
 from nnrun.types import Batch, Experiment, State, Tree
@@ -36,7 +36,7 @@ def check_capacity(experiment: Experiment, state: State) -> Finding:
     run, outputs_of = _steps(experiment, state, batch), jax.jit(objective.outputs_of)
     began, best, done = time.monotonic(), -np.inf, 0
     for rate in _RATES:
-        params, memory = state.params, optax.adam(1.0).init(state.params)
+        params, memory = state.params, adam(1.0).init(state.params)
         for step in range(0, _STEPS, _AT_ONCE):
             params, memory = run(params, memory, rate)
             score = _score(np.asarray(outputs_of(params), np.float64), batch, classifies)
@@ -66,14 +66,13 @@ def twenty(experiment: Experiment) -> np.ndarray:
 def _steps(experiment: Experiment, state: State, batch: Batch) -> Callable[..., tuple[Tree, Tree]]:
     """(params, memory, rate) -> both after some steps of Adam."""
     objective = objective_on(experiment, state.stats, batch)
-    adam = optax.adam(1.0)
 
     @jax.jit
     def run(params: Tree, memory: Tree, rate: jax.Array) -> tuple[Tree, Tree]:
         def step(_: jax.Array, carry: tuple[Tree, Tree]) -> tuple[Tree, Tree]:
             params, memory = carry
-            updates, memory = adam.update(objective.gradient(params)[1], memory)
-            return jax.tree.map(lambda p, u: p + (rate * u).astype(p.dtype), params, updates), memory
+            updates, memory = adam(rate).update(objective.gradient(params)[1], memory, params)
+            return jax.tree.map(jnp.add, params, updates), memory
 
         return jax.lax.fori_loop(0, _AT_ONCE, step, (params, memory))
 

@@ -18,7 +18,7 @@ from nnrun.runner.session import Prepared
 from nnrun.sweep.cost import compile_and_time
 from nnrun.types import Experiment
 
-__all__ = ["CHECKS", "as_data", "check", "findings"]
+__all__ = ["CHECKS", "as_data", "check", "findings", "of_data"]
 
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 
@@ -51,13 +51,14 @@ def findings(prepared: Prepared, spec: Path, overrides: Sequence[str], root: Pat
     """The findings, one after another."""
     experiment = prepared.experiment
     with session.precision(experiment.plan.precision):
-        yield from _of_data(experiment)
+        yield from of_data(experiment)
         alone = experiment._replace(plan=experiment.plan._replace(seeds=experiment.plan.seeds[:1]))
         yield from _of_model(prepared, alone, spec, overrides)
         yield from _of_machine(experiment, max(prepared.folds, 1), root)
 
 
-def _of_data(experiment: Experiment) -> Iterator[Finding]:
+def of_data(experiment: Experiment) -> Iterator[Finding]:
+    """The findings that need no model.  To be used within the precision of the run."""
     dataset = experiment.dataset
     sample = sample_of(dataset, "train", _EXAMPLES)
     yield examples.check_classes(dataset)
@@ -71,10 +72,10 @@ def _of_data(experiment: Experiment) -> Iterator[Finding]:
 def _of_model(
     prepared: Prepared, experiment: Experiment, spec: Path, overrides: Sequence[str]
 ) -> Iterator[Finding]:
-    state = beginning(experiment)
     batch = ready(experiment, _looked_at(experiment))
     look = start.make_look(experiment, batch)
     with compiled_quickly():
+        state = beginning(experiment)
         yield start.check_start(experiment, state, batch)
         yield start.check_activations(batch, look(state))
         yield _gradients(prepared, spec, overrides)

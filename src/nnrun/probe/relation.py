@@ -12,7 +12,7 @@ from nnrun.probe.finding import Finding, some_of
 from nnrun.probe.sample import Sample, groups_of_inputs, sample_of
 from nnrun.types import Dataset
 
-__all__ = ["check_leaks", "check_relation"]
+__all__ = ["Agreement", "agreement", "check_leaks", "check_relation"]
 
 Trees = Any  # a fitted estimator of scikit-learn
 
@@ -70,7 +70,7 @@ def _as_number(inputs: np.ndarray) -> np.ndarray:
     return inputs @ np.sqrt(np.arange(2, inputs.shape[1] + 2))  # irrational: no two combinations agree
 
 
-class _Agreement(NamedTuple):
+class Agreement(NamedTuple):
     """How well predictions and targets go together: Cohen's kappa or Spearman's correlation, and its p-value."""
 
     size: float
@@ -94,7 +94,7 @@ def check_relation(dataset: Dataset, sample: Sample) -> Finding:
             features.of(sample.z[halves != half]), sample.y[halves != half], bool(dataset.classes)
         )
         crossed[halves == half] = trees.predict(features.of(sample.z[halves == half]))
-    inside = _agreement(crossed, sample.y, bool(dataset.classes))
+    inside = agreement(crossed, sample.y, bool(dataset.classes))
     numbers = {"train": inside.size, "chance": inside.chance}
     evidence = (
         f"{words} {inside.size:.2f} between targets and what trees predict of them (p = {inside.chance:.2g})"
@@ -108,7 +108,7 @@ def check_relation(dataset: Dataset, sample: Sample) -> Finding:
         held = sample_of(dataset, part, len(sample.y))
         if len(held.y) < _LEAST or len(np.unique(held.y)) < 2:
             continue
-        outside = _agreement(trees.predict(features.of(held.z)), held.y, bool(dataset.classes))
+        outside = agreement(trees.predict(features.of(held.z)), held.y, bool(dataset.classes))
         numbers |= {part: outside.size}
         evidence += f", {outside.size:.2f} in {part}"
         if outside.chance > _CHANCE and outside.size < inside.size / 4 and inside.size > 0.3:
@@ -144,12 +144,13 @@ def _fitted(features: np.ndarray, targets: np.ndarray, classifies: bool) -> Tree
     return ExtraTreesRegressor(_TREES, min_samples_leaf=3, random_state=_SEED).fit(features, targets)
 
 
-def _agreement(predictions: np.ndarray, targets: np.ndarray, classifies: bool) -> _Agreement:
+def agreement(predictions: np.ndarray, targets: np.ndarray, classifies: bool) -> Agreement:
+    """Of labels (n,) or numbers (n,), and how likely as much is by chance: one-sided, for many examples."""
     if not classifies:
         if np.ptp(predictions) == 0:
-            return _Agreement(0.0, 1.0)
+            return Agreement(0.0, 1.0)
         size, chance = stats.spearmanr(predictions, targets, alternative="greater")
-        return _Agreement(float(size), float(chance))  # pyright: ignore[reportArgumentType]
+        return Agreement(float(size), float(chance))  # pyright: ignore[reportArgumentType]
     count = len(targets)
     kinds = int(max(predictions.max(), targets.max())) + 1
     a, b = (np.bincount(labels, minlength=kinds) / count for labels in (predictions, targets))
@@ -158,6 +159,6 @@ def _agreement(predictions: np.ndarray, targets: np.ndarray, classifies: bool) -
     # Fleiss, Cohen & Everitt 1969: the variance of the agreement where both are independent
     variance = (expected + expected**2 - float((a * b * (a + b)).sum())) / count
     if variance <= 0 or expected >= 1:
-        return _Agreement(0.0, 1.0)
+        return Agreement(0.0, 1.0)
     z = (observed - expected) / math.sqrt(variance)
-    return _Agreement((observed - expected) / (1 - expected), float(stats.norm.sf(z)))
+    return Agreement((observed - expected) / (1 - expected), float(stats.norm.sf(z)))
