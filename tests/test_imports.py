@@ -51,8 +51,8 @@ ALLOWED: dict[str, set[str]] = {
         "statistics", "storage", "sweep", "training",
     },
     "probe": {
-        "build", "catalog", "errors", "layer", "optimizer", "preprocessing", "probe", "record", "runner", "sweep",
-        "training", "types",
+        "build", "catalog", "errors", "kernels", "layer", "optimizer", "preprocessing", "probe", "record", "runner",
+        "spec", "sweep", "training", "types",
     },
     "ensemble": {
         *LEAVES, "data", "ensemble", "record", "report", "runner", "signals", "spec", "statistics", "storage",

@@ -35,8 +35,8 @@ __all__ = [
 ]
 
 _ORDER = (
-    "train", "resume", "check", "lr-find", "evaluate", "sweep", "ensemble", "predict", "export", "ls", "show", "tag",
-    "rm", "compare", "race", "list", "schema", "init",
+    "train", "resume", "check", "explain", "lr-find", "evaluate", "sweep", "ensemble", "predict", "export", "ls",
+    "show", "tag", "rm", "compare", "race", "list", "schema", "init",
 )  # fmt: skip
 
 

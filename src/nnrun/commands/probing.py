@@ -1,4 +1,4 @@
-"""check, lr-find."""
+"""check, explain, lr-find."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnrun.commands import console
 from nnrun.commands._app import Device, Json, Quiet, Root, app, counting, prepare_device
 from nnrun.errors import SpecError, one_line
 
-__all__ = ["check", "lr_find"]
+__all__ = ["check", "explain", "lr_find"]
 
 _FAILED = 5  # the exit code where a check fails, as of a run that diverged
 
@@ -38,6 +38,27 @@ def check(
     else:
         console.show(findings.findings_table(made), findings.verdict_line(made))
     return _FAILED if any(finding.verdict == "fail" for finding in made) else 0
+
+
+@app.command()
+def explain(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML spec.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the spec.")
+    ] = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a spec means: layers, equations, schedule, steps, memory and time; nothing is trained."""
+    prepare_device(device, spec, overrides or [])
+    from nnrun.commands._explained import content
+    from nnrun.probe import explain as probe
+
+    meaning = probe.explain(spec, overrides or [], counting(quiet or as_json))
+    if as_json:
+        return console.print_json(probe.as_data(meaning))
+    return console.show(*content(meaning))
 
 
 @app.command("lr-find")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,8 @@ from nnrun.probe.objective import objective_on, ready
 from nnrun.types import Batch, Experiment, State, Tree
 
 __all__ = ["check_capacity", "twenty"]
+
+Traced = Any  # a scalar inside a program, in place of the number that a spec has
 
 _EXAMPLES = 20
 _RATES = (3e-3, 3e-2, 3e-4)  # of Adam, one after another until one of them does it
@@ -68,7 +71,7 @@ def _steps(experiment: Experiment, state: State, batch: Batch) -> Callable[..., 
     objective = objective_on(experiment, state.stats, batch)
 
     @jax.jit
-    def run(params: Tree, memory: Tree, rate: jax.Array) -> tuple[Tree, Tree]:
+    def run(params: Tree, memory: Tree, rate: Traced) -> tuple[Tree, Tree]:
         def step(_: jax.Array, carry: tuple[Tree, Tree]) -> tuple[Tree, Tree]:
             params, memory = carry
             updates, memory = adam(rate).update(objective.gradient(params)[1], memory, params)

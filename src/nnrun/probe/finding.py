@@ -34,7 +34,8 @@ class Finding(NamedTuple):
 
 def worst(verdicts: list[Verdict]) -> Verdict:
     """The most serious of several."""
-    return max(verdicts, key=_ORDER.index, default="skip")
+    ordered = sorted(verdicts, key=_ORDER.index)
+    return ordered[-1] if ordered else "skip"
 
 
 def graded(value: float, warn: float, fail: float) -> Verdict:

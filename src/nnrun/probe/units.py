@@ -43,10 +43,8 @@ def check_units(
     if not idle:
         return Finding("dead units", "pass", "all parameters have a gradient", numbers=numbers)
     worst_layer = max(idle, key=idle.__getitem__)
-    evidence = (
-        f"all parameters have a gradient; {most:.0%} of the units of {worst_layer} are dead or saturated, "
-        "at most, after the first steps"
-    )
+    units = f"{most:.0%} of the units of {worst_layer} are" if most else "no unit is"
+    evidence = f"all parameters have a gradient; after the first steps {units} dead or saturated"
     remedy = "a smaller learning rate or other initial weights; leaky_relu, gelu or a norm keep units alive"
     verdict = graded(most, _MANY, _ALL)
     return Finding("dead units", verdict, evidence, remedy if verdict != "pass" else "", numbers)
