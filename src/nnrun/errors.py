@@ -8,6 +8,7 @@
     ├── MachineError       6  the machine: disk, memory, permission, no such device
     └── Interrupted        130 SIGINT, 143 SIGTERM, 129 SIGHUP
 
+`nnrun check` ends with 5 where a check fails.
 A sweep that has finished, but not all of whose trials could train, ends with 7: that is no error, its answer is
 there.
 A message is one line (or one line per problem): the place, the value, what is allowed, the remedy.

@@ -50,7 +50,7 @@ planted: Callable[[Path, int, str | None], Path] = generator().planted
 
 
 def verdicts(path: Path, *overrides: str) -> dict[str, check.Finding]:
-    made = check.findings(session.prepare(path, overrides), path, overrides, path.parent)
+    made = check.findings(session.prepare(path, overrides), path.parent)
     return {finding.check: finding for finding in made}
 
 

@@ -91,7 +91,7 @@ def test_the_equations_are_those_of_the_catalogue_with_the_numbers_of_the_spec(s
     outer, inner = rules_of(checked.optimizer)
     assert (outer.name, inner.name) == ("lookahead", "adam")
     assert [name for name, _, _ in outer.options] == ["every", "alpha"]
-    assert ("learning_rate", 0.004) == inner.options[0][:2]
+    assert inner.options[0][:2] == ("learning_rate", 0.004)
     assert len(inner.equations) == 1 and inner.equations[0].startswith("m ← β₁m + (1 − β₁)g")
     text = list(rule_lines(*inner))
     assert max(map(len, text)) <= 80

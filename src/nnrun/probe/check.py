@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrun import build, catalog
+from nnrun import build
 from nnrun.probe import capacity, examples, first_steps, gradients, practice, relation, start, units
 from nnrun.probe.finding import Finding, worst
 from nnrun.probe.objective import beginning, compiled_quickly, ready
@@ -41,19 +41,19 @@ def check(spec: Path, overrides: Sequence[str], root: Path, show: Counting) -> l
     prepared = session.prepare(spec, overrides)
     with show("checking", len(CHECKS)) as tick:
         made = []
-        for finding in findings(prepared, spec, overrides, root):
+        for finding in findings(prepared, root):
             made.append(finding)
             tick()
     return made
 
 
-def findings(prepared: Prepared, spec: Path, overrides: Sequence[str], root: Path) -> Iterator[Finding]:
+def findings(prepared: Prepared, root: Path) -> Iterator[Finding]:
     """The findings, one after another."""
     experiment = prepared.experiment
     with session.precision(experiment.plan.precision):
         yield from of_data(experiment)
         alone = experiment._replace(plan=experiment.plan._replace(seeds=experiment.plan.seeds[:1]))
-        yield from _of_model(prepared, alone, spec, overrides)
+        yield from _of_model(prepared, alone)
         yield from _of_machine(experiment, max(prepared.folds, 1), root)
 
 
@@ -69,16 +69,14 @@ def of_data(experiment: Experiment) -> Iterator[Finding]:
     yield relation.check_relation(dataset, sample)
 
 
-def _of_model(
-    prepared: Prepared, experiment: Experiment, spec: Path, overrides: Sequence[str]
-) -> Iterator[Finding]:
+def _of_model(prepared: Prepared, experiment: Experiment) -> Iterator[Finding]:
     batch = ready(experiment, _looked_at(experiment))
     look = start.make_look(experiment, batch)
     with compiled_quickly():
         state = beginning(experiment)
         yield start.check_start(experiment, state, batch)
         yield start.check_activations(batch, look(state))
-        yield _gradients(prepared, spec, overrides)
+        yield _gradients(prepared)
     yield capacity.check_capacity(experiment, state)
     steps = first_steps.first_steps(prepared.spec, experiment)
     yield first_steps.check_rate(steps)
@@ -93,10 +91,10 @@ def _looked_at(experiment: Experiment) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, min(most, count), replace=False))
 
 
-def _gradients(prepared: Prepared, spec: Path, overrides: Sequence[str]) -> Finding:
+def _gradients(prepared: Prepared) -> Finding:
     """The gradients of the same model in float64, on the same data."""
-    document = catalog.read(spec, [*overrides, "train.precision=float64"])
-    exact = build.with_folds(catalog.bind(document))
+    checked = prepared.spec
+    exact = checked._replace(train=checked.train.model_copy(update={"precision": "float64"}))
     with session.precision("float64"):
         return gradients.check_gradients(build.build(exact, prepared.experiment.dataset))
 
