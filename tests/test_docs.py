@@ -18,6 +18,7 @@ import pytest
 import typer.main
 
 from nnrun import catalog, cli, spec
+from nnrun.probe.check import CHECKS
 from nnrun.sweep import file as sweep_file
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,6 +87,15 @@ def test_the_commands_of_the_cross_validation_run(folder: Path, warm: Callable[.
         done = warm(*shlex.split(line)[1:], folder=folder)
         assert done.code == 0, f"{line}\n{done.err}"
     assert len((folder / "out_of_fold.csv").read_text().splitlines()) == 1 + 142  # 178 without a fifth
+
+
+def test_the_commands_before_a_run_are_those_of_the_readme() -> None:
+    """Which are run; and the page names every check."""
+    text = (ROOT / "docs" / "before_a_run.md").read_text(encoding="utf-8")
+    shown = [line for block in blocks(text, "sh") for line in block.splitlines()]
+    assert len(shown) == 3 and set(shown) <= set(lines_of_the_readme())
+    for name in CHECKS:
+        assert re.search(rf"^\| .*\b{name}\b.* \| ", text, re.MULTILINE), name
 
 
 @pytest.mark.slow

@@ -53,7 +53,10 @@ ALLOWED: dict[str, set[str]] = {
         *LEAVES, "build", "catalog", "device", "record", "report", "runner", "signals", "space", "spec",
         "statistics", "storage", "sweep", "training",
     },
-    "probe": {"build", "catalog", "errors", "probe", "runner", "sweep", "training", "types"},
+    "probe": {
+        "build", "catalog", "errors", "kernels", "layer", "optimizer", "preprocessing", "probe", "record", "runner",
+        "spec", "sweep", "training", "types",
+    },
     "ensemble": {
         *LEAVES, "data", "ensemble", "record", "report", "runner", "signals", "spec", "statistics", "storage",
         "training",

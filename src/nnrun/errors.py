@@ -8,6 +8,7 @@
     ├── MachineError       6  the machine: disk, memory, permission, no such device
     └── Interrupted        130 SIGINT, 143 SIGTERM, 129 SIGHUP
 
+`nnrun check` ends with 5 where a check fails.
 What has finished, but not in full, ends with 7: a sweep not all of whose trials could train, a run that was trained
 again with another result.  That is no error, its answer is there.
 A message is one line (or one line per problem): the place, the value, what is allowed, the remedy.

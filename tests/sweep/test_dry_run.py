@@ -144,8 +144,9 @@ def test_lanes_and_batches_of_a_program(monkeypatch):
     seen: list[int] = []
     monkeypatch.setattr(module, "width_of", lambda experiment: 6)
     monkeypatch.setattr(module, "together", lambda experiments: seen.append(len(experiments)) or experiment)
-    monkeypatch.setattr(module, "_timed", lambda population: (2.0, 0.125))
-    monkeypatch.setattr(module, "_memory", lambda population, lanes: 1000 * lanes)
+    measured = SimpleNamespace(compile_seconds=2.0, step_seconds=0.125)
+    monkeypatch.setattr(module, "compile_and_time", lambda population: measured)
+    monkeypatch.setattr(module, "memory_of", lambda population, lanes: 1000 * lanes)
     spec = SimpleNamespace(train=SimpleNamespace(precision="float32"))
     sweep = SimpleNamespace(width=None)
     plan: Any = SimpleNamespace(file=SimpleNamespace(sweep=sweep), search=Search(even))

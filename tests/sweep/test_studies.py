@@ -15,7 +15,7 @@ import pytest
 
 from nnrun import spec
 from nnrun.errors import SpecError
-from nnrun.sweep import dry_run
+from nnrun.sweep import cost
 from nnrun.sweep.dry_run import dry_run_of
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile, read
@@ -177,7 +177,7 @@ def test_studies_are_added_to_any_search(search: str, write: Any, run: Any) -> N
 
 
 def test_a_rehearsal_counts_all_studies(write: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dry_run, "_SECONDS", 0.01)
+    monkeypatch.setattr(cost, "_SECONDS", 0.01)
     once = dry_run_of(make_plan(read(write(TWO + HALVING)), engine), engine)
     often = dry_run_of(make_plan(read(write(TWO + HALVING + "  studies: 3\n")), engine), engine)
     assert [program.trials for program in often.programs] == [3 * program.trials for program in once.programs]

@@ -35,8 +35,8 @@ __all__ = [
 ]
 
 _ORDER = (
-    "train", "resume", "reproduce", "lr-find", "evaluate", "sweep", "ensemble", "predict", "export", "ls", "show",
-    "report", "plot", "track", "tag", "rm", "compare", "race", "list", "schema", "init",
+    "train", "resume", "reproduce", "check", "explain", "lr-find", "evaluate", "sweep", "ensemble", "predict",
+    "export", "ls", "show", "report", "plot", "track", "tag", "rm", "compare", "race", "list", "schema", "init",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""lr-find."""
+"""check, explain, lr-find."""
 
 from __future__ import annotations
 
@@ -8,10 +8,57 @@ from typing import Annotated
 import typer
 
 from nnrun.commands import console
-from nnrun.commands._app import Device, Json, Quiet, app, counting, prepare_device
+from nnrun.commands._app import Device, Json, Quiet, Root, app, counting, prepare_device
 from nnrun.errors import SpecError, one_line
 
-__all__ = ["lr_find"]
+__all__ = ["check", "explain", "lr_find"]
+
+_FAILED = 5  # the exit code where a check fails, as of a run that diverged
+
+
+@app.command()
+def check(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML spec.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the spec.")
+    ] = None,
+    runs_root: Root = Path("runs"),
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Look for faults before a long run: data, initial loss, gradients, capacity, rate, memory, disk and time."""
+    prepare_device(device, spec, overrides or [])
+    from nnrun.probe import check as probe
+    from nnrun.report import findings
+
+    made = probe.check(spec, overrides or [], runs_root, counting(quiet or as_json))
+    if as_json:
+        console.print_json(probe.as_data(made))
+    else:
+        console.show(findings.findings_table(made), findings.verdict_line(made))
+    return _FAILED if any(finding.verdict == "fail" for finding in made) else 0
+
+
+@app.command()
+def explain(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML spec.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the spec.")
+    ] = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a spec means: layers, equations, schedule, steps, memory and time; nothing is trained."""
+    prepare_device(device, spec, overrides or [])
+    from nnrun.commands._explained import content
+    from nnrun.probe import explain as probe
+
+    meaning = probe.explain(spec, overrides or [], counting(quiet or as_json))
+    if as_json:
+        return console.print_json(probe.as_data(meaning))
+    return console.show(*content(meaning))
 
 
 @app.command("lr-find")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import jax
 
+from nnrun.layer._watched import applied
 from nnrun.types import Layer, Tree
 
 __all__ = ["serial", "stateless"]
@@ -35,7 +36,8 @@ def serial(layers: Sequence[tuple[str, Layer]]) -> Layer:
         new_stats = {}
         for i, (name, layer) in enumerate(layers):
             own_key = None if key is None else jax.random.fold_in(key, i)
-            x, own_stats = layer.apply(params.get(name, {}), stats.get(name, {}), x, own_key, weight)
+            parts = params.get(name, {}), stats.get(name, {})
+            x, own_stats = applied(name, layer, *parts, x, own_key, weight)
             new_stats |= {name: own_stats} if name in stats else {}
         return x, new_stats
 

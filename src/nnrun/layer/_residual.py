@@ -12,6 +12,7 @@ from jax import Array, lax
 
 from nnrun.layer._noise import drop_mask, keep_probability
 from nnrun.layer._sums import times
+from nnrun.layer._watched import inside
 from nnrun.types import Layer, Tree
 
 __all__ = ["ALWAYS", "DepthMask", "StochasticDepth", "Survival", "residual_block", "survivals"]
@@ -78,13 +79,15 @@ def residual_block(
 
     def apply(params, stats, x, key, weight):
         def f(x, key):
-            return branch.apply(params.get("branch", {}), stats.get("branch", {}), x, key, weight)
+            with inside("branch"):
+                return branch.apply(params.get("branch", {}), stats.get("branch", {}), x, key, weight)
 
         beside, own_stats = x, {}
         if shortcut is not None:
             own_key = None if key is None else jax.random.fold_in(key, 1)
             shortcut_parts = params.get("shortcut", {}), stats.get("shortcut", {})
-            beside, own_stats = shortcut.apply(*shortcut_parts, x, own_key, weight)
+            with inside("shortcut"):
+                beside, own_stats = shortcut.apply(*shortcut_parts, x, own_key, weight)
         if survival is None or key is None:
             y, new = f(x, None if key is None else jax.random.fold_in(key, 0))
             y = y if survival is None else times(y, keep_probability(1 - survival))

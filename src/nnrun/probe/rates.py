@@ -18,7 +18,16 @@ from nnrun.training import shards
 from nnrun.training.chunks import chunks
 from nnrun.types import Experiment, Tree
 
-__all__ = ["RangeTest", "Request", "as_data", "highest_stable", "range_test", "suggested"]
+__all__ = [
+    "RangeTest",
+    "Request",
+    "as_data",
+    "highest_stable",
+    "place_of_rate",
+    "range_test",
+    "suggested",
+    "with_rate",
+]
 
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 
@@ -71,7 +80,7 @@ def range_test(spec: Path, overrides: Sequence[str], request: Request, show: Cou
     forced = [*overrides, *_CONSTANT, f"train.duration={request.steps} steps"]
     prepared = session.prepare(spec, forced)
     experiment, block = prepared.experiment, prepared.spec.optimizer
-    path = _place_of_rate(block)
+    path = place_of_rate(block)
     written = learning_rate(block, experiment.knobs["optimizer"])
     if path is None or written is None:
         raise prepared.spec.fail(("optimizer", "name"), f"{block.name} has no learning rate to find")
@@ -96,12 +105,12 @@ def range_test(spec: Path, overrides: Sequence[str], request: Request, show: Cou
     )  # fmt: skip
 
 
-def _place_of_rate(block: Bound) -> tuple[str, ...] | None:
+def place_of_rate(block: Bound) -> tuple[str, ...] | None:
     """Where the rate stands below the optimizer's block, as `learning_rate` finds it."""
     if block.options.get("learning_rate") is not None:
         return ("learning_rate",)
     for key, inner in block.options.items():
-        if isinstance(inner, Bound) and (place := _place_of_rate(inner)):
+        if isinstance(inner, Bound) and (place := place_of_rate(inner)):
             return (key, *place)
     return None
 
@@ -134,13 +143,14 @@ def _population(
 ) -> Experiment:
     plan = experiment.plan
     plan = plan._replace(seeds=tuple(seed for seed, _ in lanes), judge=None, evaluate_every=plan.steps)
-    knobs = tuple(_with_rate(experiment.knobs, ("optimizer", *path), rate) for _, rate in lanes)
+    knobs = tuple(with_rate(experiment.knobs, ("optimizer", *path), rate) for _, rate in lanes)
     return experiment._replace(plan=plan, lanes=knobs)
 
 
-def _with_rate(knobs: Tree, path: tuple[str, ...], rate: float) -> Tree:
+def with_rate(knobs: Tree, path: tuple[str, ...], rate: float) -> Tree:
+    """Knobs with another learning rate at this path."""
     first, *rest = path
-    return {**knobs, first: _with_rate(knobs[first], tuple(rest), rate) if rest else rate}
+    return {**knobs, first: with_rate(knobs[first], tuple(rest), rate) if rest else rate}
 
 
 def _ends(curves: np.ndarray) -> np.ndarray:

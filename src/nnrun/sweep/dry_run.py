@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import numpy as np
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -17,18 +14,14 @@ from nnrun.build import structure_of
 from nnrun.catalog import Spec
 from nnrun.report.live import duration
 from nnrun.runner.session import precision
+from nnrun.sweep.cost import compile_and_time, memory_of
 from nnrun.sweep.engine import Engine, together
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spec
 from nnrun.sweep.width import width_of
-from nnrun.training import shards
-from nnrun.training.chunks import chunks
-from nnrun.training.programs import one_like
-from nnrun.types import Experiment
 
 __all__ = ["DryRun", "ProgramCost", "as_json", "dry_run_of", "tables"]
 
-_SECONDS = 1.0  # of training that are timed for each structure
 _SHOWN = 30  # trials
 
 
@@ -113,43 +106,18 @@ def _program(sweep_plan: SweepPlan, members: Sequence[tuple[Trial, Spec]], engin
     experiments = [engine.experiment(checked) for _, checked in members[:size]]
     population = together(experiments)
     with precision(experiment.plan.precision):
-        compiling, a_step = _timed(population)
-        memory = _memory(population, size * seeds)
+        measured = compile_and_time(population)
+        memory = memory_of(population, size * seeds)
     steps = experiment.plan.steps
     return ProgramCost(
         list(dict.fromkeys(trial.arm.label for trial, _ in members)),
         len(members),
         size * seeds,
         steps,
-        compiling,
-        compiling + a_step * steps * count,
+        measured.compile_seconds,
+        measured.compile_seconds + measured.step_seconds * steps * count,
         memory,
     )
-
-
-def _timed(experiment: Experiment) -> tuple[float, float]:
-    """Seconds to compile, and seconds of one step of the population, validation included."""
-    began = time.monotonic()
-    compiled = shards.compile_shards(experiment)
-    state = compiled.initial()
-    compiling = time.monotonic() - began
-    began, first, last = time.monotonic(), 0, 0
-    for chunk in chunks(compiled, state, 0, experiment.plan.steps):
-        if not first:  # the first chunk is one step, and pays for what comes first
-            first, began = chunk.step, time.monotonic()
-        last = chunk.step
-        if time.monotonic() - began > _SECONDS:
-            break
-    return compiling, (time.monotonic() - began) / max(1, last - first)
-
-
-def _memory(experiment: Experiment, lanes: int) -> int:
-    """Bytes of the states of a population three times (before and after a chunk, and gradients), and of its data."""
-    leaves = jax.tree.leaves(one_like(experiment)._replace(key=None))
-    state = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
-    parts = experiment.dataset.train, experiment.dataset.val, experiment.dataset.test
-    data = sum(part.x.nbytes + part.y.nbytes for part in parts if isinstance(part.x, np.ndarray))
-    return 3 * state * lanes + data
 
 
 def as_json(dry_run: DryRun) -> dict[str, object]:

@@ -1,0 +1,116 @@
+"""All checks of a spec before its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+
+from nnrun import build
+from nnrun.probe import capacity, examples, first_steps, gradients, practice, relation, start, units
+from nnrun.probe.finding import Finding, worst
+from nnrun.probe.objective import beginning, compiled_quickly, ready
+from nnrun.probe.sample import sample_of
+from nnrun.runner import session
+from nnrun.runner.session import Prepared
+from nnrun.sweep.cost import compile_and_time
+from nnrun.types import Experiment
+
+__all__ = ["CHECKS", "as_data", "check", "findings", "of_data"]
+
+Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
+
+CHECKS = (
+    "classes", "constant features", "input scale", "duplicates", "leaks", "inputs and targets", "initial loss",
+    "initial scale", "gradients", "twenty examples", "learning rate", "dead units", "batches", "checkpoint", "memory",
+    "disk", "time",
+)  # fmt: skip  # in the order in which they are made
+_EXAMPLES = 2000  # of the data alone
+_LOOKED_AT, _FEWEST, _NUMBERS = 256, 32, 200_000  # with the model: most and least, and inputs of all together
+
+
+def check(spec: Path, overrides: Sequence[str], root: Path, show: Counting) -> list[Finding]:
+    """Makes all checks of a spec; nothing of it is left behind.
+
+    root   where runs are, whose disk is looked at
+    show   shows how many checks are done
+    Raises SpecError, DataError, MachineError where the spec cannot be built.
+    """
+    prepared = session.prepare(spec, overrides)
+    with show("checking", len(CHECKS)) as tick:
+        made = []
+        for finding in findings(prepared, root):
+            made.append(finding)
+            tick()
+    return made
+
+
+def findings(prepared: Prepared, root: Path) -> Iterator[Finding]:
+    """The findings, one after another."""
+    experiment = prepared.experiment
+    with session.precision(experiment.plan.precision):
+        yield from of_data(experiment)
+        alone = experiment._replace(plan=experiment.plan._replace(seeds=experiment.plan.seeds[:1]))
+        yield from _of_model(prepared, alone)
+        yield from _of_machine(experiment, max(prepared.folds, 1), root)
+
+
+def of_data(experiment: Experiment) -> Iterator[Finding]:
+    """The findings that need no model.  To be used within the precision of the run."""
+    dataset = experiment.dataset
+    sample = sample_of(dataset, "train", _EXAMPLES)
+    yield examples.check_classes(dataset)
+    yield examples.check_constants(dataset)
+    yield examples.check_scale(dataset, sample)
+    yield examples.check_duplicates(dataset)
+    yield relation.check_leaks(dataset, sample)
+    yield relation.check_relation(dataset, sample)
+
+
+def _of_model(prepared: Prepared, experiment: Experiment) -> Iterator[Finding]:
+    batch = ready(experiment, _looked_at(experiment))
+    look = start.make_look(experiment, batch)
+    with compiled_quickly():
+        state = beginning(experiment)
+        yield start.check_start(experiment, state, batch)
+        yield start.check_activations(batch, look(state))
+        yield _gradients(prepared)
+    yield capacity.check_capacity(experiment, state)
+    steps = first_steps.first_steps(prepared.spec, experiment)
+    yield first_steps.check_rate(steps)
+    with compiled_quickly():
+        yield units.check_units(experiment, state, steps.state, batch, look(steps.state))
+
+
+def _looked_at(experiment: Experiment) -> np.ndarray:
+    """Positions of some training examples, fewer where they are large, since all activations are kept."""
+    count, width = len(experiment.dataset.train.y), int(np.prod(experiment.dataset.fitted.shape))
+    most = int(np.clip(_NUMBERS // width, _FEWEST, _LOOKED_AT))
+    return np.sort(np.random.default_rng(0).choice(count, min(most, count), replace=False))
+
+
+def _gradients(prepared: Prepared) -> Finding:
+    """The gradients of the same model in float64, on the same data."""
+    checked = prepared.spec
+    exact = checked._replace(train=checked.train.model_copy(update={"precision": "float64"}))
+    with session.precision("float64"):
+        return gradients.check_gradients(build.build(exact, prepared.experiment.dataset))
+
+
+def _of_machine(experiment: Experiment, runs: int, root: Path) -> Iterator[Finding]:
+    measured = compile_and_time(experiment)
+    yield practice.check_batches(measured)
+    yield practice.check_checkpoint(measured, root)
+    yield practice.check_memory(experiment)
+    yield practice.check_disk(experiment, root)
+    yield practice.check_time(measured, runs)
+
+
+def as_data(made: list[Finding]) -> dict[str, object]:
+    """For programs."""
+    return {
+        "verdict": worst([finding.verdict for finding in made]),
+        "checks": [{**finding._asdict(), "numbers": dict(finding.numbers)} for finding in made],
+    }

@@ -1,0 +1,191 @@
+"""Checks of the data alone: classes, features, their scale, duplicates between the parts."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from nnrun.probe.finding import Finding, graded, some_of
+from nnrun.probe.sample import Sample, feature_names, groups_of_inputs
+from nnrun.types import Dataset, Examples
+
+__all__ = ["check_classes", "check_constants", "check_duplicates", "check_scale"]
+
+_FEW = 10  # training examples of a class
+_FAR = 20.0  # deviations of a target from the mean
+_LARGE, _HUGE = 5.0, 10.0  # mean or deviation of an input, where 0 and 1 are best
+_EXTREME = 100.0  # of a single number
+_SMALL = 0.01  # root mean square of all inputs
+_PIECE = 8 << 20  # bytes of inputs in memory at a time
+_MEMORY = 2.0  # so many times as many duplicates as within the training part are no chance
+
+
+def check_classes(dataset: Dataset) -> Finding:
+    """Whether every class is in every part, and often enough in training; of a regression, targets far away."""
+    if not dataset.classes:
+        return _targets(dataset)
+    parts = {name: getattr(dataset, name).y for name in ("train", "val", "test")}
+    counts = {name: np.bincount(y, minlength=len(dataset.classes)) for name, y in parts.items() if len(y)}
+    train = counts["train"]
+    numbers = {"classes": len(train), "fewest": int(train.min()), "most": int(train.max())}
+    spread = f"{len(train)} classes of {train.min()} to {train.max()} training examples"
+    names = np.array(dataset.classes)
+    if missing := names[train == 0].tolist():
+        remedy = (
+            "add examples of them, or take them out of the classes; the model can only be wrong about them"
+        )
+        return Finding(
+            "classes", "fail", f"no training example of {some_of(missing)}; {spread}", remedy, numbers
+        )
+    for part, count in counts.items():
+        if missing := names[count == 0].tolist():
+            remedy = "metrics say nothing of them there; make the part larger, or change data.split_seed"
+            evidence = f"no example of {some_of(missing)} in the {part} part; {spread}"
+            return Finding("classes", "warn", evidence, remedy, numbers)
+    if gaps := _gaps(dataset.classes):
+        remedy = "look whether they were lost on the way; if not, all is well"
+        return Finding(
+            "classes", "warn", f"classes are numbers, and {some_of(gaps)} is missing", remedy, numbers
+        )
+    if few := names[train < _FEW].tolist():
+        remedy = "add some, or weigh them (loss.class_weight: balanced, data.sampling: balanced)"
+        evidence = f"fewer than {_FEW} training examples of {some_of(few)}; {spread}"
+        return Finding("classes", "warn", evidence, remedy, numbers)
+    return Finding("classes", "pass", spread, numbers=numbers)
+
+
+def _gaps(classes: tuple[str, ...]) -> list[str]:
+    """The whole numbers between the least and the largest class that no class has, if hardly any do."""
+    if not all(name.isascii() and name.isdigit() for name in classes):
+        return []
+    numbers = {int(name) for name in classes}
+    between = range(min(numbers), max(numbers))
+    if len(between) > 2 * len(numbers):
+        return []
+    return [str(number) for number in between if number not in numbers]
+
+
+def _targets(dataset: Dataset) -> Finding:
+    y = np.abs(dataset.train.y.astype(np.float64))
+    distinct, furthest = len(np.unique(dataset.train.y)), float(y.max())
+    numbers = {"distinct": distinct, "furthest": furthest}
+    evidence = f"targets: {distinct} distinct values, the furthest {furthest:.3g} deviations from the mean"
+    if furthest > _FAR:
+        remedy = "look at the outliers; loss: huber gives them less weight, or train on the logarithm"
+        return Finding("classes", "warn", evidence, remedy, numbers)
+    return Finding("classes", "pass", evidence, numbers=numbers)
+
+
+def check_constants(dataset: Dataset) -> Finding:
+    """Whether a feature is the same in all training examples, where features have a meaning of their own."""
+    left_out = [column.name for column in dataset.about if column.kind in ("constant", "empty")]
+    constant = _constant(dataset)
+    names = list(dict.fromkeys([*left_out, *constant]))
+    numbers = {"features": len(groups_of_inputs(dataset)), "constant": len(names)}
+    if names:
+        remedy = "nothing is learned of them; leave them out, or look why they do not vary"
+        evidence = f"the same in all training examples: {some_of(names)}"
+        return Finding("constant features", "warn", evidence, remedy, numbers)
+    what = "channels" if _is_image(dataset) else "features"
+    return Finding("constant features", "pass", f"all {what} vary in the training part", numbers=numbers)
+
+
+def _constant(dataset: Dataset) -> list[str]:
+    """Names of the features, or of the channels of images, that do not vary."""
+    least, most = _extremes(dataset.train)
+    if _is_image(dataset):
+        same = least.min(axis=tuple(range(least.ndim - 1))) == most.max(axis=tuple(range(most.ndim - 1)))
+        return [f"channel {i}" for i in np.flatnonzero(np.atleast_1d(same))]
+    same = (least == most).reshape(-1)
+    return [
+        name
+        for name, inputs, column in groups_of_inputs(dataset)
+        if (same[inputs] if column is None else _values(same[inputs], column.indicator)).all()
+    ]
+
+
+def _values(same: np.ndarray, indicator: bool) -> np.ndarray:
+    """Without the input that says whether the cell is missing."""
+    return same[: len(same) - indicator]
+
+
+def _is_image(dataset: Dataset) -> bool:
+    """Whether inputs are pixels, of which some never vary: images, or vectors standardised as one."""
+    return len(dataset.fitted.shape) > 1 or (np.ndim(dataset.shift) == 0 and not dataset.fitted.columns)
+
+
+def _extremes(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the most of each input."""
+    pieces = [(piece.min(0), piece.max(0)) for piece in _pieces(examples)]
+    return np.min([low for low, _ in pieces], 0), np.max([high for _, high in pieces], 0)
+
+
+def _pieces(examples: Examples) -> list[np.ndarray]:
+    count = len(examples.y)
+    rows = max(1, _PIECE * count // max(1, examples.x.nbytes))
+    return [examples.x[start : start + rows] for start in range(0, count, rows)]
+
+
+def check_scale(dataset: Dataset, sample: Sample) -> Finding:
+    """Whether the inputs, as the model gets them, are of the size that initial weights expect: about 0 ± 1."""
+    z = sample.z.reshape(len(sample.z), -1)
+    mean, deviation = np.abs(z.mean(0)), z.std(0)
+    size, extreme = float(np.sqrt(np.mean(z**2))), float(np.abs(z).max())
+    numbers = {"rms": size, "largest_mean": float(mean.max()), "largest_deviation": float(deviation.max())}
+    numbers["extreme"] = extreme
+    evidence = (
+        f"root mean square {size:.3g}, largest mean {mean.max():.3g}, largest deviation {deviation.max():.3g}"
+    )
+    remedy = "leave data.standardize at its default (feature, or image), or scale the inputs"
+    worst = np.maximum(mean, deviation)
+    verdict = graded(float(worst.max()), _LARGE, _HUGE)
+    if verdict != "pass":
+        large = worst > _LARGE
+        names = "" if _is_image(dataset) else f", as in {some_of(feature_names(dataset, large))}"
+        evidence += f"; {large.sum()} of {len(large)} inputs beyond {_LARGE:g}{names}"
+        return Finding("input scale", verdict, evidence, remedy, numbers)
+    if size < _SMALL:
+        return Finding("input scale", "fail", f"{evidence}: hardly more than 0", remedy, numbers)
+    if extreme > _EXTREME:
+        remedy = (
+            "look at the outliers: a typing error, a code such as -999 for missing values, or a long tail"
+        )
+        return Finding("input scale", "warn", f"{evidence}; one number at {extreme:.3g}", remedy, numbers)
+    return Finding("input scale", "pass", evidence, numbers=numbers)
+
+
+def check_duplicates(dataset: Dataset) -> Finding:
+    """Whether inputs of the validation or test part are, to the bit, among those of training.
+
+    Chance makes duplicates where inputs take few values; then there are as many within the training part.
+    """
+    hashes = _hashes(dataset.train)
+    known = set(hashes)
+    within = 1 - len(known) / len(hashes)
+    findings, numbers = [], {"within_train": within}
+    for part in ("val", "test"):
+        examples: Examples = getattr(dataset, part)
+        if not len(examples.y):
+            continue
+        count = sum(digest in known for digest in _hashes(examples))
+        share = count / len(examples.y)
+        numbers |= {f"{part}_in_train": count}
+        findings.append((share if count > 2 else 0.0, f"{count} of {len(examples.y)} {part} inputs"))
+    evidence = f"{' and '.join(text for _, text in findings) or 'no held-out part'} are training inputs too"
+    most = max((share for share, _ in findings), default=0.0)
+    if most <= 0.01:
+        return Finding("duplicates", "pass", evidence, numbers=numbers)
+    evidence += f"; {within:.1%} of the training part repeat another of its inputs"
+    remedy = "metrics there measure memory; remove them, or keep copies together (data.split_by)"
+    verdict = "fail" if most > _MEMORY * within else "warn"
+    return Finding("duplicates", verdict, evidence, remedy, numbers)
+
+
+def _hashes(examples: Examples) -> list[bytes]:
+    """A digest of each input."""
+    return [
+        hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=12).digest()
+        for piece in _pieces(examples)
+        for row in piece
+    ]

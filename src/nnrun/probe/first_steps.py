@@ -1,0 +1,149 @@
+"""The first steps of a run at its highest learning rate, beside the same at smaller ones."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nnrun.build.optimizer import learning_rate
+from nnrun.catalog import Spec
+from nnrun.probe.finding import Finding
+from nnrun.probe.rates import place_of_rate, with_rate
+from nnrun.training import flat, shards
+from nnrun.training.chunks import chunks
+from nnrun.training.programs import one_like
+from nnrun.types import Examples, Experiment, Method, State, Tree
+
+__all__ = ["FirstSteps", "check_rate", "first_steps", "peak"]
+
+_STEPS = 100
+_SECONDS, _MOST_SECONDS = 15.0, 45.0  # if too few steps are done by then
+_FEWEST = 10  # steps that say something
+_WARMUP = 20  # steps in which the schedule goes from its beginning to its highest rate
+_SHARES = (1.0, 0.1, 0.01)  # of the rate of the spec
+_LAST = 0.2  # of the steps, over which the loss is averaged
+_GRID = 257  # places at which a schedule is looked at for its peak
+_LESS, _LITTLE = 0.5, 0.2  # of what a smaller rate gains
+_GAIN = 0.1  # of the first loss: less is too little to compare
+_SLOW = 1e-6  # ‖update‖ / ‖parameters‖
+
+
+class FirstSteps(NamedTuple):
+    """Short runs of the first seed from the same beginning.
+
+    rates    (lanes,) the highest learning rate of each; of a spec without one, one lane and nan
+    losses   (lanes, steps) training loss
+    ratios   (lanes, steps) ‖update‖ / ‖parameters‖
+    state    after the run at the rate of the spec
+    """
+
+    rates: list[float]
+    losses: np.ndarray
+    ratios: np.ndarray
+    state: State
+
+
+def peak(experiment: Experiment) -> tuple[int, float]:
+    """The step at which the schedule is highest, and its factor there."""
+    plan = experiment.plan
+    steps = np.unique(np.linspace(0, max(plan.steps - 1, 0), min(plan.steps, _GRID)).astype(int))
+    schedule = experiment.schedule(experiment.knobs)
+    factor = jax.jit(lambda step: schedule.factor(schedule.init(), step))
+    factors = [float(factor(jnp.int32(step))) for step in steps]
+    highest = int(np.argmax(factors))
+    return int(steps[highest]), factors[highest]
+
+
+def first_steps(spec: Spec, experiment: Experiment) -> FirstSteps:
+    """Trains for some steps at the rate of the spec, and at fractions of it; as many as there is time for.
+
+    The schedule rises to its highest point in twenty steps and stays there.
+    """
+    highest, factor = peak(experiment)
+    rates = _rates(spec, experiment)
+    path = place_of_rate(spec.optimizer) or ()
+    lanes = [with_rate(experiment.knobs, ("optimizer", *path), rate) for rate in rates]
+    short = _short(experiment, highest)._replace(lanes=tuple(lanes) or (experiment.knobs,))
+    short = short._replace(plan=short.plan._replace(seeds=short.plan.seeds[:1] * len(short.lanes)))
+    compiled = shards.compile_shards(short)
+    columns = [compiled.names.index(name) for name in ("train/loss", "update/ratio")]
+    rows, state, began = [], None, time.monotonic()
+    for chunk in chunks(compiled, compiled.initial(), 0, short.plan.steps):
+        rows.append(chunk.rows[..., columns])
+        state = chunk.state
+        seconds = time.monotonic() - began
+        if seconds > _MOST_SECONDS or (seconds > _SECONDS and chunk.step >= _FEWEST):
+            break
+    logged = np.concatenate(rows, axis=1)
+    after = flat.unflatten(compiled.unpack(state)[0], one_like(short))
+    highest_rates = [rate * factor for rate in rates] or [math.nan]
+    return FirstSteps(highest_rates, logged[..., 0], logged[..., 1], after)
+
+
+def _rates(spec: Spec, experiment: Experiment) -> list[float]:
+    """The learning rate of the spec and the fractions of it that are tried; [] where there is none."""
+    rate = learning_rate(spec.optimizer, experiment.knobs["optimizer"])
+    return [rate * share for share in _SHARES] if isinstance(rate, float) and rate > 0 else []
+
+
+def _short(experiment: Experiment, highest: int) -> Experiment:
+    """The experiment for a hundred steps without evaluations, on the way to the peak of its schedule."""
+    steps = min(_STEPS, experiment.plan.steps)
+    plan = experiment.plan._replace(
+        steps=steps, log_every=1, evaluate_every=steps, checkpoint_every=0, judge=None, kept=(), reacts_to=None,
+        patience=0,
+    )  # fmt: skip
+
+    def method(knobs: Tree, schedule_state: Tree, step: jax.Array) -> Method:
+        place = jnp.minimum(step * highest // _WARMUP, highest) if highest else jnp.zeros_like(step)
+        return experiment.method(knobs, schedule_state, place)
+
+    nothing = Examples(experiment.dataset.train.x[:0], experiment.dataset.train.y[:0])
+    dataset = experiment.dataset._replace(val=nothing, test=nothing)  # nothing to compile an evaluation for
+    return experiment._replace(plan=plan, method=method, averages=lambda knobs: {}, dataset=dataset)
+
+
+def check_rate(steps: FirstSteps) -> Finding:
+    """Whether the learning rate is one at which the loss falls, and parameters move about a thousandth of their size.
+
+    cs231n: ‖update‖ / ‖parameters‖ is about 1e-3 in a healthy run; small nets, and Adam, begin with more.
+    """
+    count = steps.losses.shape[1]
+    start = float(np.nanmean(steps.losses[:, 0]))
+    last = max(1, round(_LAST * count))
+    ends = [float(np.mean(curve[-last:])) if np.isfinite(curve).all() else math.inf for curve in steps.losses]
+    ratio = float(np.median(steps.ratios[0]))
+    numbers = {"steps": count, "start": start, "ratio": ratio if math.isfinite(ratio) else None}
+    numbers |= {
+        f"loss_at_{rate:.3g}": end if math.isfinite(end) else None
+        for rate, end in zip(steps.rates, ends, strict=True)
+    }
+    words = f"the loss goes from {start:.4g} to {_in_words(ends[0])} in {count} steps"
+    smaller = [f"{_in_words(end)} at {rate:.2g}" for rate, end in zip(steps.rates[1:], ends[1:], strict=True)]
+    beside = f" at the highest rate, {steps.rates[0]:.2g} ({', '.join(smaller)})" if smaller else ""
+    evidence = f"{words}{beside}; update / parameters {ratio:.1e}, where 1e-3 is usual"
+    remedy = "take a smaller learning rate; nnrun lr-find looks for the best"
+    if not math.isfinite(ends[0]):
+        return Finding("learning rate", "fail", evidence, remedy, numbers)
+    if count < min(_FEWEST, _STEPS):
+        return Finding("learning rate", "skip", f"{evidence}; too few steps to judge", numbers=numbers)
+    gain, best = start - ends[0], start - min(ends)
+    if best > _GAIN * abs(start):
+        verdict = "fail" if gain < _LITTLE * best else "warn" if gain < _LESS * best else "pass"
+        if verdict != "pass":
+            return Finding("learning rate", verdict, evidence, remedy, numbers)
+    elif ends[0] > start + 0.5 * abs(start):
+        return Finding("learning rate", "fail", evidence, remedy, numbers)
+    if ratio < _SLOW:
+        remedy = "parameters hardly move: take a larger learning rate; nnrun lr-find looks for the best"
+        return Finding("learning rate", "warn", evidence, remedy, numbers)
+    return Finding("learning rate", "pass", evidence, numbers=numbers)
+
+
+def _in_words(loss: float) -> str:
+    return f"{loss:.4g}" if math.isfinite(loss) else "no finite number"

@@ -1,0 +1,145 @@
+"""What a run needs of the machine, and what it does there: one step, one checkpoint, memory, disk and time."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from nnrun.errors import NnrunError, one_line
+from nnrun.probe.finding import Finding
+from nnrun.record import checkpoint
+from nnrun.record.checkpoint import Progress
+from nnrun.sweep.cost import Measured, memory_of, state_bytes
+from nnrun.training.memory import free_memory
+from nnrun.types import Experiment
+
+__all__ = ["check_batches", "check_checkpoint", "check_disk", "check_memory", "check_time"]
+
+_FULL = 0.8  # of what is free
+_EMPTY: Progress = {
+    "best": None, "improved": None, "best_metrics": {}, "latest": {}, "regular": [], "complete": False,
+}  # fmt: skip
+_LOG = 400  # bytes of a line of metrics, about
+
+
+def check_batches(measured: Measured) -> Finding:
+    """One step on a whole batch and one on the last batch of an epoch, which may be short."""
+    compiled = measured.compiled
+    plan, examples = compiled.experiment.plan, len(compiled.experiment.dataset.train.y)
+    last = plan.steps_per_epoch - 1
+    short = examples - last * plan.batch_size
+    names, losses, bad = compiled.names, [], []
+    for step, size in dict.fromkeys([(0, plan.batch_size), (last, short)]):
+        if step >= plan.steps:
+            continue
+        state, log = compiled.advance(measured.state, step, 1)
+        row = compiled.rows(log, 1)[0, 0]
+        loss = float(row[names.index("train/loss")])
+        arrays = [array for lane in compiled.unpack(state) for array in lane.values()]
+        finite = all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
+        losses.append(f"{loss:.4g} on {size} examples")
+        bad += [] if finite and math.isfinite(loss) else [size]
+    numbers = {"batch": plan.batch_size, "last_batch": short}
+    evidence = f"a step each: loss {', '.join(losses)}"
+    if bad:
+        remedy = (
+            "choose data.batch_size so that no batch is that short"
+            if bad == [short]
+            else "see the checks above"
+        )
+        evidence += f"; after the step on {bad[0]} examples parameters are not finite"
+        return Finding("batches", "fail", evidence, remedy, numbers)
+    return Finding("batches", "pass", evidence, numbers=numbers)
+
+
+def check_checkpoint(measured: Measured, root: Path) -> Finding:
+    """A checkpoint of the state before the first step, written where runs are, read back, compared and removed."""
+    arrays = measured.compiled.unpack(measured.state)[0]
+    began = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(dir=_existing(root), prefix=".nnrun-check-") as place:
+            path = checkpoint.save(Path(place), 0, arrays, _EMPTY, 0)
+            again = checkpoint.load(path).arrays
+            size = sum(file.stat().st_size for file in path.iterdir())
+    except (NnrunError, OSError) as error:
+        remedy = "write to another place: --run-dir or --runs-root of nnrun train"
+        return Finding("checkpoint", "fail", f"{one_line(root)}: {one_line(error)}", remedy)
+    seconds = time.monotonic() - began
+    same = arrays.keys() == again.keys() and all(
+        array.tobytes() == again[name].tobytes() for name, array in arrays.items()
+    )
+    numbers = {"bytes": size, "seconds": seconds}
+    evidence = f"{size / 2**20:.1f} MB written and read back in {seconds:.2f} s"
+    if not same:
+        return Finding("checkpoint", "fail", f"{evidence}, not the same", "look at the disk", numbers)
+    return Finding("checkpoint", "pass", evidence, numbers=numbers)
+
+
+def check_memory(experiment: Experiment) -> Finding:
+    """The data and the states of all seeds beside what is free; what is computed with needs some besides."""
+    needed, free = memory_of(experiment, len(experiment.plan.seeds)), free_memory()
+    numbers = {"bytes": needed, "free": free}
+    evidence = f"about {_size(needed)} for data, parameters and optimizer"
+    if free is None:
+        return Finding("memory", "pass", evidence, numbers=numbers)
+    evidence += f", {_size(free)} free"
+    if needed > _FULL * free:
+        remedy = "fewer train.seeds, a smaller model or optimizer, or data.stream: true"
+        return Finding("memory", "warn", evidence, remedy, numbers)
+    return Finding("memory", "pass", evidence, numbers=numbers)
+
+
+def check_disk(experiment: Experiment, root: Path) -> Finding:
+    """The checkpoints that are there at the end, one that is being written, and the metrics, beside what is free."""
+    plan = experiment.plan
+    kept = plan.keep + 2 + len(plan.kept)  # the best one, and one that is being written
+    lines = plan.steps // plan.log_every + plan.steps // plan.evaluate_every
+    needed = len(plan.seeds) * (kept * state_bytes(experiment) + _LOG * lines)
+    free = shutil.disk_usage(_existing(root)).free
+    numbers = {"bytes": needed, "free": free}
+    evidence = (
+        f"up to {_size(needed)} for {kept} checkpoints and {lines:,} lines of metrics, {_size(free)} free"
+    )
+    if len(plan.seeds) > 1:
+        evidence = f"{evidence} ({len(plan.seeds)} seeds)"
+    if needed > free:
+        remedy = "a lower checkpoint.keep, or --runs-root on another disk"
+        return Finding("disk", "fail", evidence, remedy, numbers)
+    if needed > _FULL * free:
+        return Finding("disk", "warn", evidence, "make room before a long run", numbers)
+    return Finding("disk", "pass", evidence, numbers=numbers)
+
+
+def check_time(measured: Measured, runs: int) -> Finding:
+    """How long the run takes, from its first steps.  runs: of a cross-validation, one after another."""
+    plan = measured.compiled.experiment.plan
+    seconds = runs * (measured.compile_seconds + plan.steps * measured.step_seconds)
+    numbers = {
+        "seconds": seconds,
+        "compile_seconds": measured.compile_seconds,
+        "step_seconds": measured.step_seconds,
+    }
+    each = f"{plan.steps:,} steps of {1000 * measured.step_seconds:.3g} ms"
+    times = f", {runs} times" if runs > 1 else ""
+    evidence = f"about {_time(seconds)}: {each}, {measured.compile_seconds:.1f} s to compile{times}"
+    return Finding("time", "pass", evidence, numbers=numbers)
+
+
+def _existing(root: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(path for path in (root, *root.absolute().parents) if path.is_dir())
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.1f} MB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,190 @@
+"""What a spec means, for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import RenderableType
+
+from nnrun.report.columns import column_lines
+from nnrun.report.live import duration
+from nnrun.report.plot import curve
+from nnrun.report.settings import setting_text
+from nnrun.report.sheet import Sheet, sheet_of
+
+if TYPE_CHECKING:
+    from nnrun.preprocessing import About
+
+__all__ = [
+    "Cost",
+    "cost_lines",
+    "course_lines",
+    "data_lines",
+    "folded",
+    "grouped",
+    "layer_sheet",
+    "plan_lines",
+    "rule_lines",
+    "sections",
+    "short_number",
+]
+
+_MOST = 24  # rows of layers; more are grouped by their blocks
+_WIDTH = 78
+
+
+class Cost(NamedTuple):
+    """A row of the table of layers, or several together."""
+
+    path: tuple[str, ...]
+    shape: tuple[int, ...]
+    parameters: int
+    flops: float
+    seconds: float
+    layers: int = 1
+
+
+def short_number(value: float) -> str:
+    """With three digits and k, M, G or T."""
+    for unit in ("", "k", "M", "G"):
+        if value < 999.5:
+            return f"{value:.3g}{unit}"
+        value /= 1000
+    return f"{value:.3g}T"
+
+
+def grouped(costs: Sequence[Cost]) -> list[Cost]:
+    """Rows that lie in one block of the model added up, where there are too many; in the order of the model."""
+    if len(costs) <= _MOST:
+        return list(costs)
+    groups: dict[str, list[Cost]] = {}
+    for cost in costs:
+        groups.setdefault(cost.path[0], []).append(cost)
+    return [
+        Cost(
+            (name,), members[-1].shape, sum(cost.parameters for cost in members),
+            sum(cost.flops for cost in members), sum(cost.seconds for cost in members), len(members),
+        )
+        for name, members in groups.items()
+    ]  # fmt: skip
+
+
+def layer_sheet(costs: Sequence[Cost]) -> Sheet:
+    """The layers: what each puts out, its parameters, its operations, and its share of the time of all."""
+    rows, whole = grouped(costs), sum(cost.seconds for cost in costs) or 1.0
+    cells = [
+        (
+            "/".join(cost.path) + (f" ({cost.layers} layers)" if cost.layers > 1 else ""),
+            " x ".join(map(str, cost.shape)) or "1",
+            f"{cost.parameters:,}",
+            short_number(cost.flops),
+            f"{cost.seconds / whole:.0%}",
+        )
+        for cost in rows
+    ]
+    total = sum(cost.parameters for cost in costs), sum(cost.flops for cost in costs)
+    cells.append(("all", "", f"{total[0]:,}", short_number(total[1]), ""))
+    return sheet_of(("layer", "puts out", "parameters", "FLOPs", "time"), cells)
+
+
+def rule_lines(
+    name: str, summary: str, equations: Sequence[str], options: Sequence[tuple[str, object, str]]
+) -> Iterator[str]:
+    """An optimizer: its equations, and what this spec has for each of its symbols."""
+    yield from textwrap.wrap(summary, _WIDTH)
+    for line in equations:
+        yield from _equation_lines(line)
+    margin = max((len(option) for option, _, _ in options), default=0)
+    for option, value, about in options:
+        text = f"{option:{margin}} = {_value(value)}"
+        head = f"  {text:{margin + 12}}  "
+        lines = textwrap.wrap(about, max(_WIDTH - len(head), 20)) or [""]
+        yield f"{head}{lines[0]}".rstrip()
+        for line in lines[1:]:
+            yield f"{'':{len(head)}}{line}"
+    yield f"more: nnrun list optimizer {name}"
+
+
+def _equation_lines(line: str) -> Iterator[str]:
+    """An equation, after the commas between its parts on several lines if it is long."""
+    parts, row = line.split(",  "), "    "
+    for i, part in enumerate(parts):
+        text = part if i == len(parts) - 1 else f"{part},  "
+        if row.strip() and len(row) + len(text.rstrip()) > _WIDTH:
+            yield row.rstrip()
+            row = "    "
+        row += text
+    yield row.rstrip()
+
+
+def folded(lines: Iterable[str]) -> Iterator[str]:
+    """Sentences on lines that fit on a narrow terminal, those after the first further in."""
+    for line in lines:
+        yield from textwrap.wrap(line, _WIDTH, subsequent_indent="    ")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, (float, str, bool, int)) or value is None:
+        return setting_text(value, 6)
+    return str(value)
+
+
+def course_lines(
+    name: str, start: float, peak: float, peak_step: int, end: float, shares: Sequence[float], reacts: bool
+) -> Iterator[str]:
+    """The learning rate over the run, and its values where it begins, is highest and ends."""
+    yield curve(shares, ("first step", "last step"), ("0", f"{peak:.3g}"))
+    yield f"{name}: {start:.3g} at the first step, {peak:.3g} at step {peak_step + 1:,}, {end:.3g} at the last"
+    if reacts:
+        yield "it falls when an evaluation finds no improvement, which the curve cannot show"
+
+
+def plan_lines(
+    steps: int,
+    per_epoch: int,
+    batch: int,
+    examples: int,
+    evaluate_every: int,
+    log_every: int,
+    judge: str | None,
+) -> Iterator[str]:
+    """Steps, epochs and evaluations."""
+    last = examples - (per_epoch - 1) * batch
+    short = f", the last of an epoch {last}" if last != batch else ""
+    yield f"{steps:,} steps are {steps / per_epoch:.4g} epochs of {per_epoch:,}; batches of {batch}{short}"
+    count = -(-steps // evaluate_every)
+    if judge:
+        yield f"{count:,} evaluations, every {evaluate_every:,} steps; the best step is the best by {judge}"
+    else:
+        yield "nothing is held out for validation, so nothing is evaluated on the way"
+    yield f"metrics are logged every {log_every:,} steps"
+
+
+def data_lines(
+    about: Sequence[About], notes: Sequence[str], examples: dict[str, int], inputs: tuple[int, ...]
+) -> Iterator[str]:
+    """The columns of a table, and the sizes of the parts."""
+    yield from column_lines(about)
+    yield from notes
+    parts = ", ".join(f"{count:,} in {name}" for name, count in examples.items())
+    yield f"examples: {parts}; {' x '.join(map(str, inputs))} inputs each"
+
+
+def sections(pairs: Sequence[tuple[str, Sequence[RenderableType]]]) -> Iterator[RenderableType]:
+    """Each title with what stands below it, an empty line between."""
+    for i, (title, content) in enumerate(pairs):
+        if i:
+            yield ""
+        yield title.upper()
+        yield from content
+
+
+def cost_lines(
+    seconds: float, step: float, compiling: float, memory: int, state: int, runs: str
+) -> Iterator[str]:
+    """Time, memory and the size of a checkpoint."""
+    yield f"about {duration(seconds)}{runs}: {1000 * step:.3g} ms a step, {compiling:.1f} s to compile"
+    yield f"about {memory / 2**20:,.1f} MB of memory for data, parameters and optimizer"
+    yield f"a checkpoint has about {state / 2**20:,.1f} MB"
