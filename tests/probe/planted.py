@@ -142,7 +142,7 @@ def planted(folder: Path, seed: int, fault: str | None) -> Path:
     folder.mkdir(parents=True)
     (folder / "mine.py").write_text(module.replace("STANDARDIZE", repr(data.standardize)))
     parts = {f"{name}_{part}": a for name, of in (("x", data.x), ("y", data.y)) for part, a in of.items()}
-    np.savez(folder / "data.npz", classes=np.array(data.classes, dtype=str), **parts)
+    np.savez(folder / "data.npz", allow_pickle=False, classes=np.array(data.classes, dtype=str), **parts)
     (folder / "spec.yaml").write_text(json.dumps(spec, indent=1))
     return folder / "spec.yaml"
 

@@ -94,11 +94,22 @@ def _plot(kind: str | None, name: str | None) -> str:
 
 
 @app.command("schema")
-def schema_() -> None:
-    """Print the JSON Schema of a spec, for an editor's YAML server."""
+def schema_(
+    of: Annotated[
+        str | None,
+        typer.Option(
+            "--of",
+            metavar="NAME",
+            help="Of what nnrun writes: summary, run, state, metrics, tracking, ls, evaluate, account, leaderboard or "
+            "report.",
+        ),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of a spec, for an editor's YAML server; or of what commands and run folders say."""
     from nnrun.catalog import json_schema
+    from nnrun.commands._contract import schema_of
 
-    console.print_json(json_schema.json_schema())
+    console.print_json(json_schema.json_schema() if of is None else schema_of(of))
 
 
 @app.command()

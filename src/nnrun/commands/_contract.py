@@ -1,0 +1,120 @@
+"""What `--json` prints and the files of a run folder hold, as JSON Schema.
+
+Each is the type beside what writes it, so the schema cannot say something else than the code; `version` rises where a
+name goes away or changes its meaning.  New names may come at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from nnrun.errors import SpecError, one_line
+
+__all__ = ["contracts", "schema_of"]
+
+_VERSION = 1
+
+
+class Contract(NamedTuple):
+    """A kind of JSON: where it comes from, and how its type is found, which may take an import of jax."""
+
+    source: str
+    type_of: Callable[[], Any]
+
+
+def _summary() -> Any:
+    from nnrun.record.summary import GroupSummary, NoSummary, RunSummary, SweepSummary
+
+    return GroupSummary | RunSummary | SweepSummary | NoSummary
+
+
+def _run() -> Any:
+    from nnrun.record.provenance import Provenance
+
+    return Provenance
+
+
+def _state() -> Any:
+    from nnrun.record.run import RunState
+
+    return RunState
+
+
+def _metrics() -> Any:
+    return dict[str, float | str]
+
+
+def _ls() -> Any:
+    from nnrun.report.overview import OverviewRow
+
+    return list[OverviewRow]
+
+
+def _evaluate() -> Any:
+    from nnrun.runner.evaluation import EnsembleEvaluation, GroupEvaluation, RunEvaluation
+
+    return EnsembleEvaluation | GroupEvaluation | RunEvaluation
+
+
+def _account() -> Any:
+    from nnrun.report.ensemble.account import Account
+
+    return Account
+
+
+def _leaderboard() -> Any:
+    from nnrun.report.sweep.answer import Leaderboard
+
+    return Leaderboard
+
+
+def _looked() -> Any:
+    from nnrun.report.run.looked import Looked
+
+    return Looked
+
+
+def _tracking() -> Any:
+    from nnrun.track.state import Sent
+
+    return dict[str, dict[str, Sent]]
+
+
+_CONTRACTS = {
+    "summary": Contract("summary.json of a run, a group or a sweep", _summary),
+    "run": Contract("run.json: where a run came from", _run),
+    "state": Contract("state.json: where a run is", _state),
+    "metrics": Contract(
+        "a line of metrics.jsonl: step and epoch, then numbers by name; what JSON does not have is a text",
+        _metrics,
+    ),
+    "tracking": Contract("tracking.json: what trackers have of a run", _tracking),
+    "ls": Contract("nnrun ls --json", _ls),
+    "evaluate": Contract("nnrun evaluate --json; --per-class adds `per_class`, as of `report`", _evaluate),
+    "account": Contract("account.json of an ensemble", _account),
+    "leaderboard": Contract("leaderboard.json of a sweep", _leaderboard),
+    "report": Contract("nnrun report --json: an entry of `looked`", _looked),
+}
+
+
+def contracts() -> dict[str, str]:
+    """What there are schemas of: name -> where it is found."""
+    return {name: contract.source for name, contract in _CONTRACTS.items()}
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """The JSON Schema of one of them.  Raises SpecError for another name."""
+    from pydantic import TypeAdapter
+
+    if name not in _CONTRACTS:
+        raise SpecError(f"schema --of {one_line(name, 40)!r}: write one of {', '.join(_CONTRACTS)}")
+    contract = _CONTRACTS[name]
+    content = TypeAdapter(contract.type_of()).json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"nnrun {name}",
+        "description": contract.source,
+        "version": _VERSION,
+        **{key: value for key, value in content.items() if key not in ("title", "description")},
+    }

@@ -1,0 +1,113 @@
+"""What commands print and run folders hold is what `nnrun schema --of` says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from nnrun.commands._contract import contracts, schema_of
+
+SPEC = """
+data: {name: digits, batch_size: 64, examples: 200}
+model: {name: mlp, hidden: [8]}
+optimizer: {name: adam, learning_rate: 1e-3}
+train: {duration: 4 epochs}
+"""
+SWEEP = """
+base: spec.yaml
+sweep: {over: {optimizer.learning_rate: {log: [1e-4, 1e-2]}}, trials: 3, seeds: 1, final_seeds: 2}
+"""
+
+
+def strict(schema: Any) -> Any:
+    """The same, but a name that it does not have is a mistake."""
+    if isinstance(schema, list):
+        return [strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: strict(value) for key, value in schema.items()}
+    return {**inner, "additionalProperties": False} if "properties" in inner else inner
+
+
+def check(name: str, content: Any) -> None:
+    jsonschema.Draft202012Validator(strict(schema_of(name))).validate(content)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any]) -> Path:
+    folder = tmp_path_factory.mktemp("contract")
+    (folder / "spec.yaml").write_text(SPEC)
+    (folder / "sweep.yaml").write_text(SWEEP)
+    for arguments, code in (
+        (["train", "spec.yaml", "train.seeds=2", "--run-dir", "runs/group"], 0),
+        (
+            [
+                "train",
+                "spec.yaml",
+                "optimizer={name: sgd, learning_rate: 1e30}",
+                "--run-dir",
+                "runs/diverged",
+            ],
+            5,
+        ),
+        (
+            [
+                "train",
+                "spec.yaml",
+                "train.folds=2",
+                "train.early_stopping={patience: 1 epoch}",
+                "--run-dir",
+                "runs/folds",
+            ],
+            0,
+        ),
+        (["ensemble", "runs/group", "-o", "runs/together"], 0),
+        (["sweep", "sweep.yaml", "--run-dir", "runs/sweep"], 0),
+    ):
+        done = warm(*arguments, "-q", folder=folder)
+        assert done.code == code, done.err
+    return folder
+
+
+def test_files_are_what_their_schemas_say(place: Path) -> None:
+    for name in ("summary", "run", "state", "account", "leaderboard"):
+        files = sorted(place.rglob(f"{name}.json"))
+        assert files, name
+        for file in files:
+            check(name, json.loads(file.read_text()))
+    for file in place.rglob("metrics.jsonl"):
+        for line in file.read_text().splitlines():
+            check("metrics", json.loads(line))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("ls", ["ls", "--json"]),
+        ("evaluate", ["evaluate", "group", "--json"]),
+        ("evaluate", ["evaluate", "together", "--json"]),
+        ("report", ["report", "together", "--json"]),
+    ],
+)
+def test_answers_are_what_their_schemas_say(
+    name: str, arguments: list[str], place: Path, warm: Callable[..., Any]
+) -> None:
+    done = warm(*arguments, folder=place)
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    for content in answer["looked"].values() if name == "report" else [answer]:
+        check(name, content)
+
+
+def test_each_schema_is_one_and_is_listed(warm: Callable[..., Any], tmp_path: Path) -> None:
+    for name in contracts():
+        jsonschema.Draft202012Validator.check_schema(schema_of(name))
+    known = warm("schema", "--help", folder=tmp_path, COLUMNS="200").out
+    assert all(name in known for name in contracts())
+    done = warm("schema", "--of", "sumary", folder=tmp_path)
+    assert done.code == 2 and "write one of summary, run, state" in done.err
