@@ -61,6 +61,15 @@ _OptimizerState = Annotated[
         "--optimizer-state", metavar="keep|fresh", help="Of --from: what the optimizer remembers; fresh."
     ),
 ]
+_Profile = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile",
+        metavar="DIR",
+        help="Write a trace of three seconds of training into a new folder; perfetto_trace.json.gz opens in "
+        "ui.perfetto.dev.",
+    ),
+]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only check the spec and the data, and show what they are.")
 ]
@@ -77,6 +86,7 @@ def train(
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     track: Track = None,
+    profile: _Profile = None,
     dry_run: _DryRun = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -86,6 +96,10 @@ def train(
     prepare_device(device, spec, overrides or [])
     from nnrun.runner import folds, session, warm_start
     from nnrun.runner.leaves import request_of
+    from nnrun.runner.profile import check_target, profiled
+
+    if profile is not None:
+        check_target(profile)
 
     trackers_of(track or [])  # a mistake in them is said before anything trains
     request = request_of(from_run, only or (), optimizer_state)
@@ -100,8 +114,9 @@ def train(
         _announce(prepared.experiment, prepared.folds, session.sharing(prepared))
         if beginnings:
             console.note(warm_start.seam(beginnings, prepared.experiment))
+    training = folds.train(prepared, folder, console.warn)
     with tracked(folder, track or []):
-        return console.watch(folds.train(prepared, folder, console.warn), folder, quiet, as_json)
+        return console.watch(profiled(training, profile) if profile else training, folder, quiet, as_json)
 
 
 def _announce(experiment: Experiment, folds: int, sharing: str) -> None:
