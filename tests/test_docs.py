@@ -93,7 +93,7 @@ def test_the_commands_before_a_run_are_those_of_the_readme() -> None:
     """Which are run; and the page names every check."""
     text = (ROOT / "docs" / "before_a_run.md").read_text(encoding="utf-8")
     shown = [line for block in blocks(text, "sh") for line in block.splitlines()]
-    assert len(shown) == 3 and set(shown) <= set(lines_of_the_readme())
+    assert len(shown) == 4 and set(shown) <= set(lines_of_the_readme())
     for name in CHECKS:
         assert re.search(rf"^\| .*\b{name}\b.* \| ", text, re.MULTILINE), name
 

@@ -54,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
         "statistics", "storage", "sweep", "training",
     },
     "probe": {
+        "machine",
         "build", "catalog", "errors", "kernels", "layer", "optimizer", "preprocessing", "probe", "record", "runner",
         "spec", "sweep", "training", "types",
     },

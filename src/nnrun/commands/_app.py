@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _ORDER = (
-    "train", "resume", "reproduce", "check", "explain", "lr-find", "evaluate", "sweep", "ensemble", "predict",
+    "train", "resume", "reproduce", "check", "explain", "bench", "lr-find", "evaluate", "sweep", "ensemble", "predict",
     "export", "ls", "show", "report", "plot", "track", "tag", "rm", "compare", "race", "list", "schema", "init",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""check, explain, lr-find."""
+"""check, explain, bench, lr-find."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from nnrun.commands import console
 from nnrun.commands._app import Device, Json, Quiet, Root, app, counting, prepare_device
 from nnrun.errors import SpecError, one_line
 
-__all__ = ["check", "explain", "lr_find"]
+__all__ = ["bench", "check", "explain", "lr_find"]
 
+_Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML spec.")]
+_Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the spec.")
+]
 _FAILED = 5  # the exit code where a check fails, as of a run that diverged
 
 
 @app.command()
 def check(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML spec.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the spec.")
-    ] = None,
+    spec: _Spec,
+    overrides: _Overrides = None,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     quiet: Quiet = False,
@@ -42,10 +44,8 @@ def check(
 
 @app.command()
 def explain(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML spec.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the spec.")
-    ] = None,
+    spec: _Spec,
+    overrides: _Overrides = None,
     device: Device = "auto",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -61,12 +61,29 @@ def explain(
     return console.show(*content(meaning))
 
 
+@app.command()
+def bench(
+    spec: _Spec,
+    overrides: _Overrides = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Time a spec: compilation, steps a second, the share of what the machine can do, memory; writes nothing."""
+    prepare_device(device, spec, overrides or [])
+    from nnrun.probe import speed
+    from nnrun.report.speed import speed_lines
+
+    figures = speed.as_data(speed.bench(spec, overrides or [], counting(quiet or as_json)))
+    if as_json:
+        return console.print_json(figures)
+    return console.show(*speed_lines(figures))
+
+
 @app.command("lr-find")
 def lr_find(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML spec.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the spec.")
-    ] = None,
+    spec: _Spec,
+    overrides: _Overrides = None,
     low: Annotated[float, typer.Option("--from", metavar="RATE", help="The lowest rate.")] = 1e-5,
     high: Annotated[float, typer.Option("--to", metavar="RATE", help="The highest rate.")] = 10.0,
     count: Annotated[int, typer.Option("--rates", metavar="N", min=3, max=1000, help="How many.")] = 50,

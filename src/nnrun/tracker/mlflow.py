@@ -38,8 +38,8 @@ def mlflow(uri: str | None = None, experiment: str = "nnrun") -> Tracker:
         address = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlruns.db').absolute()}"
         client = MlflowClient(address)
         if known is None:
-            found = client.get_experiment_by_name(experiment)
-            number = found.experiment_id if found else client.create_experiment(experiment)
+            store = client.get_experiment_by_name(experiment)
+            number = store.experiment_id if store else client.create_experiment(experiment)
             tags = {f"nnrun.{key}": value for key, value in record.about.items()}
             tags |= {"nnrun.group": record.group} if record.group else {}
             run_id = client.create_run(number, tags=tags, run_name=record.name).info.run_id

@@ -1,0 +1,48 @@
+"""What a timing says, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["speed_lines"]
+
+_BUSY = 0.3  # of the load, above which figures are not to be quoted
+
+
+def speed_lines(speed: Mapping[str, Any]) -> Iterator[str]:
+    """The figures of `nnrun bench --json` in words."""
+    step, lanes, batch = speed["step_seconds"], speed["lanes"], speed["batch_size"]
+    low, high = speed["spread"]
+    nets = f", {lanes} nets at once: {_time(step / lanes)} a net" if lanes > 1 else ""
+    yield f"device       {speed['device']}, {speed['cores']} cores"
+    yield f"compiling    {_time(speed['compile_seconds'])}, from nothing"
+    yield f"a step       {_time(step)} ({_time(low)} to {_time(high)}){nets}"
+    yield f"speed        {1 / step:,.4g} steps/s, {lanes * batch / step:,.4g} examples/s"
+    if speed["share"] is None:
+        yield "operations   not known: the layers of another library's module cannot be looked into"
+    else:
+        rate, peak = speed["flops"] / step, speed["peak"]
+        yield (
+            f"operations   {speed['flops']:,.3g} a step, {rate / 1e9:,.3g} GFLOP/s: {100 * rate / peak:.1f}% of the "
+            f"{peak / 1e9:,.3g}"
+        )
+        yield "             that large products of matrices reach here"
+    state, memory = _bytes(speed["state_bytes"]), _bytes(speed["memory"])
+    yield f"memory       {state} a state; {memory} with data, without activations"
+    if speed["load"] is not None and speed["load"] > _BUSY:
+        yield f"the machine was busy (load {speed['load']:.1f}), so it can do better than this"
+
+
+def _time(seconds: float) -> str:
+    for unit, factor in (("s", 1), ("ms", 1e3)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} µs"
+
+
+def _bytes(count: float) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} B"

@@ -1,0 +1,63 @@
+"""`nnrun bench`: what is timed, and what is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+
+from nnrun.probe import speed
+from nnrun.report.speed import speed_lines
+
+SPEC = """
+data: {name: digits, batch_size: 50, examples: 200}
+model: {name: mlp, hidden: [16]}
+optimizer: {name: sgd, learning_rate: 0.1}
+train: {duration: 3 epochs, seeds: 2}
+"""
+
+
+@contextmanager
+def silent(what: str, total: int | None) -> Iterator[Any]:
+    yield lambda: None
+
+
+def test_operations_are_those_of_the_products(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of two nets, 50 examples: 64 · 16 and 16 · 10 products and as many sums, three times."""
+    monkeypatch.setattr(speed, "_SECONDS", 0.1)
+    monkeypatch.setattr(speed, "_SIZE", 128)
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    before = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined]
+    figures = speed.bench(tmp_path / "spec.yaml", [], silent)
+    assert jax.config.jax_enable_compilation_cache == before  # type: ignore[attr-defined]
+    assert figures.flops is not None
+    products = 3 * 2 * 50 * 2 * (64 * 16 + 16 * 10)
+    assert products <= figures.flops <= 1.1 * products  # biases and relus beside them
+    assert figures.share == pytest.approx(figures.flops / figures.step_seconds / figures.peak)
+    assert figures.spread[0] <= figures.step_seconds <= figures.spread[1] and figures.pieces >= 1
+    assert (figures.lanes, figures.batch_size) == (2, 50)
+
+
+def test_the_words() -> None:
+    figures = {
+        "device": "cpu", "cores": 2, "lanes": 4, "batch_size": 64, "compile_seconds": 2.5, "step_seconds": 2e-3,
+        "spread": (1.9e-3, 2.2e-3), "pieces": 9, "flops": 4e6, "peak": 8e10, "share": 0.025, "state_bytes": 1_200_000,
+        "memory": 5_000, "load": 0.1,
+    }  # fmt: skip
+    assert list(speed_lines(figures)) == [
+        "device       cpu, 2 cores",
+        "compiling    2.5 s, from nothing",
+        "a step       2 ms (1.9 ms to 2.2 ms), 4 nets at once: 500 µs a net",
+        "speed        500 steps/s, 1.28e+05 examples/s",
+        "operations   4e+06 a step, 2 GFLOP/s: 2.5% of the 80",
+        "             that large products of matrices reach here",
+        "memory       1.2 MB a state; 5 kB with data, without activations",
+    ]
+    busy = list(speed_lines({**figures, "load": 2.0, "share": None, "flops": None}))
+    assert busy[4].startswith("operations   not known") and busy[-1].startswith(
+        "the machine was busy (load 2.0)"
+    )
