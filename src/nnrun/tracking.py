@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Record", "Session", "Tracker"]
+__all__ = ["Record", "Row", "Session", "Tracker"]
+
+Row = tuple[int, Mapping[str, float]]  # a step, and what was logged there
 
 
 class Record(NamedTuple):
@@ -28,13 +30,13 @@ class Session(NamedTuple):
     """One run that is being recorded.
 
     id    what finds the same record again
-    log   (step, metrics) -> None, in the order of steps; values that are not finite are among them
+    log   (rows of step and metrics) -> None, in the order of steps; values that are not finite are among them
     file  (a file, its name there) -> None
     end   whether the run is over and good: "done", or "diverged", "failed", "interrupted"
     """
 
     id: str
-    log: Callable[[int, Mapping[str, float]], None]
+    log: Callable[[Sequence[Row]], None]
     file: Callable[[Path, str], None]
     end: Callable[[str], None]
 

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from nnrun.look.cells import cells_of
+from nnrun.look.examples import _in_digits
 from nnrun.look.filters import pictures_of
 from nnrun.preprocessing import Column, Date
 
@@ -45,3 +46,9 @@ def test_white_is_the_largest_value_of_the_images() -> None:
     floats = np.array([[[[-1.0], [0.0]]], [[[1.0], [3.0]]]])
     assert [decoded(png).tolist() for png in pictures_of(floats)] == [[[0, 64]], [[128, 255]]]
     assert pictures_of(np.zeros((2, 3, 4, 2))) == [] == pictures_of(np.zeros((2, 5)))
+
+
+def test_a_difference_is_seen_in_the_numbers() -> None:
+    assert _in_digits(1_000_003.0, 1_000_002.25) == ("1000003", "1000002.25", "-0.75")
+    assert _in_digits(0.5, 0.4) == ("0.5", "0.4", "-0.1")
+    assert _in_digits(2.0, 2.0) == ("2", "2", "+0")

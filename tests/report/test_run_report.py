@@ -190,6 +190,22 @@ def test_a_page_needs_nothing_else_and_is_the_same_each_time(tmp_path: Path) -> 
     assert "it overfits from step 110 on" in html
 
 
+def test_small_updates_after_all_is_learned_say_nothing_of_the_rate(tmp_path: Path) -> None:
+    ratio = np.where(np.arange(20) < 5, 2e-3, 1e-7)
+    loss = np.where(np.arange(20) < 5, 2.0, 1e-5)
+    folder = write_run(tmp_path / "run", update__ratio=ratio, learning_rate=RATE, train__loss=loss)
+    (remark,) = remarks(read_subject("run", folder))
+    assert remark.fine and "0.002 of the parameters" in remark.sentence
+
+
+def test_a_metric_of_one_target_is_drawn_where_it_is_asked_for(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", **{"val__rmse": GOOD, "val__rmse(a)": GOOD, "val__loss": FLAT})
+    subjects = reports.subjects_of([folder])
+    assert [chart.name for chart in charts_of(subjects)] == ["loss", "rmse"]
+    reports.write_picture(tmp_path / "a.svg", subjects, ["val/rmse(a)"])
+    assert b"rmse(a)" in (tmp_path / "a.svg").read_bytes()
+
+
 def test_a_damaged_line_is_refused(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", val__loss=FLAT)
     (folder / "metrics.jsonl").write_text("{}\n[1]\n")

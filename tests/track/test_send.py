@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import pytest
 
 from nnrun.errors import RunError
 from nnrun.record import run
+from nnrun.storage.lock import lock
 from nnrun.track import send, state
-from nnrun.tracking import Record, Session, Tracker
+from nnrun.tracker.mlflow import _name
+from nnrun.tracking import Record, Row, Session, Tracker
 
 
 class Kept:
@@ -31,11 +33,12 @@ class Kept:
             key = known or f"id of {record.name}"
             self.records.setdefault(key, record)
 
-            def log(step: int, metrics: Mapping[str, float]) -> None:
-                self.calls += 1
-                if self.fails_from is not None and self.calls >= self.fails_from:
-                    raise ConnectionError("nobody there")
-                self.lines.setdefault(key, []).append((step, dict(metrics)))
+            def log(rows: Sequence[Row]) -> None:
+                for step, metrics in rows:
+                    self.calls += 1
+                    if self.fails_from is not None and self.calls >= self.fails_from:
+                        raise ConnectionError("nobody there")
+                    self.lines.setdefault(key, []).append((step, dict(metrics)))
 
             def file(source: Path, name: str) -> None:
                 assert source.is_file()
@@ -93,18 +96,46 @@ def test_a_run_that_continues_continues_its_record(tmp_path: Path) -> None:
     assert kept.ends[key] == ["interrupted", "done"]
 
 
-def test_one_that_fails_disturbs_no_other_and_gets_the_rest_later(tmp_path: Path) -> None:
+def test_one_that_fails_disturbs_no_other_and_gets_the_rest_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write_run(tmp_path / "run", "done", [line(1), line(2), line(3)])
-    bad, good = Kept(fails_from=2), Kept()
+    monkeypatch.setattr(send, "_AT_ONCE", 1)
+    bad, good = Kept(fails_from=3), Kept()
     sent = send.send(folder, {"bad": bad.tracker(), "good": good.tracker()}, follow=True)
     assert sent["run"]["bad"]["problem"] == "ConnectionError: nobody there"
-    assert (sent["run"]["bad"]["step"], sent["run"]["good"]["ended"]) == (1, True)
-    assert bad.ends == {}
+    assert (sent["run"]["bad"]["step"], sent["run"]["good"]["ended"]) == (2, True), (
+        "it has what was sent before"
+    )
+    assert [*bad.ends.values()] == [["interrupted"]]
     bad.fails_from = None
     again = send.send(folder, {"bad": bad.tracker()}, follow=False)
     (key,) = bad.lines
-    assert [step for step, _ in bad.lines[key]] == [1, 2, 3] and bad.ends[key] == ["done"]
+    assert [step for step, _ in bad.lines[key]] == [1, 2, 3] and bad.ends[key] == ["interrupted", "done"]
     assert again["run"]["bad"]["problem"] is None and set(state.read(folder)) == {"bad", "good"}
+
+
+def test_the_results_of_the_best_step_arrive(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", "done", [line(1), line(2)])
+    best = {"test/accuracy": 0.9, "val/loss": 0.1, "train/loss": 0.0, "val/auroc": "NaN"}
+    summary = {"status": "done", "steps": 2, "metrics": {"best": best}, "best": None}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    kept = Kept()
+    send.send(folder, {"kept": kept.tracker()}, follow=False)
+    (lines,) = kept.lines.values()
+    assert lines[-1] == (2, {"best/test/accuracy": 0.9, "best/val/loss": 0.1})
+
+
+def test_two_do_not_send_at_once(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", "done", [line(1)])
+    with lock(folder, "tracking.lock"), pytest.raises(RunError, match="in use by process"):
+        send.send(folder, {"kept": Kept().tracker()}, follow=False)
+
+
+def test_names_that_mlflow_takes() -> None:
+    assert [_name(name) for name in ("val/loss", "val/rmse(größe)", "rates.output/*", "a//b")] == [
+        "val/loss", "val/rmse/größe", "rates.output/_2a", "a/_/b",
+    ]  # fmt: skip
 
 
 def test_seeds_are_records_of_one_group(tmp_path: Path) -> None:
@@ -120,6 +151,9 @@ def test_seeds_are_records_of_one_group(tmp_path: Path) -> None:
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is no run or group of runs"):
+        send.runs_in(tmp_path)
+    (tmp_path / "ensemble.json").write_text("{}")
+    with pytest.raises(RunError, match="is an ensemble; name one of the runs"):
         send.runs_in(tmp_path)
 
 

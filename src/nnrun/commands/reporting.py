@@ -12,7 +12,7 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import Checkpoint, Device, Json, Quiet, Root, app, counting, prepare_device, resolved
-from nnrun.errors import RunError, SpecError, one_line
+from nnrun.errors import DataError, RunError, SpecError, one_line
 
 if TYPE_CHECKING:
     from nnrun.report.run.looked import Looked
@@ -138,8 +138,9 @@ def _looked(
     for label, (folder, part) in chosen.items():
         try:
             looked[label] = look_at(folder, part, checkpoint, console.warn, counting(quiet))
-        except (RunError, SpecError) as error:
-            if len(chosen) == 1 and split is not None:
+        except (DataError, RunError, SpecError) as error:
+            asked = split is not None or checkpoint not in ("best", "last")
+            if len(chosen) == 1 and asked and not isinstance(error, DataError):
                 raise
             console.warn(f"no examples: {error}")
     return looked

@@ -71,7 +71,7 @@ def track(
     failed = [f"{one_line(text)}: {problems[text]}" for text in texts if problems.get(text)]
     if failed:
         raise MachineError(
-            "\n".join(f"{line}; what is missing is sent by the same command" for line in failed)
+            "\n".join(f"{line}; once that is fixed, the same command sends the rest" for line in failed)
         )
 
 
@@ -126,4 +126,4 @@ def _end(folder: Path, process: subprocess.Popen[bytes]) -> None:
         problems |= {text: entry["problem"] for text, entry in state.read(path).items() if entry["problem"]}
     for text, problem in problems.items():
         again = shlex.join(["nnrun", "track", one_line(folder), text])
-        console.warn(f"{one_line(text)}: {problem}; the run is not affected; {again} sends what is missing")
+        console.warn(f"{again} sends what is missing; the run is not affected: {problem}")

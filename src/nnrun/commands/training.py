@@ -195,6 +195,12 @@ def reproduce(
     from nnrun.runner import again, folds
 
     again.refuse_unfinished(folder)
+    if folder.name.startswith("seed_") and run.is_run(folder.parent):
+        group = shlex.quote(one_line(folder.parent))
+        console.warn(
+            f"it was trained in one program with the other seeds of {group}; alone its last bits may differ, and "
+            f"nnrun reproduce {group} trains them all again"
+        )
     target = (
         run.claim_at(run_dir) if run_dir else run.claim(runs_root, f"again-{folder.name}", datetime.now())
     )
@@ -210,10 +216,14 @@ def reproduce(
         console.show(f"{one_line(folder)} trained again is not the same:", *result.differences)
     else:
         console.show(
-            f"the same, bit for bit: {result.lines} lines of metrics and {result.arrays} arrays"
+            f"the same, bit for bit: {_count(result.lines, 'line')} of metrics and {_count(result.arrays, 'array')}"
             + (f" of {result.runs} runs" if result.runs > 1 else "")
         )
     if not as_json:
         console.show(f"run folder: {one_line(target)}")
     if result.differences:
         raise typer.Exit(7)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from nnrun.ensemble.account import bins_of
 from nnrun.ensemble.output import Prediction
@@ -15,7 +17,6 @@ from nnrun.look.cells import cells_of
 from nnrun.look.filters import filters_of, pictures_of
 from nnrun.report.per_class import per_class_of
 from nnrun.report.run.looked import Erring, Looked
-from nnrun.report.summary import number
 from nnrun.statistics.calibration import reliability
 from nnrun.types import Dataset
 
@@ -90,7 +91,7 @@ def _words(prediction: Prediction, position: int) -> Erring:
     row = None if prediction.rows is None else int(prediction.rows[position])
     target, values = prediction.targets[position], prediction.values[position]
     if not prediction.classes:
-        return {"row": row, "target": _numbers(prediction, target), "predicted": _numbers(prediction, values)}
+        return {"row": row, **_in_numbers(prediction, target, values)}
     label = int(values.argmax())
     entry: Erring = {
         "row": row, "target": prediction.classes[int(target)], "predicted": prediction.classes[label],
@@ -100,9 +101,25 @@ def _words(prediction: Prediction, position: int) -> Erring:
     return entry
 
 
-def _numbers(prediction: Prediction, values: np.ndarray) -> str:
-    """A number, or that of each of several targets."""
-    if not prediction.of_targets:
-        return number(float(values))
-    pairs = zip(prediction.of_targets, values.tolist(), strict=True)
-    return ", ".join(f"{name} {number(value)}" for name, value in pairs)
+class _InNumbers(TypedDict):
+    target: str
+    predicted: str
+    error: str
+
+
+def _in_numbers(prediction: Prediction, target: np.ndarray, values: np.ndarray) -> _InNumbers:
+    """A target, what is predicted and the difference, with as many digits as show it; of several targets each."""
+    pairs = [
+        _in_digits(float(y), float(z))
+        for y, z in zip(np.atleast_1d(target), np.atleast_1d(values), strict=True)
+    ]
+    names = [f"{name} " for name in prediction.of_targets] or [""]
+    texts = [", ".join(name + pair[i] for name, pair in zip(names, pairs, strict=True)) for i in range(3)]
+    return {"target": texts[0], "predicted": texts[1], "error": texts[2]}
+
+
+def _in_digits(target: float, predicted: float) -> tuple[str, str, str]:
+    error = predicted - target
+    size = max(abs(target), abs(predicted))
+    digits = 4 if not error else min(17, max(4, math.ceil(math.log10(size / abs(error))) + 3))
+    return f"{target:.{digits}g}", f"{predicted:.{digits}g}", f"{error:+.3g}"

@@ -22,7 +22,7 @@ from nnrun.report.drawn import figure_of
 __all__ = ["charts_html", "head"]
 
 _DPI = 100
-_DIGITS = 6
+_DIGITS = 9
 _DASHES: tuple[list[int], ...] = ([], [8, 4], [2, 3])
 
 

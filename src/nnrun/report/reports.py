@@ -101,7 +101,8 @@ def _ensemble_page(folder: Path, looked: Mapping[str, Looked]) -> str:
 def example_run(folder: Path, split: str | None) -> tuple[Path, str]:
     """The run whose examples are shown, of a group the first that did not diverge; and the part that they are of.
 
-    split   the part that was asked for; None: val if anything was held out for it, else test, else train
+    split   the part that was asked for; None: val if anything was held out for it, else train: test examples that
+            somebody looks at are none any more
     Raises RunError where there is no run with a checkpoint.
     """
     members = run.members(folder) if not (folder / _ACCOUNT).is_file() else []
@@ -114,7 +115,7 @@ def example_run(folder: Path, split: str | None) -> tuple[Path, str]:
         preprocessing.read(run_folder).parts if (run_folder / preprocessing.PREPROCESSING).is_file() else {}
     )
     return run_folder, next(
-        (name for name in ("val", "test", "train") if name in parts and parts[name].examples), "val"
+        (name for name in ("val", "train") if name in parts and parts[name].examples), "val"
     )
 
 
@@ -135,7 +136,7 @@ def write_picture(target: Path, subjects: Sequence[Subject], names: Sequence[str
         raise SpecError(
             f"-o {one_line(target)}: write a name that ends in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}"
         )
-    charts = charts_of(_with_lines(subjects, names))
+    charts = charts_of(_with_lines(subjects, names), of_targets=bool(names))
     if not names:
         charts = charts[:2]
     figure = figure_of_all(charts)

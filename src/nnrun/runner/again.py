@@ -33,7 +33,11 @@ class Reproduction(NamedTuple):
 
 
 def refuse_unfinished(folder: Path) -> None:
-    """Raises RunError where the run, or one of a group, has not come to its end."""
+    """Raises RunError where the run, or one of a group, has not come to its end, or where it is an ensemble."""
+    if (folder / "ensemble.json").is_file():
+        raise RunError(
+            f"{one_line(folder)}: is an ensemble; reproduce its members, and make it of them: nnrun ensemble"
+        )
     waiting = [path for path in [folder, *run.members(folder)] if not is_over(path)]
     if waiting:
         raise RunError(

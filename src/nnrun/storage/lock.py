@@ -25,12 +25,13 @@ _held: set[int] = set()
 
 
 @contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path, name: str = "lock") -> Iterator[None]:
     """Holds the run folder `path` for this process while the body runs.
 
+    name   of the file: another one is another lock
     Raises RunError within a second, naming the process and host that hold it; MachineError.
     """
-    file = path / "lock"
+    file = path / name
     with disk.blame(file):
         # Not inherited by programs that are started (O_CLOEXEC) nor by forked children (see the end).
         descriptor = disk.system.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

@@ -5,6 +5,7 @@ Whatever a tracker raises ends the sending to that tracker and nothing else: the
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +18,13 @@ from nnrun.report import reports
 from nnrun.report.content import origin_of
 from nnrun.report.entry import flat
 from nnrun.report.provenance import origin_lines
+from nnrun.report.summary import read_summary
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
+from nnrun.storage.lock import lock
 from nnrun.track import state
 from nnrun.track.state import Sent
-from nnrun.tracking import Record, Session, Tracker
+from nnrun.tracking import Record, Row, Session, Tracker
 
 __all__ = ["runs_in", "send"]
 
@@ -29,11 +32,16 @@ _EVERY = 2.0  # seconds between two looks at a run that trains
 _BEGINS = 600.0  # seconds in which a run that was created begins to train
 _OVER = ("done", "diverged", "failed")
 _BESIDE = ("step",)
+_AT_ONCE = 200  # lines of metrics
+_LOCK = "tracking.lock"
 _TEXTS = ("spec.yaml", "resolved.yaml", "summary.json", "run.json")
 
 
 def runs_in(folder: Path) -> list[Path]:
     """The runs that are sent: those of a group, or the run itself.  Raises RunError where there is none."""
+    if (folder / "ensemble.json").is_file() or (folder / "sweep.json").is_file():
+        what = "an ensemble" if (folder / "ensemble.json").is_file() else "a sweep"
+        raise RunError(f"{one_line(folder)}: is {what}; name one of the runs in it")
     members = run.members(folder) or [folder]
     if not all((path / "resolved.yaml").is_file() for path in members):
         raise RunError(f"{one_line(folder)}: is no run or group of runs; name one of the runs in it")
@@ -50,7 +58,29 @@ def send(
     with_model  whether the checkpoint that is the best by validation is sent too
     Returns what each tracker has of each run: name of the run -> text -> Sent.
     """
-    sendings = [_Sending(path, folder, trackers, with_model) for path in runs_in(folder)]
+    with contextlib.ExitStack() as stack:
+        for path in runs_in(folder):
+            _hold(stack, path, follow)
+        sendings = [_Sending(path, folder, trackers, with_model) for path in runs_in(folder)]
+        _send_all(folder, sendings, follow)
+    return {sending.folder.name: sending.sent for sending in sendings}
+
+
+def _hold(stack: contextlib.ExitStack, path: Path, waits: bool) -> None:
+    """Holds the record of a run for this process, so that no line is sent by two.
+
+    waits   for the process that sends it still, such as that of the run before it was resumed; else RunError
+    """
+    until = time.monotonic() + (_BEGINS if waits else 0.0)
+    while True:
+        try:
+            return stack.enter_context(lock(path, _LOCK))
+        except RunError:
+            if time.monotonic() >= until:
+                raise
+
+
+def _send_all(folder: Path, sendings: Sequence[_Sending], follow: bool) -> None:
     begun = time.monotonic()
     while True:
         status = run.status(folder)
@@ -63,7 +93,6 @@ def send(
         time.sleep(_EVERY)
     for sending in sendings:
         sending.finish()
-    return {sending.folder.name: sending.sent for sending in sendings}
 
 
 class _Sending:
@@ -92,11 +121,11 @@ class _Sending:
     def _guarded(self, text: str, new: Sequence[Mapping[str, float]]) -> None:
         try:
             session = self._session(text)
-            for record in new:
-                values = {name: value for name, value in record.items() if name not in _BESIDE}
-                session.log(int(record["step"]), values)
-                self.sent[text]["step"] = int(record["step"])
-                self.sent[text]["ended"] = False
+            for i in range(0, len(new), _AT_ONCE):
+                rows = [(int(record["step"]), _values(record)) for record in new[i : i + _AT_ONCE]]
+                session.log(rows)
+                self.sent[text]["step"], self.sent[text]["ended"] = rows[-1][0], False
+                state.write(self.folder, self.sent)  # what is sent twice would be there twice
         except (Exception, SystemExit) as error:  # of a library that we do not know
             self._drop(text, error)
 
@@ -110,6 +139,7 @@ class _Sending:
             try:
                 session = self._session(text)
                 if status in _OVER:
+                    session.log(_results(self.folder, self.sent[text]["step"]))
                     with tempfile.TemporaryDirectory() as place:
                         for file, name in _files(self.folder, Path(place), self.with_model):
                             session.file(file, name)
@@ -129,7 +159,29 @@ class _Sending:
 
     def _drop(self, text: str, error: BaseException) -> None:
         del self._trackers[text]
-        self.sent[text]["problem"] = one_line(f"{type(error).__name__}: {error}", 200)
+        self.sent[text]["problem"] = one_line(f"{type(error).__name__}: {error}", 100)
+        if text in self._sessions:
+            with contextlib.suppress(Exception, SystemExit):
+                self._sessions[text].end("interrupted")
+
+
+def _values(record: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in record.items() if name not in _BESIDE}
+
+
+def _results(folder: Path, step: int) -> list[Row]:
+    """The metrics of the best step under best/, those of the test part among them; [] where there are none."""
+    summary = read_summary(folder)
+    if "metrics" not in summary:
+        return []
+    best = summary["metrics"]["best"]
+    parts = ("val/", "test/")
+    values = {
+        f"best/{name}": value
+        for name, value in best.items()
+        if name.startswith(parts) and isinstance(value, (int, float))
+    }
+    return [(step, values)] if values else []
 
 
 def _record(folder: Path, group: str) -> Record:

@@ -3,11 +3,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnrun.tracker._package import demand
-from nnrun.tracking import Record, Session, Tracker
+from nnrun.tracking import Record, Row, Session, Tracker
 
 __all__ = ["mlflow"]
 
@@ -22,7 +22,8 @@ def mlflow(uri: str | None = None, experiment: str = "nnrun") -> Tracker:
     uri          of the server, such as http://localhost:5000; null: what MLFLOW_TRACKING_URI says, else ./mlruns.db
     experiment   that the runs belong to; it is made where it is missing
 
-    Use: where a team keeps its runs on an MLflow server.  Seeds are runs with the tag nnrun.group.
+    Use: where a team keeps its runs on an MLflow server.  Seeds are runs with the tag nnrun.group; the metric
+    `rmse(height)` of one of several targets is called `rmse/height`, for MLflow allows no brackets.
     Source: MLflow's client API.
     """
     # A server that does not answer is given up on after a few seconds, unless somebody wants otherwise.
@@ -43,16 +44,20 @@ def mlflow(uri: str | None = None, experiment: str = "nnrun") -> Tracker:
             tags = {f"nnrun.{key}": value for key, value in record.about.items()}
             tags |= {"nnrun.group": record.group} if record.group else {}
             run_id = client.create_run(number, tags=tags, run_name=record.name).info.run_id
-            params = [Param(key, _text(value)) for key, value in record.settings.items()]
+            params = [Param(_name(key), _text(value)) for key, value in record.settings.items()]
             for i in range(0, len(params), 100):
                 client.log_batch(run_id, params=params[i : i + 100])
         else:
             run_id = known
             client.update_run(run_id, status="RUNNING")
 
-        def log(step: int, metrics: Mapping[str, float]) -> None:
+        def log(rows: Sequence[Row]) -> None:
             now = int(1000 * time.time())
-            values = [Metric(name, value, now, step) for name, value in metrics.items()]
+            values = [
+                Metric(_name(name), value, now, step)
+                for step, metrics in rows
+                for name, value in metrics.items()
+            ]
             for i in range(0, len(values), _AT_ONCE):
                 client.log_batch(run_id, metrics=values[i : i + _AT_ONCE])
 
@@ -66,6 +71,13 @@ def mlflow(uri: str | None = None, experiment: str = "nnrun") -> Tracker:
         return Session(run_id, log, file, end)
 
     return Tracker(begin)
+
+
+def _name(name: str) -> str:
+    """The name as MLflow takes it: `rmse(height)` is `rmse/height`, and other marks are `_` and their number."""
+    plain = name.replace("(", "/").replace(")", "")
+    legal = "".join(c if c.isalnum() or c in "/_.- :" else f"_{ord(c):x}" for c in plain)
+    return "/".join(part or "_" for part in legal.split("/"))
 
 
 def _text(value: object) -> str:

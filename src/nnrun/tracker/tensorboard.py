@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnrun.options import FilePath
 from nnrun.tracker._package import demand
-from nnrun.tracking import Record, Session, Tracker
+from nnrun.tracking import Record, Row, Session, Tracker
 
 __all__ = ["tensorboard"]
 
@@ -43,8 +43,10 @@ def tensorboard(folder: FilePath = "tensorboard") -> Tracker:
             )
             add([value], 0)
 
-        def log(step: int, metrics: Mapping[str, float]) -> None:
-            add([Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()], step)
+        def log(rows: Sequence[Row]) -> None:
+            for step, metrics in rows:
+                add([Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()], step)
+            writer.flush()
 
         def file(source: Path, name: str) -> None:
             if source.suffix == ".png":

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from nnrun.tracker._package import demand
-from nnrun.tracking import Record, Session, Tracker
+from nnrun.tracking import Record, Row, Session, Tracker
 
 __all__ = ["wandb"]
 
@@ -37,8 +37,9 @@ def wandb(
             settings=package.Settings(silent=True, console="off", x_disable_stats=True),
         )  # fmt: skip
 
-        def log(step: int, metrics: Mapping[str, float]) -> None:
-            run.log(dict(metrics), step=step)
+        def log(rows: Sequence[Row]) -> None:
+            for step, metrics in rows:
+                run.log(dict(metrics), step=step)
 
         def file(source: Path, name: str) -> None:
             if source.suffix == ".png":

@@ -1,10 +1,17 @@
 "use strict";
 (function () {
-  function digits(value) {
+  function digits(value, precision = 4) {
     if (value == null) return "–";
     const size = Math.abs(value);
     if (size && (size < 1e-3 || size >= 1e7)) return value.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e");
-    return Number(value.toPrecision(4)).toString();
+    return Number(value.toPrecision(precision)).toString();
+  }
+  // As many digits as tell the values of a chart apart, four at least.
+  function precisionOf(lists) {
+    const values = lists.flat().filter((v) => v != null);
+    const high = Math.max(...values), low = Math.min(...values), size = Math.max(Math.abs(high), Math.abs(low));
+    if (!values.length || !size || high === low) return 4;
+    return Math.min(9, Math.max(4, Math.ceil(Math.log10(size / (high - low))) + 4));
   }
   // On a logarithmic axis the lines of the powers of ten, or all of them where there are fewer than two.
   function powers(u, splits) {
@@ -15,14 +22,15 @@
 
   // One series for each line, and two that are not in the legend for the ends of its band.
   function seriesOf(chart) {
-    const series = [{ label: chart.xLabel, value: (u, v) => digits(v) }];
+    const series = [{ label: chart.xLabel, value: (u, v) => digits(v, precisionOf([chart.x])) }];
+    const precision = precisionOf(chart.series.map((line) => line.values));
     const columns = [chart.x], bands = [], edgesOf = {};
     for (const line of chart.series) {
       const shape = line.dots ? { paths: () => null, points: { show: true, size: 5, width: 0, fill: line.colour } } : {};
       const single = line.values.filter((v) => v != null).length === 1;
       series.push({
         label: line.label, stroke: line.colour, width: 1.6, dash: line.dash, spanGaps: true,
-        points: { show: single }, value: (u, v) => digits(v), ...shape,
+        points: { show: single }, value: (u, v) => digits(v, precision), ...shape,
       });
       columns.push(line.values);
       const position = series.length - 1;
@@ -76,10 +84,14 @@
       labelFont: "12px system-ui, sans-serif", labelSize: 20,
     });
     const gridY = { stroke: () => colourOf("--line"), width: 1, ...(chart.log ? { filter: powers } : {}) };
-    const y = { ...axis(chart.yLabel), grid: gridY, size: 58, values: (u, ticks) => ticks.map((v) => (v == null ? "" : digits(v))) };
+    // Where points share an x, uPlot would leave out those at the very edges: a margin keeps them inside.
+    const first = chart.x[0], last = chart.x[chart.x.length - 1], margin = 0.02 * (last - first || Math.abs(last) || 1);
+    const dotted = chart.series.some((line) => line.dots);
+    const x = { time: false, ...(dotted ? { range: () => [first - margin, last + margin] } : {}) };
+    const y = { ...axis(chart.yLabel), grid: gridY, size: 58, values: (u, ticks) => ticks.map((v) => (v == null ? "" : digits(v, precisionOf([ticks])))) };
     const size = () => ({ width: place.clientWidth, height: Math.max(220, Math.min(360, place.clientWidth * 0.6)) });
     const plot = new uPlot({
-      ...size(), series, bands, scales: { x: { time: false }, y: chart.log ? { distr: 3 } : {} },
+      ...size(), series, bands, scales: { x, y: chart.log ? { distr: 3 } : {} },
       axes: [axis(chart.xLabel), y], cursor: { focus: { prox: 24 }, drag: { x: true, y: false } }, focus: { alpha: 0.35 },
       hooks: {
         draw: [marks(chart)],

@@ -33,9 +33,13 @@ def logged_names(subjects: Sequence[Subject]) -> list[str]:
     return [*sorted(name for name in names if name not in _OF_STEPS), *(n for n in _OF_STEPS if n in names)]
 
 
-def charts_of(subjects: Sequence[Subject]) -> list[Chart]:
-    """All charts of one subject, its parts of the data together; of several, each metric with a line for each."""
-    names = without_targets(logged_names(subjects))
+def charts_of(subjects: Sequence[Subject], of_targets: bool = False) -> list[Chart]:
+    """All charts of one subject, its parts of the data together; of several, each metric with a line for each.
+
+    of_targets   whether the metrics of single targets are among them, where there are several
+    """
+    names = logged_names(subjects)
+    names = names if of_targets else without_targets(names)
     metrics = [name for name in names if name not in _OF_STEPS]
     of_steps = [name for name in names if name in _OF_STEPS]
     if len(subjects) == 1:

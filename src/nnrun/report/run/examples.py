@@ -131,7 +131,7 @@ def _wrong(looked: Looked) -> str:
 
 
 def _card(erring: Erring) -> str:
-    row = "" if erring["row"] is None else f"<br>row {erring['row']}"
+    row = "" if erring["row"] is None else f"<br>row {erring['row']} (from 0)"
     of_target = f" ({100 * erring['of_target']:.1f}%)" if "of_target" in erring else ""
     confidence = f" ({100 * erring['confidence']:.1f}%)" if "confidence" in erring else ""
     words = f"{escape(erring['predicted'])}{confidence}<br>is {escape(erring['target'])}{of_target}{row}"
@@ -144,7 +144,8 @@ def _rows(wrong: Sequence[Erring]) -> str:
     features = [*wrong[0].get("cells", {})]
     shown = features[:_CELLS]
     confident = "confidence" in wrong[0]
-    columns = [Column("row", "number"), Column("predicted"), Column("is")]
+    columns = [Column("row (from 0)", "number"), Column("predicted"), Column("is")]
+    columns += [Column("error", "number")] if "error" in wrong[0] else []
     columns += [Column("confidence", "number")] if confident else []
     columns += [Column(name, "number") for name in shown]
     rows = [
@@ -152,6 +153,7 @@ def _rows(wrong: Sequence[Erring]) -> str:
             "–" if erring["row"] is None else str(erring["row"]),
             erring["predicted"],
             erring["target"],
+            *([erring["error"]] if "error" in erring else []),
             *([f"{100 * erring['confidence']:.1f}%"] if "confidence" in erring else []),
             *(erring.get("cells", {}).get(name, "") for name in shown),
         ]

@@ -16,6 +16,7 @@ class Erring(TypedDict):
     """An example that is predicted wrongly.
 
     row       its position, from 0, in what the data train or test with; None where that is not known
+    error     of numbers, predicted − target
     confidence, of_target   the probabilities of what is predicted and of what it is; of numbers there are none
     picture   PNG as base64, of an image
     cells     its features by name, of a table
@@ -24,6 +25,7 @@ class Erring(TypedDict):
     row: int | None
     target: str
     predicted: str
+    error: NotRequired[str]
     confidence: NotRequired[float]
     of_target: NotRequired[float]
     picture: NotRequired[str]

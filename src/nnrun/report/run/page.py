@@ -9,13 +9,14 @@ from nnrun.errors import one_line
 from nnrun.record import columns
 from nnrun.report.html import document, sheet_table
 from nnrun.report.interactive import charts_html, head
-from nnrun.report.metric_table import metric_table
+from nnrun.report.metric_table import metric_tables
 from nnrun.report.provenance import origin_lines
 from nnrun.report.run.charts import charts_of
 from nnrun.report.run.examples import STYLE, examples_html
 from nnrun.report.run.looked import Looked
 from nnrun.report.run.remarks import remarks
 from nnrun.report.run.subject import Subject
+from nnrun.report.sheet import Sheet
 from nnrun.report.side_by_side import SideBySide
 from nnrun.report.side_by_side_text import as_sheet
 from nnrun.report.summary import headline, runs_line, shown_section, warnings
@@ -66,7 +67,7 @@ def _answer(subjects: Sequence[Subject], comparison: SideBySide | None) -> str:
 def _headline(subject: Subject) -> str:
     summary = subject.content.summary
     if "steps" in summary and ("mean" in summary or "best" in summary):
-        return headline(summary)
+        return " · ".join(part.strip() for part in headline(summary).split("  "))
     reached = max((int(line.x[-1]) for line in subject.lines.values() if len(line.x)), default=0)
     return f"{subject.content.status}, at step {reached}"
 
@@ -96,12 +97,16 @@ def _results(subject: Subject) -> str:
         words = f'<p class="dim">{escape(runs_line(summary))}</p>'
         section = shown_section(summary)
         means = {section: summary["mean"].get(section, {}), **summary["mean"]}
-        return sheet_table(metric_table(means, summary["ci95"], baseline)) + words
+        return _sheets(metric_tables(means, summary["ci95"], baseline)) + words
     if "metrics" in summary and "last" in summary["metrics"]:
         sections = {"best": summary["metrics"]["best"], "last": summary["metrics"]["last"]}
-        return sheet_table(metric_table(sections, None, baseline))
+        return _sheets(metric_tables(sections, None, baseline))
     newest = {name: float(line.y[-1]) for name, line in subject.lines.items() if len(line.y)}
-    return sheet_table(metric_table({"newest": newest}))
+    return _sheets(metric_tables({"newest": newest}))
+
+
+def _sheets(sheets: Sequence[Sheet]) -> str:
+    return "".join(map(sheet_table, sheets))
 
 
 def _of_the_run(subject: Subject, several: bool) -> str:

@@ -24,6 +24,7 @@ _AGAIN = 0.1  # of its least value: together with the one above, by how much it 
 _FALLING = 0.05  # of its value: how much a loss that still falls loses between the last two fifths
 _FEWEST = 8  # evaluations, below which a curve says too little
 _GAP = 0.02  # between a share of the training and the validation part
+_LEARNED = 0.02  # of the first training loss, below which little is left to learn
 _LARGE, _SMALL = 1e-2, 1e-4  # an update against the parameters; about 1e-3 is usual (cs231n 2016, lecture 6)
 
 
@@ -88,8 +89,8 @@ def _overfits(val: Line, train: Line | None, least: int, last: float) -> str:
         then, end = float(np.interp(step, train.x, train.y)), float(train.y[-1])
         fell = f", while train/loss went from {number(then)} to {number(end)}"
     return (
-        f"it overfits from step {step} on: val/loss was {number(float(val.y[least]))} there and {number(last)} at the "
-        f"end{fell}. The best checkpoint is kept; try more data, augmentation, dropout, weight_decay or a shorter run"
+        f"it overfits from step {step} on: val/loss was {number(float(val.y[least]))} there and {number(last)} in "
+        f"the last fifth{fell}. Try more data, augmentation, dropout, weight_decay or a shorter run"
     )
 
 
@@ -137,7 +138,7 @@ def _rate(subject: Subject) -> Iterator[Remark]:
     if ratio is None or rate is None or not len(ratio.y):
         return
     at = np.interp(ratio.x, rate.x, rate.y)
-    high = ratio.y[(at >= 0.5 * at.max()) & np.isfinite(ratio.y)]
+    high = ratio.y[(at >= 0.5 * at.max()) & np.isfinite(ratio.y) & (ratio.x <= _learning_until(subject))]
     if not len(high):
         return
     middle = _median(high)
@@ -148,6 +149,15 @@ def _rate(subject: Subject) -> Iterator[Remark]:
         yield Remark("rate", f"the learning rate may be too low: {seen}. nnrun lr-find SPEC shows the range")
     else:
         yield Remark("rate", f"the learning rate is of a usual size: {seen}", fine=True)
+
+
+def _learning_until(subject: Subject) -> float:
+    """The step until which there was much to learn: behind it updates are small because gradients are."""
+    train = subject.lines.get("train/loss")
+    if train is None or not len(train.y):
+        return float("inf")
+    learned = np.flatnonzero(train.y < _LEARNED * train.y[0])
+    return float(train.x[learned[0]]) if len(learned) else float("inf")
 
 
 def _median(values: np.ndarray) -> float:
