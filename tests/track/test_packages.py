@@ -45,6 +45,7 @@ def test_event_files_have_the_curves(place: Path, nnrun: Callable[..., Any]) -> 
         assert events.Tags()["images"] == ["curves.png"]
 
 
+@pytest.mark.filterwarnings("ignore")  # of libraries that MLflow uses
 def test_a_store_has_the_runs(place: Path, nnrun: Callable[..., Any]) -> None:
     package = pytest.importorskip("mlflow.tracking")
     done = nnrun("track", "group", "mlflow", folder=place, PYTHONWARNINGS="default")
