@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,3 +62,24 @@ def mnist_folder() -> Path:
         if (folder / "train-images-idx3-ubyte.gz").exists():
             return folder.resolve()
     pytest.skip("the MNIST files are not here; set NNRUN_DATA_DIR to the folder that holds mnist/")
+
+
+@pytest.fixture
+def save_set() -> Callable[..., Path]:
+    """(folder, columns, features, number of files = 1) -> the folder: what `Dataset.save_to_disk` writes."""
+    pa = pytest.importorskip("pyarrow")
+
+    def save(folder: Path, content: dict[str, Any], features: dict[str, Any], shards: int = 1) -> Path:
+        folder.mkdir(parents=True)
+        table = pa.table(content)
+        names = [f"data-{i:05d}-of-{shards:05d}.arrow" for i in range(shards)]
+        size = -(-table.num_rows // shards)
+        for i, name in enumerate(names):
+            with pa.OSFile(str(folder / name), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table.slice(i * size, size), max_chunksize=7)
+        state = {"_data_files": [{"filename": name} for name in names], "_format_type": None, "_split": None}
+        (folder / "state.json").write_text(json.dumps(state))
+        (folder / "dataset_info.json").write_text(json.dumps({"description": "", "features": features}))
+        return folder
+
+    return save

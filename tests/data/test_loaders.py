@@ -46,6 +46,11 @@ def options(
                 arrow.table(columns), tmp_path / "t.parquet"
             )
             return {"path": str(tmp_path / "t.parquet"), "target": "kind"}
+        if name == "hf_folder":
+            save = request.getfixturevalue("save_set")
+            content = {"a": [float(i) for i in range(30)], "kind": [i % 3 for i in range(30)]}
+            features = {"a": {"_type": "Value"}, "kind": {"names": ["p", "q", "r"], "_type": "ClassLabel"}}
+            return {"path": str(save(tmp_path / "set", content, features)), "target": "kind"}
         if name == "npz":
             np.savez(tmp_path / "t.npz", x=np.arange(60.0).reshape(30, 2), y=np.arange(30) % 3)
             return {"path": str(tmp_path / "t.npz")}

@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from nnrun.errors import RunError
+from nnrun.report import reports
+
 BASE = """
 name: tiny
 data: {name: digits, batch_size: 128, examples: 512}
@@ -98,6 +101,35 @@ def test_a_sweep_from_its_file_to_its_answer(folder: Path, warm: Callable[..., A
     assert {one["trial"] for one in again.json["trials"]} == {
         f"{name}-00{i}" for name in ("sgd", "adam") for i in range(3)
     }
+
+
+def test_a_report_shows_how_the_best_setting_errs(whole: Path, warm: Callable[..., Any]) -> None:
+    done = warm("report", "whole", "--split", "test", "-o", "report.html", "--json", folder=whole.parent)
+    assert done.code == 0, done.err
+    leader = json.loads((whole / "leaderboard.json").read_text())["alternatives"][0]
+    [(name, looked)] = done.json["looked"].items()
+    assert name == f"{leader['run']}/seed_10000"
+    [accuracy] = [
+        record["metrics"]["test/accuracy"][0]
+        for record in lines(whole / "final.jsonl")
+        if record["run"] == leader["run"]
+    ]
+    assert 1 - looked["errors"] / looked["examples"] == pytest.approx(accuracy, abs=1e-6)
+    page = (whole.parent / "report.html").read_text()
+    assert f"<h2>Examples of the test part of the best setting ({name})</h2>" in page
+    assert page.count("<figure>") >= len(looked["wrong"]) == 24
+    assert reports.sweep_page(whole, {}).count("Examples of") == 0
+
+
+def test_without_fresh_seeds_a_report_has_no_examples(whole: Path, tmp_path: Path) -> None:
+    shutil.copy(whole / "sweep.json", tmp_path)
+    shutil.copy(whole / "trials.jsonl", tmp_path)
+    with pytest.raises(RunError, match=r"finished on fresh seeds yet; `nnrun report` of a run below trials/"):
+        reports.best_runs(tmp_path)
+    about = json.loads((tmp_path / "sweep.json").read_text())
+    (tmp_path / "sweep.json").write_text(json.dumps(about | {"final_seeds": 0}))
+    with pytest.raises(RunError, match="it has no fresh seeds; "):
+        reports.best_runs(tmp_path)
 
 
 def test_workers_leave_the_same_results(whole: Path, folder: Path, warm: Callable[..., Any]) -> None:

@@ -34,8 +34,9 @@ _File = Annotated[
     Path | None,
     typer.Argument(
         metavar="FILE",
-        help="New examples in place of a part of the data: a table with the target, - for CSV on stdin, an .npz with "
-        "x and y, or a folder of images with a folder for each class.",
+        help="New examples in place of a part of the data: a table with the target (CSV, Parquet, or the folder of a "
+        "data set that Hugging Face's datasets saved), - for CSV on stdin, an .npz with x and y, or a folder of images "
+        "with a folder for each class.",
     ),
 ]
 _Part = Annotated[

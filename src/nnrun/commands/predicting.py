@@ -36,7 +36,8 @@ _Inputs = Annotated[
     Path | None,
     typer.Argument(
         metavar="INPUT",
-        help="An .npz with x, a table of features, - for CSV on stdin, an image, or a folder of images.",
+        help="An .npz with x, a table of features (CSV, Parquet, or the folder of a data set that Hugging Face's "
+        "datasets saved), - for CSV on stdin, an image, or a folder of images.",
     ),
 ]
 _PredictionFile = Annotated[

@@ -74,13 +74,12 @@ def report(
             f"--watch: {one_line(folders[0])} is {'a sweep' if kind == 'sweep' else 'an ensemble'}; leave it out"
         )
     target = _target(output, folders, force, _FILE)
+    if follow:
+        _follow(names, folders, runs_root, target)
+    looked = _looked(kind, folders, split, checkpoint, device, quiet or as_json) if examples else {}
     if kind == "sweep":
-        looked: dict[str, Looked] = {}
-        content = reports.sweep_page(folders[0])
+        content = reports.sweep_page(folders[0], looked)
     else:
-        if follow:
-            _follow(names, folders, runs_root, target)
-        looked = _looked(folders, split, checkpoint, device, quiet or as_json) if examples else {}
         content = reports.page_of(names, folders, runs_root, looked)
     reports.write(target, content)
     if as_json:
@@ -118,13 +117,18 @@ def _follow(names: Sequence[str], folders: Sequence[Path], root: Path, target: P
 
 
 def _looked(
-    folders: Sequence[Path], split: str | None, checkpoint: str, device: str, quiet: bool
+    kind: str, folders: Sequence[Path], split: str | None, checkpoint: str, device: str, quiet: bool
 ) -> dict[str, Looked]:
     """What is to be seen in the data of each run that has a checkpoint; why not, in one line, of the others."""
     from nnrun.report import reports
 
     chosen: dict[str, tuple[Path, str]] = {}
-    for label, folder in reports.labelled(folders):
+    try:
+        candidates = reports.best_runs(folders[0]) if kind == "sweep" else reports.labelled(folders)
+    except RunError as error:
+        console.warn(f"no examples: {error}")
+        return {}
+    for label, folder in candidates:
         try:
             chosen[label] = reports.example_run(folder, split)
         except RunError as error:

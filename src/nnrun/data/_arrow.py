@@ -12,7 +12,7 @@ from nnrun.data._columns import table_of
 from nnrun.data._files import open_file
 from nnrun.errors import DataError, one_line
 
-__all__ = ["arrow_pieces", "is_arrow", "read_arrow"]
+__all__ = ["MAX_ARROW_BYTES", "arrow_pieces", "cells_of", "decoded", "is_arrow", "needed", "read_arrow"]
 
 MAX_ARROW_BYTES = 256 << 20
 _PARQUET, _ARROW = b"PAR1", b"ARROW1"
@@ -57,27 +57,38 @@ def _tables(path: str, rows: Callable[[int], int] | None) -> Iterator[Table]:
     most = rows(len(names)) if rows else table.num_rows
     for start in range(0, table.num_rows, most):
         piece = table.slice(start, most)
-        yield table_of({name: _cells(piece.column(name)) for name in names}, place, start + 1)
+        yield table_of({name: cells_of(piece.column(name)) for name in names}, place, start + 1)
+
+
+def needed(place: str, *modules: str) -> list[Any]:
+    """These modules of pyarrow, for reading `place`.  Raises DataError where it is not installed."""
+    try:
+        return [import_module(name) for name in ("pyarrow", *modules)]
+    except ImportError:
+        raise DataError(f"{place}: reading it needs pyarrow; pip install 'nnrun[parquet]'") from None
 
 
 def _decoded(content: bytes, place: str) -> Any:
     """The pyarrow table in the bytes of a file."""
-    try:
-        pa, parquet, feather = map(import_module, ("pyarrow", "pyarrow.parquet", "pyarrow.feather"))
-    except ImportError:
-        raise DataError(f"{place}: reading it needs pyarrow; pip install 'nnrun[parquet]'") from None
+    pa, parquet, feather = needed(place, "pyarrow.parquet", "pyarrow.feather")
     if not content.startswith((_PARQUET, _ARROW)):
         raise DataError(
             f"{place}: is neither a Parquet nor an Arrow file; write data: {{name: csv}} for a CSV file"
         )
     read = parquet.read_table if content.startswith(_PARQUET) else feather.read_table
+    return decoded(lambda: read(pa.BufferReader(content)), place)
+
+
+def decoded(read: Callable[[], Any], place: str) -> Any:
+    """What `read` gets from pyarrow.  Raises DataError naming `place` where it cannot."""
+    pa = import_module("pyarrow")
     try:
-        return read(pa.BufferReader(content))
+        return read()
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{place}: cannot be decoded: {one_line(error, 120)}; write it again") from error
 
 
-def _cells(column: Any) -> list[object]:
+def cells_of(column: Any) -> list[object]:
     """The values of a column; moments in microseconds, which Python's have."""
     pa, kind = import_module("pyarrow"), column.type
     if pa.types.is_timestamp(kind):

@@ -19,6 +19,7 @@ from nnrun.data._labelled import labels_of_archive, labels_of_folders, names_of_
 from nnrun.data._lines import NO_TABLE, check_stdin
 from nnrun.data._new_images import check_range, decoded, images_in
 from nnrun.data._npy import open_npz, read_member
+from nnrun.data._saved_set import is_saved_set, saved_pieces
 from nnrun.data._table import Dialect, number_pieces, table_pieces
 from nnrun.data._targets import targets_in
 from nnrun.errors import DataError, SpecError, Warn, one_line
@@ -101,6 +102,8 @@ def _kind(path: Path, block: Block) -> str:
     if path == STDIN:
         return "table"
     images = block["name"] == "image_folder"
+    if not images and is_saved_set(path):
+        return "table"
     if path.is_dir() or (not _begins(path, _ZIP) and is_image(path)):
         if not images:
             what = "a folder" if path.is_dir() else "an image"
@@ -183,8 +186,8 @@ def _tables(path: Path, place: str, block: Block, fitted: Preprocessing) -> Iter
     def rows(columns: int) -> int:
         return _rows_of_piece(columns, fitted)
 
-    if path != STDIN and is_arrow(path):
-        yield from arrow_pieces(str(path), rows)
+    if path != STDIN and (path.is_dir() or is_arrow(path)):
+        yield from saved_pieces(path, rows) if path.is_dir() else arrow_pieces(str(path), rows)
         return
     with open_text(path) as stream:
         if path == STDIN:

@@ -25,12 +25,18 @@ __all__ = ["source_of"]
 
 
 def source_of(
-    tables: Sequence[Table], request: Request, task: str, standardize: str, classifies: bool | None
+    tables: Sequence[Table],
+    request: Request,
+    task: str,
+    standardize: str,
+    classifies: bool | None,
+    notes: tuple[str, ...] = (),
 ) -> Source:
     """The source that a table is, and perhaps another one that is its test part.
 
     task         auto, classification or regression
     classifies   what the loss of the spec says, where it was written
+    notes        lines for people
     Raises DataError naming FILE:ROW:COLUMN.
     """
     table, *others = tables
@@ -46,7 +52,7 @@ def source_of(
         for name, rule in roles.features.items()
     }
     _check_missing(read, roles.features)
-    facts = _facts(table, test, request)
+    facts = _facts(table, test, request)._replace(notes=notes)
 
     def fit(rows: np.ndarray, recorded: tuple[Feature, ...] | None = None) -> Source:
         if recorded is not None and [column.name for column in recorded] == list(roles.features):

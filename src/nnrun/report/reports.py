@@ -18,11 +18,12 @@ from nnrun.report.run.looked import Looked
 from nnrun.report.run.page import page
 from nnrun.report.run.remarks import remarks
 from nnrun.report.run.subject import Subject, read_subject
-from nnrun.report.sweep.folder import is_sweep
+from nnrun.report.sweep.folder import is_sweep, read_sweep
+from nnrun.report.sweep.rows import rows_of
 from nnrun.storage import fsio
 
 __all__ = [
-    "example_run", "kind_of", "labelled", "page_of", "remarks_of", "subjects_of", "sweep_page", "write",
+    "best_runs", "example_run", "kind_of", "labelled", "page_of", "remarks_of", "subjects_of", "sweep_page", "write",
     "write_picture",
 ]  # fmt: skip
 
@@ -81,14 +82,17 @@ def page_of(
     return page(subjects_of(folders), looked, comparison, reload_after)
 
 
-def sweep_page(folder: Path) -> str:
-    """The report of a sweep, from its records as they are now."""
+def sweep_page(folder: Path, looked: Mapping[str, Looked]) -> str:
+    """The report of a sweep, from its records as they are now.
+
+    looked   by name of the run, what was looked at in the data
+    """
     from nnrun.report.sweep import page as sweep
     from nnrun.report.sweep import plots
-    from nnrun.report.sweep.answer import answer, read_sweep
+    from nnrun.report.sweep.answer import answer
 
     sweep_answer = answer(read_sweep(folder))
-    return sweep.page(sweep_answer, plots.pictures(sweep_answer))
+    return sweep.page(sweep_answer, plots.pictures(sweep_answer), looked)
 
 
 def _ensemble_page(folder: Path, looked: Mapping[str, Looked]) -> str:
@@ -105,10 +109,7 @@ def example_run(folder: Path, split: str | None) -> tuple[Path, str]:
             somebody looks at are none any more
     Raises RunError where there is no run with a checkpoint.
     """
-    members = run.members(folder) if not (folder / _ACCOUNT).is_file() else []
-    run_folder = next((path for path in members or [folder] if run.status(path) != "diverged"), None)
-    if run_folder is None:
-        raise RunError(f"{one_line(folder)}: all its runs diverged")
+    run_folder = folder if (folder / _ACCOUNT).is_file() else _first_sound(folder)
     if split is not None:
         return run_folder, split
     parts = (
@@ -117,6 +118,34 @@ def example_run(folder: Path, split: str | None) -> tuple[Path, str]:
     return run_folder, next(
         (name for name in ("val", "train") if name in parts and parts[name].examples), "val"
     )
+
+
+def _first_sound(folder: Path) -> Path:
+    """The run, or of a group the first that did not diverge.  Raises RunError where there is none."""
+    members = run.members(folder) or [folder]
+    run_folder = next((path for path in members if run.status(path) != "diverged"), None)
+    if run_folder is None:
+        raise RunError(f"{one_line(folder)}: all its runs diverged")
+    return run_folder
+
+
+def best_runs(folder: Path) -> list[tuple[str, Path]]:
+    """Of the best setting on each base of a sweep, the first run on fresh seeds that did not diverge, by its name.
+
+    Raises RunError where no base has one.
+    """
+    sweep = read_sweep(folder)
+    best = [rows[0] for base in sweep.bases if (rows := rows_of(sweep, base).rows)]
+    groups = [row.run for row in best if row.fresh and row.run is not None and row.values]
+    if not groups:
+        reason = (
+            "no setting has finished on fresh seeds yet" if sweep.final_seeds else "it has no fresh seeds"
+        )
+        raise RunError(
+            f"{one_line(folder)}: {reason}; `nnrun report` of a run below trials/ shows its examples"
+        )
+    runs = [_first_sound(group) for group in groups]
+    return [(path.relative_to(folder).as_posix(), path) for path in runs]
 
 
 def write(target: Path, content: str) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 from nnrun.report.drawing import Picture
 from nnrun.report.html import Column, document, figure, table
+from nnrun.report.interactive import head
+from nnrun.report.run.examples import STYLE, examples_html
+from nnrun.report.run.looked import Looked
 from nnrun.report.settings import settings_text
 from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.effects import effect_cells, mean_tables
@@ -24,8 +28,13 @@ from nnrun.statistics.metric import Metric
 __all__ = ["page"]
 
 
-def page(answer: Answer, images: Sequence[Picture]) -> str:
-    """The content of report.html."""
+def page(
+    answer: Answer, images: Sequence[Picture], looked: Mapping[str, Looked] = MappingProxyType({})
+) -> str:
+    """The content of report.html.
+
+    looked   by name of a run of the best setting, what was looked at in the data
+    """
     sweep = answer.sweep
     body = [
         f"<h1>{escape(sweep.name)}</h1>",
@@ -38,11 +47,14 @@ def page(answer: Answer, images: Sequence[Picture]) -> str:
         *(_studies(answer, part) for part in answer.bases if answer.sweep.studies > 1),
         *(_factors(answer, part) for part in answer.bases),
         '<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>" if images else "",
+        *(examples_html(entry, f"the best setting ({name})") for name, entry in looked.items()),
         *(_pairs(answer, part) for part in answer.bases if part.comparisons),
         _spaces(sweep.alternatives),
         _trials(answer),
         "<h2>How this was computed</h2>" + method(answer),
     ]
+    if looked:
+        return document(f"nnrun sweep: {sweep.name}", body, head(), STYLE)
     return document(f"nnrun sweep: {sweep.name}", body)
 
 

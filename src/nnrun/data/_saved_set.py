@@ -1,0 +1,237 @@
+"""A data set as `save_to_disk` of Hugging Face's datasets writes it, read by pyarrow alone.
+
+FOLDER/dataset_dict.json         the names of the splits, each a folder below; or, of one data set without splits,
+FOLDER/state.json                the names of the files, in order
+FOLDER/dataset_info.json         features: the type of each column
+FOLDER/data-00000-of-00002.arrow Arrow's stream format
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nnrun.data._arrow import MAX_ARROW_BYTES, cells_of, decoded, needed
+from nnrun.data._column import Table
+from nnrun.data._columns import table_of
+from nnrun.data._files import open_file
+from nnrun.errors import DataError, MachineError, one_line
+
+__all__ = ["SavedTable", "is_saved_set", "read_saved", "saved_pieces", "splits_of"]
+
+_DICT, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
+_MAX_JSON_BYTES = 16 << 20
+# Features that are the content of files, or their paths.
+_MEDIA = {"Image": "images", "Audio": "sound", "Video": "videos", "Pdf": "documents"}
+_AGAIN = "load it and save it again (save_to_disk)"
+
+
+class SavedTable(NamedTuple):
+    """The rows of a data set, and what its features say of the columns.
+
+    labels   the columns whose cells are names of a ClassLabel
+    foreign  column -> what it holds, where that is no cell of a table: images, lists, ...
+    """
+
+    table: Table
+    labels: frozenset[str]
+    foreign: Mapping[str, str]
+
+
+class _Split(NamedTuple):
+    place: str
+    rows: Any  # a table of pyarrow
+    features: Mapping[str, Mapping[str, Any]]
+
+
+def is_saved_set(path: Path) -> bool:
+    """Whether a folder is a data set, or a dictionary of splits.  Raises MachineError."""
+    return _holds(path, _DICT) or _holds(path, _STATE)
+
+
+def _holds(folder: Path, name: str) -> bool:
+    """Whether there is such a file in the folder.  Raises MachineError where the system does not say."""
+    try:
+        return (folder / name).is_file()
+    except OSError as error:
+        raise MachineError(
+            f"{one_line(folder)}: cannot be read: {error.strerror or one_line(error)}"
+        ) from error
+
+
+def splits_of(folder: Path) -> dict[str, Path]:
+    """The folder of each split; {} where the folder is one data set without splits.  Raises DataError if it is none."""
+    place = one_line(folder)
+    if _holds(folder, _DICT):
+        names = _json(folder / _DICT).get("splits")
+        if not isinstance(names, list) or not names or not all(map(_is_plain, names)):
+            raise DataError(f"{one_line(folder / _DICT)}: does not list the splits; {_AGAIN}")
+        return {name: folder / name for name in names}
+    if _holds(folder, _STATE):
+        return {}
+    if not folder.is_dir():
+        raise DataError(f"{place}: there is no folder of this name; check the path")
+    hint = f"write the folder that save_to_disk was given, which holds {_DICT} or {_STATE}"
+    if any(any(folder.glob(pattern)) for pattern in ("*.parquet", "*/*.parquet")):
+        hint = f"it holds Parquet files: write data: {{name: parquet}} with the path of one, or {hint}"
+    raise DataError(f"{place}: is no data set of Hugging Face's datasets; {hint}")
+
+
+def read_saved(folders: Sequence[Path], place: str) -> SavedTable:
+    """The rows of some splits, one after another, counted from 1.  Raises DataError.
+
+    place   what messages call them
+    """
+    splits = [_read(folder) for folder in folders]
+    first, *rest = splits
+    for split in rest:
+        if [*split.features] != [*first.features]:
+            raise DataError(
+                f"{split.place}: its columns ({one_line(', '.join(split.features), 80)}) are not those of "
+                f"{first.place} ({one_line(', '.join(first.features), 80)}); leave one of the splits out of data.splits"
+            )
+    columns: dict[str, list[object]] = {name: [] for name in first.features}
+    for split in splits:
+        for name, cells in columns.items():
+            cells += _cells(split.rows.column(name), split.features[name], f"{split.place}: {_named(name)}")
+    table = table_of(columns, place)
+    untrained = {name: column._replace(trained=False) for name, column in table.columns.items()}
+    labels = frozenset(name for name, feature in first.features.items() if _is_label(feature))
+    return SavedTable(Table(place, untrained), labels, _foreign(first))
+
+
+def saved_pieces(folder: Path, rows: Callable[[int], int]) -> Iterator[Table]:
+    """The rows of a data set as tables with its columns, one after another, for a model that is trained already.
+
+    rows   the number of columns -> how many rows a table has, but for the last
+    Raises DataError, also where there are several splits.
+    """
+    splits = splits_of(folder)
+    if len(splits) > 1:
+        names, first = one_line(", ".join(splits), 120), one_line(next(reversed(splits.values())))
+        raise DataError(
+            f"{one_line(folder)}: holds the splits {names}; write the folder of one, such as {first}"
+        )
+    split = _read(next(iter(splits.values()), folder))
+    most = rows(len(split.features))
+    for start in range(0, split.rows.num_rows, most):
+        piece = split.rows.slice(start, most)
+        columns = {
+            name: _cells(piece.column(name), feature, f"{split.place}: {_named(name)}", start)
+            for name, feature in split.features.items()
+        }
+        yield table_of(columns, split.place, start + 1)
+
+
+def _read(folder: Path) -> _Split:
+    """One data set, all of its files."""
+    place = one_line(folder)
+    features = _json(folder / _INFO).get("features")
+    if not isinstance(features, dict) or not features:
+        raise DataError(
+            f"{one_line(folder / _INFO)}: has no features, which say what the columns are; {_AGAIN}"
+        )
+    rows = _rows(folder, place)
+    if sorted(rows.column_names) != sorted(features):
+        raise DataError(
+            f"{place}: {_INFO} has the columns {one_line(', '.join(features), 80)}, the files have "
+            f"{one_line(', '.join(rows.column_names), 80)}; {_AGAIN}"
+        )
+    if not rows.num_rows:
+        raise DataError(f"{place}: holds 0 rows; needed: at least one row of data")
+    typed = {
+        name: feature if isinstance(feature, dict) else {}
+        for name, feature in ((name, features[name]) for name in rows.column_names)
+    }
+    return _Split(place, rows, typed)
+
+
+def _rows(folder: Path, place: str) -> Any:
+    """The table of pyarrow that the files hold."""
+    state = _json(folder / _STATE)
+    if state.get("_indices_data_files") or state.get("_indices_files"):
+        raise DataError(
+            f"{place}: an old version of datasets keeps the order of its rows in a file beside; {_AGAIN}"
+        )
+    listed = state.get("_data_files")
+    names = [file.get("filename") if isinstance(file, dict) else None for file in listed or ()]
+    if not isinstance(listed, list) or not names or not all(map(_is_plain, names)):
+        raise DataError(f"{one_line(folder / _STATE)}: does not list the files of the data; {_AGAIN}")
+    pa, ipc = needed(place, "pyarrow.ipc")
+    tables, room = [], MAX_ARROW_BYTES
+    for name in map(str, names):
+        file = one_line(folder / name)
+        with open_file(folder / name, MAX_ARROW_BYTES) as (stream, size):
+            room -= size
+            if room < 0:
+                raise DataError(
+                    f"{place}: its files hold more than {MAX_ARROW_BYTES} bytes; use a part of it (Dataset.select)"
+                )
+            content = stream.read(MAX_ARROW_BYTES + 1)
+        source = pa.BufferReader(content)
+        tables.append(decoded(lambda source=source: ipc.open_stream(source).read_all(), file))
+    return decoded(lambda: pa.concat_tables(tables), place)
+
+
+def _cells(column: Any, feature: Mapping[str, Any], place: str, start: int = 0) -> list[object]:
+    """The cells of a column: of a ClassLabel its names, "" for -1, which is no label; of media their paths."""
+    if _is_label(feature):
+        return _label_names(column.to_pylist(), feature.get("names"), place, start)
+    if feature.get("_type") in _MEDIA:
+        return [cell.get("path") if isinstance(cell, dict) else None for cell in column.to_pylist()]
+    return cells_of(column)
+
+
+def _label_names(codes: Sequence[Any], names: Any, place: str, start: int) -> list[object]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{place} is a ClassLabel without names; {_AGAIN}")
+    known: dict[Any, Any] = {None: None, -1: None, **dict(enumerate(names))}
+    for row, code in enumerate(codes, start + 1):
+        if code not in known:
+            raise DataError(f"{place}, row {row}: {code} is no label of its {len(names)} classes; correct it")
+    return [known[code] for code in codes]
+
+
+def _is_label(feature: Mapping[str, Any]) -> bool:
+    return feature.get("_type") == "ClassLabel"
+
+
+def _foreign(split: _Split) -> dict[str, str]:
+    """The columns that are no cells of a table, and what they hold."""
+    pa, types = needed(split.place, "pyarrow.types")
+    held = {}
+    for field in split.rows.schema:
+        feature = split.features[field.name].get("_type")
+        if feature in _MEDIA:
+            held[field.name] = _MEDIA[feature]
+        elif isinstance(field.type, pa.BaseExtensionType) or types.is_nested(field.type):
+            held[field.name] = "lists or records"
+        elif types.is_binary(field.type) or types.is_large_binary(field.type):
+            held[field.name] = "bytes"
+    return held
+
+
+def _named(column: str) -> str:
+    return f"column '{one_line(column, 40)}'"
+
+
+def _is_plain(name: object) -> bool:
+    """Whether this is the name of a file or folder below, and nowhere else."""
+    return (
+        isinstance(name, str) and bool(name) and name not in (".", "..") and not set(name) & {"/", "\\", "\0"}
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object in a file.  Raises DataError."""
+    with open_file(path, _MAX_JSON_BYTES) as (stream, _):
+        content = stream.read(_MAX_JSON_BYTES + 1)
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise DataError(f"{one_line(path)}: is damaged: no JSON object; {_AGAIN}")
+    return value
