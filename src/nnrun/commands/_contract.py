@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from nnrun.errors import SpecError, one_line
 
-__all__ = ["contracts", "schema_of"]
+__all__ = ["Contract", "contracts", "schema_of"]
 
 _VERSION = 1
 
