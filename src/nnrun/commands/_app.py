@@ -137,11 +137,11 @@ def counting(quiet: bool) -> Callable[[str, int | None], AbstractContextManager[
 
 
 def choose_device(device: str) -> None:
-    """Settles the device for what has no spec."""
+    """Settles the device for what has no spec of its own, such as a sweep; kernels are deterministic, as by default."""
     _check_device(device)
     from nnrun import device as device_module
 
-    device_module.prepare(device)
+    device_module.prepare(device, deterministic=True)
 
 
 def _check_device(device: str) -> None:

@@ -37,7 +37,7 @@ def main(argument: str) -> int:
         root, batch, expected = Path(job["root"]), RunBatch(**job["batch"]), job["expected"]
         check_code(expected)  # before any of it is imported
         check_specs([root / name for name in batch.runs])
-        device.prepare(job["device"])
+        device.prepare(job["device"], deterministic=True)
         with many_files():
             engine = Engine(lambda message: _tell({"warning": message}))
             for progress in engine.train(root, batch, expected):
