@@ -229,3 +229,61 @@ def test_the_specs_that_are_drawn_are_what_they_say(tmp_path: Path) -> None:
         assert (first["y_train"] != second["y_train"]).any()
         np.testing.assert_array_equal(np.sort(first["y_train"]), np.sort(second["y_train"]))
     assert json.loads((tmp_path / "None" / "spec.yaml").read_text())["name"] == "drawn"
+
+
+def of_table(folder: Path, text: str, *overrides: str) -> dict[str, check.Finding]:
+    """The findings on the data of a table with the target y."""
+    (folder / "t.csv").write_text(text)
+    (folder / "t.yaml").write_text(
+        "data: {name: csv, path: t.csv, target: y}\nmodel: {name: mlp, hidden: [4]}\n"
+        "optimizer: {name: sgd, learning_rate: 0.1}\ntrain: {duration: 2 epochs}\n"
+    )
+    experiment = session.prepare(folder / "t.yaml", overrides).experiment
+    return {finding.check: finding for finding in check.of_data(experiment)}
+
+
+def test_a_rare_class_is_no_leak_and_a_part_with_two_of_it_says_nothing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3000, 3))
+    y = x[:, 0] > np.quantile(x[:, 0], 0.995)
+    noisy = x[:, 0] + 0.3 * rng.normal(size=3000)
+    rows = [
+        f"{a:.4f},{b:.4f},{'yes' if label else 'no'}" for a, b, label in zip(noisy, x[:, 1], y, strict=True)
+    ]
+    found = of_table(tmp_path, "a,b,y\n" + "\n".join(rows) + "\n")
+    assert found["leaks"].verdict == "pass" and found["inputs and targets"].verdict in ("pass", "skip")
+    rows = [f"{x[i, 0]:.4f},{x[i, 1]:.4f},{'yes' if y[i] else 'no'}" for i in range(3000)]
+    found = of_table(tmp_path, "a,b,y\n" + "\n".join(rows) + "\n")
+    assert found["leaks"].verdict == "warn" and found["leaks"].evidence.startswith("a alone"), (
+        "which decides it"
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_that_repeat_by_chance_are_no_fault(seed: int, tmp_path: Path) -> None:
+    """Eleven random bits: 600 of 2048 possible rows, a quarter of which is there more than once."""
+    bits = np.random.default_rng(seed).integers(0, 2, size=(600, 11))
+    rows = [",".join(map(str, row)) + f",{row.sum() + 0.5}" for row in bits]
+    head = ",".join(f"b{i}" for i in range(11)) + ",y\n"
+    found = of_table(tmp_path, head + "\n".join(rows) + "\n", "loss=squared_error")
+    assert found["duplicates"].verdict == "pass"
+
+
+def test_a_constant_that_is_excluded_is_not_named_again(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},7,{'yes' if a > 0 else 'no'}" for a in rng.normal(size=100)]
+    found = of_table(tmp_path, "a,c,y\n" + "\n".join(rows) + "\n", "data.exclude=[c]")
+    assert found["constant features"].verdict == "pass"
+
+
+def test_a_spec_of_two_targets_has_all_its_checks(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 2))
+    rows = [f"{a:.4f},{b:.4f},{a + 0.1 * b:.4f},{1000 * b * b:.4f}" for a, b in x]
+    (tmp_path / "t.csv").write_text("a,b,y,z\n" + "\n".join(rows) + "\n")
+    (tmp_path / "t.yaml").write_text(
+        "data: {name: csv, path: t.csv, target: [y, z]}\nmodel: {name: mlp, hidden: [16]}\nloss: squared_error\n"
+        "optimizer: {name: adam, learning_rate: 0.01}\ntrain: {duration: 10 epochs}\n"
+    )
+    found = verdicts(tmp_path / "t.yaml")
+    assert tuple(found) == check.CHECKS and not [name for name in found if found[name].verdict == "fail"]

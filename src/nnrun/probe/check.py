@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -104,13 +104,20 @@ def _of_machine(experiment: Experiment, runs: int, root: Path) -> Iterator[Findi
     yield practice.check_batches(measured)
     yield practice.check_checkpoint(measured, root)
     yield practice.check_memory(experiment)
-    yield practice.check_disk(experiment, root)
+    yield practice.check_disk(experiment, root, runs)
     yield practice.check_time(measured, runs)
+
+
+def _finite(numbers: Mapping[str, float | int | None]) -> dict[str, float | int | None]:
+    """With null for what JSON does not have."""
+    return {
+        name: None if value is None or not np.isfinite(value) else value for name, value in numbers.items()
+    }
 
 
 def as_data(made: list[Finding]) -> dict[str, object]:
     """For programs."""
     return {
         "verdict": worst([finding.verdict for finding in made]),
-        "checks": [{**finding._asdict(), "numbers": dict(finding.numbers)} for finding in made],
+        "checks": [{**finding._asdict(), "numbers": _finite(finding.numbers)} for finding in made],
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import Counter
 
 import numpy as np
 
@@ -18,7 +20,8 @@ _LARGE, _HUGE = 5.0, 10.0  # mean or deviation of an input, where 0 and 1 are be
 _EXTREME = 100.0  # of a single number
 _SMALL = 0.01  # root mean square of all inputs
 _PIECE = 8 << 20  # bytes of inputs in memory at a time
-_MEMORY = 2.0  # so many times as many duplicates as within the training part are no chance
+_MEMORY = 1.5  # times as many duplicates as within the training part, and
+_DEVIATIONS = 3.0  # of a binomial count more: no chance
 
 
 def check_classes(dataset: Dataset) -> Finding:
@@ -79,12 +82,16 @@ def _targets(dataset: Dataset) -> Finding:
 
 def check_constants(dataset: Dataset) -> Finding:
     """Whether a feature is the same in all training examples, where features have a meaning of their own."""
-    left_out = [column.name for column in dataset.about if column.kind in ("constant", "empty")]
+    left_out = [
+        column.name
+        for column in dataset.about
+        if column.kind in ("constant", "empty") and column.role != "excluded"
+    ]
     constant = _constant(dataset)
     names = list(dict.fromkeys([*left_out, *constant]))
     numbers = {"features": len(groups_of_inputs(dataset)), "constant": len(names)}
     if names:
-        remedy = "nothing is learned of them; leave them out, or look why they do not vary"
+        remedy = "nothing is learned of them; leave them out (data.exclude), or look why they do not vary"
         evidence = f"the same in all training examples: {some_of(names)}"
         return Finding("constant features", "warn", evidence, remedy, numbers)
     what = "channels" if _is_image(dataset) else "features"
@@ -161,8 +168,8 @@ def check_duplicates(dataset: Dataset) -> Finding:
     Chance makes duplicates where inputs take few values; then there are as many within the training part.
     """
     hashes = _hashes(dataset.train)
-    known = set(hashes)
-    within = 1 - len(known) / len(hashes)
+    known = Counter(hashes)
+    within = sum(count for count in known.values() if count > 1) / len(hashes)
     findings, numbers = [], {"within_train": within}
     for part in ("val", "test"):
         examples: Examples = getattr(dataset, part)
@@ -171,15 +178,16 @@ def check_duplicates(dataset: Dataset) -> Finding:
         count = sum(digest in known for digest in _hashes(examples))
         share = count / len(examples.y)
         numbers |= {f"{part}_in_train": count}
-        findings.append((share if count > 2 else 0.0, f"{count} of {len(examples.y)} {part} inputs"))
+        chance = within + _DEVIATIONS * math.sqrt(within * (1 - within) / len(examples.y))
+        more = share > max(chance, _MEMORY * within, 0.01) and count > 2
+        findings.append((more, f"{count} of {len(examples.y)} {part} inputs"))
     evidence = f"{' and '.join(text for _, text in findings) or 'no held-out part'} are training inputs too"
-    most = max((share for share, _ in findings), default=0.0)
-    if most <= 0.01:
+    if within:
+        evidence += f"; {within:.1%} of the training part are there more than once"
+    if not any(more for more, _ in findings):
         return Finding("duplicates", "pass", evidence, numbers=numbers)
-    evidence += f"; {within:.1%} of the training part repeat another of its inputs"
     remedy = "metrics there measure memory; remove them, or keep copies together (data.split_by)"
-    verdict = "fail" if most > _MEMORY * within else "warn"
-    return Finding("duplicates", verdict, evidence, remedy, numbers)
+    return Finding("duplicates", "fail", evidence, remedy, numbers)
 
 
 def _hashes(examples: Examples) -> list[bytes]:

@@ -54,7 +54,7 @@ def beginning(experiment: Experiment) -> State:
 
 def constant_loss(experiment: Experiment, objective: Objective, batch: Batch) -> float:
     """The loss where the model says the same of all: equal probabilities (ln classes), or the mean of the targets."""
-    outputs = len(experiment.dataset.classes) or 1
+    outputs = experiment.dataset.fitted.outputs
     positive = experiment.loss(experiment.knobs).positive
     constant = jnp.full((len(batch.y), outputs), 1.0 if positive else 0.0)
     return float(objective.value_of(constant))

@@ -62,6 +62,8 @@ def check_checkpoint(measured: Measured, root: Path) -> Finding:
     arrays = measured.compiled.unpack(measured.state)[0]
     began = time.monotonic()
     try:
+        if root.exists() and not root.is_dir():
+            raise NotADirectoryError(f"{root} is no folder")
         with tempfile.TemporaryDirectory(dir=_existing(root), prefix=".nnrun-check-") as place:
             path = checkpoint.save(Path(place), 0, arrays, _EMPTY, 0)
             again = checkpoint.load(path).arrays
@@ -94,19 +96,22 @@ def check_memory(experiment: Experiment) -> Finding:
     return Finding("memory", "pass", evidence, numbers=numbers)
 
 
-def check_disk(experiment: Experiment, root: Path) -> Finding:
-    """The checkpoints that are there at the end, one that is being written, and the metrics, beside what is free."""
+def check_disk(experiment: Experiment, root: Path, runs: int = 1) -> Finding:
+    """The checkpoints that are there at the end, one that is being written, and the metrics, beside what is free.
+
+    runs   of a cross-validation, each with checkpoints of its own
+    """
     plan = experiment.plan
     kept = plan.keep + 2 + len(plan.kept)  # the best one, and one that is being written
     lines = plan.steps // plan.log_every + plan.steps // plan.evaluate_every
-    needed = len(plan.seeds) * (kept * state_bytes(experiment) + _LOG * lines)
+    needed = runs * len(plan.seeds) * (kept * state_bytes(experiment) + _LOG * lines)
     free = shutil.disk_usage(_existing(root)).free
     numbers = {"bytes": needed, "free": free}
     evidence = (
         f"up to {_size(needed)} for {kept} checkpoints and {lines:,} lines of metrics, {_size(free)} free"
     )
-    if len(plan.seeds) > 1:
-        evidence = f"{evidence} ({len(plan.seeds)} seeds)"
+    if runs * len(plan.seeds) > 1:
+        evidence = f"{evidence} ({runs} folds)" if runs > 1 else f"{evidence} ({len(plan.seeds)} seeds)"
     if needed > free:
         remedy = "a lower checkpoint.keep, or --runs-root on another disk"
         return Finding("disk", "fail", evidence, remedy, numbers)

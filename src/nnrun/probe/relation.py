@@ -22,7 +22,8 @@ _COMPONENTS = 48  # of images, for the trees
 _MOST_FEATURES = 4096
 _LEAST = 30  # examples
 _CHANCE = 0.01
-_CHANGES = 0.01  # of neighbours along a feature with different labels, beside those between the classes
+_CHANGES = 0.02  # of the changes of labels in no order, beside those between the classes
+_FEWEST = 10  # held-out examples that are not of the largest class
 _ROUGHNESS = 0.005  # of neighbouring targets along a feature, where that of independent ones is 1
 _ENOUGH = 200  # examples of which it is suspicious that they say nothing
 
@@ -43,15 +44,22 @@ def check_leaks(dataset: Dataset, sample: Sample) -> Finding:
     values = np.stack([_as_number(z[:, inputs]) for _, inputs, _ in groups], axis=1)
     order = np.random.default_rng(_SEED).permutation(len(z))  # those of one value in no order
     along = order[np.argsort(values[order], axis=0, kind="stable")]
-    y = sample.y[along]
     if dataset.classes:
+        y = sample.y[along]
         changes = (y[1:] != y[:-1]).mean(0)
-        few = (len(np.unique(sample.y)) - 1) / (len(y) - 1) + _CHANGES
+        shares = np.bincount(sample.y) / len(sample.y)
+        chance = 1 - float(
+            (shares**2).sum()
+        )  # how often labels in no order change: seldom where one class is rare
+        few = (len(np.unique(sample.y)) - 1) / (len(y) - 1) + _CHANGES * chance
         leaks, closest = changes <= few, float(changes.min())
-        evidence = f"sorted by the most telling feature, the label changes at {closest:.1%} of the examples"
+        evidence = (
+            f"sorted by the most telling feature, the label changes at {closest:.1%} of the examples, in no order at "
+            f"{chance:.1%}"
+        )
     else:
-        steps = (np.diff(y.astype(np.float64), axis=0) ** 2).sum(0)
-        ratio = steps / (2 * max(float(((sample.y - sample.y.mean()) ** 2).sum()), 1e-300))
+        ratios = [_ratio(target, along) for target in np.atleast_2d(sample.y.T).astype(np.float64)]
+        ratio = np.min(ratios, axis=0)  # of several targets, that which the feature tells most of
         leaks, closest = ratio <= _ROUGHNESS, float(ratio.min())
         evidence = f"von Neumann's ratio of the target along the most telling feature is {closest:.3f}"
     numbers = {"closest": closest}
@@ -61,6 +69,12 @@ def check_leaks(dataset: Dataset, sample: Sample) -> Finding:
             "leaks", "warn", f"{some_of(names)} alone gives away the target: {evidence}", remedy, numbers
         )
     return Finding("leaks", "pass", evidence, numbers=numbers)
+
+
+def _ratio(target: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Von Neumann's ratio of a target (n,) along each feature, whose order is a column of `along` (n, features)."""
+    steps = (np.diff(target[along], axis=0) ** 2).sum(0)
+    return steps / (2 * max(float(((target - target.mean()) ** 2).sum()), 1e-300))
 
 
 def _as_number(inputs: np.ndarray) -> np.ndarray:
@@ -87,7 +101,7 @@ def check_relation(dataset: Dataset, sample: Sample) -> Finding:
     if len(sample.y) < _LEAST or len(np.unique(sample.y)) < 2:
         return Finding(name, "skip", f"{len(sample.y)} training examples are too few to say")
     features = _Features(sample.z)
-    crossed = np.zeros(len(sample.y), sample.y.dtype)
+    crossed = np.zeros(sample.y.shape, sample.y.dtype)
     halves = np.random.default_rng(_SEED).permutation(len(sample.y)) % 2
     for half in (0, 1):
         trees = _fitted(
@@ -107,6 +121,8 @@ def check_relation(dataset: Dataset, sample: Sample) -> Finding:
     for part in ("val", "test"):
         held = sample_of(dataset, part, len(sample.y))
         if len(held.y) < _LEAST or len(np.unique(held.y)) < 2:
+            continue
+        if dataset.classes and len(held.y) - np.bincount(held.y).max() < _FEWEST:
             continue
         outside = agreement(trees.predict(features.of(held.z)), held.y, bool(dataset.classes))
         numbers |= {part: outside.size}
@@ -145,7 +161,14 @@ def _fitted(features: np.ndarray, targets: np.ndarray, classifies: bool) -> Tree
 
 
 def agreement(predictions: np.ndarray, targets: np.ndarray, classifies: bool) -> Agreement:
-    """Of labels (n,) or numbers (n,), and how likely as much is by chance: one-sided, for many examples."""
+    """Of labels (n,) or numbers (n,), and how likely as much is by chance: one-sided, for many examples.
+
+    Of several targets (n, k) that which agrees best, with Bonferroni's correction.
+    """
+    if predictions.ndim > 1:
+        of_each = [agreement(*pair, classifies) for pair in zip(predictions.T, targets.T, strict=True)]
+        best = min(of_each, key=lambda each: each.chance)
+        return Agreement(best.size, min(1.0, len(of_each) * best.chance))
     if not classifies:
         if np.ptp(predictions) == 0:
             return Agreement(0.0, 1.0)

@@ -86,7 +86,7 @@ def bench(spec: Path, overrides: Sequence[str], show: Counting) -> Speed:
         low, middle, high = (float(value) for value in np.quantile(times, [0.25, 0.5, 0.75]))
         return Speed(
             jax.devices()[0].device_kind, len(machine.cores()), len(plan.seeds), plan.batch_size, compiling, middle,
-            (low, high), len(times), flops or None, peak_flops(), state_bytes(experiment),
+            (low, high), len(times), flops or None, peak_flops(plan.precision), state_bytes(experiment),
             memory_of(experiment, len(plan.seeds)), load,
         )  # fmt: skip
 
@@ -116,9 +116,9 @@ def _pieces(compiled: shards.Compiled, state: shards.LanesState, steps: int) -> 
                 return
 
 
-def peak_flops() -> float:
-    """Operations a second of products of large matrices, in the precision of now."""
-    a = jnp.ones((_SIZE, _SIZE), float)
+def peak_flops(precision: str) -> float:
+    """Operations a second of products of large matrices, in the precision of a run."""
+    a = jnp.ones((_SIZE, _SIZE), jnp.bfloat16 if precision == "bfloat16" else float)
     product = jax.jit(jnp.matmul)
     product(a, a).block_until_ready()
     fastest = float("inf")

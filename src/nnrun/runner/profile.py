@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +21,15 @@ def check_target(folder: Path) -> None:
     """Raises SpecError unless a trace can be written there."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SpecError(f"--profile {one_line(folder)}: already exists; name a new folder")
+    nearest = next(path for path in folder.absolute().parents if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise SpecError(
+            f"--profile {one_line(folder)}: cannot be made in {one_line(nearest)}; name another place"
+        )
 
 
 def profiled(training: Iterator[Turn], folder: Path) -> Iterator[Turn]:
-    """Trains, and writes a trace of the first seconds after the first steps into a folder, as perfetto_trace.json.gz.
+    """Trains, and writes a trace of the first seconds after the first steps into a folder: plugins/profile/DATE/.
 
     A run that ends sooner is traced to its end.  What is computed does not change.
     """
