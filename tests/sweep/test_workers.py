@@ -256,7 +256,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     monkeypatch.setattr(worker_module, "_die_with", lambda parent: None)
     monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: None, raising=False)
     monkeypatch.setattr(signals, "install", lambda: None)
-    monkeypatch.setattr(device, "prepare", lambda name: None)
+    monkeypatch.setattr(device, "prepare", lambda name, deterministic: None)
     monkeypatch.setattr(moment, "check_code", lambda expected: None)
     monkeypatch.setattr(moment, "check_specs", lambda folders: None)
 
