@@ -58,25 +58,29 @@ ALLOWED: dict[str, set[str]] = {
         "build", "catalog", "errors", "kernels", "layer", "optimizer", "preprocessing", "probe", "record", "runner",
         "spec", "sweep", "training", "types",
     },
+    "prediction": {
+        *LEAVES, "data", "prediction", "record", "report", "runner", "signals", "spec", "statistics", "storage",
+        "training",
+    },
     "ensemble": {
-        *LEAVES, "data", "ensemble", "record", "report", "runner", "signals", "spec", "statistics", "storage",
+        *LEAVES, "ensemble", "prediction", "record", "report", "runner", "signals", "statistics", "storage",
         "training",
     },
     "look": {
-        "ensemble", "errors", "look", "preprocessing", "record", "report", "runner", "statistics", "types",
+        "errors", "look", "prediction", "preprocessing", "record", "report", "runner", "statistics", "types",
     },
     "export": {
-        "", "ensemble", "errors", "export", "kernels", "preprocessing", "runner", "storage", "training", "types",
+        "", "errors", "export", "kernels", "prediction", "preprocessing", "runner", "storage", "training", "types",
     },
-    "api": {"api", "ensemble", "errors", "record", "report", "runner", "signals", "sweep", "types"},
+    "api": {"api", "ensemble", "errors", "prediction", "record", "report", "runner", "signals", "sweep", "types"},
     "commands": {
         "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels",
-        "look", "probe", "race", "record", "report", "runner", "signals", "spec", "statistics", "storage", "sweep",
-        "track", "tracking", "types",
+        "look", "prediction", "probe", "race", "record", "report", "runner", "signals", "spec", "statistics", "storage",
+        "sweep", "track", "tracking", "types",
     },
     "cli": {"commands"},
     "sklearn": {
-        "build", "catalog", "data", "device", "ensemble", "errors", "preprocessing", "record", "runner", "sklearn",
+        "build", "catalog", "data", "device", "errors", "prediction", "preprocessing", "record", "runner", "sklearn",
         "spec", "storage", "training", "types",
     },
     "__init__": {"api", "errors", "sklearn"},

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnrun.ensemble.models import Model
-from nnrun.ensemble.predict import Predicted, store
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.loss.squared_error import squared_error
+from nnrun.prediction.by_member import Predicted, store
+from nnrun.prediction.models import Model
 from nnrun.preprocessing import Part, Preprocessing
 from nnrun.record import checkpoint, preprocessing
 from nnrun.types import Examples

@@ -15,8 +15,8 @@ from scipy import special
 from nnrun.ensemble import account as account_module
 from nnrun.ensemble.account import CALIBRATION, account
 from nnrun.ensemble.blend import blend_predictions
-from nnrun.ensemble.member import Member
 from nnrun.ensemble.scores import Scored, score
+from nnrun.prediction.member import Member
 from nnrun.report.ensemble.account import Account
 
 CLASSES = ("a", "b", "c")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import special
 
-from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.blend import Blend, blend_predictions
 from nnrun.ensemble.scores import score
+from nnrun.prediction.combiner import Combiner
 
 N = 40
 

@@ -11,8 +11,8 @@ import pytest
 
 from nnrun.data._files import STDIN
 from nnrun.data._pieces import Extras
-from nnrun.ensemble.inputs import arrays_for, pieces_for
 from nnrun.errors import SpecError
+from nnrun.prediction.inputs import arrays_for, pieces_for
 from nnrun.preprocessing import Column, Part, Preprocessing
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from nnrun.ensemble import make as make_module
 from nnrun.ensemble.make import HOW, Request, check_request, make
-from nnrun.ensemble.member import Member
 from nnrun.errors import RunError, SpecError
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.loss.quantile import quantile
 from nnrun.loss.squared_error import squared_error
+from nnrun.prediction.member import Member
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from nnrun.ensemble import members as members_module
-from nnrun.ensemble.member import Member, make_member, stored
-from nnrun.ensemble.members import RECORD, apart, check_choice, find
+from nnrun.ensemble.members import apart, check_choice, find
 from nnrun.errors import Interrupted, RunError, SpecError
+from nnrun.prediction.folder import RECORD
+from nnrun.prediction.member import Member, make_member, stored
 from nnrun.record import checkpoint
 from nnrun.runner.averaged import check_average
 from nnrun.runner.evaluation import load_intact

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nnrun.ensemble.models import block_of, by_model, held_out, state_of
 from nnrun.errors import RunError, SpecError
+from nnrun.prediction.models import block_of, by_model, held_out, state_of
 from nnrun.types import State
 
 RESOLVED = """\

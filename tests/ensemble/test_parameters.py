@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from nnrun.ensemble import parameters
-from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.line import along, barrier, between
-from nnrun.ensemble.member import Member
 from nnrun.ensemble.parameters import ParameterAverager, check_alike, independent, line_ends
 from nnrun.ensemble.soup import Tried
 from nnrun.errors import RunError
+from nnrun.prediction.combiner import Combiner
+from nnrun.prediction.member import Member
 from nnrun.record import preprocessing
 from nnrun.statistics.metric import Metric
 

@@ -1,151 +1,144 @@
-"""Members' predictions in files, and what is refused on the way; models are stood in for by functions."""
+"""Predictions as files, and what is refused before a model is built."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import csv
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nnrun.ensemble import predict as predict_module
-from nnrun.ensemble.member import Member
-from nnrun.ensemble.predict import predict, predict_each, store
 from nnrun.errors import RunError, SpecError
+from nnrun.prediction import predict as prediction
+from nnrun.prediction.combiner import Combiner
+from nnrun.prediction.folder import RECORD
+from nnrun.prediction.output import Prediction, check_output
+from nnrun.prediction.output import write as write_pieces
+from nnrun.prediction.predict import predict_part
+from nnrun.prediction.reading import MeanOutputs
 
-CLASSES = ("a", "b", "c")
+P = np.array([[0.1, 0.9], [0.75, 0.25]])
 
 
-def labels(examples: int) -> np.ndarray:
-    return (np.arange(examples) % 3).astype(np.int32)
+def write(file: Path, *pieces: Prediction) -> None:
+    assert write_pieces(file, (piece for piece in pieces)) == sum(len(piece.values) for piece in pieces)
 
 
-def inputs(examples: int) -> np.ndarray:
-    return np.random.default_rng(examples).normal(size=(examples, 3)).astype(np.float32)
+def rows(file: Path) -> list[list[str]]:
+    with file.open(newline="") as text:
+        return list(csv.reader(text))
 
 
-def members_of(*steps: int) -> list[Member]:
-    return [Member(Path(f"run_{i}"), step, f"{i}", f"{i}", "data", b"") for i, step in enumerate(steps)]
+def test_labels_and_probabilities_as_csv(tmp_path):
+    write(tmp_path / "p.csv", Prediction(("cat", "dog, small"), P, ["x.png", 'y"z.png'], np.array([1, 1])))
+    assert rows(tmp_path / "p.csv") == [
+        ["name", "label", "p(cat)", "p(dog, small)", "target"],
+        ["x.png", "dog, small", "0.1", "0.9", "dog, small"],
+        ['y"z.png', "cat", "0.75", "0.25", "dog, small"],
+    ]
+
+
+def test_numbers_as_csv_keep_every_digit(tmp_path):
+    values = np.array([1 / 3, -2e-300])
+    write(tmp_path / "p.csv", Prediction((), values, [], None))
+    [head, *lines] = rows(tmp_path / "p.csv")
+    assert head == ["prediction"]
+    assert [float(text) for [text] in lines] == values.tolist()
+    write(tmp_path / "q.csv", Prediction((), values, [], np.array([0.5, 2.0])))
+    assert rows(tmp_path / "q.csv")[1] == [repr(1 / 3), "0.5"]
+
+
+def test_arrays_as_npz(tmp_path):
+    write(tmp_path / "p.npz", Prediction(("cat", "dog"), P, ["x", "y"], np.array([1, 0])))
+    with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["classes", "labels", "names", "probabilities", "targets"]
+        np.testing.assert_array_equal(arrays["probabilities"], P)
+        assert arrays["labels"].tolist() == [1, 0] and arrays["labels"].dtype == np.int32
+        assert arrays["classes"].tolist() == ["cat", "dog"]
+    write(tmp_path / "q.npz", Prediction((), np.array([1.5]), [], None))
+    with np.load(tmp_path / "q.npz", allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["predictions"]
+
+
+def test_no_inputs_give_a_file_without_lines(tmp_path):
+    write(tmp_path / "p.csv", Prediction(("cat", "dog"), np.zeros((0, 2)), [], None))
+    assert rows(tmp_path / "p.csv") == [["label", "p(cat)", "p(dog)"]]
+
+
+@pytest.mark.parametrize("name", ["p.txt", "p", "p.CSV", ".csv"])
+def test_other_formats_are_refused(name: str, tmp_path):
+    with pytest.raises(SpecError, match=r"write a name that ends in \.csv or \.npz"):
+        check_output(tmp_path / name)
+
+
+def test_the_folder_of_the_output_must_exist(tmp_path):
+    check_output(tmp_path / "p.csv")
+    check_output(Path("p.npz"))
+    with pytest.raises(SpecError, match=r"no such folder; make it first or write another name"):
+        check_output(tmp_path / "missing" / "p.csv")
+
+
+def forbidden(*arguments: Any) -> Any:
+    raise AssertionError("a model is built")
+
+
+def test_what_cannot_predict_is_refused(make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction, "mean_for", forbidden)
+    with pytest.raises(SpecError, match=r"--split: got 'all'"):
+        predict_part(tmp_path, "all", "best", pytest.fail, forbidden)
+    for seed in (0, 1):
+        make_run(f"group/seed_{seed}", seed=seed)
+    with pytest.raises(RunError, match=r"group: a group of 2 runs; name one, as .*seed_0, or average them"):
+        predict_part(tmp_path / "group", "test", "best", pytest.fail, forbidden)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / RECORD).write_text("{}")
+    message = r"whole: an ensemble, it keeps no average 'ema'; make it of RUN:ema: nnrun ensemble"
+    with pytest.raises(RunError, match=message):
+        predict_part(tmp_path / "whole", "test", "best", pytest.fail, forbidden, "ema")
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """world(models, groups): run_0, run_1, ... have these models; returns the log of what is opened."""
+def answered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """answered(model, mean): what `mean_for` is asked, which answers with this mean."""
 
-    def install(models: list[Any], groups: list[list[int]]) -> list[str]:
-        opened: list[str] = []
+    def install(model: Any, mean: np.ndarray) -> dict[str, Any]:
+        asked: dict[str, Any] = {}
 
-        def open_model(folder: Path, warn: Any, parts: Sequence[str]) -> Any:
-            opened.append(folder.name)
-            return models[int(folder.name.removeprefix("run_"))]
+        def mean_for(
+            ensemble: Any, which: str, inputs: Any, warn: Any, counting: Any, needed: Any
+        ) -> MeanOutputs:
+            asked.update(ensemble=ensemble, which=which, x=inputs(model), needed=needed)
+            return MeanOutputs(model, Combiner(ensemble.how, 1, model.classifies), mean)
 
-        monkeypatch.setattr(predict_module, "open_model", open_model)
-        monkeypatch.setattr(predict_module, "by_model", lambda folders: groups)
-        monkeypatch.setattr(predict_module, "state_of", lambda model, arrays, place: arrays["w"])
-        monkeypatch.setattr(  # a run's whole state is a number
-            Member, "load", lambda self: SimpleNamespace(arrays={"w": np.float32(self.step)})
-        )
-        return opened
+        monkeypatch.setattr(prediction, "mean_for", mean_for)
+        return asked
 
     return install
 
 
-def test_outputs_of_every_part_are_files_that_can_be_read_again(world, make_model, counted, tmp_path):
-    y, x = {"val": labels(20), "test": labels(300)}, {"val": inputs(20), "test": inputs(300)}
-    model = make_model(y, x)
-    world([model, model], [[0, 1]])
-    predicted = predict(members_of(20, 35), "test", "probabilities", tmp_path, pytest.fail, counted)
-    assert predicted.parts == ["val", "test"]
-    assert predicted.epochs == [2.0, 3.5]
-    for part in y:
-        for step, outputs in zip((20, 35), predicted.outputs(part), strict=True):
-            np.testing.assert_array_equal(outputs, x[part] + np.float32(step))
-            assert isinstance(outputs, np.memmap)
-        np.testing.assert_array_equal(np.load(tmp_path / f"targets_{part}.npy"), y[part])
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "member_01_test.npy", "member_01_val.npy", "member_02_test.npy", "member_02_val.npy",
-        "targets_test.npy", "targets_val.npy",
-    ]  # fmt: skip
-    assert counted.shown[0][:2] == ("predicting", 2 * (1 + 2))  # batches of 256
+def test_numbers_are_given_in_units_of_the_target(make_run, make_model, answered):
+    folder = make_run("run")
+    y, x = np.array([3.0, 5.0], np.float32), np.ones((2, 2), np.float32)
+    model = make_model({"test": y}, {"test": x}, classes=(), target_scale=2.0, target_shift=4.0)
+    asked = answered(model, np.array([[-0.5], [1.0]]))
+    result = predict_part(folder, "test", "20", pytest.fail, forbidden)
+    assert result.values.tolist() == [3.0, 6.0]
+    assert result.targets is y and result.classes == ()
+    assert asked["x"] is x
+    assert asked["ensemble"]._replace(folder=None) == (None, "probabilities", [folder], [1.0], None)
+    assert (asked["which"], asked["needed"]) == ("20", ["test"])
 
 
-def test_the_first_members_model_is_opened_last_and_kept(world, make_model, counted, tmp_path):
-    models = [make_model({"test": labels(5)}, {"test": inputs(5)}) for _ in range(3)]
-    opened = world(models, [[0, 2], [1]])
-    predicted = predict(members_of(1, 2, 3), "test", "logits", tmp_path, pytest.fail, counted)
-    assert opened == ["run_1", "run_0"]
-    assert predicted.model is models[0]
+def test_a_part_that_is_empty_is_refused(make_run, make_model, answered):
+    answered(make_model({"test": np.zeros(2, np.int32)}), P)
+    with pytest.raises(SpecError, match=r"--split val: .*run held nothing out"):
+        predict_part(make_run("run"), "val", "best", pytest.fail, forbidden)
 
 
-def test_nothing_is_validated_where_nothing_was_held_out(world, make_model, counted, tmp_path):
-    world([make_model({"test": labels(5)}, {"test": inputs(5)})], [[0]])
-    assert predict(members_of(1), "test", "vote", tmp_path, pytest.fail, counted).parts == ["test"]
-
-
-@pytest.mark.parametrize("how", ["greedy", "weighted"])
-def test_what_is_fitted_needs_validation_data(how: str, world, make_model, counted, tmp_path):
-    world([make_model({"test": labels(5)}, {"test": inputs(5)})], [[0]])
-    with pytest.raises(
-        SpecError, match=r"there is no val part, for the members held nothing out for it; write --split test"
-    ):
-        predict(members_of(1), "test", how, tmp_path, pytest.fail, counted)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_validation_part_is_predicted_once_where_it_is_what_was_asked_for(
-    world, make_model, counted, tmp_path
-):
-    world([make_model({"val": labels(5)}, {"val": inputs(5)})], [[0]])
-    assert predict(members_of(1), "val", "weighted", tmp_path, pytest.fail, counted).parts == ["val"]
-
-
-def test_members_of_another_task_are_refused_by_name(world, make_model, counted, tmp_path):
-    models = [
-        make_model({"test": labels(5)}, {"test": inputs(5)}, classes=classes)
-        for classes in (CLASSES, ("a", "b", "x"))
-    ]
-    world(models, [[0], [1]])
-    message = r"run_0:1: its task is classes a, b, c, that of run_1:2 is classes a, b, x; members must have one task"
-    with pytest.raises(RunError, match=message):
-        predict(members_of(1, 2), "test", "probabilities", tmp_path, pytest.fail, counted)
-
-
-def test_a_member_that_predicts_no_numbers_is_refused_by_name(world, make_model, counted, tmp_path):
-    x = inputs(5)
-    x[3, 1] = np.nan
-    world([make_model({"test": labels(5)}, {"test": x})], [[0]])
-    message = r"run_0:1: predicts NaN or infinity on the test part; name the others"
-    with pytest.raises(RunError, match=message):
-        predict(members_of(1), "test", "probabilities", tmp_path, pytest.fail, counted)
-
-
-def test_parts_are_predicted_member_by_member_in_the_order_of_the_groups(world, make_model, counted):
-    model = make_model({"test": labels(2)})
-    world([model] * 3, [])
-    seen: list[tuple[int, str]] = []
-
-    def give(model: Any, index: int, part: str, outputs: np.ndarray) -> None:
-        seen.append((index, part))
-
-    last = predict_each(
-        [Path("run_0"), Path("run_1"), Path("run_2")],
-        [[2], [0, 1]],
-        lambda model, index: {"a": inputs(2), "b": inputs(3)},
-        lambda model, index: np.float32(index),
-        give,
-        pytest.fail,
-        counted,
-    )
-    assert last is model
-    assert seen == [(2, "a"), (2, "b"), (0, "a"), (0, "b"), (1, "a"), (1, "b")]
-
-
-def test_arrays_are_stored_without_pickles(tmp_path):
-    array = np.arange(6.0).reshape(2, 3).T  # not contiguous
-    store(tmp_path / "a.npy", array)
-    np.testing.assert_array_equal(np.load(tmp_path / "a.npy", allow_pickle=False), array)
-    with pytest.raises(ValueError, match="pickle"):
-        store(tmp_path / "b.npy", np.array([{}], object))
-    assert not (tmp_path / "b.npy").exists()
+def test_the_average_of_a_run_is_passed_on(make_run, make_model, answered):
+    asked = answered(make_model({"test": np.zeros(2, np.int32)}, classes=("a", "b")), P)
+    result = predict_part(make_run("run"), "test", "best", pytest.fail, forbidden, "swa")
+    assert asked["ensemble"].average == "swa"
+    assert result.values is P and result.classes == ("a", "b")

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from scipy import special
 
-from nnrun.ensemble import predict as predict_module
-from nnrun.ensemble import reading
-from nnrun.ensemble.members import RECORD, find, is_ensemble
-from nnrun.ensemble.reading import Ensemble, evaluate_ensemble, mean_for, read
+from nnrun.ensemble.members import find
 from nnrun.errors import RunError, SpecError
+from nnrun.prediction import by_member, reading
+from nnrun.prediction.folder import RECORD, is_ensemble
+from nnrun.prediction.reading import Ensemble, evaluate_ensemble, mean_for, read
 
 N = 12
 
@@ -50,7 +50,7 @@ def models(monkeypatch: pytest.MonkeyPatch, make_model: Callable[..., Any]) -> C
     """models(model, groups): the model of every run, whose state is the first number of a run's kernel."""
 
     def install(model: Any, groups: list[list[int]]) -> Any:
-        monkeypatch.setattr(predict_module, "open_model", lambda folder, warn, parts: model)
+        monkeypatch.setattr(by_member, "open_model", lambda folder, warn, parts: model)
         monkeypatch.setattr(reading, "by_model", lambda folders: groups)
         monkeypatch.setattr(
             reading,

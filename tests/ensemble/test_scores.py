@@ -9,8 +9,8 @@ import pytest
 from scipy import special
 
 from nnrun.ensemble import scores
-from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.scores import best_first, of_subsets, score, single
+from nnrun.prediction.combiner import Combiner
 from nnrun.statistics.metric import Metric
 from nnrun.training.judge import make_judge
 

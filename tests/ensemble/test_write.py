@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from nnrun.ensemble import write
-from nnrun.ensemble.member import make_member
 from nnrun.ensemble.write import building, finite, publish, write_average, write_member, write_run
 from nnrun.errors import RunError
+from nnrun.prediction.member import make_member
 from nnrun.record import checkpoint, run
 from nnrun.runner.evaluation import load_checkpoint, load_intact
 

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from nnrun import signals
-from nnrun.ensemble import predict
-from nnrun.ensemble.member import Member
 from nnrun.ensemble.members import find
 from nnrun.ensemble.parameters import independent
 from nnrun.ensemble.write import building
 from nnrun.errors import Interrupted, SpecError
+from nnrun.prediction import by_member as predict
+from nnrun.prediction.member import Member
 from nnrun.record import checkpoint
 
 SPEC = """

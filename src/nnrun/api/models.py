@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from nnrun.api._frames import frame_of_columns, frame_of_rows, uncounted
-from nnrun.ensemble import evaluation as measuring
-from nnrun.ensemble.output import Prediction
-from nnrun.ensemble.predicting import Inquiry, predictions
-from nnrun.ensemble.predictor import Predictor, load_predictor
-from nnrun.ensemble.request import Request, check
 from nnrun.errors import SpecError
+from nnrun.prediction import evaluation as measuring
+from nnrun.prediction.inquiry import Inquiry, predictions
+from nnrun.prediction.output import Prediction
+from nnrun.prediction.predictor import Predictor, load_predictor
+from nnrun.prediction.request import Request, check
 from nnrun.record import pointer, run
 from nnrun.report.evaluated import evaluation_gaps, evaluation_view
 from nnrun.report.plain_text import as_text

@@ -23,7 +23,7 @@ from nnrun.commands._app import (
 )
 
 if TYPE_CHECKING:
-    from nnrun.ensemble.predict import Counting
+    from nnrun.prediction.by_member import Counting
     from nnrun.report.per_class import PerClass
     from nnrun.runner.evaluation import EvaluationResult
 
@@ -93,7 +93,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a run or an ensemble on a part of its data, or on new examples."""
-    from nnrun.ensemble.request import Request, check
+    from nnrun.prediction.request import Request, check
     from nnrun.record import pointer, run
 
     name, step, average = pointer.split(run_name, runs_root)
@@ -102,7 +102,7 @@ def evaluate(
     check(request)
     folder = run.resolve(name, runs_root)
     prepare_device(device, resolved(folder), [])
-    from nnrun.ensemble import evaluation
+    from nnrun.prediction import evaluation
 
     show = counting(as_json)
     result, tables = evaluation.evaluate(folder, request, console.warn, show)
@@ -125,7 +125,7 @@ def _show(result: EvaluationResult, tables: Mapping[str, PerClass]) -> None:
 
 def _by_class(result: EvaluationResult, counting: Counting) -> dict[str, PerClass]:
     """How each class is predicted: run folder -> its table; of a group, those of its runs."""
-    from nnrun.ensemble.per_class import classes_of
+    from nnrun.prediction.per_class import classes_of
 
     places = [result["run_dir"]]
     if "runs" in result and "average" not in result:

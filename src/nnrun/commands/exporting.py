@@ -36,8 +36,8 @@ def export(
     name, step, average = pointer.split(run_name, runs_root)
     folder = run.resolve(name, runs_root)
     prepare_device("cpu", resolved(folder), [])
-    from nnrun.ensemble.predictor import load_predictor
     from nnrun.export import folder as exporting
+    from nnrun.prediction.predictor import load_predictor
 
     exporting.check_target(output)
     exported = exporting.export(load_predictor(folder, step or checkpoint, average, console.warn), output)

@@ -27,8 +27,8 @@ from nnrun.errors import Interrupted, SpecError, one_line
 if TYPE_CHECKING:
     import numpy as np
 
-    from nnrun.ensemble.output import Pieces
-    from nnrun.ensemble.prediction import Adjustment
+    from nnrun.prediction.output import Pieces
+    from nnrun.prediction.predict import Adjustment
 
 __all__ = ["predict"]
 
@@ -98,8 +98,8 @@ def predict(
     name, step, average = pointer.split(run_name, runs_root)
     folder = run.resolve(name, runs_root)
     prepare_device(device, resolved(folder), [])
-    from nnrun.ensemble import output as outputs
-    from nnrun.ensemble.predicting import Inquiry, predictions
+    from nnrun.prediction import output as outputs
+    from nnrun.prediction.inquiry import Inquiry, predictions
 
     outputs.check_output(output, force)
     if as_json and output == outputs.STDOUT:
@@ -122,7 +122,7 @@ def predict(
 
 def _print(pieces: Pieces) -> None:
     """Predictions as CSV on stdout, as they come."""
-    from nnrun.ensemble.output import write_csv
+    from nnrun.prediction.output import write_csv
 
     try:
         with closing(pieces):

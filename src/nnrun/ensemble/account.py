@@ -7,29 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nnrun.ensemble.average import PARAMETERS, name_of
 from nnrun.ensemble.blend import Blend
 from nnrun.ensemble.gains import Halves, gains
-from nnrun.ensemble.member import Member
 from nnrun.ensemble.scores import Scored, of_subsets
+from nnrun.prediction.combiner import PARAMETERS, name_of
+from nnrun.prediction.member import Member
 from nnrun.report.ensemble.account import (
     Account,
     Band,
     BestMember,
-    Bins,
     Calibration,
     MemberEntry,
     Metrics,
     Point,
+    bins_of,
 )
 from nnrun.runner.group import is_fold
-from nnrun.statistics.calibration import Reliability, fit_temperature, reliability, scaled
+from nnrun.statistics.calibration import fit_temperature, reliability, scaled
 from nnrun.statistics.gain import spread, subsets
 from nnrun.statistics.metric import all_ends
 from nnrun.training.baseline import baseline, constant
 from nnrun.training.predictions import log_softmax, softmax
 
-__all__ = ["CALIBRATION", "account", "bins_of"]
+__all__ = ["CALIBRATION", "account"]
 
 _PER_SIZE = 24  # subsets of each size, for the curve
 _HALVES = 100  # for the intervals
@@ -196,13 +196,3 @@ def _calibration(scored: Scored, blend: Blend, part: str) -> Calibration:
             after = scaled(log_softmax(blend.outputs(part)), temperature)
             calibration["after"] = bins_of(reliability(after, labels))
     return calibration
-
-
-def bins_of(bins: Reliability) -> Bins:
-    """As JSON has it."""
-    return {
-        "error": bins.error,
-        "counts": bins.counts,
-        "confidence": bins.confidence,
-        "accuracy": bins.accuracy,
-    }

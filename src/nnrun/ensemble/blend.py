@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.ensemble.average import Combiner
 from nnrun.ensemble.scores import Scored
 from nnrun.ensemble.weights import mixture_weights, regression_weights
+from nnrun.prediction.combiner import Combiner
 from nnrun.training.predictions import softmax
 
 __all__ = ["Blend", "blend_predictions"]

@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 from nnrun import signals
 from nnrun.ensemble.account import account
-from nnrun.ensemble.average import PARAMETERS, PREDICTIONS
-from nnrun.ensemble.averaged import stored_averages
 from nnrun.ensemble.blend import blend_predictions
-from nnrun.ensemble.folds import check_part
-from nnrun.ensemble.member import Member
 from nnrun.ensemble.members import apart, check_choice, find
-from nnrun.ensemble.models import block_of
 from nnrun.ensemble.parameters import ParameterAverager, check_alike, independent, make_averager
-from nnrun.ensemble.predict import Counting, predict, store
 from nnrun.ensemble.scores import Scored, score
 from nnrun.ensemble.write import building, finite, publish, write_average, write_member, write_run
 from nnrun.errors import RunError, SpecError, Warn, one_line
+from nnrun.prediction.averaged import stored_averages
+from nnrun.prediction.by_member import Counting, predict, store
+from nnrun.prediction.combiner import PARAMETERS, PREDICTIONS
+from nnrun.prediction.folds import check_part
+from nnrun.prediction.member import Member
+from nnrun.prediction.models import block_of
 from nnrun.report.ensemble.account import Account
 from nnrun.report.summary import undefined
 from nnrun.runner import session

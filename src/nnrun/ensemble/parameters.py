@@ -11,11 +11,11 @@ import numpy as np
 
 from nnrun.ensemble.blend import Blend
 from nnrun.ensemble.line import POINTS, along, barrier
-from nnrun.ensemble.member import Member
-from nnrun.ensemble.models import block_of, state_of
 from nnrun.ensemble.scores import Scored, single
 from nnrun.ensemble.soup import Mixture, Tried, alike, greedy, uniform
 from nnrun.errors import RunError, one_line
+from nnrun.prediction.member import Member
+from nnrun.prediction.models import block_of, state_of
 from nnrun.preprocessing import Preprocessing
 from nnrun.record import preprocessing
 from nnrun.report.ensemble.account import Barrier, Point

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.ensemble.average import Combiner
-from nnrun.ensemble.models import Model
-from nnrun.ensemble.predict import Predicted
+from nnrun.prediction.by_member import Predicted
+from nnrun.prediction.combiner import Combiner
+from nnrun.prediction.models import Model
 from nnrun.statistics.metric import Metric
 from nnrun.training.judge import Judge, make_judge
 

@@ -22,10 +22,10 @@ from typing import Any, cast
 import jax
 import numpy as np
 
-from nnrun.ensemble.average import PARAMETERS
-from nnrun.ensemble.member import Member
-from nnrun.ensemble.members import RECORD, EnsembleRecord, ListedMember
 from nnrun.errors import NnrunError
+from nnrun.prediction.combiner import PARAMETERS
+from nnrun.prediction.folder import RECORD, EnsembleRecord, ListedMember
+from nnrun.prediction.member import Member
 from nnrun.record import checkpoint, preprocessing, provenance, run
 from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.pack import Progress

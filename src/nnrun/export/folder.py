@@ -23,13 +23,13 @@ import numpy as np
 from safetensors.numpy import save
 
 from nnrun import __version__
-from nnrun.ensemble.inputs import ends_of
-from nnrun.ensemble.models import block_of
-from nnrun.ensemble.predictor import Predictor
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.export.layers import layers_of
 from nnrun.export.probes import as_file, probes
 from nnrun.export.program import PLATFORMS, serialized
+from nnrun.prediction.inputs import ends_of
+from nnrun.prediction.models import block_of
+from nnrun.prediction.predictor import Predictor
 from nnrun.runner import session
 from nnrun.storage import fsio
 from nnrun.training import flat

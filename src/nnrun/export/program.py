@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from nnrun import kernels
-from nnrun.ensemble.average import Combiner
-from nnrun.ensemble.predictor import LoadedRun
 from nnrun.errors import RunError
+from nnrun.prediction.combiner import Combiner
+from nnrun.prediction.predictor import LoadedRun
 from nnrun.training.outputs import outputs_of
 
 __all__ = ["PLATFORMS", "serialized"]

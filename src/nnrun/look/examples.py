@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from typing_extensions import TypedDict
 
-from nnrun.ensemble.account import bins_of
-from nnrun.ensemble.output import Prediction
-from nnrun.ensemble.predict import Counting
-from nnrun.ensemble.prediction import predict_with_inputs
 from nnrun.errors import Warn
 from nnrun.look.cells import cells_of
 from nnrun.look.filters import filters_of, pictures_of
+from nnrun.prediction.by_member import Counting
+from nnrun.prediction.output import Prediction
+from nnrun.prediction.predict import predict_with_inputs
+from nnrun.report.ensemble.account import bins_of
 from nnrun.report.per_class import per_class_of
 from nnrun.report.run.looked import Erring, Looked
 from nnrun.statistics.calibration import reliability

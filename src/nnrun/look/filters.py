@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nnrun.ensemble.members import is_ensemble
+from nnrun.prediction.folder import is_ensemble
 from nnrun.record import checkpoint
 from nnrun.runner.evaluation import load_intact
 

@@ -13,7 +13,7 @@ import numpy as np
 from nnrun import build, catalog, spec
 from nnrun.catalog import Spec
 from nnrun.data._prepare import without_data
-from nnrun.ensemble.average import Combiner
+from nnrun.prediction.combiner import Combiner
 from nnrun.preprocessing import Preprocessing
 from nnrun.runner.session import precision
 from nnrun.sklearn._data import standardised, with_unit_scale

@@ -7,6 +7,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from nnrun.record.summary import Baseline
+from nnrun.statistics.calibration import Reliability
 from nnrun.statistics.metric import Ends
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Metrics",
     "Point",
     "SoupStep",
+    "bins_of",
 ]
 
 Metrics = dict[str, float]  # by name, without the part of the data
@@ -74,6 +76,16 @@ class Bins(TypedDict):
     counts: list[int]
     confidence: list[float]  # mean of the bin
     accuracy: list[float]
+
+
+def bins_of(bins: Reliability) -> Bins:
+    """As JSON has it."""
+    return {
+        "error": bins.error,
+        "counts": bins.counts,
+        "confidence": bins.confidence,
+        "accuracy": bins.accuracy,
+    }
 
 
 class Calibration(TypedDict):

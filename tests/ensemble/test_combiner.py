@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of, softmax
+from nnrun.prediction.combiner import PREDICTIONS, Combiner, name_of, softmax
 
 
 def members(count: int = 5, examples: int = 40, classes: int = 4) -> list[np.ndarray]:

@@ -12,16 +12,16 @@ import numpy as np
 from nnrun import signals
 from nnrun.data._files import STDIN
 from nnrun.data._pieces import Extras, rows_in
-from nnrun.ensemble.adjustment import Interval, Temperature, fit_interval, temperature_of
-from nnrun.ensemble.average import Combiner
-from nnrun.ensemble.folds import check_part
-from nnrun.ensemble.inputs import arrays_for, pieces_for
-from nnrun.ensemble.models import Model, held_out
-from nnrun.ensemble.output import Pieces, Prediction, check_kept
-from nnrun.ensemble.predict import Counting
-from nnrun.ensemble.predictor import load_ensemble
-from nnrun.ensemble.reading import Ensemble, as_ensemble, check_finite, mean_for
 from nnrun.errors import Warn
+from nnrun.prediction.adjustment import Interval, Temperature, fit_interval, temperature_of
+from nnrun.prediction.by_member import Counting
+from nnrun.prediction.combiner import Combiner
+from nnrun.prediction.folds import check_part
+from nnrun.prediction.inputs import arrays_for, pieces_for
+from nnrun.prediction.models import Model, held_out
+from nnrun.prediction.output import Pieces, Prediction, check_kept
+from nnrun.prediction.predictor import load_ensemble
+from nnrun.prediction.reading import Ensemble, as_ensemble, check_finite, mean_for
 from nnrun.runner.evaluation import check_split
 from nnrun.statistics.calibration import scaled
 from nnrun.training.outputs import BATCH

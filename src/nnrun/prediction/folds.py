@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrun.ensemble.models import Model
 from nnrun.errors import SpecError, Warn, one_line
+from nnrun.prediction.models import Model
 from nnrun.preprocessing import Preprocessing
 from nnrun.record import preprocessing
 from nnrun.runner.group import is_fold

@@ -11,8 +11,8 @@ from nnrun.data._files import STDIN
 from nnrun.data._inputs import inputs_of
 from nnrun.data._new_images import check_range, range_of
 from nnrun.data._pieces import Extras, Inputs, input_pieces
-from nnrun.ensemble.models import Model
 from nnrun.errors import SpecError, Warn
+from nnrun.prediction.models import Model
 from nnrun.preprocessing import Column
 
 __all__ = ["arrays_for", "ends_of", "pieces_for"]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrun.ensemble.folds import warn_of_best
-from nnrun.ensemble.output import Prediction
-from nnrun.ensemble.predict import Counting
-from nnrun.ensemble.prediction import predict_part
 from nnrun.errors import RunError, Warn, one_line
+from nnrun.prediction.by_member import Counting
+from nnrun.prediction.folds import warn_of_best
+from nnrun.prediction.output import Prediction
+from nnrun.prediction.predict import predict_part
 from nnrun.record import run
 from nnrun.runner.group import members
 

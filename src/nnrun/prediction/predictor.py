@@ -12,12 +12,12 @@ import numpy as np
 from jax import Array
 
 from nnrun.data._standardise import new_inputs
-from nnrun.ensemble.average import Combiner
-from nnrun.ensemble.folds import in_units_of
-from nnrun.ensemble.inputs import arrays_for, pieces_for
-from nnrun.ensemble.models import Model, by_model, open_model, state_of
-from nnrun.ensemble.reading import Ensemble, as_ensemble, check_finite
 from nnrun.errors import RunError, SpecError, Warn, one_line
+from nnrun.prediction.combiner import Combiner
+from nnrun.prediction.folds import in_units_of
+from nnrun.prediction.inputs import arrays_for, pieces_for
+from nnrun.prediction.models import Model, by_model, open_model, state_of
+from nnrun.prediction.reading import Ensemble, as_ensemble, check_finite
 from nnrun.runner import session
 from nnrun.runner.averaged import averaged
 from nnrun.runner.evaluation import load_intact

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun import signals
-from nnrun.ensemble.average import PREDICTIONS
-from nnrun.ensemble.folds import in_units_of, units_of
-from nnrun.ensemble.member import Member
-from nnrun.ensemble.models import Model, by_model, open_model, state_of
 from nnrun.errors import RunError, SpecError, Warn, one_line
+from nnrun.prediction.combiner import PREDICTIONS
+from nnrun.prediction.folds import in_units_of, units_of
+from nnrun.prediction.member import Member
+from nnrun.prediction.models import Model, by_model, open_model, state_of
 from nnrun.preprocessing import PARTS
 from nnrun.rows import Rows
 from nnrun.runner import session

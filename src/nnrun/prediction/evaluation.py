@@ -12,20 +12,20 @@ from nnrun import signals
 from nnrun.data._counts import refuse_negative
 from nnrun.data._files import STDIN
 from nnrun.data._pieces import Extras
-from nnrun.ensemble.adjustment import Temperature, temperature_of
-from nnrun.ensemble.average import name_of
-from nnrun.ensemble.folds import check_part
-from nnrun.ensemble.folds_evaluation import Evaluated, evaluate_folds
-from nnrun.ensemble.inputs import pieces_for
-from nnrun.ensemble.members import is_ensemble
-from nnrun.ensemble.models import held_out
-from nnrun.ensemble.piecewise import PiecewiseMetrics
-from nnrun.ensemble.predict import Counting
-from nnrun.ensemble.prediction import batches_in
-from nnrun.ensemble.predictor import LoadedRun, Predictor, load_ensemble
-from nnrun.ensemble.reading import Ensemble, as_ensemble, evaluate_ensemble
-from nnrun.ensemble.request import Request, check
 from nnrun.errors import SpecError, Warn, one_line
+from nnrun.prediction.adjustment import Temperature, temperature_of
+from nnrun.prediction.by_member import Counting
+from nnrun.prediction.combiner import name_of
+from nnrun.prediction.folder import is_ensemble
+from nnrun.prediction.folds import check_part
+from nnrun.prediction.folds_evaluation import Evaluated, evaluate_folds
+from nnrun.prediction.inputs import pieces_for
+from nnrun.prediction.models import held_out
+from nnrun.prediction.piecewise import PiecewiseMetrics
+from nnrun.prediction.predict import batches_in
+from nnrun.prediction.predictor import LoadedRun, Predictor, load_ensemble
+from nnrun.prediction.reading import Ensemble, as_ensemble, evaluate_ensemble
+from nnrun.prediction.request import Request, check
 from nnrun.runner import session, summary
 from nnrun.runner.evaluation import (
     Conditions,

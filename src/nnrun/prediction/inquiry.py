@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nnrun.ensemble import prediction
-from nnrun.ensemble.out_of_fold import out_of_fold
-from nnrun.ensemble.output import Pieces
-from nnrun.ensemble.predict import Counting
-from nnrun.ensemble.prediction import Adjustment
-from nnrun.ensemble.reading import as_ensemble
 from nnrun.errors import SpecError, Warn
+from nnrun.prediction.by_member import Counting
+from nnrun.prediction.out_of_fold import out_of_fold
+from nnrun.prediction.output import Pieces
+from nnrun.prediction.predict import PLAIN, Adjustment, adjustment, predict_given, predict_new, predict_part
+from nnrun.prediction.reading import as_ensemble
 from nnrun.runner.group import folds_of
 
 __all__ = ["Inquiry", "predictions"]
@@ -53,18 +52,18 @@ def predictions(
         raise SpecError("--keep: carries columns of a table of inputs along; leave it out with --split")
     is_out_of_fold = split == "val" and not (average or calibrated or level) and bool(folds_of(folder))
     if is_out_of_fold:
-        return lambda: (piece for piece in (out_of_fold(folder, which, warn, counting),)), prediction.PLAIN
-    adjust = prediction.adjustment(folder, which, average, level, calibrated, warn, counting)
+        return lambda: (piece for piece in (out_of_fold(folder, which, warn, counting),)), PLAIN
+    adjust = adjustment(folder, which, average, level, calibrated, warn, counting)
 
     def computed() -> Pieces:
         if split is not None:
-            yield prediction.predict_part(folder, split, which, warn, counting, average, adjust)
+            yield predict_part(folder, split, which, warn, counting, average, adjust)
         elif isinstance(inputs, Path):
             ensemble = as_ensemble(folder, average)
-            yield from prediction.predict_new(ensemble, inputs, which, warn, counting, keep, adjust)
+            yield from predict_new(ensemble, inputs, which, warn, counting, keep, adjust)
         else:
             if keep:
                 raise SpecError("--keep: carries columns of a file along; leave it out for inputs in memory")
-            yield prediction.predict_given(as_ensemble(folder, average), inputs, which, warn, adjust)
+            yield predict_given(as_ensemble(folder, average), inputs, which, warn, adjust)
 
     return computed, adjust

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrun.ensemble.predict import Counting
-from nnrun.ensemble.prediction import predict_part
 from nnrun.errors import SpecError, Warn, one_line
+from nnrun.prediction.by_member import Counting
+from nnrun.prediction.predict import predict_part
 from nnrun.report.per_class import PerClass, per_class_of
 
 __all__ = ["classes_of"]

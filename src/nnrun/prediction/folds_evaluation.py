@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from nnrun.data._files import STDIN
-from nnrun.ensemble.folds import warn_of_best
-from nnrun.ensemble.request import Request
 from nnrun.errors import RunError, SpecError, Warn, one_line
+from nnrun.prediction.folds import warn_of_best
+from nnrun.prediction.request import Request
 from nnrun.record import run
 from nnrun.report.per_class import PerClass
 from nnrun.runner import summary

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnrun.ensemble.member import Member, stored
-from nnrun.ensemble.models import by_model, open_model
-from nnrun.ensemble.predict import Counting
+from nnrun.prediction.by_member import Counting
+from nnrun.prediction.member import Member, stored
+from nnrun.prediction.models import by_model, open_model
 from nnrun.runner import session
 from nnrun.runner.averaged import averaged
 

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.ensemble.average import PREDICTIONS, Combiner, name_of
-from nnrun.ensemble.folds import check_part, in_units_of, units_of
-from nnrun.ensemble.members import RECORD, EnsembleRecord, is_ensemble, verified
-from nnrun.ensemble.models import Model, by_model, held_out, state_of
-from nnrun.ensemble.predict import Counting, predict_each
 from nnrun.errors import RunError, Warn, one_line
+from nnrun.prediction.by_member import Counting, predict_each
+from nnrun.prediction.combiner import PREDICTIONS, Combiner, name_of
+from nnrun.prediction.folder import RECORD, EnsembleRecord, is_ensemble, verified
+from nnrun.prediction.folds import check_part, in_units_of, units_of
+from nnrun.prediction.models import Model, by_model, held_out, state_of
 from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner import session, summary

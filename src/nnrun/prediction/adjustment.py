@@ -6,10 +6,10 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from nnrun.ensemble.models import block_of
-from nnrun.ensemble.predict import Counting
-from nnrun.ensemble.reading import Ensemble, MeanOutputs, mean_for
 from nnrun.errors import DataError, RunError, SpecError, Warn, one_line
+from nnrun.prediction.by_member import Counting
+from nnrun.prediction.models import block_of
+from nnrun.prediction.reading import Ensemble, MeanOutputs, mean_for
 from nnrun.runner import session
 from nnrun.runner.group import is_fold
 from nnrun.statistics.calibration import fit_temperature, is_at_end

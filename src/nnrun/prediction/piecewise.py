@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrun.ensemble.adjustment import Temperature
-from nnrun.ensemble.reading import check_finite
+from nnrun.prediction.adjustment import Temperature
+from nnrun.prediction.reading import check_finite
 from nnrun.report.per_class import PerClass, per_class_of
 from nnrun.training.judge import Judge
 
