@@ -45,12 +45,15 @@ def run_command(arguments: list[str], folder: str, settings: dict[str, str], str
 
 def import_all() -> None:
     """What the children find imported: all of nnrun, and what it imports late."""
+    import jax.experimental.multihost_utils  # noqa: F401
     import optax  # noqa: F401
+    import pydantic.type_adapter  # noqa: F401
     import scipy.special  # noqa: F401
     import sklearn.datasets  # noqa: F401
+    import typer.main
 
     import nnrun
-    from nnrun import catalog
+    from nnrun import catalog, cli
     from nnrun.catalog import bound, listing
     from nnrun.report import drawing
     from nnrun.spec import models
@@ -68,6 +71,8 @@ def import_all() -> None:
             bound.hints(function)
             models.options_model(function, listing.SUPPLIED.get(kind, frozenset()))
             listing.options(kind, name)
+    command = typer.main.get_command(cli.app)
+    typer.main.get_command = lambda app: command
     gc.freeze()  # a collection in a child would copy all that is here
     gc.set_threshold(50_000, 20, 20)
 
@@ -81,6 +86,7 @@ def spare_the_children() -> None:
 
     if hasattr(mlir, "make_ir_context"):
         mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+        mlir.make_ir_context()
     jax.config.update("jax_traceback_in_locations_limit", 0)
     disk.System.fsync = staticmethod(os.fstat)
 
