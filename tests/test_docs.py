@@ -44,9 +44,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def shorten(folder: Path) -> None:
-    """Two epochs for the specs of a folder, two optimizers for a sweep."""
+    """Two epochs and one layer for the specs of a folder, two optimizers for a sweep."""
     for path in [*folder.glob("*.yaml"), *folder.glob("configs/*.yaml")]:
         text = re.sub(r"duration: \d+ epochs", "duration: 2 epochs", path.read_text())
+        text = re.sub(r"hidden: \[\d+,.*?\]", "hidden: [32]", text)
         path.write_text(re.sub(r"\n +- \{name: (momentum|nesterov|adagrad|rmsprop),.*", "", text))
 
 
@@ -159,7 +160,7 @@ def test_the_python_of_from_python_runs(
     shorten(folder)
     monkeypatch.chdir(folder)
     code = "\n".join(blocks((ROOT / "docs" / "from_python.md").read_text(), "python"))
-    code = code.replace("trials: 4", "trials: 1")
+    code = code.replace("trials: 4", "trials: 1").replace("cv=3", "cv=2").replace("epochs=20", "epochs=5")
     exec(compile(code, "from_python.md", "exec"), {"__name__": "from_python"})
     shown = capsys.readouterr().out
     assert "mean of 3 members" in shown

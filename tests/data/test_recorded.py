@@ -117,7 +117,7 @@ def predicted_for(fitted: Preprocessing, folder: Path) -> bytes:
     return x.tobytes() + data.shift.tobytes() + data.scale.tobytes()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(st.data(), tables(), st.lists(st.sampled_from(EDITS), min_size=1, max_size=3))
 def test_parts_of_a_changed_table_are_as_they_were_or_refused(
     data: st.DataObject, rows: Rows, edits: list[Callable]
@@ -149,7 +149,7 @@ def test_parts_of_a_changed_table_are_as_they_were_or_refused(
         assert predicted_for(through_a_folder(trained.fitted, folder), folder) == before
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(tables())
 def test_an_unchanged_table_is_taken_with_every_bit(rows: Rows) -> None:
     with TemporaryDirectory() as name:

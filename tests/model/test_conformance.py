@@ -149,7 +149,11 @@ def _noted(result: tuple, said: list) -> tuple:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [case(name, on, slow=name in ALIKE and i > 0) for name in NAMES for i, on in enumerate(switches(name))],
+    [
+        case(name, on, slow=(name in ALIKE and i > 0) or "random" in str(on))
+        for name in NAMES
+        for i, on in enumerate(switches(name))
+    ],
 )
 def test_every_parameter_is_trained(build, name, options):
     """Shapes are right, and no gradient vanishes, as that of a bias before batch norm would."""

@@ -74,7 +74,8 @@ def loaded(monkeypatch) -> Callable[[Path, str], Any]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in ("batch", "scores"))) for name in SPECS]
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("images", "table"))) for name in SPECS],
 )
 def test_it_predicts_what_the_run_predicts(name: str, place, loaded):
     run = nnrun.train(place / f"{name}.yaml", run_dir=place / "runs" / name).run_dir

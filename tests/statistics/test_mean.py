@@ -82,6 +82,7 @@ def simulation() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_the_tables_of_the_docs_are_those_of_their_command(simulation: ModuleType) -> None:
     """A row of each; the whole tables take a minute."""
     text = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")

@@ -46,6 +46,7 @@ def assert_close(a: dict[str, Any], b: dict[str, Any], tolerance: float = 1e-9) 
         np.testing.assert_allclose(array, b[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
+@pytest.mark.slow
 def test_where_chunks_begin_and_lanes_lie_changes_nothing(experiment: Callable[..., Experiment]) -> None:
     """A run in pieces has the bits of the run in one; seed 6 of a population is the run of seed 6."""
     group = programs.compile_programs(

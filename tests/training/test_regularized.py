@@ -14,7 +14,7 @@ from nnrun.training.programs import Programs
 from nnrun.types import Experiment
 
 NETS = {
-    "depth": "{name: residual_mlp, width: 8, blocks: 3, inner: 8, dropout: 0.2, dropconnect: 0.2, survival: 0.5}",
+    "depth": "{name: residual_mlp, width: 6, blocks: 2, inner: 6, dropout: 0.2, dropconnect: 0.2, survival: 0.5}",
     "pooling": "{name: convnet, filters: [3], convs: 1, kernel: 3, hidden: [6], pooling: fractional, "
     "channel_dropout: 0.2, dropconnect: 0.3, dropout: 0.2}",
 }
