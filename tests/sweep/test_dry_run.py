@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from nnrun.runner import session
 from nnrun.space import Dimension, Search
 from nnrun.sweep import dry_run as module
+from nnrun.sweep.cost import Cost, Work, work_of
 from nnrun.sweep.dry_run import DryRun, ProgramCost, as_json, dry_run_of, tables
 from nnrun.sweep.file import BaseSpec
 from nnrun.sweep.over import Alternative
@@ -94,7 +96,7 @@ def rehearsed(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(
             module,
             "_program",
-            lambda plan, members, engine: program(members[0][1], len(members), 10.0 * len(members)),
+            lambda plan, members, engine, known: program(members[0][1], len(members), 10.0 * len(members)),
         )
         return dry_run_of(plan, SimpleNamespace())  # type: ignore[arg-type]
 
@@ -147,7 +149,7 @@ def test_lanes_and_batches_of_a_program(monkeypatch):
     measured = SimpleNamespace(compile_seconds=2.0, step_seconds=0.125)
     monkeypatch.setattr(module, "compile_and_time", lambda population: measured)
     monkeypatch.setattr(module, "memory_of", lambda population, lanes: 1000 * lanes)
-    spec = SimpleNamespace(train=SimpleNamespace(precision="float32"))
+    spec = SimpleNamespace(model=SimpleNamespace(name="mlp"))
     sweep = SimpleNamespace(width=None)
     plan: Any = SimpleNamespace(file=SimpleNamespace(sweep=sweep), search=Search(even))
     engine: Any = SimpleNamespace(experiment=lambda checked: experiment)
@@ -164,3 +166,40 @@ def test_lanes_and_batches_of_a_program(monkeypatch):
     monkeypatch.setattr(module, "width_of", lambda experiment: 12)
     cost = module._program(plan, [(trial, spec) for trial in trials], engine)
     assert cost.seconds == pytest.approx(2.0 + 0.125 * 50 * 2)  # all five would fit one program
+
+
+def test_programs_of_one_kind_of_model_are_estimated_from_the_first(monkeypatch):
+    """Twice the work of a lane and three times the lanes: six times the seconds; half as many lines to compile."""
+    timed: list[str] = []
+    measured = SimpleNamespace(compile_seconds=4.0, step_seconds=0.01)
+    monkeypatch.setattr(module, "compile_and_time", lambda population: timed.append(population) or measured)
+    works = {"a": Work(7e5, 3e5, 400), "b": Work(1e6, 1e6, 200), "c": Work(5e6, 0, 100)}
+    monkeypatch.setattr(module, "work_of", works.__getitem__)
+    known: dict = {}
+    assert module._cost("a", 2, "mlp", known) == (Cost(4.0, 0.01), True)
+    cost, is_measured = module._cost("b", 6, "mlp", known)
+    assert not is_measured and cost == pytest.approx((2.0, 0.06))
+    assert module._cost("c", 1, "lenet", known)[1] and module._cost("b", 1, "mlp", None)[1]
+    assert timed == ["a", "c", "b"]
+    text = text_of(DryRun([], [program(), program("adam")._replace(measured=False)], 0.0, ""))
+    assert "~1.2 s" in text and "--measure times each" in text
+    assert "--measure" not in text_of(DryRun([], [program()], 0.0, ""))
+
+
+def test_the_work_of_a_step_is_that_of_its_products(tmp_path):
+    """Of n examples, 64 inputs, h units and 10 outputs: x W₁ and its kernel's gradient, a W₂ and its two gradients."""
+    (tmp_path / "spec.yaml").write_text(
+        "data: {name: digits, batch_size: 100}\nmodel: {name: mlp, hidden: [8]}\n"
+        "optimizer: {name: sgd, learning_rate: 0.1}\ntrain: {duration: 2 epochs}\n"
+    )
+    works = [
+        work_of(session.prepare(tmp_path / "spec.yaml", [f"model.hidden=[{width}]"]).experiment)
+        for width in (2000, 4000)
+    ]
+    products = 2 * 100 * 2000 * (2 * 64 + 3 * 10)
+    assert works[1].operations - works[0].operations == pytest.approx(
+        products, rel=0.05
+    )  # and what is elementwise
+    assert (
+        works[0].transfer > 4 * 3 * 2000 * 74
+    )  # the parameters are read, their gradients are, and they are written

@@ -40,6 +40,10 @@ _DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Show the trials, the programs, the time and the memory; train nothing."),
 ]
+_Measure = Annotated[
+    bool,
+    typer.Option("--measure", help="With --dry-run: time each program instead of one of each kind of model."),
+]
 _Jobs = Annotated[
     int,
     typer.Option("--jobs", "-j", metavar="N", min=1, max=256, help="Worker processes; 1: in this process."),
@@ -61,6 +65,7 @@ def sweep(
     overrides: _Overrides = None,
     resume: _Resume = None,
     dry_run: _DryRun = False,
+    measure: _Measure = False,
     jobs: _Jobs = 1,
     on: _On = None,
     run_dir: RunDir = None,
@@ -71,6 +76,8 @@ def sweep(
 ) -> None:
     """Try many settings at once, compare the best, and say how sure that is."""
     _check(spec, resume, bool(dry_run or run_dir), on)
+    if measure and not dry_run:
+        raise SpecError("--measure: says what a sweep takes; write --dry-run too")
     changes = list(overrides or [])
     if resume is not None and spec is not None:
         changes = [str(spec), *changes]  # with --resume, the first argument is a change already
@@ -90,7 +97,7 @@ def sweep(
     engine = Engine(console.warn)
     if dry_run:
         assert spec is not None
-        return _rehearse(spec, changes, engine, as_json)
+        return _rehearse(spec, changes, engine, measure, as_json)
     from nnrun.sweep import lifecycle
     from nnrun.sweep.whole import trainer_of
 
@@ -150,10 +157,10 @@ def _leave(ended: Ended, folder: Path) -> None:
         console.leave(_FAILED, message)
 
 
-def _rehearse(spec: Path, changes: list[str], engine: Engine, as_json: bool) -> None:
+def _rehearse(spec: Path, changes: list[str], engine: Engine, measure: bool, as_json: bool) -> None:
     from nnrun.sweep import dry_run, file, plan
 
-    estimate = dry_run.dry_run_of(plan.make_plan(file.read(spec, changes), engine), engine)
+    estimate = dry_run.dry_run_of(plan.make_plan(file.read(spec, changes), engine), engine, measure)
     if as_json:
         return console.print_json(dry_run.as_json(estimate))
     return console.show(*dry_run.tables(estimate))

@@ -1,4 +1,4 @@
-"""What a run or a population costs on this machine: its compilation and its first steps timed, its arrays counted."""
+"""What a run or a population costs on this machine: its compilation and first steps timed, or estimated from others."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import time
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from nnrun.training import shards
 from nnrun.training.chunks import chunks
 from nnrun.training.programs import one_like
-from nnrun.types import Experiment
+from nnrun.training.step import make_step
+from nnrun.types import Batch, Experiment, State
 
-__all__ = ["Measured", "compile_and_time", "memory_of", "state_bytes"]
+__all__ = ["Cost", "Measured", "Work", "compile_and_time", "cost_like", "memory_of", "state_bytes", "work_of"]
 
 _SECONDS = 1.0  # of training that are timed
 
@@ -25,6 +28,57 @@ class Measured(NamedTuple):
     compile_seconds: float
     step_seconds: float  # of one step of all lanes, with the validation that is due meanwhile
     state: shards.LanesState  # the one before the first step
+
+
+class Work(NamedTuple):
+    """What a step of one lane takes, counted in its program before XLA optimizes it.
+
+    A loop inside counts as one turn, however often it turns.
+    """
+
+    operations: float  # in floating point
+    transfer: float  # bytes read and written
+    lines: int  # of the program
+
+    @property
+    def amount(self) -> float:
+        """Operations and bytes together: a core does about as many of either in a second."""
+        return self.operations + self.transfer
+
+
+class Cost(NamedTuple):
+    """What a population costs, measured or estimated."""
+
+    compile_seconds: float
+    step_seconds: float  # of one step of all lanes
+
+
+def work_of(experiment: Experiment) -> Work:
+    """Traces a step; compiles nothing."""
+    train, plan, step = experiment.dataset.train, experiment.plan, make_step(experiment)
+
+    def advance(state: State, x: Array, y: Array, weight: Array) -> object:
+        return step(state, Batch(x, y, weight, jnp.bool_(False)))
+
+    x, y = (
+        jax.ShapeDtypeStruct((plan.batch_size, *part.shape[1:]), part.dtype) for part in (train.x, train.y)
+    )
+    weight = jax.ShapeDtypeStruct((plan.batch_size,), jnp.result_type(float))
+    lowered = jax.jit(advance).lower(one_like(experiment), x, y, weight)
+    counts = lowered.cost_analysis() or {}
+    return Work(counts.get("flops", 0.0), counts.get("bytes accessed", 0.0), lowered.as_text().count("\n"))
+
+
+def cost_like(known: Cost, work: Work, lanes: int, like: Work, like_lanes: int) -> Cost:
+    """The cost of a population from that of another one of the same kind of model.
+
+    Good between optimizers of one model, rough between widths.  A convolution takes several times as long as a
+    product of matrices for the same operations, so one kind of model says little of another.
+    """
+    return Cost(
+        known.compile_seconds * work.lines / like.lines,
+        known.step_seconds * work.amount * lanes / (like.amount * like_lanes),
+    )
 
 
 def compile_and_time(experiment: Experiment) -> Measured:

@@ -1,4 +1,7 @@
-"""What a sweep would do: its trials, the programs they share, and from a short chunk of each the time it takes."""
+"""What a sweep would do: its trials, the programs they share, and the time that they take.
+
+One program of each kind of model is compiled and trains for a second; the others are estimated from it.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,12 @@ from nnrun.build import structure_of
 from nnrun.catalog import Spec
 from nnrun.report.live import duration
 from nnrun.runner.session import precision
-from nnrun.sweep.cost import compile_and_time, memory_of
+from nnrun.sweep.cost import Cost, Work, compile_and_time, cost_like, memory_of, work_of
 from nnrun.sweep.engine import Engine, together
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spec
 from nnrun.sweep.width import width_of
+from nnrun.types import Experiment
 
 __all__ = ["DryRun", "ProgramCost", "as_json", "dry_run_of", "tables"]
 
@@ -35,6 +39,15 @@ class ProgramCost(NamedTuple):
     compile_seconds: float
     seconds: float  # of all its trials
     memory: int  # bytes of one population
+    measured: bool = True  # or estimated from one that was
+
+
+class _Known(NamedTuple):
+    """A program that was measured, from which others of its kind of model are estimated."""
+
+    cost: Cost
+    work: Work
+    lanes: int
 
 
 class DryRun(NamedTuple):
@@ -46,15 +59,19 @@ class DryRun(NamedTuple):
     note: str
 
 
-def dry_run_of(sweep_plan: SweepPlan, engine: Engine) -> DryRun:
-    """Draws the trials, packs them and times a chunk of each program; nothing is created on disk."""
+def dry_run_of(sweep_plan: SweepPlan, engine: Engine, measure: bool = False) -> DryRun:
+    """Draws the trials, packs them and times a program of each kind of model, or all; nothing is created on disk.
+
+    measure   whether each program is compiled and timed
+    """
     trials = _trials(sweep_plan)
     groups: dict[str, list[tuple[Trial, Spec]]] = {}
     for trial in trials:
         seeds = seeds_of(sweep_plan.file, trial.arm.base, trial.arm.study)
         checked = trial_spec(sweep_plan.file, trial.arm, trial.settings, seeds, trial.name)
         groups.setdefault(repr(structure_of(checked)), []).append((trial, checked))
-    programs = [_program(sweep_plan, members, engine) for members in groups.values()]
+    known: dict[str, _Known] | None = None if measure else {}
+    programs = [_program(sweep_plan, members, engine, known) for members in groups.values()]
     finals = 0.0
     for arm, plan in zip(sweep_plan.arms, sweep_plan.plans, strict=True):
         program = next((p for p in programs if arm.label in p.alternatives), None)
@@ -93,7 +110,13 @@ def _trials(sweep_plan: SweepPlan) -> list[Trial]:
     return trials
 
 
-def _program(sweep_plan: SweepPlan, members: Sequence[tuple[Trial, Spec]], engine: Engine) -> ProgramCost:
+def _program(
+    sweep_plan: SweepPlan,
+    members: Sequence[tuple[Trial, Spec]],
+    engine: Engine,
+    known: dict[str, _Known] | None = None,
+) -> ProgramCost:
+    """known   what was measured, by the name of the model; None: each program is measured"""
     experiment = engine.experiment(members[0][1])
     seeds = len(experiment.plan.seeds)
     with precision(experiment.plan.precision):
@@ -106,7 +129,7 @@ def _program(sweep_plan: SweepPlan, members: Sequence[tuple[Trial, Spec]], engin
     experiments = [engine.experiment(checked) for _, checked in members[:size]]
     population = together(experiments)
     with precision(experiment.plan.precision):
-        measured = compile_and_time(population)
+        cost, measured = _cost(population, size * seeds, members[0][1].model.name, known)
         memory = memory_of(population, size * seeds)
     steps = experiment.plan.steps
     return ProgramCost(
@@ -114,10 +137,24 @@ def _program(sweep_plan: SweepPlan, members: Sequence[tuple[Trial, Spec]], engin
         len(members),
         size * seeds,
         steps,
-        measured.compile_seconds,
-        measured.compile_seconds + measured.step_seconds * steps * count,
+        cost.compile_seconds,
+        cost.compile_seconds + cost.step_seconds * steps * count,
         memory,
+        measured,
     )
+
+
+def _cost(
+    population: Experiment, lanes: int, model: str, known: dict[str, _Known] | None
+) -> tuple[Cost, bool]:
+    """What a population costs, and whether that was measured; what is measured for the first time joins `known`."""
+    if known and (like := known.get(model)):
+        return cost_like(like.cost, work_of(population), lanes, like.work, like.lanes), False
+    measured = compile_and_time(population)
+    cost = Cost(measured.compile_seconds, measured.step_seconds)
+    if known is not None:
+        known[model] = _Known(cost, work_of(population), lanes)
+    return cost, True
 
 
 def as_json(dry_run: DryRun) -> dict[str, object]:
@@ -143,20 +180,24 @@ def tables(dry_run: DryRun) -> list[RenderableType]:
     programs = Table(box=None, padding=(0, 2), header_style="dim")
     for title in ("program", "trials", "runs at once", "steps", "compile", "time", "memory"):
         programs.add_column(title, justify="left" if title == "program" else "right", no_wrap=True)
+    about = {True: "", False: "~"}
     for program in dry_run.programs:
         programs.add_row(
             ", ".join(program.alternatives),
             str(program.trials),
             str(program.lanes),
             str(program.steps),
-            f"{program.compile_seconds:.1f} s",
-            duration(program.seconds),
+            f"{about[program.measured]}{program.compile_seconds:.1f} s",
+            about[program.measured] + duration(program.seconds),
             f"{program.memory / 2**20:.0f} MB",
         )
     total = sum(program.seconds for program in dry_run.programs)
     estimate = f"about {duration(total)} for the trials and {duration(dry_run.final_seconds)} for the final comparison"
     rest = [f"... and {hidden} more trials"] if hidden > 0 else []
-    return [trials, *rest, "", programs, "", estimate, *([dry_run.note] if dry_run.note else [])]
+    notes = [dry_run.note] if dry_run.note else []
+    if not all(program.measured for program in dry_run.programs):
+        notes.append("~ is estimated from the operations of the measured program; --measure times each")
+    return [trials, *rest, "", programs, "", estimate, *notes]
 
 
 def _shown(value: object) -> str:
