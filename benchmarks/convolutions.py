@@ -1,12 +1,13 @@
 """nnrun's whole training loop against torch on convolutional nets, on this machine's CPU.
 
     pip install -e ".[bench]"
-    NNRUN_DATA_DIR=... python benchmarks/convolutions.py [--rounds 5] [--rows conv32-conv64,resnet20]
+    NNRUN_DATA_DIR=... python benchmarks/convolutions.py [--rounds 5] [--rows conv32-conv64,resnet20] [--json FILE]
 
 Timed as in train_mlp.py: interleaved in one process, without compilation, as the median of the ratios of pairs;
 more than 1 means that nnrun is faster.  Both sides train in float32 with momentum on the same examples, log
-the loss and accuracy of every 50 steps, and evaluate the held-out part after every epoch; nnrun also writes
-its metrics file, its checkpoints and its summary.
+the loss and accuracy of every 50 steps, evaluate the validation part after every epoch and the test part at the
+end, and have the memory settings of nnrun's command line; nnrun also writes its metrics file, its checkpoints and
+its summary.
 
 The rivals are torch eager, as most people write it, and torch in its best configuration here: images in
 either order of memory, eager or compiled, one thread or two, whichever is fastest in a first pass.
@@ -16,10 +17,6 @@ elsewhere: the time is the same.
 
 Run it on idle cores, or pinned to one (taskset -c 0): where other work shares the cores, torch's threads wait
 for each other, and the ratios flatter nnrun.
-
-Measured against eager torch and torch's best: on both cores of an idle machine conv32-conv64 0.68 and 0.63,
-ResNet-20 0.47 and 0.36 (compiled, two threads); on one core, where nothing was compiled, 0.96 and 0.99, and 0.70
-and 0.55.  So the second core helps torch more.
 """
 
 from __future__ import annotations
@@ -38,6 +35,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from rows import Row, prepare_process, write
 from torch import nn
 from train_mlp import time_nnrun
 
@@ -163,11 +161,11 @@ class Torch:
                 np.asarray(y).astype(np.int64)
             )
 
-        self.train, self.val = part(data.train), part(data.val)
+        self.train, self.val, self.test = part(data.train), part(data.val), part(data.test)
         torch.set_num_threads(threads)
         net = work.net()
         self.net = net.to(memory_format=torch.channels_last) if last else net  # type: ignore[call-overload]
-        self.forward = torch.compile(self.net) if compiled else self.net
+        self.forward = torch.compile(self.net, dynamic=False) if compiled else self.net
         self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0.01, momentum=0.9, fused=True)
         self._epoch(2)
 
@@ -184,16 +182,17 @@ class Torch:
         began = time.perf_counter()
         for _ in range(epochs or self.work.epochs):
             self._epoch()
-            self._evaluate()
+            self._evaluate(self.val)
+        self._evaluate(self.test)
         return time.perf_counter() - began
 
-    def _epoch(self, limit: int = 10**9) -> None:
+    def _epoch(self, limit: int = 0) -> None:
         self.net.train()
         x, y = self.train
         order = torch.randperm(len(x))
-        full = len(x) // BATCH * BATCH if self.compiled else len(x)  # a short batch would compile again
+        starts = range(0, len(x), BATCH)
         losses, hits = [], []
-        for first in range(0, min(full, limit * BATCH), BATCH):
+        for first in [*starts[:limit], starts[-1]] if limit else starts:  # the short batch compiles apart
             rows = order[first : first + BATCH]
             outputs = self.forward(self._placed(x[rows]))
             loss = nn.functional.cross_entropy(outputs, y[rows])
@@ -207,11 +206,11 @@ class Torch:
                 losses, hits = [], []
 
     @torch.no_grad()
-    def _evaluate(self) -> None:
+    def _evaluate(self, examples: tuple[torch.Tensor, torch.Tensor]) -> None:
         self.net.eval()
-        outputs = torch.cat([self.net(part) for part in self.val[0].split(512)])
-        nn.functional.cross_entropy(outputs, self.val[1]).item()
-        (outputs.argmax(1) == self.val[1]).float().mean().item()
+        outputs = torch.cat([self.net(part) for part in examples[0].split(512)])
+        nn.functional.cross_entropy(outputs, examples[1]).item()
+        (outputs.argmax(1) == examples[1]).float().mean().item()
 
 
 def rivals(prepared: session.Prepared, work: Work, compiled: bool) -> tuple[Torch, Torch]:
@@ -241,8 +240,8 @@ def compare(prepared: session.Prepared, work: Work, compiled: bool, rounds: int,
     return [statistics.median(row[i] / row[0] for row in times) for i in (1, 2)]
 
 
-def rows(chosen: list[str], compiled: bool, rounds: int) -> Iterator[tuple[float, float, str]]:
-    """The rows of the table: ratio, target, label."""
+def rows(chosen: list[str], compiled: bool, rounds: int) -> Iterator[Row]:
+    """The rows of the table."""
     for name in chosen:
         work = WORKS[name]
         with tempfile.TemporaryDirectory() as place:
@@ -251,7 +250,7 @@ def rows(chosen: list[str], compiled: bool, rounds: int) -> Iterator[tuple[float
         for ratio, target, rival in zip(
             found, (work.eager_target, work.best_target), ("eager", "best"), strict=True
         ):
-            yield ratio, target, f"{name}, batch {BATCH}: times torch's speed, {rival}"
+            yield Row(f"{name}, batch {BATCH}: torch {rival}", ratio, f"≥ {target}")
 
 
 def main() -> None:
@@ -264,9 +263,10 @@ def main() -> None:
     parser.add_argument(
         "--no-compile", action="store_true", help="leave out torch.compile, which takes minutes"
     )
+    parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    for ratio, target, label in rows(arguments.rows.split(","), not arguments.no_compile, arguments.rounds):
-        print(f"{ratio:6.2f}  target ≥ {target}  {label}", flush=True)
+    prepare_process()
+    write(rows(arguments.rows.split(","), not arguments.no_compile, arguments.rounds), arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,36 +1,49 @@
 """A sweep of small trials against the ways in which trials are usually run, on this machine's CPU.
 
     pip install -e ".[bench,search]"
-    python benchmarks/sweep.py [--rounds 3] [--trials 64] [--epochs 20] [--rows processes,optuna,loop,widths]
+    python benchmarks/sweep.py [--rounds 3] [--trials 64] [--epochs 20] [--json FILE]
+        [--rows processes,optuna,optunas,loop,widths]
 
 The trials are 64 learning rates and dropout rates of a 64-128-10 net on the digits, 20 epochs each, with logging,
 evaluation, checkpoints and summary.  Whole commands are timed, compilation and imports included, since that is
 what a person waits for; the compile cache is warm.  In each round one after another:
 
     sweep       nnrun sweep, without a final comparison
-    processes   nnrun train once for each trial; a sample of the trials, scaled up
+    processes   nnrun train once for each trial, one process for each core at a time; a sample, scaled up
     loop        nnrun.train for each trial in one process; a sample, scaled up
     optuna      Optuna's random sampler driving a plain torch loop with fused Adam, one process, one thread
+    optunas     the same as one process for each core, which share the study
 
 A row is the median over the rounds of the others' time by the sweep's: more than 1 means that the sweep is faster.
-The row `widths` shows why so many lanes share a program: the time of one step of one lane at several widths.
+The rows of `widths` show why so many lanes share a program: the time of one step of one lane at several widths.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-TARGETS = {"processes": 20.0, "loop": None, "optuna": 6.0}
+from rows import Row, write
+
+TARGETS = {"processes": "≥ 40", "loop": "none", "optuna": "≥ 6", "optunas": "≥ 6"}
+LABELS = {
+    "processes": "a process for each",
+    "loop": "nnrun.train in a loop",
+    "optuna": "Optuna with torch, one process",
+    "optunas": "Optuna with torch, a process for each core",
+}
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 SAMPLE = 6  # trials that are timed where each takes seconds
-WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128)
+WIDTHS = (1, 4, 16, 64, 256, 1024)
 BASE = """
 name: small
 data: {name: digits, batch_size: 64}
@@ -82,13 +95,17 @@ def settings(trials: int) -> list[list[str]]:
 
 
 def processes(folder: Path, trials: int, number: int) -> float:
-    """A process for each trial; a sample of them, scaled up."""
+    """A process for each trial, as many at once as there are cores; a sample of them, scaled up."""
     del number
-    chosen = settings(trials)[:SAMPLE]
-    return (
-        statistics.fmean(nnrun("train", "small.yaml", "--quiet", *one, folder=folder) for one in chosen)
-        * trials
-    )
+    chosen = settings(trials)[: CORES * (SAMPLE // CORES or 1)]
+    began = time.perf_counter()
+    with ThreadPoolExecutor(CORES) as pool:
+        list(
+            pool.map(
+                lambda overrides: nnrun("train", "small.yaml", "--quiet", *overrides, folder=folder), chosen
+            )
+        )
+    return (time.perf_counter() - began) / len(chosen) * trials
 
 
 LOOP = """
@@ -140,7 +157,15 @@ def objective(trial):
         with torch.no_grad():
             best = max(best, (net(val_x).argmax(1) == val_y).float().mean().item())
     return best
-study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+storage = None
+if len(sys.argv) > 3:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    storage = JournalStorage(JournalFileBackend(sys.argv[3]))
+sampler = optuna.samplers.RandomSampler()
+study = optuna.create_study(
+    direction="maximize", sampler=sampler, storage=storage, study_name="trials", load_if_exists=True
+)
 study.optimize(objective, n_trials=int(sys.argv[1]))
 """
 
@@ -148,15 +173,30 @@ study.optimize(objective, n_trials=int(sys.argv[1]))
 def optuna(folder: Path, trials: int, number: int) -> float:
     """Optuna and torch in one process; it writes nothing."""
     del number
+    return studies(folder, [trials])
+
+
+def optunas(folder: Path, trials: int, number: int) -> float:
+    """Optuna and torch in one process for each core, which share a study in a journal file."""
+    shares = [trials // CORES + (i < trials % CORES) for i in range(CORES)]
+    return studies(folder, shares, f"study-{number}.log")
+
+
+def studies(folder: Path, shares: list[int], *journal: str) -> float:
+    """Seconds until all processes have ended, each with its share of the trials."""
     epochs = (folder / "epochs").read_text()
     began = time.perf_counter()
-    command = [sys.executable, "-c", OPTUNA, str(trials), epochs]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    running = [
+        subprocess.Popen([sys.executable, "-c", OPTUNA, str(share), epochs, *journal], cwd=folder)
+        for share in shares
+    ]
+    if any(process.wait() for process in running):
+        raise SystemExit("optuna failed")
     return time.perf_counter() - began
 
 
-def widths(folder: Path) -> None:
-    """Microseconds of a step of one lane at several widths."""
+def widths(folder: Path) -> Iterator[Row]:
+    """A step of one lane at several widths, against 16: chunk by chunk, the orders of examples included."""
     from nnrun import device
     from nnrun.runner import session
     from nnrun.training import shards
@@ -164,24 +204,28 @@ def widths(folder: Path) -> None:
     device.prepare("cpu")
     prepared = session.prepare(folder / "small.yaml")
     experiment: Any = prepared.experiment
+    of_one: dict[int, float] = {}
     for width in WIDTHS:
         plan = experiment.plan._replace(seeds=tuple(range(width)))
         compiled = shards.compile_shards(experiment._replace(plan=plan))
-        state, log = compiled.advance(compiled.initial(), 0, 5)
-        compiled.rows(log, 5)
+        steps, state = compiled.capacity, compiled.initial()
         times = []
-        for _ in range(5):
+        for step in range(0, 12 * steps, steps):
             began = time.perf_counter()
-            _, log = compiled.advance(state, 5, 100)
-            compiled.rows(log, 100)
-            times.append((time.perf_counter() - began) / 100 / width * 1e6)
-        print(f"    {width:4} lanes: {statistics.median(times):6.0f} µs a step of one lane", flush=True)
+            state, log = compiled.advance(state, step, steps)
+            compiled.rows(log, steps)
+            times.append((time.perf_counter() - began) / steps / width)
+        of_one[width] = statistics.median(times[2:])
+        print(f"    {width:4} lanes: {1e6 * of_one[width]:6.0f} µs a step of one lane", flush=True)
+    for width in WIDTHS[3:]:
+        yield Row(f"a step of one of {width} nets 64-128-10: one of 16", of_one[16] / of_one[width], "≥ 1")
 
 
 RIVALS: dict[str, Callable[[Path, int, int], float]] = {
     "processes": processes,
     "loop": loop,
     "optuna": optuna,
+    "optunas": optunas,
 }
 
 
@@ -193,8 +237,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--rows", default="processes,optuna,loop,widths")
+    parser.add_argument("--rows", default="processes,optuna,optunas,loop,widths")
+    parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
+    write(rows(arguments), arguments.json)
+
+
+def rows(arguments: argparse.Namespace) -> Iterator[Row]:
+    """The rows of the table; prints the seconds of each round."""
     wanted = arguments.rows.split(",")
     rivals = [name for name in RIVALS if name in wanted]
     with tempfile.TemporaryDirectory() as place:
@@ -214,13 +264,13 @@ def main() -> None:
                 told.append(f"{name} {theirs:.1f} s")
             print("    " + ", ".join(told), flush=True)
         for name, ratios in found.items():
-            target = TARGETS[name]
-            aim = f"target ≥ {target:g}" if target else "no target"
-            print(
-                f"{statistics.median(ratios):6.1f}  {aim}  {arguments.trials} trials, times the sweep's: {name}"
+            yield Row(
+                f"a sweep of {arguments.trials} small trials: {LABELS[name]}",
+                statistics.median(ratios),
+                TARGETS[name],
             )
         if "widths" in wanted:
-            widths(folder)
+            yield from widths(folder)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jsonschema
 import numpy as np
 import pytest
 from jax._src.interpreters import mlir
@@ -29,6 +30,7 @@ from jax._src.lib import version as jaxlib_version
 
 from nnrun import catalog, options
 from nnrun.catalog import bound
+from nnrun.commands._contract import schema_of
 from nnrun.record import provenance
 from nnrun.spec.record import record_of
 from nnrun.storage import disk
@@ -325,6 +327,26 @@ def warm(imported: Callable[..., Any]) -> Callable[..., Finished]:
             return Finished(code, *(Path(file).read_text() for file in files[1:]))
 
     return run
+
+
+def strict(schema: Any) -> Any:
+    """The same, but a name that it does not have is a mistake."""
+    if isinstance(schema, list):
+        return [strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: strict(value) for key, value in schema.items()}
+    return {**inner, "additionalProperties": False} if "properties" in inner else inner
+
+
+@pytest.fixture(scope="session")
+def keeps_contract() -> Callable[[str, Any], None]:
+    """keeps_contract(name, content): asserts that JSON is what `nnrun schema --of NAME` says, and no more."""
+
+    def check(name: str, content: Any) -> None:
+        jsonschema.Draft202012Validator(strict(schema_of(name))).validate(content)
+
+    return check
 
 
 @pytest.fixture

@@ -64,12 +64,15 @@ def iris(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_command_on_a_spec_with_a_fault(tmp_path: Path, warm: Callable[..., Any]) -> None:
+def test_the_command_on_a_spec_with_a_fault(
+    tmp_path: Path, warm: Callable[..., Any], keeps_contract: Callable[..., None]
+) -> None:
     """All checks in order; exit 5, as one fails; nothing is left behind."""
     path = planted(tmp_path / "spec", 13, "unnormalised input")
     before = sorted(tmp_path.rglob("*"))
     done = warm("check", path, "--json", folder=tmp_path)
     assert (done.code, done.err, done.json["verdict"]) == (5, "", "fail")
+    keeps_contract("check", done.json)
     made = {entry["check"]: entry for entry in done.json["checks"]}
     assert tuple(made) == check.CHECKS
     assert made["input scale"]["verdict"] == "fail"

@@ -127,7 +127,7 @@ def test_the_words_and_the_curve() -> None:
     assert columns[0] > columns[1] > columns[2] and columns[3:] == [0, 0]
 
 
-def test_the_command(spec: Path, warm: Callable[..., Any]) -> None:
+def test_the_command(spec: Path, warm: Callable[..., Any], keeps_contract: Callable[..., None]) -> None:
     small = ("--rates", "5", "--seeds", "1", "--steps", "5")
     done = warm("lr-find", spec.name, *small, "-o", "rates.png", folder=spec.parent)
     assert (done.code, done.err) == (0, "")
@@ -135,6 +135,7 @@ def test_the_command(spec: Path, warm: Callable[..., Any]) -> None:
     with Image.open(spec.parent / "rates.png") as image:
         assert image.format == "PNG"
     found = warm("lr-find", spec.name, *small, "--json", folder=spec.parent).json
+    keeps_contract("lr-find", found)
     assert len(found["rates"]) == 5 and len(found["losses"]) == 5
     wrong = warm("lr-find", spec.name, "--from", "1", "--to", "0.1", folder=spec.parent)
     assert (wrong.code, wrong.err) == (

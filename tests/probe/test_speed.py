@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ def silent(what: str, total: int | None) -> Iterator[Any]:
     yield lambda: None
 
 
-def test_operations_are_those_of_the_products(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operations_are_those_of_the_products(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeps_contract: Callable[..., None]
+) -> None:
     """Each of two nets, 50 examples: 64 · 16 and 16 · 10 products and as many sums, three times."""
     monkeypatch.setattr(speed, "_SECONDS", 0.1)
     monkeypatch.setattr(speed, "_SIZE", 128)
@@ -34,6 +37,7 @@ def test_operations_are_those_of_the_products(tmp_path: Path, monkeypatch: pytes
     before = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined]
     figures = speed.bench(tmp_path / "spec.yaml", [], silent)
     assert jax.config.jax_enable_compilation_cache == before  # type: ignore[attr-defined]
+    keeps_contract("bench", json.loads(json.dumps(speed.as_data(figures))))
     assert figures.flops is not None
     products = 3 * 2 * 50 * 2 * (64 * 16 + 16 * 10)
     assert products <= figures.flops <= 1.1 * products  # biases and relus beside them

@@ -75,7 +75,7 @@ def loaded(monkeypatch) -> Callable[[Path, str], Any]:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("images", "table"))) for name in SPECS],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in ("batch", "scores"))) for name in SPECS],
 )
 def test_it_predicts_what_the_run_predicts(name: str, place, loaded):
     run = nnrun.train(place / f"{name}.yaml", run_dir=place / "runs" / name).run_dir
@@ -122,7 +122,7 @@ def test_numbers_far_from_zero_keep_their_digits(place, loaded):
         np.testing.assert_allclose(outputs - 1e6, expected - 1e6, rtol=0, atol=1e-6)
 
 
-def test_an_ensemble_is_one_function(place, warm, loaded):
+def test_an_ensemble_is_one_function(place, warm, loaded, keeps_contract):
     nnrun.train(place / "batch.yaml", ["train.seeds=3"], run_dir=place / "runs/three")
     x = datasets.load_iris().data
     for how in ("logits", "vote"):
@@ -130,6 +130,7 @@ def test_an_ensemble_is_one_function(place, warm, loaded):
         assert done.code == 0, done.err
         done = warm("export", how, "-o", f"{how}-out", "--json", folder=place)
         assert done.code == 0, done.err
+        keeps_contract("export", done.json)
         assert done.json["difference"] < 1e-6
         assert done.json["why_not"] == "numpy_model.py is for a single model, this is an ensemble"
         expected = nnrun.load(place / "runs" / how).predict_proba(x)

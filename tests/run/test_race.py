@@ -38,12 +38,13 @@ def race(warm: Callable[..., Any], folder: Trajectory) -> Callable[..., Any]:
     return lambda *arguments: warm("race", *arguments, folder=folder)
 
 
-def test_adam_and_newton_on_the_saddle(race: Callable[..., Any]) -> None:
+def test_adam_and_newton_on_the_saddle(race: Callable[..., Any], keeps_contract: Callable[..., None]) -> None:
     """Newton's method goes to the saddle, where the value is 0."""
     done = race(
         "{name: adam, learning_rate: 0.1}", "newton", "--surface", "saddle", "--steps", "100", "--json"
     )
     assert (done.code, done.err) == (0, "")
+    keeps_contract("race", done.json)
     adam, newton = done.json["optimizers"]
     assert adam["steps"] < 100
     assert adam["learning_rate"] == 0.1

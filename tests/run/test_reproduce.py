@@ -42,7 +42,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any]) ->
 
 
 @pytest.mark.parametrize(("name", "runs"), [("group", 2), ("after", 1)])
-def test_the_same_run_is_the_same(name: str, runs: int, place: Path, warm: Callable[..., Any]) -> None:
+def test_the_same_run_is_the_same(
+    name: str, runs: int, place: Path, warm: Callable[..., Any], keeps_contract: Callable[..., None]
+) -> None:
     """A group of seeds; and a run that begins with the weights of another, which is gone by then."""
     if name == "after":
         (place / "group").rename(place / "gone")
@@ -51,6 +53,7 @@ def test_the_same_run_is_the_same(name: str, runs: int, place: Path, warm: Calla
         (place / "gone").rename(place / "group")
     assert (done.code, done.err) == (0, "")
     result = json.loads(done.out)
+    keeps_contract("reproduce", result)
     assert result["same"] is True and result["differences"] == [] and result["runs"] == runs
     for file in (place / name).rglob("metrics.jsonl"):
         assert (place / f"{name}_again" / file.relative_to(place / name)).read_bytes() == file.read_bytes()

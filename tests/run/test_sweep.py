@@ -143,7 +143,9 @@ def test_workers_leave_the_same_results(whole: Path, folder: Path, warm: Callabl
             assert a["values"] == pytest.approx(b["values"], rel=1e-4)
 
 
-def test_a_rehearsal_creates_nothing(folder: Path, warm: Callable[..., Any]) -> None:
+def test_a_rehearsal_creates_nothing(
+    folder: Path, warm: Callable[..., Any], keeps_contract: Callable[..., None]
+) -> None:
     done = warm("sweep", "sweep.yaml", "--dry-run", folder=folder)
     assert done.code == 0, done.err
     for word in (
@@ -158,7 +160,8 @@ def test_a_rehearsal_creates_nothing(folder: Path, warm: Callable[..., Any]) -> 
     assert [(one["alternatives"], one["trials"], one["lanes"]) for one in told["programs"]] == [
         (["sgd"], 3, 6), (["adam"], 3, 6)
     ]  # fmt: skip
-    assert told["seconds"] > 0
+    assert told["seconds"] > 0 and [program["measured"] for program in told["programs"]] == [True, False]
+    keeps_contract("sweep-dry-run", told)
     assert sorted(path.name for path in folder.iterdir()) == ["sweep.yaml", "tiny.yaml"]
 
 

@@ -75,6 +75,48 @@ def _looked() -> Any:
     return Looked
 
 
+def _check() -> Any:
+    from nnrun.probe.finding import CheckReport
+
+    return CheckReport
+
+
+def _bench() -> Any:
+    from nnrun.probe.speed import SpeedReport
+
+    return SpeedReport
+
+
+def _rates() -> Any:
+    from nnrun.probe.rates import RatesReport
+
+    return RatesReport
+
+
+def _race() -> Any:
+    from nnrun.race.report import RaceReport
+
+    return RaceReport
+
+
+def _dry_run() -> Any:
+    from nnrun.sweep.dry_run import DryRunReport
+
+    return DryRunReport
+
+
+def _export() -> Any:
+    from nnrun.export.folder import ExportReport
+
+    return ExportReport
+
+
+def _reproduce() -> Any:
+    from nnrun.runner.again import ReproductionReport
+
+    return ReproductionReport
+
+
 def _tracking() -> Any:
     from nnrun.track.state import Sent
 
@@ -92,6 +134,13 @@ _CONTRACTS = {
     "tracking": Contract("tracking.json: what trackers have of a run", _tracking),
     "ls": Contract("nnrun ls --json", _ls),
     "evaluate": Contract("nnrun evaluate --json; --per-class adds `per_class`, as of `report`", _evaluate),
+    "check": Contract("nnrun check --json", _check),
+    "bench": Contract("nnrun bench --json", _bench),
+    "lr-find": Contract("nnrun lr-find --json", _rates),
+    "race": Contract("nnrun race --json", _race),
+    "sweep-dry-run": Contract("nnrun sweep --dry-run --json", _dry_run),
+    "export": Contract("nnrun export --json", _export),
+    "reproduce": Contract("nnrun reproduce --json", _reproduce),
     "account": Contract("account.json of an ensemble", _account),
     "leaderboard": Contract("leaderboard.json of a sweep", _leaderboard),
     "report": Contract("nnrun report --json: an entry of `looked`", _looked),

@@ -42,7 +42,8 @@ def export(
     exporting.check_target(output)
     exported = exporting.export(load_predictor(folder, step or checkpoint, average, console.warn), output)
     if as_json:
-        return console.print_json({**exported._asdict(), "folder": str(exported.folder)})
+        report = exporting.ExportReport(**{**exported._asdict(), "folder": str(exported.folder)})
+        return console.print_json(report)
     place = shlex.quote(one_line(exported.folder))
     lines = [
         f"exported: {one_line(exported.folder)} ({exported.size / 1e6:.3g} MB)",

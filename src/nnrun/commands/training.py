@@ -211,7 +211,10 @@ def reproduce(
         console.follow(folds.train_again(target, console.warn), quiet or as_json)
     result = again.compare(folder, target)
     if as_json:
-        console.print_json({"run_dir": str(target), "same": not result.differences, **result._asdict()})
+        report = again.ReproductionReport(
+            run_dir=str(target), same=not result.differences, **result._asdict()
+        )
+        console.print_json(report)
     elif result.differences:
         console.show(f"{one_line(folder)} trained again is not the same:", *result.differences)
     else:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from safetensors.numpy import save
+from typing_extensions import TypedDict
 
 from nnrun import __version__
 from nnrun.errors import RunError, SpecError, one_line
@@ -56,6 +57,16 @@ if sys.argv[2] == "numpy":
 assert "nnrun" not in sys.modules
 np.savez("outputs.npz", **found)
 """
+
+
+class ExportReport(TypedDict):
+    """Exported for programs."""
+
+    folder: str
+    size: int
+    probes: int
+    difference: float
+    why_not: str
 
 
 class Exported(NamedTuple):

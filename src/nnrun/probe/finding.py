@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from typing_extensions import TypedDict
+
 from nnrun.errors import one_line
 
-__all__ = ["Finding", "Verdict", "graded", "some_of", "worst"]
+__all__ = ["CheckReport", "Finding", "FindingEntry", "Verdict", "graded", "some_of", "worst"]
 
 Verdict = Literal["pass", "warn", "fail", "skip"]
 
@@ -30,6 +32,23 @@ class Finding(NamedTuple):
     evidence: str
     remedy: str = ""
     numbers: Mapping[str, float | int | None] = {}
+
+
+class FindingEntry(TypedDict):
+    """A finding for programs; null where a number is not finite."""
+
+    check: str
+    verdict: Verdict
+    evidence: str
+    remedy: str
+    numbers: Mapping[str, float | int | None]
+
+
+class CheckReport(TypedDict):
+    """All findings, and the most serious verdict of them."""
+
+    verdict: Verdict
+    checks: list[FindingEntry]
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from nnrun.build.optimizer import learning_rate
 from nnrun.catalog.bound import Bound
@@ -177,7 +178,29 @@ def highest_stable(rates: np.ndarray, losses: np.ndarray, start: float) -> float
     return float(rates[count - 1]) if count else None
 
 
-def as_data(test: RangeTest) -> dict[str, object]:
+class RatesReport(TypedDict):
+    """A range test for programs; a loss is null where the run diverged."""
+
+    key: str
+    written: float
+    rates: list[float]
+    losses: list[list[float | None]]
+    start: float
+    steps: int
+    suggestion: float | None
+    stable: float | None
+
+
+def as_data(test: RangeTest) -> RatesReport:
     """For programs; null where a run diverged."""
     losses = [[value if math.isfinite(value) else None for value in row] for row in test.losses.tolist()]
-    return {**test._asdict(), "rates": test.rates.tolist(), "losses": losses}
+    return {
+        "key": test.key,
+        "written": test.written,
+        "rates": test.rates.tolist(),
+        "losses": losses,
+        "start": test.start,
+        "steps": test.steps,
+        "suggestion": test.suggestion,
+        "stable": test.stable,
+    }

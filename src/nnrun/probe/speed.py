@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from typing_extensions import TypedDict
 
 from nnrun import machine
 from nnrun.probe.layers import layer_rows
@@ -21,7 +22,7 @@ from nnrun.sweep.cost import memory_of, state_bytes
 from nnrun.training import shards
 from nnrun.training.chunks import chunks
 
-__all__ = ["Speed", "as_data", "bench", "peak_flops"]
+__all__ = ["Speed", "SpeedReport", "as_data", "bench", "peak_flops"]
 
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 
@@ -129,6 +130,40 @@ def peak_flops(precision: str) -> float:
     return 2 * _SIZE**3 / fastest
 
 
-def as_data(speed: Speed) -> dict[str, object]:
+class SpeedReport(TypedDict):
+    """Speed for programs, with the share of the peak."""
+
+    device: str
+    cores: int
+    lanes: int
+    batch_size: int
+    compile_seconds: float
+    step_seconds: float
+    spread: tuple[float, float]
+    pieces: int
+    flops: float | None
+    peak: float
+    state_bytes: int
+    memory: int
+    load: float | None
+    share: float | None
+
+
+def as_data(speed: Speed) -> SpeedReport:
     """For programs."""
-    return {**speed._asdict(), "share": speed.share}
+    return {
+        "device": speed.device,
+        "cores": speed.cores,
+        "lanes": speed.lanes,
+        "batch_size": speed.batch_size,
+        "compile_seconds": speed.compile_seconds,
+        "step_seconds": speed.step_seconds,
+        "spread": speed.spread,
+        "pieces": speed.pieces,
+        "flops": speed.flops,
+        "peak": speed.peak,
+        "state_bytes": speed.state_bytes,
+        "memory": speed.memory,
+        "load": speed.load,
+        "share": speed.share,
+    }

@@ -8,12 +8,31 @@ from pathlib import Path
 
 from rich.console import Group
 from rich.text import Text
+from typing_extensions import TypedDict
 
 from nnrun.race.trajectory import Trajectory
 from nnrun.report.sheet import sheet_of
 from nnrun.types import Surface
 
-__all__ = ["record", "table"]
+__all__ = ["RaceReport", "record", "table"]
+
+
+class Entrant(TypedDict):
+    """How an optimizer did; null where the goal was not reached or a number is not finite."""
+
+    optimizer: str
+    learning_rate: float | None
+    steps: int | None
+    value: float | None
+
+
+class RaceReport(TypedDict):
+    """A race for programs."""
+
+    surface: str
+    goal: float | None
+    picture: str | None
+    optimizers: list[Entrant]
 
 
 def table(title: str, surface: Surface, trajectories: Sequence[Trajectory]) -> Group:
@@ -42,8 +61,8 @@ def _place(trajectory: Trajectory) -> tuple[float, float]:
 
 def record(
     title: str, surface: Surface, trajectories: Sequence[Trajectory], output: Path | None
-) -> dict[str, object]:
-    """The result for programs; null where the goal was not reached or a number is not finite."""
+) -> RaceReport:
+    """The result for programs."""
     return {
         "surface": title,
         "goal": surface.goal,

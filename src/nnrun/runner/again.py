@@ -8,15 +8,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import checkpoint, columns, metrics, preprocessing, run, weights_from
 from nnrun.runner.status import is_over
 from nnrun.storage import fsio
 
-__all__ = ["Reproduction", "begin_again", "compare", "refuse_unfinished"]
+__all__ = ["Reproduction", "ReproductionReport", "begin_again", "compare", "refuse_unfinished"]
 
 _FILES = ("spec.yaml", "resolved.yaml", "run.json", preprocessing.PREPROCESSING, columns.COLUMNS)
+
+
+class ReproductionReport(TypedDict):
+    """Reproduction for programs, and the folder of the second run."""
+
+    run_dir: str
+    same: bool
+    runs: int
+    lines: int
+    arrays: int
+    differences: list[str]
 
 
 class Reproduction(NamedTuple):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rich.console import RenderableType
 from rich.table import Table
+from typing_extensions import TypedDict
 
 from nnrun.build import structure_of
 from nnrun.catalog import Spec
@@ -24,7 +25,7 @@ from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spe
 from nnrun.sweep.width import width_of
 from nnrun.types import Experiment
 
-__all__ = ["DryRun", "ProgramCost", "as_json", "dry_run_of", "tables"]
+__all__ = ["DryRun", "DryRunReport", "ProgramCost", "as_json", "dry_run_of", "tables"]
 
 _SHOWN = 30  # trials
 
@@ -40,6 +41,35 @@ class ProgramCost(NamedTuple):
     seconds: float  # of all its trials
     memory: int  # bytes of one population
     measured: bool = True  # or estimated from one that was
+
+
+class PlannedTrial(TypedDict):
+    """A trial that would be trained."""
+
+    trial: str
+    settings: Mapping[str, Any]
+
+
+class PlannedProgram(TypedDict):
+    """ProgramCost for programs."""
+
+    alternatives: list[str]
+    trials: int
+    lanes: int
+    steps: int
+    compile_seconds: float
+    seconds: float
+    memory: int
+    measured: bool
+
+
+class DryRunReport(TypedDict):
+    """What a sweep would do, for programs."""
+
+    trials: list[PlannedTrial]
+    programs: list[PlannedProgram]
+    seconds: float
+    note: str
 
 
 class _Known(NamedTuple):
@@ -157,11 +187,11 @@ def _cost(
     return cost, True
 
 
-def as_json(dry_run: DryRun) -> dict[str, object]:
+def as_json(dry_run: DryRun) -> DryRunReport:
     """The rehearsal as plain data."""
     return {
         "trials": [{"trial": trial.name, "settings": trial.settings} for trial in dry_run.trials],
-        "programs": [program._asdict() for program in dry_run.programs],
+        "programs": [PlannedProgram(**program._asdict()) for program in dry_run.programs],
         "seconds": sum(program.seconds for program in dry_run.programs) + dry_run.final_seconds,
         "note": dry_run.note,
     }

@@ -1,0 +1,76 @@
+"""Every ratio of the README, in one table, on this machine's CPU.
+
+    pip install -e ".[bench,search]"
+    NNRUN_DATA_DIR=... python benchmarks/all.py [--rounds 3] [--only train_mlp,lbfgs] [--write]
+
+Runs train_mlp.py, convolutions.py, lbfgs.py, sweep.py and stochastic_depth.py one after the other, each in a process
+of its own; about half an hour.  More than 1 means that nnrun is faster, but for shares of a time, where less is
+better.  Before each it looks what else the machine is doing.  Where other processes use more than 0.3 cores, it says
+so, exits with 1, and `--write`, which puts the table into README.md, writes nothing: such figures are not to be
+quoted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rows import BUSY, Row, busy_cores, machine
+
+PLACE = Path(__file__).resolve().parent
+README = PLACE.parent / "README.md"
+SCRIPTS = ("train_mlp", "convolutions", "lbfgs", "sweep", "stochastic_depth")
+BEGIN, END = "<!-- made by benchmarks/all.py -->", "<!-- to here -->"
+
+
+def measured(script: str, rounds: int, file: Path) -> list[Row]:
+    """The rows of a script, which prints what it does as it runs."""
+    command = [sys.executable, str(PLACE / f"{script}.py"), "--rounds", str(rounds), "--json", str(file)]
+    subprocess.run(command, check=True)
+    return [Row(**row) for row in json.loads(file.read_text())]
+
+
+def table(rows: list[Row], about: str) -> str:
+    """As Markdown."""
+    lines = [f"| {row.work} | {row.ratio:.2f} |" for row in rows]
+    return "\n".join([about, "", "| work: rival | times its speed |", "| --- | --- |", *lines])
+
+
+def with_table(text: str, made: str) -> str:
+    """A document with the table between its two marks."""
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n{made}\n{END}{rest.partition(END)[2]}"
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default=",".join(SCRIPTS))
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    rows, loads = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for script in arguments.only.split(","):
+            loads.append(busy_cores())
+            print(f"{script}: other processes use {loads[-1]:.2f} cores", flush=True)
+            rows += measured(script, arguments.rounds, Path(folder) / "rows.json")
+    load = max(loads)
+    average = f", load average {os.getloadavg()[0]:.1f} with its own" if hasattr(os, "getloadavg") else ""
+    about = f"{machine()}; {arguments.rounds} rounds; other processes used at most {load:.2f} cores{average}:"
+    print(table(rows, about))
+    if load > BUSY:
+        raise SystemExit(f"other processes used {load:.2f} cores: these figures are not to be quoted")
+    if arguments.write:
+        README.write_text(with_table(README.read_text(), table(rows, about)))
+
+
+if __name__ == "__main__":
+    main()
