@@ -92,8 +92,9 @@ PETS = [(20, "cat"), (21, "cat"), (22, "cat"), (10, "dog"), (11, "dog")]
 def test_folders_that_look_the_same_are_not_two_classes(tree: Path, name: str, message: str | None):
     put(tree / name / "1.png")
     put(tree / "d/2.png")
+    put(tree / "\u00e4/2.png")
     if message is None:  # two letters
-        assert set(image_folder(str(tree)).classes) == {"cat", "d", "dog", name}
+        assert set(image_folder(str(tree)).classes) == {"cat", "d", "dog", "\u00e4", name}
         return
     with pytest.raises(DataError, match=message):
         image_folder(str(tree))
