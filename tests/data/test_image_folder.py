@@ -82,8 +82,8 @@ PETS = [(20, "cat"), (21, "cat"), (22, "cat"), (10, "dog"), (11, "dog")]
     [
         ("Dog", r"pets/dog: differs from Dog only in upper and lower case, and would be two classes"),
         (
-            "do\u200bg",
-            "looks like dog, contains .*, and would be two classes; put their images into one folder",
+            "a\u0308",
+            "looks like .*, contains another way to write .*, and would be two classes; put their images",
         ),
         ("d", None),
         ("D", None),
