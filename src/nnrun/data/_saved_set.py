@@ -100,9 +100,10 @@ def read_saved(folders: Sequence[Path], place: str) -> SavedTable:
 
 def _check_joined(first: _Split, split: _Split) -> None:
     """Refuses a split with other columns, or that writes one in another way: 0 beside the label no, 1.0 beside 1."""
-    ours, theirs = ([f"{n}: {_kind(f)}" for n, f in part.features.items()] for part in (first, split))
+    ours, theirs = ([f"{name}: {_kind(of)}" for name, of in s.features.items()] for s in (first, split))
     if ours != theirs:
-        here, there = ([c for c in a if c not in b] or a for a, b in ((theirs, ours), (ours, theirs)))
+        here = [column for column in theirs if column not in ours] or theirs
+        there = [column for column in ours if column not in theirs] or ours
         raise DataError(
             f"{split.place}: its columns ({one_line(', '.join(here), 80)}) are not those of {first.place} "
             f"({one_line(', '.join(there), 80)}); leave one of the splits out of data.splits, or cast it (Dataset.cast)"
