@@ -119,6 +119,47 @@ def test_a_class_label_is_a_classification_whatever_its_names(tmp_path, save_set
     assert source.test is None
 
 
+VALUE = {
+    name: {"dtype": name, "_type": "Value"}
+    for name in ("int64", "int32", "float64", "string", "large_string")
+}
+LABEL = {"names": GRADE, "_type": "ClassLabel"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (LABEL, VALUE["int64"], r"more: its columns \(y: int\) are not those of .*train \(y: ClassLabel\)"),
+        (VALUE["int64"], VALUE["float64"], r"columns \(y: float\) are not those of .*train \(y: int\)"),
+        (VALUE["int64"], VALUE["int32"], None),
+        (LABEL, {**LABEL, "names": GRADE[::-1]}, None),
+    ],
+)
+def test_splits_that_write_a_column_in_two_ways_are_not_joined(first, second, message, tmp_path, save_set):
+    """0 beside the label no would be a class of its own, and 1.0 a category beside 1."""
+    for name, feature in (("train", first), ("more", second)):
+        kind = (
+            pa.float64() if feature["dtype" if "dtype" in feature else "_type"] == "float64" else pa.int64()
+        )
+        content = {"x": [0.5 * i for i in range(20)], "y": pa.array([i % 2 for i in range(20)], kind)}
+        save_set(tmp_path / "set" / name, content, {"x": VALUE["float64"], "y": feature})
+    (tmp_path / "set/dataset_dict.json").write_text(json.dumps({"splits": ["train", "more"]}))
+    if message is None:
+        hf_folder(str(tmp_path / "set"), "y", splits=["train", "more"])
+        return
+    with pytest.raises(DataError, match=message):
+        hf_folder(str(tmp_path / "set"), "y", splits=["train", "more"])
+
+
+def test_names_of_a_label_that_are_one_number_are_refused(tmp_path, save_set):
+    features = {"x": VALUE["float64"], "y": {"names": ["1", "01", "2"], "_type": "ClassLabel"}}
+    content = {"x": [0.5 * i for i in range(30)], "y": [i % 3 for i in range(30)]}
+    with pytest.raises(
+        DataError, match="column 'y': '01' and '1' are one number, and two names, and would be one"
+    ):
+        hf_folder(str(save_set(tmp_path / "set", content, features)), "y")
+
+
 def test_columns_that_are_no_cells_are_named_at_once(tmp_path, save_set):
     content = columns(30) | {
         "pic": [{"bytes": b"x", "path": "a b.png"}] * 30,

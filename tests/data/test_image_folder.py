@@ -77,6 +77,29 @@ def content(source: Source) -> list[tuple[int, str]]:
 PETS = [(20, "cat"), (21, "cat"), (22, "cat"), (10, "dog"), (11, "dog")]
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Dog", r"pets/dog: differs from Dog only in upper and lower case, and would be two classes"),
+        (
+            "a\u0308",
+            "looks like .*, contains another way to write .*, and would be two classes; put their images",
+        ),
+        ("d", None),
+        ("D", None),
+    ],
+)
+def test_folders_that_look_the_same_are_not_two_classes(tree: Path, name: str, message: str | None):
+    put(tree / name / "1.png")
+    put(tree / "d/2.png")
+    put(tree / "\u00e4/2.png")
+    if message is None:  # two letters
+        assert set(image_folder(str(tree)).classes) == {"cat", "d", "dog", "\u00e4", name}
+        return
+    with pytest.raises(DataError, match=message):
+        image_folder(str(tree))
+
+
 def test_classes_and_images_are_sorted_whatever_their_suffix(tree: Path):
     source = image_folder(str(tree))
     assert source.classes == ("cat", "dog")

@@ -78,6 +78,13 @@ def test_float_labels_are_refused_where_the_loss_wants_labels(path: Path):
         assert load(path, classifies=classifies).classes == ()
 
 
+def test_integers_are_refused_where_the_loss_wants_numbers(path: Path):
+    """Counts from 0 to 49 would be fifty classes if the remedy were another loss."""
+    np.savez(path, x=X, y=Y.astype(np.int64))
+    with pytest.raises(DataError, match=r"array 'y': integers are labels, .* save floats: y.astype\(float\)"):
+        load(path, classifies=False)
+
+
 def test_the_test_part_comes_from_its_file(path: Path, tmp_path: Path):
     np.savez(path, x=X, y=Y)
     other = tmp_path / "test.npz"

@@ -107,6 +107,21 @@ def test_moments_keep_their_time_and_floats_their_digits(tmp_path):
     assert cells["flag"] == "True"
 
 
+def test_times_that_python_has_not_are_refused_and_not_rounded_away(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    of_year_10000 = arrow.array([0, 253402300800], arrow.timestamp("s"))
+    nanoseconds = arrow.array([1704067200 * 10**9 + i for i in range(9)], arrow.timestamp("ns"))
+    for times, message in (
+        (of_year_10000, "holds a time that is none"),
+        (nanoseconds, "9 different times are 1"),
+    ):
+        write_table(arrow.table({"when": times}), tmp_path / "t.parquet")
+        with pytest.raises(DataError, match=f"t.parquet: column 'when': .*{message}|{message}"):
+            read_arrow(str(tmp_path / "t.parquet"))
+
+
 @pytest.mark.parametrize("content", [b"PAR1", b"PAR1" + bytes(100) + b"PAR1", b"ARROW1\0\0" + bytes(50)])
 def test_what_cannot_be_decoded_is_one_line(content, tmp_path):
     pytest.importorskip("pyarrow")

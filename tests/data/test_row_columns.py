@@ -82,6 +82,24 @@ class TestGroups:
         ):
             csv(first, "y", split_by="patient", test_path=other)
 
+    def test_a_number_is_one_group_however_it_is_written(self, tmp_path):
+        """pandas writes 7 as 7.0 where a cell of the column is missing."""
+        rows = [(i, f"{i // 4}.0" if i % 2 else i // 4, "ab"[i // 2 % 2]) for i in range(80)]
+        source = csv(table(tmp_path, rows, "i,patient,y"), "y", features=["i"], split_by="patient")
+        parts = [set((part // 4).tolist()) for part in rows_of(source).values()]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 20
+        assert {about.name: about.why for about in source.table.about}["patient"] == "20 different numbers"
+        other = table(tmp_path, [(1, "70.0", "a"), (2, "07", "b")], "i,patient,y", "test.csv")
+        with pytest.raises(DataError, match=r"test\.csv:3:2: column 'patient': '07' is a group of"):
+            csv(str(tmp_path / "t.csv"), "y", split_by="patient", test_path=other)
+
+    def test_groups_that_differ_in_case_only_are_said(self, tmp_path):
+        rows = [(i, ["p1", "P1", "p2"][i % 3], "ab"[i // 3 % 2]) for i in range(12)]
+        source = csv(table(tmp_path, rows, "i,patient,y"), "y", split_by="patient")
+        assert {about.name: about.note for about in source.table.about}["patient"] == (
+            "'P1' and 'p1' differ in case only, and are two"
+        )
+
     def test_two_groups_are_too_few(self, tmp_path):
         rows = [(i, f"p{i % 2}", "ab"[i // 2 % 2]) for i in range(40)]
         source = csv(table(tmp_path, rows, "i,patient,y"), "y", split_by="patient")
@@ -119,6 +137,24 @@ class TestTime:
         days = [{i // 8 for i in part.tolist()} for part in parts.values()]
         assert sum(map(len, days)) == 12
         assert max(days[0]) < min(days[1]) <= max(days[1]) < min(days[2])
+
+    @pytest.mark.parametrize("written", ["dates", "numbers"])
+    def test_a_test_file_that_begins_before_the_end_is_refused(self, written, tmp_path):
+        """Metrics of it would be of the past, foretold from its future."""
+
+        def file(name: str, days: range) -> str:
+            when = [day if written == "numbers" else f"2024-01-{day:02d}" for day in days]
+            return table(tmp_path, [(i, t, "ab"[i % 2]) for i, t in enumerate(when)], "i,when,y", name)
+
+        first = file("t.csv", range(1, 20))
+        late, early = (file(f"{days.start}.csv", days) for days in (range(20, 30), range(18, 25)))
+        source = csv(first, "y", time="when", test_path=late)
+        assert source.test is not None
+        assert len(source.test.y) == 10
+        with pytest.raises(
+            DataError, match=r"18\.csv:2:2: column 'when': '.*18' is earlier than .*19, the last"
+        ):
+            csv(first, "y", time="when", test_path=early)
 
     def test_one_time_for_all_cannot_be_split(self, tmp_path):
         source = csv(table(tmp_path, [(i, 7, "ab"[i % 2]) for i in range(40)], "i,day,y"), "y", time="day")

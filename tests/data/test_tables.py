@@ -412,6 +412,32 @@ class TestIdleOptions:
 
 
 class TestInMemory:
+    def test_unknown_names_of_a_test_file_are_said(self, tmp_path):
+        """1.0 in the test file is not the 1 of the training file: all of its categories would be zeros."""
+        lines = [f"{i % 3},{i},{'ab'[i // 3 % 2]}" for i in range(60)]
+        (tmp_path / "a.csv").write_text("\n".join(["c,x,y", *lines]))
+        (tmp_path / "b.csv").write_text(
+            "\n".join(["c,x,y", *(line.replace(",", ".0,", 1) for line in lines[:9])])
+        )
+        source = csv(
+            str(tmp_path / "a.csv"),
+            "y",
+            categorical=["c"],
+            unknown="zeros",
+            test_path=str(tmp_path / "b.csv"),
+        )
+        split = prepare(source, validation=0.2, test=0.2, split_seed=0)  # fits the table again
+        assert split.notes == (
+            f"{tmp_path}/b.csv: column 'c': the training part lacks the names in 9 of 9 cells, the first '0.0' in row "
+            "2; they count as zeros",
+        )
+
+    def test_names_that_are_one_number_are_said(self, tmp_path):
+        lines = [f"{i % 3}{'.0' * (i % 2)},{'ab'[i // 3 % 2]}" for i in range(60)]
+        (tmp_path / "a.csv").write_text("\n".join(["c,y", *lines]))
+        [about, _] = csv(str(tmp_path / "a.csv"), "y", categorical=["c"]).table.about
+        assert about.note == "'0' and '0.0' are one number, and two names"
+
     def test_unknown_names_have_a_line_as_those_of_a_file(self, tmp_path):
         cells = [1, 2, 1, 2, 1, 2, 1, 2]
         record = fitted(numbers(tmp_path, list(cells), categorical=["a"], unknown="zeros"))

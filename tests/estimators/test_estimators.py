@@ -73,6 +73,18 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     yield calls
 
 
+def test_names_of_classes_mean_the_labels_of_these_names_or_are_refused():
+    """Of the labels 1 and 2, a run would take the name 1 for the second."""
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    labels = (x[:, 0] > 0).astype(int)
+    weight = {"name": "cross_entropy", "class_weight": {"1": 100.0}}
+    of_positions = Classifier(epochs=3, loss=weight, random_state=0).fit(x, labels)
+    assert (of_positions.predict(x) == 1).mean() > 0.9
+    for given in ({"loss": weight}, {"overrides": ("metrics=[{name: f1, label: 1}]", "data.validation=0.3")}):
+        with pytest.raises(SpecError, match=r"names classes, and the run .* \(0 is 1, 1 is 2\)"):
+            Classifier(epochs=3, random_state=0, **given).fit(x, labels + 1)
+
+
 def test_some_of_the_checks_of_scikit_learn() -> None:
     known = set()
     for instance, check in estimator_checks_generator(Classifier(hidden=8, epochs=20)):

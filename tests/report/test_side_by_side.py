@@ -51,6 +51,40 @@ def sentences(*entries: Entry) -> list[str]:
     return as_data(side_by_side(entries))["answer"]
 
 
+def with_loss(name: str, setting: dict[str, Any], **metrics: list[float]) -> Entry:
+    """Runs of several targets, which are judged by their loss."""
+    values = {f"test/{metric}": dict(enumerate(numbers)) for metric, numbers in metrics.items()}
+    return entry(
+        name,
+        settings=setting,
+        written=frozenset(setting),
+        metrics=values,
+        seeds=tuple(range(6)),
+        judged="val/loss",
+        rising=frozenset({"r2", "accuracy"}),
+    )
+
+
+def test_losses_that_differ_decide_nothing():
+    """Half the loss of another one says nothing: here all else is better where the loss is larger."""
+    noise = np.random.default_rng(0).normal(0, 1e-3, 6)
+    small, large = (noise + 0.01).tolist(), (noise + 0.5).tolist()
+    worse, better = (noise + 0.8).tolist(), (noise + 0.9).tolist()
+    for key in ("loss.name", "loss.delta", "loss.label_smoothing"):
+        a = with_loss("a", {key: 0.1}, loss=small, mae=large, r2=worse)
+        b = with_loss("b", {key: 0.2}, loss=large, mae=small, r2=better)
+        said, best, tested = sentences(a, b)
+        assert said == "the losses differ, and test/loss is of each its own, so test/r2 decides"
+        assert best.startswith("b has the best test/r2")
+        assert tested.startswith("b beats a by 0.1 ")
+    same = [
+        with_loss(name, {"loss.name": "huber"}, loss=values) for name, values in (("a", small), ("b", large))
+    ]
+    assert sentences(*same)[0].startswith("a has the best test/loss")
+    alone = [with_loss(name, {"loss.name": name}, loss=small) for name in "ab"]
+    assert sentences(*alone) == ["the losses differ, and test/loss is of each its own"]
+
+
 def test_a_spec_as_keys():
     tree = {"data": {"name": "digits", "test": 0.2}, "augment": [{"name": "crop"}], "model": {"a": {"b": {}}}}
     assert flat(tree) == {"data.name": "digits", "data.test": 0.2, "augment": [{"name": "crop"}]}

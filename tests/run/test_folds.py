@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import nnrun
-from nnrun.errors import SpecError
+from nnrun.errors import RunError, SpecError
+from nnrun.runner import session
 from nnrun.statistics.mean import mean_and_interval
 
 SPEC = """
@@ -84,6 +85,35 @@ def test_weights_of_classes_and_seeds_are_of_each_fold(group: Path) -> None:
     assert "class_weight: balanced" in (group / "resolved.yaml").read_text()
     for i, text in enumerate(texts):
         assert f"seed: {i}\n" in text
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_a_table_that_is_edited_while_folds_are_made_is_in_all_of_them_or_in_none(
+    fold: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a large table takes a minute, and there may be a hundred folds."""
+    spec, table = write(tmp_path, "squared_error"), tmp_path / "t.csv"
+    before = [session.build.build(session.build.of_fold(session.prepare(spec).spec, i)) for i in (1, 2, 3)]
+    prepared, describe = session.prepare(spec), session.describe
+
+    def edited() -> None:
+        table.write_text(table.read_text().replace("y\n", "y\n0.5,p,900\n", 1))
+
+    def described(checked: Any, experiment: Any, folder: Path, *rest: Any) -> None:
+        describe(checked, experiment, folder, *rest)
+        if folder.name == f"fold_{fold}":
+            edited()
+
+    monkeypatch.setattr(session, "describe", described)
+    if fold == 0:  # between the check of the spec and the first fold
+        edited()
+        with pytest.raises(RunError, match="the data have changed since they were read; begin again"):
+            session.create(prepared, tmp_path / "cv", tmp_path)
+        assert not (tmp_path / "cv").exists()
+        return
+    folder = session.create(prepared, tmp_path / "cv", tmp_path)
+    made = [session.recorded(folder / f"fold_{i}").digest for i in (1, 2, 3)]
+    assert made == [experiment.dataset.fitted.digest for experiment in before]
 
 
 def test_one_fold_alone_has_the_bits_of_the_group(group: Path, tmp_path: Path) -> None:

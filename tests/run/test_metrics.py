@@ -19,7 +19,7 @@ from nnrun.errors import SpecError
 from nnrun.record import metrics
 from nnrun.runner import session
 from nnrun.spec import yaml12
-from nnrun.training.baseline import baseline
+from nnrun.training.baseline import baseline, constant_loss
 
 CLASSES = """
 data: {name: csv, path: table.csv, target: made}
@@ -263,6 +263,16 @@ def test_an_accuracy_of_the_users_own_is_compared_in_its_own_units(folder):
     share = baseline(plain.experiment, "test")["accuracy"]
     assert 0.5 < share < 1
     assert baseline(own.experiment, "test") == {"accuracy": pytest.approx(100 * share, rel=1e-12)}
+
+
+def test_the_loss_of_outputs_of_0_is_that_of_knowing_nothing(folder):
+    """log K for K classes; of standardised numbers, half the mean of their squares, which is 1."""
+    classes = session.prepare(written(folder, CLASSES), ["checkpoint.best=null"])
+    assert constant_loss(classes.experiment) == pytest.approx(np.log(2), rel=1e-6)
+    smooth = session.prepare(written(folder, CLASSES), ["checkpoint.best=null", "loss.class_weight={bad: 9}"])
+    assert constant_loss(smooth.experiment) == pytest.approx(np.log(2), rel=1e-6)
+    numbers = session.prepare(written(folder, NUMBERS))
+    assert constant_loss(numbers.experiment) == pytest.approx(0.5, rel=1e-5)
 
 
 def test_a_metric_of_the_users_own(run, warm, folder):

@@ -11,6 +11,7 @@ import pytest
 
 from nnrun.errors import DivergedError
 from nnrun.record import checkpoint, run
+from nnrun.report.summary import warnings
 from nnrun.runner import driver, session
 from nnrun.runner.evaluation import evaluate_run
 from nnrun.runner.recorder import Recorder
@@ -96,6 +97,24 @@ def test_best_steps_do_not_displace_regular_checkpoints(recorder: Recorder) -> N
     assert {30, 40} <= set(kept)
     assert 39 in kept
     recorder.close()
+
+
+def test_a_metric_that_never_has_a_value_judges_nothing_and_that_is_said(tmp_path: Path) -> None:
+    write(tmp_path, np.random.default_rng(0).normal(size=(80, 3)))
+    (tmp_path / "mine.py").write_text(
+        "from nnrun.statistics.measure import Measure\n\n\ndef never() -> Measure:\n"
+        "    return Measure(lambda p, y: float('nan') if len(y) > 4 else 1.0, True, True)\n"
+    )
+    text = SPEC.replace("{every: 2 steps}", "{every: 2 steps, best: val/never}").replace(
+        "3 epochs", "3 epochs, early_stopping: {patience: 1 epochs}"
+    )
+    (tmp_path / "spec.yaml").write_text(f"{text}metrics: [mine:never]\n")
+    summary = run.read_json(train(tmp_path / "spec.yaml") / "summary.json")
+    assert (summary["best"], summary["stopped_early"]) == (None, None)
+    assert warnings(summary)[0] == (
+        "warning: val/never is undefined: it was never a finite number; so no step is the best, and the last one "
+        "stands for it; so early stopping had nothing to go by"
+    )
 
 
 def test_an_undefined_metric_of_several_seeds_is_evaluated_and_is_json(tmp_path: Path) -> None:

@@ -59,6 +59,15 @@ def test_the_same_run_is_the_same(
         assert (place / f"{name}_again" / file.relative_to(place / name)).read_bytes() == file.read_bytes()
 
 
+def test_a_group_without_one_of_its_runs_is_refused(place: Path, warm: Callable[..., Any]) -> None:
+    (place / "group/seed_1").rename(place / "aside")
+    done = warm("reproduce", "group", "--run-dir", "less", folder=place)
+    (place / "aside").rename(place / "group/seed_1")
+    assert (done.code, done.err.count("\n")) == (4, 1)
+    assert "group/seed_1: this run of the group is missing; put it back" in done.err
+    assert not (place / "less").exists()
+
+
 def test_another_result_is_named_with_its_first_difference(place: Path, warm: Callable[..., Any]) -> None:
     file = place / "after/metrics.jsonl"
     lines = file.read_text().splitlines()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nnrun.errors import RunError
@@ -386,3 +387,20 @@ def test_lost_resamples_are_made_again_from_the_checkpoints(
         assert done.code == 0, done.err
         assert ("is trained again" in done.err) == lost
         assert (place / "examples.json").read_bytes() == before
+
+
+def test_a_sweep_of_which_all_trials_diverged_fails_however_its_last_events_fell(
+    folder: Path, warm: Callable[..., Any]
+) -> None:
+    """Without fresh seeds there is no event behind the last trials, and a sweep that is done has none at all."""
+    np.savez(folder / "t.npz", x=np.linspace(-1, 1, 80)[:, None], y=np.linspace(3, 9, 80))
+    (folder / "tiny.yaml").write_text(
+        "data: {name: npz, path: t.npz, batch_size: full}\nmodel: {name: linear}\nloss: squared_error\n"
+        "optimizer: {name: sgd, learning_rate: 1e30}\ntrain: {duration: 9 steps}\n"
+    )
+    over = "sweep.over={optimizer.learning_rate: [1e30, 1e31]}"
+    options = ["sweep.search=grid", "sweep.trials=2", "sweep.seeds=1", "sweep.final_seeds=0", over]
+    done = warm("sweep", "sweep.yaml", *options, "--run-dir", "lost", "--quiet", folder=folder)
+    assert done.code == 5
+    assert done.err.splitlines()[-1].startswith("nnrun: all 2 trials diverged, so nothing is compared")
+    assert warm("sweep", "--resume", "lost", "--quiet", folder=folder).code == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from nnrun import catalog, spec
 from nnrun.duration import Duration
 from nnrun.errors import SpecError
-from nnrun.spec import yaml12
+from nnrun.spec import override, yaml12
 from nnrun.spec.problem import Place, Problems
 
 VALID = """\
@@ -277,3 +278,31 @@ def test_any_value_in_its_place_is_a_spec_or_refused(tmp_path, key, value):
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_any_argument_is_an_override_or_refused(tmp_path, key, value):
     _survives(tmp_path / "s.yaml", VALID, (f"{key}={value}", key, f"train.{key}={value}"))
+
+
+@pytest.mark.parametrize(
+    ("argument", "quoted"),
+    [
+        ("data.path=[z].csv", """'data.path="[z].csv"'"""),
+        ("data.path={a}.csv", """'data.path="{a}.csv"'"""),
+        ("data.path=*.csv", """'data.path="*.csv"'"""),
+        ("data.path='a'b.csv", shlex.quote("""data.path="'a'b.csv\"""")),
+    ],
+)
+def test_an_argument_that_is_no_yaml_shows_how_to_quote_it(argument, quoted):
+    value: dict[str, Any] = {"data": {"name": "csv"}}
+    problems = Problems({})
+    override.apply(value, argument, problems, ["data"])
+    [problem] = problems
+    assert problem.message.endswith(f"; for text, put it in quotes: {quoted}")
+    [again] = shlex.split(quoted)
+    override.apply(value, again, fresh := Problems({}), ["data"])
+    assert not fresh
+    assert value["data"]["path"] == argument.partition("=")[2]
+
+
+def test_a_name_with_a_colon_is_shown_in_quotes(tmp_path):
+    (tmp_path / "spec.yaml").write_text(VALID)
+    changes = ["data={name: csv, target: y}", "data.path=x: y.csv"]
+    with pytest.raises(SpecError, match=r"data\.path: got .*; write text in quotes: 'x: y\.csv'"):
+        catalog.bind(catalog.read(tmp_path / "spec.yaml", changes))

@@ -37,6 +37,26 @@ def planned(write: Any, engine: Engine) -> Any:
     return make
 
 
+@pytest.mark.parametrize(
+    ("over", "why"),
+    [
+        ("{loss.label_smoothing: {uniform: [0.0, 0.3]}}", "loss.label_smoothing changes what it is"),
+        ("{loss: [cross_entropy, {name: focal, gamma: 1}]}", "their losses differ"),
+        ("{loss: [{name: focal, gamma: [1, 2]}]}", "loss.gamma changes what it is"),
+        ("{optimizer.learning_rate: [0.1, 0.2]}", None),
+        ("{data.examples: [256, 300]}", None),  # of classes the loss has no unit
+    ],
+)
+def test_trials_are_not_judged_by_losses_that_differ(over, why, planned):
+    sweep = f"  over: {over}\n  search: grid\n  seeds: 1\n  final_seeds: 0\n"
+    assert planned(sweep).metric.name == "val/accuracy"
+    if why is None:
+        assert planned(sweep + "  metric: val/loss\n").metric.name == "val/loss"
+        return
+    with pytest.raises(SpecError, match=f"judged by val/loss, and {why}; write sweep.metric: val/accuracy"):
+        planned(sweep + "  metric: val/loss\n")
+
+
 def test_a_plan_with_its_defaults(planned):
     plan = planned(TWO + "  final_seeds: 3\n")
     assert [arm.alternative.label for arm in plan.arms] == ["sgd", "adam"]

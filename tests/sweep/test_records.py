@@ -142,6 +142,15 @@ def test_a_trial_with_a_seed_that_diverged_has_no_value(run_in, tmp_path):
     assert trial_value(record) is None
 
 
+def test_a_trial_that_nothing_judges_has_failed(run_in, tmp_path):
+    """Its metric was NaN at every evaluation: it did not diverge, and a sweep of such trials has no answer."""
+    undefined = {"val/mine": "it was never a finite number; so no step is the best"}
+    run_in("trials/sgd-000", summary={**seed_summary(None), "undefined": undefined})
+    record = trial_record(tmp_path, trial_at(arm(), 0, (0.5, 0.0)), False, 0.0)
+    assert (record["status"], record["reason"]) == ("failed", "val/mine: it was never a finite number")
+    assert (record["value"], trial_value(record)) == (None, None)
+
+
 def test_a_trial_that_lost_at_a_rung_keeps_its_value_and_may_not_be_chosen(run_in, tmp_path):
     run_in("trials/sgd-000", summary=seed_summary(0.25))
     record = trial_record(

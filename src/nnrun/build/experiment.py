@@ -40,7 +40,7 @@ from nnrun.schedule._warmup import warmed_up
 from nnrun.training.memory import room_for_data
 from nnrun.types import Augmentation, Average, Dataset, Experiment, Loss, Plan, Reactive, Source, Tree
 
-__all__ = ["build", "data_of", "dataset_of", "knobs_of"]
+__all__ = ["build", "data_of", "dataset_of", "knobs_of", "source_of"]
 
 _NO_CLOCK = Clock(1, 1, 0)  # for blocks whose options hold no durations
 
@@ -74,11 +74,14 @@ def data_of(spec: Spec) -> str:
 
 
 def _dataset(spec: Spec, need: Wanted | None) -> Dataset:
-    precision = np.dtype(jnp.zeros(()).dtype)
     if need and not need.parts:
-        return without_data(need.fitted, precision)
-    source = bound.call(spec.data, {}, _NO_CLOCK, classifies=wants_labels(spec))
-    return dataset_of(spec, source, need)
+        return without_data(need.fitted, np.dtype(jnp.zeros(()).dtype))
+    return dataset_of(spec, source_of(spec), need)
+
+
+def source_of(spec: Spec) -> Source:
+    """What the loader of a spec reads.  Raises DataError."""
+    return bound.call(spec.data, {}, _NO_CLOCK, classifies=wants_labels(spec))
 
 
 def dataset_of(spec: Spec, source: Source, need: Wanted | None = None) -> Dataset:
@@ -181,7 +184,6 @@ def _loss(spec: Spec, dataset: Dataset, knobs: Tree) -> Loss:
     labels = dataset.train.y
     known = bool(dataset.classes) and not isinstance(labels, Absent)
     counts = np.bincount(labels, minlength=len(dataset.classes)).tolist() if known else ()
-
     given = {"classes": dataset.classes, "class_counts": counts}
     scales, targets = np.atleast_1d(dataset.fitted.target_scale).tolist(), dataset.fitted.targets
     losses = [bound.call(spec.loss, knobs, _NO_CLOCK, target_scale=scale, **given) for scale in scales]
@@ -208,8 +210,8 @@ def _with_cycles(spec: Spec, plan: Plan, clock: Clock) -> Plan:
     """The plan with the ends of the schedule's cycles, where their checkpoints are to be kept."""
     if spec.checkpoint.keep != "cycle_ends":
         return plan
-    warmup = spec.schedule.common["warmup"].steps(clock)
-    schedule = _made_schedule(spec, bound.knobs(spec.schedule), clock, warmup)
+    warmup, knobs = spec.schedule.common["warmup"].steps(clock), bound.knobs(spec.schedule)
+    schedule = _made_schedule(spec, knobs, clock, warmup)
     if not isinstance(schedule, Cycles):
         remedy = "write schedule: {name: cosine_restarts, period: 20%}, or a number"
         raise spec.fail(("checkpoint", "keep"), f"{spec.schedule.name} has no cycles; {remedy}")

@@ -57,7 +57,11 @@ def _tables(path: str, rows: Callable[[int], int] | None) -> Iterator[Table]:
     most = rows(len(names)) if rows else table.num_rows
     for start in range(0, table.num_rows, most):
         piece = table.slice(start, most)
-        yield table_of({name: cells_of(piece.column(name)) for name in names}, place, start + 1)
+        yield table_of(
+            {name: cells_of(piece.column(name), f"{place}: column '{one_line(name, 40)}'") for name in names},
+            place,
+            start + 1,
+        )
 
 
 def needed(place: str, *modules: str) -> list[Any]:
@@ -88,11 +92,27 @@ def decoded(read: Callable[[], Any], place: str) -> Any:
         raise DataError(f"{place}: cannot be decoded: {one_line(error, 120)}; write it again") from error
 
 
-def cells_of(column: Any) -> list[object]:
-    """The values of a column; moments in microseconds, which Python's have."""
+def cells_of(column: Any, place: str) -> list[object]:
+    """The values of a column; moments in microseconds, which Python's have.
+
+    place   of the column, for messages
+    Raises DataError for moments that Python has none of, or of which most become one.
+    """
     pa, kind = import_module("pyarrow"), column.type
     if pa.types.is_timestamp(kind):
+        before = column
         column = column.cast(pa.timestamp("us", kind.tz), safe=False)
+        before, after = (len(values.unique()) for values in (before, column))
+        if before > 2 and 2 * after < before:
+            raise DataError(
+                f"{place}: its {before} different times are {after} in microseconds, in which they are read; save them "
+                "as integers, counted from the first"
+            )
     if pa.types.is_floating(kind) and kind.bit_width < 64:
         column = column.cast(pa.float64())
-    return column.to_pylist()
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError) as error:  # a year above 9999, or below 1
+        raise DataError(
+            f"{place}: holds a time that is none: {one_line(error, 80)}; write null in its place, or another number"
+        ) from None

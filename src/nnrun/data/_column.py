@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import NamedTuple, NoReturn
@@ -12,9 +13,10 @@ from nnrun.data._cells import is_missing, odd_number
 from nnrun.data._rounding import check_digits
 from nnrun.errors import DataError, one_line
 
-__all__ = ["Column", "Table", "number"]
+__all__ = ["Column", "Table", "canonical", "number"]
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _DIGITS = 15  # of a decimal number, that a float64 always keeps
 
 
@@ -110,3 +112,10 @@ def number(cell: str, decimal: str = ".") -> float | None:
         return None if "_" in cell or not cell.isascii() else float(cell)
     except ValueError:
         return None
+
+
+def canonical(cell: str, value: float) -> str:
+    """One way to write the finite number in a cell; of whole numbers every digit counts, however many there are."""
+    if _WHOLE.fullmatch(cell):
+        return str(int(cell))
+    return str(int(value)) if value.is_integer() else repr(value)

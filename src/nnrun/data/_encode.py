@@ -33,9 +33,9 @@ class Parsed(NamedTuple):
 class UnknownNames:
     """The names in columns of a table, which may come in pieces, that the training part lacks."""
 
-    def __init__(self) -> None:
+    def __init__(self, cells: int = 0) -> None:
         self._columns: dict[str, tuple[int, str]] = {}  # by name: how many cells, and the first in words
-        self._cells = 0
+        self._cells = cells  # of each column
 
     def begin(self, cells: int) -> None:
         """Counts the rows of the next piece."""

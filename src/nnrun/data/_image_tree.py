@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from nnrun.data._cells import alike, oddity
 from nnrun.data._image_exclude import Exclusion
 from nnrun.errors import DataError, MachineError, one_line
 
@@ -80,6 +81,7 @@ def scan(folder: Path, inside: Path, excluded: Exclusion) -> Part:
         raise DataError(
             f"{one_line(folder)}: holds no folders{but}; put the images of each class into a folder of its own there"
         )
+    _refuse_same(folder, names)
     real = os.path.realpath(inside)
     files: list[ImageFile] = []
     for label, name in enumerate(names):
@@ -97,6 +99,22 @@ def scan(folder: Path, inside: Path, excluded: Exclusion) -> Part:
             raise DataError(f"{one_line(place)}: this class has no images; {remedy}")
         files += [_describe(path, label, images[path]) for path in sorted(images)]
     return Part(folder, tuple(names), files)
+
+
+def _refuse_same(folder: Path, names: list[str]) -> None:
+    """Refuses names of classes that look the same, or differ in case only, as those of a table."""
+    remedy = "and would be two classes; put their images into one folder, or rename one"
+    if pair := alike(name for name in names if name.isprintable()):
+        raise DataError(
+            f"{one_line(folder / pair[1])}: looks like {one_line(pair[0])}, contains {oddity(pair[1])}, {remedy}"
+        )
+    by_lower: dict[str, str] = {}
+    for name in names:
+        first = by_lower.setdefault(name.lower(), name)
+        if first != name and len(name) > 1:  # A and a may be two letters
+            raise DataError(
+                f"{one_line(folder / name)}: differs from {one_line(first)} only in upper and lower case, {remedy}"
+            )
 
 
 # Hidden files, and what a Mac, a NAS and Python leave behind.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from nnrun.data._cells import is_missing, odd_number
-from nnrun.data._column import Column, Table
+from nnrun.data._column import Column, Table, canonical
 from nnrun.data._dates import format_of, is_date
 from nnrun.errors import DataError, one_line
 
-__all__ = ["Kind", "check_kinds", "kind_of", "note_of", "quoted"]
+__all__ = ["Kind", "check_kinds", "in_case", "in_number", "kind_of", "note_of", "quoted"]
 
 _ENOUGH = 20  # values that are all different make an identifier; of fewer, nothing follows
 _WORDS = 4  # on average in a cell of free text
@@ -49,7 +50,9 @@ def kind_of(column: Column) -> Kind:
         once = len(filled) >= _ENOUGH and len(distinct) == len(filled)
         if once and odd is None and _IDENTIFIER.search(column.name) and all(map(_WHOLE.fullmatch, filled)):
             return Kind("identifier", f"its name, and each of its {len(filled)} whole numbers occurs once")
-        return Kind("number", f"{len(distinct)} different numbers", odd)
+        return Kind(
+            "number", f"{len({_as_number(column, name) for name in distinct})} different numbers", odd
+        )
     return _of_text(column, filled, distinct, odd)
 
 
@@ -72,16 +75,37 @@ def note_of(column: Column, kind: Kind, is_category: bool) -> str:
     missing = sum(map(is_missing, column.cells))
     notes += [f"{missing} of {len(column.cells)} cells are missing"] if missing else []
     if is_category:
-        by_lower: dict[str, str] = {}
-        for name in sorted(set(column.cells)):
-            first = by_lower.setdefault(name.lower(), name)
-            if first != name:
-                notes.append(
-                    f"'{one_line(first, 40)}' and '{one_line(name, 40)}' differ in case only, and are two"
-                )
-                break
+        names = sorted(set(column.cells))
+        notes += in_case(names)
+        notes += in_number(column, names)
         notes += ["names that differ in surrounding blanks only are taken as one"] if column.padded else []
     return "; ".join(notes)
+
+
+def in_case(names: Sequence[str]) -> list[str]:
+    """A note on the first two names that differ in case only; [] where there are none."""
+    return _pair(names, str.lower, "differ in case only, and are two")
+
+
+def in_number(column: Column, names: Sequence[str]) -> list[str]:
+    """The same of the first two that are one number."""
+    return _pair(names, lambda name: _as_number(column, name), "are one number, and two names")
+
+
+def _pair(names: Sequence[str], key: Callable[[str], str], what: str) -> list[str]:
+    """A note on the first two names that are one by `key`; [] where there are none."""
+    known: dict[str, str] = {}
+    for name in names:
+        first = known.setdefault(key(name), name)
+        if first != name:
+            return [f"'{one_line(first, 40)}' and '{one_line(name, 40)}' {what}"]
+    return []
+
+
+def _as_number(column: Column, name: str) -> str:
+    """A name that is a number in the one way to write that; any other as it is."""
+    value = column.number(name)
+    return name if value is None or not math.isfinite(value) else canonical(name, value)
 
 
 def check_kinds(table: Table, kinds: Mapping[str, Kind], chosen: Mapping[str, str], named: bool) -> None:

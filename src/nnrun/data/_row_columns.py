@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from nnrun.data._cells import is_missing
-from nnrun.data._column import Column, Table
+from nnrun.data._column import Column, Table, canonical
 from nnrun.data._dates import days_of
 from nnrun.data._fit_columns import refuse_alike
 from nnrun.data._roles import RowColumns
@@ -56,8 +58,18 @@ def groups_of(table: Table, columns: RowColumns) -> np.ndarray | None:
         return None
     column = _filled(table.column(columns.split_by, "split_by"))
     refuse_alike(column, set(column.cells))
-    code = {name: number for number, name in enumerate(sorted(set(column.cells)))}
-    return np.array([code[cell] for cell in column.cells], np.int64)
+    names = _group_names(column)
+    code = {name: number for number, name in enumerate(sorted(set(names)))}
+    return np.array([code[name] for name in names], np.int64)
+
+
+def _group_names(column: Column) -> list[str]:
+    """The group of each row; numbers written differently (1, 1.0, 01) are one group, for nothing may leak."""
+    values = map(column.number, column.cells)
+    return [
+        cell if value is None or not math.isfinite(value) else canonical(cell, value)
+        for cell, value in zip(column.cells, values, strict=True)
+    ]
 
 
 def times_of(table: Table, columns: RowColumns, date_format: str | None) -> np.ndarray | None:
@@ -79,18 +91,25 @@ def times_of(table: Table, columns: RowColumns, date_format: str | None) -> np.n
     return np.array(days, np.float64)
 
 
-def check_apart(table: Table, test: Table, columns: RowColumns) -> None:
-    """Raises DataError where a group of the table is in that of the test part too."""
-    if columns.split_by is None:
-        return
-    known = set(table.column(columns.split_by, "split_by").cells)
-    column = test.column(columns.split_by, "split_by")
-    row = next((row for row, cell in enumerate(column.cells) if cell in known), None)
-    if row is not None:
-        column.refuse(
-            row,
-            f"is a group of {one_line(table.place)} too, which data.split_by keeps apart; remove its rows from one of "
-            "the files",
+def check_apart(table: Table, test: Table, columns: RowColumns, date_format: str | None) -> None:
+    """Raises DataError where a group of the table is in that of the test part too, or that begins before it ends."""
+    if columns.split_by is not None:
+        known = set(_group_names(table.column(columns.split_by, "split_by")))
+        column = _filled(test.column(columns.split_by, "split_by"))
+        row = next((row for row, name in enumerate(_group_names(column)) if name in known), None)
+        if row is not None:
+            column.refuse(
+                row,
+                f"is a group of {one_line(table.place)} too, which data.split_by keeps apart; remove its rows from one "
+                "of the files",
+            )
+    begin, end = times_of(test, columns, date_format), times_of(table, columns, date_format)
+    if columns.time is not None and begin is not None and end is not None and begin.min() < end.max():
+        last = table.column(columns.time, "time").cells[int(end.argmax())]
+        test.column(columns.time, "time").refuse(
+            int(begin.argmin()),
+            f"is earlier than {one_line(last, 40)}, the last time of {one_line(table.place)}, and data.time keeps the "
+            "test part after what is trained on; remove the earlier rows, or leave data.time out",
         )
 
 

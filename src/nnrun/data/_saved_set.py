@@ -87,11 +87,7 @@ def read_saved(folders: Sequence[Path], place: str) -> SavedTable:
     splits = [_read(folder) for folder in folders]
     first, *rest = splits
     for split in rest:
-        if [*split.features] != [*first.features]:
-            raise DataError(
-                f"{split.place}: its columns ({one_line(', '.join(split.features), 80)}) are not those of "
-                f"{first.place} ({one_line(', '.join(first.features), 80)}); leave one of the splits out of data.splits"
-            )
+        _check_joined(first, split)
     columns: dict[str, list[object]] = {name: [] for name in first.features}
     for split in splits:
         for name, cells in columns.items():
@@ -100,6 +96,23 @@ def read_saved(folders: Sequence[Path], place: str) -> SavedTable:
     untrained = {name: column._replace(trained=False) for name, column in table.columns.items()}
     labels = frozenset(name for name, feature in first.features.items() if _is_label(feature))
     return SavedTable(Table(place, untrained), labels, _foreign(first))
+
+
+def _check_joined(first: _Split, split: _Split) -> None:
+    """Refuses a split with other columns, or that writes one in another way: 0 beside the label no, 1.0 beside 1."""
+    ours, theirs = ([f"{name}: {_kind(of)}" for name, of in s.features.items()] for s in (first, split))
+    if ours != theirs:
+        here = [column for column in theirs if column not in ours] or theirs
+        there = [column for column in ours if column not in theirs] or ours
+        raise DataError(
+            f"{split.place}: its columns ({one_line(', '.join(here), 80)}) are not those of {first.place} "
+            f"({one_line(', '.join(there), 80)}); leave one of the splits out of data.splits, or cast it (Dataset.cast)"
+        )
+
+
+def _kind(feature: Mapping[str, object]) -> str:
+    dtype = str(feature.get("dtype")).partition("[")[0].removeprefix("large_").removeprefix("u")
+    return dtype.rstrip("0123456789") if feature.get("_type") == "Value" else str(feature.get("_type"))
 
 
 def saved_pieces(folder: Path, rows: Callable[[int], int]) -> Iterator[Table]:
@@ -181,7 +194,7 @@ def _cells(column: Any, feature: Mapping[str, Any], place: str, start: int = 0) 
         return _label_names(column.to_pylist(), feature.get("names"), place, start)
     if feature.get("_type") in _MEDIA:
         return [cell.get("path") if isinstance(cell, dict) else None for cell in column.to_pylist()]
-    return cells_of(column)
+    return cells_of(column, place)
 
 
 def _label_names(codes: Sequence[Any], names: Any, place: str, start: int) -> list[object]:

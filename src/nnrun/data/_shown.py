@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from nnrun.data._column import Table
 from nnrun.data._dates import as_iso, days_of
 from nnrun.data._fit_columns import Rule
-from nnrun.data._kinds import Kind, note_of
+from nnrun.data._kinds import Kind, in_case, note_of
 from nnrun.preprocessing import About
 from nnrun.preprocessing import Column as Feature
 
@@ -45,7 +45,9 @@ def shown(
             becomes = f"{len(classes)} classes" if classes else "a number"
             about.append(About(name, "target", "category" if classes else "number", kind.why, becomes))
         else:
-            about.append(About(name, beside.get(name, "unused"), kind.name, kind.why))
+            role = beside.get(name, "unused")
+            note = "; ".join(in_case(sorted(set(column.cells)))) if role == "group" else ""
+            about.append(About(name, role, kind.name, kind.why, note=note))
     return tuple(about)
 
 

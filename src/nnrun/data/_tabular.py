@@ -8,7 +8,7 @@ import numpy as np
 
 from nnrun.data._check import check
 from nnrun.data._column import Column, Table
-from nnrun.data._encode import Parsed, encoded, features_of, parsed, refuse_missing
+from nnrun.data._encode import Parsed, UnknownNames, encoded, features_of, parsed, refuse_missing
 from nnrun.data._fit_columns import Rule, fitted_column, missing_rule
 from nnrun.data._kinds import Kind, check_kinds, kind_of, quoted
 from nnrun.data._roles import Request, roles_of
@@ -52,7 +52,7 @@ def source_of(
         for name, rule in roles.features.items()
     }
     _check_missing(read, roles.features)
-    facts = _facts(table, test, request)._replace(notes=notes)
+    facts = _facts(table, test, request)
 
     def fit(rows: np.ndarray, recorded: tuple[Feature, ...] | None = None) -> Source:
         if recorded is not None and [column.name for column in recorded] == list(roles.features):
@@ -60,12 +60,14 @@ def source_of(
         else:
             columns = tuple(fitted_column(read[name], rule, rows) for name, rule in roles.features.items())
         train = Examples(_inputs(read, columns), targets_in(goals, classes))
-        held = None
+        held, lines = None, list(notes)
         if test is not None:
             held_goals = [test.column(name, "target") for name in request.targets]
-            held = Examples(features_of(test, columns), targets_in(held_goals, classes))
+            unknown = UnknownNames(len(held_goals[0].cells))
+            held = Examples(features_of(test, columns, unknown), targets_in(held_goals, classes))
+            unknown.report(test.place, lines.append)
         about = shown(table, kinds, columns, roles.features, request.targets, roles.beside, classes)
-        with_about = facts._replace(about=about)
+        with_about = facts._replace(about=about, notes=tuple(lines))
         return check(Source(train, held, classes, standardize, columns, with_about, targets), place)
 
     source = fit(np.arange(len(goals[0].cells)))
@@ -90,7 +92,7 @@ def _facts(table: Table, test: Table | None, request: Request) -> TableFacts:
     """What columns say of the rows."""
     columns = request.rows
     if test is not None:
-        check_apart(table, test, columns)
+        check_apart(table, test, columns, request.date_format)
     return TableFacts(
         weights=weights_of(table, columns),
         groups=groups_of(table, columns),

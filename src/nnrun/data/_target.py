@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 
 import numpy as np
 
 from nnrun.data._cells import odd_number
-from nnrun.data._column import Column, number
+from nnrun.data._column import Column, canonical, number
 from nnrun.data._encode import codes_of
 from nnrun.data._fit_columns import refuse_alike
 from nnrun.errors import one_line
@@ -17,7 +16,6 @@ __all__ = ["classes_of", "is_regression", "labels_in", "refuse_odd"]
 
 _MANY = 20  # distinct whole numbers in a target: up to this many are taken for classes
 _AS_CLASS = ", or write data.task: classification if it is the name of a class"
-_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 def is_regression(goal: Column, classifies: bool | None) -> bool:
@@ -74,14 +72,7 @@ def _labels(goal: Column, numeric: bool = True) -> list[str]:
     if not numeric or len(values) < len(goal.cells):
         return list(goal.cells)
     goal.numbers()  # NaN and infinity are not classes
-    return [_canonical(cell, value) for cell, value in zip(goal.cells, values, strict=True)]
-
-
-def _canonical(cell: str, value: float) -> str:
-    """One way to write a number; of whole numbers every digit counts, however many there are."""
-    if _WHOLE.fullmatch(cell):
-        return str(int(cell))
-    return str(int(value)) if value.is_integer() else repr(value)
+    return [canonical(cell, value) for cell, value in zip(goal.cells, values, strict=True)]
 
 
 def classes_of(goal: Column) -> tuple[str, ...]:

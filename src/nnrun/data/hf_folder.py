@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from nnrun.data._fit_columns import Missing
-from nnrun.data._kinds import quoted
+from nnrun.data._kinds import in_number, quoted
 from nnrun.data._roles import Cells, Request, RowColumns
 from nnrun.data._saved_set import SavedTable, read_saved
 from nnrun.data._saved_splits import Parts, parts_of
@@ -81,6 +81,7 @@ def _source(parts: Parts, request: Request, task: str, standardize: str, classif
     for part in saved:
         _refuse_foreign(part, request)
         _refuse_unlabelled(part, request.targets)
+        _refuse_equal(part, request.targets)
     first, targets = saved[0], request.targets
     apart = {*targets, *request.categorical, *request.dates, *filter(None, request.rows)}
     names = [name for name in first.table.columns if name in first.labels - apart and _is_used(name, request)]
@@ -107,6 +108,17 @@ def _refuse_foreign(part: SavedTable, request: Request) -> None:
     if "images" in map(part.foreign.__getitem__, used):
         remedy += ", or save each image as a file in a folder of its class for data: {name: image_folder}"
     raise DataError(f"{part.table.place}: {held}, which are no cells of a table; {remedy}")
+
+
+def _refuse_equal(part: SavedTable, targets: Sequence[str]) -> None:
+    """Refuses names of a label that are one number, 1 and 01: numbers are classes however they are written."""
+    for target in part.labels.intersection(targets):
+        column = part.table.columns[target]
+        if note := in_number(column, sorted({cell for cell in column.cells if cell})):
+            raise DataError(
+                f"{column.place}: column '{one_line(target, 40)}': {note[0]}, and would be one class; rename one "
+                "(Dataset.cast_column)"
+            )
 
 
 def _refuse_unlabelled(part: SavedTable, targets: Sequence[str]) -> None:

@@ -48,6 +48,11 @@ def npz(
             f"{one_line(path)}: array '{one_line(y)}': labels saved as {train.y.dtype}; save integers: y.astype(int)"
         )
     labels = train.y.dtype == np.int32
+    if labels and classifies is False:
+        raise DataError(
+            f"{one_line(path)}: array '{one_line(y)}': integers are labels, and the loss is one of numbers; save "
+            "floats: y.astype(float), or write loss: cross_entropy if they are labels"
+        )
     classes = (
         tuple(map(str, range(_count(train.y, f"{one_line(path)}: array '{one_line(y)}'")))) if labels else ()
     )

@@ -17,10 +17,11 @@ Metrics = dict[str, float | str]  # by name; what JSON does not have, NaN and th
 
 
 class Rise(TypedDict):
-    """That a run ended with a far larger training loss than it began with."""
+    """That a run ended with a far larger training loss than it began with, or than outputs of 0 have."""
 
     first: float
     last: float
+    constant: NotRequired[float]  # that of outputs of 0, where it is this one
 
 
 class BestStep(TypedDict):

@@ -11,7 +11,7 @@ from nnrun.report.words import gap, level, pair_sentence
 from nnrun.statistics.compare import compare_all
 from nnrun.statistics.comparison import Comparison
 from nnrun.statistics.folds import compare_folds
-from nnrun.statistics.metric import Metric, metric_of, target_of
+from nnrun.statistics.metric import Metric, is_of_loss, last_part, metric_of, target_of
 
 __all__ = [
     "NO_DIFFERENCE",
@@ -26,6 +26,7 @@ _ABSENT = "–"
 # to what is compared
 NO_DIFFERENCE = ("name", "train.seed", "train.seeds", "checkpoint.every", "checkpoint.keep", "metrics")
 _MOST_TESTED = 30
+_OF_ANY_LOSS = ("accuracy", "r2")
 
 
 class Value(NamedTuple):
@@ -92,15 +93,30 @@ def side_by_side(entries: Sequence[Entry]) -> SideBySide:
     )
     if all(entry.folds for entry in entries):
         tested = []  # folds are there for the examples that they validate with
-    shown = [metric_of(name, rising, bounds) for name in tested or validated]
-    metric = _judged(entries, shown)
+    shown, keys = [metric_of(name, rising, bounds) for name in tested or validated], differing(entries)
+    metric, of_losses = _judged(entries, shown), any(f"{key}.".startswith("loss.") for key in keys)
+    meant = metric
+    if of_losses and metric is not None and is_of_loss(metric.name):
+        metric = _of_any_loss(shown)
     if metric is None:
-        return SideBySide(
-            [*entries], differing(entries), shown, None, [], ["no metric is there to compare yet"]
+        reason = (
+            f"the losses differ, and {meant} is of each its own"
+            if meant
+            else "no metric is there to compare yet"
         )
+        return SideBySide([*entries], keys, shown, None, [], [reason])
     comparisons, reason = _tests(entries, metric)
     sentences = [reason] if reason else list(_words(entries, metric, comparisons))
-    return SideBySide([*entries], differing(entries), shown, metric, comparisons, sentences)
+    if metric is not meant:
+        sentences.insert(0, f"the losses differ, and {meant} is of each its own, so {metric} decides")
+    return SideBySide([*entries], keys, shown, metric, comparisons, sentences)
+
+
+def _of_any_loss(shown: Sequence[Metric]) -> Metric | None:
+    """What decides between runs whose losses differ: of several numbers, their r2, which has no unit."""
+    others = [metric for metric in shown if not is_of_loss(metric.name)]
+    first = [metric for metric in others if last_part(metric.name) in _OF_ANY_LOSS]
+    return next(iter([*first, *others]), None)
 
 
 def _judged(entries: Sequence[Entry], shown: Sequence[Metric]) -> Metric | None:

@@ -111,15 +111,17 @@ def headline(summary: Summary) -> str:
 
 
 def rises(summary: Summary) -> list[str]:
-    """A warning where a run, or seeds of a group, ended with a far larger training loss than they began with."""
+    """A warning where a run, or seeds of a group, ended with a far larger training loss than knowing nothing has."""
     risen = [member["rise"] for member in summary.get("runs", [summary]) if "rise" in member]
     if not risen:
         return []
     worst = max(risen, key=lambda rise: rise["last"] - rise["first"])
     who = f"{some_of(len(risen), len(summary['runs']))} {_runs(summary)}: " if "runs" in summary else ""
+    what = f"rose from {number(worst['first'])} to {number(worst['last'])}"
+    if "constant" in worst:
+        what = f"is {number(worst['last'])} at the end, and outputs of 0 have {number(worst['constant'])}"
     return [
-        f"warning: {who}the training loss rose from {number(worst['first'])} to {number(worst['last'])}, so this has "
-        "not learned; try a smaller optimizer.learning_rate"
+        f"warning: {who}the training loss {what}, so this has not learned; try a smaller optimizer.learning_rate"
     ]
 
 

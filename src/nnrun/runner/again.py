@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import checkpoint, columns, metrics, preprocessing, run, weights_from
+from nnrun.runner.group import members
 from nnrun.runner.status import is_over
 from nnrun.storage import fsio
 
@@ -45,12 +46,12 @@ class Reproduction(NamedTuple):
 
 
 def refuse_unfinished(folder: Path) -> None:
-    """Raises RunError where the run, or one of a group, has not come to its end, or where it is an ensemble."""
+    """Raises RunError where the run, or one of a group, has not come to its end or is missing, or it is an ensemble."""
     if (folder / "ensemble.json").is_file():
         raise RunError(
             f"{one_line(folder)}: is an ensemble; reproduce its members, and make it of them: nnrun ensemble"
         )
-    waiting = [path for path in [folder, *run.members(folder)] if not is_over(path)]
+    waiting = [path for path in [folder, *members(folder)] if not is_over(path)]
     if waiting:
         raise RunError(
             f"{one_line(waiting[0])}: is {run.status(waiting[0])}, so there is no result to reproduce; "

@@ -7,6 +7,7 @@ from nnrun.runner.restore import ENDED
 from nnrun.runner.status import Group, StateFiles, by_group, is_over
 from nnrun.runner.summary import about_data, divergence, group_summary, run_summary
 from nnrun.storage import fsio
+from nnrun.training.baseline import constant_loss
 from nnrun.training.shards import Compiled
 
 __all__ = ["finish"]
@@ -24,9 +25,9 @@ def finish(compiled: Compiled, recorders: list[Recorder], state_files: StateFile
     tested_last = _test(compiled, last)
     same = all(a is b for a, b in zip(last, best, strict=True))
     tested_best = tested_last if same else _test(compiled, best)
-    data = about_data(compiled.experiment)
+    data, constant = about_data(compiled.experiment), constant_loss(compiled.experiment)
     summaries = [
-        run_summary(recorder, of_last, of_best, data)
+        run_summary(recorder, of_last, of_best, data, constant)
         for recorder, of_last, of_best in zip(recorders, tested_last, tested_best, strict=True)
     ]
     for group, pairs in by_group(state_files.groups, list(zip(recorders, summaries, strict=True))):

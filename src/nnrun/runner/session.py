@@ -137,15 +137,19 @@ def create(
 def _create_folds(prepared: Prepared, path: Path, full: Mapping[str, object], begun: Provenance) -> None:
     """The run folder of each fold, with what is fitted to its training part, then that of the group.
 
-    Data of one fold are in memory at a time.  Nothing is fitted for the group; its digest is that of all folds.
+    The data are read once, so that all folds have the same; those of one fold are in memory at a time.  Nothing is
+    fitted for the group; its digest is that of all folds.
     """
-    digests = []
+    digests, source = [], build.source_of(prepared.spec)
     for number, folder in enumerate(fold_folders(path, prepared.folds), start=1):
         if signals.pending():
             raise Interrupted(signals.pending(), "interrupted before the first step; nothing was written")
         checked = build.of_fold(prepared.spec, number)
         with precision(checked.train.precision):
-            experiment = prepared.experiment if number == 1 else build.build(checked)
+            dataset = build.dataset_of(checked, source)
+            if number == 1 and dataset.fitted.digest != prepared.experiment.dataset.fitted.digest:
+                raise RunError("the data have changed since they were read; begin again")
+            experiment = prepared.experiment if number == 1 else build.build(checked, dataset)
         fsio.make_folder(folder)
         describe(checked, experiment, folder, build.resolved(checked, experiment), begun, ())
         digests.append(experiment.dataset.fitted.digest)

@@ -64,12 +64,17 @@ def about_data(experiment: Experiment) -> AboutData:
 
 
 def run_summary(
-    recorder: Recorder, last: Mapping[str, float], best: Mapping[str, float], data: AboutData
+    recorder: Recorder,
+    last: Mapping[str, float],
+    best: Mapping[str, float],
+    data: AboutData,
+    constant: float = math.nan,
 ) -> RunSummary:
     """The content of a run's summary.json.
 
     last, best   test metrics of the last state and of the best by validation; {} where there is none
     data         what is said of the data beside
+    constant     the training loss of outputs of 0
     """
     judged: BestStep | None = None
     if recorder.best is not None:
@@ -79,8 +84,8 @@ def run_summary(
     of_best = {**(recorder.best_metrics if judged else recorder.latest), **best}
     of_last = {**recorder.latest, **last}
     return {
-        **_rise(recorder),
-        **_gaps(of_last, of_best),
+        **_rise(recorder, constant),
+        **_gaps(recorder, of_last, of_best),
         **data,
         "status": recorder.status,
         "steps": recorder.step,
@@ -93,23 +98,36 @@ def run_summary(
     }
 
 
-def _rise(recorder: Recorder) -> Rising:
-    """{"rise": ...} of a run that ended with more than twice the training loss of its first line: it has not learned.
+def _rise(recorder: Recorder, constant: float) -> Rising:
+    """{"rise": ...} of a run that has not learned.
 
-    Noise does not double a loss.  Where the loss can be negative, it has risen by more than its first size.
+    It ended with more than twice the training loss of its first line, for noise does not double a loss.  Where the loss
+    can be negative, it has risen by more than its first size.  Or, since a run may be lost before that line, with more
+    than twice the loss of outputs of 0, on the validation part too.
     """
-    if begins_with_weights(recorder.folder):  # their loss is small, and noise may double that
-        return {}
     first = next(iter(metrics.read(recorder.folder / "metrics.jsonl")), {}).get("train/loss")
     last = recorder.latest.get("train/loss")
-    if first is None or last is None or not math.isfinite(last) or last - first <= abs(first):
+    if first is None or last is None or not math.isfinite(last):
         return {}
-    return {"rise": {"first": first, "last": last}}
+    with_weights = begins_with_weights(recorder.folder)  # their loss is small, and noise may double that
+    if last - first > abs(first) and not with_weights:
+        return {"rise": {"first": first, "last": last}}
+    if min(last, recorder.latest.get("val/loss", last)) > 2 * constant > 0:
+        return {"rise": {"first": first, "last": last, "constant": constant}}
+    return {}
 
 
-def _gaps(*sections: Mapping[str, float]) -> Gaps:
-    """{"undefined": ...} where metrics have no value."""
+def _gaps(recorder: Recorder, *sections: Mapping[str, float]) -> Gaps:
+    """{"undefined": ...} where metrics have no value, those that judge the run among them."""
     undefined = {name: reason for metrics in sections for name, reason in reasons(metrics).items()}
+    plan = recorder.plan
+    if recorder.status == "done":
+        for name, missing, effect in (
+            (plan.judge, recorder.best is None, "no step is the best, and the last one stands for it"),
+            (plan.patience_metric, recorder.improved is None, "early stopping had nothing to go by"),
+        ):
+            if name and missing:
+                undefined[name] = f"{undefined.get(name, 'it was never a finite number')}; so {effect}"
     return {"undefined": undefined} if undefined else {}
 
 

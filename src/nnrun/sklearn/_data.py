@@ -27,12 +27,14 @@ class Given(NamedTuple):
     y         (n,) int32 labels, or float64; of several targets (n, k)
     weights   (n,) float64 > 0; None: all the same
     classes   how many there are; 0: a regression
+    labels    as `fit` got them, in the order of the classes
     """
 
     x: np.ndarray
     y: np.ndarray
     weights: np.ndarray | None
     classes: int
+    labels: tuple[str, ...] = ()
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

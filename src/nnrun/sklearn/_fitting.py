@@ -7,6 +7,7 @@ import hashlib
 import io
 import tempfile
 import warnings
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun import build, catalog, device
-from nnrun.errors import SpecError
+from nnrun.catalog import Spec
+from nnrun.errors import SpecError, one_line
 from nnrun.record.provenance import Provenance
 from nnrun.runner import driver, session
 from nnrun.runner.evaluation import load_intact
@@ -84,6 +86,7 @@ def _prepared(document: Document, given: Given) -> Prepared:
                 f"train.{key}: an estimator is one run; leave it out, and use cross_val_score or an ensemble of "
                 "scikit-learn"
             )
+    _refuse_names(checked, given)
     checked = build.with_folds(checked)
     if checked.train.deterministic:
         device.demand_determinism()
@@ -94,6 +97,26 @@ def _prepared(document: Document, given: Given) -> Prepared:
         # The rest of a batch is padding, which counts nothing: one program serves data of nearly the same size.
         experiment = experiment._replace(plan=plan._replace(batch_size=room_for(examples)))
     return Prepared(checked, experiment)
+
+
+def _refuse_names(checked: Spec, given: Given) -> None:
+    """Refuses names of classes in a spec that mean other labels than those of this name.
+
+    A run knows classes by their positions: of labels 1 and 2, the name 1 would be the second.
+    """
+    if given.labels == tuple(map(str, range(given.classes))):
+        return
+    blocks = {"loss": checked.loss} | {f"metrics.{i}": block for i, block in enumerate(checked.metrics)}
+    for place, block in blocks.items():
+        for key, value in block.options.items():
+            if (key == "class_weight" and isinstance(value, Mapping)) or (
+                key == "label" and value is not None
+            ):
+                counted = one_line(", ".join(f"{i} is {label}" for i, label in enumerate(given.labels)), 80)
+                raise SpecError(
+                    f"{place}.{key}: names classes, and the run of an estimator counts them ({counted}); call `fit` "
+                    "with the labels 0, 1, ..., or write weights as sample_weight"
+                )
 
 
 @functools.cache

@@ -73,15 +73,17 @@ class _Estimator(BaseEstimator):
             raise ValueError("sample_weight: every weight is zero; give at least two samples more than that")
         return x[rows], y[rows], weights[rows]
 
-    def _train(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, classes: int) -> None:
-        """Trains on inputs (n, inputs) float64 and targets: int32 labels (n,) or, of no classes, float64."""
+    def _train(
+        self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, labels: Sequence[object] = ()
+    ) -> None:
+        """Trains on inputs (n, inputs) float64 and targets: int32 positions of labels (n,) or, of none, float64."""
         if len(y) < 2:
             raise ValueError(f"{type(self).__name__}: 1 sample or none has a weight; at least two are needed")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         parameters = Parameters(*(getattr(self, name) for name in Parameters._fields))
         root = None if self.runs_root is None else Path(self.runs_root)
         name = type(self).__name__.lower()
-        given = Given(x, y, weights, classes)
+        given = Given(x, y, weights, len(labels), tuple(map(str, labels)))
         self.network_, self.run_dir_, self.n_steps_ = fit(parameters, given, seed, root, name)
 
     def _finite(self, outputs: np.ndarray) -> np.ndarray:
@@ -145,7 +147,7 @@ class Classifier(ClassifierMixin, _Estimator):
             raise ValueError(
                 f"{type(self).__name__}: y has 1 class, {self.classes_[0]!r}; at least two classes are needed"
             )
-        self._train(X, labels.astype(np.int32), sample_weight, len(self.classes_))
+        self._train(X, labels.astype(np.int32), sample_weight, self.classes_.tolist())
         return self
 
     def predict(self, X: Data) -> np.ndarray:
@@ -188,7 +190,7 @@ class Regressor(RegressorMixin, _Estimator):
         X, y, sample_weight = self._counted(X, y, sample_weight)
         y = y.astype(np.float64)
         self._given_columns = y.ndim == 2
-        self._train(X, y[:, 0] if y.shape[1:] == (1,) else y, sample_weight, 0)
+        self._train(X, y[:, 0] if y.shape[1:] == (1,) else y, sample_weight)
         return self
 
     def __sklearn_tags__(self) -> Tags:

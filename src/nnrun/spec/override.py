@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
@@ -18,6 +19,7 @@ ShortField: TypeAlias = Callable[[Block, Path], str | None]
 
 _KEY = re.compile(r"\w+(\.\w+){0,19}", re.ASCII)
 _COMMENT = re.compile(r"(?:^|\s)#")
+_SHORT = 80  # characters that are shown again in quotes
 _WRITE = "write key.path=value, such as optimizer.learning_rate=3e-4"
 
 
@@ -67,7 +69,18 @@ def apply(
         problems.add(error.path, str(error), place)
         return
     for problem in tree.problems:
-        problems.add(path + problem.path, problem.message, place)
+        message = problem.message
+        if message.endswith(yaml12.CHECK) and written.isprintable() and len(written) < _SHORT:
+            message = (
+                message.removesuffix(yaml12.CHECK) + f"; for text, put it in quotes: {_quoted(key, written)}"
+            )
+        problems.add(path + problem.path, message, place)
+
+
+def _quoted(key: str, written: str) -> str:
+    """The argument whose value is text, as a shell takes it."""
+    value = "'{}'".format(written.strip().replace("'", "''")) if '"' in written else f'"{written.strip()}"'
+    return shlex.quote(f"{key}={value}")
 
 
 def _parsed(written: str, text: str) -> yaml12.Tree:

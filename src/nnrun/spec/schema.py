@@ -141,6 +141,9 @@ def _remedy(item: ErrorDetails, field: FieldInfo | None) -> str:
             return "true or false" + _unquoted(value)
         case "string_type":
             form = "one text, not a list" if isinstance(value, list) else "text"
+            if isinstance(value, dict) and len(value) == 1:  # the file x: y.csv
+                [(before, after)] = value.items()
+                return f"text in quotes: '{one_line(f'{before}: {after}', 40)}'"
             return f"text in quotes: '{shown(value, 40)}'" if _is_scalar(value) else form
     return f"what fits: {one_line(item['msg'], 120).lower()}"
 

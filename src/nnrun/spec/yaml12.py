@@ -17,9 +17,10 @@ from nnrun.spec import scalar
 from nnrun.spec.plain import Plain
 from nnrun.spec.problem import Path, Place, Problems
 
-__all__ = ["MAX_BYTES", "Tree", "dump", "parse"]
+__all__ = ["CHECK", "MAX_BYTES", "Tree", "dump", "parse"]
 
 MAX_BYTES = 1 << 20
+CHECK = "; check quotes, colons and indentation"  # the end of what is said of YAML that cannot be read
 _MAX_DEPTH = 50
 _MAX_EVENTS = 10_000
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -152,7 +153,7 @@ class _Reader:
             message = {
                 "\t": "a tab in the indentation; use spaces",
             }.get(start, f"a value cannot begin with {start}; put it in quotes")
-        default = f"{one_line(what, 120)}; check quotes, colons and indentation"
+        default = f"{one_line(what, 120)}{CHECK}"
         return self.refuse(line, column, (), f"not valid YAML: {message or default}")
 
     def _event(self, event: yaml.Event, stack: list[_Open], line: int, column: int) -> None:

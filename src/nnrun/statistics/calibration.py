@@ -6,7 +6,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 __all__ = ["BINS", "Reliability", "fit_temperature", "is_at_end", "reliability", "scaled"]
 
@@ -69,6 +68,8 @@ def fit_temperature(log_p: np.ndarray, labels: np.ndarray) -> float | None:
         return float((np.log(np.exp(z).sum(1)) - z[rows, labels]).mean())
 
     edge = math.log(_HOTTEST)
+    from scipy.optimize import minimize_scalar  # slow, and who shows a table of errors does not need it
+
     minimum = minimize_scalar(loss, bounds=(-edge, edge), method="bounded", options={"xatol": 1e-7})
     return math.exp(float(minimum.x))
 

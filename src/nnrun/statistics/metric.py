@@ -21,6 +21,7 @@ __all__ = [
     "all_ends",
     "bounds_of",
     "ends_of",
+    "is_of_loss",
     "last_part",
     "metric_of",
     "of_target",
@@ -116,6 +117,11 @@ def metric_of(
     """
     last = last_part(name)
     return Metric(name, last in rising, bounds.get(last, ANY))
+
+
+def is_of_loss(name: str) -> bool:
+    """Whether a metric is the value of the loss that a run minimises: of two losses it means two things."""
+    return last_part(name).partition("(")[0] in ("loss", "pinball")
 
 
 def of_target(metric: str, target: str) -> str:

@@ -12,7 +12,7 @@ from nnrun.report.sweep.entries import Asked, DimensionEntry, Repeats
 from nnrun.runner.session import Prepared
 from nnrun.space import Dimension, Search
 from nnrun.spec.problem import error_at
-from nnrun.statistics.metric import Metric, metric_of
+from nnrun.statistics.metric import Metric, is_of_loss, metric_of
 from nnrun.statistics.studies import least_studies
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile
@@ -99,6 +99,8 @@ def make_plan(file: SweepFile, engine: Engine) -> SweepPlan:
     _refuse_copies(file, in_study, firsts)
     plans = [prepared.experiment.plan for prepared in firsts] * file.sweep.studies
     metric = _metric(file, plans)
+    if is_of_loss(metric.name):
+        _refuse_losses(file, metric, in_study, firsts)
     sweep_plan = SweepPlan(
         file, search, name, all_arms, [_budget(file, arm, search) for arm in all_arms], plans, metric
     )
@@ -169,6 +171,26 @@ def _metric(file: SweepFile, plans: list[Plan]) -> Metric:
         message = f"got {file.sweep.goal}, but of {metric.name} {metric.words} is better; leave it out"
         raise file.fail("goal", message)
     return metric
+
+
+def _refuse_losses(file: SweepFile, metric: Metric, in_study: list[Arm], firsts: list[Prepared]) -> None:
+    """Raises SpecError where trials of a base would be judged by their losses, and these differ."""
+    from nnrun import build
+
+    losses: dict[str, object] = {}
+    for arm, prepared in zip(in_study, firsts, strict=True):
+        loss = build.resolved(*prepared)["loss"]
+        classifies = bool(prepared.experiment.dataset.classes)
+        paths = [dimension.path for dimension in arm.alternative.space]
+        varied = next((path for path in paths if f"{path}.".startswith("loss.")), "")
+        if not classifies and "data.examples" in paths:  # targets are in units of their deviation there
+            varied = varied or "data.examples"
+        if varied or losses.setdefault(arm.base.label, loss) != loss:
+            what = f"{varied} changes what it is" if varied else "their losses differ"
+            message = f"the trials would be judged by {metric.name}, and {what}"
+            raise file.fail(
+                "metric", f"{message}; write sweep.metric: val/{'accuracy' if classifies else 'r2'}"
+            )
 
 
 def _check_search(sweep_plan: SweepPlan) -> None:

@@ -65,6 +65,8 @@ def trial_record(
     runs = _runs(folder)
     values = [_value(seed_run.summary) for seed_run in runs]
     status, reason = _status(folder, stopped)
+    if status == "done" and runs and all(_is_unjudged(seed_run.summary) for seed_run in runs):
+        status, reason = "failed", _why_unjudged(runs[0].summary)
     return {
         "trial": trial.name,
         "base": trial.arm.base.label,
@@ -155,6 +157,17 @@ def _steps(runs: Sequence[_SeedSummary]) -> int:
 def _value(summary: RunSummary | MemberSummary) -> float | None:
     """The metric at the best step of a run that did not diverge."""
     return summary["best"]["value"] if summary["status"] == "done" and summary["best"] else None
+
+
+def _is_unjudged(summary: RunSummary | MemberSummary) -> bool:
+    """Whether a run ended as it should and has no value of the metric that judges it."""
+    return summary["status"] == "done" and summary["best"] is None
+
+
+def _why_unjudged(summary: RunSummary | MemberSummary) -> str:
+    undefined = summary.get("undefined", {})
+    judges = (f"{name}: {why.partition(';')[0]}" for name, why in undefined.items() if "; so no step" in why)
+    return next(judges, "no evaluation had a value")
 
 
 def _number(summary: RunSummary | MemberSummary, name: str) -> float | None:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from nnrun import signals
 from nnrun.errors import Warn, one_line
 from nnrun.report.sweep import answer
-from nnrun.report.sweep.entries import TrialEntry
 from nnrun.report.sweep.findings import Answer
 from nnrun.report.sweep.live import Board
 from nnrun.sweep import lifecycle
@@ -80,7 +79,6 @@ def carry_out(
     quiet      whether only the last decision about another round is reported to `warn`
     Raises Interrupted, MachineError, SpecError; the folder says what happened.
     """
-    records: list[TrialEntry] = []
     grows = sweep_plan.file.sweep.until is not None
     # Between a look and the next round a signal waits: the sweep is not done then, and the next round says so.
     with signals.deferred() if grows else contextlib.nullcontext():
@@ -90,7 +88,6 @@ def carry_out(
                 for loop, event in lifecycle.sweep(sweep_plan, folder, engine, trainer):
                     progress = progress or ProgressBoard(loop)
                     view(progress.board(event))
-                    records = list(loop.records.values())
             changes = _growth(sweep_plan, folder, warn, quiet) if grows else []
             if not changes:
                 lifecycle.finish(folder)
@@ -98,7 +95,10 @@ def carry_out(
             if not changes:
                 break
             sweep_plan = lifecycle.continue_sweep(folder, changes, engine, next_round=True)
-    return Ended(sweep_answer, [record["status"] for record in records], sum(sweep_plan.budgets))
+    statuses = [
+        trial.status for trial in answer.read_sweep(folder).trials
+    ]  # the last ones came behind all events
+    return Ended(sweep_answer, statuses, sum(sweep_plan.budgets))
 
 
 def _growth(sweep_plan: SweepPlan, folder: Path, warn: Warn, quiet: bool) -> list[str]:

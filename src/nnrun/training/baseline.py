@@ -6,14 +6,16 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from nnrun.training.columns import column_names
 from nnrun.training.predictions import targets_of
 from nnrun.types import Dataset, Experiment, Loss
 
-__all__ = ["baseline", "baseline_of", "constant", "few_examples"]
+__all__ = ["baseline", "baseline_of", "constant", "constant_loss", "few_examples"]
 
 _FEW = 10  # examples of a class in a part: of fewer, metrics say little
+_SOME = 4096  # examples
 _RELATIVE = ("loss", "r2")  # what is in other units, and what is itself a comparison with a constant
 
 
@@ -31,6 +33,32 @@ def baseline(experiment: Experiment, part: str) -> dict[str, float]:
     return baseline_of(experiment, targets_of(experiment.dataset, part), getattr(experiment.dataset, part).y)
 
 
+def constant_loss(experiment: Experiment) -> float:
+    """The loss, on the training part, of outputs of 0: of classes that are all equally likely, of mean targets.
+
+    Of some thousand examples.  To be used within the precision of the run.
+    """
+    dataset, loss = experiment.dataset, experiment.loss(experiment.knobs)
+    targets = dataset.train.y[:: 1 + len(dataset.train.y) // _SOME]
+    outputs = jnp.full((len(targets), dataset.fitted.outputs), _constant_output(loss))
+    return float(loss.metrics(_means(loss, outputs, targets))["loss"])
+
+
+def _constant_output(loss: Loss) -> float:
+    """What predicts the mean of the training targets, standardised."""
+    return 1.0 if loss.positive else 0.0
+
+
+def _means(loss: Loss, outputs: Array, targets: np.ndarray) -> dict[str, float]:
+    """The terms of a loss, averaged over examples, by name."""
+    kind = outputs.dtype if targets.dtype.kind == "f" else targets.dtype
+    terms = loss.terms(outputs, jnp.asarray(targets, kind))
+    means = np.concatenate(
+        [np.asarray(terms[name], np.float64).mean(0).reshape(-1) for name in sorted(terms)]
+    )
+    return dict(zip(column_names(terms, axes=1), means.tolist(), strict=True))
+
+
 def baseline_of(experiment: Experiment, targets: np.ndarray, standardised: np.ndarray) -> dict[str, float]:
     """The same for examples with these targets (n,) or (n, k), which the loss takes as `standardised`."""
     dataset, loss = experiment.dataset, experiment.loss(experiment.knobs)
@@ -38,13 +66,8 @@ def baseline_of(experiment: Experiment, targets: np.ndarray, standardised: np.nd
         return {}
     if loss.classifies:
         return {"accuracy": _of_largest(loss, targets, len(dataset.classes))}
-    constant = 1.0 if loss.positive else 0.0  # the mean of the training targets, standardised
-    mean = jnp.full((len(targets), dataset.fitted.outputs), constant)
-    terms = loss.terms(mean, jnp.asarray(standardised, mean.dtype))
-    means = np.concatenate(
-        [np.asarray(terms[name], np.float64).mean(0).reshape(-1) for name in sorted(terms)]
-    )
-    averages = dict(zip(column_names(terms, axes=1), means.tolist(), strict=True))
+    mean = jnp.full((len(targets), dataset.fitted.outputs), _constant_output(loss))
+    averages = _means(loss, mean, standardised)
     predictions = dataset.fitted.to_units(np.asarray(mean, np.float64))
     metrics = loss.metrics(averages)
     for name, measure in loss.measures.items():

@@ -168,8 +168,8 @@ def _risen(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
         if chosen or len(risen) >= max(2, _MANY * len(trials)):
             yield (
                 f"{row.alternative}: {len(risen)} of {len(trials)} trials{', the chosen one too,' if chosen else ''} "
-                "ended with more than twice the training loss of their beginning: they have not learned; narrow its "
-                "ranges to where training is stable"
+                "ended with more than twice the training loss of their beginning, or of outputs of 0: they have not "
+                "learned; narrow its ranges to where training is stable"
             )
 
 
