@@ -71,7 +71,7 @@ def test_fitted_weights_of_numbers_see_standardised_targets(make_predicted):
 @pytest.mark.parametrize("how", ["probabilities", "logits", "vote"])
 def test_the_predictions_of_numbers_are_the_mean_whatever_the_average(how: str):
     z = parts_of(1)["test"]
-    combiner = Combiner(how, 3, False)
+    combiner = Combiner(how, 3, "numbers")
     blend = Blend(combiner, [1 / 3] * 3, {"test": combiner.mean(list(z), [1 / 3] * 3)})
     expected = z.astype(float).mean(0)
     np.testing.assert_allclose(blend.predictions("test"), expected, rtol=1e-10, atol=1e-12)
@@ -80,6 +80,6 @@ def test_the_predictions_of_numbers_are_the_mean_whatever_the_average(how: str):
 
 def test_an_average_of_no_members_is_refused():
     with pytest.raises(ValueError, match="no members"):
-        Combiner("probabilities", 0, True).mean([], [])
+        Combiner("probabilities", 0, "classes").mean([], [])
     with pytest.raises(ValueError, match="zip"):
-        Combiner("probabilities", 2, True).mean([np.zeros((1, 2))] * 2, [1.0])
+        Combiner("probabilities", 2, "classes").mean([np.zeros((1, 2))] * 2, [1.0])

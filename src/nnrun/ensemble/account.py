@@ -60,7 +60,7 @@ def account(
         )
     gained = gains(np.concatenate([scored.terms[split], terms[None]]), judge, order, halves)
     result: Account = {
-        "average": name_of(how, model.classifies),
+        "average": name_of(how, model.kind),
         "split": split,
         "judge": judge.loss.judge,
         "rising": list(judge.loss.rising),
@@ -75,7 +75,7 @@ def account(
         "curve": curve,
         "diversity": _diversity(scored, split),
     }
-    if model.classifies and not model.scores:
+    if model.kind == "classes":
         labels = model.part(split).y
         predictions = [*map(softmax, scored.predicted.outputs(split)), blend.predictions(split)]
         for row, p in zip(rows, predictions, strict=True):
@@ -145,14 +145,21 @@ def _diversity(scored: Scored, part: str) -> dict[str, float] | None:
 
     disagreement        the share of examples to which two give different labels; of numbers, their mean distance
     error_correlation   of being wrong (0 or 1) on an example; of numbers, of the errors
-    Of several targets, means over them.
+    Of several targets or labels, means over them.
     """
     outputs, model = scored.predicted.outputs(part), scored.model
     if len(outputs) < 2:
         return None
-    if model.classifies:
+    if model.kind in ("classes", "scores"):
         predictions = np.stack([z.argmax(1).astype(np.int32) for z in outputs])
         apart, alike = _apart(predictions, predictions != model.part(part).y, np.not_equal)
+        return {"disagreement": apart, "error_correlation": alike}
+    if model.kind == "labels":
+        labels, right = np.stack([z > 0 for z in outputs]), model.part(part).y > 0.5
+        pairs = [
+            _apart(labels[..., j], labels[..., j] != right[:, j], np.not_equal) for j in range(right.shape[1])
+        ]
+        apart, alike = (float(np.mean(values)) for values in zip(*pairs, strict=True))
         return {"disagreement": apart, "error_correlation": alike}
     numbers = np.stack([np.asarray(z, np.float64) for z in outputs])  # (members, n, targets)
     targets = model.standardised(part).reshape(numbers.shape[1:])
