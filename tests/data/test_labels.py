@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnrun.data._check import check
 from nnrun.data._prepare import prepare, without_data
 from nnrun.data.csv import csv
 from nnrun.data.npz import npz
 from nnrun.errors import DataError
 from nnrun.preprocessing import change_of
 from nnrun.record import preprocessing
+from nnrun.types import Examples, Source
 
 ROWS = 40
 DRAW = np.random.default_rng(1)
@@ -102,3 +104,17 @@ def test_a_label_that_the_training_part_has_one_class_of(tmp_path):
         DataError, match=r"has the label 'wet' 0, from which nothing is learned of 1; make data.val"
     ):
         prepare(source, validation=0.3, test=0.45, split_seed=0)
+
+
+def test_labels_of_a_loader_of_ones_own():
+    def source(y: np.ndarray, pairs: tuple[tuple[str, str], ...]) -> Source:
+        return check(Source(Examples(X, y), None, (), "feature", label_classes=pairs), "mine")
+
+    y = np.stack([WET, COLD], 1).astype(float)
+    assert source(y, (("no", "yes"),) * 2).targets == ("0", "1")
+    with pytest.raises(DataError, match="labels other than 0 and 1"):
+        source(2 * y, (("no", "yes"),) * 2)
+    with pytest.raises(DataError, match="label_classes of 1 labels for 2 targets"):
+        source(y, (("no", "yes"),))
+    with pytest.raises(DataError, match="two names for each"):
+        source(y, (("no", "yes"), ("no", "no")))

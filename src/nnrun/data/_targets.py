@@ -12,8 +12,10 @@ from nnrun.errors import DataError, one_line
 
 __all__ = ["as_targets", "check_names", "check_several", "classes_of_labels", "refuse_constant", "targets_in"]
 
-_REGRESSION = "write data.task: regression, or loss: squared_error"
-_LABELS = "loss: binary_cross_entropy if each is one of two classes"
+_REMEDY = (
+    "write loss: binary_cross_entropy if each is one of two classes, loss: squared_error (or data.task: regression) if "
+    "they are quantities, or name one target"
+)
 
 
 def as_targets(target: str | Sequence[str]) -> tuple[str, ...]:
@@ -48,18 +50,15 @@ def check_several(goals: Sequence[Column], task: str, classifies: bool | None) -
     place = goals[0].place
     if task == "classification" or (task == "auto" and classifies):
         says = "data.task is classification" if task == "classification" else "the loss is one of classes"
-        raise DataError(
-            f"{place}: data.target: several targets are numbers, and {says}; {_REGRESSION}, {_LABELS}, or name one "
-            "target"
-        )
+        raise DataError(f"{place}: data.target: several targets are numbers or labels, and {says}; {_REMEDY}")
     if task == "regression" or classifies is not None:
         return
     numeric = _of_each(goals, lambda goal: is_regression(goal, None))
     if not all(numeric):
         goal = goals[numeric.index(False)]
         raise DataError(
-            f"{place}:1:{goal.position}: column '{one_line(goal.name, 40)}' may hold classes, and several targets are "
-            f"numbers; {_REGRESSION} if they are quantities, {_LABELS}, or name one target"
+            f"{place}:1:{goal.position}: column '{one_line(goal.name, 40)}' may hold classes, and nothing says whether "
+            f"several targets are numbers or labels; {_REMEDY}"
         )
 
 
