@@ -7,10 +7,14 @@ import itertools
 import numpy as np
 import pytest
 from scipy import special
+from sklearn import metrics as sk
 
 from nnrun.ensemble import scores
 from nnrun.ensemble.scores import best_first, of_subsets, score, single
+from nnrun.metric.auroc import auroc
+from nnrun.metric.brier import brier
 from nnrun.prediction.combiner import Combiner
+from nnrun.statistics.gain import resamples
 from nnrun.statistics.metric import Metric
 from nnrun.training.judge import make_judge
 
@@ -186,3 +190,21 @@ def test_one_member_is_judged_by_the_arithmetic_of_the_average(how: str, alone: 
     combiner = single(how, "classes")
     p = combiner.probabilities(combiner.mean([z], [1.0]))
     np.testing.assert_allclose(p, special.softmax(z.astype(float), axis=1), rtol=1e-12)
+
+
+def test_metrics_of_all_predictions_at_once_in_resamples(make_model):
+    """The area under the curve of each bootstrap sample is scikit-learn's of its rows; too much work is not done."""
+    y = labels_of(0) % 2
+    z = [outputs_of(seed)[0][:, :2] for seed in (1, 2)]
+    judge = make_judge(make_model({"test": y}, classes=("a", "b")).experiment)
+    judge = judge._replace(loss=judge.loss._replace(measures={"auroc": auroc(), "brier": brier()}))
+    drawn = judge.resampled(z, y, 20, 20, 1e9)
+    assert [*drawn] == ["auroc"] and drawn["auroc"].shape == (20, 2)
+    counts = np.concatenate([*resamples(len(y), 20)])
+    for sample, weights in zip(drawn["auroc"], counts, strict=True):
+        for value, outputs in zip(sample, z, strict=True):
+            p = special.softmax(outputs.astype(float), axis=1)[:, 1]
+            assert value == pytest.approx(sk.roc_auc_score(y, p, sample_weight=weights), rel=1e-9)
+    work = len(z) * (len(y) + 700) * 2
+    assert len(judge.resampled(z, y, 20, 10, 15 * work)["auroc"]) == 15
+    assert judge.resampled(z, y, 20, 16, 15 * work) == {}

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from nnrun.ensemble.blend import Blend
-from nnrun.ensemble.gains import Halves, gains
-from nnrun.ensemble.scores import Scored, of_subsets
+from nnrun.ensemble.gains import LEAST, MOST, RESAMPLES, Halves, Whole, gains
+from nnrun.ensemble.scores import Scored, of_subsets, single
 from nnrun.prediction.combiner import PARAMETERS, name_of
 from nnrun.prediction.member import Member
 from nnrun.report.ensemble.account import (
@@ -58,7 +58,8 @@ def account(
         halves = (
             None  # folds share most of their examples: how halves of them differ says little of other members
         )
-    gained = gains(np.concatenate([scored.terms[split], terms[None]]), judge, order, halves)
+    whole = _whole(how, scored, outputs, split, rows, tick)
+    gained = gains(np.concatenate([scored.terms[split], terms[None]]), judge, order, halves, whole)
     result: Account = {
         "average": name_of(how, model.kind),
         "split": split,
@@ -86,6 +87,26 @@ def account(
     if order is not None:
         result["best"] = BestMember(name=members[order[0]].name, by=scored.by, metrics=rows[order[0]])
     return result
+
+
+def _whole(
+    how: str,
+    scored: Scored,
+    together: np.ndarray,
+    part: str,
+    rows: Sequence[Metrics],
+    tick: Callable[[], None],
+) -> Whole:
+    """The metrics of members and ensemble that need all predictions at once, and those in resamples of the examples.
+
+    together   outputs of the ensemble
+    rows       metrics of members and ensemble
+    """
+    combiner = single(how, scored.model.kind)
+    alone = [combiner.outputs(combiner.mean([z], [1.0])) for z in scored.predicted.outputs(part)]
+    targets = scored.model.targets(part)
+    drawn = scored.judge.resampled([*alone, together], targets, RESAMPLES, LEAST, MOST, tick)
+    return Whole({name: np.array([row[name] for row in rows]) for name in drawn}, drawn)
 
 
 def _entries(
