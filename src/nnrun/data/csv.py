@@ -63,13 +63,13 @@ def csv(
     weights      a column of numbers: how much a row counts in the loss that is minimised; metrics are unweighted
     split_by     a column, such as `patient`: rows with the same cell stay in one part of the data
     time         a column of numbers or dates: the last rows are the test part, those before them validate
-    classifies, binary   whether the loss that the spec names wants labels, or several; nnrun fills them in
+    classifies   whether the loss that the spec names wants labels; nnrun fills it in
+    binary       whether it wants several labels; nnrun fills it in
 
     Features may be patterns, such as `note_*`.  Class names are sorted, as numbers if they all are.  Identifiers, free
     text and dates are refused until the spec says what to do with them.  Raises DataError naming FILE:ROW:COLUMN.
     """
-    cells = Cells(missing, missing_indicator, unknown, rare)
-    rows = RowColumns(weights, split_by, time)
+    cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
     request = Request(
         as_targets(target), features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
     )

@@ -64,7 +64,8 @@ def hf_folder(
     weights      a column of numbers: how much a row counts in the loss that is minimised
     split_by     a column: rows with the same cell stay in one part of the data
     time         a column of numbers or dates: the last rows are the test part
-    classifies, binary   whether the loss that the spec names wants labels, or several; nnrun fills them in
+    classifies   whether the loss that the spec names wants labels; nnrun fills it in
+    binary       whether it wants several labels; nnrun fills it in
 
     Needs pyarrow: pip install 'nnrun[parquet]'.  Raises DataError naming FOLDER:ROW:COLUMN; rows of joined splits are
     counted on.

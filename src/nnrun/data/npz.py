@@ -38,7 +38,8 @@ def npz(
                  several targets of a regression, (n, k) zeros and ones several labels with loss: binary_cross_entropy
     standardize  "feature": each input its own mean and deviation; "image" is better for images
     weights      name of an array (n,): how much each example of `path` counts in what is minimised, not in metrics
-    classifies, binary   whether the loss that the spec names wants labels, or several; nnrun fills them in
+    classifies   whether the loss that the spec names wants labels; nnrun fills it in
+    binary       whether it wants several labels; nnrun fills it in
 
     Inputs of type uint8 and float32 stay so, all others become float64 until they are standardised.
     Raises DataError naming file and array.
