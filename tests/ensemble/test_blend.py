@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import special
 
-from nnrun.ensemble.blend import Blend, blend_predictions
+from nnrun.ensemble.blend import Blend, _fitted, blend_predictions
 from nnrun.ensemble.scores import score
+from nnrun.ensemble.weights import mixture_weights
 from nnrun.prediction.combiner import Combiner
 
 N = 40
@@ -83,3 +84,13 @@ def test_an_average_of_no_members_is_refused():
         Combiner("probabilities", 0, "classes").mean([], [])
     with pytest.raises(ValueError, match="zip"):
         Combiner("probabilities", 2, "classes").mean([np.zeros((1, 2))] * 2, [1.0])
+
+
+def test_weights_of_several_labels_are_those_of_a_mixture_for_each_label_of_each_example():
+    draw = np.random.default_rng(8)
+    truth = draw.integers(0, 2, (40, 3)).astype(float)
+    outputs = [(2 * truth - 1) * size + draw.normal(0, 2, (40, 3)) for size in (0.5, 1.5, 1.0)]
+    p = [np.where(truth == 1, special.expit(z), special.expit(-z)) for z in outputs]
+    expected = mixture_weights(np.stack([likelihood.reshape(-1) for likelihood in p]))
+    np.testing.assert_allclose(_fitted(outputs, truth, "labels"), expected, atol=1e-6)
+    assert expected.argmax() == 1

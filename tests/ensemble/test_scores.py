@@ -15,6 +15,7 @@ from nnrun.metric.auroc import auroc
 from nnrun.metric.brier import brier
 from nnrun.prediction.combiner import Combiner
 from nnrun.statistics.gain import resamples
+from nnrun.statistics.measure import Measure
 from nnrun.statistics.metric import Metric
 from nnrun.training.judge import make_judge
 
@@ -208,3 +209,13 @@ def test_metrics_of_all_predictions_at_once_in_resamples(make_model):
     work = len(z) * (len(y) + 700) * 2
     assert len(judge.resampled(z, y, 20, 10, 15 * work)["auroc"]) == 15
     assert judge.resampled(z, y, 20, 16, 15 * work) == {}
+
+    def first_twice(predictions, labels):  # a metric of the user's own that fails for some samples
+        del labels
+        if (predictions[0] != predictions[1]).any():
+            raise ValueError("the first example once")
+        return 1.0
+
+    judge = judge._replace(loss=judge.loss._replace(measures={"own": Measure(first_twice, True, True)}))
+    drawn = judge.resampled(z, y, 20, 20, 1e9)["own"]
+    assert np.isnan(drawn).any() and (drawn[~np.isnan(drawn)] == 1).all()

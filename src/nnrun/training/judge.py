@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -102,7 +103,7 @@ class Judge(NamedTuple):
         result = {name: np.empty((samples, len(outputs))) for name in whole}
         for i, rows in enumerate(resampled_rows(len(targets), samples)):
             for name, measure in whole.items():
-                result[name][i] = [measure.of_all(p[rows], targets[rows]) for p in predictions]
+                result[name][i] = [_value_or_nan(measure, p[rows], targets[rows]) for p in predictions]
             tick()
         return result
 
@@ -122,6 +123,14 @@ class Judge(NamedTuple):
         return {
             name: np.array([metrics[name] for metrics in flat]).reshape(means.shape[:-1]) for name in flat[0]
         }
+
+
+def _value_or_nan(measure: Measure, predictions: np.ndarray, targets: np.ndarray) -> float:
+    """The value of a metric for a sample of a part, for which one of the user's own may fail as it does for no part."""
+    try:
+        return measure.of_all(predictions, targets)
+    except Exception:
+        return math.nan
 
 
 def make_judge(experiment: Experiment) -> Judge:
