@@ -279,11 +279,11 @@ def test_the_install_commands_of_the_readme(index: int, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def table_of_the_docs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """What docs/your_own_table.md has its reader write: the table and three specs; and its text."""
+    """What docs/your_own_table.md has its reader write: the table and four specs; and its text."""
     folder, text = tmp_path_factory.mktemp("table"), (ROOT / "docs" / "your_own_table.md").read_text()
     [code] = blocks(text, "python")
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=100)
-    for name, content in zip(("churn", "customers", "people"), blocks(text, "yaml"), strict=True):
+    for name, content in zip(("churn", "customers", "people", "films"), blocks(text, "yaml"), strict=True):
         assert f"`{name}.yaml`" in text
         (folder / f"{name}.yaml").write_text(content.replace("40 epochs", "2 epochs"))
     return folder, text
@@ -319,6 +319,18 @@ def test_several_targets_are_trained_as_the_docs_show(
     assert "target     number     height, weight (2): a number" in done.err
     done = warm("predict", "people", "people.csv", "-o", "-", folder=folder)
     assert done.out.startswith("prediction(height),prediction(weight)\n")
+
+
+def test_several_labels_are_trained_as_the_docs_show(
+    table_of_the_docs: tuple[Path, str], warm: Callable[..., Any]
+) -> None:
+    folder, _ = table_of_the_docs
+    rows = [f"{i % 7},{int(i % 7 > 2)},{i // 3 % 2},{i // 2 % 2}" for i in range(200)]
+    (folder / "films.csv").write_text("\n".join(["length,comedy,crime,award", *rows]))
+    done = warm("train", "films.yaml", "--run-dir", "films", folder=folder)
+    assert done.code == 0, done.err
+    assert "target     category   comedy, crime, award (3): a label, 0 or 1" in done.err
+    assert "test/exact_match" in done.out and "test/f1_1" in done.out
 
 
 @pytest.fixture(scope="module")

@@ -126,6 +126,8 @@ class Preprocessing(NamedTuple):
     target_scale: float | np.ndarray  # of counts their mean
     parts: dict[str, Part]  # train, val, test
     targets: tuple[str, ...] = ()  # names of several targets; () where there is one
+    # Of several labels the classes of each target: that of 0, that of 1; () where targets are numbers.
+    label_classes: tuple[tuple[str, str], ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -133,7 +135,10 @@ class Preprocessing(NamedTuple):
         return len(self.classes) or len(self.targets) or 1
 
     def to_units(self, outputs: np.ndarray) -> np.ndarray:
-        """Outputs (n, 1) of a model of numbers -> (n,) float64 in units of the target; of several (n, k) -> (n, k)."""
+        """Outputs (n, 1) of a model of numbers -> (n,) float64 in units of the target; of several (n, k) -> (n, k).
+
+        Those of several labels are log-odds, and have no units.
+        """
         z = np.asarray(outputs, np.float64)
         return (z if self.targets else z[:, 0]) * self.target_scale + self.target_shift
 
@@ -151,6 +156,7 @@ class Preprocessing(NamedTuple):
         """SHA-256 of the data: of all parts, and of the names in them."""
         names = [self.classes, [_digested(column) for column in self.columns]]
         names += [self.targets] if self.targets else []  # digests of one target stay what they were
+        names += [self.label_classes] if self.label_classes else []
         content = [names, [self.parts[name][:2] for name in PARTS]]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -178,6 +184,8 @@ class _Named(Protocol):
     def columns(self) -> tuple[Column, ...]: ...
     @property
     def targets(self) -> tuple[str, ...]: ...
+    @property
+    def label_classes(self) -> tuple[tuple[str, str], ...]: ...
 
 
 def first_change(today: Preprocessing, fitted: Preprocessing) -> str:
@@ -195,6 +203,11 @@ def change_of(name: str, today: _Named, part: Part, fitted: Preprocessing) -> st
     if today.targets != fitted.targets:
         old, new = (_some(names) if names else "one" for names in (fitted.targets, today.targets))
         return f"the targets of its data have changed (from {old} to {new})"
+    if today.label_classes != fitted.label_classes:
+        old, new = (
+            _some([f"{a}/{b}" for a, b in pairs]) for pairs in (fitted.label_classes, today.label_classes)
+        )
+        return f"the classes of its labels have changed (from {old} to {new})"
     if today.columns != fitted.columns:
         old, new = (
             {column.name: column for column in columns} for columns in (fitted.columns, today.columns)

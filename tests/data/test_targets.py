@@ -94,13 +94,13 @@ FAULTS = {
     r"data.dates: 'km/h' is a target, and no feature; leave it out of one": {"dates": {"km/h": "days"}},
     r"without the targets 'height', 'km/h'$": {"features": ["a", "km/h"]},
     r"data.weights: 'height' is the target or has another role": {"weights": "height"},
-    r"several targets are numbers, and data.task is classification; write data.task: regression": {
+    r"several targets are numbers or labels, and data.task is classification; write loss: binary_cross": {
         "task": "classification"
     },
-    r"several targets are numbers, and the loss is one of classes; write data.task: regr": {
+    r"several targets are numbers or labels, and the loss is one of classes; write loss: bin": {
         "classifies": True
     },
-    r"t.csv:1:5: column 'count' may hold classes, .*; write data.task: regression, or loss: squared_error": {
+    r"t.csv:1:5: column 'count' may hold classes, .*; write loss: binary_cross_entropy if each": {
         "target": ["height", "count"],
         "classifies": None,
     },

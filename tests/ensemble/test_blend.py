@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import special
 
-from nnrun.ensemble.blend import Blend, blend_predictions
+from nnrun.ensemble.blend import Blend, _fitted, blend_predictions
 from nnrun.ensemble.scores import score
+from nnrun.ensemble.weights import mixture_weights
 from nnrun.prediction.combiner import Combiner
 
 N = 40
@@ -71,7 +72,7 @@ def test_fitted_weights_of_numbers_see_standardised_targets(make_predicted):
 @pytest.mark.parametrize("how", ["probabilities", "logits", "vote"])
 def test_the_predictions_of_numbers_are_the_mean_whatever_the_average(how: str):
     z = parts_of(1)["test"]
-    combiner = Combiner(how, 3, False)
+    combiner = Combiner(how, 3, "numbers")
     blend = Blend(combiner, [1 / 3] * 3, {"test": combiner.mean(list(z), [1 / 3] * 3)})
     expected = z.astype(float).mean(0)
     np.testing.assert_allclose(blend.predictions("test"), expected, rtol=1e-10, atol=1e-12)
@@ -80,6 +81,16 @@ def test_the_predictions_of_numbers_are_the_mean_whatever_the_average(how: str):
 
 def test_an_average_of_no_members_is_refused():
     with pytest.raises(ValueError, match="no members"):
-        Combiner("probabilities", 0, True).mean([], [])
+        Combiner("probabilities", 0, "classes").mean([], [])
     with pytest.raises(ValueError, match="zip"):
-        Combiner("probabilities", 2, True).mean([np.zeros((1, 2))] * 2, [1.0])
+        Combiner("probabilities", 2, "classes").mean([np.zeros((1, 2))] * 2, [1.0])
+
+
+def test_weights_of_several_labels_are_those_of_a_mixture_for_each_label_of_each_example():
+    draw = np.random.default_rng(8)
+    truth = draw.integers(0, 2, (40, 3)).astype(float)
+    outputs = [(2 * truth - 1) * size + draw.normal(0, 2, (40, 3)) for size in (0.5, 1.5, 1.0)]
+    p = [np.where(truth == 1, special.expit(z), special.expit(-z)) for z in outputs]
+    expected = mixture_weights(np.stack([likelihood.reshape(-1) for likelihood in p]))
+    np.testing.assert_allclose(_fitted(outputs, truth, "labels"), expected, atol=1e-6)
+    assert expected.argmax() == 1

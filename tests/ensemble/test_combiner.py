@@ -15,7 +15,7 @@ def members(count: int = 5, examples: int = 40, classes: int = 4) -> list[np.nda
 
 
 def mean(how: str, outputs: list[np.ndarray]) -> tuple[Combiner, np.ndarray]:
-    average = Combiner(how, len(outputs), True)
+    average = Combiner(how, len(outputs), "classes")
     return average, average.mean(outputs, [1 / len(outputs)] * len(outputs))
 
 
@@ -64,7 +64,7 @@ def test_an_ensemble_of_one_is_that_member_bit_for_bit(how: str):
 @pytest.mark.parametrize("how", PREDICTIONS)
 def test_numbers_are_averaged_as_they_are(how: str):
     outputs = [z[:, :1] for z in members()]
-    average = Combiner(how, len(outputs), classifies=False)
+    average = Combiner(how, len(outputs), "numbers")
     blended = average.outputs(average.mean(outputs, [0.2] * 5))
     np.testing.assert_allclose(blended, np.mean(np.array(outputs, np.float64), 0), rtol=1e-12, atol=1e-15)
 
@@ -78,16 +78,35 @@ def test_extreme_outputs_stay_finite():
 
 
 def test_what_averages_are_called():
-    assert [name_of(how, True) for how in PREDICTIONS] == list(PREDICTIONS)
-    assert [name_of(how, False) for how in ("probabilities", "logits")] == ["mean", "mean"]
-    assert [name_of(how, False) for how in ("weighted", "parameters")] == ["weighted", "parameters"]
+    assert [name_of(how, "classes") for how in PREDICTIONS] == list(PREDICTIONS)
+    assert [name_of(how, "numbers") for how in ("probabilities", "logits")] == ["mean", "mean"]
+    assert [name_of(how, "numbers") for how in ("weighted", "parameters")] == ["weighted", "parameters"]
 
 
 @pytest.mark.parametrize("how", PREDICTIONS)
 def test_scores_stay_what_they_are(how):
     outputs = members()
-    average = Combiner(how, len(outputs), True, scores=True)
+    average = Combiner(how, len(outputs), "scores")
     blended = average.mean(outputs, [1 / len(outputs)] * len(outputs))
     np.testing.assert_allclose(blended, np.mean(np.asarray(outputs, np.float64), axis=0), rtol=1e-12)
     np.testing.assert_array_equal(average.probabilities(blended), blended)
     np.testing.assert_array_equal(average.outputs(blended), blended)
+
+
+@pytest.mark.parametrize("how", PREDICTIONS)
+def test_each_of_several_labels_is_a_classification_of_two_classes(how):
+    """Also where the log-odds are so large that 1 − p is rounded to 0."""
+    outputs = [np.vstack([z, [[800.0, -800.0, 40.0, -40.0]]]) for z in members()]
+    average = Combiner(how, len(outputs), "labels")
+    weights = [1 / len(outputs)] * len(outputs)
+    blended = average.mean(outputs, weights)
+    for j in range(4):
+        pairs = [np.stack([np.zeros(len(z)), z[:, j]], axis=1) for z in outputs]
+        of_two, blended_pairs = mean(how, pairs)
+        np.testing.assert_array_equal(
+            average.probabilities(blended)[:, j], of_two.probabilities(blended_pairs)[:, 1]
+        )
+        log_odds = np.diff(of_two.outputs(blended_pairs))[:, 0]
+        np.testing.assert_allclose(average.outputs(blended)[:, j], log_odds, rtol=1e-12)
+    alone = Combiner(how, 1, "labels")
+    np.testing.assert_allclose(alone.outputs(alone.mean(outputs[:1], [1.0]))[-1, 2:], [40, -40], rtol=1e-12)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnrun.ensemble.gains import Halves, gains
+from nnrun.ensemble.gains import Halves, Whole, gains
 from nnrun.statistics.metric import Metric
 
 RISING = {"accuracy"}
@@ -133,3 +133,19 @@ def test_a_metric_that_is_no_mean_of_terms_is_resampled_as_it_is():
     roots = np.sqrt(squares.mean(2))[:, 0]
     assert gain["value"] == pytest.approx(roots[:2].mean() - roots[2])
     assert gain["examples"][0] < gain["value"] < gain["examples"][1]
+
+
+def test_a_metric_of_all_predictions_at_once_is_resampled_over_examples_alone():
+    """It is in no table of terms, so nothing is known of it over the choice of members."""
+    draw = np.random.default_rng(4)
+    values = draw.normal(0.8, 0.05, 5)
+    drawn = values + draw.normal(0, 0.02, (300, 5))
+    judge: Any = SimpleNamespace(table=JUDGE.table, metric=lambda name: Metric(name, name != "loss"))
+    pairs = list(itertools.combinations(range(4), 2))
+    halves = Halves(pairs, draw.normal(0.6, 0.05, (len(pairs), 2)))
+    result = gains(scores_of(), judge, [2, 0, 1, 3], halves, Whole({"auroc": values}, {"auroc": drawn}))
+    gain = result["over_best"]["auroc"]
+    assert gain["value"] == pytest.approx(values[4] - values[2])
+    np.testing.assert_allclose(gain["examples"], np.quantile(drawn[:, 4] - drawn[:, 2], [0.025, 0.975]))
+    assert gain["members"] is None and gain["both"] is None
+    assert result["over_best"]["loss"]["both"] is not None

@@ -58,8 +58,7 @@ def averager(monkeypatch: pytest.MonkeyPatch) -> Any:
             outputs=lambda state, x, tick: np.full((2, width), state, np.float32),
             part=lambda name: SimpleNamespace(x=None, y=np.zeros(2)),
             targets=lambda name: np.zeros(2),
-            classifies=classifies,
-            scores=False,
+            kind="classes" if classifies else "numbers",
         )
         scored = SimpleNamespace(
             model=model,

@@ -110,7 +110,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
             ensemble: Any, which: str, inputs: Any, warn: Any, counting: Any, needed: Any
         ) -> MeanOutputs:
             asked.update(ensemble=ensemble, which=which, x=inputs(model), needed=needed)
-            return MeanOutputs(model, Combiner(ensemble.how, 1, model.classifies), mean)
+            return MeanOutputs(model, Combiner(ensemble.how, 1, model.kind), mean)
 
         monkeypatch.setattr(prediction, "mean_for", mean_for)
         return asked

@@ -7,10 +7,15 @@ import itertools
 import numpy as np
 import pytest
 from scipy import special
+from sklearn import metrics as sk
 
 from nnrun.ensemble import scores
 from nnrun.ensemble.scores import best_first, of_subsets, score, single
+from nnrun.metric.auroc import auroc
+from nnrun.metric.brier import brier
 from nnrun.prediction.combiner import Combiner
+from nnrun.statistics.gain import resamples
+from nnrun.statistics.measure import Measure
 from nnrun.statistics.metric import Metric
 from nnrun.training.judge import make_judge
 
@@ -80,7 +85,7 @@ def test_subsets_are_judged_like_ensembles_of_their_own(how: str, make_model):
     y, z = labels_of(6), outputs_of(7)
     judge = make_judge(make_model({"test": y}).experiment)
     chosen = [pair for size in (1, 2, 4) for pair in itertools.combinations(range(MEMBERS), size)]
-    combiner, ticks = Combiner(how, MEMBERS, True), []
+    combiner, ticks = Combiner(how, MEMBERS, "classes"), []
     weights = [1 / MEMBERS] * MEMBERS
     means = of_subsets(judge, combiner, list(z), weights, chosen, y, lambda: ticks.append(1))
     assert means.shape == (len(chosen), 2)
@@ -93,7 +98,7 @@ def test_subsets_are_judged_like_ensembles_of_their_own(how: str, make_model):
 def test_subsets_share_fitted_weights_scaled_to_one(make_model):
     y, z = labels_of(8), outputs_of(9, members=3)
     judge = make_judge(make_model({"test": y}).experiment)
-    combiner, weights = Combiner("weighted", 3, True), [0.6, 0.3, 0.1]
+    combiner, weights = Combiner("weighted", 3, "classes"), [0.6, 0.3, 0.1]
     chosen = [(0, 2), (1, 2)]
     means = of_subsets(judge, combiner, list(z), weights, chosen, y, lambda: None)
     p = special.softmax(z.astype(float), axis=2)
@@ -106,7 +111,7 @@ def test_members_without_weight_count_alike_among_themselves(make_model):
     y, z = labels_of(8), outputs_of(9, members=3)
     judge = make_judge(make_model({"test": y}).experiment)
     means = of_subsets(
-        judge, Combiner("weighted", 3, True), list(z), [1.0, 0.0, 0.0], [(1, 2)], y, lambda: None
+        judge, Combiner("weighted", 3, "classes"), list(z), [1.0, 0.0, 0.0], [(1, 2)], y, lambda: None
     )
     p = special.softmax(z.astype(float), axis=2)
     assert means[0, 1] == pytest.approx(nll((p[1] + p[2]) / 2, y).mean(), rel=1e-5)
@@ -115,7 +120,13 @@ def test_members_without_weight_count_alike_among_themselves(make_model):
 def test_few_examples_at_a_time_give_the_same_means(make_model, monkeypatch):
     y, z = labels_of(10, 101), outputs_of(11, 101)
     judge = make_judge(make_model({"test": y}).experiment)
-    arguments = Combiner("probabilities", MEMBERS, True), list(z), [0.25] * 4, [(0, 1), (2, 3), (0, 3)], y
+    arguments = (
+        Combiner("probabilities", MEMBERS, "classes"),
+        list(z),
+        [0.25] * 4,
+        [(0, 1), (2, 3), (0, 3)],
+        y,
+    )
     at_once = of_subsets(judge, *arguments, lambda: None)
     monkeypatch.setattr(scores, "_NUMBERS", 4 * K * 10)  # ten examples
     ticks: list[int] = []
@@ -175,8 +186,36 @@ def test_without_validation_data_no_member_is_the_best(make_predicted):
     ("how", "alone"), [("logits", "logits"), ("vote", "probabilities"), ("greedy", "probabilities")]
 )
 def test_one_member_is_judged_by_the_arithmetic_of_the_average(how: str, alone: str):
-    assert single(how, True).how == alone
+    assert single(how, "classes").how == alone
     z = outputs_of(1)[0]
-    combiner = single(how, True)
+    combiner = single(how, "classes")
     p = combiner.probabilities(combiner.mean([z], [1.0]))
     np.testing.assert_allclose(p, special.softmax(z.astype(float), axis=1), rtol=1e-12)
+
+
+def test_metrics_of_all_predictions_at_once_in_resamples(make_model):
+    """The area under the curve of each bootstrap sample is scikit-learn's of its rows; too much work is not done."""
+    y = labels_of(0) % 2
+    z = [outputs_of(seed)[0][:, :2] for seed in (1, 2)]
+    judge = make_judge(make_model({"test": y}, classes=("a", "b")).experiment)
+    judge = judge._replace(loss=judge.loss._replace(measures={"auroc": auroc(), "brier": brier()}))
+    drawn = judge.resampled(z, y, 20, 20, 1e9)
+    assert [*drawn] == ["auroc"] and drawn["auroc"].shape == (20, 2)
+    counts = np.concatenate([*resamples(len(y), 20)])
+    for sample, weights in zip(drawn["auroc"], counts, strict=True):
+        for value, outputs in zip(sample, z, strict=True):
+            p = special.softmax(outputs.astype(float), axis=1)[:, 1]
+            assert value == pytest.approx(sk.roc_auc_score(y, p, sample_weight=weights), rel=1e-9)
+    work = len(z) * (len(y) + 700) * 2
+    assert len(judge.resampled(z, y, 20, 10, 15 * work)["auroc"]) == 15
+    assert judge.resampled(z, y, 20, 16, 15 * work) == {}
+
+    def first_twice(predictions, labels):  # a metric of the user's own that fails for some samples
+        del labels
+        if (predictions[0] != predictions[1]).any():
+            raise ValueError("the first example once")
+        return 1.0
+
+    judge = judge._replace(loss=judge.loss._replace(measures={"own": Measure(first_twice, True, True)}))
+    drawn = judge.resampled(z, y, 20, 20, 1e9)["own"]
+    assert np.isnan(drawn).any() and (drawn[~np.isnan(drawn)] == 1).all()

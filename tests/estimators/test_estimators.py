@@ -16,6 +16,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import (
@@ -280,3 +281,13 @@ def test_the_checks_of_scikit_learn_for_several_targets() -> None:
     regressor = Regressor(hidden=8, epochs=5)
     check_regressor_multioutput("Regressor", regressor)
     check_supervised_y_2d("Regressor", regressor)
+
+
+def test_several_labels_are_a_classifier_each():
+    labels = np.stack([X[:, 2] > 4, X[:, 0] > 6], axis=1).astype(int)
+    with pytest.raises(
+        ValueError, match=r"shape \(150, 2\); of several labels, write .*MultiOutputClassifier"
+    ):
+        Classifier().fit(X, labels)
+    several = MultiOutputClassifier(Classifier(**SMALL)).fit(X, labels)
+    assert (several.predict(X) == labels).mean() > 0.9

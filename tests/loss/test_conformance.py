@@ -36,6 +36,8 @@ def batch(loss):
     outputs, targets = rng.normal(size=(N, 1)), rng.normal(size=N)
     if loss.positive:
         outputs, targets = np.exp(outputs), np.maximum(targets, 0)
+    if loss.binary:
+        targets = (targets > 0).astype(np.float64)
     return jnp.asarray(outputs), jnp.asarray(targets)
 
 

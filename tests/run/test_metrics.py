@@ -18,6 +18,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from nnrun.errors import SpecError
 from nnrun.record import metrics
 from nnrun.runner import session
+from nnrun.runner.by_example import DRAWS, metrics_of_resamples
 from nnrun.spec import yaml12
 from nnrun.training.baseline import baseline, constant_loss
 
@@ -471,3 +472,12 @@ def test_weights_of_classes_that_cannot_be_are_refused(folder, override, message
     with pytest.raises(SpecError) as caught:
         session.prepare(written(folder, CLASSES), [override])
     assert message in str(caught.value)
+
+
+def test_the_resamples_of_a_sweep_have_metrics_of_all_predictions_at_once(folder, run):
+    metrics_of_run = run(CLASSES, "classes", "train.duration=1 epochs")["metrics"]["best"]
+    with session.precision("float64"):
+        experiment = session.rebuild(folder / "classes", pytest.fail, ["test"]).experiment
+        part, values = metrics_of_resamples(experiment, [folder / "classes"], pytest.fail)
+    assert part == "test" and len(values["test/auroc"]) == DRAWS
+    assert np.mean(values["test/auroc"]) == pytest.approx(metrics_of_run["test/auroc"], abs=0.03)

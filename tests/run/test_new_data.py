@@ -20,6 +20,7 @@ from nnrun.data import _pieces
 from nnrun.data._labelled import labels_of_archive
 from nnrun.data._pieces import input_pieces
 from nnrun.errors import DataError, SpecError
+from nnrun.preprocessing import Preprocessing
 from nnrun.runner import session
 
 REGRESSION = """
@@ -198,7 +199,8 @@ def test_an_average_of_a_run_and_python(folder, nnrun, monkeypatch):
 
 def test_integers_are_names_of_classes_where_those_are_numbers():
     def labels(stored: list[object], classes: tuple[str, ...]) -> list[int]:
-        return labels_of_archive(np.array(stored), len(stored), classes, "new.npz: array 'y'").tolist()
+        fitted = Preprocessing(classes, (), (1,), "float32", np.zeros(()), np.ones(()), 0.0, 1.0, {})
+        return labels_of_archive(np.array(stored), len(stored), fitted, "new.npz: array 'y'").tolist()
 
     assert labels([-1, 1, 1], ("-1", "1")) == [0, 1, 1]
     assert labels([0, 1, -1], ("-1", "0", "1")) == [1, 2, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,11 @@ from sklearn.linear_model import LinearRegression
 
 import nnrun
 from nnrun.api._frames import uncounted
+from nnrun.errors import NnrunError
 from nnrun.look.examples import look_at
+from nnrun.report.evaluated import evaluation_view
+from nnrun.report.metric_table import metric_tables
+from nnrun.report.plain_text import as_text
 
 TARGETS = ["height", "CO (mg/m3)", "z"]
 SPEC = """
@@ -148,8 +153,41 @@ def test_show_and_evaluate_have_a_row_for_each_target(place, run, warm):
     assert result["file/rmse(z)"] == pytest.approx(
         sk.root_mean_squared_error(truth[:, 2], values[:, 2]), rel=1e-9
     )
-    refused = warm("evaluate", run, "t.csv", "--target", "z", folder=place)
-    assert refused.code == 2 and "the run has 3 targets; leave it out" in refused.err
+
+
+def test_targets_are_in_the_order_of_the_spec(place, run):
+    """A summary's keys are sorted, and so would height, z be here, but for capital letters."""
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["targets"] == TARGETS
+    best = summary["metrics"]["best"]
+    assert [name for name in best if name.startswith("test/mae(")] != [
+        f"test/mae({name})" for name in TARGETS
+    ]
+    [_, table] = metric_tables({"best": best}, targets=summary["targets"])
+    assert [str(cell) for cell in table.columns[0].cells] == TARGETS
+    shown = as_text(*evaluation_view(nnrun.evaluate(run)))
+    rows = [line for line in shown.splitlines() if line.startswith(tuple(TARGETS))]
+    assert [row.startswith(f"{name} ") for row, name in zip(rows, TARGETS, strict=True)] == [True] * 3
+
+
+def test_true_values_in_columns_of_other_names(place, run, warm):
+    text = (place / "t.csv").read_text().replace("height", "cm", 1).replace(",z", ",depth=z", 1)
+    (place / "renamed.csv").write_text(text)
+    arguments = ["--target", "height=cm", "--target", "z=depth=z"]
+    done = warm("evaluate", run, "renamed.csv", *arguments, "--json", folder=place)
+    metrics = nnrun.evaluate(run, file=place / "t.csv")["metrics"]
+    assert json.loads(done.out)["metrics"] == metrics
+    named = {"height": "cm", "z": "depth=z"}
+    assert nnrun.evaluate(run, file=place / "renamed.csv", target=named)["metrics"] == metrics
+    for target, words in (
+        ({"height": "a"}, "--target a: is a feature of the run"),
+        ({"height": "z"}, "column 'z' would be that of two targets"),
+        ({"x": "z"}, "--target x=z: the run has 3 targets; write --target TARGET=COLUMN"),
+        ("z", "--target z: the run has 3 targets; write --target TARGET=COLUMN"),
+        ({"height": "inches"}, "there is no column 'inches' (the true values)"),
+    ):
+        with pytest.raises(NnrunError, match=re.escape(words)):
+            nnrun.evaluate(run, file=place / "t.csv", target=target)
 
 
 def test_folds_and_their_ensemble(place, monkeypatch, warm):

@@ -74,12 +74,12 @@ def test_metrics_are_unweighted(tmp_path, warm):
     assert 0.7 < result["metrics"]["train/accuracy"] < 0.9  # a fifth of the labels are wrong, and are counted
 
 
-def test_several_labels_are_refused_in_one_line(tmp_path, warm):
+def test_several_targets_that_may_be_labels_are_refused_in_one_line(tmp_path, warm):
     write(tmp_path, lambda i: 1.0)
     (tmp_path / "spec.yaml").write_text(SPEC.replace("target: y", "target: [y, a]"))
     done = warm("train", "spec.yaml", "-q", folder=tmp_path)
     assert done.code == 3
-    assert "t.csv:1:4: column 'y' may hold classes, and several targets are numbers; write" in done.err
+    assert "t.csv:1:4: column 'y' may hold classes, and nothing says whether several targets" in done.err
     assert len(done.err.splitlines()) == 1
 
 

@@ -212,7 +212,7 @@ _KEYS = [
         "unknown loss",
         "cross_entropy",
         "zzz",
-        ':4:8: loss.name: there is no loss "zzz"; write one of: absolute_error, cross_entropy',
+        ':4:8: loss.name: there is no loss "zzz"; write one of: absolute_error, binary_cross_entropy, cross_entropy',
     ),
     _layers(
         "unknown layer",

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
-from nnrun.api._frames import frame_of_columns, frame_of_rows, uncounted
+from nnrun.api._frames import frame_of_rows, uncounted
+from nnrun.api.predictions import Predictions, joined
 from nnrun.errors import SpecError
 from nnrun.prediction import evaluation as measuring
 from nnrun.prediction.inquiry import Inquiry, predictions
-from nnrun.prediction.output import Prediction
 from nnrun.prediction.predictor import Predictor, load_predictor
 from nnrun.prediction.request import Request, check
 from nnrun.record import pointer, run
@@ -25,8 +22,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingImports]
 
 __all__ = ["Evaluation", "Predictions", "Predictor", "evaluate", "load", "predict"]
-
-_SHOWN = 10  # predictions that are printed
 
 
 class Evaluation(dict[str, Any]):
@@ -48,77 +43,6 @@ class Evaluation(dict[str, Any]):
         if "average" in self:
             rows.append({"run": self["run_dir"], **self["metrics"]})
         return frame_of_rows(rows)
-
-
-class Predictions(NamedTuple):
-    """What a model predicts for n inputs.
-
-    values          (n,): names of classes, or numbers float64 in units of the target; of several targets (n, k)
-    classes         names by label; () for a regression
-    probabilities   (n, classes) float64; None for a regression, and where a loss makes scores
-    scores          likewise, where a loss such as hinge makes scores and no probabilities
-    lower, upper    like values: the ends of the intervals, where they were asked for
-    targets         like values: the true ones, of a part of the run's own data
-    names           of the inputs, where they have any: files of a folder of images
-    kept            columns of a table that were carried along
-    target_names    of several targets; () where there is one
-    """
-
-    values: np.ndarray
-    classes: tuple[str, ...] = ()
-    probabilities: np.ndarray | None = None
-    scores: np.ndarray | None = None
-    lower: np.ndarray | None = None
-    upper: np.ndarray | None = None
-    targets: np.ndarray | None = None
-    names: Sequence[str] = ()
-    kept: Mapping[str, Sequence[str]] = {}
-    target_names: Sequence[str] = ()
-
-    def __repr__(self) -> str:
-        columns = self.columns()
-        text = [[*columns], *([_cell(column[i]) for column in columns.values()] for i in self._shown())]
-        widths = [max(map(len, cells)) for cells in zip(*text, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in text]
-        rest = len(self.values) - _SHOWN
-        return "\n".join([*lines, *([f"... {rest} more"] if rest > 0 else [])])
-
-    def _shown(self) -> range:
-        return range(min(_SHOWN, len(self.values)))
-
-    def columns(self) -> dict[str, np.ndarray | Sequence[object]]:
-        """The columns that `nnrun predict` writes into a .csv, by name."""
-        columns: dict[str, np.ndarray | Sequence[object]] = {**self.kept}
-        columns |= {"name": self.names} if len(self.names) else {}
-        if self.target_names:
-            return columns | self._of_targets()
-        columns["label" if self.classes else "prediction"] = self.values
-        for what, table in (("p", self.probabilities), ("score", self.scores)):
-            if table is not None:
-                columns |= {f"{what}({name})": table[:, i] for i, name in enumerate(self.classes)}
-        beside = {"lower": self.lower, "upper": self.upper, "target": self.targets}
-        return columns | {name: column for name, column in beside.items() if column is not None}
-
-    def _of_targets(self) -> dict[str, np.ndarray]:
-        """The columns of numbers, those of one target after another, and behind them the true ones."""
-        beside = {"prediction": self.values, "lower": self.lower, "upper": self.upper}
-        columns = {
-            f"{what}({name})": table[:, j]
-            for j, name in enumerate(self.target_names)
-            for what, table in beside.items()
-            if table is not None
-        }
-        if self.targets is None:
-            return columns
-        return columns | {f"target({name})": self.targets[:, j] for j, name in enumerate(self.target_names)}
-
-    def to_pandas(self) -> DataFrame:
-        """A row for each input, with the columns that `nnrun predict` writes into a .csv."""
-        return frame_of_columns(self.columns())
-
-
-def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def predict(
@@ -152,7 +76,14 @@ def predict(
         given, split, step or str(checkpoint), average, interval, calibrated, _listed("keep", keep)
     )
     computed, _ = predictions(run.resolve(name, root), inquiry, warnings.warn, uncounted)
-    return _joined(list(computed()))
+    return joined(list(computed()))
+
+
+def _columns(target: str | Mapping[str, str] | None) -> Sequence[str]:
+    """The columns of the true values as `nnrun evaluate --target` names them."""
+    if isinstance(target, Mapping):
+        return [f"{name}={column}" for name, column in target.items()]
+    return () if target is None else (target,)
 
 
 def _listed(argument: str, names: Sequence[str]) -> Sequence[str]:
@@ -162,35 +93,6 @@ def _listed(argument: str, names: Sequence[str]) -> Sequence[str]:
     return names
 
 
-def _joined(pieces: Sequence[Prediction]) -> Predictions:
-    """The pieces as one."""
-    first = pieces[0]
-    values = np.concatenate([piece.values for piece in pieces])
-    known = [piece.targets for piece in pieces if piece.targets is not None]
-    targets = np.concatenate(known) if known else None
-    common = Predictions(
-        values,
-        targets=targets,
-        names=[name for piece in pieces for name in piece.names],
-        kept={
-            name: [*chain.from_iterable(piece.kept[i][1] for piece in pieces)]
-            for i, (name, _) in enumerate(first.kept)
-        },
-        target_names=first.of_targets,
-    )
-    if not first.classes:
-        half = first.half_width
-        return common if half is None else common._replace(lower=values - half, upper=values + half)
-    names = np.array(first.classes)
-    return common._replace(
-        values=names[values.argmax(1)],
-        classes=first.classes,
-        probabilities=None if first.scores else values,
-        scores=values if first.scores else None,
-        targets=None if targets is None else names[targets],
-    )
-
-
 def evaluate(
     run_dir: str | Path,
     split: str | None = None,
@@ -198,7 +100,7 @@ def evaluate(
     *,
     samples: int = 0,
     file: str | Path | None = None,
-    target: str | None = None,
+    target: str | Mapping[str, str] | None = None,
     metrics: Sequence[str] = (),
     calibrated: bool = False,
     runs_root: str | Path = "runs",
@@ -210,7 +112,8 @@ def evaluate(
     checkpoint   last, best (by validation), or a step, where run_dir names none
     samples      predictions averaged over this many draws of the noise (Monte-Carlo dropout); 0: without noise
     file         new examples with their true values: a table, an .npz, or a folder of images
-    target       the column, or array, of the true values in it; None: that of the run
+    target       the column, or array, of the true values in it; of several targets {target: column} for those whose
+                 column has another name; None: that of the run
     metrics      names of the catalogue, beside those of the run
     calibrated   whether probabilities have the temperature that fits the validation part
     Raises the errors of nnrun.errors.
@@ -219,7 +122,7 @@ def evaluate(
     name, step, average = pointer.split(str(run_dir), root)
     source, which = None if file is None else Path(file), step or str(checkpoint)
     listed = _listed("metrics", metrics)
-    request = Request(source, split, which, average, target, calibrated, listed, samples)
+    request = Request(source, split, which, average, _columns(target), calibrated, listed, samples)
     check(request)
     result = measuring.evaluate(run.resolve(name, root), request, warnings.warn, uncounted).result
     return Evaluation(cast("Mapping[str, Any]", result))

@@ -182,8 +182,13 @@ def check_model(spec: Spec, experiment: Experiment, outputs: int) -> str:
 
 
 def check_draws(spec: Spec, experiment: Experiment) -> None:
-    """Refuses a model that averages probabilities of several draws, where its outputs are scores."""
-    draws = experiment.model(experiment.knobs).draws
+    """Refuses a model that averages probabilities of several draws, where its outputs are scores or several targets."""
+    draws, targets = experiment.model(experiment.knobs).draws, experiment.dataset.fitted.targets
+    if draws > 1 and targets:
+        message = (
+            f"{draws} draws are averaged as probabilities of classes, and there are {len(targets)} targets"
+        )
+        raise spec.fail(("model", "pooling"), f"{message}; write test_poolings: 1")
     if draws > 1 and not experiment.loss(experiment.knobs).probabilities:
         message = f"{draws} draws are averaged as probabilities, and {spec.loss.name} gives scores"
         raise spec.fail(("model", "pooling"), f"{message}; write test_poolings: 1, or loss: cross_entropy")

@@ -27,7 +27,7 @@ from nnrun.build.model import make_model
 from nnrun.build.optimizer import learning_rate, make_method
 from nnrun.build.plan import average_names, make_plan, validation_metric
 from nnrun.build.several_targets import loss_of_targets
-from nnrun.build.targets import wants_counts, wants_labels
+from nnrun.build.targets import check_task, wants_counts, wants_labels, wants_several_labels
 from nnrun.catalog import Spec, bound, user_code
 from nnrun.data._absent import Absent
 from nnrun.data._prepare import prepare, without_data
@@ -69,6 +69,7 @@ def data_of(spec: Spec) -> str:
             "precision": spec.train.precision,
             "classifies": wants_labels(spec),
             "positive": wants_counts(spec),
+            "binary": wants_several_labels(spec),
         }
     )
 
@@ -81,7 +82,8 @@ def _dataset(spec: Spec, need: Wanted | None) -> Dataset:
 
 def source_of(spec: Spec) -> Source:
     """What the loader of a spec reads.  Raises DataError."""
-    return bound.call(spec.data, {}, _NO_CLOCK, classifies=wants_labels(spec))
+    classifies, binary = wants_labels(spec), wants_several_labels(spec)
+    return bound.call(spec.data, {}, _NO_CLOCK, classifies=classifies, binary=binary)
 
 
 def dataset_of(spec: Spec, source: Source, need: Wanted | None = None) -> Dataset:
@@ -109,14 +111,7 @@ def dataset_of(spec: Spec, source: Source, need: Wanted | None = None) -> Datase
 def _build(spec: Spec, dataset: Dataset) -> Experiment:
     weighted = ("loss", "class_weight") if spec.loss.options.get("class_weight") else ("loss",)
     loss = checked(spec, weighted, lambda: _loss(spec, dataset, bound.knobs(spec.loss)))
-    if loss.classifies != bool(dataset.classes):
-        fitting = "squared_error" if loss.classifies else "cross_entropy"
-        what = "numbers" if loss.classifies else "labels"
-        raise spec.fail(
-            ("loss",),
-            f"{spec.loss.name} does not fit: the targets of {spec.data.name} are {what}; "
-            f"write loss: {{name: {fitting}}}",
-        )
+    check_task(spec, dataset, loss)
     measures = make_measures(spec, dataset, loss)
     loss = with_measures(loss, measures)
     plan = make_plan(spec, dataset, loss)

@@ -51,14 +51,16 @@ def make_measures(spec: Spec, dataset: Dataset, loss: Loss) -> dict[str, Measure
             known == name or re.fullmatch(re.escape(name) + r"_\d+", known) is not None for known in measures
         )
         name = name if name not in measures else f"{name}_{taken + 1}"
-        targets = dataset.fitted.targets
-        measures |= measures_of_targets(name, of_targets, targets) if targets else {name: measure}
+        targets, binary = dataset.fitted.targets, loss.binary
+        measures |= measures_of_targets(name, of_targets, targets, binary) if targets else {name: measure}
     return measures
 
 
 def _of_targets(block: Bound, dataset: Dataset, loss: Loss) -> list[Measure]:
     """The metric as it is for each target, of which each has a mean of its own."""
     fitted = dataset.fitted
+    if loss.binary:
+        return [bound.call(block, {}, _NO_CLOCK, classes=pair) for pair in fitted.label_classes]
     means = np.atleast_1d(fitted.target_scale if loss.positive else fitted.target_shift).tolist()
     return [bound.call(block, {}, _NO_CLOCK, classes=dataset.classes, target_shift=mean) for mean in means]
 
@@ -82,12 +84,13 @@ def _name(block: Bound) -> str:
 
 def _check_fit(spec: Spec, path: tuple[str | int, ...], block: Bound, measure: Measure, loss: Loss) -> None:
     """Refuses a metric of classes for numbers, one of numbers for classes, and one of probabilities for scores."""
-    if measure.classifies != loss.classifies:
+    classifies = loss.classifies or loss.binary
+    if measure.classifies != classifies:
         what, targets = ("classes", "numbers") if measure.classifies else ("numbers", "classes")
         raise spec.fail(
             path,
             f"{block.name} judges {what}, and the targets of {spec.data.name} are {targets}; leave it out, or write "
-            f"one for {targets}, such as {_FITTING[loss.classifies]}",
+            f"one for {targets}, such as {_FITTING[classifies]}",
         )
     if measure.probabilities and not loss.probabilities:
         raise spec.fail(
@@ -99,7 +102,7 @@ def _check_fit(spec: Spec, path: tuple[str | int, ...], block: Bound, measure: M
 
 def _try(spec: Spec, path: tuple[str | int, ...], block: Bound, measure: Measure, dataset: Dataset) -> None:
     """Computes a metric of the user's own of a few made-up examples, so that it fails before anything exists."""
-    classes = len(dataset.classes)
+    classes = 2 if dataset.fitted.label_classes else len(dataset.classes)
     numbers = np.arange(_EXAMPLES)
     targets = numbers % classes if classes else numbers + 1.0
     predictions = np.eye(classes)[numbers % classes] / 2 + 0.5 / classes if classes else targets + 0.5

@@ -78,8 +78,9 @@ def _sampling(spec: Spec, loss: Loss) -> str:
         return "bootstrap" if spec.data.common["bootstrap"] else ""
     path = ("data", "sampling")
     if not loss.classifies:
+        what = "is about several labels, each with classes of its own" if loss.binary else "predicts numbers"
         raise spec.fail(
-            path, f"balanced draws every class equally often, and {spec.loss.name} predicts numbers"
+            path, f"balanced draws every class equally often, and {spec.loss.name} {what}; leave it out"
         )
     if spec.data.common["bootstrap"]:
         raise spec.fail(

@@ -37,7 +37,8 @@ KINDS = (
 _OUTSIDE = ("surface", "search", "tracker")  # for races, for sweeps, for what keeps copies of runs
 SPEC_KINDS = tuple(kind for kind in KINDS if kind not in _OUTSIDE)
 SUPPLIED = {  # parameters that build fills in; a spec must not name them
-    "data": frozenset({"classifies"}),  # what a loss that was written in the spec needs: labels, or numbers
+    # What a loss that was written in the spec needs: labels, numbers, or several labels.
+    "data": frozenset({"classifies", "binary"}),
     "model": frozenset({"outputs", "key"}),  # numbers put out per example; for the weights of foreign modules
     "layer": frozenset({"second_moments"}),  # of the patches of the training images
     # Units of the target per standardised unit; names of the classes, and how many training examples each has.

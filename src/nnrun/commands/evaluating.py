@@ -44,11 +44,12 @@ _Part = Annotated[
     typer.Option("--split", metavar="train|val|test", help="The part of the data.", show_default="test"),
 ]
 _Target = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--target",
         metavar="NAME",
-        help="The column, or array, of the true values in FILE; without it that of the run.",
+        help="The column, or array, of the true values in FILE; without it that of the run.  Of several targets "
+        "TARGET=COLUMN for each whose column has another name.",
     ),
 ]
 _Metrics = Annotated[
@@ -98,7 +99,7 @@ def evaluate(
 
     name, step, average = pointer.split(run_name, runs_root)
     which, metrics = step or checkpoint, [*dict.fromkeys(metric or ())]
-    request = Request(file, split, which, average, target, calibrated, metrics, samples, per_class)
+    request = Request(file, split, which, average, target or (), calibrated, metrics, samples, per_class)
     check(request)
     folder = run.resolve(name, runs_root)
     prepare_device(device, resolved(folder), [])

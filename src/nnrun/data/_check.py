@@ -22,15 +22,16 @@ def check(source: Source, place: str) -> Source:
 
     Inputs are (n, *shape) uint8, float32 or float64, finite, with at least one axis beside n, targets (n,) int32
     labels in 0 ... k - 1 for the k ≥ 2 class names, or (n,) finite floats where there are none, of several targets
-    (n, k), whose names are counted where they have none.  Training needs two examples and two classes; a test part has
-    the shape and type of the training part.  Else DataError.
+    (n, k), whose names are counted where they have none; several labels are such targets, 0 or 1.  Training needs two
+    examples and two classes; a test part has the shape and type of the training part.  Else DataError.
     """
     where = one_line(place)
     if source.standardize not in get_args(Standardize):
         raise DataError(
             f"{where}: standardize is '{one_line(source.standardize)}'; it is feature, image or none"
         )
-    _check_part(source.train, source.classes, f"{where}: training part", at_least=2)
+    one_hot = bool(source.label_classes)  # of several labels, one for each example is nothing odd
+    _check_part(source.train, source.classes, f"{where}: training part", at_least=2, one_hot=one_hot)
     if source.classes and (len(source.classes) < 2 or len(set(source.classes)) < len(source.classes)):
         reason = (
             "every target is the same" if len(source.classes) == 1 else f"{len(source.classes)} class names"
@@ -47,9 +48,10 @@ def check(source: Source, place: str) -> Source:
             "name each feature once, or none"
         )
     if source.test is not None:
-        _check_part(source.test, source.classes, f"{where}: test part", at_least=1)
+        _check_part(source.test, source.classes, f"{where}: test part", at_least=1, one_hot=one_hot)
         _check_alike(source.train, source.test, where)
     names = _target_names(source, where)
+    _check_pairs(source, names, where)
     return source if names == source.targets else source._replace(targets=names)
 
 
@@ -67,20 +69,43 @@ def _target_names(source: Source, where: str) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
-def _check_part(part: Examples, classes: tuple[str, ...], where: str, at_least: int) -> None:
+def _check_pairs(source: Source, names: tuple[str, ...], where: str) -> None:
+    """Refuses several labels that are not 0 and 1, or whose classes are not two for each."""
+    pairs = source.label_classes
+    if not pairs:
+        return
+    if source.classes or len(pairs) != len(names) or any(len({*pair}) != 2 for pair in pairs):
+        raise DataError(
+            f"{where}: label_classes of {len(pairs)} labels for {len(names)} targets; needed: two names for each of "
+            "several labels, and no classes beside"
+        )
+    for part in filter(None, (source.train, source.test)):
+        if not np.isin(part.y, (0, 1)).all():
+            raise DataError(f"{where}: labels other than 0 and 1 with label_classes; write 0.0 and 1.0")
+
+
+def _check_part(
+    part: Examples, classes: tuple[str, ...], where: str, at_least: int, one_hot: bool = False
+) -> None:
+    """one_hot   whether targets of which one is 1, the others 0, are meant."""
     x, y = part
     if x.ndim < 2 or 0 in x.shape[1:]:
         raise DataError(
             f"{where}: inputs of shape {x.shape}; needed: (examples, ...) with at least one input"
         )
-    if y.ndim == 2 and y.shape[1] > 1 and bool(np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all()):
+    if (
+        not one_hot
+        and y.ndim == 2
+        and y.shape[1] > 1
+        and bool(np.isin(y, (0, 1)).all() and (y.sum(1) == 1).all())
+    ):
         raise DataError(
             f"{where}: targets of shape {y.shape} are one-hot; needed: one number for each example: y.argmax(1)"
         )
     if y.ndim > 1 and classes:
         raise DataError(
-            f"{where}: labels of shape {y.shape}; needed: one for each example; of several labels, train a run for "
-            "each: y[:, 0]; several targets of a regression are floats"
+            f"{where}: labels of shape {y.shape}; needed: one for each example; several labels are "
+            "floats, 0.0 and 1.0, with label_classes in place of classes; several targets of a regression are floats"
         )
     if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] < 2):
         raise DataError(

@@ -10,38 +10,32 @@ import numpy as np
 
 from nnrun.data._column import Table, number
 from nnrun.errors import DataError, SpecError, one_line
+from nnrun.preprocessing import Preprocessing
 
-__all__ = ["labels_of_archive", "labels_of_folders", "names_of_targets"]
+__all__ = ["array_of_targets", "labels_of_archive", "labels_of_folders", "names_of_targets"]
 
 
 def names_of_targets(
     table: Table,
     trained: str | Sequence[str] | None,
-    asked: str | None,
+    asked: Sequence[str],
     features: Sequence[str],
     targets: Sequence[str],
 ) -> tuple[str, ...]:
     """The names of the columns of the true values.  Raises SpecError where none is known, or it is a feature.
 
     trained   the target, or targets, that the run was trained with, where those had names
-    asked     the name that was asked for in its place
+    asked     the name that was asked for in its place; of several targets TARGET=COLUMN for each that has another
     targets   names of several targets of the run; () of one
     """
     if targets:
-        if asked is not None:
-            raise SpecError(
-                f"--target {one_line(asked, 40)}: the run has {len(targets)} targets; leave it out, and name their "
-                f"columns as in training: {one_line(', '.join(targets), 120)}"
-            )
-        return tuple(targets)
+        return _renamed(asked, features, targets)
+    if len(asked) > 1:
+        raise SpecError(f"--target {one_line(asked[1], 40)}: the run has one target; write it once")
     if trained is not None and not isinstance(trained, str):
         [trained] = trained
-    if asked is not None and asked in features:
-        raise SpecError(
-            f"--target {one_line(asked, 40)}: is a feature of the run, which cannot be what it predicts; name another "
-            "column"
-        )
-    name = asked or trained
+    _refuse_features(asked, features)
+    name = asked[0] if asked else trained
     if name is None:
         raise SpecError(
             f"{table.place}: which column holds the true values? write --target COLUMN; there are "
@@ -50,19 +44,69 @@ def names_of_targets(
     return (name,)
 
 
-def labels_of_archive(
-    stored: np.ndarray, inputs: int, classes: tuple[str, ...], place: str, targets: Sequence[str] = ()
-) -> np.ndarray:
+def _renamed(asked: Sequence[str], features: Sequence[str], targets: Sequence[str]) -> tuple[str, ...]:
+    """The column of each of several targets, in their order: that of its name, or the one that TARGET=COLUMN names."""
+    columns = {target: target for target in targets}
+    renamed: set[str] = set()
+    for text in asked:
+        fitting = [target for target in targets if text.startswith(f"{target}=") and text != f"{target}="]
+        if not fitting:
+            raise SpecError(
+                f"--target {one_line(text, 40)}: the run has {len(targets)} targets; write --target TARGET=COLUMN for "
+                f"each whose column has another name: {one_line(', '.join(targets), 120)}"
+            )
+        target = max(fitting, key=len)  # of a and a=b, both of which are targets
+        if target in renamed:
+            raise SpecError(f"--target {one_line(text, 40)}: names a column of this target again; write one")
+        renamed.add(target)
+        columns[target] = text.removeprefix(f"{target}=")
+    _refuse_features([columns[target] for target in renamed], features)
+    names = tuple(columns.values())
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise SpecError(
+            f"--target: column '{one_line(twice[0], 40)}' would be that of two targets; name another for one of them"
+        )
+    return names
+
+
+def _refuse_features(asked: Sequence[str], features: Sequence[str]) -> None:
+    """Raises SpecError for a column that is to hold true values, and is what the run predicts from."""
+    for name in asked:
+        if name in features:
+            raise SpecError(
+                f"--target {one_line(name, 40)}: is a feature of the run, which cannot be what it predicts; name "
+                "another column"
+            )
+
+
+def array_of_targets(asked: Sequence[str], trained: str) -> str:
+    """The name of the array of the true values, of one target or of several.  Raises SpecError."""
+    if len(asked) > 1:
+        raise SpecError(
+            f"--target {one_line(asked[1], 40)}: an .npz has one array of true values; write its name once"
+        )
+    return asked[0] if asked else trained
+
+
+def labels_of_archive(stored: np.ndarray, inputs: int, fitted: Preprocessing, place: str) -> np.ndarray:
     """(n,) int32 labels or float64 numbers of an array; of several targets (n, k).
 
     inputs   how many there are
-    targets  names of several targets; () of one
-    Labels are the names of the classes if those are all numbers, else their positions.  Raises DataError.
+    fitted   to the training data: classes, and names of several targets
+    Labels are the names of the classes if those are all numbers, else their positions; several are 0 and 1, float64.
+    Raises DataError.
     """
+    classes, targets = fitted.classes, fitted.targets
     y = stored[:, 0] if stored.ndim == 2 and stored.shape[1] == 1 else stored
     if y.shape != ((inputs, len(targets)) if targets else (inputs,)):
         needed = f"{len(targets)} values" if targets else "one value"
         raise DataError(f"{place}: has shape {stored.shape}; needed: {needed} for each of {inputs} inputs")
+    if fitted.label_classes:
+        of_labels = zip(y.T, fitted.label_classes, targets, strict=True)
+        codes = [
+            _codes(column, pair, f"{place}, label {one_line(name, 40)}") for column, pair, name in of_labels
+        ]
+        return np.stack(codes, axis=1).astype(np.float64)
     if not classes:
         values = y.astype(np.float64)
         if not np.isfinite(values).all():
@@ -70,6 +114,11 @@ def labels_of_archive(
             first = first if targets else first[0]
             raise DataError(f"{place}: the value at index {first} is NaN or infinite; replace it")
         return values
+    return _codes(y, classes, place)
+
+
+def _codes(y: np.ndarray, classes: tuple[str, ...], place: str) -> np.ndarray:
+    """(n,) int32: the position of the class that each number is the name of, or else is itself."""
     names = [number(name) for name in classes]
     if None not in names:  # 1 is the class called 1, -1 or 01, wherever it stands
         codes = {name: i for i, name in enumerate(names)}

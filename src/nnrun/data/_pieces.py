@@ -15,7 +15,7 @@ from nnrun.data._encode import UnknownNames, features_of
 from nnrun.data._files import STDIN, open_file, open_text
 from nnrun.data._images import is_image
 from nnrun.data._inputs import as_trained
-from nnrun.data._labelled import labels_of_archive, labels_of_folders, names_of_targets
+from nnrun.data._labelled import array_of_targets, labels_of_archive, labels_of_folders, names_of_targets
 from nnrun.data._lines import NO_TABLE, check_stdin
 from nnrun.data._new_images import check_range, decoded, images_in
 from nnrun.data._npy import open_npz, read_member
@@ -39,12 +39,12 @@ class Extras(NamedTuple):
 
     keep      columns of a table to carry along
     targets   whether the true values are there, too
-    target    the name of their column, or of their array; None: as in training
+    target    the name of their column, or of their array; of several targets TARGET=COLUMN; (): as in training
     """
 
     keep: Sequence[str] = ()
     targets: bool = False
-    target: str | None = None
+    target: Sequence[str] = ()
 
 
 NO_EXTRAS = Extras()
@@ -80,7 +80,7 @@ def input_pieces(
     kind = _kind(path, block)
     if extras.keep and kind != "table":
         raise SpecError(f"--keep {one_line(extras.keep[0], 40)}: {place} is no table; leave it out")
-    if extras.target is not None and kind == "images":
+    if extras.target and kind == "images":
         raise SpecError(f"--target: the folders of {place} say what each image is; leave it out")
     read = {"images": _images, "archive": _archive, "table": _table}[kind]
     for inputs in read(path, place, block, fitted, warn, extras):
@@ -139,11 +139,9 @@ def _archive(
             x = np.ascontiguousarray(x, np.float32 if x.dtype == np.float32 else np.float64)
         x = as_trained(x, fitted, place)
         if extras.targets:
-            name = extras.target or (block.get("y", "y") if ours else "y")
+            name = array_of_targets(extras.target, block.get("y", "y") if ours else "y")
             stored = read_member(archive, name, path, "write its name: --target NAME")
-            targets = labels_of_archive(
-                stored, len(x), fitted.classes, f"{place}: array '{one_line(name)}'", fitted.targets
-            )
+            targets = labels_of_archive(stored, len(x), fitted, f"{place}: array '{one_line(name)}'")
     step = _rows_of_piece(1, fitted)
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
@@ -170,7 +168,7 @@ def _table(
             problems.append(str(error))
         try:
             goals = [table.columns[name] for name in names]
-            targets = targets_in(goals, fitted.classes) if goals else None
+            targets = targets_in(goals, fitted.classes, fitted.label_classes) if goals else None
         except DataError as error:
             problems.append(str(error))
         if problems:

@@ -20,7 +20,7 @@ from nnrun.data._rows import StoredRows
 from nnrun.data._split import split_rows
 from nnrun.data._standardise import fit, standardised
 from nnrun.data._unlearned import with_unlearned
-from nnrun.errors import DataError, RunError
+from nnrun.errors import DataError, RunError, one_line
 from nnrun.preprocessing import PARTS, About, Part, Preprocessing, Wanted, change_of
 from nnrun.rows import Rows
 from nnrun.types import Dataset, Examples, Source
@@ -116,18 +116,32 @@ def _described(
 
 
 def _check_classes(source: Source, trained: np.ndarray) -> None:
-    """Refuses a training part of one class, which a split by groups or by time may leave."""
+    """Refuses a training part of one class, which a split by groups or by time may leave; of labels, that of each."""
     labels = source.train.y[trained]
+    if not (source.classes or source.label_classes):
+        return
+    remedy = "use more examples"
+    if source.table.times is not None:
+        remedy = "make data.validation and data.test smaller, or leave data.time out"
+    elif source.table.groups is not None:
+        remedy = "change data.split_seed, or leave data.split_by out"
     if source.classes and (labels == labels[0]).all():
-        remedy = "use more examples"
-        if source.table.times is not None:
-            remedy = "make data.validation and data.test smaller, or leave data.time out"
-        elif source.table.groups is not None:
-            remedy = "change data.split_seed, or leave data.split_by out"
         raise DataError(
             f"data: every example of the training part is of class '{source.classes[labels[0]]}', from which nothing "
             f"is learned of the others; {remedy}"
         )
+    if not source.label_classes:
+        return
+    lines = [
+        f"data: every example of the training part has the label '{one_line(target, 40)}' {pair[int(first)]}, from "
+        f"which nothing is learned of {pair[1 - int(first)]}; {remedy}, or leave the label out"
+        for target, pair, column, first in zip(
+            source.targets, source.label_classes, labels.T, labels[0], strict=True
+        )
+        if (column == first).all()
+    ]
+    if lines:
+        raise DataError("\n".join(lines))
 
 
 def without_data(fitted: Preprocessing, precision: np.dtype = _FLOAT32) -> Dataset:

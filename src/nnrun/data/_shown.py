@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from nnrun.data._column import Table
 from nnrun.data._dates import as_iso, days_of
 from nnrun.data._fit_columns import Rule
 from nnrun.data._kinds import Kind, in_case, note_of
+from nnrun.errors import one_line
 from nnrun.preprocessing import About
 from nnrun.preprocessing import Column as Feature
 
@@ -19,11 +20,13 @@ def shown(
     kinds: Mapping[str, Kind],
     columns: Sequence[Feature],
     rules: Mapping[str, Rule],
-    targets: Collection[str],
+    targets: Mapping[str, Sequence[str]],
     beside: Mapping[str, str],
-    classes: tuple[str, ...],
 ) -> tuple[About, ...]:
-    """Every column of the table that has a role, and those that are used for nothing, in the order of the table."""
+    """Every column of the table that has a role, and those that are used for nothing, in the order of the table.
+
+    targets   with the classes of each; () of a number
+    """
     features = {feature.name: feature for feature in columns}
     about = []
     for name, column in table.columns.items():
@@ -42,7 +45,10 @@ def shown(
                 )
             )
         elif name in targets:
+            classes = targets[name]
             becomes = f"{len(classes)} classes" if classes else "a number"
+            if classes and len(targets) > 1:
+                becomes = f"a label, {' or '.join(one_line(label, 20) for label in classes)}"
             about.append(About(name, "target", "category" if classes else "number", kind.why, becomes))
         else:
             role = beside.get(name, "unused")

@@ -26,6 +26,8 @@ def fit(train: Examples, source: Source, parts: dict[str, Part], positive: bool 
     """
     shift, deviation = moments(train.x, source.standardize)
     target_shift, target_scale = (0.0, 1.0) if source.classes else _units(train.y, positive)
+    if source.label_classes:  # 0 and 1 stay what they are
+        target_shift, target_scale = np.zeros(train.y.shape[1]), np.ones(train.y.shape[1])
     return Preprocessing(
         classes=source.classes,
         columns=source.columns,
@@ -37,6 +39,7 @@ def fit(train: Examples, source: Source, parts: dict[str, Part], positive: bool 
         target_scale=target_scale,
         parts=parts,
         targets=source.targets,
+        label_classes=source.label_classes,
     )
 
 
@@ -64,7 +67,7 @@ def standardised(parts: Mapping[str, Examples], fitted: Preprocessing, precision
     ready = {name: _standardised(part, fitted, precision) for name, part in parts.items()}
     numbers = {} if fitted.classes else {name: part.y for name, part in parts.items()}
     targets = {name: y.astype(np.float64) for name, y in numbers.items() if not isinstance(y, Absent)}
-    if "train" in targets:
+    if "train" in targets and not fitted.label_classes:
         check_distinct(targets["train"], ready["train"].y, "targets")
     train, val, test = (ready[name] for name in PARTS)
     return Dataset(

@@ -15,7 +15,7 @@ from nnrun.data._roles import Request, roles_of
 from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
 from nnrun.data._shown import shown
 from nnrun.data._target import classes_of, is_regression, refuse_odd
-from nnrun.data._targets import check_several, refuse_constant, targets_in
+from nnrun.data._targets import check_several, classes_of_labels, refuse_constant, targets_in
 from nnrun.errors import one_line
 from nnrun.preprocessing import Column as Feature
 from nnrun.preprocessing import TableFacts
@@ -30,12 +30,14 @@ def source_of(
     task: str,
     standardize: str,
     classifies: bool | None,
+    binary: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Source:
     """The source that a table is, and perhaps another one that is its test part.
 
     task         auto, classification or regression
     classifies   what the loss of the spec says, where it was written
+    binary       whether that is a loss of several labels
     notes        lines for people
     Raises DataError naming FILE:ROW:COLUMN.
     """
@@ -43,7 +45,8 @@ def source_of(
     test, place = next(iter(others), None), " with ".join(part.place for part in tables)
     roles = roles_of(table, request)
     goals = [table.column(name, "target") for name in request.targets]
-    classes = _classes(goals, task, classifies)
+    pairs = classes_of_labels(goals, task) if binary else ()
+    classes = () if binary else _classes(goals, task, classifies)
     targets = request.targets if len(goals) > 1 else ()
     kinds = {name: kind_of(column) for name, column in table.columns.items()}
     _check_features(table, kinds, roles.features, request.features is not None)
@@ -59,19 +62,22 @@ def source_of(
             columns = recorded
         else:
             columns = tuple(fitted_column(read[name], rule, rows) for name, rule in roles.features.items())
-        train = Examples(_inputs(read, columns), targets_in(goals, classes))
+        train = Examples(_inputs(read, columns), targets_in(goals, classes, pairs))
         held, lines = None, list(notes)
         if test is not None:
             held_goals = [test.column(name, "target") for name in request.targets]
             unknown = UnknownNames(len(held_goals[0].cells))
-            held = Examples(features_of(test, columns, unknown), targets_in(held_goals, classes))
+            held = Examples(features_of(test, columns, unknown), targets_in(held_goals, classes, pairs))
             unknown.report(test.place, lines.append)
-        about = shown(table, kinds, columns, roles.features, request.targets, roles.beside, classes)
+        by_target = (
+            dict(zip(targets, pairs, strict=True)) if pairs else dict.fromkeys(request.targets, classes)
+        )
+        about = shown(table, kinds, columns, roles.features, by_target, roles.beside)
         with_about = facts._replace(about=about, notes=tuple(lines))
-        return check(Source(train, held, classes, standardize, columns, with_about, targets), place)
+        return check(Source(train, held, classes, standardize, columns, with_about, targets, pairs), place)
 
     source = fit(np.arange(len(goals[0].cells)))
-    if targets:
+    if targets and not pairs:
         refuse_constant(goals, source.train.y)
     needs_fit = any(rule.needs_fit for rule in roles.features.values())
     return source._replace(table=source.table._replace(fit=fit)) if needs_fit else source

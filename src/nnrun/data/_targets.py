@@ -1,4 +1,4 @@
-"""Several targets of a table: all of them numbers, and every fault of theirs at once."""
+"""Several targets of a table, all of them numbers or all of them labels, and every fault of theirs at once."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 
 from nnrun.data._column import Column, Table
-from nnrun.data._target import is_regression, labels_in
+from nnrun.data._target import classes_of, is_regression, labels_in, refuse_odd
 from nnrun.errors import DataError, one_line
 
-__all__ = ["as_targets", "check_names", "check_several", "refuse_constant", "targets_in"]
+__all__ = ["as_targets", "check_names", "check_several", "classes_of_labels", "refuse_constant", "targets_in"]
 
-_REGRESSION = "write data.task: regression, or loss: squared_error"
+_REMEDY = (
+    "write loss: binary_cross_entropy if each is one of two classes, loss: squared_error (or data.task: regression) if "
+    "they are quantities, or name one target"
+)
 
 
 def as_targets(target: str | Sequence[str]) -> tuple[str, ...]:
@@ -47,25 +50,64 @@ def check_several(goals: Sequence[Column], task: str, classifies: bool | None) -
     place = goals[0].place
     if task == "classification" or (task == "auto" and classifies):
         says = "data.task is classification" if task == "classification" else "the loss is one of classes"
-        raise DataError(
-            f"{place}: data.target: several targets are numbers, and {says}; {_REGRESSION}, or name one target"
-        )
+        raise DataError(f"{place}: data.target: several targets are numbers or labels, and {says}; {_REMEDY}")
     if task == "regression" or classifies is not None:
         return
     numeric = _of_each(goals, lambda goal: is_regression(goal, None))
     if not all(numeric):
         goal = goals[numeric.index(False)]
         raise DataError(
-            f"{place}:1:{goal.position}: column '{one_line(goal.name, 40)}' may hold classes, and several targets are "
-            f"numbers; {_REGRESSION} if they are quantities, or name one target"
+            f"{place}:1:{goal.position}: column '{one_line(goal.name, 40)}' may hold classes, and nothing says whether "
+            f"several targets are numbers or labels; {_REMEDY}"
         )
 
 
-def targets_in(goals: Sequence[Column], classes: tuple[str, ...]) -> np.ndarray:
-    """(n,) int32 labels or float64 numbers; of several targets (n, k) numbers.
+def classes_of_labels(goals: Sequence[Column], task: str) -> tuple[tuple[str, str], ...]:
+    """The two classes of each of several labels, sorted: the second is the one whose probability is predicted.
+
+    task   what the spec says: see `source_of`
+    Raises DataError with a line for each that has other than two, or where there is one label only.
+    """
+    place = goals[0].place
+    if len(goals) == 1:
+        raise DataError(
+            f"{place}: data.target: binary_cross_entropy is for several labels, and there is one; write a list of "
+            "columns, or loss: cross_entropy, which for two classes is the same"
+        )
+    if task == "regression":
+        raise DataError(
+            f"{place}: data.task: regression, and the loss is one of labels; leave the task out, or write loss: "
+            "squared_error"
+        )
+    return tuple(_of_each(goals, lambda goal: _two_classes(goal, task)))
+
+
+def _two_classes(goal: Column, task: str) -> tuple[str, str]:
+    goal.check_filled()
+    if task == "auto":
+        refuse_odd(goal)
+    classes = classes_of(goal)
+    if len(classes) != 2:
+        shown = one_line(", ".join(classes), 60)
+        raise DataError(
+            f"{goal.place}:1:{goal.position}: column '{one_line(goal.name, 40)}' is a label of binary_cross_entropy, "
+            f"and has {len(classes)} {'class' if len(classes) == 1 else 'classes'} ({shown}); needed: two, such as 0 "
+            "and 1"
+        )
+    return classes[0], classes[1]
+
+
+def targets_in(
+    goals: Sequence[Column], classes: tuple[str, ...], label_classes: Sequence[tuple[str, str]] = ()
+) -> np.ndarray:
+    """(n,) int32 labels or float64 numbers; of several targets (n, k) numbers, of several labels 0.0 and 1.0.
 
     Raises DataError naming FILE:ROW:COLUMN, with a line for each target that is at fault.
     """
+    if label_classes:
+        pairs = dict(zip([goal.name for goal in goals], label_classes, strict=True))
+        codes = _of_each(goals, lambda goal: labels_in(goal, pairs[goal.name]))
+        return np.stack(codes, axis=1).astype(np.float64)
     if classes:
         return labels_in(goals[0], classes)
     numbers = _of_each(goals, Column.quantities)

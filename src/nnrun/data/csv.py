@@ -36,11 +36,12 @@ def csv(
     split_by: str | None = None,
     time: str | None = None,
     classifies: bool | None = None,
+    binary: bool = False,
 ) -> Source:
     """A table in a CSV file with a header: any columns as inputs, one as the target.
 
     path         UTF-8, at most 256 MiB
-    target       the column to predict, or a list of columns of numbers: several targets of a regression
+    target       the column to predict, or a list: several numbers, or labels for loss: binary_cross_entropy
     features     the columns to predict it from; default: all others
     categorical  features that are names, not numbers: one input of 0 or 1 for each name, names sorted
     task         "auto": as the loss of the spec says, if it was written; else a target of numbers, with fractions or
@@ -63,14 +64,14 @@ def csv(
     split_by     a column, such as `patient`: rows with the same cell stay in one part of the data
     time         a column of numbers or dates: the last rows are the test part, those before them validate
     classifies   whether the loss that the spec names wants labels; nnrun fills it in
+    binary       whether it wants several labels; nnrun fills it in
 
     Features may be patterns, such as `note_*`.  Class names are sorted, as numbers if they all are.  Identifiers, free
     text and dates are refused until the spec says what to do with them.  Raises DataError naming FILE:ROW:COLUMN.
     """
-    cells = Cells(missing, missing_indicator, unknown, rare)
-    rows = RowColumns(weights, split_by, time)
+    cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
     request = Request(
         as_targets(target), features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
     )
     tables = [read_table(file, delimiter, decimal=decimal) for file in (path, test_path) if file is not None]
-    return source_of(tables, request, task, standardize, classifies)
+    return source_of(tables, request, task, standardize, classifies, binary)

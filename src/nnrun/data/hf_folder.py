@@ -41,11 +41,12 @@ def hf_folder(
     split_by: str | None = None,
     time: str | None = None,
     classifies: bool | None = None,
+    binary: bool = False,
 ) -> Source:
     """A table that Hugging Face's datasets saved (save_to_disk): as `csv`, read by pyarrow.
 
     path         the folder; at most 256 MiB a split
-    target       the column to predict, or a list of columns of numbers: several targets of a regression
+    target       the column to predict, or a list: several numbers, or labels for loss: binary_cross_entropy
     splits       to train on, one or several, joined; the validation part is cut from them; default: `train`, or the
                  only one.  Others but the test part are left out where this is written, else refused
     test_split   the test part; default: `test`, else a test part is cut too
@@ -64,6 +65,7 @@ def hf_folder(
     split_by     a column: rows with the same cell stay in one part of the data
     time         a column of numbers or dates: the last rows are the test part
     classifies   whether the loss that the spec names wants labels; nnrun fills it in
+    binary       whether it wants several labels; nnrun fills it in
 
     Needs pyarrow: pip install 'nnrun[parquet]'.  Raises DataError naming FOLDER:ROW:COLUMN; rows of joined splits are
     counted on.
@@ -72,10 +74,13 @@ def hf_folder(
     request = Request(
         as_targets(target), features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
     )
-    return _source(parts_of(Path(path), splits, test_split), request, task, standardize, classifies)
+    parts = parts_of(Path(path), splits, test_split)
+    return _source(parts, request, task, standardize, classifies, binary)
 
 
-def _source(parts: Parts, request: Request, task: str, standardize: str, classifies: bool | None) -> Source:
+def _source(
+    parts: Parts, request: Request, task: str, standardize: str, classifies: bool | None, binary: bool
+) -> Source:
     """What `source_of` makes of these parts, with what their features say: which columns are names of classes."""
     saved = [read_saved(folders, place) for place, folders in parts.folders.items()]
     for part in saved:
@@ -88,7 +93,8 @@ def _source(parts: Parts, request: Request, task: str, standardize: str, classif
     if task == "auto" and len(targets) == 1 and targets[0] in first.labels:
         task = "classification"
     request = request._replace(categorical=[*request.categorical, *names])
-    return source_of([part.table for part in saved], request, task, standardize, classifies, parts.notes)
+    tables = [part.table for part in saved]
+    return source_of(tables, request, task, standardize, classifies, binary, parts.notes)
 
 
 def _is_used(name: str, request: Request) -> bool:

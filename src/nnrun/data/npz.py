@@ -27,6 +27,7 @@ def npz(
     standardize: Standardize = "feature",
     weights: str | None = None,
     classifies: bool | None = None,
+    binary: bool = False,
 ) -> Source:
     """Two arrays of an .npz file: inputs, and labels (integers) or regression targets (floats).
 
@@ -34,15 +35,17 @@ def npz(
     test_path    an archive with the test part; default: a test part is cut from `path`
     x            name of the inputs, (n, ...); images are (n, height, width, channels)
     y            name of the targets, (n,): integers 0 ... k - 1, each of them present, or floats; (n, k) floats are
-                 several targets of a regression
+                 several targets of a regression, (n, k) zeros and ones several labels with loss: binary_cross_entropy
     standardize  "feature": each input its own mean and deviation; "image" is better for images
     weights      name of an array (n,): how much each example of `path` counts in what is minimised, not in metrics
     classifies   whether the loss that the spec names wants labels; nnrun fills it in
+    binary       whether it wants several labels; nnrun fills it in
 
     Inputs of type uint8 and float32 stay so, all others become float64 until they are standardised.
     Raises DataError naming file and array.
     """
-    train = _read(Path(path), x, y)
+    read = _read_labels if binary else _read
+    train = read(Path(path), x, y)
     if classifies and train.y.dtype.kind == "f" and (train.y == np.rint(train.y)).all():
         raise DataError(
             f"{one_line(path)}: array '{one_line(y)}': labels saved as {train.y.dtype}; save integers: y.astype(int)"
@@ -56,7 +59,7 @@ def npz(
     classes = (
         tuple(map(str, range(_count(train.y, f"{one_line(path)}: array '{one_line(y)}'")))) if labels else ()
     )
-    test = None if test_path is None else _read(Path(test_path), x, y)
+    test = None if test_path is None else read(Path(test_path), x, y)
     if test is not None and test.y.dtype.kind != train.y.dtype.kind:
         raise DataError(
             f"{one_line(test_path)}: array '{one_line(y)}': read as {test.y.dtype}, in {one_line(path)} as "
@@ -64,7 +67,8 @@ def npz(
         )
     place = path if test_path is None else f"{path} with {test_path}"
     facts = TableFacts(weights=None if weights is None else _weights(Path(path), weights, len(train.y)))
-    source = check(Source(train, test, classes, standardize, table=facts), place)
+    pairs = (("0", "1"),) * train.y.shape[1] if binary else ()
+    source = check(Source(train, test, classes, standardize, table=facts, label_classes=pairs), place)
     if source.targets:
         _refuse_constant(train.y, f"{one_line(path)}: array '{one_line(y)}'")
     return source
@@ -109,6 +113,24 @@ def _read(path: Path, x: str, y: str) -> Examples:
     if targets.ndim == 2 and targets.shape[1] == 1:  # a column, as many tools write it
         targets = targets[:, 0]
     return Examples(inputs, _floats(targets, place) if targets.dtype.kind == "f" else _int32(targets, place))
+
+
+def _read_labels(path: Path, x: str, y: str) -> Examples:
+    """The same, of which y is (n, k) zeros and ones, of any type: several labels."""
+    examples, place = _read(path, x, y), f"{one_line(path)}: array '{one_line(y)}'"
+    if examples.y.ndim != 2:
+        raise DataError(
+            f"{place}: shape {examples.y.shape}; needed: (n, k) zeros and ones, a column for each of several labels; "
+            "of one label write loss: cross_entropy"
+        )
+    bad = ~np.isin(examples.y, (0, 1))
+    if bad.any():
+        first = tuple(map(int, np.argwhere(bad)[0]))
+        raise DataError(
+            f"{place}: the value at index {first} is {examples.y[first]:.6g}; labels of binary_cross_entropy are 0 "
+            "and 1"
+        )
+    return examples._replace(y=examples.y.astype(np.float64))
 
 
 def _floats(values: np.ndarray, place: str) -> np.ndarray:

@@ -34,11 +34,12 @@ def parquet(
     split_by: str | None = None,
     time: str | None = None,
     classifies: bool | None = None,
+    binary: bool = False,
 ) -> Source:
     """A table in a Parquet or Arrow (Feather) file: as `csv`, read by pyarrow.
 
     path         at most 256 MiB
-    target       the column to predict, or a list of columns of numbers: several targets of a regression
+    target       the column to predict, or a list: several numbers, or labels for loss: binary_cross_entropy
     features     the columns to predict it from; default: all others
     categorical  features that are names, not numbers
     task         "auto", "classification" or "regression"
@@ -55,6 +56,7 @@ def parquet(
     split_by     a column: rows with the same cell stay in one part of the data
     time         a column of numbers or dates: the last rows are the test part
     classifies   whether the loss that the spec names wants labels; nnrun fills it in
+    binary       whether it wants several labels; nnrun fills it in
 
     Needs pyarrow: pip install 'nnrun[parquet]'.  Raises DataError naming FILE:ROW:COLUMN, rows counted from 1.
     """
@@ -63,4 +65,4 @@ def parquet(
         as_targets(target), features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
     )
     tables = [read_arrow(file) for file in (path, test_path) if file is not None]
-    return source_of(tables, request, task, standardize, classifies)
+    return source_of(tables, request, task, standardize, classifies, binary)

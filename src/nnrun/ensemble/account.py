@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from nnrun.ensemble.blend import Blend
-from nnrun.ensemble.gains import Halves, gains
-from nnrun.ensemble.scores import Scored, of_subsets
+from nnrun.ensemble.gains import LEAST, MOST, RESAMPLES, Halves, Whole, gains
+from nnrun.ensemble.scores import Scored, of_subsets, single
 from nnrun.prediction.combiner import PARAMETERS, name_of
 from nnrun.prediction.member import Member
 from nnrun.report.ensemble.account import (
@@ -58,9 +58,10 @@ def account(
         halves = (
             None  # folds share most of their examples: how halves of them differ says little of other members
         )
-    gained = gains(np.concatenate([scored.terms[split], terms[None]]), judge, order, halves)
+    whole = _whole(how, scored, outputs, split, rows, tick)
+    gained = gains(np.concatenate([scored.terms[split], terms[None]]), judge, order, halves, whole)
     result: Account = {
-        "average": name_of(how, model.classifies),
+        "average": name_of(how, model.kind),
         "split": split,
         "judge": judge.loss.judge,
         "rising": list(judge.loss.rising),
@@ -75,7 +76,7 @@ def account(
         "curve": curve,
         "diversity": _diversity(scored, split),
     }
-    if model.classifies and not model.scores:
+    if model.kind == "classes":
         labels = model.part(split).y
         predictions = [*map(softmax, scored.predicted.outputs(split)), blend.predictions(split)]
         for row, p in zip(rows, predictions, strict=True):
@@ -86,6 +87,26 @@ def account(
     if order is not None:
         result["best"] = BestMember(name=members[order[0]].name, by=scored.by, metrics=rows[order[0]])
     return result
+
+
+def _whole(
+    how: str,
+    scored: Scored,
+    together: np.ndarray,
+    part: str,
+    rows: Sequence[Metrics],
+    tick: Callable[[], None],
+) -> Whole:
+    """The metrics of members and ensemble that need all predictions at once, and those in resamples of the examples.
+
+    together   outputs of the ensemble
+    rows       metrics of members and ensemble
+    """
+    combiner = single(how, scored.model.kind)
+    alone = [combiner.outputs(combiner.mean([z], [1.0])) for z in scored.predicted.outputs(part)]
+    targets = scored.model.targets(part)
+    drawn = scored.judge.resampled([*alone, together], targets, RESAMPLES, LEAST, MOST, tick)
+    return Whole({name: np.array([row[name] for row in rows]) for name in drawn}, drawn)
 
 
 def _entries(
@@ -145,14 +166,21 @@ def _diversity(scored: Scored, part: str) -> dict[str, float] | None:
 
     disagreement        the share of examples to which two give different labels; of numbers, their mean distance
     error_correlation   of being wrong (0 or 1) on an example; of numbers, of the errors
-    Of several targets, means over them.
+    Of several targets or labels, means over them.
     """
     outputs, model = scored.predicted.outputs(part), scored.model
     if len(outputs) < 2:
         return None
-    if model.classifies:
+    if model.kind in ("classes", "scores"):
         predictions = np.stack([z.argmax(1).astype(np.int32) for z in outputs])
         apart, alike = _apart(predictions, predictions != model.part(part).y, np.not_equal)
+        return {"disagreement": apart, "error_correlation": alike}
+    if model.kind == "labels":
+        labels, right = np.stack([z > 0 for z in outputs]), model.part(part).y > 0.5
+        pairs = [
+            _apart(labels[..., j], labels[..., j] != right[:, j], np.not_equal) for j in range(right.shape[1])
+        ]
+        apart, alike = (float(np.mean(values)) for values in zip(*pairs, strict=True))
         return {"disagreement": apart, "error_correlation": alike}
     numbers = np.stack([np.asarray(z, np.float64) for z in outputs])  # (members, n, targets)
     targets = model.standardised(part).reshape(numbers.shape[1:])

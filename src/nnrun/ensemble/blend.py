@@ -9,8 +9,8 @@ import numpy as np
 
 from nnrun.ensemble.scores import Scored
 from nnrun.ensemble.weights import mixture_weights, regression_weights
-from nnrun.prediction.combiner import Combiner
-from nnrun.training.predictions import softmax
+from nnrun.prediction.combiner import Combiner, Kind
+from nnrun.training.predictions import as_pairs, softmax
 
 __all__ = ["Blend", "blend_predictions"]
 
@@ -38,17 +38,19 @@ class Blend(NamedTuple):
 
 def blend_predictions(how: str, scored: Scored) -> Blend:
     """The average of the members' predictions; `weighted` fits the weights on validation data."""
-    predicted, classifies, scores = scored.predicted, scored.model.classifies, scored.model.scores
-    combiner = Combiner(how, predicted.members, classifies, scores)
+    predicted, kind = scored.predicted, scored.model.kind
+    combiner = Combiner(how, predicted.members, kind)
     weights = [1 / predicted.members] * predicted.members
     if how == "weighted":
-        weights = _fitted(predicted.outputs("val"), scored.model.standardised("val"), classifies)
+        weights = _fitted(predicted.outputs("val"), scored.model.standardised("val"), kind)
     means = {part: combiner.mean(predicted.outputs(part), weights) for part in predicted.parts}
     return Blend(combiner, weights, means)
 
 
-def _fitted(outputs: Sequence[np.ndarray], targets: np.ndarray, classifies: bool) -> list[float]:
-    if not classifies:
+def _fitted(outputs: Sequence[np.ndarray], targets: np.ndarray, kind: Kind) -> list[float]:
+    if kind == "labels":  # of each label of each example
+        outputs, targets = [as_pairs(z.reshape(-1)) for z in outputs], targets.reshape(-1).astype(np.int32)
+    if kind == "numbers":
         return regression_weights(np.stack([z.reshape(-1) for z in outputs]), targets.reshape(-1)).tolist()
     rows = np.arange(len(targets))
     return mixture_weights(np.stack([softmax(z)[rows, targets] for z in outputs])).tolist()

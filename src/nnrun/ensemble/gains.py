@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +11,11 @@ from nnrun.report.ensemble.account import Gains
 from nnrun.statistics.gain import over_members, resampled, spread, together
 from nnrun.training.judge import Judge
 
-__all__ = ["Halves", "gains"]
+__all__ = ["LEAST", "MOST", "RESAMPLES", "Halves", "Whole", "gains"]
 
-_RESAMPLES = 1000
+RESAMPLES = 1000
+LEAST = 200  # resamples of a metric that needs all predictions at once,
+MOST = 3e7  # and how many predictions it goes through in them
 
 
 class Halves(NamedTuple):
@@ -27,14 +29,36 @@ class Halves(NamedTuple):
     means: np.ndarray
 
 
-def gains(scores: np.ndarray, judge: Judge, order: Sequence[int] | None, halves: Halves | None) -> Gains:
+class Whole(NamedTuple):
+    """Metrics that need all predictions at once, by name.
+
+    values   of each predictor (predictors,)
+    drawn    in resamples of the examples (resamples, predictors); of those that have some
+    """
+
+    values: Mapping[str, np.ndarray]
+    drawn: Mapping[str, np.ndarray]
+
+
+def gains(
+    scores: np.ndarray,
+    judge: Judge,
+    order: Sequence[int] | None,
+    halves: Halves | None,
+    whole: Whole | None = None,
+) -> Gains:
     """By how much the ensemble, the last of the predictors, is better than the mean and the best member.
 
     scores   (members and ensemble, terms, n)
     order    the members, the best on validation first; None: nothing was held out, so none is the best
-    Positive is better for every metric.  Intervals hold 95%: over examples, over members, and over both.
+    whole    of the same predictors
+    Positive is better for every metric.  Intervals hold 95%: over examples, over members, and over both; of metrics
+    that need all predictions at once over examples alone.
     """
-    means, drawn = judge.table(scores.mean(2)), judge.table(resampled(scores, _RESAMPLES))
+    means, drawn = judge.table(scores.mean(2)), judge.table(resampled(scores, RESAMPLES))
+    if whole is not None:
+        means |= {name: whole.values[name] for name in whole.drawn}
+        drawn |= whole.drawn
     table = judge.table(halves.means) if halves else {}
     gained = {}
     for kind, best in {"over_mean": None, **({"over_best": order[0]} if order else {})}.items():
@@ -44,7 +68,7 @@ def gains(scores: np.ndarray, judge: Judge, order: Sequence[int] | None, halves:
             by_example = sign * (drawn[name][:, -1] - _reference(drawn[name][:, :-1], best))
             value = float(sign * (values[-1] - _reference(values[:-1], best)))
             by_member = None
-            if halves:
+            if halves and name in table:
                 by_member = _over_halves(
                     values[:-1], sign, table[name], halves, order if best is not None else None
                 )

@@ -52,10 +52,10 @@ class ParameterAverager(NamedTuple):
         model, count = self.scored.model, len(self.members)
         entered = [step.member for step in tried if step.entered] or range(count)
         weights = [1 / len(entered) if i in entered else 0.0 for i in range(count)]
-        combiner, means = single(how, model.classifies, model.scores), {}
+        combiner, means = single(how, model.kind), {}
         for part in self.scored.predicted.parts:
             outputs = self.outputs(arrays, part)
-            means[part] = combiner.mean([outputs], [1.0]) if model.classifies else outputs
+            means[part] = outputs if model.kind == "numbers" else combiner.mean([outputs], [1.0])
         return Blend(combiner, weights, means)
 
     def metrics(self, arrays: Arrays, part: str) -> dict[str, float]:

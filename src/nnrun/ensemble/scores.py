@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.prediction.by_member import Predicted
-from nnrun.prediction.combiner import Combiner
+from nnrun.prediction.combiner import Combiner, Kind
 from nnrun.prediction.models import Model
 from nnrun.statistics.metric import Metric
 from nnrun.training.judge import Judge, make_judge
@@ -47,7 +47,7 @@ def score(predicted: Predicted, how: str) -> Scored:
     how   the average: members are judged by the same arithmetic
     """
     model = predicted.model
-    judge, combiner = make_judge(model.experiment), single(how, model.classifies, model.scores)
+    judge, combiner = make_judge(model.experiment), single(how, model.kind)
     terms: dict[str, np.ndarray] = {}
     metrics: dict[str, list[dict[str, float]]] = {}
     for part in predicted.parts:
@@ -65,9 +65,9 @@ def score(predicted: Predicted, how: str) -> Scored:
     return Scored(predicted, judge, terms, metrics, by, order)
 
 
-def single(how: str, classifies: bool, scores: bool = False) -> Combiner:
+def single(how: str, kind: Kind) -> Combiner:
     """The ensemble of one that has the bits of its member's share in an average."""
-    return Combiner("logits" if how == "logits" else "probabilities", 1, classifies, scores)
+    return Combiner("logits" if how == "logits" else "probabilities", 1, kind)
 
 
 def best_first(metrics: Sequence[Mapping[str, float]], metric: Metric) -> list[int]:

@@ -176,14 +176,14 @@ def _arrays(predictor: Predictor) -> dict[str, np.ndarray]:
 def _about(predictor: Predictor, layers: list[dict[str, object]] | None) -> dict[str, Any]:
     data, fitted = predictor.members[0].model.experiment.dataset, predictor.fitted
     ends = ends_of(predictor.members[0].model)
-    scores = predictor.combiner.scores
+    kind = predictor.combiner.kind
     return {
         "format": 1,
         "nnrun": __version__,
         "jax": jax.__version__,
         "run": str(predictor.run_dir.absolute()),
         "members": [{"run": member.folder.name, "step": member.step} for member in predictor.members],
-        "output": "numbers" if not fitted.classes else "scores" if scores else "probabilities",
+        "output": kind if kind in ("numbers", "scores") else "probabilities",
         "classes": list(fitted.classes),
         "columns": [column.as_dict() for column in fitted.columns],
         "shape": list(fitted.shape),
@@ -194,6 +194,7 @@ def _about(predictor: Predictor, layers: list[dict[str, object]] | None) -> dict
         "shift": data.shift.tolist(),
         "scale": data.scale.tolist(),
         **({"targets": list(fitted.targets)} if fitted.targets else {}),
+        **({"label_classes": fitted.label_classes} if fitted.label_classes else {}),
         "target_shift": np.asarray(fitted.target_shift).tolist(),
         "target_scale": np.asarray(fitted.target_scale).tolist(),
         "platforms": list(PLATFORMS),
@@ -205,7 +206,8 @@ def _difference(files: dict[str, bytes], predictor: Predictor, inputs: Any, refe
     """The largest difference from the run's own predictions of what another process loads from these files."""
     predictor = copy(predictor)
     predictor.warn = lambda line: None  # unknown names are among the inputs on purpose
-    ours = predictor.scores(inputs) if predictor.classes else predictor.predict(inputs)
+    is_of_numbers = predictor.combiner.kind == "numbers"
+    ours = predictor.predict(inputs) if is_of_numbers else predictor.scores(inputs)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for name, content in files.items():
@@ -233,7 +235,7 @@ def _size(predictor: Predictor, ours: np.ndarray) -> float | np.ndarray:
 
     Of several targets each has its own, (k,).
     """
-    if not predictor.classes:
+    if predictor.combiner.kind == "numbers":
         fitted = predictor.fitted
         return np.maximum(fitted.target_scale, np.abs(ours - fitted.target_shift).max(0))
-    return max(1.0, float(np.abs(ours).max())) if predictor.combiner.scores else 1.0
+    return max(1.0, float(np.abs(ours).max())) if predictor.combiner.kind == "scores" else 1.0

@@ -23,7 +23,8 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 def serialized(members: list[LoadedRun], weights: list[float], combiner: Combiner) -> bytes:
     """StableHLO of the function (n, *shape) -> predictions for any n, with what jax.export needs to call it.
 
-    Predictions are probabilities or scores (n, classes), or standardised numbers (n,), of several targets (n, k).
+    Predictions are probabilities or scores (n, classes), or standardised numbers (n,), of several targets (n, k); of
+    several labels the probabilities (n, k) that each is there.
 
     To be used within the models' precision.  Raises RunError where a package is missing.
     """
@@ -54,7 +55,9 @@ def _outputs(member: LoadedRun, x: Array) -> Array:
 
 def _values(combiner: Combiner, outputs: Array) -> Array:
     """What one member gives to the mean, as Combiner.values."""
-    if not combiner.classifies or combiner.how == "logits":
+    if combiner.kind == "labels":
+        outputs = jnp.stack([jnp.zeros_like(outputs), outputs], axis=-1)
+    if combiner.kind == "numbers" or combiner.how == "logits":
         return outputs
     p = jax.nn.softmax(outputs)
     if combiner.how == "probabilities":
@@ -65,6 +68,7 @@ def _values(combiner: Combiner, outputs: Array) -> Array:
 
 def _read(combiner: Combiner, mean: Array) -> Array:
     """Predictions from the mean, as Combiner.probabilities; numbers are standardised."""
-    if not combiner.classifies:
+    if combiner.kind == "numbers":
         return mean[:, 0] if mean.shape[1] == 1 else mean
-    return jax.nn.softmax(mean) if combiner.how == "logits" and not combiner.scores else mean
+    p = jax.nn.softmax(mean) if combiner.how == "logits" and combiner.kind != "scores" else mean
+    return p[..., 1] if combiner.kind == "labels" else p

@@ -40,6 +40,13 @@ def look_at(folder: Path, split: str, which: str, warn: Warn, counting: Counting
         "folder": str(folder), "split": split, "checkpoint": which, "examples": len(targets), "errors": len(targets),
         "wrong": [], "filters": filters_of(folder, which, data.fitted.shape),
     }  # fmt: skip
+    if prediction.label_classes:
+        wrong = (prediction.values > 0.5) != (targets > 0.5)
+        rows = np.flatnonzero(wrong.any(1))
+        order = rows[np.argsort(-np.abs(prediction.values - targets)[rows].max(1), kind="stable")]
+        looked["labels"], looked["errors"] = list(prediction.of_targets), len(rows)
+        looked["wrong"] = _erring(prediction, data, split, order[:MOST_ERRING])
+        return looked
     if not prediction.classes:
         far = np.abs(prediction.values - targets) / data.fitted.target_scale
         if far.ndim > 1:
@@ -90,6 +97,8 @@ def _words(prediction: Prediction, position: int) -> Erring:
     assert prediction.targets is not None
     row = None if prediction.rows is None else int(prediction.rows[position])
     target, values = prediction.targets[position], prediction.values[position]
+    if prediction.label_classes:
+        return {"row": row, **_in_labels(prediction, target, values)}
     if not prediction.classes:
         return {"row": row, **_in_numbers(prediction, target, values)}
     label = int(values.argmax())
@@ -99,6 +108,23 @@ def _words(prediction: Prediction, position: int) -> Erring:
     if not prediction.scores:
         entry["confidence"], entry["of_target"] = float(values[label]), float(values[int(target)])
     return entry
+
+
+class _InLabels(TypedDict):
+    target: str
+    predicted: str
+
+
+def _in_labels(prediction: Prediction, yes: np.ndarray, p: np.ndarray) -> _InLabels:
+    """Those of several labels that are predicted wrongly: what they are, and how sure the prediction is."""
+    entries = zip(prediction.of_targets, prediction.label_classes, yes > 0.5, p, strict=True)
+    wrong = [
+        (f"{name} {pair[int(is_there)]}", f"{name} {pair[1 - int(is_there)]} {max(share, 1 - share):.1%}")
+        for name, pair, is_there, share in entries
+        if is_there != (share > 0.5)
+    ]
+    texts = [", ".join(words) for words in zip(*wrong, strict=True)]
+    return {"target": texts[0], "predicted": texts[1]}
 
 
 class _InNumbers(TypedDict):

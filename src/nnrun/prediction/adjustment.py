@@ -55,6 +55,10 @@ def fit_interval(ensemble: Ensemble, which: str, level: float, warn: Warn, count
     fitted = session.recorded(member)
     if fitted.classes:
         raise SpecError(f"--interval: {shown} predicts classes; write --calibrated for their probabilities")
+    if fitted.label_classes:
+        raise SpecError(
+            f"--interval: {shown} predicts labels, and gives the probability of each; leave it out"
+        )
     examples = _validation(ensemble, "--interval")
     rank, data = rank_of(examples, level), block_of(member, "data")
     if rank > examples:
@@ -84,7 +88,13 @@ def temperature_of(ensemble: Ensemble, which: str, warn: Warn, counting: Countin
     Raises SpecError where there can be none, RunError or DataError where the validation part is not as it was.
     """
     shown = one_line(ensemble.folder)
-    if not session.recorded(ensemble.members[0]).classes:
+    fitted = session.recorded(ensemble.members[0])
+    if fitted.label_classes:
+        raise SpecError(
+            f"--calibrated: {shown} predicts several labels, each of which would need a temperature of its own; leave "
+            "it out, and look at --metric calibration_error"
+        )
+    if not fitted.classes:
         raise SpecError(
             f"--calibrated: {shown} predicts numbers; write --interval 0.9 for how far off they are"
         )
@@ -95,7 +105,7 @@ def temperature_of(ensemble: Ensemble, which: str, warn: Warn, counting: Countin
         )
     examples = _validation(ensemble, "--calibrated")
     answer = _on_validation(ensemble, which, "--calibrated", warn, counting)
-    if answer.model.scores:
+    if answer.model.kind == "scores":
         raise SpecError(
             f"--calibrated: {shown} gives scores, as its loss has them, and no probabilities; leave it out, or train "
             "with loss: cross_entropy"

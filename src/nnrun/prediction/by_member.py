@@ -107,9 +107,9 @@ def predict(
     tasks: list[tuple[str, str]] = []  # of the first member of each group: its name and task
 
     def inputs(model: Model, index: int) -> dict[str, np.ndarray | Rows]:
-        if how == "vote" and not tasks and not model.classifies:
+        if how == "vote" and not tasks and model.kind == "numbers":
             raise SpecError("--average vote: the members predict numbers; write --average probabilities")
-        if how in PREDICTIONS and how != "logits" and model.scores:
+        if how in PREDICTIONS and how != "logits" and model.kind == "scores":
             raise SpecError(
                 f"--average {how}: the members give scores, as their loss has them, and no probabilities; write "
                 "--average logits, the mean of the scores"

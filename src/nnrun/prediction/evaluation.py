@@ -21,6 +21,7 @@ from nnrun.prediction.folds import check_part
 from nnrun.prediction.folds_evaluation import Evaluated, evaluate_folds
 from nnrun.prediction.inputs import pieces_for
 from nnrun.prediction.models import held_out
+from nnrun.prediction.per_class import no_classes
 from nnrun.prediction.piecewise import PiecewiseMetrics
 from nnrun.prediction.predict import batches_in
 from nnrun.prediction.predictor import LoadedRun, Predictor, load_ensemble
@@ -76,7 +77,7 @@ def _on_host(folder: Path, request: Request, warn: Warn, counting: Counting) -> 
     else:
         ensemble = as_ensemble(folder, request.average)
     if request.per_class and not session.recorded(ensemble.members[0]).classes:
-        raise SpecError(f"--per-class: {one_line(folder)} predicts numbers; leave it out")
+        raise SpecError(no_classes(folder, session.recorded(ensemble.members[0])))
     temperatures = _temperatures(ensemble, bool(group), request, warn, counting)
     if request.source is None:
         check_part(ensemble.members, request.part)
@@ -193,7 +194,7 @@ def _result(
     if average is None:
         return several
     metrics = named(average.metrics())
-    how = name_of(predictor.combiner.how, model.classifies)
+    how = name_of(predictor.combiner.how, model.kind)
     result: EnsembleEvaluation = {**several, "average": how, "metrics": summary.as_json(metrics)}
     if undefined := reasons(metrics):
         result["undefined"] = undefined

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nnrun.errors import RunError, SpecError, Warn, one_line
+from nnrun.prediction.combiner import Kind
 from nnrun.record import checkpoint, preprocessing, provenance
 from nnrun.runner import session
 from nnrun.runner.held_out import nothing_held_out
@@ -40,22 +41,22 @@ class Model(NamedTuple):
     outputs: Outputs
 
     @property
-    def classifies(self) -> bool:
-        """Whether targets are labels."""
-        return bool(self.experiment.dataset.classes)
-
-    @property
-    def scores(self) -> bool:
-        """Whether outputs of labels are scores, of which no softmax is a probability."""
-        return self.classifies and not self.experiment.loss(self.experiment.knobs).probabilities
+    def kind(self) -> Kind:
+        """Of what outputs are; scores are those of classes of which no softmax is a probability."""
+        if not self.experiment.dataset.classes:
+            return "labels" if self.experiment.dataset.fitted.label_classes else "numbers"
+        return "classes" if self.experiment.loss(self.experiment.knobs).probabilities else "scores"
 
     @property
     def task(self) -> str:
         """What members must have in common beside the data, in words."""
         classes, targets = self.experiment.dataset.classes, self.experiment.dataset.fitted.targets
+        if pairs := self.experiment.dataset.fitted.label_classes:
+            named = (f"{target} ({' or '.join(pair)})" for target, pair in zip(targets, pairs, strict=True))
+            return f"labels {', '.join(named)}"
         if targets:
             return f"a regression of {', '.join(targets)}"
-        what = "scores of classes" if self.scores else "classes"
+        what = "scores of classes" if self.kind == "scores" else "classes"
         return f"{what} {', '.join(classes)}" if classes else "a regression"
 
     def part(self, name: str) -> Examples:

@@ -15,7 +15,7 @@ import numpy as np
 from nnrun.errors import SpecError, one_line
 from nnrun.storage import fsio
 
-__all__ = ["STDOUT", "Prediction", "check_kept", "check_output", "write", "write_csv"]
+__all__ = ["STDOUT", "Prediction", "check_kept", "check_output", "names_of_labels", "write", "write_csv"]
 
 STDOUT = Path("-")  # as the name of an output: standard output
 
@@ -27,7 +27,8 @@ class Prediction(NamedTuple):
     """What was predicted for some inputs.
 
     classes  names by label; () for a regression
-    values   (n, classes) float64 probabilities or scores, or (n,) numbers in units of the target, of several (n, k)
+    values   (n, classes) float64 probabilities or scores, or (n,) numbers in units of the target, of several (n, k);
+             of several labels the probabilities (n, k) that each is there
     names    of the inputs, where they have any
     targets  (n,) labels or numbers, of several targets (n, k), where they are known
     kept     columns of the table of inputs that are carried along: name and cells (n,)
@@ -35,6 +36,7 @@ class Prediction(NamedTuple):
     half_width   of the interval around each number, of several targets (k,); None: there is none
     rows     positions in the data (n,), of a part of the run's own data
     of_targets   the names of several targets; () where there is one
+    label_classes   of several labels the two classes of each: that of 0, that of 1
     """
 
     classes: tuple[str, ...]
@@ -46,6 +48,7 @@ class Prediction(NamedTuple):
     half_width: float | np.ndarray | None = None
     rows: np.ndarray | None = None
     of_targets: tuple[str, ...] = ()
+    label_classes: tuple[tuple[str, str], ...] = ()
 
     @property
     def head(self) -> list[str]:
@@ -53,6 +56,11 @@ class Prediction(NamedTuple):
         of_class = "score" if self.scores else "p"
         if self.classes:
             return ["label", *(f"{of_class}({name})" for name in self.classes)]
+        if self.label_classes:
+            of_labels = zip(self.of_targets, self.label_classes, strict=True)
+            return [
+                name for target, (_, yes) in of_labels for name in (f"label({target})", f"p({target}={yes})")
+            ]
         names = ["prediction", *(_INTERVAL if self.half_width is not None else [])]
         return [f"{name}({target})" for target in self.of_targets for name in names] or names
 
@@ -60,6 +68,11 @@ class Prediction(NamedTuple):
     def truth(self) -> list[str]:
         """The names of the columns of the true values."""
         return [f"target({target})" for target in self.of_targets] or ["target"]
+
+
+def names_of_labels(yes: np.ndarray, label_classes: Sequence[tuple[str, str]]) -> np.ndarray:
+    """(n, k) names of classes of several labels: the second of each where `yes`, its probability, is above a half."""
+    return np.array(label_classes)[np.arange(len(label_classes)), (yes > 0.5).astype(np.int64)]
 
 
 # Predictions for piece after piece of the inputs, at least one; they are computed when they are asked for.
@@ -99,9 +112,10 @@ def write(output: Path, pieces: Pieces) -> int:
 
     csv   kept columns, name (if there are names), label and a probability or score for each class, or prediction with
           lower and upper (if there is an interval); target (if known); of several targets these for each, as
-          prediction(height)
+          prediction(height), of several labels as label(tall), p(tall=yes)
     npz   probabilities or scores (n, classes), labels (n,), classes; or predictions, lower, upper (n,), of several
-          targets (n, k), and target_names; targets, names, kept/COLUMN
+          targets (n, k), and target_names; of several labels probabilities, labels (n, k), target_names and
+          label_classes (k, 2); targets, names, kept/COLUMN
     Raises MachineError, and what predicting raises; nothing is written then.
     """
     with closing(pieces), fsio.writing(output) as put:
@@ -126,7 +140,7 @@ def _rows(prediction: Prediction, begins: bool) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     classes, targets, wide = prediction.classes, prediction.targets, prediction.half_width
-    named, known = bool(prediction.names), targets is not None
+    named, known, pairs = bool(prediction.names), targets is not None, prediction.label_classes
     if begins:
         kept = [name for name, _ in prediction.kept]
         writer.writerow([*kept, *["name"] * named, *prediction.head, *(prediction.truth if known else [])])
@@ -135,10 +149,15 @@ def _rows(prediction: Prediction, begins: bool) -> str:
         row += [prediction.names[i]] if named else []
         if classes:
             row += [classes[values.argmax()], *map(repr, values.tolist())]
+        elif pairs:
+            for name, p in zip(names_of_labels(values[None], pairs)[0], values.tolist(), strict=True):
+                row += [name, repr(p)]
         else:
             ends = () if wide is None else (values - wide, values + wide)
             row += _written(np.stack([values, *ends], axis=-1))
-        if targets is not None:
+        if targets is not None and pairs:
+            row += names_of_labels(targets[i][None], pairs)[0].tolist()
+        elif targets is not None:
             row += [classes[targets[i]]] if classes else _written(targets[i])
         writer.writerow(row)
     return text.getvalue()
@@ -160,6 +179,12 @@ def _npz(pieces: list[Prediction]) -> bytes:
             "scores" if first.scores else "probabilities": values,
             "labels": values.argmax(1).astype(np.int32),
             "classes": np.array(first.classes),
+        }
+    if first.label_classes:
+        arrays = {
+            "probabilities": values,
+            "labels": (values > 0.5).astype(np.int32),
+            "label_classes": np.array(first.label_classes),
         }
     if first.of_targets:
         arrays["target_names"] = np.array(first.of_targets)

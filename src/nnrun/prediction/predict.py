@@ -167,7 +167,10 @@ def batches_in(source: Path, members: int) -> int | None:
 def _read(model: Model, combiner: Combiner, mean: np.ndarray, adjust: Adjustment) -> Prediction:
     """What outputs, or their mean, say."""
     data = model.experiment.dataset
-    if not data.classes:
+    if model.kind == "labels":
+        pairs, values = data.fitted.label_classes, combiner.probabilities(mean)
+        return Prediction((), values, [], None, of_targets=data.fitted.targets, label_classes=pairs)
+    if model.kind == "numbers":
         values = data.fitted.to_units(mean)
         width = adjust.interval and adjust.interval.half_width
         return Prediction((), values, [], None, half_width=width, of_targets=data.fitted.targets)
@@ -175,4 +178,4 @@ def _read(model: Model, combiner: Combiner, mean: np.ndarray, adjust: Adjustment
         values = scaled(combiner.outputs(mean), adjust.temperature.value)
     else:
         values = combiner.probabilities(mean)
-    return Prediction(data.classes, values, [], None, scores=model.scores)
+    return Prediction(data.classes, values, [], None, scores=model.kind == "scores")

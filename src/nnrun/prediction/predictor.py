@@ -17,6 +17,7 @@ from nnrun.prediction.combiner import Combiner
 from nnrun.prediction.folds import in_units_of
 from nnrun.prediction.inputs import arrays_for, pieces_for
 from nnrun.prediction.models import Model, by_model, open_model, state_of
+from nnrun.prediction.output import names_of_labels
 from nnrun.prediction.reading import Ensemble, as_ensemble, check_finite
 from nnrun.runner import session
 from nnrun.runner.averaged import averaged
@@ -43,7 +44,8 @@ class Predictor:
     step      of its checkpoint; None for an ensemble
     classes   names by label; () for a regression
     columns   names of the features, in order, where it was trained on a table; else ()
-    targets   names of several targets of a regression; () where there is one
+    targets   names of several targets; () where there is one
+    label_classes   of several labels the two classes of each; () where targets are numbers
     shape     of one input
     warn      receives a line for each column of a table with names that the training part lacked
 
@@ -62,11 +64,13 @@ class Predictor:
         self.classes: tuple[str, ...] = fitted.classes
         self.columns: tuple[str, ...] = tuple(column.name for column in fitted.columns)
         self.targets: tuple[str, ...] = fitted.targets
+        self.label_classes: tuple[tuple[str, str], ...] = fitted.label_classes
         self.shape: tuple[int, ...] = fitted.shape
-        self.combiner = Combiner(ensemble.how, len(members), model.classifies, model.scores)
+        self.combiner = Combiner(ensemble.how, len(members), model.kind)
 
     def __repr__(self) -> str:
-        numbers = f"{len(self.targets)} numbers" if self.targets else "a number"
+        several = "labels" if self.label_classes else "numbers"
+        numbers = f"{len(self.targets)} {several}" if self.targets else "a number"
         what = f"{len(self.classes)} classes" if self.classes else numbers
         of = f"step {self.step}" if self.step is not None else f"{len(self.members)} members"
         return f"Predictor({one_line(self.run_dir)}, {of}: inputs {self.shape} -> {what})"
@@ -74,26 +78,32 @@ class Predictor:
     def predict(self, x: object) -> np.ndarray:
         """(n,): names of the classes, or numbers in units of the target, float64; of several targets (n, k).
 
+        Of several labels (n, k): the name of the more probable class of each.
         Raises DataError, RunError for an input that is so large that the model gives NaN.
         """
         mean = self._mean(x)
+        if self.label_classes:
+            return names_of_labels(self.combiner.probabilities(mean), self.label_classes)
         if self.classes:
             return np.array(self.classes)[self.combiner.probabilities(mean).argmax(1)]
         return self.fitted.to_units(mean)
 
     def predict_proba(self, x: object) -> np.ndarray:
-        """(n, classes) float64: the probability of each class.  Raises SpecError where there are none, DataError."""
-        if not self.classes:
+        """(n, classes) float64: the probability of each class; of several labels (n, k), that of the second of each.
+
+        Raises SpecError where there are none, DataError.
+        """
+        if self.combiner.kind == "numbers":
             raise SpecError(
                 f"{one_line(self.run_dir)}: predicts numbers, which have no probabilities; use predict"
             )
-        if self.combiner.scores:
+        if self.combiner.kind == "scores":
             raise SpecError(f"{one_line(self.run_dir)}: gives scores and no probabilities; use scores")
         return self.combiner.probabilities(self._mean(x))
 
     def scores(self, x: object) -> np.ndarray:
         """(n, classes) float64: what the classes are chosen by: probabilities, or scores where a loss makes those."""
-        if not self.classes:
+        if self.combiner.kind == "numbers":
             raise SpecError(f"{one_line(self.run_dir)}: predicts numbers, not classes; use predict")
         return self.combiner.probabilities(self._mean(x))
 
@@ -111,10 +121,9 @@ class Predictor:
     def apply(self) -> Callable[[Tree, Array], Array]:
         """The model as a pure function (params, inputs of `prepare`) -> outputs (n, ...), compiled with jax.jit.
 
-        Outputs are logits or scores of the classes (n, classes), or standardised numbers (n, 1), of several
-        targets (n, k).  Inputs are
-        standardised inside; there is no noise, and batch-norm statistics are those of the run.  It can be
-        differentiated.  Of a run in float64 it is to be used within jax.enable_x64(True).
+        Outputs are logits or scores of the classes (n, classes), or standardised numbers (n, 1), of several targets
+        (n, k); of labels their log-odds.  Inputs are standardised inside; there is no noise, and batch-norm statistics
+        are those of the run.  It can be differentiated.  Of a run in float64, use it within jax.enable_x64(True).
         """
         return self._applied
 

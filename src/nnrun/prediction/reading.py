@@ -123,7 +123,7 @@ def mean_for(
     summed, total = 0, np.zeros(())
 
     def combiner(model: Model) -> Combiner:
-        return Combiner(ensemble.how, len(ensemble.members), model.classifies, model.scores)
+        return Combiner(ensemble.how, len(ensemble.members), model.kind)
 
     def give(model: Model, index: int, part: str, outputs: np.ndarray) -> None:
         nonlocal summed, total
@@ -208,7 +208,7 @@ def evaluate_ensemble(
         "split": split,
         "checkpoint": which,
         "baseline": reference,
-        "average": name_of(ensemble.how, answer.model.classifies),
+        "average": name_of(ensemble.how, answer.model.kind),
         "metrics": summary.as_json(metrics),
         "runs": runs,
         "mean": averages["mean"].get(which, {}),

@@ -18,7 +18,7 @@ class Request(NamedTuple):
     split       that part: train, val or test; None: test
     which       last, best, or a step
     average     that the run kept, whose parameters predict; None: those that were trained
-    target      the column or array of the true values; None: that of the run
+    target      the column or array of the true values, of several targets TARGET=COLUMN; (): that of the run
     calibrated  whether probabilities have the temperature that fits the validation part
     metrics     of the catalogue, beside those of the spec
     samples     0: without noise; else metrics of the mean prediction over this many draws of the noise
@@ -29,7 +29,7 @@ class Request(NamedTuple):
     split: str | None = None
     which: str = "best"
     average: str | None = None
-    target: str | None = None
+    target: Sequence[str] = ()
     calibrated: bool = False
     metrics: Sequence[str] = ()
     samples: int = 0
@@ -52,7 +52,7 @@ def check(request: Request) -> None:
         raise SpecError("--per-class: classes are predicted without noise; leave one of it and --samples out")
     if request.source is not None and request.split is not None:
         raise SpecError("what to measure on? write a file of examples, or --split, one of them")
-    if request.target is not None and request.source is None:
+    if request.target and request.source is None:
         raise SpecError("--target: names the true values in a file; write the file, or leave it out")
     if request.samples and request.on_host:
         raise SpecError(

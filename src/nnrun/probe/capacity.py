@@ -35,7 +35,7 @@ def check_capacity(experiment: Experiment, state: State) -> Finding:
     rows = twenty(experiment)
     batch = ready(experiment, rows)
     objective = objective_on(experiment, state.stats, batch)
-    classifies = bool(experiment.dataset.classes)
+    classifies = bool(experiment.dataset.classes or experiment.dataset.fitted.label_classes)
     run, outputs_of = _steps(experiment, state, batch), jax.jit(objective.outputs_of)
     began, best, done, steps_made = time.monotonic(), -np.inf, 0, 0
     for rate in _RATES:
@@ -90,6 +90,8 @@ def _score(outputs: np.ndarray, batch: Batch, classifies: bool) -> float:
     if not np.isfinite(outputs).all():
         return -np.inf
     targets = np.asarray(batch.y)
+    if classifies and targets.ndim > 1:  # several labels
+        return float(((outputs > 0) == (targets > 0.5)).mean())
     if classifies:
         return float((outputs.argmax(1) == targets).mean())
     spread = float(np.square(targets - targets.mean(0)).mean())
@@ -102,14 +104,22 @@ def _size(state: State) -> int:
 
 def _slow(best: float, classifies: bool, count: int, steps: int) -> Finding:
     """That the machine is too slow for the model to say."""
-    what = f"{best:.0%} of {count} labels right" if classifies else f"R² {best:.3f} on {count} examples"
+    what = (
+        f"{best:.0%} of the labels of {count} examples right"
+        if classifies
+        else f"R² {best:.3f} on {count} examples"
+    )
     evidence = f"{what} after {steps} steps; more took too long here to say"
     return Finding("twenty examples", "skip", evidence, numbers={"score": None, "steps": steps})
 
 
 def _found(best: float, classifies: bool, count: int, steps: int, parameters: int = 0) -> Finding:
     """parameters   of a model that did not learn them; 0: it did"""
-    what = f"{best:.0%} of {count} labels right" if classifies else f"R² {best:.3f} on {count} examples"
+    what = (
+        f"{best:.0%} of the labels of {count} examples right"
+        if classifies
+        else f"R² {best:.3f} on {count} examples"
+    )
     numbers = {"score": None if not np.isfinite(best) else best, "steps": steps}
     if not parameters:
         return Finding("twenty examples", "pass", f"{what} after {steps} steps of Adam", numbers=numbers)

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnrun.probe.finding import Finding, graded, some_of
 from nnrun.probe.sample import Sample, feature_names, groups_of_inputs
+from nnrun.training.baseline import class_counts
 from nnrun.types import Dataset, Examples
 
 __all__ = ["check_classes", "check_constants", "check_duplicates", "check_scale"]
@@ -26,14 +27,15 @@ _DEVIATIONS = 3.0  # of a binomial count more: no chance
 
 def check_classes(dataset: Dataset) -> Finding:
     """Whether every class is in every part, and often enough in training; of a regression, targets far away."""
-    if not dataset.classes:
+    labels = dataset.fitted.label_classes
+    if not (dataset.classes or labels):
         return _targets(dataset)
-    parts = {name: getattr(dataset, name).y for name in ("train", "val", "test")}
-    counts = {name: np.bincount(y, minlength=len(dataset.classes)) for name, y in parts.items() if len(y)}
-    train = counts["train"]
+    by_name = {part: class_counts(dataset, getattr(dataset, part).y) for part in ("train", "val", "test")}
+    counts = {part: np.array([*known.values()]) for part, known in by_name.items() if known}
+    train, names = counts["train"], np.array([*by_name["train"]])
     numbers = {"classes": len(train), "fewest": int(train.min()), "most": int(train.max())}
-    spread = f"{len(train)} classes of {train.min()} to {train.max()} training examples"
-    names = np.array(dataset.classes)
+    what = f"{len(labels)} labels with classes" if labels else f"{len(train)} classes"
+    spread = f"{what} of {train.min()} to {train.max()} training examples"
     if missing := names[train == 0].tolist():
         remedy = (
             "add examples of them, or take them out of the classes; the model can only be wrong about them"
@@ -46,13 +48,15 @@ def check_classes(dataset: Dataset) -> Finding:
             remedy = "metrics say nothing of them there; make the part larger, or change data.split_seed"
             evidence = f"no example of {some_of(missing)} in the {part} part; {spread}"
             return Finding("classes", "warn", evidence, remedy, numbers)
-    if gaps := _gaps(dataset.classes):
+    if gaps := _gaps(dataset.classes) if dataset.classes else []:
         remedy = "look whether they were lost on the way; if not, all is well"
         return Finding(
             "classes", "warn", f"classes are numbers, and {some_of(gaps)} is missing", remedy, numbers
         )
     if few := names[train < _FEW].tolist():
         remedy = "add some, or weigh them (loss.class_weight: balanced, data.sampling: balanced)"
+        if labels:
+            remedy = "add some; what is measured of such a label says little"
         evidence = f"fewer than {_FEW} training examples of {some_of(few)}; {spread}"
         return Finding("classes", "warn", evidence, remedy, numbers)
     return Finding("classes", "pass", spread, numbers=numbers)

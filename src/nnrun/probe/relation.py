@@ -44,15 +44,10 @@ def check_leaks(dataset: Dataset, sample: Sample) -> Finding:
     values = np.stack([_as_number(z[:, inputs]) for _, inputs, _ in groups], axis=1)
     order = np.random.default_rng(_SEED).permutation(len(z))  # those of one value in no order
     along = order[np.argsort(values[order], axis=0, kind="stable")]
-    if dataset.classes:
-        y = sample.y[along]
-        changes = (y[1:] != y[:-1]).mean(0)
-        shares = np.bincount(sample.y) / len(sample.y)
-        chance = 1 - float(
-            (shares**2).sum()
-        )  # how often labels in no order change: seldom where one class is rare
-        few = (len(np.unique(sample.y)) - 1) / (len(y) - 1) + _CHANGES * chance
-        leaks, closest = changes <= few, float(changes.min())
+    if _is_labelled(dataset):
+        of_labels = [_changes(labels, along) for labels in _labels(sample).T]
+        leaks = np.any([of_label.leaks for of_label in of_labels], axis=0)
+        closest, chance = min((of_label.closest, of_label.chance) for of_label in of_labels)
         evidence = (
             f"sorted by the most telling feature, the label changes at {closest:.1%} of the examples, in no order at "
             f"{chance:.1%}"
@@ -69,6 +64,34 @@ def check_leaks(dataset: Dataset, sample: Sample) -> Finding:
             "leaks", "warn", f"{some_of(names)} alone gives away the target: {evidence}", remedy, numbers
         )
     return Finding("leaks", "pass", evidence, numbers=numbers)
+
+
+def _is_labelled(dataset: Dataset) -> bool:
+    """Whether targets are labels, one or several."""
+    return bool(dataset.classes or dataset.fitted.label_classes)
+
+
+def _labels(sample: Sample) -> np.ndarray:
+    """(n, k) int32: the labels of the examples, k = 1 where there is one."""
+    return sample.y.reshape(len(sample.y), -1).astype(np.int32)
+
+
+class _Changes(NamedTuple):
+    """Of a label along each feature: whether that decides it, how often it changes at least, and in no order."""
+
+    leaks: np.ndarray
+    closest: float
+    chance: float
+
+
+def _changes(labels: np.ndarray, along: np.ndarray) -> _Changes:
+    """How often a label (n,) changes along each feature, whose order is a column of `along` (n, features)."""
+    y = labels[along]
+    changes = (y[1:] != y[:-1]).mean(0)
+    shares = np.bincount(labels) / len(labels)
+    chance = 1 - float((shares**2).sum())  # of labels in no order: seldom where one class is rare
+    few = (len(np.unique(labels)) - 1) / (len(y) - 1) + _CHANGES * chance
+    return _Changes(changes <= few, float(changes.min()), chance)
 
 
 def _ratio(target: np.ndarray, along: np.ndarray) -> np.ndarray:
@@ -97,18 +120,19 @@ def check_relation(dataset: Dataset, sample: Sample) -> Finding:
     Where labels do not depend on the inputs, kappa is 0 but for chance: as many agree as the frequencies of classes
     and of predictions make agree, with the variance of a hypergeometric draw.
     """
-    name, words = "inputs and targets", "kappa" if dataset.classes else "rank correlation"
+    classifies = _is_labelled(dataset)
+    name, words = "inputs and targets", "kappa" if classifies else "rank correlation"
+    if dataset.fitted.label_classes:
+        sample = sample._replace(y=_labels(sample))
     if len(sample.y) < _LEAST or len(np.unique(sample.y)) < 2:
         return Finding(name, "skip", f"{len(sample.y)} training examples are too few to say")
     features = _Features(sample.z)
     crossed = np.zeros(sample.y.shape, sample.y.dtype)
     halves = np.random.default_rng(_SEED).permutation(len(sample.y)) % 2
     for half in (0, 1):
-        trees = _fitted(
-            features.of(sample.z[halves != half]), sample.y[halves != half], bool(dataset.classes)
-        )
-        crossed[halves == half] = trees.predict(features.of(sample.z[halves == half]))
-    inside = agreement(crossed, sample.y, bool(dataset.classes))
+        trees = _fitted(features.of(sample.z[halves != half]), sample.y[halves != half], classifies)
+        crossed[halves == half] = trees.predict(features.of(sample.z[halves == half])).astype(crossed.dtype)
+    inside = agreement(crossed, sample.y, classifies)
     numbers = {"train": inside.size, "chance": inside.chance}
     evidence = (
         f"{words} {inside.size:.2f} between targets and what trees predict of them (p = {inside.chance:.2g})"
@@ -117,14 +141,17 @@ def check_relation(dataset: Dataset, sample: Sample) -> Finding:
         remedy = "were labels or rows shuffled, or one of two files sorted? if the signal is known to be weak, go on"
         verdict = "fail" if len(sample.y) >= _ENOUGH else "warn"
         return Finding(name, verdict, f"inputs say nothing about targets: {evidence}", remedy, numbers)
-    trees = _fitted(features.of(sample.z), sample.y, bool(dataset.classes))
+    trees = _fitted(features.of(sample.z), sample.y, classifies)
     for part in ("val", "test"):
         held = sample_of(dataset, part, len(sample.y))
         if len(held.y) < _LEAST or len(np.unique(held.y)) < 2:
             continue
-        if dataset.classes and len(held.y) - np.bincount(held.y).max() < _FEWEST:
-            continue
-        outside = agreement(trees.predict(features.of(held.z)), held.y, bool(dataset.classes))
+        if classifies:
+            held = held._replace(y=held.y.astype(np.int32))
+            others = [len(labels) - np.bincount(labels).max() for labels in _labels(held).T]
+            if max(others) < _FEWEST:
+                continue
+        outside = agreement(trees.predict(features.of(held.z)), held.y, classifies)
         numbers |= {part: outside.size}
         evidence += f", {outside.size:.2f} in {part}"
         if outside.chance > _CHANCE and outside.size < inside.size / 4 and inside.size > 0.3:
@@ -174,6 +201,7 @@ def agreement(predictions: np.ndarray, targets: np.ndarray, classifies: bool) ->
             return Agreement(0.0, 1.0)
         size, chance = stats.spearmanr(predictions, targets, alternative="greater")
         return Agreement(float(size), float(chance))  # pyright: ignore[reportArgumentType]
+    predictions = predictions.astype(np.int64)  # those of several labels are floats
     count = len(targets)
     kinds = int(max(predictions.max(), targets.max())) + 1
     a, b = (np.bincount(labels, minlength=kinds) / count for labels in (predictions, targets))

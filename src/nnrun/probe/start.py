@@ -26,7 +26,7 @@ def check_start(experiment: Experiment, state: State, batch: Batch) -> Finding:
     loss = float(jax.jit(objective.whole)(state.params)[0])
     nothing = constant_loss(experiment, objective, batch)
     numbers = {"loss": loss, "constant": nothing}
-    classes = len(experiment.dataset.classes)
+    classes = 2 if experiment.dataset.fitted.label_classes else len(experiment.dataset.classes)
     what = "of equal scores" if classes else "of predicting the mean"
     if classes and math.isclose(nothing, math.log(classes), rel_tol=1e-3):
         what = f"ln {classes}"

@@ -3,7 +3,8 @@
     format, sha256                   of the content, so that a changed digit is noticed
     task, classes                    class names by label
     inputs   {shape, dtype, columns: [{name, categories, ...}], shift, scale}
-    targets  {shift, scale}           numbers; of several targets lists, beside their names
+    targets  {shift, scale}           numbers; of several targets lists, beside their names; of several labels the two
+                                      classes of each
     parts    {train, val, test: {examples, sha256, chosen}}
 
 Floats are written so that they read back to the same bits.
@@ -62,6 +63,7 @@ class _Targets(TypedDict):
     shift: float | list[float]
     scale: float | list[float]
     names: NotRequired[list[str]]  # of several
+    classes: NotRequired[list[list[str]]]  # of several labels
 
 
 class _Described(TypedDict):
@@ -77,7 +79,7 @@ def write(folder: Path, fitted: Preprocessing) -> None:
     """Writes the file into a run folder.  Raises MachineError."""
     described: _Described = {
         "format": _FORMAT,
-        "task": "classification" if fitted.classes else "regression",
+        "task": "classification" if fitted.classes or fitted.label_classes else "regression",
         "classes": list(fitted.classes),
         "inputs": {
             "shape": list(fitted.shape),
@@ -133,13 +135,25 @@ def _read(described: _Described) -> Preprocessing:
         target_scale=_units(targets["scale"], names),
         parts={name: Part(**described["parts"][name]) for name in PARTS},
         targets=names,
+        label_classes=_label_classes(targets.get("classes", []), names),
     )
 
 
 def _described_targets(fitted: Preprocessing) -> _Targets:
     shift, scale = (np.asarray(units).tolist() for units in (fitted.target_shift, fitted.target_scale))
     described: _Targets = {"shift": shift, "scale": scale}
-    return {**described, "names": list(fitted.targets)} if fitted.targets else described
+    if fitted.targets:
+        described["names"] = list(fitted.targets)
+    if fitted.label_classes:
+        described["classes"] = [list(pair) for pair in fitted.label_classes]
+    return described
+
+
+def _label_classes(pairs: list[list[str]], names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Of each of several labels; () where targets are numbers."""
+    if pairs and len(pairs) != len(names):
+        raise ValueError(f"{len(names)} targets, and classes of {len(pairs)}")
+    return tuple((str(no), str(yes)) for no, yes in pairs)
 
 
 def _units(number: float | list[float], names: tuple[str, ...]) -> float | np.ndarray:

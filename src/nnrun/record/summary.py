@@ -55,6 +55,7 @@ class Baseline(TypedDict):
 class AboutData(TypedDict):
     """The entries that a run has of its data."""
 
+    targets: NotRequired[list[str]]  # names of several targets, in the order of the spec
     baseline: NotRequired[Baseline]
     few: NotRequired[
         dict[str, dict[str, int]]

@@ -20,17 +20,27 @@ def metric_tables(
     baseline: Baseline | None = None,
     shown: str | None = None,
     parts: Sequence[str] = _PARTS,
+    targets: Sequence[str] = (),
 ) -> list[Sheet]:
     """The table of `metric_table` and, of several targets, one with a row for each target.
 
     shown   the column whose metrics of each target are shown; None: the first
     parts   of the data: the metrics of the first of them that has some
+    targets   in this order, and the metrics of each in theirs; (): both in the order of the metrics
     """
     table = metric_table(sections, intervals, baseline)
     column = shown if shown is not None and shown in sections else next(iter(sections), "")
     ends = (intervals or {}).get(column) or {}
-    of_targets = _target_table(sections.get(column, {}), ends, baseline, parts)
+    metrics = _in_order(sections.get(column, {}), targets)
+    of_targets = _target_table(metrics, ends, baseline, parts)
     return [table, *([of_targets] if of_targets else [])]
+
+
+def _in_order(metrics: Mapping[str, object], targets: Sequence[str]) -> Mapping[str, object]:
+    """The metrics of each of several targets in the order of these; others stay where they are."""
+    place = {target: i for i, target in enumerate(targets)}
+    names = sorted(metrics, key=lambda name: place.get(target_of(name) or "", -1))
+    return {name: metrics[name] for name in names}
 
 
 def _target_table(

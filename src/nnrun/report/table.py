@@ -85,10 +85,12 @@ def show_view(folder: Path) -> Group:
         if summary["mean"]:
             reference, shown = summary.get("baseline"), shown_section(summary)
             of_data = FOLD_PARTS if "folds" in summary else RUN_PARTS
-            parts += metric_tables(summary["mean"], summary["ci95"], reference, shown, of_data)
+            order = summary.get("targets", ())
+            parts += metric_tables(summary["mean"], summary["ci95"], reference, shown, of_data, order)
         parts.append(Text(runs_line(summary), "dim"))
     elif "metrics" in summary:
-        parts += metric_tables(_sections(summary), None, summary.get("baseline"))
+        order = summary.get("targets", ())
+        parts += metric_tables(_sections(summary), None, summary.get("baseline"), targets=order)
     elif newest := newest_values(folder):
         step = newest.pop("step")
         parts.append(Text(f"reached   step {step}, epoch {newest.pop('epoch', 0):.4g}"))

@@ -67,8 +67,11 @@ def folds_summary(folder: Path, folds: Sequence[Path]) -> GroupSummary:
     baselines = [summary["baseline"] for summary in summaries if "baseline" in summary]
     if baselines:
         content["baseline"] = mean_baseline(baselines)
-    few = _fewest(summaries)
-    return {**content, "few": few} if few else content
+    if "targets" in summaries[0]:
+        content["targets"] = summaries[0]["targets"]
+    if few := _fewest(summaries):
+        content["few"] = few
+    return content
 
 
 def mean_baseline(baselines: Sequence[Baseline]) -> Baseline:

@@ -57,10 +57,13 @@ def baseline_entry(experiment: Experiment, parts: Sequence[str] = ("val", "test"
 
 
 def about_data(experiment: Experiment) -> AboutData:
-    """The metrics of a constant prediction, and the classes with few examples where there are any."""
+    """The metrics of a constant prediction; where there are any, several targets and classes with few examples."""
     result: AboutData = {"baseline": baseline_entry(experiment)}
-    few = few_examples(experiment.dataset)
-    return {**result, "few": few} if few else result
+    if targets := experiment.dataset.fitted.targets:
+        result["targets"] = list(targets)
+    if few := few_examples(experiment.dataset):
+        result["few"] = few
+    return result
 
 
 def run_summary(
@@ -159,6 +162,8 @@ def group_summary(folder: Path, recorders: Sequence[Recorder]) -> GroupSummary:
         content["baseline"] = summaries[0]["baseline"]
     if "few" in summaries[0]:
         content["few"] = summaries[0]["few"]
+    if "targets" in summaries[0]:
+        content["targets"] = summaries[0]["targets"]
     return content
 
 
@@ -177,13 +182,12 @@ def average(
     """
     result: Averages = {"mean": {}, "ci95": {}}
     for section in sections:
-        names = (
-            set.intersection(*(set(sections_of_run[section]) for sections_of_run in metrics))
-            if metrics
-            else set()
-        )
-        for name in sorted(names):
-            values = [sections_of_run[section][name] for sections_of_run in metrics]
+        of_runs = [sections_of_run[section] for sections_of_run in metrics]
+        shared = [
+            name for name in (of_runs[0] if of_runs else ()) if all(name in of_run for of_run in of_runs)
+        ]
+        for name in shared:
+            values = [of_run[name] for of_run in of_runs]
             numbers = [value for value in values if isinstance(value, (int, float))]
             if len(numbers) == len(values):
                 mean, ends = metric_of(name, (), bounds).mean(numbers, ratio or 0.0)

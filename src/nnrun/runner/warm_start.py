@@ -139,6 +139,9 @@ def _changes(before: Preprocessing, now: Preprocessing) -> list[str]:
     if before.classes != now.classes:
         old, new = (one_line(", ".join(names) or "numbers", 60) for names in (before.classes, now.classes))
         changes.append(f"was trained for {old}, this run is for {new}")
+    if before.label_classes != now.label_classes:
+        old, new = (_labels_of(fitted) for fitted in (before, now))
+        changes.append(f"was trained for {old}, this run is for {new}")
     if before.columns != now.columns:
         changes.append("was trained on other features than those of this run, or on them in another order")
     elif not _same_scale(before, now):
@@ -148,14 +151,24 @@ def _changes(before: Preprocessing, now: Preprocessing) -> list[str]:
     if before.targets != now.targets:
         old, new = (one_line(", ".join(names) or "one", 60) for names in (before.targets, now.targets))
         changes.append(f"its targets were {old}, here they are {new}")
-    elif before.targets and not before.has_units_of(now):
-        changes.append("its targets were standardised by its own training part; here they are by this one")
+    elif before.targets:
+        if before.label_classes == now.label_classes and not before.has_units_of(now):
+            changes.append(
+                "its targets were standardised by its own training part; here they are by this one"
+            )
     elif not before.classes and not before.has_units_of(now):
         changes.append(
             f"its targets were (y − {before.target_shift:.4g}) / {before.target_scale:.4g}, here they are "
             f"(y − {now.target_shift:.4g}) / {now.target_scale:.4g}"
         )
     return changes
+
+
+def _labels_of(fitted: Preprocessing) -> str:
+    pairs = (f"{no} or {yes}" for no, yes in fitted.label_classes)
+    return one_line(
+        f"labels {', '.join(dict.fromkeys(pairs))}" if fitted.label_classes else "no several labels", 60
+    )
 
 
 def _same_scale(before: Preprocessing, now: Preprocessing) -> bool:

@@ -70,7 +70,7 @@ class Network:
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
         """(n, classes) float64; scores where the loss makes those."""
-        combiner = Combiner("probabilities", 1, True, self.scores)
+        combiner = Combiner("probabilities", 1, "scores" if self.scores else "classes")
         return combiner.probabilities(combiner.values(self.outputs(x)))
 
     def numbers(self, x: np.ndarray) -> np.ndarray:

@@ -139,6 +139,12 @@ class Classifier(ClassifierMixin, _Estimator):
 
         Raises ValueError for what scikit-learn refuses, and the errors of nnrun.errors.
         """
+        shape = np.shape(y)
+        if len(shape) == 2 and shape[1] > 1:
+            raise ValueError(
+                f"y should be a 1d array, got an array of shape {shape}; of several labels, write "
+                "sklearn.multioutput.MultiOutputClassifier(Classifier(...)), which trains one for each"
+            )
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
         X, y, sample_weight = self._counted(X, y, sample_weight)

@@ -15,7 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["LEVEL", "over_members", "resampled", "resamples", "spread", "subsets", "together"]
+__all__ = [
+    "LEVEL", "over_members", "resampled", "resampled_rows", "resamples", "spread", "subsets", "together",
+]  # fmt: skip
 
 LEVEL = 0.95
 _BLOCK = 50  # resamples at a time,
@@ -43,6 +45,14 @@ def resampled(scores: np.ndarray, count: int) -> np.ndarray:
     flat = scores.reshape(predictors * terms, examples).T
     means = [block @ flat / examples for block in resamples(examples, count)]
     return np.concatenate(means).reshape(count, predictors, terms)
+
+
+def resampled_rows(examples: int, count: int) -> Iterator[np.ndarray]:
+    """The same bootstrap samples as positions (examples,), rising: for what is no mean over examples."""
+    positions = np.arange(examples)
+    for block in resamples(examples, count):
+        for drawn in block:
+            yield np.repeat(positions, drawn.astype(np.int64))
 
 
 def subsets(members: int, size: int, most: int) -> list[tuple[int, ...]]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nnrun.statistics.metric import of_target
 from nnrun.training.columns import column_names
 from nnrun.training.predictions import targets_of
 from nnrun.types import Dataset, Experiment, Loss
 
-__all__ = ["baseline", "baseline_of", "constant", "constant_loss", "few_examples"]
+__all__ = ["baseline", "baseline_of", "class_counts", "constant", "constant_loss", "few_examples"]
 
 _FEW = 10  # examples of a class in a part: of fewer, metrics say little
 _SOME = 4096  # examples
@@ -21,14 +23,16 @@ _RELATIVE = ("loss", "r2")  # what is in other units, and what is itself a compa
 
 def constant(experiment: Experiment) -> str:
     """The prediction that is compared with, in words."""
-    return "largest class" if experiment.dataset.classes else "training mean"
+    dataset = experiment.dataset
+    return "largest class" if dataset.classes or dataset.fitted.label_classes else "training mean"
 
 
 def baseline(experiment: Experiment, part: str) -> dict[str, float]:
     """Metrics of a constant prediction for train, val or test; {} where the part is empty.
 
-    Of classes the accuracy of predicting the largest class of the part.  Of numbers the metrics of predicting the mean
-    of the training targets; those that have no value are left out.  To be used within the precision of the run.
+    Of classes the accuracy of predicting the largest class of the part, of several labels that of each.  Of numbers the
+    metrics of predicting the mean of the training targets; those that have no value are left out.  To be used within
+    the precision of the run.
     """
     return baseline_of(experiment, targets_of(experiment.dataset, part), getattr(experiment.dataset, part).y)
 
@@ -66,6 +70,8 @@ def baseline_of(experiment: Experiment, targets: np.ndarray, standardised: np.nd
         return {}
     if loss.classifies:
         return {"accuracy": _of_largest(loss, targets, len(dataset.classes))}
+    if loss.binary:
+        return _of_largest_labels(loss, targets, dataset.fitted.targets)
     mean = jnp.full((len(targets), dataset.fitted.outputs), _constant_output(loss))
     averages = _means(loss, mean, standardised)
     predictions = dataset.fitted.to_units(np.asarray(mean, np.float64))
@@ -94,16 +100,54 @@ def _of_largest(loss: Loss, targets: np.ndarray, classes: int) -> float:
     return measure.of_averages(measure.each(predictions, targets).mean(0))
 
 
+def _of_largest_labels(loss: Loss, targets: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    """Of several labels (n, k): the accuracy of each, their mean, and exact_match; by metrics of the spec's own."""
+    largest = (targets.mean(0) > 0.5).astype(np.float64)
+    right = targets == largest
+    accuracies = {
+        of_target("accuracy", name): float(share) for name, share in zip(names, right.mean(0), strict=True)
+    }
+    known = {"accuracy": float(right.mean()), "exact_match": float(right.all(1).mean()), **accuracies}
+    predictions = np.tile(largest, (len(targets), 1))
+    for name, measure in loss.measures.items():
+        if name in known:
+            means = measure.each(predictions, targets).mean(0)
+            whole = measure.terms is None
+            known[name] = measure.of_all(predictions, targets) if whole else measure.of_averages(means)
+    return known
+
+
 def few_examples(dataset: Dataset) -> dict[str, dict[str, int]]:
-    """The classes that a part has fewer than ten examples of, or none: name -> part -> how many."""
-    parts = {name: getattr(dataset, name).y for name in ("train", "val", "test")}
-    counts = {
-        part: np.bincount(y, minlength=len(dataset.classes))
-        for part, y in parts.items()
-        if dataset.classes and len(y)
-    }
-    few = {
-        name: {part: int(count[label]) for part, count in counts.items() if count[label] < _FEW}
-        for label, name in enumerate(dataset.classes)
-    }
-    return {name: parts_of_class for name, parts_of_class in few.items() if parts_of_class}
+    """The classes that a part has fewer than ten examples of, or none: name -> part -> how many.
+
+    Of several labels `height: yes` is a class of the label height.
+    """
+    few: dict[str, dict[str, int]] = {}
+    for part in ("train", "val", "test"):
+        for name, count in class_counts(dataset, getattr(dataset, part).y).items():
+            if count < _FEW:
+                few.setdefault(name, {})[part] = count
+    return {name: few[name] for name in _class_names(dataset) if name in few}
+
+
+def _class_names(dataset: Dataset) -> list[str]:
+    fitted = dataset.fitted
+    pairs = zip(fitted.targets, fitted.label_classes, strict=False)
+    return [*dataset.classes, *(f"{target}: {name}" for target, pair in pairs for name in pair)]
+
+
+def class_counts(dataset: Dataset, y: np.ndarray) -> dict[str, int]:
+    """How many examples of each class there are among these targets; {} of none, and of numbers.
+
+    Of several labels `height: yes` is a class of the label height.
+    """
+    if not len(y):
+        return {}
+    if dataset.classes:
+        counts = np.bincount(y, minlength=len(dataset.classes))
+    elif dataset.fitted.label_classes:
+        yes = y.astype(np.int64).sum(0)
+        counts = np.stack([len(y) - yes, yes], axis=1).reshape(-1)
+    else:
+        return {}
+    return dict(zip(_class_names(dataset), counts.tolist(), strict=True))

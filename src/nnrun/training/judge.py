@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nnrun.statistics.gain import resampled_rows
 from nnrun.statistics.measure import Measure
 from nnrun.statistics.metric import Metric, metric_of
 from nnrun.training.columns import column_names
@@ -18,6 +21,7 @@ from nnrun.types import Dataset, Experiment, Loss
 __all__ = ["Judge", "make_judge"]
 
 _ROWS = 4096  # predictions at a time
+_FIXED = 700  # predictions that take as long as what a metric does once
 
 
 class Judge(NamedTuple):
@@ -73,6 +77,36 @@ class Judge(NamedTuple):
         predictions = predictions_of(outputs, self.loss, self.dataset)
         return {name: measure.of_all(predictions, targets) for name, measure in whole.items()}
 
+    def resampled(
+        self,
+        outputs: Sequence[np.ndarray],
+        targets: np.ndarray,
+        count: int,
+        least: int,
+        most: float,
+        tick: Callable[[], None] = lambda: None,
+    ) -> dict[str, np.ndarray]:
+        """Those metrics that are not made of terms, in bootstrap samples of the examples: each (samples, predictors).
+
+        outputs   (n, width) of each predictor
+        count     samples; fewer, but no fewer than `least`, where that is much work, and {} where it is too much
+        most      predictions that metrics go through, at most; 1e8 take some twenty seconds
+        tick      called after each sample
+        A sample without a value is NaN.
+        """
+        whole = {name: measure for name, measure in self.loss.measures.items() if measure.terms is None}
+        work = len(outputs) * (len(targets) + _FIXED) * self.width * len(whole)
+        samples = min(count, int(most / work)) if work else 0
+        if samples < least:
+            return {}
+        predictions = [predictions_of(values, self.loss, self.dataset) for values in outputs]
+        result = {name: np.empty((samples, len(outputs))) for name in whole}
+        for i, rows in enumerate(resampled_rows(len(targets), samples)):
+            for name, measure in whole.items():
+                result[name][i] = [_value_or_nan(measure, p[rows], targets[rows]) for p in predictions]
+            tick()
+        return result
+
     def metrics(self, means: np.ndarray) -> dict[str, float]:
         """Means of the terms (terms,) -> those metrics that are made of them."""
         result = self.loss.metrics(dict(zip(self.names, means[: len(self.names)].tolist(), strict=True)))
@@ -89,6 +123,14 @@ class Judge(NamedTuple):
         return {
             name: np.array([metrics[name] for metrics in flat]).reshape(means.shape[:-1]) for name in flat[0]
         }
+
+
+def _value_or_nan(measure: Measure, predictions: np.ndarray, targets: np.ndarray) -> float:
+    """The value of a metric for a sample of a part, for which one of the user's own may fail as it does for no part."""
+    try:
+        return measure.of_all(predictions, targets)
+    except Exception:
+        return math.nan
 
 
 def make_judge(experiment: Experiment) -> Judge:

@@ -38,35 +38,38 @@ def sampled(experiment: Experiment, samples: int) -> Predict:
                              2011, "BALD"): where the samples disagree
     Regression: outputs are the mean of the samples; beside them
         spread               √((1/S) Σₛ (zₛ − z̄)²), in units of the target; of several the mean, and that of each
+    Several labels: outputs are log p̄ − log(1 − p̄), and each label has what a classification of two classes has; beside
+    it stands the mean over labels.
     Sample s of the batch at `first` draws its noise from fold_in(fold_in(fold_in(key, 3), s), first), so that
     the same call gives the same bits.  The samples are taken one after another: memory is that of one.
     """
-    classifies = experiment.loss(experiment.knobs).classifies
-    gather = _classes if classifies else _numbers
+    loss, fitted = experiment.loss(experiment.knobs), experiment.dataset.fitted
+    gather = _classes if loss.classifies or loss.binary else _numbers
 
     def predict(model, params, stats, x, key, first):
         noise = jax.random.fold_in(experiment.noise(key), 3)
 
         def draw(s: Array) -> Array:
             noise_of_sample = jax.random.fold_in(jax.random.fold_in(noise, s), first)
-            return model.apply(params, stats, x, noise_of_sample, None)[0]
+            z = model.apply(params, stats, x, noise_of_sample, None)[0]
+            return jnp.stack([jnp.zeros_like(z), z], axis=-1) if loss.binary else z
 
         return gather(draw, jax.eval_shape(draw, jnp.int32(0)), samples)
 
-    if classifies:
-        return predict
-    return lambda *given: _in_units(*predict(*given), experiment.dataset.fitted)
+    if loss.binary:
+        return lambda *given: _of_labels(*predict(*given), fitted)
+    return predict if loss.classifies else lambda *given: _in_units(*predict(*given), fitted)
 
 
 def _classes(draw: Callable[[Array], Array], like: Array, samples: int) -> tuple[Array, dict[str, Array]]:
     def add(s: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
         log_p = jax.nn.log_softmax(draw(s))
-        return jnp.logaddexp(sums[0], log_p), sums[1] + entr(jnp.exp(log_p)).sum(1)
+        return jnp.logaddexp(sums[0], log_p), sums[1] + entr(jnp.exp(log_p)).sum(-1)
 
-    start = jnp.full(like.shape, -jnp.inf, like.dtype), jnp.zeros(like.shape[:1], like.dtype)
+    start = jnp.full(like.shape, -jnp.inf, like.dtype), jnp.zeros(like.shape[:-1], like.dtype)
     total, entropies = lax.fori_loop(0, samples, add, start)
     log_mean = jax.nn.log_softmax(total)  # total − log S, without its rounding
-    entropy = entr(jnp.exp(log_mean)).sum(1)
+    entropy = entr(jnp.exp(log_mean)).sum(-1)
     information = jnp.maximum(entropy - entropies / samples, 0)  # below 0 by rounding alone
     return log_mean, {"entropy": entropy, "mutual_information": information}
 
@@ -96,6 +99,13 @@ def _in_units(
             of_target(name, target): value for target, value in zip(fitted.targets, of_targets, strict=False)
         }
     return outputs, known
+
+
+def _of_labels(
+    log_p: Array, beside: dict[str, Array], fitted: Preprocessing
+) -> tuple[Array, dict[str, Array]]:
+    """Log-probabilities of both classes of each label (n, k, 2) as log-odds (n, k); beside them means over labels."""
+    return log_p[..., 1] - log_p[..., 0], _in_units(log_p, beside, fitted)[1]  # their unit is 1
 
 
 def is_noisy(experiment: Experiment, training: bool = True) -> bool:

@@ -49,6 +49,8 @@ class Source(NamedTuple):
     targets: tuple[
         str, ...
     ] = ()  # names of several targets; () where there is one, or they are to be counted
+    # Of several labels, each of which is a target of 0 or 1: its two classes; () where targets are numbers.
+    label_classes: tuple[tuple[str, str], ...] = ()
 
 
 class Dataset(NamedTuple):

@@ -43,6 +43,7 @@ class Loss(NamedTuple):
     classifies  whether targets are labels (outputs: one per class) or numbers (one output, or one per target)
     probabilities, curved, likelihood   whether softmax(outputs) is meant, not scores; value is curved; is −log p(y)
     positive    whether outputs are exp of what the model gives, and targets ≥ 0 in units of their training mean
+    binary      whether each target is 0 or 1, a label that is there or not, and each output its log-odds
     """
 
     value: Callable[[Array, Array], Array]
@@ -58,6 +59,7 @@ class Loss(NamedTuple):
     measures: Mapping[str, Measure] = {}  # what the spec asks for beside that, by name
     weight: Callable[[Array, Array], Array] | None = None  # (n,) in the mean, and in value; None: 1
     positive: bool = False
+    binary: bool = False
 
 
 class Evaluation(NamedTuple):

@@ -40,12 +40,13 @@ class Model:
     def outputs(self, x: Any) -> np.ndarray:
         """(n, classes) probabilities or scores, or (n,) numbers in units of the target: see `output` in `about`.
 
-        Of several targets, `targets` in `about`, the numbers are (n, k).
+        Of several targets, `targets` in `about`, the numbers are (n, k); of several labels the probabilities (n, k) of
+        the second of the two classes of each, `label_classes`.
         """
         inputs = prepare(x, self.about)
         with self._precision():
             values = finite(np.asarray(self._function(inputs)), "so large that the model gives NaN")
-        if self.classes:
+        if self.about["output"] != "numbers":
             return values
         # In float64: of 1000000.2, float32 knows no more than 1000000.1875.
         return values.astype(np.float64) * np.array(self.about["target_scale"]) + np.array(
@@ -53,12 +54,15 @@ class Model:
         )
 
     def predict(self, x: Any) -> np.ndarray:
-        """(n,) names of classes, or numbers in units of the target; of several targets (n, k)."""
+        """(n,) names of classes, or numbers in units of the target; of several targets, or labels, (n, k)."""
         outputs = self.outputs(x)
+        if "label_classes" in self.about:
+            names = np.array(self.about["label_classes"])
+            return names[np.arange(len(names)), (outputs > 0.5).astype(int)]
         return np.array(self.classes)[outputs.argmax(1)] if self.classes else outputs
 
     def predict_proba(self, x: Any) -> np.ndarray:
-        """(n, classes) probabilities.  Raises TypeError for a model that gives none."""
+        """(n, classes) probabilities, of several labels (n, k).  Raises TypeError for a model that gives none."""
         if self.about["output"] != "probabilities":
             raise TypeError(f"this model gives {self.about['output']}; use outputs")
         return self.outputs(x)

@@ -32,12 +32,17 @@ class Model:
         self.classes: list[str] = self.about["classes"]
 
     def outputs(self, x: Any) -> np.ndarray:
-        """(n, classes) probabilities or scores, or (n,) numbers in units of the target, of several targets (n, k)."""
+        """(n, classes) probabilities or scores, or (n,) numbers in units of the target, of several targets (n, k).
+
+        Of several labels (n, k) probabilities.
+        """
         h = prepare(x, self.about).astype(np.float64)
         h = (h - np.array(self.about["shift"])) / np.array(self.about["scale"])
         h = h.reshape(len(h), -1)
         for layer in self.about["layers"]:
             h = self._layer(h, **layer)
+        if "label_classes" in self.about:
+            return _sigmoid(h)
         if self.about["output"] == "probabilities":
             h = np.exp(h - h.max(1, keepdims=True))
             return h / h.sum(1, keepdims=True)

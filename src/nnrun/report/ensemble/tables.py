@@ -116,9 +116,9 @@ def _notes(account: Account) -> list[Text]:
     notes = []
     if diversity := account.get("diversity"):
         notes.append(
-            f"members disagree on {_share(diversity['disagreement'])} on average; "
+            f"members disagree on {_share(account, diversity['disagreement'])} on average; "
             f"correlation of their errors {diversity['error_correlation']:.2f}"
-            if "calibration" in account
+            if "accuracy" in account["ensemble"]
             else f"members differ by {number(diversity['disagreement'])} on average; "
             f"correlation of their errors {diversity['error_correlation']:.2f}"
         )
@@ -148,5 +148,7 @@ def _notes(account: Account) -> list[Text]:
     return [Text(note, "dim") for note in notes]
 
 
-def _share(value: float) -> str:
-    return f"{100 * value:.1f}% of the examples"
+def _share(account: Account, value: float) -> str:
+    """Of what a share is: several labels are counted one by one, and have a metric of all of them."""
+    counted = "labels of the examples" if "exact_match" in account["ensemble"] else "examples"
+    return f"{100 * value:.1f}% of the {counted}"

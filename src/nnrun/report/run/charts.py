@@ -30,7 +30,10 @@ _NOT_IN_NAMES = re.compile("[^A-Za-z0-9._-]")
 def logged_names(subjects: Sequence[Subject]) -> list[str]:
     """The names that charts can be made of, metrics first."""
     names = dict.fromkeys(name for subject in subjects for name in subject.lines if name not in _BESIDE)
-    return [*sorted(name for name in names if name not in _OF_STEPS), *(n for n in _OF_STEPS if n in names)]
+    of_data = sorted(
+        (name for name in names if name not in _OF_STEPS), key=lambda name: name.partition("(")[0]
+    )
+    return [*of_data, *(name for name in _OF_STEPS if name in names)]  # targets stay in the order of the spec
 
 
 def charts_of(subjects: Sequence[Subject], of_targets: bool = False) -> list[Chart]:
@@ -54,13 +57,13 @@ def charts_of(subjects: Sequence[Subject], of_targets: bool = False) -> list[Cha
 
 
 def _judged_first(subject: Subject, names: Iterable[str]) -> list[str]:
-    """The metric that judges, the loss, then the others."""
+    """The metric that judges, the loss, then the others; targets stay in their order."""
     judge = last_part(subject.judge.name) if subject.judge else ""
-    return sorted(names, key=lambda name: (name != judge, name != "loss", name))
+    return sorted(names, key=lambda name: (name != judge, name != "loss", name.partition("(")[0]))
 
 
 def _validation_first(name: str) -> tuple[bool, str]:
-    return not name.startswith("val/"), name
+    return not name.startswith("val/"), name.partition("(")[0]
 
 
 def _of_one(subject: Subject, names: Sequence[str]) -> Chart:

@@ -61,11 +61,16 @@ def _facts(looked: Looked) -> str:
     name = (
         f"the checkpoint of step {checkpoint}" if checkpoint.isdecimal() else f"the {checkpoint} checkpoint"
     )
-    if "per_class" not in looked:  # of numbers
+    if _is_of_numbers(looked):
         return f"{looked['examples']} examples, predicted by {name}, without noise."
     share = looked["errors"] / looked["examples"]
-    wrong = f"{looked['errors']} wrong ({100 * share:.2f}%)"
+    where = f" in at least one of {len(looked['labels'])} labels" if "labels" in looked else ""
+    wrong = f"{looked['errors']} wrong{where} ({100 * share:.2f}%)"
     return f"{looked['examples']} examples, predicted by {name}, without noise: {wrong}."
+
+
+def _is_of_numbers(looked: Looked) -> bool:
+    return "per_class" not in looked and "labels" not in looked
 
 
 def _confusions(per_class: PerClass) -> str:
@@ -121,8 +126,7 @@ def _wrong(looked: Looked) -> str:
     wrong = looked["wrong"]
     if not wrong:
         return "<p>No example is predicted wrongly.</p>"
-    numbers = "per_class" not in looked
-    title = "Largest errors" if numbers else "Most confidently wrong"
+    title = "Largest errors" if _is_of_numbers(looked) else "Most confidently wrong"
     total = f", {len(wrong)} of {looked['errors']}" if looked["errors"] > len(wrong) else ""
     head = f"<h3>{title}{total}</h3>"
     if "picture" in wrong[0]:

@@ -36,7 +36,8 @@ class Looked(TypedDict):
     """How a run or an ensemble predicts a part of its data.
 
     wrong     the most confidently wrong examples, of numbers those with the largest errors
-    errors    how many examples are wrong in all; of numbers all
+    errors    how many examples are wrong in all, of several labels in any of them; of numbers all
+    labels    the names of several labels
     targets, predictions   of numbers
     filters   what the first layer looks for, as pictures; [] where that is no picture
     """
@@ -50,5 +51,6 @@ class Looked(TypedDict):
     filters: list[str]
     per_class: NotRequired[PerClass]
     reliability: NotRequired[Bins]
+    labels: NotRequired[list[str]]
     targets: NotRequired[list[float]]
     predictions: NotRequired[list[float]]

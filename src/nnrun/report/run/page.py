@@ -92,15 +92,15 @@ def _remarks(subject: Subject, several: bool) -> str:
 def _results(subject: Subject) -> str:
     """The metrics of one run or group."""
     summary = subject.content.summary
-    baseline = summary.get("baseline")
+    baseline, order = summary.get("baseline"), summary.get("targets", ())
     if "mean" in summary:
         words = f'<p class="dim">{escape(runs_line(summary))}</p>'
         section = shown_section(summary)
         means = {section: summary["mean"].get(section, {}), **summary["mean"]}
-        return _sheets(metric_tables(means, summary["ci95"], baseline)) + words
+        return _sheets(metric_tables(means, summary["ci95"], baseline, targets=order)) + words
     if "metrics" in summary and "last" in summary["metrics"]:
         sections = {"best": summary["metrics"]["best"], "last": summary["metrics"]["last"]}
-        return _sheets(metric_tables(sections, None, baseline))
+        return _sheets(metric_tables(sections, None, baseline, targets=order))
     newest = {name: float(line.y[-1]) for name, line in subject.lines.items() if len(line.y)}
     return _sheets(metric_tables({"newest": newest}))
 
