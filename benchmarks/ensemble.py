@@ -25,7 +25,7 @@ from typing import NamedTuple
 from train_mlp import Torch, Work, best_rival, prepare, time_nnrun
 
 from nnrun.ensemble import make
-from nnrun.ensemble.make import Request
+from nnrun.ensemble.make import EnsembleRequest
 from nnrun.runner import session
 
 MEMBERS = 10
@@ -53,7 +53,7 @@ def time_ensemble(population: Path) -> float:
         yield lambda: None
 
     began = time.perf_counter()
-    make.make([str(population)], Request(), population.parent, None, print, counting)
+    make.make([str(population)], EnsembleRequest(), population.parent, None, print, counting)
     return time.perf_counter() - began
 
 

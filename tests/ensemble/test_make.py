@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nnrun.ensemble import make as make_module
-from nnrun.ensemble.make import HOW, Request, check_request, make
+from nnrun.ensemble.make import HOW, EnsembleRequest, check_request, make
 from nnrun.errors import RunError, SpecError
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.loss.quantile import quantile
@@ -20,23 +20,23 @@ from nnrun.prediction.member import Member
 
 @pytest.mark.parametrize("how", HOW)
 def test_every_average_may_be_asked_for(how: str, tmp_path):
-    check_request(Request(how, "all", 3, "val", True), tmp_path / "new")
-    check_request(Request(how), None)
+    check_request(EnsembleRequest(how, "all", 3, "val", True), tmp_path / "new")
+    check_request(EnsembleRequest(how), None)
 
 
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
         (
-            Request("mean"),
+            EnsembleRequest("mean"),
             r"--average: got 'mean'; write one of probabilities, logits, vote, weighted, ",
         ),
-        (Request("x\n" * 100), r"--average: got 'x\\\\nx"),
-        (Request(split="dev"), r"--split: got 'dev'; write one of train, val, test"),
-        (Request(checkpoints="newest"), r"--checkpoints: got 'newest'"),
+        (EnsembleRequest("x\n" * 100), r"--average: got 'x\\\\nx"),
+        (EnsembleRequest(split="dev"), r"--split: got 'dev'; write one of train, val, test"),
+        (EnsembleRequest(checkpoints="newest"), r"--checkpoints: got 'newest'"),
     ],
 )
-def test_what_is_wrong_is_reported_before_anything_is_read(request_: Request, message: str):
+def test_what_is_wrong_is_reported_before_anything_is_read(request_: EnsembleRequest, message: str):
     with pytest.raises(SpecError, match=message):
         check_request(request_, None)
     with pytest.raises(SpecError, match=message):
@@ -44,18 +44,25 @@ def test_what_is_wrong_is_reported_before_anything_is_read(request_: Request, me
 
 
 def test_the_target_is_new_or_empty(tmp_path):
-    check_request(Request(), tmp_path)  # pytest's own, empty
+    check_request(EnsembleRequest(), tmp_path)  # pytest's own, empty
     (tmp_path / "file").write_text("")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     for target in (tmp_path, tmp_path / "file", tmp_path / "dangling"):
         with pytest.raises(RunError, match=r"already exists; choose another folder"):
-            check_request(Request(), target)
+            check_request(EnsembleRequest(), target)
 
 
 def test_a_line_has_two_ends(make_run, tmp_path):
     make_run("run")
     with pytest.raises(SpecError, match=r"--barrier: a line has two ends; name two members"):
-        make(["run"], Request(checkpoints="last", barrier=True), tmp_path, None, pytest.fail, pytest.fail)
+        make(
+            ["run"],
+            EnsembleRequest(checkpoints="last", barrier=True),
+            tmp_path,
+            None,
+            pytest.fail,
+            pytest.fail,
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -65,7 +72,7 @@ def test_parameters_of_other_structures_are_refused_before_anything_is_written(m
     with pytest.raises(
         RunError, match=r"params/kernel is float32 \[2, [35]\], in .* it is float32 \[2, [35]\]"
     ):
-        make(["narrow", "wide"], Request("greedy", "last"), tmp_path, None, pytest.fail, pytest.fail)
+        make(["narrow", "wide"], EnsembleRequest("greedy", "last"), tmp_path, None, pytest.fail, pytest.fail)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["narrow", "wide"]
 
 
@@ -112,13 +119,13 @@ def averager_with(losses: list[float], origins: list[bytes]) -> Any:
 def test_independent_runs_in_different_basins_are_warned_of_with_the_losses():
     warnings: list[str] = []
     averager = averager_with([0.25, 2.0, 0.5], [b"a", b"b"])
-    make_module._warn_of_basins(averager, Request("parameters"), warnings.append)
+    make_module._warn_of_basins(averager, EnsembleRequest("parameters"), warnings.append)
     assert warnings == [
         "--average parameters: these are independent runs, whose parameters lie in different basins: "
         "test/loss is 0.25 at run_0:5, 0.5 at run_1:5 and 2 half-way; --barrier shows the line, "
         "--average probabilities averages what they predict"
     ]
-    make_module._warn_of_basins(averager, Request("parameters", barrier=True), warnings.append)
+    make_module._warn_of_basins(averager, EnsembleRequest("parameters", barrier=True), warnings.append)
     assert "--barrier shows" not in warnings[1]
 
 
@@ -126,4 +133,4 @@ def test_independent_runs_in_different_basins_are_warned_of_with_the_losses():
     ("losses", "origins"), [([0.25, 0.3, 0.5], [b"a", b"b"]), ([0.25, 2.0, 0.5], [b"a", b"a"])]
 )
 def test_no_warning_without_a_barrier_or_for_snapshots_of_one_run(losses, origins):
-    make_module._warn_of_basins(averager_with(losses, origins), Request("parameters"), pytest.fail)
+    make_module._warn_of_basins(averager_with(losses, origins), EnsembleRequest("parameters"), pytest.fail)

@@ -16,7 +16,7 @@ from nnrun.catalog import bind, read
 from nnrun.probe.explain import course_of, rules_of
 from nnrun.probe.layers import layer_rows
 from nnrun.probe.objective import beginning
-from nnrun.report.explained import Cost, grouped, layer_sheet, rule_lines, short_number
+from nnrun.report.explained import LayerCost, grouped, layer_sheet, rule_lines, short_number
 from nnrun.types import Experiment
 
 SPEC = """
@@ -103,10 +103,10 @@ def test_the_equations_are_those_of_the_catalogue_with_the_numbers_of_the_spec(s
 
 
 def test_the_blocks_of_a_deep_net_share_a_row() -> None:
-    costs = [Cost((f"block_{i}", name), (8, 8, 4), 10, 100.0, 0.5) for i in range(9) for name in "abc"]
-    rows = grouped([*costs, Cost(("output",), (10,), 7, 50.0, 1.5)])
+    costs = [LayerCost((f"block_{i}", name), (8, 8, 4), 10, 100.0, 0.5) for i in range(9) for name in "abc"]
+    rows = grouped([*costs, LayerCost(("output",), (10,), 7, 50.0, 1.5)])
     assert [row.path for row in rows] == [*((f"block_{i}",) for i in range(9)), ("output",)]
-    assert rows[0] == Cost(("block_0",), (8, 8, 4), 30, 300.0, 1.5, 3)
+    assert rows[0] == LayerCost(("block_0",), (8, 8, 4), 30, 300.0, 1.5, 3)
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(layer_sheet(costs[:2]))
     lines = console.export_text().splitlines()

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from nnrun.errors import SpecError
-from nnrun.probe.rates import Request, highest_stable, range_test, suggested
+from nnrun.probe.rates import RangeTestRequest, highest_stable, range_test, suggested
 from nnrun.report.rates import curve_of_rates, rate_lines
 
 SPEC = """
@@ -42,7 +42,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_lane_is_the_run_at_that_rate(spec: Path, warm: Callable[..., Any]) -> None:
     """The training loss of the last fifth of its steps, as `nnrun train` logs them."""
-    test = range_test(spec, [], Request(1e-3, 1.0, 4, 2, 10), silent)
+    test = range_test(spec, [], RangeTestRequest(1e-3, 1.0, 4, 2, 10), silent)
     assert test.key == "optimizer.learning_rate" and test.written == 0.05
     np.testing.assert_allclose(test.rates, [1e-3, 1e-2, 1e-1, 1.0])
     changes = [
@@ -61,7 +61,7 @@ def test_a_rate_that_diverges_has_no_loss(spec: Path) -> None:
     test = range_test(
         spec,
         ["data=diabetes", "loss=squared_error", "model.activation=relu"],
-        Request(1e-3, 1e6, 4, 1, 20),
+        RangeTestRequest(1e-3, 1e6, 4, 1, 20),
         silent,
     )
     assert np.isfinite(test.losses[0]).all() and not np.isfinite(test.losses[-1]).all()
@@ -71,7 +71,7 @@ def test_a_rate_that_diverges_has_no_loss(spec: Path) -> None:
 
 def test_the_rate_of_what_a_wrapper_holds_is_found(spec: Path) -> None:
     wrapped = "optimizer={name: lookahead, inner: {name: sgd, learning_rate: 0.3}}"
-    test = range_test(spec, [wrapped], Request(1e-2, 1e-1, 3, 1, 6), silent)
+    test = range_test(spec, [wrapped], RangeTestRequest(1e-2, 1e-1, 3, 1, 6), silent)
     assert (test.key, test.written) == ("optimizer.inner.learning_rate", 0.3)
 
 
@@ -84,7 +84,7 @@ def test_the_rate_of_what_a_wrapper_holds_is_found(spec: Path) -> None:
 )
 def test_without_a_rate_there_is_nothing_to_find(change: list[str], message: str, spec: Path) -> None:
     with pytest.raises(SpecError, match=message):
-        range_test(spec, change, Request(steps=5), silent)
+        range_test(spec, change, RangeTestRequest(steps=5), silent)
 
 
 RATES = np.array([1e-3, 1e-2, 1e-1, 1.0, 10.0])

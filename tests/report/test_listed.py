@@ -12,7 +12,7 @@ import pytest
 
 from nnrun.errors import SpecError
 from nnrun.record import tags
-from nnrun.report.listed import Wanted, listed
+from nnrun.report.listed import ListOptions, listed
 
 Made = Callable[..., Path]
 RUNS = {  # optimizer, rate, test/accuracy, test/loss
@@ -46,7 +46,7 @@ def runs(tmp_path: Path) -> list[Path]:
 
 
 def names(runs: list[Path], **wanted: Any) -> str:
-    rows, _ = listed(runs, Wanted(**wanted))
+    rows, _ = listed(runs, ListOptions(**wanted))
     return "".join(Path(row["run"]).name for row in rows)
 
 
@@ -97,18 +97,18 @@ def test_the_limit_is_of_the_order_or_of_the_newest(runs: list[Path]) -> None:
 
 
 def test_what_differs_is_a_column(runs: list[Path]) -> None:
-    rows, columns = listed(runs, Wanted())
+    rows, columns = listed(runs, ListOptions())
     assert columns == []
     assert [row.get("settings") for row in rows] == [
         {"optimizer.name": optimizer, "optimizer.learning_rate": rate}
         for optimizer, rate, *_ in RUNS.values()
     ]
-    rows, _ = listed(runs, Wanted(conditions=["learning_rate=0.001 accuracy>0"]))
+    rows, _ = listed(runs, ListOptions(conditions=["learning_rate=0.001 accuracy>0"]))
     assert [row.get("settings") for row in rows] == [{}]  # alone, it differs from none
 
 
 def test_columns_are_those_of_the_user(runs: list[Path]) -> None:
-    _, columns = listed(runs, Wanted(columns="status, accuracy,learning_rate,run"))
+    _, columns = listed(runs, ListOptions(columns="status, accuracy,learning_rate,run"))
     assert columns == ["status", "test/accuracy", "optimizer.learning_rate"]
 
 
@@ -125,7 +125,7 @@ def test_columns_are_those_of_the_user(runs: list[Path]) -> None:
 )
 def test_mistakes(wanted: dict[str, Any], message: str, runs: list[Path]) -> None:
     with pytest.raises(SpecError, match=message.replace("(", r"\(")):
-        listed(runs, Wanted(**wanted))
+        listed(runs, ListOptions(**wanted))
 
 
 def test_tags_are_kept_sorted_and_their_file_goes_with_the_last(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from nnrun.report import live
 from nnrun.report.live import duration, sparkline
 from nnrun.report.run_view import RunView, Shown
-from nnrun.report.sweep.live import Board, Row, SweepView
+from nnrun.report.sweep.live import Board, BoardRow, SweepView
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_the_live_view_is_drawn_twice_a_second(clock):
 
 
 def board(share: float, phase: str = "searching", **changes: Any) -> Board:
-    rows = [Row("adam", 3, 20, "97.10% ± 0.2", "1 diverged"), Row("[sgd]", 0, 20, "", "")]
+    rows = [BoardRow("adam", 3, 20, "97.10% ± 0.2", "1 diverged"), BoardRow("[sgd]", 0, 20, "", "")]
     return Board("my-sweep", phase, "val/accuracy", share, rows)._replace(**changes)
 
 

@@ -16,7 +16,7 @@ from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
 from nnrun.report.sweep.plots import pictures
 from nnrun.report.sweep.reached import Reached
-from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.budget import BestOf
 from nnrun.statistics.comparison import Comparison
@@ -36,9 +36,9 @@ def trial(
     return record._replace(**changes)
 
 
-def row(label: str, mean: float | None = 0.9, **changes: Any) -> Row:
+def row(label: str, mean: float | None = 0.9, **changes: Any) -> AnswerRow:
     values = dict.fromkeys(range(10), mean) if mean is not None else {}
-    plain = Row(
+    plain = AnswerRow(
         "digits",
         label,
         f"{label}-000",
@@ -69,7 +69,7 @@ def pair(
     return Comparison(first, second, value, value - 0.01, value + 0.01, p, p, seeds, needed)
 
 
-def part(*rows: Row, **changes: Any) -> BaseAnswer:
+def part(*rows: AnswerRow, **changes: Any) -> BaseAnswer:
     return BaseAnswer("digits", Metric("test/accuracy", True, SHARE), list(rows), [], None, {}, {})._replace(
         **changes
     )

@@ -19,7 +19,7 @@ from nnrun.report.summary import (
     some_of,
 )
 from nnrun.report.sweep.reached import Reached
-from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.tables import seeds_text, trials_text
 from nnrun.report.sweep.verdict import steps_text
 from nnrun.report.words import chance, difference, gap, level, pair_sentence, pair_verdict, span
@@ -32,8 +32,8 @@ def pair(value: float, low: float | None, high: float | None, p: float = 0.01, s
     return Comparison("adam", "sgd", value, low, high, p, p, seeds, None)
 
 
-def row(**changes: object) -> Row:
-    empty = Row(
+def row(**changes: object) -> AnswerRow:
+    empty = AnswerRow(
         "digits",
         "sgd",
         "sgd-000",

@@ -19,7 +19,7 @@ from scipy import special
 
 import nnrun
 from nnrun.ensemble import make
-from nnrun.ensemble.make import Request
+from nnrun.ensemble.make import EnsembleRequest
 
 SPEC = """
 data: {name: digits, batch_size: 64}
@@ -274,6 +274,6 @@ def test_one_member_is_on_the_device_at_a_time(runs, monkeypatch):
         if what == "predicting":
             assert len(sizes) == total
 
-    make.make(["four"], Request(), Path("runs"), None, pytest.fail, counting)
+    make.make(["four"], EnsembleRequest(), Path("runs"), None, pytest.fail, counting)
     each = np.array(sizes).reshape(4, -1).max(1)
     assert each[-1] <= each[0] * 1.01

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from nnrun.errors import RunError, SpecError
 from nnrun.runner import session
-from nnrun.runner.leaves import Request
+from nnrun.runner.leaves import WeightsRequest
 from nnrun.runner.warm_start import warm_start
 
 # All examples at each step and nothing drawn: what a step does depends on the state alone.
@@ -71,7 +71,7 @@ def state_of(folder: Path) -> dict[str, Any]:
 def test_the_weights_are_those_of_the_step(which: str, step: int | None, place, monkeypatch):
     monkeypatch.chdir(place)
     prepared = session.prepare(Path("spec.yaml"))
-    (beginning,) = warm_start(f"one{which}", Path("runs"), prepared, Request(), pytest.fail)
+    (beginning,) = warm_start(f"one{which}", Path("runs"), prepared, WeightsRequest(), pytest.fail)
     step = step or json.loads((place / "runs/one/summary.json").read_text())["best"]["step"]
     assert_equal(beginning.arrays, arrays(place / "runs/one", step))
     assert beginning.origin["step"] == step
@@ -183,7 +183,7 @@ def test_a_source_of_the_same_task_is_no_warning(place, monkeypatch):
     warnings: list[str] = []
     for change in ([], ["data.split_seed=1"]):
         prepared = session.prepare(Path("spec.yaml"), change)
-        warm_start("one", Path("runs"), prepared, Request(), warnings.append)
+        warm_start("one", Path("runs"), prepared, WeightsRequest(), warnings.append)
     assert warnings == [
         "--from runs/one: was trained on inputs standardised by its own training part; here they are by this one"
     ]
@@ -223,36 +223,41 @@ def test_runs_that_began_with_other_weights_are_other_settings(train, place, war
     ("text", "changes", "request_", "message"),
     [
         (
-            "one:20", ["model.hidden=[6, 7]"], Request(),
+            "one:20", ["model.hidden=[6, 7]"], WeightsRequest(),
             "--from runs/one:20: params/hidden_2/bias is [5] in that run and [7] in the model; params/hidden_2/kernel "
             "is [6, 5] in that run and [6, 7] in the model; params/output/kernel is [5, 3] in that run and [7, 3] in "
             "the model; use its model, or take what fits: --from-only 'hidden_*'",
         ),
-        ("one", ["model.hidden=[6]"], Request(), "params/hidden_2/bias is in that run and not in the model"),
-        ("one", ["model.hidden=[6, 5, 4]"], Request(), "params/hidden_3/bias is in the model and not in that run"),
-        ("one", ["model.hidden=[6, 5, 4, 3]"], Request(), "in the model and not in that run; and 1 more; use"),
+        ("one", ["model.hidden=[6]"], WeightsRequest(), "params/hidden_2/bias is in that run and not in the model"),
         (
-            "one", [], Request(["hiden_1", "output"]),
+            "one",
+            ["model.hidden=[6, 5, 4]"],
+            WeightsRequest(),
+            "params/hidden_3/bias is in the model and not in that run",
+        ),
+        ("one", ["model.hidden=[6, 5, 4, 3]"], WeightsRequest(), "in the model and not in that run; and 1 more; use"),
+        (
+            "one", [], WeightsRequest(["hiden_1", "output"]),
             "--from-only 'hiden_1': matches nothing in the model; did you mean hidden_1?",
         ),
         (
-            "one:last", ["optimizer={name: sgd, learning_rate: 1}"], Request((), "keep"),
+            "one:last", ["optimizer={name: sgd, learning_rate: 1}"], WeightsRequest((), "keep"),
             "--from runs/one:20: opt_state/memory/m/hidden_1/bias is in that run and not in the model; ",
         ),
-        ("one", [], Request((), "kept"), "--optimizer-state: got 'kept'; write one of keep, fresh"),
-        ("one:ema", [], Request((), "keep"), "belongs to the trained parameters, not to ema; write fresh"),
-        ("one", [], Request(["output"], "keep"), "belongs to all weights; leave out --from-only"),
-        ("one:swa", [], Request(), "runs/one: keeps no average 'swa'; write one of: ema"),
-        ("one:7", [], Request(), "runs/one: has no checkpoint '7'; write last, best or a step: "),
+        ("one", [], WeightsRequest((), "kept"), "--optimizer-state: got 'kept'; write one of keep, fresh"),
+        ("one:ema", [], WeightsRequest((), "keep"), "belongs to the trained parameters, not to ema; write fresh"),
+        ("one", [], WeightsRequest(["output"], "keep"), "belongs to all weights; leave out --from-only"),
+        ("one:swa", [], WeightsRequest(), "runs/one: keeps no average 'swa'; write one of: ema"),
+        ("one:7", [], WeightsRequest(), "runs/one: has no checkpoint '7'; write last, best or a step: "),
         (
-            "three", ["train.seed=2", "train.seeds=2"], Request(),
+            "three", ["train.seed=2", "train.seeds=2"], WeightsRequest(),
             "has no seed 3; name one run for all, such as runs/three/seed_0",
         ),
-        ("oen", [], Request(), "oen: no such run here or in runs; did you mean "),
+        ("oen", [], WeightsRequest(), "oen: no such run here or in runs; did you mean "),
     ],
 )  # fmt: skip
 def test_what_cannot_be_taken_is_refused(
-    text: str, changes: list[str], request_: Request, message: str, place, monkeypatch
+    text: str, changes: list[str], request_: WeightsRequest, message: str, place, monkeypatch
 ):
     monkeypatch.chdir(place)
     prepared = session.prepare(Path("spec.yaml"), changes)

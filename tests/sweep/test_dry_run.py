@@ -14,7 +14,7 @@ from rich.console import Console
 from nnrun.runner import session
 from nnrun.space import Dimension, Search
 from nnrun.sweep import dry_run as module
-from nnrun.sweep.cost import Cost, Work, work_of
+from nnrun.sweep.cost import Seconds, Work, work_of
 from nnrun.sweep.dry_run import DryRun, ProgramCost, as_json, dry_run_of, tables
 from nnrun.sweep.file import BaseSpec
 from nnrun.sweep.over import Alternative
@@ -176,7 +176,7 @@ def test_programs_of_one_kind_of_model_are_estimated_from_the_first(monkeypatch)
     works = {"a": Work(7e5, 3e5, 400), "b": Work(1e6, 1e6, 200), "c": Work(5e6, 0, 100)}
     monkeypatch.setattr(module, "work_of", works.__getitem__)
     known: dict = {}
-    assert module._cost("a", 2, "mlp", known) == (Cost(4.0, 0.01), True)
+    assert module._cost("a", 2, "mlp", known) == (Seconds(4.0, 0.01), True)
     cost, is_measured = module._cost("b", 6, "mlp", known)
     assert not is_measured and cost == pytest.approx((2.0, 0.06))
     assert module._cost("c", 1, "lenet", known)[1] and module._cost("b", 1, "mlp", None)[1]

@@ -66,7 +66,7 @@ def ensemble(
     Raises the errors of nnrun.errors; then nothing is left behind.
     """
     texts = [members] if isinstance(members, str | Path) else members
-    request = make.Request(average, checkpoints, top, split, barrier)
+    request = make.EnsembleRequest(average, checkpoints, top, split, barrier)
     target = None if run_dir is None else Path(run_dir)
     folder, account = make.make(
         [str(text) for text in texts], request, Path(runs_root), target, warnings.warn, uncounted

@@ -13,7 +13,7 @@ from nnrun.errors import SpecError
 from nnrun.prediction import evaluation as measuring
 from nnrun.prediction.inquiry import Inquiry, predictions
 from nnrun.prediction.predictor import Predictor, load_predictor
-from nnrun.prediction.request import Request, check
+from nnrun.prediction.request import EvaluationRequest, check
 from nnrun.record import pointer, run
 from nnrun.report.evaluated import evaluation_gaps, evaluation_view
 from nnrun.report.plain_text import as_text
@@ -122,7 +122,7 @@ def evaluate(
     name, step, average = pointer.split(str(run_dir), root)
     source, which = None if file is None else Path(file), step or str(checkpoint)
     listed = _listed("metrics", metrics)
-    request = Request(source, split, which, average, _columns(target), calibrated, listed, samples)
+    request = EvaluationRequest(source, split, which, average, _columns(target), calibrated, listed, samples)
     check(request)
     result = measuring.evaluate(run.resolve(name, root), request, warnings.warn, uncounted).result
     return Evaluation(cast("Mapping[str, Any]", result))

@@ -44,7 +44,7 @@ def _layers(meaning: Explanation) -> Iterator[RenderableType]:
     if not meaning.layers:
         yield f"{meaning.parameters:,} parameters; the layers of another library's module cannot be looked into"
         return
-    yield explained.layer_sheet([explained.Cost(*row) for row in meaning.layers])
+    yield explained.layer_sheet([explained.LayerCost(*row) for row in meaning.layers])
     yield _FLOPS
 
 

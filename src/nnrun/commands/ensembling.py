@@ -83,9 +83,9 @@ def ensemble(
     """Average predictions or parameters of runs, and say what it brought."""
     choose_device(device)
     from nnrun.ensemble import make
-    from nnrun.ensemble.make import Request
+    from nnrun.ensemble.make import EnsembleRequest
 
-    request = Request(average, checkpoints, top, split, barrier)
+    request = EnsembleRequest(average, checkpoints, top, split, barrier)
     make.check_request(request, output)
 
     show = counting(quiet or as_json)

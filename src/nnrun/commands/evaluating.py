@@ -94,12 +94,14 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a run or an ensemble on a part of its data, or on new examples."""
-    from nnrun.prediction.request import Request, check
+    from nnrun.prediction.request import EvaluationRequest, check
     from nnrun.record import pointer, run
 
     name, step, average = pointer.split(run_name, runs_root)
     which, metrics = step or checkpoint, [*dict.fromkeys(metric or ())]
-    request = Request(file, split, which, average, target or (), calibrated, metrics, samples, per_class)
+    request = EvaluationRequest(
+        file, split, which, average, target or (), calibrated, metrics, samples, per_class
+    )
     check(request)
     folder = run.resolve(name, runs_root)
     prepare_device(device, resolved(folder), [])

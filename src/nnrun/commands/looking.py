@@ -50,7 +50,7 @@ def ls(
     if root != Path("runs") and not root.is_dir():
         raise RunError(f"{one_line(root)}: no such folder; name the folder that run folders lie in")
     folders = [root, *run.members(root)] if run.is_run(root) else run.find(root)
-    rows, shown = listed.listed(folders, listed.Wanted(conditions or [], by, columns, limit))
+    rows, shown = listed.listed(folders, listed.ListOptions(conditions or [], by, columns, limit))
     if as_json:
         return console.print_json(rows)
     if not folders:

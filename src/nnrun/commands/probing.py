@@ -108,7 +108,7 @@ def lr_find(
     from nnrun.report import rates as shown
     from nnrun.storage import fsio
 
-    request = rates.Request(low, high, count, seeds, steps)
+    request = rates.RangeTestRequest(low, high, count, seeds, steps)
     test = rates.range_test(spec, overrides or [], request, counting(quiet or as_json))
     if output is not None:
         fsio.write_file(

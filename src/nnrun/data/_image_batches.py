@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from nnrun.data._image_tree import ImageFile, Part
+    from nnrun.data._image_tree import ImageFile, ImagePart
 
 __all__ = ["batches", "first_shape"]
 
@@ -27,7 +27,7 @@ _MOST_PROBLEMS = 5  # images that one message names
 _AHEAD = 3  # batches for each thread that wait to be taken, so that memory stays bounded
 
 
-def first_shape(part: Part, form: Form) -> tuple[tuple[int, int, int], str]:
+def first_shape(part: ImagePart, form: Form) -> tuple[tuple[int, int, int], str]:
     """The shape of the first image, which all others must have: height, width, channels; and that image's path.
 
     Images before it that cannot be read are reported by `batches`.  Raises DataError if there is none.
@@ -48,7 +48,7 @@ def first_shape(part: Part, form: Form) -> tuple[tuple[int, int, int], str]:
 
 
 def batches(
-    part: Part, form: Form, shape: tuple[int, int, int], first: str
+    part: ImagePart, form: Form, shape: tuple[int, int, int], first: str
 ) -> Generator[np.ndarray, None, None]:
     """The images of `part` in its order, as arrays (b, *shape) in the type of `form`, each of some images.
 
@@ -81,7 +81,7 @@ def batches(
 
 
 def _decode_all(
-    part: Part, group: list[ImageFile], form: Form, shape: tuple[int, int, int], first: str
+    part: ImagePart, group: list[ImageFile], form: Form, shape: tuple[int, int, int], first: str
 ) -> tuple[np.ndarray, list[DataError]]:
     """The images of a group, and what is wrong with those that cannot be had."""
     pixels = np.empty((len(group), *shape), form.dtype)

@@ -29,7 +29,7 @@ import PIL
 
 from nnrun import machine
 from nnrun.data._image_batches import batches, first_shape
-from nnrun.data._image_tree import Part
+from nnrun.data._image_tree import ImagePart
 from nnrun.data._images import Form
 from nnrun.data._pixel_file import Pixels, digest, map_pixels, sync_folder, write_pixels
 from nnrun.data._progress import ProgressLine
@@ -44,7 +44,7 @@ _MOST_MANIFEST = 1 << 16  # bytes
 _REMEDY = "set XDG_CACHE_HOME to a folder that can be written, on a disk with space for it"
 
 
-def pixels(parts: Sequence[Part], form: Form) -> list[np.ndarray]:
+def pixels(parts: Sequence[ImagePart], form: Form) -> list[np.ndarray]:
     """The images of each part, (n, h, w, c) mapped read-only from the user's cache, decoded where needed.
 
     All images have one shape.  Raises DataError for an image that cannot be used, MachineError if the cache
@@ -62,14 +62,14 @@ def pixels(parts: Sequence[Part], form: Form) -> list[np.ndarray]:
             return arrays if arrays is not None else _write(folder, source, parts, form)
 
 
-def _folder(parts: Sequence[Part], form: Form) -> Path:
+def _folder(parts: Sequence[ImagePart], form: Form) -> Path:
     key = hashlib.sha256(repr(form).encode())
     for part in parts:
         key.update(b"\0" + os.fsencode(os.path.realpath(part.folder)))
     return machine.user_cache() / "nnrun" / f"images-{key.hexdigest()[:32]}"
 
 
-def _digest_of_files(parts: Sequence[Part]) -> str:
+def _digest_of_files(parts: Sequence[ImagePart]) -> str:
     """Of everything that the pixels depend on but what is in the name of the folder."""
     digest = hashlib.sha256(f"{_FORMAT} {PIL.__version__}".encode())
     for part in parts:
@@ -106,7 +106,7 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open(folder: Path, source: str, parts: Sequence[Part]) -> list[np.ndarray] | None:
+def _open(folder: Path, source: str, parts: Sequence[ImagePart]) -> list[np.ndarray] | None:
     """The arrays if they are there, whole, and made from these files."""
     try:
         with (folder / _MANIFEST).open("rb") as stream:
@@ -126,7 +126,7 @@ def _open(folder: Path, source: str, parts: Sequence[Part]) -> list[np.ndarray] 
     return arrays if whole else None
 
 
-def _write(folder: Path, source: str, parts: Sequence[Part], form: Form) -> list[np.ndarray]:
+def _write(folder: Path, source: str, parts: Sequence[ImagePart], form: Form) -> list[np.ndarray]:
     """Decodes everything; nothing but the lock is left behind where that fails."""
     _clear(folder)
     first = parts[0]

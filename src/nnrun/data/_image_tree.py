@@ -13,7 +13,7 @@ from nnrun.data._cells import alike, oddity
 from nnrun.data._image_exclude import Exclusion
 from nnrun.errors import DataError, MachineError, one_line
 
-__all__ = ["Found", "ImageFile", "Part", "find_images", "refuse_link", "scan", "subfolders"]
+__all__ = ["Found", "ImageFile", "ImagePart", "find_images", "refuse_link", "scan", "subfolders"]
 
 _DEEPEST = 16  # folders below the folder of a class
 
@@ -28,7 +28,7 @@ class ImageFile(NamedTuple):
     changed: int  # nanoseconds; unlike the time before, it cannot be set
 
 
-class Part(NamedTuple):
+class ImagePart(NamedTuple):
     """The training or the test images."""
 
     folder: Path
@@ -67,7 +67,7 @@ def find_images(folder: Path, is_image: Callable[[Path], bool], excluded: Exclus
     return Found(sorted(images), sorted(beside))
 
 
-def scan(folder: Path, inside: Path, excluded: Exclusion) -> Part:
+def scan(folder: Path, inside: Path, excluded: Exclusion) -> ImagePart:
     """The images of `folder`, whose folders are the classes; links may not lead out of `inside`.
 
     excluded   what is left out, which counts it
@@ -98,7 +98,7 @@ def scan(folder: Path, inside: Path, excluded: Exclusion) -> Part:
                 )
             raise DataError(f"{one_line(place)}: this class has no images; {remedy}")
         files += [_describe(path, label, images[path]) for path in sorted(images)]
-    return Part(folder, tuple(names), files)
+    return ImagePart(folder, tuple(names), files)
 
 
 def _refuse_same(folder: Path, names: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnrun.data._image_tree import Part
+from nnrun.data._image_tree import ImagePart
 from nnrun.data._roles import RowColumns
 from nnrun.data._row_columns import weights_of
 from nnrun.data._table import read_table
@@ -15,7 +15,7 @@ __all__ = ["weights_of_images"]
 _FILE, _WEIGHT = "file", "weight"  # the columns
 
 
-def weights_of_images(path: str, part: Part) -> np.ndarray:
+def weights_of_images(path: str, part: ImagePart) -> np.ndarray:
     """(n,) float64 ≥ 0, not all of them 0: the weights of the images of a part, in its order.
 
     path   a CSV file with the columns file, a path below the folder of the part (cat/1.jpg), and weight

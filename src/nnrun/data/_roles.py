@@ -14,7 +14,7 @@ from nnrun.errors import DataError, one_line
 from nnrun.options import DatePart
 from nnrun.preprocessing import Date
 
-__all__ = ["Cells", "Request", "Roles", "RowColumns", "roles_of"]
+__all__ = ["Cells", "Roles", "RowColumns", "TableRequest", "roles_of"]
 
 _UNNAMED = "Unnamed: "
 
@@ -36,7 +36,7 @@ class RowColumns(NamedTuple):
     time: str | None
 
 
-class Request(NamedTuple):
+class TableRequest(NamedTuple):
     """What a spec says of the columns of a table: options of the loaders of tables."""
 
     targets: tuple[str, ...]  # several of a regression, or one
@@ -60,7 +60,7 @@ class Roles(NamedTuple):
     beside: dict[str, str]
 
 
-def roles_of(table: Table, request: Request) -> Roles:
+def roles_of(table: Table, request: TableRequest) -> Roles:
     """What each column is for.  Raises DataError for a name or pattern that fits nothing, or fits two roles."""
     check_names(table, request.targets, {"categorical": request.categorical, "dates": request.dates})
     excluded = _excluded(table, request)
@@ -90,7 +90,7 @@ def roles_of(table: Table, request: Request) -> Roles:
     )
 
 
-def _excluded(table: Table, request: Request) -> tuple[str, ...]:
+def _excluded(table: Table, request: TableRequest) -> tuple[str, ...]:
     fitting = _matched(table, request.exclude, "exclude", table.columns)
     for target in request.targets:
         if target in fitting:
@@ -107,7 +107,7 @@ def _excluded(table: Table, request: Request) -> tuple[str, ...]:
     return tuple(name for name in table.columns if name in fitting)
 
 
-def _about_rows(table: Table, request: Request) -> dict[str, str]:
+def _about_rows(table: Table, request: TableRequest) -> dict[str, str]:
     """The columns that are about rows, and what they are for.  Raises DataError for one that has another role."""
     weights, split_by, time = request.rows
     if split_by is not None and time is not None:
@@ -133,7 +133,7 @@ def _about_rows(table: Table, request: Request) -> dict[str, str]:
 
 
 def _features(
-    table: Table, request: Request, excluded: Collection[str], about_rows: Collection[str]
+    table: Table, request: TableRequest, excluded: Collection[str], about_rows: Collection[str]
 ) -> list[str]:
     """The names of the input columns, in order; DataError for one that is missing, double or the target."""
     targets, listed = request.targets, request.features
@@ -205,7 +205,7 @@ def _with_missing(
     }
 
 
-def _check_rare(table: Table, request: Request, categorical: Collection[str]) -> None:
+def _check_rare(table: Table, request: TableRequest, categorical: Collection[str]) -> None:
     if (request.cells.rare or request.cells.unknown != "refuse") and not categorical:
         option = "rare" if request.cells.rare else "unknown"
         raise DataError(f"{table.place}: data.{option}: is about categories; list them in data.categorical")
@@ -216,7 +216,7 @@ def _check_rare(table: Table, request: Request, categorical: Collection[str]) ->
         )
 
 
-def _check_idle(table: Table, request: Request, dates: Collection[str]) -> None:
+def _check_idle(table: Table, request: TableRequest, dates: Collection[str]) -> None:
     """Raises DataError for an option that would change nothing."""
     if request.cells.missing_indicator and request.cells.missing in ("refuse", {}):
         raise DataError(

@@ -11,7 +11,7 @@ from nnrun.data._column import Column, Table
 from nnrun.data._encode import Parsed, UnknownNames, encoded, features_of, parsed, refuse_missing
 from nnrun.data._fit_columns import Rule, fitted_column, missing_rule
 from nnrun.data._kinds import Kind, check_kinds, kind_of, quoted
-from nnrun.data._roles import Request, roles_of
+from nnrun.data._roles import TableRequest, roles_of
 from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
 from nnrun.data._shown import shown
 from nnrun.data._target import classes_of, is_regression, refuse_odd
@@ -26,7 +26,7 @@ __all__ = ["source_of"]
 
 def source_of(
     tables: Sequence[Table],
-    request: Request,
+    request: TableRequest,
     task: str,
     standardize: str,
     classifies: bool | None,
@@ -94,7 +94,7 @@ def _classes(goals: Sequence[Column], task: str, classifies: bool | None) -> tup
     return () if regression else classes_of(goals[0])
 
 
-def _facts(table: Table, test: Table | None, request: Request) -> TableFacts:
+def _facts(table: Table, test: Table | None, request: TableRequest) -> TableFacts:
     """What columns say of the rows."""
     columns = request.rows
     if test is not None:

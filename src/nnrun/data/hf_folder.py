@@ -9,7 +9,7 @@ from typing import Literal
 
 from nnrun.data._fit_columns import Missing
 from nnrun.data._kinds import in_number, quoted
-from nnrun.data._roles import Cells, Request, RowColumns
+from nnrun.data._roles import Cells, RowColumns, TableRequest
 from nnrun.data._saved_set import SavedTable, read_saved
 from nnrun.data._saved_splits import Parts, parts_of
 from nnrun.data._tabular import source_of
@@ -71,7 +71,7 @@ def hf_folder(
     counted on.
     """
     cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
-    request = Request(
+    request = TableRequest(
         as_targets(target), features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
     )
     parts = parts_of(Path(path), splits, test_split)
@@ -79,7 +79,7 @@ def hf_folder(
 
 
 def _source(
-    parts: Parts, request: Request, task: str, standardize: str, classifies: bool | None, binary: bool
+    parts: Parts, request: TableRequest, task: str, standardize: str, classifies: bool | None, binary: bool
 ) -> Source:
     """What `source_of` makes of these parts, with what their features say: which columns are names of classes."""
     saved = [read_saved(folders, place) for place, folders in parts.folders.items()]
@@ -97,14 +97,14 @@ def _source(
     return source_of(tables, request, task, standardize, classifies, binary, parts.notes)
 
 
-def _is_used(name: str, request: Request) -> bool:
+def _is_used(name: str, request: TableRequest) -> bool:
     """Whether a column would be a feature, as far as `features` and `exclude` tell."""
     if request.features is not None:
         return name in request.features
     return not any(pattern == name or fnmatchcase(name, pattern) for pattern in request.exclude)
 
 
-def _refuse_foreign(part: SavedTable, request: Request) -> None:
+def _refuse_foreign(part: SavedTable, request: TableRequest) -> None:
     """Refuses columns of images, lists or the like that would be inputs or targets."""
     used = [name for name in part.foreign if name in request.targets or _is_used(name, request)]
     if not used:

@@ -11,7 +11,7 @@ from nnrun.data._check import check
 from nnrun.data._image_cache import pixels
 from nnrun.data._image_exclude import Exclusion
 from nnrun.data._image_modes import Alpha, Depth
-from nnrun.data._image_tree import Part, refuse_link, scan, subfolders
+from nnrun.data._image_tree import ImagePart, refuse_link, scan, subfolders
 from nnrun.data._image_weights import weights_of_images
 from nnrun.data._images import MOST_PIXELS, Channels, Form, Resize, Size
 from nnrun.errors import DataError, one_line
@@ -92,7 +92,7 @@ def _form(channels: Channels, size: Size | None, resize: Resize, alpha: Alpha, d
     return Form(channels, (size[0], size[1]) if size else None, resize, alpha, depth)
 
 
-def _parts(path: str | None, test_path: str | None, excluded: Exclusion) -> list[Part]:
+def _parts(path: str | None, test_path: str | None, excluded: Exclusion) -> list[ImagePart]:
     """The images of the training part and, where there is one, of the test part."""
     top, train, test = _places(path, test_path, excluded)
     parts = [scan(train, top, excluded)]
@@ -107,7 +107,7 @@ def _parts(path: str | None, test_path: str | None, excluded: Exclusion) -> list
     return parts
 
 
-def _few(part: Part) -> str:
+def _few(part: ImagePart) -> str:
     """Which classes have few images, "" where none has."""
     counts = np.bincount([file.label for file in part.files], minlength=len(part.classes))
     few = [
@@ -153,7 +153,7 @@ def _refuse_parts(top: Path, names: list[str]) -> None:
         )
 
 
-def _relabelled(test: Part, train: Part) -> Part:
+def _relabelled(test: ImagePart, train: ImagePart) -> ImagePart:
     """The test part with the labels of the training part's classes."""
     label = {name: index for index, name in enumerate(train.classes)}
     for name in test.classes:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from nnrun.data._arrow import read_arrow
 from nnrun.data._fit_columns import Missing
-from nnrun.data._roles import Cells, Request, RowColumns
+from nnrun.data._roles import Cells, RowColumns, TableRequest
 from nnrun.data._tabular import source_of
 from nnrun.data._targets import as_targets
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
@@ -61,7 +61,7 @@ def parquet(
     Needs pyarrow: pip install 'nnrun[parquet]'.  Raises DataError naming FILE:ROW:COLUMN, rows counted from 1.
     """
     cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
-    request = Request(
+    request = TableRequest(
         as_targets(target), features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
     )
     tables = [read_arrow(file) for file in (path, test_path) if file is not None]

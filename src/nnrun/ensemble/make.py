@@ -29,14 +29,14 @@ from nnrun.statistics.measure import reasons
 from nnrun.storage import fsio
 from nnrun.types import Loss
 
-__all__ = ["HOW", "Request", "check_request", "make"]
+__all__ = ["HOW", "EnsembleRequest", "check_request", "make"]
 
 HOW = (*PREDICTIONS, *PARAMETERS)
 _AVERAGES = ".averages"  # inside the folder while it is built
 _MIDDLE = 3  # points of a line that show whether there is a barrier
 
 
-class Request(NamedTuple):
+class EnsembleRequest(NamedTuple):
     """What is asked for: the options of `nnrun ensemble`."""
 
     how: str = "probabilities"
@@ -46,7 +46,7 @@ class Request(NamedTuple):
     barrier: bool = False
 
 
-def check_request(request: Request, target: Path | None) -> None:
+def check_request(request: EnsembleRequest, target: Path | None) -> None:
     """Raises SpecError or RunError for what is wrong before anything is read."""
     if request.how not in HOW:
         raise SpecError(f"--average: got {one_line(request.how, 40)!r}; write one of {', '.join(HOW)}")
@@ -56,7 +56,7 @@ def check_request(request: Request, target: Path | None) -> None:
         raise RunError(f"{one_line(target)}: already exists; choose another folder")
 
 
-def _check_folds(members: Sequence[Member], request: Request) -> None:
+def _check_folds(members: Sequence[Member], request: EnsembleRequest) -> None:
     """Raises SpecError for what would need examples that no fold was trained on, or one preprocessing for all."""
     folders = [member.folder for member in members]
     if len(members) < 2 or not any(map(is_fold, folders)):
@@ -75,7 +75,12 @@ def _is_empty(path: Path) -> bool:
 
 
 def make(
-    texts: Sequence[str], request: Request, root: Path, target: Path | None, warn: Warn, counting: Counting
+    texts: Sequence[str],
+    request: EnsembleRequest,
+    root: Path,
+    target: Path | None,
+    warn: Warn,
+    counting: Counting,
 ) -> tuple[Path, Account]:
     """Makes the ensemble of these members; returns its run folder and its account.
 
@@ -106,7 +111,7 @@ def make(
 
 
 def _build(
-    folder: Path, members: Sequence[Member], request: Request, warn: Warn, counting: Counting
+    folder: Path, members: Sequence[Member], request: EnsembleRequest, warn: Warn, counting: Counting
 ) -> Account:
     how, split, place = request.how, request.split, folder / "predictions"
     fsio.make_folder(place)
@@ -179,7 +184,7 @@ def _warn_of_weights(members: Sequence[Member], loss: Loss, warn: Warn) -> None:
     )
 
 
-def _warn_of_basins(averager: ParameterAverager, request: Request, warn: Warn) -> None:
+def _warn_of_basins(averager: ParameterAverager, request: EnsembleRequest, warn: Warn) -> None:
     """Warns where independent runs lie in different basins, with the losses along the line between two of them."""
     if not independent(averager.members):
         return

@@ -26,7 +26,7 @@ from nnrun.prediction.piecewise import PiecewiseMetrics
 from nnrun.prediction.predict import batches_in
 from nnrun.prediction.predictor import LoadedRun, Predictor, load_ensemble
 from nnrun.prediction.reading import Ensemble, as_ensemble, evaluate_ensemble
-from nnrun.prediction.request import Request, check
+from nnrun.prediction.request import EvaluationRequest, check
 from nnrun.runner import session, summary
 from nnrun.runner.evaluation import (
     Conditions,
@@ -50,7 +50,7 @@ __all__ = ["FILE", "evaluate"]
 FILE = "file"  # in the names of metrics, where those of a part have train, val or test
 
 
-def evaluate(folder: Path, request: Request, warn: Warn, counting: Counting) -> Evaluated:
+def evaluate(folder: Path, request: EvaluationRequest, warn: Warn, counting: Counting) -> Evaluated:
     """Metrics of a run, a group of seeds or folds, or an ensemble and its members.
 
     Raises SpecError, RunError, DataError with a line for each column that is at fault, MachineError, Interrupted.
@@ -68,7 +68,7 @@ def evaluate(folder: Path, request: Request, warn: Warn, counting: Counting) -> 
     return Evaluated(evaluate_ensemble(folder, request.part, request.which, warn, counting), {})
 
 
-def _on_host(folder: Path, request: Request, warn: Warn, counting: Counting) -> Evaluated:
+def _on_host(folder: Path, request: EvaluationRequest, warn: Warn, counting: Counting) -> Evaluated:
     """Examples are gone through in pieces; their targets are kept, and their outputs where a metric needs them all."""
     group = [] if is_ensemble(folder) else good_members(folder, warn)
     if group:  # each for itself
@@ -113,7 +113,7 @@ def _judge(member: LoadedRun) -> Judge:
 
 
 def _temperatures(
-    ensemble: Ensemble, is_group: bool, request: Request, warn: Warn, counting: Counting
+    ensemble: Ensemble, is_group: bool, request: EvaluationRequest, warn: Warn, counting: Counting
 ) -> list[Temperature | None]:
     """Of each run of a group; else of the run or of the average."""
     if not request.calibrated:
@@ -127,7 +127,7 @@ def _temperatures(
 
 
 def _pieces(
-    predictor: Predictor, request: Request, warn: Warn, counting: Counting
+    predictor: Predictor, request: EvaluationRequest, warn: Warn, counting: Counting
 ) -> Generator[tuple[list[np.ndarray], np.ndarray]]:
     """The outputs of each member and the targets (n,), piece by piece."""
     model, source, before = predictor.members[0].model, request.source, 0
@@ -150,7 +150,7 @@ def _pieces(
 
 def _result(
     predictor: Predictor,
-    request: Request,
+    request: EvaluationRequest,
     tallies: list[PiecewiseMetrics],
     average: PiecewiseMetrics | None,
     targets: np.ndarray,

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 from nnrun.data._files import STDIN
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.prediction.folds import warn_of_best
-from nnrun.prediction.request import Request
+from nnrun.prediction.request import EvaluationRequest
 from nnrun.record import run
 from nnrun.report.per_class import PerClass
 from nnrun.runner import summary
@@ -29,7 +29,7 @@ class Evaluated(NamedTuple):
 
 
 def evaluate_folds(
-    folder: Path, request: Request, warn: Warn, evaluate: Callable[[Path], Evaluated]
+    folder: Path, request: EvaluationRequest, warn: Warn, evaluate: Callable[[Path], Evaluated]
 ) -> Evaluated:
     """The metrics of every fold and their mean.
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from nnrun.errors import SpecError
 
-__all__ = ["Request", "check"]
+__all__ = ["EvaluationRequest", "check"]
 
 
-class Request(NamedTuple):
+class EvaluationRequest(NamedTuple):
     """What is measured.
 
     source      a file or folder of examples, or - for standard input; None: a part of the run's data
@@ -46,7 +46,7 @@ class Request(NamedTuple):
         return self.source is not None or bool(self.metrics) or self.calibrated or self.average is not None
 
 
-def check(request: Request) -> None:
+def check(request: EvaluationRequest) -> None:
     """Raises SpecError where options do not go together."""
     if request.per_class and request.samples:
         raise SpecError("--per-class: classes are predicted without noise; leave one of it and --samples out")

@@ -24,7 +24,7 @@ from nnrun.sweep.cost import compile_and_time, memory_of, state_bytes
 from nnrun.sweep.width import width_of
 from nnrun.types import Experiment, Plan
 
-__all__ = ["Course", "Explanation", "Rule", "as_data", "course_of", "explain", "rules_of"]
+__all__ = ["Course", "Explanation", "OptimizerRule", "as_data", "course_of", "explain", "rules_of"]
 
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 
@@ -32,7 +32,7 @@ _COLUMNS = 60  # of the curve of a schedule
 _GRID = 2001  # steps at which it is looked at
 
 
-class Rule(NamedTuple):
+class OptimizerRule(NamedTuple):
     """An optimizer in words: the equations of its docstring, and what the spec says for each symbol.
 
     options   name, value, and what the docstring says of it
@@ -70,7 +70,7 @@ class Explanation(NamedTuple):
     notes: tuple[str, ...]
     layers: list[LayerRow]
     parameters: int
-    rules: list[Rule]
+    rules: list[OptimizerRule]
     course: Course | None
     knobs: list[str]  # options that may differ between lanes of one program
     width: int  # lanes of one program on this machine
@@ -120,7 +120,7 @@ def explain(spec: Path, overrides: Sequence[str], show: Counting) -> Explanation
         )
 
 
-def rules_of(block: Bound) -> Iterator[Rule]:
+def rules_of(block: Bound) -> Iterator[OptimizerRule]:
     """The rules of an optimizer and of those inside it, from the docstrings of the catalogue.
 
     Equations are the lines before the first argument that update something (←) or define it.
@@ -137,7 +137,7 @@ def rules_of(block: Bound) -> Iterator[Rule]:
             (name, value, shared[name].description or "") for name, value in inner.common.items() if value
         ]
         summary, *rest = doc.splitlines() or [""]
-        yield Rule(inner.name, summary, list(_equations(rest, list(inner.options))), options)
+        yield OptimizerRule(inner.name, summary, list(_equations(rest, list(inner.options))), options)
 
 
 def _equations(lines: Sequence[str], options: Sequence[str]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from nnrun.types import Experiment, Tree
 
 __all__ = [
     "RangeTest",
-    "Request",
+    "RangeTestRequest",
     "as_data",
     "highest_stable",
     "place_of_rate",
@@ -39,7 +39,7 @@ _CONSTANT = (  # nothing but the rate decides, and nothing is measured but the t
 )  # fmt: skip
 
 
-class Request(NamedTuple):
+class RangeTestRequest(NamedTuple):
     """The ends of the rates, how many there are, evenly spaced in their logarithm, and the runs at each."""
 
     low: float = 1e-5
@@ -72,7 +72,7 @@ class RangeTest(NamedTuple):
     stable: float | None
 
 
-def range_test(spec: Path, overrides: Sequence[str], request: Request, show: Counting) -> RangeTest:
+def range_test(spec: Path, overrides: Sequence[str], request: RangeTestRequest, show: Counting) -> RangeTest:
     """Trains the spec at each rate, with the same seeds, at a constant rate, from the same beginnings.
 
     show   shows how many steps are done

@@ -17,7 +17,7 @@ from nnrun.types import Surface
 __all__ = ["RaceReport", "record", "table"]
 
 
-class Entrant(TypedDict):
+class RaceEntry(TypedDict):
     """How an optimizer did; null where the goal was not reached or a number is not finite."""
 
     optimizer: str
@@ -32,7 +32,7 @@ class RaceReport(TypedDict):
     surface: str
     goal: float | None
     picture: str | None
-    optimizers: list[Entrant]
+    optimizers: list[RaceEntry]
 
 
 def table(title: str, surface: Surface, trajectories: Sequence[Trajectory]) -> Group:

@@ -13,12 +13,12 @@ from nnrun.record import metrics, run
 from nnrun.statistics.mean import standard_widths
 from nnrun.statistics.metric import ANY, Bounds
 
-__all__ = ["Band", "Curve", "band", "curves_by_run", "seed_curves"]
+__all__ = ["Curve", "CurveBand", "band", "curves_by_run", "seed_curves"]
 
 Curve = tuple[np.ndarray, np.ndarray]  # steps (n,) int64, values (n,) float64
 
 
-class Band(NamedTuple):
+class CurveBand(NamedTuple):
     """The mean of several curves and its 95% interval, at the steps of the longest; arrays (n,)."""
 
     steps: np.ndarray
@@ -45,7 +45,7 @@ def curves_by_run(folder: Path, metric: str) -> list[tuple[Path, Curve]]:
     return curves
 
 
-def band(curves: Sequence[Curve], bounds: Bounds = ANY) -> Band | None:
+def band(curves: Sequence[Curve], bounds: Bounds = ANY) -> CurveBand | None:
     """Mean and 95% interval (Student's t) at each step of the longest curve; None if there is no curve.
 
     bounds  the least and the most that the metric can be, where the interval ends
@@ -61,4 +61,4 @@ def band(curves: Sequence[Curve], bounds: Bounds = ANY) -> Band | None:
     half = np.zeros_like(mean)
     if n > 1:
         half = standard_widths(n) * rows.std(axis=0, ddof=1)
-    return Band(steps, mean, (mean - half).clip(bounds[0]), (mean + half).clip(max=bounds[1]))
+    return CurveBand(steps, mean, (mean - half).clip(bounds[0]), (mean + half).clip(max=bounds[1]))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nnrun.preprocessing import About
 
 __all__ = [
-    "Cost",
+    "LayerCost",
     "cost_lines",
     "course_lines",
     "data_lines",
@@ -35,7 +35,7 @@ _MOST = 24  # rows of layers; more are grouped by their blocks
 _WIDTH = 78
 
 
-class Cost(NamedTuple):
+class LayerCost(NamedTuple):
     """A row of the table of layers, or several together."""
 
     path: tuple[str, ...]
@@ -55,15 +55,15 @@ def short_number(value: float) -> str:
     return f"{value:.3g}T"
 
 
-def grouped(costs: Sequence[Cost]) -> list[Cost]:
+def grouped(costs: Sequence[LayerCost]) -> list[LayerCost]:
     """Rows that lie in one block of the model added up, where there are too many; in the order of the model."""
     if len(costs) <= _MOST:
         return list(costs)
-    groups: dict[str, list[Cost]] = {}
+    groups: dict[str, list[LayerCost]] = {}
     for cost in costs:
         groups.setdefault(cost.path[0], []).append(cost)
     return [
-        Cost(
+        LayerCost(
             (name,), members[-1].shape, sum(cost.parameters for cost in members),
             sum(cost.flops for cost in members), sum(cost.seconds for cost in members), len(members),
         )
@@ -71,7 +71,7 @@ def grouped(costs: Sequence[Cost]) -> list[Cost]:
     ]  # fmt: skip
 
 
-def layer_sheet(costs: Sequence[Cost]) -> Sheet:
+def layer_sheet(costs: Sequence[LayerCost]) -> Sheet:
     """The layers: what each puts out, its parameters, its operations, and its share of the time of all."""
     rows, whole = grouped(costs), sum(cost.seconds for cost in costs) or 1.0
     cells = [

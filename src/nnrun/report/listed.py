@@ -13,13 +13,13 @@ from nnrun.report.entry import Entry, entry_of
 from nnrun.report.overview import OverviewRow, overview
 from nnrun.report.side_by_side import differing
 
-__all__ = ["Wanted", "listed"]
+__all__ = ["ListOptions", "listed"]
 
 _MOST_READ = 100  # runs whose specs are read where nobody asks for a setting
 _MOST_SHOWN = 6  # settings of a row
 
 
-class Wanted(NamedTuple):
+class ListOptions(NamedTuple):
     """The options of `nnrun ls`."""
 
     conditions: Sequence[str] = ()
@@ -28,7 +28,7 @@ class Wanted(NamedTuple):
     limit: int | None = None
 
 
-def listed(folders: Sequence[Path], wanted: Wanted) -> tuple[list[OverviewRow], list[str]]:
+def listed(folders: Sequence[Path], wanted: ListOptions) -> tuple[list[OverviewRow], list[str]]:
     """The rows to show, with the settings that differ between them, and the columns that were asked for.
 
     Raises SpecError for a name that no run has.
@@ -53,7 +53,7 @@ def listed(folders: Sequence[Path], wanted: Wanted) -> tuple[list[OverviewRow], 
     return rows, columns
 
 
-def _ordered(rows: list[OverviewRow], wanted: Wanted) -> list[OverviewRow]:
+def _ordered(rows: list[OverviewRow], wanted: ListOptions) -> list[OverviewRow]:
     if wanted.by:
         return chosen_rows.sort(rows, wanted.by)[: wanted.limit]
     if wanted.limit is None or wanted.limit >= len(rows):

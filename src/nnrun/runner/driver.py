@@ -1,6 +1,6 @@
 """Driving a run: compile, train chunk by chunk, record what comes back, and end in one of five ways.
 
-`train` yields Progress for whoever shows it; no step of the training depends on who is looking.
+`train` yields RunProgress for whoever shows it; no step of the training depends on who is looking.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from nnrun.training.chunks import Chunk, chunks
 from nnrun.training.shards import Compiled, LanesState
 from nnrun.types import Experiment, Plan
 
-__all__ = ["Progress", "train", "train_together"]
+__all__ = ["RunProgress", "train", "train_together"]
 
 
-class Progress(NamedTuple):
+class RunProgress(NamedTuple):
     """Where a run is."""
 
     folder: Path
@@ -43,7 +43,7 @@ class Progress(NamedTuple):
 
 def train(
     experiment: Experiment, folder: Path, warn: Warn, compiled: Callable[[], Compiled] | None = None
-) -> Iterator[Progress]:
+) -> Iterator[RunProgress]:
     """Trains the run in `folder` from its newest good checkpoint, or from its beginning, to its end.
 
     compiled   makes, or knows, the programs of the experiment; None: they are compiled
@@ -68,7 +68,7 @@ def train_together(
     warn: Warn,
     until: int | None = None,
     final: bool = False,
-) -> Iterator[Progress]:
+) -> Iterator[RunProgress]:
     """Trains several runs of one structure in one program, each from its newest good checkpoint.
 
     experiment  of all lanes: the seeds of its plan and its knobs stand in the order of the groups
@@ -87,7 +87,7 @@ def train_together(
             stack.enter_context(run.lock(path))
         stack.enter_context(ending(state_files, plan))
         state_files.write("running")
-        yield Progress(groups[0].folder, plan, "compiling", 0, [])
+        yield RunProgress(groups[0].folder, plan, "compiling", 0, [])
         with compiling(state_files):
             programs_of_all = compiled()
         yield from _train(programs_of_all, state_files, warn, min(until or plan.steps, plan.steps), final)
@@ -95,17 +95,17 @@ def train_together(
 
 def _train(
     compiled: Compiled, state_files: StateFiles, warn: Warn, until: int, final: bool
-) -> Iterator[Progress]:
+) -> Iterator[RunProgress]:
     folder, plan = state_files.groups[0].folder, compiled.experiment.plan
     waits = until if until < plan.steps and not final else None  # who is there already waits for the others
     recorders, state = _open(compiled, state_files.folders, warn, waits)
-    yield Progress(folder, plan, "ready", _step(recorders), recorders)
+    yield RunProgress(folder, plan, "ready", _step(recorders), recorders)
     try:
         for _ in _steps(compiled, state, recorders, state_files, until):
-            yield Progress(folder, plan, "training", _step(recorders), recorders)
+            yield RunProgress(folder, plan, "training", _step(recorders), recorders)
         if final:
             _end_here(recorders, state_files)
-        yield Progress(folder, plan, "testing", _step(recorders), recorders)
+        yield RunProgress(folder, plan, "testing", _step(recorders), recorders)
         finish(compiled, recorders, state_files)
         signals.forget()  # it came too late to interrupt anything
     finally:

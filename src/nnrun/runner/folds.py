@@ -14,7 +14,7 @@ from nnrun import signals
 from nnrun.errors import DivergedError, Interrupted, NnrunError, Warn, one_line
 from nnrun.record import run
 from nnrun.runner import driver, session
-from nnrun.runner.driver import Progress
+from nnrun.runner.driver import RunProgress
 from nnrun.runner.folds_summary import folds_summary
 from nnrun.runner.group import folds_of, members
 from nnrun.runner.session import Prepared
@@ -27,7 +27,7 @@ __all__ = ["Turn", "resume", "train", "train_again"]
 class Turn(NamedTuple):
     """Where a run is, and which of how many folds it is; of 0 where there are none."""
 
-    progress: Progress
+    progress: RunProgress
     fold: int
     folds: int
 
@@ -87,7 +87,7 @@ def _train_folds(folder: Path, warn: Warn, exact: bool) -> Iterator[Turn]:
             raise
 
 
-def _train_fold(fold: Path, warn: Warn, exact: bool) -> Iterator[Progress]:
+def _train_fold(fold: Path, warn: Warn, exact: bool) -> Iterator[RunProgress]:
     """Trains one fold to its end; one that diverges leaves the others to continue."""
     experiment = session.rebuild(fold, warn, session.PARTS, exact).experiment
     try:

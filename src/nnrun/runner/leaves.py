@@ -12,7 +12,7 @@ from nnrun.errors import SpecError, one_line
 from nnrun.record.checkpoint import Forms
 from nnrun.spec.schema import nearest
 
-__all__ = ["KEEP", "OPTIMIZER_STATE", "Request", "as_stored", "chosen", "request_of"]
+__all__ = ["KEEP", "OPTIMIZER_STATE", "WeightsRequest", "as_stored", "chosen", "request_of"]
 
 KEEP = "keep"
 OPTIMIZER_STATE = (KEEP, "fresh")
@@ -21,7 +21,7 @@ _MEMORY = "opt_state/"
 _MOST = 4  # leaves that are named
 
 
-class Request(NamedTuple):
+class WeightsRequest(NamedTuple):
     """The options of `nnrun train --from`.
 
     only   patterns such as hidden_*: of the leaves whose paths match one of them, all else begins afresh; (): all
@@ -37,7 +37,7 @@ def request_of(
     only: str | Sequence[str],
     optimizer_state: str | None,
     names: tuple[str, str, str] = ("--from RUN", "--from-only", "--optimizer-state"),
-) -> Request:
+) -> WeightsRequest:
     """What is asked for of another run; a single text is one pattern.
 
     run      the other run, None: there is none
@@ -50,10 +50,10 @@ def request_of(
             raise SpecError(
                 f"{name}: says what is taken of another run; name it with {names[0]}, or leave it out"
             )
-    return Request(patterns, "fresh" if optimizer_state is None else optimizer_state)
+    return WeightsRequest(patterns, "fresh" if optimizer_state is None else optimizer_state)
 
 
-def chosen(forms: Forms, request: Request) -> list[str]:
+def chosen(forms: Forms, request: WeightsRequest) -> list[str]:
     """The paths of a model's state that are taken from the other run.
 
     forms   path -> shape and dtype
@@ -80,7 +80,7 @@ def chosen(forms: Forms, request: Request) -> list[str]:
     return [path for path in weights if any(_matches(path, pattern) for pattern in request.only)]
 
 
-def _keeps(request: Request) -> bool:
+def _keeps(request: WeightsRequest) -> bool:
     return request.optimizer_state == KEEP
 
 

@@ -22,7 +22,7 @@ from nnrun.record.weights_from import Beginning, WeightsFrom, in_words, of_group
 from nnrun.runner import group, session
 from nnrun.runner.averaged import averaged, check_average
 from nnrun.runner.evaluation import load_intact
-from nnrun.runner.leaves import KEEP, Request, as_stored, chosen
+from nnrun.runner.leaves import KEEP, WeightsRequest, as_stored, chosen
 from nnrun.runner.other_settings import changed_settings
 from nnrun.runner.session import Prepared
 from nnrun.training import flat, programs
@@ -37,7 +37,9 @@ Fresh = Callable[[Arrays, Arrays], dict[str, np.ndarray]]
 _RATE = "learning_rate"
 
 
-def warm_start(text: str, root: Path, prepared: Prepared, request: Request, warn: Warn) -> list[Beginning]:
+def warm_start(
+    text: str, root: Path, prepared: Prepared, request: WeightsRequest, warn: Warn
+) -> list[Beginning]:
     """What each seed of a spec begins with.
 
     text   RUN, behind it :STEP, :last or :best (which it is if nothing is written), and :AVERAGE; of a group of
@@ -113,7 +115,7 @@ def _content(folder: Path, which: str, average: str | None, warn: Warn) -> Check
         return averaged(experiment, like)(content, average, one_line(folder))
 
 
-def _origin(folder: Path, content: Checkpoint, average: str | None, request: Request) -> WeightsFrom:
+def _origin(folder: Path, content: Checkpoint, average: str | None, request: WeightsRequest) -> WeightsFrom:
     origin: WeightsFrom = {
         "run": str(folder.absolute()),
         "step": content.step,

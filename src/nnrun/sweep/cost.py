@@ -16,7 +16,16 @@ from nnrun.training.programs import one_like
 from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, State
 
-__all__ = ["Cost", "Measured", "Work", "compile_and_time", "cost_like", "memory_of", "state_bytes", "work_of"]
+__all__ = [
+    "Measured",
+    "Seconds",
+    "Work",
+    "compile_and_time",
+    "cost_like",
+    "memory_of",
+    "state_bytes",
+    "work_of",
+]
 
 _SECONDS = 1.0  # of training that are timed
 
@@ -46,7 +55,7 @@ class Work(NamedTuple):
         return self.operations + self.transfer
 
 
-class Cost(NamedTuple):
+class Seconds(NamedTuple):
     """What a population costs, measured or estimated."""
 
     compile_seconds: float
@@ -69,13 +78,13 @@ def work_of(experiment: Experiment) -> Work:
     return Work(counts.get("flops", 0.0), counts.get("bytes accessed", 0.0), lowered.as_text().count("\n"))
 
 
-def cost_like(known: Cost, work: Work, lanes: int, like: Work, like_lanes: int) -> Cost:
+def cost_like(known: Seconds, work: Work, lanes: int, like: Work, like_lanes: int) -> Seconds:
     """The cost of a population from that of another one of the same kind of model.
 
     Good between optimizers of one model, rough between widths.  A convolution takes several times as long as a
     product of matrices for the same operations, so one kind of model says little of another.
     """
-    return Cost(
+    return Seconds(
         known.compile_seconds * work.lines / like.lines,
         known.step_seconds * work.amount * lanes / (like.amount * like_lanes),
     )

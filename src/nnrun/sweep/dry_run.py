@@ -18,7 +18,7 @@ from nnrun.build import structure_of
 from nnrun.catalog import Spec
 from nnrun.report.live import duration
 from nnrun.runner.session import precision
-from nnrun.sweep.cost import Cost, Work, compile_and_time, cost_like, memory_of, work_of
+from nnrun.sweep.cost import Seconds, Work, compile_and_time, cost_like, memory_of, work_of
 from nnrun.sweep.engine import Engine, together
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spec
@@ -75,7 +75,7 @@ class DryRunReport(TypedDict):
 class _Known(NamedTuple):
     """A program that was measured, from which others of its kind of model are estimated."""
 
-    cost: Cost
+    cost: Seconds
     work: Work
     lanes: int
 
@@ -176,12 +176,12 @@ def _program(
 
 def _cost(
     population: Experiment, lanes: int, model: str, known: dict[str, _Known] | None
-) -> tuple[Cost, bool]:
+) -> tuple[Seconds, bool]:
     """What a population costs, and whether that was measured; what is measured for the first time joins `known`."""
     if known and (like := known.get(model)):
         return cost_like(like.cost, work_of(population), lanes, like.work, like.lanes), False
     measured = compile_and_time(population)
-    cost = Cost(measured.compile_seconds, measured.step_seconds)
+    cost = Seconds(measured.compile_seconds, measured.step_seconds)
     if known is not None:
         known[model] = _Known(cost, work_of(population), lanes)
     return cost, True

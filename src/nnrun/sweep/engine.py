@@ -21,7 +21,7 @@ from nnrun.errors import RunError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted, first_change
 from nnrun.record import provenance
 from nnrun.runner import driver
-from nnrun.runner.driver import Progress
+from nnrun.runner.driver import RunProgress
 from nnrun.runner.session import precision, recorded
 from nnrun.runner.status import group_of
 from nnrun.sweep.moment import ChangedError, Expected, Moment, check_code
@@ -126,7 +126,7 @@ class Engine:
         plan = shared.plan._replace(name=checked.name, seeds=tuple(range(first, first + count)))
         return shared._replace(knobs=build.knobs_of(checked, knobs), plan=plan)
 
-    def train(self, root: Path, batch: RunBatch, expected: Expected | None = None) -> Iterator[Progress]:
+    def train(self, root: Path, batch: RunBatch, expected: Expected | None = None) -> Iterator[RunProgress]:
         """Trains a batch, each run from its newest checkpoint.
 
         expected   what the process that sent the batch has, which is compared with what was read here

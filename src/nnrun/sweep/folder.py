@@ -20,7 +20,7 @@ from nnrun.catalog import Spec
 from nnrun.errors import NnrunError
 from nnrun.record import run
 from nnrun.record.provenance import Provenance
-from nnrun.report.sweep.entries import About, Asked, FinalEntry, TrialEntry
+from nnrun.report.sweep.entries import Asked, FinalEntry, SweepDescription, TrialEntry
 from nnrun.report.sweep.folder import ABOUT, FORMAT, read_about
 from nnrun.runner import session
 from nnrun.spec import yaml12
@@ -64,7 +64,7 @@ def rewrite(path: Path, file: SweepFile, about: Asked) -> None:
     text["base"] = [f"bases/{base.label}.yaml" for base in file.bases]
     fsio.write_file(path / "sweep.yaml", yaml12.dump(text).encode())
     folders = {base.label: str(base.path.parent.absolute()) for base in file.bases}
-    content: About = {"format": FORMAT, **about, "folders": folders}
+    content: SweepDescription = {"format": FORMAT, **about, "folders": folders}
     fsio.write_json(path / ABOUT, content)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nnrun.report.summary import plus_minus
 from nnrun.report.sweep.entries import TrialEntry
-from nnrun.report.sweep.live import Board, Row
+from nnrun.report.sweep.live import Board, BoardRow
 from nnrun.statistics.metric import Metric
 from nnrun.sweep.batches import Event
 from nnrun.sweep.loop import SweepLoop
@@ -53,7 +53,7 @@ class ProgressBoard:
             whole += seeds * (sum(ended) + (budget - len(ended)) * plan.steps) + fresh * plan.steps
         return min(1.0, done / max(1, whole))
 
-    def _row(self, label: str, budget: int) -> Row:
+    def _row(self, label: str, budget: int) -> BoardRow:
         loop = self.loop
         records = [
             record for record in loop.records.values() if loop.trials[record["trial"]].arm.label == label
@@ -63,7 +63,7 @@ class ProgressBoard:
             for status in ("stopped", "diverged", "failed")
         }
         losses = ", ".join(f"{count} {status}" for status, count in lost.items() if count)
-        return Row(label, len(records), budget, _best(records, loop.sweep_plan.metric), losses)
+        return BoardRow(label, len(records), budget, _best(records, loop.sweep_plan.metric), losses)
 
 
 def _best(records: Sequence[TrialEntry], metric: Metric) -> str:

@@ -17,7 +17,7 @@ from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.evidence import ranked
 from nnrun.report.sweep.findings import Answer, answer
 from nnrun.report.sweep.folder import TrialRecord, is_sweep, read_sweep
-from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.tables import answer_tables
 from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.metric import Metric
@@ -127,7 +127,7 @@ def _trial(trial: TrialRecord, studies: int) -> dict[str, object]:
     return {name: value for name, value in content.items() if name != "study" or studies > 1}
 
 
-def _row(row: Row, metric: Metric, folder: Path) -> dict[str, object]:
+def _row(row: AnswerRow, metric: Metric, folder: Path) -> dict[str, object]:
     reached = row.reached
     steps, seconds = _reached(row)
     left_out = ("run", "values", "reached", "studies")
@@ -144,7 +144,7 @@ def _row(row: Row, metric: Metric, folder: Path) -> dict[str, object]:
     }
 
 
-def _study(row: Row, folder: Path) -> dict[str, object]:
+def _study(row: AnswerRow, folder: Path) -> dict[str, object]:
     """What one search of an alternative chose, and what that reached."""
     names = ("trial", "settings", "validation", "mean", "validation_again", "seeds", "diverged", "fresh")
     content = row._asdict()
@@ -155,7 +155,7 @@ def _study(row: Row, folder: Path) -> dict[str, object]:
     }
 
 
-def _reached(row: Row) -> tuple[float | None, float | None]:
+def _reached(row: AnswerRow) -> tuple[float | None, float | None]:
     """Steps and seconds to the target; None for what half of the seeds did not reach, or is not known."""
     reached = row.reached
     steps = reached.steps if reached and reached.steps < float("inf") else None

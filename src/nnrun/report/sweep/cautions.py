@@ -13,7 +13,7 @@ from nnrun.report.sweep.folder import SweepRecord
 from nnrun.report.sweep.judged_on import other_examples
 from nnrun.report.sweep.luck import few_studies, luck
 from nnrun.report.sweep.ranges import border
-from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.sensitivity import sensitivity
 from nnrun.report.sweep.studies import unsound
 from nnrun.report.words import gap, level
@@ -91,7 +91,7 @@ def _is_over(sweep: SweepRecord) -> bool:
     return run.is_run(sweep.folder) and run.read_state(sweep.folder)["status"] == "done"
 
 
-def _name(sweep: SweepRecord, row: Row) -> str:
+def _name(sweep: SweepRecord, row: AnswerRow) -> str:
     return f"{row.alternative} on {row.base}" if len(sweep.bases) > 1 else row.alternative
 
 

@@ -9,7 +9,6 @@ from typing_extensions import TypedDict
 from nnrun.statistics.metric import Ends
 
 __all__ = [
-    "About",
     "AlternativeEntry",
     "Asked",
     "DimensionEntry",
@@ -17,6 +16,7 @@ __all__ = [
     "InStudy",
     "Repeats",
     "Settings",
+    "SweepDescription",
     "TrialEntry",
 ]
 
@@ -69,7 +69,7 @@ class Asked(Repeats):
     alternatives: list[AlternativeEntry]
 
 
-class About(Asked):
+class SweepDescription(Asked):
     """The content of sweep.json."""
 
     format: int

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from nnrun.report.sweep.evidence import distinct, filled, importances, worst_value
 from nnrun.report.sweep.examples import read_examples
 from nnrun.report.sweep.folder import SweepRecord, TrialRecord
-from nnrun.report.sweep.rows import Row, rows_of
+from nnrun.report.sweep.rows import AnswerRow, rows_of
 from nnrun.report.sweep.searches import Fresh, comparisons, crossed
 from nnrun.report.sweep.studies import Compared, best_of_studies, compared_over_studies
 from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
@@ -33,7 +33,7 @@ class BaseAnswer(NamedTuple):
 
     base: str
     metric: Metric
-    rows: list[Row]
+    rows: list[AnswerRow]
     comparisons: list[Comparison]
     target: float | None
     best_of: dict[str, list[BestOf]]
@@ -99,7 +99,7 @@ def _base(sweep: SweepRecord, base: str) -> BaseAnswer:
 
 
 def _compared(
-    sweep: SweepRecord, rows: Sequence[Row], trials: Mapping[str, Sequence[TrialRecord]], metric: Metric
+    sweep: SweepRecord, rows: Sequence[AnswerRow], trials: Mapping[str, Sequence[TrialRecord]], metric: Metric
 ) -> Compared:
     """The tests of all pairs, and of the factors: over studies where the search was repeated."""
     if sweep.studies > 1:
@@ -108,7 +108,7 @@ def _compared(
     return Compared(comparisons(sweep, trials, fresh, metric), crossed(sweep, trials, fresh, metric))
 
 
-def _fresh(row: Row, metric: Metric) -> Fresh:
+def _fresh(row: AnswerRow, metric: Metric) -> Fresh:
     resamples = read_examples(row.run, metric.name) if row.run and not row.diverged else None
     return Fresh(row.trial, row.values, row.diverged, resamples)
 

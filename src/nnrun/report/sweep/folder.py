@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
-from nnrun.report.sweep.entries import About, AlternativeEntry, FinalEntry, Settings, TrialEntry
+from nnrun.report.sweep.entries import AlternativeEntry, FinalEntry, Settings, SweepDescription, TrialEntry
 from nnrun.report.sweep.lines import lines_of, metrics_of, number_of
 from nnrun.statistics.metric import Metric, bounds_of
 
@@ -128,11 +128,11 @@ def is_sweep(folder: Path) -> bool:
         return False
 
 
-def read_about(folder: Path) -> About:
+def read_about(folder: Path) -> SweepDescription:
     """The content of a sweep's sweep.json.  Raises RunError if there is none, or it is damaged or of another format."""
     if not is_sweep(folder):
         raise RunError(f"{one_line(folder)}: not the folder of a sweep; name one that `nnrun sweep` made")
-    about: About = run.read_json(folder / ABOUT)
+    about: SweepDescription = run.read_json(folder / ABOUT)
     if about.get("format") != FORMAT:
         raise RunError(
             f"{one_line(folder)}: format {one_line(about.get('format'), 20)}, this nnrun reads {FORMAT}; "

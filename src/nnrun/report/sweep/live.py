@@ -10,13 +10,13 @@ from rich.text import Text
 
 from nnrun.report.live import Pace, duration, heading
 
-__all__ = ["Board", "Row", "SweepView"]
+__all__ = ["Board", "BoardRow", "SweepView"]
 
 _PLAIN_SECONDS = 15.0  # between plain lines
 _SURE_SECONDS = 2.0  # before this the time that is left is a guess
 
 
-class Row(NamedTuple):
+class BoardRow(NamedTuple):
     """How far one alternative is."""
 
     label: str
@@ -33,7 +33,7 @@ class Board(NamedTuple):
     phase: str
     metric: str
     share: float  # of the work, 0 to 1
-    rows: list[Row]
+    rows: list[BoardRow]
 
 
 class SweepView:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from nnrun.errors import one_line
 from nnrun.report.sweep.findings import BaseAnswer
 from nnrun.report.sweep.folder import SweepRecord
-from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.searches import dependent
 from nnrun.report.words import gap, level
 from nnrun.statistics.sign_flips import ALPHA
@@ -96,7 +96,7 @@ def _draws(part: BaseAnswer) -> Iterator[str]:
     yield f"{trials} trials each cannot tell {best} from {', '.join(named)} over other searches{condition}"
 
 
-def _disagreement(part: BaseAnswer, sweep: SweepRecord, fresh: list[Row]) -> Iterator[str]:
+def _disagreement(part: BaseAnswer, sweep: SweepRecord, fresh: list[AnswerRow]) -> Iterator[str]:
     if len(fresh) < 2 or part.metric == sweep.judge:
         return
     chosen, best = part.rows[0], sweep.judge.best(fresh, lambda row: row.mean or 0.0) or fresh[0]
@@ -110,7 +110,7 @@ def _disagreement(part: BaseAnswer, sweep: SweepRecord, fresh: list[Row]) -> Ite
         )
 
 
-def _choice(rows: list[Row], sweep: SweepRecord) -> Iterator[str]:
+def _choice(rows: list[AnswerRow], sweep: SweepRecord) -> Iterator[str]:
     """The value by which a setting was chosen flatters it; said where fresh seeds do not reach it."""
     losses = []
     for row in rows:

@@ -19,7 +19,7 @@ from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord
 from nnrun.report.sweep.method import method
 from nnrun.report.sweep.pairs import pair_cells
-from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.tables import CHOSEN_DIGITS, seeds_text, trials_text
 from nnrun.report.sweep.verdict import base_sentences, steps_text
 from nnrun.report.words import level, span
@@ -140,7 +140,7 @@ def _studies(answer: Answer, part: BaseAnswer) -> str:
     return f"<h2>Studies{_on(answer, part)}</h2>" + table(columns, rows)
 
 
-def _seconds(row: Row) -> str:
+def _seconds(row: AnswerRow) -> str:
     """Of the program in which the seeds trained together."""
     seconds = row.reached.seconds if row.reached else None
     return f"{seconds:.3g}" if seconds is not None and seconds < float("inf") else "–"

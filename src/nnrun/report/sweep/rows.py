@@ -13,10 +13,10 @@ from nnrun.report.sweep.reached import Reached, all_reached, reached
 from nnrun.statistics.mean import interquartile_mean
 from nnrun.statistics.metric import Metric
 
-__all__ = ["BaseRows", "Row", "best_trial", "rows_of"]
+__all__ = ["AnswerRow", "BaseRows", "best_trial", "rows_of"]
 
 
-class Row(NamedTuple):
+class AnswerRow(NamedTuple):
     """One alternative on one base.
 
     trial       the chosen one, None while no trial has a value; `settings` are what it varied
@@ -54,7 +54,7 @@ class Row(NamedTuple):
     stopped: int
     failed: int
     reached: Reached | None
-    studies: tuple[Row, ...] = ()
+    studies: tuple[AnswerRow, ...] = ()
 
     @property
     def lost(self) -> list[int]:
@@ -81,7 +81,7 @@ class BaseRows(NamedTuple):
     trials   alternative -> those that have ended, in the order of their numbers
     """
 
-    rows: list[Row]
+    rows: list[AnswerRow]
     metric: Metric
     target: float | None
     trials: dict[str, list[TrialRecord]]
@@ -117,12 +117,12 @@ def best_trial(sweep: SweepRecord) -> str | None:
     return rows[0].trial if rows else None
 
 
-def _best_first(rows: Sequence[Row], judge: Metric) -> list[Row]:
+def _best_first(rows: Sequence[AnswerRow], judge: Metric) -> list[AnswerRow]:
     again = all(row.validation_again is not None for row in rows if row.mean is not None)
     return sorted(rows, key=lambda row: _order(row, judge, again))
 
 
-def _joined(studies: Sequence[Row], judge: Metric, metric: Metric, target: float | None) -> Row:
+def _joined(studies: Sequence[AnswerRow], judge: Metric, metric: Metric, target: float | None) -> AnswerRow:
     """The studies of an alternative as one row."""
     best = _best_first([row for row in studies if row.fresh] or studies, judge)[0]
     fresh = any(row.fresh for row in studies)
@@ -159,7 +159,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.fmean(known) if (known := _finite(values)) else None
 
 
-def _order(row: Row, judge: Metric, again: bool) -> tuple[bool, bool, float]:
+def _order(row: AnswerRow, judge: Metric, again: bool) -> tuple[bool, bool, float]:
     """Best first: by the validation metric over fresh seeds, in the search until all have them.
 
     Test data choose nothing.  An alternative of which fresh seeds diverged, or studies chose nothing, is behind those
@@ -195,7 +195,7 @@ def _row(
     target: float | None,
     trials: list[TrialRecord],
     final: FinalRecord | None,
-) -> Row:
+) -> AnswerRow:
     chosen = _chosen(sweep, trials, final)
     values: dict[int, float] = {}
     column: Sequence[float | None] = ()
@@ -209,7 +209,7 @@ def _row(
     low, high = ends or (None, None)
     folder = final.run if final else chosen.run if chosen else None
     again = _finite(final.metrics.get(sweep.metric, ())) if final else []
-    return Row(
+    return AnswerRow(
         base,
         label,
         chosen.trial if chosen else None,

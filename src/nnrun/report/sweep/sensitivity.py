@@ -14,7 +14,7 @@ from nnrun.report.sweep.evidence import distinct, ranked
 from nnrun.report.sweep.findings import BaseAnswer
 from nnrun.report.sweep.folder import SweepRecord, TrialRecord
 from nnrun.report.sweep.ranges import undrawn
-from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.words import gap, level
 from nnrun.statistics.budget import at_budget
 from nnrun.statistics.compare import holm, least_seeds
@@ -50,7 +50,7 @@ def sensitivity(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
         yield from _never_drawn(part, sweep, (best, second))
 
 
-def _one_seed_less(rows: Sequence[Row], looks: int, pair: Comparison) -> Iterator[str]:
+def _one_seed_less(rows: Sequence[AnswerRow], looks: int, pair: Comparison) -> Iterator[str]:
     """Whether the difference would be no more than chance without some seed, if that many could find one at all."""
     values = {row.alternative: row.values for row in rows}
     seeds = [seed for seed in values[pair.first] if seed in values[pair.second]]
@@ -62,7 +62,7 @@ def _one_seed_less(rows: Sequence[Row], looks: int, pair: Comparison) -> Iterato
         yield f"without seed {turning[0]}{rest} {pair.first} and {pair.second} would show no significant difference"
 
 
-def _one_study_less(rows: Sequence[Row], looks: int, pair: Comparison) -> Iterator[str]:
+def _one_study_less(rows: Sequence[AnswerRow], looks: int, pair: Comparison) -> Iterator[str]:
     """The same of studies."""
     values = {row.alternative: row.values for row in rows}
     studies = [study for study in values[pair.first] if study in values[pair.second]]
@@ -91,7 +91,9 @@ def _adjusted(
     return dict(zip(p_values, holm([*p_values.values()], looks), strict=True))
 
 
-def _best_trial_less(part: BaseAnswer, sweep: SweepRecord, best: Row, second: Row) -> Iterator[str]:
+def _best_trial_less(
+    part: BaseAnswer, sweep: SweepRecord, best: AnswerRow, second: AnswerRow
+) -> Iterator[str]:
     """Whether the next best setting of the best alternative is still ahead, by the values of its own seeds."""
     trials = _trials(sweep, best)
     rest = [trial for trial in ranked(distinct(trials), sweep.judge) if trial.trial != best.trial]
@@ -108,7 +110,9 @@ def _best_trial_less(part: BaseAnswer, sweep: SweepRecord, best: Row, second: Ro
         )
 
 
-def _half_of_the_trials(part: BaseAnswer, sweep: SweepRecord, best: Row, second: Row) -> Iterator[str]:
+def _half_of_the_trials(
+    part: BaseAnswer, sweep: SweepRecord, best: AnswerRow, second: AnswerRow
+) -> Iterator[str]:
     curves = [part.best_of.get(row.alternative) for row in (best, second)]
     if not all(curves):
         return
@@ -130,7 +134,7 @@ def _half_of_the_trials(part: BaseAnswer, sweep: SweepRecord, best: Row, second:
         )
 
 
-def _another_target(part: BaseAnswer, rows: Sequence[Row]) -> Iterator[str]:
+def _another_target(part: BaseAnswer, rows: Sequence[AnswerRow]) -> Iterator[str]:
     """Whether another alternative is the first to reach the target."""
     reached = {row.alternative: row.reached.steps for row in rows if row.reached}
     if part.target is None or len(reached) < 2:
@@ -143,7 +147,7 @@ def _another_target(part: BaseAnswer, rows: Sequence[Row]) -> Iterator[str]:
         )
 
 
-def _never_drawn(part: BaseAnswer, sweep: SweepRecord, rows: Sequence[Row]) -> Iterator[str]:
+def _never_drawn(part: BaseAnswer, sweep: SweepRecord, rows: Sequence[AnswerRow]) -> Iterator[str]:
     for row in rows:
         [alternative] = [known for known in sweep.alternatives if known.label == row.alternative]
         trials = distinct(_trials(sweep, row))
@@ -163,5 +167,5 @@ def _never_drawn(part: BaseAnswer, sweep: SweepRecord, rows: Sequence[Row]) -> I
                 )
 
 
-def _trials(sweep: SweepRecord, row: Row) -> list[TrialRecord]:
+def _trials(sweep: SweepRecord, row: AnswerRow) -> list[TrialRecord]:
     return [trial for trial in sweep.trials if (trial.base, trial.alternative) == (row.base, row.alternative)]

@@ -10,7 +10,7 @@ import numpy as np
 from nnrun.report.sweep.evidence import filled
 from nnrun.report.sweep.examples import read_examples
 from nnrun.report.sweep.folder import SweepRecord, TrialRecord
-from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.searches import judged_alike
 from nnrun.statistics.budget import BestOf, running_best
 from nnrun.statistics.comparison import Comparison
@@ -29,7 +29,7 @@ class Compared(NamedTuple):
 
 
 def compared_over_studies(
-    sweep: SweepRecord, trials: Mapping[str, Sequence[TrialRecord]], rows: Sequence[Row], metric: Metric
+    sweep: SweepRecord, trials: Mapping[str, Sequence[TrialRecord]], rows: Sequence[AnswerRow], metric: Metric
 ) -> Compared:
     """The tests over studies; none where trials were not judged on the same examples.
 
@@ -57,7 +57,7 @@ def compared_over_studies(
     return Compared(pairs, factor_effects(factors, cells, sweep.looks, studies=True))
 
 
-def unsound(row: Row) -> str:
+def unsound(row: AnswerRow) -> str:
     """Why the values of the studies of an alternative say nothing of it; empty where they do."""
     if row.lost:
         numbers = ", ".join(map(str, row.lost))
@@ -68,7 +68,7 @@ def unsound(row: Row) -> str:
     return ""
 
 
-def _resamples(row: Row, metric: Metric) -> np.ndarray | None:
+def _resamples(row: AnswerRow, metric: Metric) -> np.ndarray | None:
     """The mean over the studies in each resample of the examples; None where that is not known of all of them."""
     known = [
         None if study.run is None or study.diverged else read_examples(study.run, metric.name)

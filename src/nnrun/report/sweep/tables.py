@@ -11,7 +11,7 @@ from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.effects import mean_tables
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.pairs import pair_cells
-from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.verdict import sentences, steps_text
 from nnrun.report.words import level, span
 from nnrun.statistics.comparison import Comparison
@@ -76,14 +76,14 @@ def leaderboard(part: BaseAnswer, searched: Metric) -> Sheet:
     return sheet_of([*head, "trials", "chosen"], rows, kinds)
 
 
-def seeds_text(row: Row) -> str:
+def seeds_text(row: AnswerRow) -> str:
     """`10`, or `8 of 10` where some diverged; of an alternative whose search was repeated, its studies."""
     if row.studies:
         return str(len(row.values)) if not row.lost else f"{len(row.values)} of {len(row.studies)}"
     return str(row.seeds) if not row.diverged else f"{len(row.values)} of {row.seeds}"
 
 
-def trials_text(row: Row) -> str:
+def trials_text(row: AnswerRow) -> str:
     """How many trials have ended, and what became of those that were not good."""
     named = ((row.unstable, "diverged"), (row.stopped, "stopped"), (row.failed, "failed"))
     bad = ", ".join(f"{count} {what}" for count, what in named if count)

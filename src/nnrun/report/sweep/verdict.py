@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nnrun.report.sweep.effects import effect_sentences
 from nnrun.report.sweep.findings import Answer, BaseAnswer
-from nnrun.report.sweep.rows import Row
+from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.words import level, pair_sentence, span, winner
 from nnrun.statistics.metric import Metric
 
@@ -40,7 +40,7 @@ def base_sentences(part: BaseAnswer, judge: Metric) -> list[str]:
     ]
 
 
-def _headline(part: BaseAnswer, best: Row, judge: Metric) -> str:
+def _headline(part: BaseAnswer, best: AnswerRow, judge: Metric) -> str:
     value = f"{level(part.metric, best.mean)} {span(part.metric, best.low, best.high)}".rstrip()
     unit = ("study", "studies") if best.studies else ("seed", "seeds")
     seeds = f"{len(best.values)} {unit[len(best.values) != 1]}"
@@ -59,7 +59,7 @@ def _headline(part: BaseAnswer, best: Row, judge: Metric) -> str:
     return f"{best.alternative} is ahead on validation data; its {part.metric} is {value} ({seeds})"
 
 
-def steps_text(row: Row) -> str:
+def steps_text(row: AnswerRow) -> str:
     """When the runs reached the target: steps, or how many did."""
     reached = row.reached
     if reached is None:
