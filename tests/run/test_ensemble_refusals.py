@@ -239,7 +239,7 @@ def test_a_signal_ends_the_search_for_members(runs, monkeypatch):
 
 
 def test_a_vote_on_numbers_is_refused_before_anything_is_predicted(monkeypatch, tmp_path):
-    regression = SimpleNamespace(classifies=False)
+    regression = SimpleNamespace(kind="numbers")
     monkeypatch.setattr(predict, "by_model", lambda folders: iter([[0]]))
     monkeypatch.setattr(predict, "open_model", lambda folder, warn, parts: regression)
     member = Member(tmp_path, 1, "", "", "", b"")

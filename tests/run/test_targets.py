@@ -167,7 +167,10 @@ def test_targets_are_in_the_order_of_the_spec(place, run):
     assert [str(cell) for cell in table.columns[0].cells] == TARGETS
     shown = as_text(*evaluation_view(nnrun.evaluate(run)))
     rows = [line for line in shown.splitlines() if line.startswith(tuple(TARGETS))]
-    assert [row.startswith(f"{name} ") for row, name in zip(rows, TARGETS, strict=True)] == [True] * 3
+    assert len(rows) % 3 == 0  # in a narrow terminal the table has several blocks
+    for first in range(0, len(rows), 3):
+        block = rows[first : first + 3]
+        assert all(row.startswith(f"{name} ") for row, name in zip(block, TARGETS, strict=True))
 
 
 def test_true_values_in_columns_of_other_names(place, run, warm):
