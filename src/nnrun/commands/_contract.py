@@ -20,104 +20,104 @@ class Contract(NamedTuple):
     """A kind of JSON: where it comes from, and how its type is found, which may take an import of jax."""
 
     source: str
-    type_of: Callable[[], Any]
+    type_of: Callable[[], object]
 
 
-def _summary() -> Any:
+def _summary() -> object:
     from nnrun.record.summary import GroupSummary, NoSummary, RunSummary, SweepSummary
 
     return GroupSummary | RunSummary | SweepSummary | NoSummary
 
 
-def _run() -> Any:
+def _run() -> object:
     from nnrun.record.provenance import Provenance
 
     return Provenance
 
 
-def _state() -> Any:
+def _state() -> object:
     from nnrun.record.run import RunState
 
     return RunState
 
 
-def _metrics() -> Any:
+def _metrics() -> object:
     return dict[str, float | str]
 
 
-def _ls() -> Any:
+def _ls() -> object:
     from nnrun.report.overview import OverviewRow
 
     return list[OverviewRow]
 
 
-def _evaluate() -> Any:
+def _evaluate() -> object:
     from nnrun.runner.evaluation import EnsembleEvaluation, GroupEvaluation, RunEvaluation
 
     return EnsembleEvaluation | GroupEvaluation | RunEvaluation
 
 
-def _account() -> Any:
+def _account() -> object:
     from nnrun.report.ensemble.account import Account
 
     return Account
 
 
-def _leaderboard() -> Any:
+def _leaderboard() -> object:
     from nnrun.report.sweep.answer import Leaderboard
 
     return Leaderboard
 
 
-def _looked() -> Any:
+def _looked() -> object:
     from nnrun.report.run.looked import Looked
 
     return Looked
 
 
-def _check() -> Any:
+def _check() -> object:
     from nnrun.probe.finding import CheckReport
 
     return CheckReport
 
 
-def _bench() -> Any:
+def _bench() -> object:
     from nnrun.probe.speed import SpeedReport
 
     return SpeedReport
 
 
-def _rates() -> Any:
+def _rates() -> object:
     from nnrun.probe.rates import RatesReport
 
     return RatesReport
 
 
-def _race() -> Any:
+def _race() -> object:
     from nnrun.race.report import RaceReport
 
     return RaceReport
 
 
-def _dry_run() -> Any:
+def _dry_run() -> object:
     from nnrun.sweep.dry_run import DryRunReport
 
     return DryRunReport
 
 
-def _export() -> Any:
+def _export() -> object:
     from nnrun.export.folder import ExportReport
 
     return ExportReport
 
 
-def _reproduce() -> Any:
+def _reproduce() -> object:
     from nnrun.runner.again import ReproductionReport
 
     return ReproductionReport
 
 
-def _tracking() -> Any:
+def _tracking() -> object:
     from nnrun.track.state import Sent
 
     return dict[str, dict[str, Sent]]
@@ -159,7 +159,8 @@ def schema_of(name: str) -> dict[str, Any]:
     if name not in _CONTRACTS:
         raise SpecError(f"schema --of {one_line(name, 40)!r}: write one of {', '.join(_CONTRACTS)}")
     contract = _CONTRACTS[name]
-    content = TypeAdapter(contract.type_of()).json_schema()
+    written: Any = contract.type_of()
+    content = TypeAdapter(written).json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"nnrun {name}",

@@ -35,7 +35,7 @@ from nnrun.runner import session
 from nnrun.storage import fsio
 from nnrun.training import flat
 
-__all__ = ["Exported", "check_target", "export"]
+__all__ = ["ExportReport", "Exported", "check_target", "export"]
 
 _TOLERANCE = 1e-5  # float32, another order of sums; what is wrong differs by far more
 _TOLERANCE_OF_8_BITS = 2e-2  # bfloat16: where another compilation rounds, it is by 2^-9

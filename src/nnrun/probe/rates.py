@@ -22,6 +22,7 @@ from nnrun.types import Experiment, Tree
 __all__ = [
     "RangeTest",
     "RangeTestRequest",
+    "RatesReport",
     "as_data",
     "highest_stable",
     "place_of_rate",

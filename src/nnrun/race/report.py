@@ -14,7 +14,7 @@ from nnrun.race.trajectory import Trajectory
 from nnrun.report.sheet import sheet_of
 from nnrun.types import Surface
 
-__all__ = ["RaceReport", "record", "table"]
+__all__ = ["RaceEntry", "RaceReport", "record", "table"]
 
 
 class RaceEntry(TypedDict):

@@ -25,7 +25,16 @@ from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spe
 from nnrun.sweep.width import width_of
 from nnrun.types import Experiment
 
-__all__ = ["DryRun", "DryRunReport", "ProgramCost", "as_json", "dry_run_of", "tables"]
+__all__ = [
+    "DryRun",
+    "DryRunReport",
+    "PlannedProgram",
+    "PlannedTrial",
+    "ProgramCost",
+    "as_json",
+    "dry_run_of",
+    "tables",
+]
 
 _SHOWN = 30  # trials
 
