@@ -22,6 +22,7 @@ from nnrun.api._frames import uncounted
 from nnrun.errors import NnrunError
 from nnrun.look.examples import look_at
 from nnrun.prediction.models import open_model
+from nnrun.runner.warm_start import _changes
 
 LABELS, YES = ["comedy", "crime (any)", "award"], ["1", "1", "yes"]
 SPEC = """
@@ -201,13 +202,29 @@ def test_folds_predict_every_example_once(place, monkeypatch):
     assert sk.roc_auc_score(y, held.probabilities) > 0.7
 
 
+def test_weights_of_labels_say_what_they_were_trained_for(run):
+    labels = nnrun.load(run).fitted
+    classes = labels._replace(classes=("no", "yes"), targets=(), label_classes=())
+    numbers = labels._replace(label_classes=())
+    was = "labels 0 or 1, no or yes"
+    for before, now, words in (
+        (labels, classes, f"was trained for {was}, this run is for no, yes"),
+        (classes, labels, f"was trained for no, yes, this run is for {was}"),
+        (labels, numbers, f"was trained for {was}, this run is for numbers"),
+        (numbers, labels, f"was trained for numbers, this run is for {was}"),
+    ):
+        assert [change for change in _changes(before, now) if "trained for" in change] == [words]
+    assert _changes(labels, labels) == []
+
+
 def test_what_has_no_meaning_for_several_labels_is_refused(place, run, warm):
     for call, words in (
         (lambda: nnrun.predict(run, split="test", interval=0.9), "predicts labels, and gives the probability"),
         (lambda: nnrun.predict(run, split="test", calibrated=True), "each of which would need a temperature"),
         (lambda: nnrun.train(place / "spec.yaml", ["data.sampling=balanced"]), "several labels, each with classes"),
         (lambda: nnrun.train(place / "spec.yaml", ["metrics=[rmse]"]), "rmse judges numbers"),
-        (lambda: nnrun.train(place / "spec.yaml", ["metrics=[{name: f1, label: x}]"]), "there is no class 'x'"),
+        (lambda: nnrun.train(place / "spec.yaml", ["metrics=[{name: f1, label: 'yes'}]"]),
+         "f1: of comedy, crime (any), there is no class 'yes'; the classes are 0, 1"),
         (lambda: nnrun.train(place / "spec.yaml", ["loss={name: binary_cross_entropy, class_weight: balanced}"]),
          "unknown key"),
         (lambda: nnrun.train(place / "spec.yaml", ["data.target=comedy", "data.exclude=['c*', award]"]), "one label"),

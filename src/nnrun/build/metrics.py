@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from nnrun.build.several_targets import measures_of_targets
 from nnrun.catalog import Spec, bound, user_code
 from nnrun.catalog.bound import Bound
 from nnrun.duration import Clock
-from nnrun.errors import SpecError, first_line
+from nnrun.errors import SpecError, first_line, one_line
 from nnrun.statistics.measure import Measure
 from nnrun.types import Dataset, Loss
 
@@ -60,9 +60,28 @@ def _of_targets(block: Bound, dataset: Dataset, loss: Loss) -> list[Measure]:
     """The metric as it is for each target, of which each has a mean of its own."""
     fitted = dataset.fitted
     if loss.binary:
-        return [bound.call(block, {}, _NO_CLOCK, classes=pair) for pair in fitted.label_classes]
+        return _of_labels(block, fitted.targets, fitted.label_classes)
     means = np.atleast_1d(fitted.target_scale if loss.positive else fitted.target_shift).tolist()
     return [bound.call(block, {}, _NO_CLOCK, classes=dataset.classes, target_shift=mean) for mean in means]
+
+
+def _of_labels(
+    block: Bound, labels: Sequence[str], label_classes: Sequence[tuple[str, str]]
+) -> list[Measure]:
+    """The metric of each label; one that does not fit some of them fails with a line that names all of these."""
+    measures: list[Measure] = []
+    problems: dict[str, list[str]] = {}  # what is wrong: the labels of which it is
+    for label, pair in zip(labels, label_classes, strict=True):
+        try:
+            measures.append(bound.call(block, {}, _NO_CLOCK, classes=pair))
+        except bound.WrongResultError:
+            raise
+        except ValueError as error:
+            problems.setdefault(first_line(error), []).append(label)
+    if problems:
+        lines = (f"of {one_line(', '.join(names), 60)}, {problem}" for problem, names in problems.items())
+        raise ValueError("; ".join(lines))
+    return measures
 
 
 def with_measures(loss: Loss, measures: Mapping[str, Measure]) -> Loss:

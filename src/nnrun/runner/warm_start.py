@@ -138,11 +138,8 @@ def _warn_of_rounding(before: Arrays, after: Arrays, place: str, warn: Warn) -> 
 def _changes(before: Preprocessing, now: Preprocessing) -> list[str]:
     """What weights of the other run meet that they were not trained for."""
     changes = []
-    if before.classes != now.classes:
-        old, new = (one_line(", ".join(names) or "numbers", 60) for names in (before.classes, now.classes))
-        changes.append(f"was trained for {old}, this run is for {new}")
-    if before.label_classes != now.label_classes:
-        old, new = (_labels_of(fitted) for fitted in (before, now))
+    if (before.classes, before.label_classes) != (now.classes, now.label_classes):
+        old, new = (_answers_of(fitted) for fitted in (before, now))
         changes.append(f"was trained for {old}, this run is for {new}")
     if before.columns != now.columns:
         changes.append("was trained on other features than those of this run, or on them in another order")
@@ -166,11 +163,11 @@ def _changes(before: Preprocessing, now: Preprocessing) -> list[str]:
     return changes
 
 
-def _labels_of(fitted: Preprocessing) -> str:
-    pairs = (f"{no} or {yes}" for no, yes in fitted.label_classes)
-    return one_line(
-        f"labels {', '.join(dict.fromkeys(pairs))}" if fitted.label_classes else "no several labels", 60
-    )
+def _answers_of(fitted: Preprocessing) -> str:
+    """The classes of the target, the pairs of several labels, or numbers."""
+    pairs = dict.fromkeys(f"{no} or {yes}" for no, yes in fitted.label_classes)
+    labels = f"labels {', '.join(pairs)}" if pairs else ""
+    return one_line(labels or ", ".join(fitted.classes) or "numbers", 60)
 
 
 def _same_scale(before: Preprocessing, now: Preprocessing) -> bool:
