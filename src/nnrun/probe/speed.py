@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from nnrun.runner import session
 from nnrun.sweep.cost import memory_of, state_bytes
 from nnrun.training import shards
 from nnrun.training.chunks import chunks
+from nnrun.training.compiling import fresh_programs
 
 __all__ = ["Speed", "SpeedReport", "as_data", "bench", "peak_flops"]
 
@@ -72,7 +73,7 @@ def bench(spec: Path, overrides: Sequence[str], show: Counting) -> Speed:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     experiment = session.prepare(spec, overrides).experiment
     plan = experiment.plan
-    with session.precision(plan.precision), show("timing", 3) as tick, _fresh_programs():
+    with session.precision(plan.precision), show("timing", 3) as tick, fresh_programs():
         began = time.monotonic()
         compiled = shards.compile_shards(experiment)
         state = compiled.initial()
@@ -90,17 +91,6 @@ def bench(spec: Path, overrides: Sequence[str], show: Counting) -> Speed:
             (low, high), len(times), flops or None, peak_flops(plan.precision), state_bytes(experiment),
             memory_of(experiment, len(plan.seeds)), load,
         )  # fmt: skip
-
-
-@contextmanager
-def _fresh_programs() -> Iterator[None]:
-    """No programs from the cache of an earlier run, whose compilation would seem to take no time."""
-    before = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined]
-    jax.config.update("jax_enable_compilation_cache", False)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_enable_compilation_cache", before)
 
 
 def _pieces(compiled: shards.Compiled, state: shards.LanesState, steps: int) -> Iterator[float]:

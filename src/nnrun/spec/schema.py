@@ -143,7 +143,8 @@ def _remedy(item: ErrorDetails, field: FieldInfo | None) -> str:
             form = "one text, not a list" if isinstance(value, list) else "text"
             if isinstance(value, dict) and len(value) == 1:  # the file x: y.csv
                 [(before, after)] = value.items()
-                return f"text in quotes: '{one_line(f'{before}: {after}', 40)}'"
+                text = f"'{one_line(f'{before}: {after}', 40)}'"
+                return f'text in quotes: {text}; a shell takes those away, so there "{text}"'
             return f"text in quotes: '{shown(value, 40)}'" if _is_scalar(value) else form
     return f"what fits: {one_line(item['msg'], 120).lower()}"
 

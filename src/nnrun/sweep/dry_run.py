@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from rich.console import RenderableType
@@ -23,6 +24,7 @@ from nnrun.sweep.engine import Engine, together
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spec
 from nnrun.sweep.width import width_of
+from nnrun.training.compiling import fresh_programs
 from nnrun.types import Experiment
 
 __all__ = [
@@ -115,14 +117,8 @@ def dry_run_of(sweep_plan: SweepPlan, engine: Engine, measure: bool = False) -> 
     for arm, plan in zip(sweep_plan.arms, sweep_plan.plans, strict=True):
         program = next((p for p in programs if arm.label in p.alternatives), None)
         if program is not None and program.trials:
-            runs = program.trials * seeds_of(sweep_plan.file, arm.base)[1]
-            finals += (
-                program.seconds
-                / runs
-                / program.steps
-                * plan.steps
-                * final_seeds(sweep_plan.file, arm.base)[1]
-            )
+            steps = program.trials * seeds_of(sweep_plan.file, arm.base)[1] * program.steps
+            finals += program.seconds / steps * plan.steps * final_seeds(sweep_plan.file, arm.base)[1]
     note = ""
     if sweep_plan.search.batch:
         note = f"{sweep_plan.search_name} chooses most of its trials from what it sees; these are the first"
@@ -189,7 +185,8 @@ def _cost(
     """What a population costs, and whether that was measured; what is measured for the first time joins `known`."""
     if known and (like := known.get(model)):
         return cost_like(like.cost, work_of(population), lanes, like.work, like.lanes), False
-    measured = compile_and_time(population)
+    with nullcontext() if known is None else fresh_programs():  # others are not in the cache, or may not be
+        measured = compile_and_time(population)
     cost = Seconds(measured.compile_seconds, measured.step_seconds)
     if known is not None:
         known[model] = _Known(cost, work_of(population), lanes)

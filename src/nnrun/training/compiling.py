@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import jax
 
 from nnrun import signals
 from nnrun.errors import Interrupted
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "fresh_programs"]
 
 _LOOK = 0.1  # seconds between two looks for a signal
 
@@ -43,3 +45,14 @@ def compiled(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
     if problems:
         raise problems[0]
     return result[0]
+
+
+@contextmanager
+def fresh_programs() -> Iterator[None]:
+    """No programs from the cache of an earlier run, whose compilation would seem to take no time."""
+    before = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined]
+    jax.config.update("jax_enable_compilation_cache", False)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", before)
