@@ -102,24 +102,22 @@ def _size(state: State) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(state.params))
 
 
+def _learned(best: float, classifies: bool, count: int) -> str:
+    if classifies:
+        return f"{best:.0%} of the labels of {count} examples right"
+    return f"R² {best:.3f} on {count} examples"
+
+
 def _slow(best: float, classifies: bool, count: int, steps: int) -> Finding:
     """That the machine is too slow for the model to say."""
-    what = (
-        f"{best:.0%} of the labels of {count} examples right"
-        if classifies
-        else f"R² {best:.3f} on {count} examples"
-    )
+    what = _learned(best, classifies, count)
     evidence = f"{what} after {steps} steps; more took too long here to say"
     return Finding("twenty examples", "skip", evidence, numbers={"score": None, "steps": steps})
 
 
 def _found(best: float, classifies: bool, count: int, steps: int, parameters: int = 0) -> Finding:
     """parameters   of a model that did not learn them; 0: it did"""
-    what = (
-        f"{best:.0%} of the labels of {count} examples right"
-        if classifies
-        else f"R² {best:.3f} on {count} examples"
-    )
+    what = _learned(best, classifies, count)
     numbers = {"score": None if not np.isfinite(best) else best, "steps": steps}
     if not parameters:
         return Finding("twenty examples", "pass", f"{what} after {steps} steps of Adam", numbers=numbers)

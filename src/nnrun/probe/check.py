@@ -10,7 +10,7 @@ import numpy as np
 
 from nnrun import build
 from nnrun.probe import capacity, examples, first_steps, gradients, practice, relation, start, units
-from nnrun.probe.finding import CheckReport, Finding, worst
+from nnrun.probe.finding import CheckReport, Finding, FindingEntry, worst
 from nnrun.probe.objective import beginning, compiled_quickly, ready
 from nnrun.probe.sample import sample_of
 from nnrun.runner import session
@@ -120,13 +120,6 @@ def as_data(made: list[Finding]) -> CheckReport:
     return {
         "verdict": worst([finding.verdict for finding in made]),
         "checks": [
-            {
-                "check": finding.check,
-                "verdict": finding.verdict,
-                "evidence": finding.evidence,
-                "remedy": finding.remedy,
-                "numbers": _finite(finding.numbers),
-            }
-            for finding in made
+            FindingEntry(**{**finding._asdict(), "numbers": _finite(finding.numbers)}) for finding in made
         ],
     }

@@ -195,13 +195,4 @@ class RatesReport(TypedDict):
 def as_data(test: RangeTest) -> RatesReport:
     """For programs; null where a run diverged."""
     losses = [[value if math.isfinite(value) else None for value in row] for row in test.losses.tolist()]
-    return {
-        "key": test.key,
-        "written": test.written,
-        "rates": test.rates.tolist(),
-        "losses": losses,
-        "start": test.start,
-        "steps": test.steps,
-        "suggestion": test.suggestion,
-        "stable": test.stable,
-    }
+    return RatesReport(**{**test._asdict(), "rates": test.rates.tolist(), "losses": losses})

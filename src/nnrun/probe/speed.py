@@ -141,19 +141,4 @@ class SpeedReport(TypedDict):
 
 def as_data(speed: Speed) -> SpeedReport:
     """For programs."""
-    return {
-        "device": speed.device,
-        "cores": speed.cores,
-        "lanes": speed.lanes,
-        "batch_size": speed.batch_size,
-        "compile_seconds": speed.compile_seconds,
-        "step_seconds": speed.step_seconds,
-        "spread": speed.spread,
-        "pieces": speed.pieces,
-        "flops": speed.flops,
-        "peak": speed.peak,
-        "state_bytes": speed.state_bytes,
-        "memory": speed.memory,
-        "load": speed.load,
-        "share": speed.share,
-    }
+    return SpeedReport(**speed._asdict(), share=speed.share)

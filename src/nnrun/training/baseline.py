@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from nnrun.statistics.metric import of_target
 from nnrun.training.columns import column_names
@@ -44,19 +44,19 @@ def constant_loss(experiment: Experiment) -> float:
     """
     dataset, loss = experiment.dataset, experiment.loss(experiment.knobs)
     targets = dataset.train.y[:: 1 + len(dataset.train.y) // _SOME]
-    outputs = jnp.full((len(targets), dataset.fitted.outputs), _constant_output(loss))
+    outputs = _constant_outputs(loss, len(targets), dataset.fitted.outputs)
     return float(loss.metrics(_means(loss, outputs, targets))["loss"])
 
 
-def _constant_output(loss: Loss) -> float:
-    """What predicts the mean of the training targets, standardised."""
-    return 1.0 if loss.positive else 0.0
+def _constant_outputs(loss: Loss, examples: int, outputs: int) -> np.ndarray:
+    """(examples, outputs): what predicts the mean of the training targets, standardised."""
+    return np.full((examples, outputs), 1.0 if loss.positive else 0.0, jnp.result_type(float))
 
 
-def _means(loss: Loss, outputs: Array, targets: np.ndarray) -> dict[str, float]:
-    """The terms of a loss, averaged over examples, by name."""
+def _means(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """The terms of a loss, averaged over examples, by name; one program, since each run pays for it at its end."""
     kind = outputs.dtype if targets.dtype.kind == "f" else targets.dtype
-    terms = loss.terms(outputs, jnp.asarray(targets, kind))
+    terms = jax.jit(loss.terms)(outputs, targets.astype(kind))
     means = np.concatenate(
         [np.asarray(terms[name], np.float64).mean(0).reshape(-1) for name in sorted(terms)]
     )
@@ -72,7 +72,7 @@ def baseline_of(experiment: Experiment, targets: np.ndarray, standardised: np.nd
         return {"accuracy": _of_largest(loss, targets, len(dataset.classes))}
     if loss.binary:
         return _of_largest_labels(loss, targets, dataset.fitted.targets)
-    mean = jnp.full((len(targets), dataset.fitted.outputs), _constant_output(loss))
+    mean = _constant_outputs(loss, len(targets), dataset.fitted.outputs)
     averages = _means(loss, mean, standardised)
     predictions = dataset.fitted.to_units(np.asarray(mean, np.float64))
     metrics = loss.metrics(averages)
