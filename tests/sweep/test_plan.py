@@ -19,7 +19,8 @@ from nnrun.sweep import lifecycle
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile, read
 from nnrun.sweep.folder import Ledger, read_back, write_failure
-from nnrun.sweep.plan import SweepPlan, make_plan
+from nnrun.sweep.plan import SweepPlan
+from nnrun.sweep.planning import make_plan
 from nnrun.sweep.progress import ProgressBoard
 from nnrun.sweep.trials import arms, check, seeds_of, trial_at, trial_spec, values_at
 

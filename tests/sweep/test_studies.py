@@ -19,7 +19,7 @@ from nnrun.sweep import cost
 from nnrun.sweep.dry_run import dry_run_of
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.file import SweepFile, read
-from nnrun.sweep.plan import make_plan
+from nnrun.sweep.planning import make_plan
 from nnrun.sweep.studies import tests_of as count_tests
 from nnrun.sweep.studies import too_few_studies
 from nnrun.sweep.trials import arms, final_seeds, seeds_of

@@ -158,9 +158,9 @@ def _leave(ended: Ended, folder: Path) -> None:
 
 
 def _rehearse(spec: Path, changes: list[str], engine: Engine, measure: bool, as_json: bool) -> None:
-    from nnrun.sweep import dry_run, file, plan
+    from nnrun.sweep import dry_run, file, planning
 
-    estimate = dry_run.dry_run_of(plan.make_plan(file.read(spec, changes), engine), engine, measure)
+    estimate = dry_run.dry_run_of(planning.make_plan(file.read(spec, changes), engine), engine, measure)
     if as_json:
         return console.print_json(dry_run.as_json(estimate))
     return console.show(*dry_run.tables(estimate))

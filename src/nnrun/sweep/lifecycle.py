@@ -18,7 +18,8 @@ from nnrun.sweep import folder as files
 from nnrun.sweep.batches import Event, Trainer
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.loop import SweepLoop
-from nnrun.sweep.plan import SweepPlan, make_plan
+from nnrun.sweep.plan import SweepPlan
+from nnrun.sweep.planning import make_plan
 from nnrun.sweep.records import mean_value
 
 __all__ = ["begin", "continue_sweep", "finish", "sweep"]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from nnrun.statistics.sign_flips import ALPHA
 from nnrun.statistics.studies import least_studies
 from nnrun.sweep.file import SweepFile
+from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.trials import final_seeds, study_folder
-
-if TYPE_CHECKING:
-    from nnrun.sweep.plan import SweepPlan
 
 __all__ = ["check_studies", "searched_together", "tests_of", "too_few_studies"]
 
