@@ -130,9 +130,21 @@ def pytest_configure(config: pytest.Config) -> None:
                 file.unlink(missing_ok=True)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest test begins first, so that no worker waits for it in the end."""
+    """The longest test begins first, so that no worker waits for it in the end; see `quick` in pyproject.toml."""
     items.sort(key=lambda item: item.name != "test_every_command_of_the_readme_runs")
+    cases: collections.Counter[str] = collections.Counter()
+    for item in items:
+        marker = item.get_closest_marker("quick")
+        if marker is None or not isinstance(item, pytest.Function):
+            continue
+        name = item.nodeid.partition("[")[0]
+        first = isinstance(marker.args[0], int) and cases[name] < marker.args[0]
+        if first or item.callspec.id in marker.args:
+            cases[name] += item.get_closest_marker("slow") is None
+        else:
+            item.add_marker("slow")
 
 
 def pytest_collection_finish() -> None:

@@ -203,6 +203,7 @@ def test_the_users_own_code_of_the_docs_trains(tmp_path: Path, warm: Callable[..
     assert "test/worst_tenth" in done.out and "test/mae" in done.out
 
 
+@pytest.mark.quick("2-nnx")
 @pytest.mark.parametrize(("number", "library"), [(1, "linen"), (2, "nnx"), (3, "equinox")])
 def test_a_module_of_another_library_of_the_docs_trains(
     number: int, library: str, tmp_path: Path, warm: Callable[..., Any]

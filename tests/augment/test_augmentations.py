@@ -160,6 +160,7 @@ def probabilities(share, alpha):
     return stats.kstest(np.asarray(share), stats.beta(alpha, alpha).cdf).pvalue
 
 
+@pytest.mark.quick("0.2")
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
 def test_shares_of_mixup_are_of_the_beta_distribution(alpha):
     """One for each example, and one for a whole batch under many keys."""
@@ -171,6 +172,7 @@ def test_shares_of_mixup_are_of_the_beta_distribution(alpha):
     assert probabilities(whole[:, 0], alpha) > 1e-3
 
 
+@pytest.mark.quick("example")
 @pytest.mark.parametrize("per", ["batch", "example"])
 def test_mixup_blends_inputs_and_keeps_both_labels(per):
     """Labels are the positions of the examples, so `other` tells the partner."""
@@ -181,6 +183,7 @@ def test_mixup_blends_inputs_and_keeps_both_labels(per):
     np.testing.assert_allclose(found.x, share * x + (1 - share) * x[np.asarray(found.other)], rtol=1e-12)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("augment", [mixup(), cutmix(p=1.0)])
 def test_partners_are_permuted_among_the_real_examples(augment):
     given = batch(12)._replace(weight=jnp.asarray([1.0] * 7 + [0.0] * 5))

@@ -529,6 +529,7 @@ KILLED = """
 """
 
 
+@pytest.mark.quick("rename")
 @pytest.mark.parametrize("at", ["show", "sync", "rename"])
 def test_a_killed_decoding_is_begun_again(at: str, tree: Path, cache: Path, decoded: list[str]):
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), str(tree), at], timeout=60)

@@ -126,6 +126,7 @@ def test_a_pickle_needs_nothing_beside_it(fitted: Classifier) -> None:
     np.testing.assert_array_equal(pickle.loads(content).predict_proba(X), fitted.predict_proba(X))  # noqa: S301
 
 
+@pytest.mark.slow
 def test_programs_that_are_kept_change_no_bit(compiled: list[int]) -> None:
     """Data in other units, of another size; of a loss, the scale of the targets is no part of the program."""
     x, y = load_diabetes(return_X_y=True)
@@ -180,6 +181,7 @@ def test_a_row_of_weight_two_is_two_rows() -> None:
     np.testing.assert_allclose(weighted.predict(x), repeated.predict(x), rtol=1e-7)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("changes", [{"loss": "poisson"}, {"overrides": ("data.standardize=none",)}])
 def test_weights_count_in_whatever_unit_there_is(changes: dict[str, Any]) -> None:
     """Counts are divided by their weighted mean and not moved; inputs that stay as they are stay so."""
@@ -277,6 +279,7 @@ def test_several_targets_are_a_linear_regression_of_each() -> None:
     np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
 
 
+@pytest.mark.slow
 def test_the_checks_of_scikit_learn_for_several_targets() -> None:
     regressor = Regressor(hidden=8, epochs=5)
     check_regressor_multioutput("Regressor", regressor)

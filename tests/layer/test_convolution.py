@@ -95,6 +95,7 @@ def test_inside_a_loop(near, loop):
     near(found, wanted)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("axes", [(0, 0), (0, None), (None, 0)])
 def test_a_population_is_each_member_alone(near, axes, stride):

@@ -38,6 +38,7 @@ def drawn(layer, params, x, draws):
     return np.asarray(run(jax.random.split(KEY, draws)))
 
 
+@pytest.mark.quick("conv-example", "dense-batch")
 @pytest.mark.parametrize("mask", ["batch", "example"])
 def test_expectation_and_variance_are_those_of_the_formula(inner, mask):
     layer, params, x = inner
@@ -67,6 +68,7 @@ def test_a_mask_serves_the_batch_or_an_example():
     assert set(np.unique(np.asarray(own))) <= {2.0 * k for k in range(8)}
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("mask", ["batch", "example"])
 def test_biases_and_weights_are_dropped_and_a_dropped_one_gets_no_gradient(mask):
     layer = dropconnect(dense(50), 0.5, mask)

@@ -25,6 +25,7 @@ def drawn(size, outputs, sequence, overlapping, draws=40):
     return [np.asarray(a) for a in run(jax.random.split(KEY, draws))]
 
 
+@pytest.mark.quick(10)
 @pytest.mark.parametrize("overlapping", [True, False])
 @pytest.mark.parametrize("sequence", ["random", "pseudorandom"])
 @pytest.mark.parametrize(("size", "outputs"), SIZES)
@@ -101,6 +102,7 @@ def test_torchs_regions_give_torchs_output(torch_says):
     torch_says(theirs, (y, back(dy)[0]), 1e-13)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("overlapping", [True, False])
 @pytest.mark.parametrize("sequence", ["random", "pseudorandom"])
 def test_gradients_are_those_of_finite_differences(sequence, overlapping):
@@ -129,6 +131,7 @@ def test_nan_wins():
     assert not np.isnan(y).all()
 
 
+@pytest.mark.quick("True-1.26", "False-1.99")
 @pytest.mark.parametrize("ratio", [1.01, 1.26, 1.41421, 1.5, 1.99])
 @pytest.mark.parametrize("overlapping", [True, False])
 def test_every_size_can_be_shrunk(ratio, overlapping):
@@ -160,6 +163,7 @@ def test_several_poolings_are_averaged():
     np.testing.assert_allclose(found, np.mean(outputs, 0), rtol=1e-12)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("overlapping", [True, False])
 @pytest.mark.parametrize("sequence", ["random", "pseudorandom"])
 def test_the_expectation_in_training_is_the_average_of_many_test_poolings(sequence, overlapping):

@@ -134,6 +134,7 @@ def test_cross_key_correlation(units):
     assert np.abs(r).max() < 5.5
 
 
+@pytest.mark.quick("fast")
 def test_avalanche_over_the_bits_of_the_key(generator):
     """Flipping any one bit of the key flips half of all bits of the mask's units."""
     data = jnp.array([0x01234567, 0x89ABCDEF], jnp.uint32)

@@ -43,6 +43,7 @@ def weighing(shape):
     return jnp.asarray(normal(*shape, seed=9))
 
 
+@pytest.mark.quick(24)
 @pytest.mark.parametrize(("scale", "bias"), PARTS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("groups", [None, 1, 2, 3, 6])

@@ -118,6 +118,7 @@ def pooled(x, size, stride):
     return jnp.stack(windows, 1).max(2).reshape(n, len(tops), len(lefts), c)
 
 
+@pytest.mark.quick("3-2", "2-3", "7-7")
 @pytest.mark.parametrize(("size", "stride"), POOLS)
 def test_max_pool_takes_whole_windows_only(near, flax_rules, float64, size, stride):
     x = normal(2, 7, 9, 3)  # sides that no window of even size divides

@@ -83,6 +83,7 @@ def test_an_example_has_all_of_the_branch_or_none(start):
     assert (there.any(1) & ~there.all(1)).sum() > 30  # drawn for each on its own
 
 
+@pytest.mark.quick("example")
 @pytest.mark.parametrize("mask", ["batch", "example"])
 def test_expectation_is_the_output_without_noise(mask):
     layer = residual([dense(6)], 0.7, mask)

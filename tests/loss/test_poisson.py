@@ -127,6 +127,7 @@ def test_a_linear_model_of_counts_is_that_of_sklearn(runs: Path):
     np.testing.assert_allclose(nnrun.load(runs / "exact").predict(x), reference.predict(x), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_rates_are_averaged_exported_and_measured(runs: Path, warm: Callable[..., Any]):
     for line in ("ensemble runs -o both", "export runs/seed_0 -o exported"):
         done = warm(*line.split(), folder=runs)

@@ -55,6 +55,7 @@ def test_outputs_gradients_and_statistics_are_float32(make, name):
     assert {leaf.dtype.name for leaf in jax.tree.leaves(results)} == {"float32"}
 
 
+@pytest.mark.quick("mlp", "lenet")
 @pytest.mark.parametrize("name", ["mlp", "lenet", "vit"])
 def test_outputs_gradients_and_statistics_are_near_to_those_of_float32(make, name):
     model = make("model", name, outputs=3, **SMALL.get(name, {}))

@@ -150,7 +150,7 @@ def _noted(result: tuple, said: list) -> tuple:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        case(name, on, slow=(name in ALIKE and i > 0) or "random" in str(on))
+        case(name, on, slow=(name in (*ALIKE, "resnet", "vit") and i > 0) or "random" in str(on))
         for name in NAMES
         for i, on in enumerate(switches(name))
     ],
@@ -177,7 +177,7 @@ def test_every_parameter_is_trained(build, name, options):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        case(name, on, slow=name in ALIKE and i > 0)
+        case(name, on, slow=name in (*ALIKE, "resnet", "vit") and i > 0)
         for name in NAMES
         for i, on in enumerate([dict.fromkeys(floats(name), RATE), *forms(name)])
     ],
@@ -192,7 +192,7 @@ def test_an_evaluation_has_no_noise_and_examples_do_not_see_each_other(build, na
 
 
 @pytest.mark.parametrize(
-    "name", [case(name, slow=name in (*ALIKE, "resnet")) for name in NAMES if floats(name)]
+    "name", [case(name, slow=name not in ("mlp", "convnet")) for name in NAMES if floats(name)]
 )
 def test_traced_rates_are_the_static_ones(build, name):
     rates, plain = dict.fromkeys(floats(name), RATE), build(name)
@@ -206,7 +206,12 @@ def test_traced_rates_are_the_static_ones(build, name):
 
 
 @pytest.mark.parametrize(
-    "name", [case(n, slow=n in ALIKE) for n in NAMES if "dropconnect" in catalog.parameters("model", n)]
+    "name",
+    [
+        case(n, slow=n not in ("mlp", "convnet"))
+        for n in NAMES
+        if "dropconnect" in catalog.parameters("model", n)
+    ],
 )
 def test_a_mask_of_dropconnect_serves_the_batch_or_an_example(build, name):
     """Two equal examples have equal outputs under one mask, and different ones under their own."""

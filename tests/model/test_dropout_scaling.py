@@ -81,6 +81,7 @@ def test_every_model_with_dropout_has_both_forms():
     }
 
 
+@pytest.mark.quick("mlp", "convnet", "resnet")
 @pytest.mark.parametrize("name", CASES)
 def test_scaling_at_test_time_multiplies_the_weights_behind(make, name):
     options, factors = CASES[name]

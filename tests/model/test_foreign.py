@@ -150,6 +150,7 @@ def test_equinox_by_hand(training: bool, x: Any, tmp_path: Path) -> None:
     close(ours(case, x, *((NOISE, ONES) if training else (None, None))), with_gradients(by_hand, case.params))
 
 
+@pytest.mark.quick("nnx")
 def test_noise_and_batch_statistics_are_two_facts(case: Case, x: Any) -> None:
     """Without dropout in the program, a key alone changes nothing; with it, statistics stay the stored ones."""
     loud, quiet = case.layer(0.4), case.layer(0.0)

@@ -261,6 +261,7 @@ def test_a_method_goes_down_and_reports_an_evaluation_at_an_end_of_its_step(meth
     close(tuple(found), (value, aux, gradient))
 
 
+@pytest.mark.quick("lbfgs", "newton")
 def test_a_method_compiles_once_and_scan_with_traced_options_is_the_loop_is_eager(method):
     params, memory = PARAMS, method.made.init(BENT, PARAMS)
     eager, _, _ = method.made.step(BENT, params, memory)

@@ -96,6 +96,7 @@ def found() -> dict[str, dict[str, tuple[float, float, int]]]:
     return every
 
 
+@pytest.mark.quick(24)
 @pytest.mark.parametrize("key", PROBLEMS)
 @pytest.mark.parametrize("name", METHODS)
 def test_a_minimum_of_the_table_is_found(name, key, found):
@@ -133,6 +134,7 @@ def rivals() -> dict[str, Callable[[int, np.ndarray], Any]]:
     }
 
 
+@pytest.mark.quick("gauss_newton")
 @pytest.mark.filterwarnings("ignore")  # scipy's, where it gives up
 @pytest.mark.parametrize("name", METHODS)
 def test_evaluations_are_counted_and_about_as_many_as_scipys(name, found, rivals):

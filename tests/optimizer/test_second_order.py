@@ -329,6 +329,7 @@ JAGGED = {
 }
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ROBUST)
 def test_where_there_is_no_minimum_to_find_all_stays_finite_and_nothing_rises(name):
     """Members of a population: a function each."""

@@ -56,6 +56,7 @@ def close(found: Any, wanted: Any, tolerance: float = 1e-11) -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance), found, wanted)
 
 
+@pytest.mark.quick("0.3")
 @pytest.mark.parametrize("limit", [0.01, 0.3, 1e4])
 def test_clipping_is_that_of_optax(limit):
     close(
@@ -171,6 +172,7 @@ def test_sam_reports_the_point_where_the_step_began():
 NAMES = ["adam", "adamw", "lamb", "lion", "rmsprop", "sgd", "yogi", "adafactor", "lbfgs", "rprop"]
 
 
+@pytest.mark.quick("adamw", "adafactor", "lbfgs")
 @pytest.mark.parametrize("name", NAMES)
 def test_optimizers_of_optax_keep_their_options_and_run(name):
     function = getattr(optax, name)

@@ -279,6 +279,7 @@ def test_a_constant_that_is_excluded_is_not_named_again(tmp_path: Path) -> None:
     assert found["constant features"].verdict == "pass"
 
 
+@pytest.mark.slow
 def test_a_spec_of_two_targets_has_all_its_checks(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 2))

@@ -89,7 +89,11 @@ def compared(sweep: SweepRecord) -> list[Comparison]:
 
 @pytest.mark.parametrize(
     ("labels", "trials", "sample"),
-    [("ab", 8, 100), ("ab", 12, 100), pytest.param("abcdef", 12, 200, marks=pytest.mark.slow)],
+    [
+        ("ab", 8, 100),
+        pytest.param("ab", 12, 100, marks=pytest.mark.slow),
+        pytest.param("abcdef", 12, 200, marks=pytest.mark.slow),
+    ],
 )
 def test_methods_that_are_the_same_are_seldom_called_different(labels: str, trials: int, sample: int) -> None:
     """The seeds alone call most of them different: they compare the two settings, which do differ."""

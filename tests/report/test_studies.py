@@ -343,6 +343,7 @@ def test_a_terminal_shows_all_sources_of_a_pair() -> None:
     assert "other examples" not in heads and "all" not in heads  # nothing would stand there
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("studies", [4, 6])
 def test_equal_methods_are_seldom_called_different_and_better_ones_are_found(studies: int) -> None:
     """From records to verdicts: whole sweeps whose studies chose settings of random quality."""

@@ -210,6 +210,7 @@ def test_an_ensemble_and_a_comparison(group: nnrun.Result, place: Path) -> None:
         nnrun.compare(group.run_dir)
 
 
+@pytest.mark.slow
 def test_a_sweep(place: Path) -> None:
     rate = "learning_rate: {log: [1e-3, 1e-1]}"
     (place / "sweep.yaml").write_text(

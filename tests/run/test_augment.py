@@ -82,12 +82,14 @@ def test_it_trains_and_the_spec_is_kept_in_full(warm: Callable[..., Any], place:
     ]
 
 
+@pytest.mark.slow
 def test_pixels_that_stay_may_have_units_of_their_own(warm: Callable[..., Any], place: Path) -> None:
     given = ["data={name: npz, path: images.npz}", "augment=[{name: cutout, size: 2}, mixup]"]
     done = warm("train", "spec.yaml", *given, "--quiet", folder=place)
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_what_changes_nothing_is_no_noise(warm: Callable[..., Any], place: Path) -> None:
     arguments = ["optimizer=lbfgs", "data.batch_size=full", "augment={name: horizontal_flip, p: 0}"]
     done = warm("train", "spec.yaml", *arguments, "--quiet", folder=place)

@@ -55,6 +55,7 @@ def test_predictions_are_those_of_load_and_as_good_as_was_measured(
     assert (probabilities.argmax(1) == y).mean() > 0.6
 
 
+@pytest.mark.slow
 def test_an_export_predicts_as_the_run_does(place: Path, tmp_path: Path) -> None:
     exported = nnrun.load(place / "run")
     written = exporting.export(exported, tmp_path / "model")
@@ -62,6 +63,7 @@ def test_an_export_predicts_as_the_run_does(place: Path, tmp_path: Path) -> None
     assert written.why_not
 
 
+@pytest.mark.slow
 def test_weights_move_between_precisions(place: Path) -> None:
     for precision in ("float32", "bfloat16"):
         run = place / f"next-{precision}"

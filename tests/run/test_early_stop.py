@@ -105,6 +105,7 @@ def test_a_run_that_reached_its_last_step_says_nothing(runs: Path, tmp_path: Pat
     assert since < last
 
 
+@pytest.mark.slow
 def test_trials_that_stopped_early_say_so(runs: Path, tmp_path: Path, warm: Callable[..., Any]):
     rates = "{trials: 2, search: grid, final_seeds: 0, over: {optimizer.learning_rate: [0.05, 0.04]}}"
     (tmp_path / "sweep.yaml").write_text(f"base: {runs / 'spec.yaml'}\nsweep: {rates}\n")

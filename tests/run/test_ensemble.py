@@ -198,6 +198,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {name: content for name, content in named.items() if name != "run.json"}
 
 
+@pytest.mark.slow
 def test_another_order_of_members_gives_the_same_bytes(ensemble):
     names = [f"four/seed_{i}" for i in range(4)]
     for how in ("probabilities", "weighted", "parameters"):
@@ -246,6 +247,7 @@ def test_the_result_is_a_run_like_any_other(ensemble, runs, warm):
     assert [one["sha256"] for one in listed] == sorted(one["sha256"] for one in listed)
 
 
+@pytest.mark.slow
 def test_members_may_be_moved(ensemble, runs, tmp_path, warm):
     folder, account, _ = ensemble("four")
     moved = tmp_path / "elsewhere"
@@ -258,6 +260,7 @@ def test_members_may_be_moved(ensemble, runs, tmp_path, warm):
     assert found["metrics"]["test/accuracy"] == pytest.approx(account["ensemble"]["accuracy"])
 
 
+@pytest.mark.slow
 def test_one_member_is_on_the_device_at_a_time(runs, monkeypatch):
     """All arrays on the device together are as large while the last member predicts as for the first."""
     monkeypatch.chdir(runs)

@@ -58,6 +58,7 @@ def averages_of(folder: Path, step: int) -> dict[str, np.ndarray]:
     return {f"params/{name}": value / arrays["average/ema/weight"] for name, value in sums.items()}
 
 
+@pytest.mark.quick("ema-best")
 @pytest.mark.parametrize(("average", "which"), [("ema", "best"), ("ema", "last"), ("swa", "last")])
 def test_members_are_as_good_as_evaluate_says(average, which, nnrun, runs):
     account = nnrun("ensemble", f"both:{average}", "--checkpoints", which)
@@ -83,6 +84,7 @@ def test_members_are_as_good_as_evaluate_says(average, which, nnrun, runs):
     assert [one["parameters"] for one in listed] == [average, average]
 
 
+@pytest.mark.slow
 def test_predictions_of_an_average_are_as_good_as_evaluate_says(nnrun, runs):
     step = nnrun("evaluate", "both/seed_0", "--checkpoint", "last")["step"]
     found = {}

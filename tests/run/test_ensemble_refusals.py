@@ -207,6 +207,7 @@ def test_a_member_that_predicts_nan_is_refused_by_name(runs, tmp_path, refused):
     assert "wide:" in said and "predicts NaN or infinity on the val part; name the others" in said
 
 
+@pytest.mark.slow
 def test_a_test_part_of_one_example_has_no_r2(tmp_path, warm):
     """Its targets do not vary; everything else is told."""
     table = "\n".join(["a,y", *(f"{i},{i * i + 0.5}" for i in range(8))])
@@ -222,6 +223,7 @@ def test_a_test_part_of_one_example_has_no_r2(tmp_path, warm):
     assert done.code == 2 and "the members predict numbers; write --average probabilities" in done.err
 
 
+@pytest.mark.slow
 def test_members_of_another_loss_are_told(runs, tmp_path, warm):
     change = "loss={name: cross_entropy, label_smoothing: 0.1}"
     done = warm("train", "spec.yaml", "--run-dir", tmp_path / "smooth", "-q", change, folder=runs)
@@ -266,6 +268,7 @@ def test_what_a_process_of_the_same_number_left_is_cleared(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_kill_leaves_nothing_half_written(number, runs, tmp_path, begun, warm):
     """At moments spread over its course; the next command clears what a SIGKILL left."""

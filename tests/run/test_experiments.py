@@ -50,6 +50,7 @@ def arrays(folder: Path) -> dict[str, np.ndarray]:
     return load_file(max((folder / "checkpoints").iterdir()) / "arrays.safetensors")
 
 
+@pytest.mark.slow
 def test_a_sequential_model(train: Callable[..., Any], tmp_path: Path) -> None:
     layers = "[flatten, {name: dense, units: 12}, {name: batch_norm}, relu, {name: dropout, rate: 0.1}]"
     found = train(f"model={{name: sequential, layers: {layers}}}")
@@ -99,6 +100,7 @@ def test_a_table(train: Callable[..., Any], tmp_path: Path) -> None:
     assert arrays(tmp_path / "run")["params/hidden_1/kernel"].shape == (4, 16), "a, b, blue, red"
 
 
+@pytest.mark.slow
 def test_an_archive(train: Callable[..., Any], tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(120, 3))
     np.savez(tmp_path / "data.npz", inputs=x, goal=x @ [1.0, -2.0, 3.0])
@@ -109,12 +111,14 @@ def test_an_archive(train: Callable[..., Any], tmp_path: Path) -> None:
     assert found["metrics"]["last"]["test/r2"] > 0.99
 
 
+@pytest.mark.slow
 def test_double_precision(train: Callable[..., Any], tmp_path: Path) -> None:
     train("train.precision=float64", "train.duration=3 steps")
     held = arrays(tmp_path / "run")
     assert {array.dtype for name, array in held.items() if name.startswith("params/")} == {np.dtype(float)}
 
 
+@pytest.mark.slow
 def test_the_whole_set_in_a_batch_without_validation(train: Callable[..., Any], tmp_path: Path) -> None:
     found = train("data.batch_size=full", "data.validation=0", "train.duration=5 epochs")
     assert (found["steps"], found["epochs"], found["best"]) == (5, 5.0, None)
@@ -124,6 +128,7 @@ def test_the_whole_set_in_a_batch_without_validation(train: Callable[..., Any], 
     assert best == {name: last[name] for name in best}, "where nothing is judged, the best is the last"
 
 
+@pytest.mark.slow
 def test_evaluating_a_part_that_was_not_held_out(
     train: Callable[..., Any], warm: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -73,10 +73,8 @@ def loaded(monkeypatch) -> Callable[[Path, str], Any]:
     return load
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name in ("batch", "scores"))) for name in SPECS],
-)
+@pytest.mark.quick("table", "images")
+@pytest.mark.parametrize("name", SPECS)
 def test_it_predicts_what_the_run_predicts(name: str, place, loaded):
     run = nnrun.train(place / f"{name}.yaml", run_dir=place / "runs" / name).run_dir
     predictor, target = nnrun.load(run), place / f"{name}-out"
@@ -105,6 +103,7 @@ def test_it_predicts_what_the_run_predicts(name: str, place, loaded):
     assert (about["output"], about["format"]) == (output, 1)
 
 
+@pytest.mark.slow
 def test_numbers_far_from_zero_keep_their_digits(place, loaded):
     """Around a million, float32 knows sixteenths: a tenth of what these targets differ by."""
     random = np.random.default_rng(5)

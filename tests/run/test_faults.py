@@ -65,7 +65,8 @@ def train(prepared: session.Prepared, folder: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.quick("solo-9")
+@pytest.mark.parametrize("step", [9, 1])
 def test_any_call_may_fail(
     step: int, prepared: session.Prepared, tmp_path: Path, same: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +113,7 @@ def test_out_of_memory_is_one_line_with_a_batch_size_to_try(
     assert run.read_state(folder)["status"] == "failed"
 
 
+@pytest.mark.quick("solo")
 def test_a_run_folder_is_created_whole_or_not_at_all(
     prepared: session.Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

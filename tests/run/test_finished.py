@@ -134,20 +134,8 @@ def renamed(rows: Table, draw: random.Random) -> Table:
     return [rows[0], *([*row[:3], names.get(row[3], row[3])] for row in rows[1:])]
 
 
-OFTEN = (
-    "rows added",
-    "category added",
-    "columns exchanged",
-    "a target for another",
-    "classes renamed",
-    "deleted",
-)
-EVERY = [*EDITS, "classes renamed", "deleted"]
-
-
-@pytest.mark.parametrize(
-    "edit", [edit if edit in OFTEN else pytest.param(edit, marks=pytest.mark.slow) for edit in EVERY]
-)
+@pytest.mark.quick("rows added", "columns exchanged", "classes renamed")
+@pytest.mark.parametrize("edit", [*EDITS, "classes renamed", "deleted"])
 def test_a_changed_table_changes_no_prediction_and_is_no_other_test_part(
     edit: str, home: Path, predicted: Callable[..., bytes], warm: Callable[..., Any]
 ) -> None:
@@ -234,6 +222,7 @@ def test_what_needs_data_refuses_those_that_have_changed(home: Path, warm: Calla
         assert warm(*command, "--force", folder=home).code == 0
 
 
+@pytest.mark.slow
 def test_class_folders_and_archives_that_have_changed(
     home: Path, predicted: Callable[..., bytes], warm: Callable[..., Any]
 ) -> None:

@@ -160,6 +160,7 @@ def test_every_example_has_the_prediction_of_the_fold_that_did_not_see_it(
     assert np.mean(right) == pytest.approx(np.mean(accuracies))  # folds of 40 examples each
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_folds_that_standardise_targets_differently(
     tmp_path: Path, warm: Callable[..., Any]
 ) -> None:

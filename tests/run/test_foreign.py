@@ -36,6 +36,7 @@ def library(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return name
 
 
+@pytest.mark.quick("nnx")
 def test_it_trains_and_resumes_to_the_same_bytes(
     library: str, warm: Callable[..., Any], same: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ ONE = (
 )
 
 
+@pytest.mark.slow
 @ONE
 def test_a_population_in_double_precision(library: str, warm: Callable[..., Any], tmp_path: Path) -> None:
     """A member is the run of its seed alone, with the noise of dropout and a short batch at the end."""
@@ -88,6 +90,7 @@ def test_a_population_in_double_precision(library: str, warm: Callable[..., Any]
     }
 
 
+@pytest.mark.slow
 @ONE
 def test_monte_carlo_dropout(library: str, warm: Callable[..., Any], tmp_path: Path) -> None:
     short = ["train.duration=1 epoch", "average=null"]
@@ -146,6 +149,7 @@ def test_a_mistake_is_told_in_one_line(case: str, warm: Callable[..., Any], tmp_
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_nothing_of_these_libraries_is_imported_for_what_is_not_theirs(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from nnrun.layer import serial\nfrom nnrun.layer.dense import dense\n"

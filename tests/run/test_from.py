@@ -104,6 +104,7 @@ def test_a_running_average_begins_with_the_weights(train, place):
     assert last["val/ema/loss"] == pytest.approx(last["val/loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_an_average_can_be_what_a_run_begins_with(train, place):
     done = train("of-ema", "--from", "one:last:ema", STILL, ONE, "-q")
     assert done.code == 0, done.err
@@ -140,6 +141,7 @@ def test_each_seed_of_a_group_begins_with_its_own(train, place):
     assert state_of(place / "runs/own")["step"] is None
 
 
+@pytest.mark.slow
 def test_one_run_can_be_what_all_seeds_begin_with(train, place):
     assert train("all", "--from", "one:last", "train.seeds=2", STILL, ONE, "-q").code == 0
     for seed in (0, 1):
@@ -147,6 +149,7 @@ def test_one_run_can_be_what_all_seeds_begin_with(train, place):
     assert state_of(place / "runs/all") == state_of(place / "runs/all/seed_0")
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_with_them_again(
     seeds: int, train, place, warm
@@ -283,6 +286,7 @@ def test_nothing_is_made_where_something_cannot_be_taken(train, place):
     assert not (place / "runs/refused").exists()
 
 
+@pytest.mark.slow
 def test_an_average_of_predictions_has_no_weights(train, place, warm):
     assert warm("ensemble", "three", "-o", "runs/together", folder=place).code == 0
     done = train("refused", "--from", "together", "-q")
@@ -295,6 +299,7 @@ def test_an_average_of_predictions_has_no_weights(train, place, warm):
     assert_equal(arrays(place / "runs/of-soup", 1), arrays(place / "runs/soup", 20))
 
 
+@pytest.mark.slow
 def test_what_the_weights_were_not_trained_for_is_a_warning(train):
     done = train("wine", "--from", "one", "--from-only", "hidden_2", "data.name=wine", ONE, "-q")
     assert done.code == 0, done.err
@@ -303,6 +308,7 @@ def test_what_the_weights_were_not_trained_for_is_a_warning(train):
     assert "was trained on " in second
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("arguments", "warning"),
     [
@@ -329,6 +335,7 @@ def test_settings_that_change_what_weights_of_that_shape_mean_are_a_warning(
     assert done.err == (line if warning else "")
 
 
+@pytest.mark.slow
 def test_a_file_of_code_that_has_changed_is_a_warning(place, warm, tmp_path):
     (tmp_path / "spec.yaml").write_text(SPEC.replace("mlp, hidden: [6, 5]", "mine:net"))
     code = (
@@ -346,6 +353,7 @@ def test_a_file_of_code_that_has_changed_is_a_warning(place, warm, tmp_path):
     assert done.err.endswith(f"since those weights were trained, {tmp_path}/mine.py has changed\n")
 
 
+@pytest.mark.slow
 def test_weights_of_another_precision_are_rounded_aloud_and_widened_in_silence(train, place):
     assert train("double", "--from", "one:last", "train.precision=float64", STILL, ONE, "-q").err == ""
     wide, narrow = arrays(place / "runs/double", 1), arrays(place / "runs/one", 20)
@@ -362,6 +370,7 @@ def test_resume_with_changes_says_what_to_write(place, warm):
     assert "nnrun train SPEC 'train.duration=40 steps' --from runs/one:last" in done.err
 
 
+@pytest.mark.slow
 def test_the_same_from_python(place, monkeypatch):
     import nnrun
 

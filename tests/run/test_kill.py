@@ -25,6 +25,7 @@ def kill_and_compare(
         same(clean, folder)
 
 
+@pytest.mark.quick("mlp", "snapshots")
 def test_a_few_kills(spec: Path, warm: Any, killed: Any, same: Any) -> None:
     kill_and_compare(spec, warm, killed, same, kills=2)
 

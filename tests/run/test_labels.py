@@ -192,6 +192,7 @@ def test_ensembles_average_each_label(place, seeds, warm, how):
     )
 
 
+@pytest.mark.slow
 def test_folds_predict_every_example_once(place, monkeypatch):
     monkeypatch.chdir(place)
     nnrun.train("spec.yaml", overrides=["train.folds=2", "data.validation=0.5"], run_dir="runs/cv")

@@ -93,6 +93,7 @@ def test_a_step_and_an_average_can_be_named(trained, predicted, place):
         np.testing.assert_array_equal(model.predict_proba(x), expected)
 
 
+@pytest.mark.slow
 def test_numbers_are_in_units_of_the_target(trained, predicted, place):
     data = datasets.load_diabetes(scaled=False)
     np.savez(place / "x.npz", x=data.data)
@@ -129,6 +130,7 @@ def test_scores_are_no_probabilities(trained, predicted, place):
         model.predict_proba(x)
 
 
+@pytest.mark.slow
 def test_double_precision_stays_double(trained, predicted, place):
     x = datasets.load_iris().data[:9]
     np.savez(place / "x.npz", x=x)

@@ -173,6 +173,7 @@ def test_the_best_step_is_chosen_by_the_metric_that_is_named(run, folder):
     assert summary["bounds"]["log_loss"] == [0, None]
 
 
+@pytest.mark.slow
 def test_a_seed_of_several_has_the_bits_of_that_seed_alone(run, folder):
     run(CLASSES, "many", "train.seeds=3")
     run(CLASSES, "alone", "train.seed=2")
@@ -181,6 +182,7 @@ def test_a_seed_of_several_has_the_bits_of_that_seed_alone(run, folder):
     assert "ci95" in json.loads((folder / "many" / "summary.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_metric_changes_nothing_else(run, folder):
     """Neither another number of a line of metrics, nor the weights."""
     with_metrics = run(CLASSES, "with", "checkpoint.best=null")
@@ -240,6 +242,7 @@ def test_probabilities_of_scores_are_refused(folder, name):
         session.prepare(written(folder, CLASSES), overrides)
 
 
+@pytest.mark.slow
 def test_rankings_of_scores_are_those_of_the_margin(run, warm, folder):
     best = run(CLASSES, "run", "loss=hinge", "metrics=auroc")["metrics"]["best"]
     rows = predictions(warm, folder, "run", "--split", "test")
@@ -309,6 +312,7 @@ def test_a_metric_without_a_value_says_why(run, warm, folder):
     assert "undefined: all examples are of good" in shown.out
 
 
+@pytest.mark.slow
 def test_an_ensemble_and_its_best_member_go_by_them(run, warm, folder):
     run(CLASSES, "many", "train.seeds=3")
     done = warm("ensemble", "many", "-o", "both", "--json", folder=folder)
@@ -326,6 +330,7 @@ def test_an_ensemble_and_its_best_member_go_by_them(run, warm, folder):
     assert evaluated["metrics"]["test/auroc"] == pytest.approx(account["ensemble"]["auroc"], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_numbers_measures_in_the_exact_units_of_the_target(run, warm, folder):
     run(NUMBERS, "many", "train.seeds=2")
     assert warm("ensemble", "many", "-o", "both", folder=folder).code == 0
@@ -411,6 +416,7 @@ def test_each_class_and_which_is_taken_for_which(run, warm, folder):
     assert [sum(map(sum, entry["per_class"]["confusion"])) for entry in group["runs"]] == [len(rows)] * 2
 
 
+@pytest.mark.slow
 def test_per_class_of_numbers_or_of_samples_is_refused(run, warm, folder):
     run(NUMBERS)
     done = warm("evaluate", "run", "--per-class", folder=folder)
@@ -437,6 +443,7 @@ def test_classes_with_few_examples_are_said_once(warm, folder):
     assert warning in warm("show", folder_of_run, folder=folder).out
 
 
+@pytest.mark.slow
 def test_fitted_weights_of_classes_are_in_the_run_folder(run, warm, folder):
     plain = run(CLASSES, "plain")["metrics"]["best"]
     run(CLASSES, "run", "loss={class_weight: balanced}")

@@ -157,6 +157,7 @@ def test_numbers_and_standard_input(folder, nnrun):
     assert found["file/rmse"] == pytest.approx(rmse, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_the_mean_of_its_members(folder, nnrun):
     nnrun("ensemble", "runs/classes/seed_0", "runs/classes/seed_1", "-o", "runs/both", "--quiet")
     seeds = [
@@ -182,6 +183,7 @@ def test_an_ensemble_is_the_mean_of_its_members(folder, nnrun):
     assert done["metrics"]["file/loss"] == pytest.approx(metrics.log_loss(right, calibrated), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_an_average_of_a_run_and_python(folder, nnrun, monkeypatch):
     monkeypatch.chdir(folder)
     part = evaluate("classes/seed_0")

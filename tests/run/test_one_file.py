@@ -86,6 +86,7 @@ def test_a_sweep_by_ones_own_search_and_metric(home: Path, warm: Callable[..., A
     assert [point["value"] for point in curve] == [min(in_order[: k + 1]) for k in range(3)]
 
 
+@pytest.mark.slow
 def test_the_metric_in_compare_and_ensemble(home: Path, warm: Callable[..., Any]) -> None:
     for rate, name in ((1e-5, "slow"), (1e-2, "fast")):
         arguments = (f"optimizer.learning_rate={rate}", "train.seeds=2", "--run-dir", f"runs/{name}")

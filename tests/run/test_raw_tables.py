@@ -194,6 +194,7 @@ def predicted(folder: Path, warm: Any, raw: Raw, rows: np.ndarray) -> dict[str, 
     return {line[0]: line[1:] for line in lines}
 
 
+@pytest.mark.quick(2)
 def test_without_options_one_line_says_what_to_write(trained, warm):
     """The options, but for those that are a choice of the user's, are in the messages."""
     folder, raw, _ = trained
@@ -217,6 +218,7 @@ def test_every_column_is_shown_before_training_and_afterwards(trained, warm):
         assert line.removeprefix("nnrun: ") in shown
 
 
+@pytest.mark.quick(2)
 def test_predictions_go_back_to_their_rows(trained, warm):
     """In another order, and one row alone: the same prediction beside the same key."""
     folder, raw, _ = trained
@@ -229,6 +231,7 @@ def test_predictions_go_back_to_their_rows(trained, warm):
     assert len({tuple(answer) for answer in answers.values()}) > ROWS / 4
 
 
+@pytest.mark.quick(2)
 def test_python_predicts_the_same(trained, warm):
     folder, raw, _ = trained
     answers = predicted(folder, warm, raw, np.arange(ROWS))
@@ -244,6 +247,7 @@ def test_python_predicts_the_same(trained, warm):
     np.testing.assert_array_equal(predictions, [convert(answer[0]) for answer in answers.values()])
 
 
+@pytest.mark.quick(1)
 def test_an_exported_model_reads_the_same_table(trained, warm, tmp_path):
     folder, _, _ = trained
     done = warm("export", "a", "-o", str(tmp_path / "out"), folder=folder)

@@ -41,6 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any]) ->
     return folder
 
 
+@pytest.mark.quick("group-2")
 @pytest.mark.parametrize(("name", "runs"), [("group", 2), ("after", 1)])
 def test_the_same_run_is_the_same(
     name: str, runs: int, place: Path, warm: Callable[..., Any], keeps_contract: Callable[..., None]

@@ -67,6 +67,7 @@ def test_the_spread_of_a_linear_model_is_known(evaluate: Callable[..., Any], pla
     assert found.json["mean"]["test/spread"] == pytest.approx(np.mean(spreads))
 
 
+@pytest.mark.slow
 def test_of_a_classifier(evaluate: Callable[..., Any]) -> None:
     found = evaluate("net", "--samples", "30", "--json")
     assert (found.code, found.err) == (0, "")
@@ -100,6 +101,7 @@ def test_a_wrong_number_is_told_in_one_line(samples: str, evaluate: Callable[...
     assert "--help" in done.err or "write 1 to 10000, or 0 for no noise" in done.err
 
 
+@pytest.mark.slow
 def test_from_python(evaluate: Callable[..., Any], place: Path) -> None:
     import nnrun
 

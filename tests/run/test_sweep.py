@@ -104,6 +104,7 @@ def test_a_sweep_from_its_file_to_its_answer(folder: Path, warm: Callable[..., A
     }
 
 
+@pytest.mark.slow
 def test_a_report_shows_how_the_best_setting_errs(whole: Path, warm: Callable[..., Any]) -> None:
     done = warm("report", "whole", "--split", "test", "-o", "report.html", "--json", folder=whole.parent)
     assert done.code == 0, done.err
@@ -144,6 +145,7 @@ def test_workers_leave_the_same_results(whole: Path, folder: Path, warm: Callabl
             assert a["values"] == pytest.approx(b["values"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_rehearsal_creates_nothing(
     folder: Path, warm: Callable[..., Any], keeps_contract: Callable[..., None]
 ) -> None:
@@ -372,6 +374,7 @@ def test_metrics_on_other_examples_are_those_of_resamples(whole: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_lost_resamples_are_made_again_from_the_checkpoints(
     tmp_path: Path, whole: Path, warm: Callable[..., Any]
 ) -> None:

@@ -193,6 +193,7 @@ def test_true_values_in_columns_of_other_names(place, run, warm):
             nnrun.evaluate(run, file=place / "t.csv", target=target)
 
 
+@pytest.mark.slow
 def test_folds_and_their_ensemble(place, monkeypatch, warm):
     monkeypatch.chdir(place)
     changes = ["train.folds=2", "data.validation=0.5", "model={name: mlp, hidden: [4]}"]

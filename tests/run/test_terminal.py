@@ -152,6 +152,7 @@ def shell(command: str, folder: Path, environment: dict[str, str]) -> tuple[int,
     return done.returncode, done.stderr
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("redirection", SHELL)
 def test_a_stream_that_takes_nothing(redirection: str, tmp_path: Path, environment: dict[str, str]) -> None:
     code, begin = SHELL[redirection]
@@ -160,11 +161,13 @@ def test_a_stream_that_takes_nothing(redirection: str, tmp_path: Path, environme
     assert err.startswith(begin) if begin else err == ""
 
 
+@pytest.mark.quick("list")
 @pytest.mark.parametrize("command", ["--help", "list", "schema"])
 def test_a_reader_that_has_seen_enough(command: str, tmp_path: Path, environment: dict[str, str]) -> None:
     assert shell(f"NNRUN {command} | head -1", tmp_path, environment) == (0, "")
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("redirection", [">&- 2>/dev/full", "2>&1 | head -1", "2>&1 >/dev/null | true"])
 def test_no_stream_stops_a_run(redirection: str, spec: Path, environment: dict[str, str]) -> None:
     code, _ = shell(f"NNRUN train spec.yaml {SHORT!r} --run-dir run {redirection}", spec.parent, environment)
@@ -178,6 +181,7 @@ def test_an_encoding_that_lacks_our_letters(nnrun: Callable[..., Any]) -> None:
     assert "\\u03a6" in done.out, "GELU: x Φ(x)"
 
 
+@pytest.mark.slow
 def test_a_bar_counts_what_members_predict(
     warm: Callable[..., Any], spec: Path, on_terminal: Callable[..., tuple[int, str]]
 ) -> None:

@@ -123,6 +123,7 @@ def test_an_elementwise_optimizer_and_a_layer_in_a_list(home: Path, warm: Callab
     assert any(name.endswith("m/layer_1/kernel") for name in memory), memory
 
 
+@pytest.mark.slow
 def test_a_group_of_which_some_diverge(home: Path, warm: Callable[..., Any]) -> None:
     model = "model={name: sequential, layers: [mine:half_exploding]}"
     done = warm("train", "spec.yaml", model, "train.seeds=4", "--json", "--run-dir", "run", folder=home)
@@ -184,6 +185,7 @@ def test_an_option_of_a_loader_with_the_name_of_a_key_of_all(home: Path, warm: C
     assert "every data block has the key examples, so its option needs another name; fix its sig" in done.err
 
 
+@pytest.mark.slow
 def test_resume_from_another_folder(interrupted: Path, warm: Callable[..., Any]) -> None:
     done = warm("resume", "run", "--exact", "--runs-root", ".", "--json", folder=interrupted.parent)
     assert (done.code, done.err) == (0, "")

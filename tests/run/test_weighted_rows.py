@@ -37,6 +37,7 @@ def trained(folder: Path, warm: Callable[..., Any], name: str, *options: str) ->
     return {key: array for key, array in load_file(file).items() if key.startswith("params/")}
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "options",
     [(), ("train.accumulate=2",), ("data.stream=true",), ("train.seeds=2",), ("data.batch_size=full",)],
@@ -56,6 +57,7 @@ def test_rows_of_weight_0_teach_nothing(options, tmp_path, warm):
         np.testing.assert_array_equal(array, runs[1][name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_equal_weights_are_none(tmp_path, warm):
     write(tmp_path, lambda i: 7.0)
     weighted = trained(tmp_path, warm, "weighted")

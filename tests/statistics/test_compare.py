@@ -42,6 +42,7 @@ def test_the_interval_of_a_difference_holds_what_scipys_test_does_not_reject(n: 
     assert p(high + 1e-6) <= 0.05 < p(high - 1e-6)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("n", "share"), [(6, 1 - 2 / 64), (10, 1 - 50 / 1024), (20, 0.95)])
 def test_the_interval_of_a_difference_covers_it_as_often_as_it_says(n: int, share: float) -> None:
     """1 − 2k / 2ⁿ, for values with heavy tails too; 0.6% is the standard deviation over 1000 samples."""

@@ -145,6 +145,7 @@ def searched(random: np.random.Generator, trials: int, ahead: float) -> Cell:
     return Cell(fresh, Searched(quality[order], [np.full(1, value) for value in quality[order]]))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("ahead", "least", "most"), [(0.0, 0.0, 0.09), (4.0, 0.9, 1.0)])
 def test_an_effect_of_methods_knows_the_luck_of_their_searches(
     ahead: float, least: float, most: float

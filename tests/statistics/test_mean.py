@@ -44,6 +44,7 @@ def test_equal_values_have_no_width() -> None:
     assert mean_and_interval([0.1] * 7) == (0.1, 0.0)
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("n", [3, 5, 10, 20])
 @pytest.mark.parametrize("shape", sorted(SAMPLES))
 def test_the_interval_covers_the_mean_about_as_often_as_it_says(shape: str, n: int) -> None:

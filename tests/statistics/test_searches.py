@@ -84,6 +84,7 @@ def search(random: np.random.Generator, surface: str, trials: int, shift: float 
     return Searched(validation[order], [fresh, *test[order[1:]]])
 
 
+@pytest.mark.quick("20-cliff")
 @pytest.mark.parametrize("surface", sorted(SURFACES))
 @pytest.mark.parametrize("trials", [8, 20])
 def test_two_searches_of_one_method_differ_in_at_most_five_of_a_hundred_cases(

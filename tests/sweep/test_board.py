@@ -21,6 +21,7 @@ HALVING = """
 """
 
 
+@pytest.mark.slow
 def test_the_share_rises_to_one(write: Any, engine: Engine, tmp_path: Path) -> None:
     """Also where most trials end early: what they did not need is no work that is left."""
     sweep_plan, folder = lifecycle.begin(write(HALVING), [], engine, tmp_path / "sweep", tmp_path)

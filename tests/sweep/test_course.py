@@ -78,6 +78,7 @@ def test_going_on_after_any_batch_ends_in_the_same_results(write: Any, run: Any)
         assert not {n.batch.name for n in rest.event} & set(batches[: batches.index(last)])
 
 
+@pytest.mark.slow
 def test_going_on_within_a_batch(write: Any, run: Any) -> None:
     """Stopped while a program trains: its runs begin again or continue, and end as they would have."""
     path = write(RATES)
@@ -120,6 +121,7 @@ def test_a_diverged_trial_hurts_nobody(write: Any, run: Any) -> None:
     assert "became infinite or NaN" in bad["reason"]
 
 
+@pytest.mark.slow
 def test_a_trial_that_cannot_begin_does_not_stop_the_others(write: Any, run: Any) -> None:
     """A batch of 100 000 examples does not exist."""
     over = "sweep.over={data.batch_size: [64, 128, 100000]}"
@@ -202,6 +204,7 @@ def first_value(folder: Path, until: int) -> float:
     return max(line["val/accuracy"] for line in lines if line["step"] <= until and "val/accuracy" in line)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "search", ["{name: halving, first: 0.17}", "{name: population, intervals: 3, losers: 0.3}"]
 )

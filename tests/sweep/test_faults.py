@@ -50,6 +50,7 @@ def test_a_resumed_sweep_tells_at_once_what_it_has(write: Any, run: Any) -> None
     assert [one["trial"] for one in again.lines("trials.jsonl")] == [f"trial-{i:03d}" for i in range(4)]
 
 
+@pytest.mark.slow
 def test_failures_here_and_there_do_not_end_a_sweep(write: Any, run: Any) -> None:
     """Three trials that cannot begin, for one reason, are known before any other has ended."""
     seed = int(hashlib.sha256(b'[0, "", "trial"]').hexdigest()[:8], 16) // 2  # of the one alternative
@@ -75,6 +76,7 @@ def test_a_full_disk_ends_the_sweep_at_once(write: Any, engine: Engine, tmp_path
     assert [one["status"] for one in records_of(folder)] == ["done"] * 6
 
 
+@pytest.mark.slow
 def test_a_batch_that_was_cut_stays_cut(write: Any, engine: Engine, tmp_path: Path) -> None:
     sweep_plan, folder = lifecycle.begin(write(ONE), [], engine, tmp_path / "sweep", tmp_path)
     trainer = Failing(engine, "trial-004", RunError("a checkpoint is damaged"))

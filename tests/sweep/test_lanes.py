@@ -107,9 +107,8 @@ def run_summary(folder: Path) -> dict[str, Any]:
     return read_json(folder / "summary.json")
 
 
-@pytest.mark.parametrize(
-    "over", [only("nesterov", "adam"), pytest.param(OVER, marks=pytest.mark.slow)], ids=["two", "all"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("over", [only("nesterov", "adam"), OVER], ids=["two", "all"])
 def test_other_widths_give_the_same_lanes(over: str, write: Any, run: Any) -> None:
     """One trial a program, or all of them: the same numbers, as far as float64 can tell."""
     path = write(over.replace("trials: 3", "trials: 2"), NORMED.replace("PRECISION", "float64"))

@@ -102,6 +102,7 @@ def check(search: str, seeds: range, write: Any, run: Any, engine: Engine) -> No
         shutil.rmtree(folder)
 
 
+@pytest.mark.quick("halton")
 @pytest.mark.parametrize("search", ["halton", "tpe", "population"])
 def test_what_is_missing_is_trained_again(search: str, write: Any, run: Any, engine: Engine) -> None:
     check(search, range(1), write, run, engine)
@@ -115,6 +116,7 @@ def test_what_is_missing_is_trained_again_many_times(
     check(search, range(36), write, run, engine)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("early", [{}, {"train.early_stopping": "{patience: 2 epochs}"}])
 def test_a_trial_that_is_made_again_is_packed_with_the_others(
     early: dict[str, str], write: Any, run: Any, engine: Engine

@@ -94,6 +94,7 @@ def test_looks_multiply_p_values() -> None:
     assert often.p == once.p
 
 
+@pytest.mark.slow
 def test_to_look_until_something_is_found_finds_nothing_more_often() -> None:
     """Equal methods, looked at with 7, 9, 11 and 13 seeds: without the correction more than 5% are called different."""
     random = np.random.default_rng(1)
@@ -222,6 +223,7 @@ def test_a_signal_between_two_rounds_leaves_an_interrupted_sweep(
     assert "final_seeds: 10" in (folder / "sweep.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_sweep_that_grows_is_not_done_before_its_last_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

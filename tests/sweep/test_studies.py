@@ -161,6 +161,7 @@ def test_a_sweep_that_is_cut_ends_in_the_same_results(search: str, write: Any, r
         shutil.rmtree(cut.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", searches("halving"))
 def test_studies_are_added_to_any_search(search: str, write: Any, run: Any) -> None:
     """A sweep that was given a second study later tried the same as one that had it from the beginning."""
@@ -176,6 +177,7 @@ def test_studies_are_added_to_any_search(search: str, write: Any, run: Any) -> N
     assert trained and all("study-2/" in name for name in trained)
 
 
+@pytest.mark.slow
 def test_a_rehearsal_counts_all_studies(write: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "_SECONDS", 0.01)
     once = dry_run_of(make_plan(read(write(TWO + HALVING)), engine), engine)
@@ -205,6 +207,7 @@ train: {duration: 4 epochs}
 """
 
 
+@pytest.mark.slow
 def test_a_sweep_gets_studies_until_its_verdict_is_clear(tmp_path: Path, warm: Callable[..., Any]) -> None:
     """Three studies have no p-value below 2 · 0.1 with two looks; six have, 2 · 2 / 924."""
     (tmp_path / "base.yaml").write_text(SMALL)

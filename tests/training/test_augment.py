@@ -86,6 +86,7 @@ def short_batch(made: Experiment, trim: bool) -> Batch:
     return Batch(jnp.asarray(train.x[picked]), jnp.asarray(train.y[picked]), weight)
 
 
+@pytest.mark.slow
 def test_a_short_batch_is_that_batch_without_padding(experiment: Callable[..., Experiment]) -> None:
     made = experiment("mlp", PLAIN, ALL)
     step = make_step(made)

@@ -60,6 +60,7 @@ def test_batch_statistics_are_measured_for_the_average(trained: tuple[Programs, 
     assert near < far / 3  # after ten steps the collected ones are still mostly their start
 
 
+@pytest.mark.slow
 def test_data_sorted_by_class_make_no_difference_to_that(experiment: Callable[..., Experiment]) -> None:
     made = experiment("mlp", "average={name: ema, decay: 0.8}")
     order = np.argsort(made.dataset.train.y, kind="stable")
@@ -95,6 +96,7 @@ def test_training_is_that_without_averages(trained, experiment: Callable[..., Ex
 PLATEAU = "schedule={name: reduce_on_plateau, metric: val/accuracy, patience: 0, decay: 0.5, warmup: 3 steps}"
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("cores", [1, 2])
 def test_a_plateau_lowers_the_rate_of_each_lane_for_itself(
     cores: int, experiment: Callable[..., Experiment]

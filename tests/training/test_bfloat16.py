@@ -37,6 +37,7 @@ def compiled(request: pytest.FixtureRequest, experiment: Callable[..., Experimen
     return programs.compile_programs(experiment(request.param, PRECISION, average, "train.seed=6"))
 
 
+@pytest.mark.slow
 def test_what_is_stored_is_float32(compiled: Programs) -> None:
     floats = {name: a.dtype.name for name, a in run(compiled, 2).items() if a.dtype.kind not in "iu"}
     assert len(floats) > 20
@@ -58,6 +59,7 @@ def test_updates_far_below_the_8_bits_of_a_weight_add_up(experiment: Callable[..
     assert 8e-6 < np.quantile(np.abs(moved), 0.9) < 13e-6
 
 
+@pytest.mark.slow
 def test_a_lane_is_the_run_of_its_seed_but_for_rounding(experiment: Callable[..., Experiment]) -> None:
     plain = "model={name: mlp, hidden: [8], dropout: 0.3}"
     group = programs.compile_programs(experiment("mlp", PRECISION, plain, "train.seed=5", "train.seeds=2"))

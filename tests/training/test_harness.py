@@ -98,6 +98,7 @@ def test_the_compiled_loop_is_the_step_again_and_again(solo: Programs) -> None:
     assert_close(whole, flat.flatten(final))
 
 
+@pytest.mark.slow
 def test_jit_is_eager(solo: Programs) -> None:
     step, batch = make_step(solo.experiment), next(batches(solo.experiment, 1))
     state = solo.initial()
@@ -107,6 +108,7 @@ def test_jit_is_eager(solo: Programs) -> None:
     assert_close(log, same_log)
 
 
+@pytest.mark.quick("mlp")
 @pytest.mark.parametrize("net", ["mlp", "lenet"])
 def test_a_short_batch_is_that_batch_without_padding(net: str, experiment: Callable[..., Experiment]) -> None:
     """Without dropout, whose masks are drawn for the padded shape."""

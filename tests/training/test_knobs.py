@@ -44,6 +44,7 @@ def batches(made: Experiment) -> Batch:
     return Batch(jnp.asarray(train.x[rows]), jnp.asarray(train.y[rows]), ones, jnp.full(STEPS, False))
 
 
+@pytest.mark.quick("adam")
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_each_lane_is_the_solo_run(name: str, experiment: Callable[..., Experiment]) -> None:
     spread = OPTIMIZERS[name]
@@ -66,7 +67,8 @@ RATES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("mask", ["batch", pytest.param("example", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mask", ["batch", "example"])
 def test_a_population_over_the_rates_of_all_regularizers(
     mask: str, experiment: Callable[..., Experiment]
 ) -> None:

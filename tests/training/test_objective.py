@@ -52,6 +52,7 @@ def test_it_is_the_mean_loss_and_the_penalty() -> None:
     close(value, -picked.mean() + 0.15 * jnp.square(params["kernel"]).sum())
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("parts", [2, 3, 8, 11])
 def test_in_parts_it_is_the_same(parts: int) -> None:
     """Value, aux, both ways to the gradient, and the second derivative."""

@@ -98,6 +98,7 @@ def test_batches_and_samples_have_noise_of_their_own():
     assert len(np.unique(z.round(12))) == z.size
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("overrides", [(), ("train.random=fast",)])
 def test_a_whole_part_against_the_model_by_hand(
     overrides: tuple[str, ...], experiment: Callable[..., Experiment]

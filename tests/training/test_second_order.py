@@ -55,6 +55,7 @@ def test_members_of_a_population_are_solo_runs_that_go_down(
     assert (objective[:, -1] < objective[:, 0]).all()
 
 
+@pytest.mark.slow
 def test_the_statistics_are_those_of_the_accepted_points(small: Callable[..., Experiment]) -> None:
     """What one pass of the whole data through the net with the new parameters makes of those before."""
     import jax.numpy as jnp
