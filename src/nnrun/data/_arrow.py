@@ -89,6 +89,8 @@ def decoded(read: Callable[[], Any], place: str) -> Any:
     try:
         return read()
     except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # the machine's, which whoever opened the file reports
+            raise
         raise DataError(f"{place}: cannot be decoded: {one_line(error, 120)}; write it again") from error
 
 

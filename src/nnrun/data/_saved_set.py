@@ -8,24 +8,19 @@ FOLDER/data-00000-of-00002.arrow Arrow's stream format
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nnrun.data._arrow import MAX_ARROW_BYTES, cells_of, decoded, needed
+from nnrun.data._arrow import cells_of, needed
 from nnrun.data._column import Table
 from nnrun.data._columns import table_of
-from nnrun.data._files import open_file
+from nnrun.data._saved_files import AGAIN, MEDIA, is_plain, json_of, rows_of
 from nnrun.errors import DataError, MachineError, one_line
 
 __all__ = ["SavedTable", "is_saved_set", "read_saved", "saved_pieces", "splits_of"]
 
 _DICT, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
-_MAX_JSON_BYTES = 16 << 20
-# Features that are the content of files, or their paths.
-_MEDIA = {"Image": "images", "Audio": "sound", "Video": "videos", "Pdf": "documents"}
-_AGAIN = "load it and save it again (save_to_disk)"
 
 
 class SavedTable(NamedTuple):
@@ -65,9 +60,9 @@ def splits_of(folder: Path) -> dict[str, Path]:
     """The folder of each split; {} where the folder is one data set without splits.  Raises DataError if it is none."""
     place = one_line(folder)
     if _holds(folder, _DICT):
-        names = _json(folder / _DICT).get("splits")
-        if not isinstance(names, list) or not names or not all(map(_is_plain, names)):
-            raise DataError(f"{one_line(folder / _DICT)}: does not list the splits; {_AGAIN}")
+        names = json_of(folder / _DICT).get("splits")
+        if not isinstance(names, list) or not names or not all(map(is_plain, names)):
+            raise DataError(f"{one_line(folder / _DICT)}: does not list the splits; {AGAIN}")
         return {name: folder / name for name in names}
     if _holds(folder, _STATE):
         return {}
@@ -141,16 +136,16 @@ def saved_pieces(folder: Path, rows: Callable[[int], int]) -> Iterator[Table]:
 def _read(folder: Path) -> _Split:
     """One data set, all of its files."""
     place = one_line(folder)
-    features = _json(folder / _INFO).get("features")
+    features = json_of(folder / _INFO).get("features")
     if not isinstance(features, dict) or not features:
         raise DataError(
-            f"{one_line(folder / _INFO)}: has no features, which say what the columns are; {_AGAIN}"
+            f"{one_line(folder / _INFO)}: has no features, which say what the columns are; {AGAIN}"
         )
-    rows = _rows(folder, place)
+    rows = rows_of(folder, features, place)
     if sorted(rows.column_names) != sorted(features):
         raise DataError(
             f"{place}: {_INFO} has the columns {one_line(', '.join(features), 80)}, the files have "
-            f"{one_line(', '.join(rows.column_names), 80)}; {_AGAIN}"
+            f"{one_line(', '.join(rows.column_names), 80)}; {AGAIN}"
         )
     if not rows.num_rows:
         raise DataError(f"{place}: holds 0 rows; needed: at least one row of data")
@@ -161,45 +156,18 @@ def _read(folder: Path) -> _Split:
     return _Split(place, rows, typed)
 
 
-def _rows(folder: Path, place: str) -> Any:
-    """The table of pyarrow that the files hold."""
-    state = _json(folder / _STATE)
-    if state.get("_indices_data_files") or state.get("_indices_files"):
-        raise DataError(
-            f"{place}: an old version of datasets keeps the order of its rows in a file beside; {_AGAIN}"
-        )
-    listed = state.get("_data_files")
-    names = [file.get("filename") if isinstance(file, dict) else None for file in listed or ()]
-    if not isinstance(listed, list) or not names or not all(map(_is_plain, names)):
-        raise DataError(f"{one_line(folder / _STATE)}: does not list the files of the data; {_AGAIN}")
-    pa, ipc = needed(place, "pyarrow.ipc")
-    tables, room = [], MAX_ARROW_BYTES
-    for name in map(str, names):
-        file = one_line(folder / name)
-        with open_file(folder / name, MAX_ARROW_BYTES) as (stream, size):
-            room -= size
-            if room < 0:
-                raise DataError(
-                    f"{place}: its files hold more than {MAX_ARROW_BYTES} bytes; use a part of it (Dataset.select)"
-                )
-            content = stream.read(MAX_ARROW_BYTES + 1)
-        source = pa.BufferReader(content)
-        tables.append(decoded(lambda source=source: ipc.open_stream(source).read_all(), file))
-    return decoded(lambda: pa.concat_tables(tables), place)
-
-
 def _cells(column: Any, feature: Mapping[str, Any], place: str, start: int = 0) -> list[object]:
     """The cells of a column: of a ClassLabel its names, "" for -1, which is no label; of media their paths."""
     if _is_label(feature):
         return _label_names(column.to_pylist(), feature.get("names"), place, start)
-    if feature.get("_type") in _MEDIA:
-        return [cell.get("path") if isinstance(cell, dict) else None for cell in column.to_pylist()]
+    if feature.get("_type") in MEDIA:
+        return [cell if isinstance(cell, str) else None for cell in column.to_pylist()]
     return cells_of(column, place)
 
 
 def _label_names(codes: Sequence[Any], names: Any, place: str, start: int) -> list[object]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DataError(f"{place} is a ClassLabel without names; {_AGAIN}")
+        raise DataError(f"{place} is a ClassLabel without names; {AGAIN}")
     known: dict[Any, Any] = {None: None, -1: None, **dict(enumerate(names))}
     for row, code in enumerate(codes, start + 1):
         if code not in known:
@@ -217,8 +185,8 @@ def _foreign(split: _Split) -> dict[str, str]:
     held = {}
     for field in split.rows.schema:
         feature = split.features[field.name].get("_type")
-        if feature in _MEDIA:
-            held[field.name] = _MEDIA[feature]
+        if feature in MEDIA:
+            held[field.name] = MEDIA[feature]
         elif isinstance(field.type, pa.BaseExtensionType) or types.is_nested(field.type):
             held[field.name] = "lists or records"
         elif types.is_binary(field.type) or types.is_large_binary(field.type):
@@ -228,23 +196,3 @@ def _foreign(split: _Split) -> dict[str, str]:
 
 def _named(column: str) -> str:
     return f"column '{one_line(column, 40)}'"
-
-
-def _is_plain(name: object) -> bool:
-    """Whether this is the name of a file or folder below, and nowhere else."""
-    return (
-        isinstance(name, str) and bool(name) and name not in (".", "..") and not set(name) & {"/", "\\", "\0"}
-    )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """The object in a file.  Raises DataError."""
-    with open_file(path, _MAX_JSON_BYTES) as (stream, _):
-        content = stream.read(_MAX_JSON_BYTES + 1)
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise DataError(f"{one_line(path)}: is damaged: no JSON object; {_AGAIN}")
-    return value

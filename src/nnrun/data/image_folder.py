@@ -11,7 +11,7 @@ from nnrun.data._check import check
 from nnrun.data._image_cache import pixels
 from nnrun.data._image_exclude import Exclusion
 from nnrun.data._image_modes import Alpha, Depth
-from nnrun.data._image_tree import ImagePart, refuse_link, scan, subfolders
+from nnrun.data._image_tree import ImagePart, image_set, refuse_link, scan, subfolders
 from nnrun.data._image_weights import weights_of_images
 from nnrun.data._images import MOST_PIXELS, Channels, Form, Resize, Size
 from nnrun.errors import DataError, one_line
@@ -73,7 +73,7 @@ def image_folder(
     facts = TableFacts(weights=counted, notes=tuple(filter(None, [excluded.line, _few(parts[0])])))
     train, *tests = [
         Examples(x, np.array([file.label for file in part.files], np.int32))
-        for x, part in zip(pixels(parts, form), parts, strict=True)
+        for x, part in zip(pixels([image_set(part) for part in parts], form), parts, strict=True)
     ]
     source = Source(train, next(iter(tests), None), parts[0].classes, standardize, table=facts)
     return check(source, str(parts[0].folder))
