@@ -34,6 +34,7 @@ __all__ = [
     "Size",
     "decode",
     "decode_bytes",
+    "form_from",
     "form_of",
     "is_image",
     "only_errors",
@@ -86,6 +87,19 @@ class Form(NamedTuple):
     def dtype(self) -> np.dtype:
         """The type of the pixels."""
         return np.dtype(np.uint8 if self.depth == 8 else np.float32)
+
+
+def form_from(channels: Channels, size: Size | None, resize: Resize, alpha: Alpha, depth: Depth) -> Form:
+    """What images are made into, by the options of a loader.  Raises DataError for what cannot be had."""
+    if depth == 16 and channels != "grey":
+        raise DataError(
+            "data.depth: 16 bits a channel are read of grey images; write data.channels: grey too"
+        )
+    if size and size[0] * size[1] > MOST_PIXELS:
+        raise DataError(
+            f"data.size: {size[0]}x{size[1]} is more than {MOST_PIXELS} pixels; write a smaller size"
+        )
+    return Form(channels, (size[0], size[1]) if size else None, resize, alpha, depth)
 
 
 def form_of(block: Mapping[str, Any]) -> Form:

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nnrun.data._arrow import MAX_ARROW_BYTES, decoded, needed
+from nnrun.data._arrow import MAX_ARROW_BYTES, Arrow, decoded, needed
 from nnrun.data._files import open_file
 from nnrun.errors import DataError, one_line
 
@@ -58,7 +58,7 @@ def files_of(folder: Path) -> list[Path]:
     return [folder / str(name) for name in names]
 
 
-def batches_of(file: Path) -> Generator[Any, None, None]:
+def batches_of(file: Path) -> Generator[Arrow, None, None]:
     """The record batches of a file, one at a time in memory; at least one.  Raises DataError, MachineError."""
     place = one_line(file)
     pa, ipc = needed(place, "pyarrow.ipc")
@@ -82,7 +82,7 @@ def _check_end(stream: BinaryIO, size: int, place: str) -> None:
     stream.seek(at)
 
 
-def rows_of(folder: Path, features: Mapping[str, Mapping[str, Any]], place: str) -> Any:
+def rows_of(folder: Path, features: Mapping[str, Mapping[str, object]], place: str) -> Arrow:
     """The rows of one data set as a table of pyarrow; of images and other media with their paths alone.
 
     place   what messages call it
@@ -103,7 +103,7 @@ def rows_of(folder: Path, features: Mapping[str, Mapping[str, Any]], place: str)
     return decoded(lambda: pa.Table.from_batches(batches), place)
 
 
-def _slim(pa: Any, compute: Any, batch: Any, features: Mapping[str, Mapping[str, Any]]) -> Any:
+def _slim(pa: Arrow, compute: Arrow, batch: Arrow, features: Mapping[str, Mapping[str, object]]) -> Arrow:
     """The batch without the content of media, and in memory of its own then."""
     names = batch.schema.names
     media = {name for name in names if _is_media(pa, batch.schema.field(name), features.get(name))}
@@ -116,7 +116,7 @@ def _slim(pa: Any, compute: Any, batch: Any, features: Mapping[str, Mapping[str,
     return pa.RecordBatch.from_arrays(columns, names=names).take(pa.array(range(batch.num_rows)))
 
 
-def _is_media(pa: Any, field: Any, feature: object) -> bool:
+def _is_media(pa: Arrow, field: Arrow, feature: object) -> bool:
     if not isinstance(feature, dict) or feature.get("_type") not in MEDIA:
         return False
     return pa.types.is_struct(field.type) and field.type.get_field_index("path") >= 0

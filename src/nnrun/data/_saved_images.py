@@ -6,8 +6,8 @@ import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
+from nnrun.data._arrow import Arrow
 from nnrun.data._saved_files import AGAIN, batches_of, files_of
 from nnrun.data._undecoded import ImageSet, Undecoded
 from nnrun.errors import DataError, MachineError, one_line
@@ -41,14 +41,14 @@ def saved_images(folders: Sequence[Path], place: str, name: str, position: int, 
     return ImageSet(folders[0], key, lambda: _content(folders), length, images)
 
 
-def _cells(column: Any) -> Iterator[tuple[Any, Any]]:
+def _cells(column: Arrow) -> Iterator[tuple[Arrow, Arrow]]:
     """Content and path of each image, as scalars of pyarrow; both None where there is no image."""
     contents, paths = column.field("bytes"), column.field("path")
     for cell, content, path in zip(column.is_valid(), contents, paths, strict=True):
         yield (content, path) if cell.as_py() else (None, None)
 
 
-def _undecoded(cell: tuple[Any, Any], place: str) -> Undecoded:
+def _undecoded(cell: tuple[Arrow, Arrow], place: str) -> Undecoded:
     content, path = cell
 
     def read() -> bytes:

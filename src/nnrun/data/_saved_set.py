@@ -9,16 +9,19 @@ FOLDER/data-00000-of-00002.arrow Arrow's stream format
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nnrun.data._arrow import cells_of, needed
+from nnrun.data._arrow import Arrow, cells_of, needed
 from nnrun.data._column import Table
 from nnrun.data._columns import table_of
 from nnrun.data._saved_files import AGAIN, MEDIA, is_plain, json_of, rows_of
 from nnrun.errors import DataError, MachineError, one_line
 
-__all__ = ["SavedTable", "is_saved_set", "read_saved", "saved_pieces", "splits_of"]
+__all__ = [
+    "SavedTable", "images_of", "is_chosen", "is_saved_set", "only_split", "read_saved", "saved_pieces", "splits_of",
+]  # fmt: skip
 
 _DICT, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
 
@@ -37,8 +40,8 @@ class SavedTable(NamedTuple):
 
 class _Split(NamedTuple):
     place: str
-    rows: Any  # a table of pyarrow
-    features: Mapping[str, Mapping[str, Any]]
+    rows: Arrow  # a table of pyarrow
+    features: Mapping[str, Mapping[str, object]]
 
 
 def is_saved_set(path: Path) -> bool:
@@ -110,19 +113,36 @@ def _kind(feature: Mapping[str, object]) -> str:
     return dtype.rstrip("0123456789") if feature.get("_type") == "Value" else str(feature.get("_type"))
 
 
-def saved_pieces(folder: Path, rows: Callable[[int], int]) -> Iterator[Table]:
-    """The rows of a data set as tables with its columns, one after another, for a model that is trained already.
+def is_chosen(name: str, features: Sequence[str] | None, exclude: Sequence[str]) -> bool:
+    """Whether a column would be a feature, as far as these options of a loader tell."""
+    if features is not None:
+        return name in features
+    return not any(pattern == name or fnmatchcase(name, pattern) for pattern in exclude)
 
-    rows   the number of columns -> how many rows a table has, but for the last
-    Raises DataError, also where there are several splits.
-    """
+
+def only_split(folder: Path) -> Path:
+    """The folder of the rows.  Raises DataError where there are several splits."""
     splits = splits_of(folder)
     if len(splits) > 1:
         names, first = one_line(", ".join(splits), 120), one_line(next(reversed(splits.values())))
         raise DataError(
             f"{one_line(folder)}: holds the splits {names}; write the folder of one, such as {first}"
         )
-    split = _read(next(iter(splits.values()), folder))
+    return next(iter(splits.values()), folder)
+
+
+def images_of(folder: Path) -> list[str]:
+    """The names of the columns of images of one data set.  Raises DataError."""
+    return [name for name, feature in _features(folder).items() if feature.get("_type") == "Image"]
+
+
+def saved_pieces(folder: Path, rows: Callable[[int], int]) -> Iterator[Table]:
+    """The rows of a data set as tables with its columns, one after another, for a model that is trained already.
+
+    rows   the number of columns -> how many rows a table has, but for the last
+    Raises DataError, also where there are several splits.
+    """
+    split = _read(only_split(folder))
     most = rows(len(split.features))
     for start in range(0, split.rows.num_rows, most):
         piece = split.rows.slice(start, most)
@@ -135,12 +155,7 @@ def saved_pieces(folder: Path, rows: Callable[[int], int]) -> Iterator[Table]:
 
 def _read(folder: Path) -> _Split:
     """One data set, all of its files."""
-    place = one_line(folder)
-    features = json_of(folder / _INFO).get("features")
-    if not isinstance(features, dict) or not features:
-        raise DataError(
-            f"{one_line(folder / _INFO)}: has no features, which say what the columns are; {AGAIN}"
-        )
+    place, features = one_line(folder), _features(folder)
     rows = rows_of(folder, features, place)
     if sorted(rows.column_names) != sorted(features):
         raise DataError(
@@ -149,14 +164,20 @@ def _read(folder: Path) -> _Split:
         )
     if not rows.num_rows:
         raise DataError(f"{place}: holds 0 rows; needed: at least one row of data")
-    typed = {
-        name: feature if isinstance(feature, dict) else {}
-        for name, feature in ((name, features[name]) for name in rows.column_names)
-    }
-    return _Split(place, rows, typed)
+    return _Split(place, rows, {name: features[name] for name in rows.column_names})
 
 
-def _cells(column: Any, feature: Mapping[str, Any], place: str, start: int = 0) -> list[object]:
+def _features(folder: Path) -> dict[str, Mapping[str, object]]:
+    """What the columns of one data set are."""
+    features = json_of(folder / _INFO).get("features")
+    if not isinstance(features, dict) or not features:
+        raise DataError(
+            f"{one_line(folder / _INFO)}: has no features, which say what the columns are; {AGAIN}"
+        )
+    return {name: feature if isinstance(feature, dict) else {} for name, feature in features.items()}
+
+
+def _cells(column: Arrow, feature: Mapping[str, object], place: str, start: int = 0) -> list[object]:
     """The cells of a column: of a ClassLabel its names, "" for -1, which is no label; of media their paths."""
     if _is_label(feature):
         return _label_names(column.to_pylist(), feature.get("names"), place, start)
@@ -165,7 +186,7 @@ def _cells(column: Any, feature: Mapping[str, Any], place: str, start: int = 0) 
     return cells_of(column, place)
 
 
-def _label_names(codes: Sequence[Any], names: Any, place: str, start: int) -> list[object]:
+def _label_names(codes: Sequence[object], names: object, place: str, start: int) -> list[object]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError(f"{place} is a ClassLabel without names; {AGAIN}")
     known: dict[Any, Any] = {None: None, -1: None, **dict(enumerate(names))}
@@ -175,7 +196,7 @@ def _label_names(codes: Sequence[Any], names: Any, place: str, start: int) -> li
     return [known[code] for code in codes]
 
 
-def _is_label(feature: Mapping[str, Any]) -> bool:
+def _is_label(feature: Mapping[str, object]) -> bool:
     return feature.get("_type") == "ClassLabel"
 
 
@@ -184,7 +205,7 @@ def _foreign(split: _Split) -> dict[str, str]:
     pa, types = needed(split.place, "pyarrow.types")
     held = {}
     for field in split.rows.schema:
-        feature = split.features[field.name].get("_type")
+        feature = str(split.features[field.name].get("_type"))
         if feature in MEDIA:
             held[field.name] = MEDIA[feature]
         elif isinstance(field.type, pa.BaseExtensionType) or types.is_nested(field.type):

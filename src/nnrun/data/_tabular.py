@@ -12,7 +12,8 @@ from nnrun.data._encode import Parsed, UnknownNames, encoded, features_of, parse
 from nnrun.data._fit_columns import Rule, fitted_column, missing_rule
 from nnrun.data._goals import goals_of
 from nnrun.data._kinds import Kind, check_kinds, kind_of, quoted
-from nnrun.data._roles import TableRequest, roles_of
+from nnrun.data._request import TableRequest
+from nnrun.data._roles import roles_of
 from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
 from nnrun.data._shown import shown
 from nnrun.errors import one_line

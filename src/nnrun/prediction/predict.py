@@ -11,7 +11,8 @@ import numpy as np
 
 from nnrun import signals
 from nnrun.data._files import STDIN
-from nnrun.data._pieces import Extras, rows_in
+from nnrun.data._piece import Extras
+from nnrun.data._pieces import rows_in
 from nnrun.errors import Warn
 from nnrun.prediction.adjustment import Interval, Temperature, fit_interval, temperature_of
 from nnrun.prediction.by_member import Counting
