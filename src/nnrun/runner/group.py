@@ -60,6 +60,12 @@ def seeds_asked(folder: Path) -> range:
         return range(1)
 
 
+def folds_of_partition(folder: Path) -> int | None:
+    """How many folds divide the examples once, by the spec of a run folder; None where it does not say."""
+    folds = _train_section(folder).get("folds")
+    return folds if isinstance(folds, int) and folds > 1 else None
+
+
 def _train_section(folder: Path) -> dict[str, Any]:
     """The section `train` of the spec of a run folder; {} where it cannot be read."""
     place = folder / "resolved.yaml"
