@@ -188,8 +188,9 @@ def _refuse_unlabelled(part: SavedTable, targets: Sequence[str]) -> None:
         column = part.table.columns[target]
         absent = [row for row, cell in enumerate(column.cells) if not cell]
         if absent:
+            have, them = ("has", "it") if len(absent) == 1 else ("have", "them")
             raise DataError(
                 f"{column.place}:{column.lines[absent[0]]}:{column.position}: column '{one_line(target, 40)}': "
-                f"{len(absent)} of {len(column.cells)} rows have no label (-1 or null); remove them (Dataset.filter), "
-                "or write splits that have labels"
+                f"{len(absent)} of {len(column.cells)} rows {have} no label (-1 or null); remove {them} "
+                "(Dataset.filter), or write splits that have labels"
             )
