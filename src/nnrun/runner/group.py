@@ -11,7 +11,7 @@ from nnrun.runner.status import group_of
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 
-__all__ = ["fold_folders", "folds_of", "is_fold", "members", "seeds_asked"]
+__all__ = ["fold_folders", "folds_of", "folds_of_partition", "is_fold", "members", "seeds_asked"]
 
 
 def members(folder: Path) -> list[Path]:
