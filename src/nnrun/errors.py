@@ -28,6 +28,7 @@ __all__ = [
     "RunError",
     "SpecError",
     "Warn",
+    "counted",
     "first_line",
     "odd_character",
     "one_line",
@@ -97,6 +98,11 @@ class Interrupted(NnrunError):
         self.signum = signum
         self.exit_code = 128 + signum
         super().__init__(message)
+
+
+def counted(number: int, what: str, form: str = "") -> str:
+    """`1 example`, `5 examples`; with "," as the form `1,000 steps`."""
+    return f"{number:{form}} {what}{'' if number == 1 else 's'}"
 
 
 def one_line(text: object, limit: int = 300) -> str:

@@ -296,3 +296,12 @@ def test_names_and_mistakes_in_them_need_no_jax(tmp_path, code):
     loaded = _modules_after(code, tmp_path)
     assert "nnrun.catalog" in loaded
     assert not {"jax", "numpy", "optax", "sklearn"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("exact_match", "binary_cross_entropy.*always reports it"), ("loss", "every loss rep")],
+)
+def test_what_losses_report_by_themselves_is_no_metric_to_ask_for(name, message, tmp_path):
+    with pytest.raises(SpecError, match=f"{name} is no metric to ask for: .*{message}"):
+        bind(write(tmp_path / "spec"), f"metrics=[{name}]")

@@ -12,8 +12,10 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from nnrun.data._folds import Fold, fold_of_rows
 from nnrun.data._prepare import prepare
+from nnrun.data._split import split_rows
 from nnrun.data.csv import csv
 from nnrun.errors import DataError
+from nnrun.statistics.mean import mean_and_interval
 from nnrun.types import Dataset, Examples, Source
 
 LABELS = (np.arange(203) % 7 // 2).astype(np.int32)  # classes of different sizes
@@ -165,3 +167,38 @@ def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
         prepared(numbered(rare), 1)
     with pytest.raises(DataError, match=r"got 9, .* at most 8"):
         prepared(numbered(np.linspace(0, 1, 10, dtype=np.float32)), 1, folds=9)
+
+
+def _accuracies(random: np.random.Generator, examples: int) -> np.ndarray:
+    """Of five folds of 400 examples of two classes, each a nearest mean of `examples` of the rows that it may use."""
+    labels = (np.arange(400) % 2).astype(np.int32)
+    x = random.normal(size=(400, 6)) + np.where(labels[:, None] == 1, 0.4, -0.4)
+    source = Source(Examples(x, labels), None, ("0", "1"), "none")
+    accuracies = []
+    for number in range(1, 6):
+        train, val, _ = split_rows(source, 0.2, 0.0, 7, examples, fold=Fold(number, 5))
+        rows, held = train[1], val[1]
+        means = np.stack([x[rows][labels[rows] == label].mean(0) for label in (0, 1)])
+        distances = ((x[held][:, None] - means) ** 2).sum(-1)
+        accuracies.append((distances.argmin(1) == labels[held]).mean())
+    return np.array(accuracies)
+
+
+def test_the_interval_of_folds_that_train_on_few_examples_keeps_its_promise() -> None:
+    """n_val/n_train of what the folds divide, 80/320; that of the 8 that are trained on, 80/8, is far too wide."""
+    random = np.random.default_rng(3)
+    samples = [_accuracies(random, 8) for _ in range(300)]
+    truth = np.mean(samples)
+    intervals = [mean_and_interval(sample.tolist(), ratio=1 / 4) for sample in samples]
+    covered = np.mean([abs(mean - truth) <= (half or 0) for mean, half in intervals])
+    assert 0.93 <= covered <= 0.995
+    wide = np.mean([mean_and_interval(sample.tolist(), ratio=80 / 8)[1] or 0 for sample in samples])
+    assert wide > 4 * np.mean([half or 0 for _, half in intervals])
+
+
+def test_folds_draw_few_examples_each_for_itself() -> None:
+    source = numbered(np.zeros(1000, np.float32) + np.arange(1000, dtype=np.float32))
+    drawn = [{*split_rows(source, 0.2, 0.0, 1, 100, fold=Fold(n, 5))[0][1].tolist()} for n in (1, 2, 1)]
+    assert drawn[0] == drawn[2]
+    assert len(drawn[0]) == 100
+    assert len(drawn[0] & drawn[1]) < 25  # of 800 each, 600 in common: 9.4 are expected, 75 of one order

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnrun.data._pieces import Extras, input_pieces
+from nnrun.data._piece import Extras
+from nnrun.data._pieces import input_pieces
 from nnrun.data._prepare import prepare
 from nnrun.data._saved_set import saved_pieces
 from nnrun.data.csv import csv
@@ -172,11 +173,16 @@ def test_columns_that_are_no_cells_are_named_at_once(tmp_path, save_set):
         "raw": {"dtype": "binary", "_type": "Value"},
     }
     folder = str(save_set(tmp_path / "set", content, features))
+    with pytest.raises(DataError, match=r"'words' holds lists.*'raw' holds bytes.*exclude: \[words, raw\]$"):
+        hf_folder(folder, "grade", exclude=["pic"], **OPTIONS)
     with pytest.raises(
-        DataError, match=r"'pic' holds images; .*'words' holds lists.*'raw' holds bytes"
-    ) as caught:
+        DataError, match=r"features: \[pic\] to learn .*, or data.exclude: \[pic, words, raw\] to"
+    ):
         hf_folder(folder, "grade", **OPTIONS)
-    assert "write data.exclude: [pic, words, raw], or save each image" in str(caught.value)
+    with pytest.raises(
+        DataError, match=r"'pic' holds images, which are no cells of a table; write another dat"
+    ):
+        hf_folder(folder, "pic", features=["size"], **OPTIONS)
     source = hf_folder(folder, "grade", exclude=["pic", "w*", "raw"], **OPTIONS)
     assert [column.name for column in source.columns] == ["size", "city", "tone"]
 

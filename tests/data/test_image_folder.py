@@ -19,6 +19,7 @@ from PIL import Image
 
 from nnrun import machine
 from nnrun.data import _image_batches, _image_cache, _image_tree
+from nnrun.data._undecoded import Undecoded
 from nnrun.data.image_folder import image_folder
 from nnrun.errors import DataError, MachineError
 from nnrun.types import Source
@@ -36,13 +37,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that were decoded."""
     names: list[str] = []
-    original = _image_batches.decode
+    original = _image_batches.decode_bytes
 
-    def count(path: Path, form: Any) -> np.ndarray:
-        names.append(path.name)
-        return original(path, form)
+    def count(image: Undecoded, form: Any) -> np.ndarray:
+        names.append(Path(image.place).name)
+        return original(image, form)
 
-    monkeypatch.setattr(_image_batches, "decode", count)
+    monkeypatch.setattr(_image_batches, "decode_bytes", count)
     return names
 
 

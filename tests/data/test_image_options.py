@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from nnrun.data._image_exclude import Exclusion
-from nnrun.data._images import Form, decode
+from nnrun.data._images import Form, decode, undecoded
 from nnrun.data._new_images import check_range, decoded, images_in, range_of
 from nnrun.data._prepare import prepare
 from nnrun.data.image_folder import image_folder
@@ -118,7 +118,9 @@ def test_new_images_are_made_as_in_training(tree: Path):
     block = {"name": "image_folder", "size": None, "resize": "crop", **options}
     files = images_in(tree, block, warnings.append)
     assert warnings == [f"{tree}: left out by data.exclude: 4 files (*.gif: 1, thumbs/*: 3), as in training"]
-    np.testing.assert_array_equal(decoded(tree, files, block, (7, 5, 1)), source.train.x)
+    np.testing.assert_array_equal(
+        decoded([undecoded(tree / file) for file in files], block, (7, 5, 1)), source.train.x
+    )
 
 
 def test_what_is_left_out_and_what_is_small_is_said(tree: Path):

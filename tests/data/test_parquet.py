@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from nnrun.data._arrow import read_arrow
-from nnrun.data._pieces import Extras, input_pieces
+from nnrun.data._piece import Extras
+from nnrun.data._pieces import input_pieces
 from nnrun.data._prepare import prepare
 from nnrun.data.csv import csv
 from nnrun.data.parquet import parquet

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nnrun.data._files import STDIN
-from nnrun.data._pieces import Extras
+from nnrun.data._piece import Extras
 from nnrun.errors import SpecError
 from nnrun.prediction.inputs import arrays_for, pieces_for
 from nnrun.preprocessing import Column, Part, Preprocessing

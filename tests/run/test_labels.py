@@ -143,9 +143,10 @@ def test_predictions_have_two_columns_for_each_label(place, run, warm):
         for label, yes in zip(LABELS, YES, strict=True)
         for name in (f"label({label})", f"p({label}={yes})")
     ]
-    assert [*columns] == [*pairs, *(f"target({label})" for label in LABELS)] == [*prediction.columns()]
+    expected = ["row", *pairs, *(f"target({label})" for label in LABELS)]
+    assert [*columns] == expected == [*prediction.columns()]
     for name, column in prediction.columns().items():
-        assert columns[name].tolist() == list(map(str, column.tolist()))
+        assert columns[name].tolist() == list(map(str, np.asarray(column).tolist()))
     assert set(columns["target(award)"]) == {"no", "yes"}
     warm("predict", run, "t.csv", "-o", "p.npz", folder=place)
     with np.load(place / "p.npz") as arrays:

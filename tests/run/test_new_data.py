@@ -16,7 +16,7 @@ from scipy import optimize, special, stats
 from sklearn import metrics
 
 from nnrun.api import evaluate
-from nnrun.data import _pieces
+from nnrun.data import _piece
 from nnrun.data._labelled import labels_of_archive
 from nnrun.data._pieces import input_pieces
 from nnrun.errors import DataError, SpecError
@@ -222,7 +222,7 @@ def test_pieces_change_nothing(folder, monkeypatch):
     fitted = session.recorded(folder / "runs" / "numbers")
     block = {"name": "csv", "delimiter": ","}
     (whole,) = input_pieces(folder / "some.csv", block, fitted, pytest.fail)
-    monkeypatch.setattr(_pieces, "_CELLS", 1)
+    monkeypatch.setattr(_piece, "_CELLS", 1)
     pieces = list(input_pieces(folder / "some.csv", block, fitted, pytest.fail))
     assert [len(piece.x) for piece in pieces] == [256, 44]
     np.testing.assert_array_equal(np.concatenate([piece.x for piece in pieces]), whole.x)

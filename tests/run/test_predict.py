@@ -91,7 +91,7 @@ def by_hand(folder: Path, run: str, x: np.ndarray, train: np.ndarray) -> np.ndar
 
 def test_a_split_an_archive_and_the_net_by_hand_agree(trained, predict):
     found = predict("digits/seed_0", "--split", "test", "--checkpoint", "last", output="split.npz")
-    assert sorted(found.files) == ["classes", "labels", "probabilities", "targets"]
+    assert sorted(found.files) == ["classes", "kept/row", "labels", "probabilities", "targets"]
     np.testing.assert_array_equal(found["labels"], found["probabilities"].argmax(1))
     assert found["classes"].tolist() == list("0123456789")
 
@@ -143,6 +143,9 @@ def test_features_are_found_by_name_and_categories_are_those_of_training(predict
     archive = predict("table", "new.csv", output="cars_said.npz")
     np.testing.assert_array_equal([float(row["prediction"]) for row in rows], archive["predictions"])
     known = predict("table", "--split", "test", output="cars_test.csv")
+    with (trained / "cars.csv").open(newline="") as file:  # `row` leads back to the table, counted from 0
+        cars = [*csv.DictReader(file)]
+    assert [float(cars[int(row["row"])]["price"]) for row in known] == [float(row["target"]) for row in known]
     errors = np.array([float(row["prediction"]) - float(row["target"]) for row in known])
     prices = np.array([float(row["target"]) for row in known])
     # In the target's own units: better than the mean price would be at 20, a standard deviation being about 2.6.
@@ -163,7 +166,7 @@ def test_images_of_a_folder_are_named_and_brought_to_size(predict, trained):
     [
         (["digits/seed_0", "photos_none"], "there is no such file"),
         (["digits/seed_0", "new.csv"], "has 3 columns, the model takes 64 inputs"),
-        (["digits/seed_0", "images"], "was not trained on images in folders; give an .npz"),
+        (["digits/seed_0", "images"], "was not trained on images in files; give an .npz"),
         (["digits/seed_0", "short.npz"], "an input has shape (63,), the model was trained on "),
         (["digits/seed_0", "bad.npz"], "is NaN or infinite; replace it"),
         (["digits/seed_0", "named.npz"], "x"),

@@ -126,8 +126,8 @@ def test_predictions_have_a_column_for_each_target_and_intervals_hold_for_each(p
     assert done.code == 0 and done.out.count("±") == 3 and "for each target by itself" in done.out
     columns, prediction = table_of(place, "p.csv"), part(run, "test", interval=0.8)
     names = [f"{what}({target})" for target in TARGETS for what in ("prediction", "lower", "upper")]
-    assert [*columns] == [*names, *(f"target({target})" for target in TARGETS)]
-    assert {name: column.tolist() for name, column in prediction.columns().items()} == {
+    assert [*columns] == ["row", *names, *(f"target({target})" for target in TARGETS)]
+    assert {name: np.asarray(column).tolist() for name, column in prediction.columns().items()} == {
         name: column.tolist() for name, column in columns.items()
     }
     validation = part(run, "val")

@@ -29,7 +29,7 @@ class Predictions(NamedTuple):
     lower, upper    like values: the ends of the intervals, where they were asked for
     targets         like values: the true ones, of a part of the run's own data
     names           of the inputs, where they have any: files of a folder of images
-    kept            columns of a table that were carried along
+    kept            columns of a table that were carried along; of a part of the run's own data its `row`s
     target_names    of several targets; () where there is one
     label_classes   of several labels the two classes of each, of which probabilities are of the second
     """
@@ -42,7 +42,7 @@ class Predictions(NamedTuple):
     upper: np.ndarray | None = None
     targets: np.ndarray | None = None
     names: Sequence[str] = ()
-    kept: Mapping[str, Sequence[str]] = {}
+    kept: Mapping[str, Sequence[object]] = {}
     target_names: Sequence[str] = ()
     label_classes: Sequence[tuple[str, str]] = ()
 

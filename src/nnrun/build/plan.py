@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from nnrun.catalog import Spec
 from nnrun.duration import Clock, Duration
+from nnrun.errors import counted
 from nnrun.spec.schema import nearest
 from nnrun.training.columns import column_names
 from nnrun.types import Dataset, Loss, Plan
@@ -33,7 +34,8 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
     warmup = spec.schedule.common["warmup"].steps(clock)
     if warmup > steps:
         raise spec.fail(
-            ("schedule", "warmup"), f"{warmup} steps, longer than the run ({steps}); write a shorter one"
+            ("schedule", "warmup"),
+            f"{counted(warmup, 'step')}, longer than the run ({steps}); write a shorter one",
         )
     every, early = spec.checkpoint.every, spec.train.early_stopping
     judge = validation_metric(spec, dataset, loss, spec.checkpoint.best, ("checkpoint", "best"))

@@ -109,7 +109,16 @@ def bind_block(
     return block_bound
 
 
+# What losses report by themselves, and is asked for as a metric: of which losses.
+_ALWAYS = {
+    "loss": "every loss reports it",
+    "exact_match": "loss: binary_cross_entropy, of several labels, always reports it",
+}
+
+
 def _no_such(kind: str, name: str) -> str:
+    if kind == "metric" and name in _ALWAYS:
+        return f"{name} is no metric to ask for: {_ALWAYS[name]}; leave it out"
     elsewhere = kinds_of(name)
     what = f", it is {described(elsewhere)}" if elsewhere and kind not in elsewhere else ""
     return f"there is no {kind} {schema.shown(name, 40)}{what}; {schema.nearest(name, names(kind))}"

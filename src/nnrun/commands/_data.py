@@ -46,5 +46,5 @@ def show_data(dataset: Dataset, as_json: bool, folds: int = 0) -> None:
     return console.show(
         *column_lines(dataset.about),
         *dataset.notes,
-        f"{first}examples: {parts}; {shape} inputs each; nothing was trained",
+        f"{first}examples: {parts}; {shape} {'input' if shape == '1' else 'inputs'} each; nothing was trained",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nnrun.errors import counted
 from nnrun.report import explained
 
 if TYPE_CHECKING:
@@ -55,14 +56,15 @@ def _steps(meaning: Explanation) -> Iterator[str]:
         plan.log_every, plan.judge,
     )  # fmt: skip
     every = (
-        f"every {plan.checkpoint_every:,} steps"
+        f"every {counted(plan.checkpoint_every, 'step', ',')}"
         if plan.checkpoint_every
         else f"every {plan.checkpoint_seconds:g} s"
     )
     best = ", and the best" if plan.judge else ""
     yield f"a checkpoint {every} and at the end; the newest {plan.keep} are kept{best}"
     if plan.patience:
-        yield f"it may stop early, after {plan.patience:,} steps without an improvement of {plan.patience_metric}"
+        patience = counted(plan.patience, "step", ",")
+        yield f"it may stop early, after {patience} without an improvement of {plan.patience_metric}"
     if plan.accumulate > 1:
         yield f"each batch goes through the model in {plan.accumulate} parts"
 

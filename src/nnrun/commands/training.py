@@ -25,7 +25,7 @@ from nnrun.commands._app import (
 )
 from nnrun.commands._data import note_columns, show_data
 from nnrun.commands.tracking import Track, tracked, trackers_of
-from nnrun.errors import DivergedError, SpecError, one_line
+from nnrun.errors import DivergedError, SpecError, counted, one_line
 
 if TYPE_CHECKING:
     from nnrun.types import Experiment
@@ -219,14 +219,10 @@ def reproduce(
         console.show(f"{one_line(folder)} trained again is not the same:", *result.differences)
     else:
         console.show(
-            f"the same, bit for bit: {_count(result.lines, 'line')} of metrics and {_count(result.arrays, 'array')}"
+            f"the same, bit for bit: {counted(result.lines, 'line')} of metrics and {counted(result.arrays, 'array')}"
             + (f" of {result.runs} runs" if result.runs > 1 else "")
         )
     if not as_json:
         console.show(f"run folder: {one_line(target)}")
     if result.differences:
         raise typer.Exit(7)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

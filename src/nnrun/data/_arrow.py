@@ -12,9 +12,20 @@ from nnrun.data._columns import table_of
 from nnrun.data._files import open_file
 from nnrun.errors import DataError, one_line
 
-__all__ = ["MAX_ARROW_BYTES", "arrow_pieces", "cells_of", "decoded", "is_arrow", "needed", "read_arrow"]
+__all__ = [
+    "MAX_ARROW_BYTES",
+    "Arrow",
+    "arrow_pieces",
+    "cells_of",
+    "decoded",
+    "is_arrow",
+    "needed",
+    "read_arrow",
+]
 
 MAX_ARROW_BYTES = 256 << 20
+Arrow = Any  # an object or a module of pyarrow, which says nothing of its types
+
 _PARQUET, _ARROW = b"PAR1", b"ARROW1"
 
 
@@ -64,7 +75,7 @@ def _tables(path: str, rows: Callable[[int], int] | None) -> Iterator[Table]:
         )
 
 
-def needed(place: str, *modules: str) -> list[Any]:
+def needed(place: str, *modules: str) -> list[Arrow]:
     """These modules of pyarrow, for reading `place`.  Raises DataError where it is not installed."""
     try:
         return [import_module(name) for name in ("pyarrow", *modules)]
@@ -72,7 +83,7 @@ def needed(place: str, *modules: str) -> list[Any]:
         raise DataError(f"{place}: reading it needs pyarrow; pip install 'nnrun[parquet]'") from None
 
 
-def _decoded(content: bytes, place: str) -> Any:
+def _decoded(content: bytes, place: str) -> Arrow:
     """The pyarrow table in the bytes of a file."""
     pa, parquet, feather = needed(place, "pyarrow.parquet", "pyarrow.feather")
     if not content.startswith((_PARQUET, _ARROW)):
@@ -83,16 +94,18 @@ def _decoded(content: bytes, place: str) -> Any:
     return decoded(lambda: read(pa.BufferReader(content)), place)
 
 
-def decoded(read: Callable[[], Any], place: str) -> Any:
+def decoded(read: Callable[[], Arrow], place: str) -> Arrow:
     """What `read` gets from pyarrow.  Raises DataError naming `place` where it cannot."""
     pa = import_module("pyarrow")
     try:
         return read()
     except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # the machine's, which whoever opened the file reports
+            raise
         raise DataError(f"{place}: cannot be decoded: {one_line(error, 120)}; write it again") from error
 
 
-def cells_of(column: Any, place: str) -> list[object]:
+def cells_of(column: Arrow, place: str) -> list[object]:
     """The values of a column; moments in microseconds, which Python's have.
 
     place   of the column, for messages

@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 
-from nnrun.errors import DataError, one_line
+from nnrun.errors import DataError, counted, one_line
 from nnrun.options import Standardize
 from nnrun.rows import Rows
 from nnrun.types import Examples, Source
@@ -113,9 +113,11 @@ def _check_part(
             "y.reshape(len(y), -1), or y[:, 0] of one"
         )
     if len(x) != len(y):
-        raise DataError(f"{where}: {len(x)} inputs but {len(y)} targets; there must be as many")
+        raise DataError(
+            f"{where}: {counted(len(x), 'input')} but {counted(len(y), 'target')}; there must be as many"
+        )
     if len(x) < at_least:
-        raise DataError(f"{where}: {len(x)} examples; at least {at_least} are needed")
+        raise DataError(f"{where}: {counted(len(x), 'example')}; at least {at_least} are needed")
     if x.dtype not in (np.uint8, *_FLOATS):
         raise DataError(f"{where}: inputs of type {x.dtype}; needed: uint8, float32 or float64")
     _check_channels(x.shape, where)
@@ -152,7 +154,8 @@ def _check_finite(values: np.ndarray | Rows, where: str) -> None:
         count += int(bad.sum())
     if count:
         raise DataError(
-            f"{where}: {count} values are NaN or infinite, the first at index {first}; remove or replace them"
+            f"{where}: {counted(count, 'value')} {'is' if count == 1 else 'are'} NaN or infinite, the first at index "
+            f"{first}; remove or replace them"
         )
 
 
@@ -163,7 +166,7 @@ def _check_labels(y: np.ndarray, classes: int, where: str) -> None:
     if bad.any():
         first = int(bad.argmax())
         raise DataError(
-            f"{where}: {int(bad.sum())} labels out of range, the first {int(y[first])} at index {first}; "
+            f"{where}: {counted(int(bad.sum()), 'label')} out of range, the first {int(y[first])} at index {first}; "
             f"labels of {classes} classes are 0 to {classes - 1}"
         )
 

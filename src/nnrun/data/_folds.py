@@ -9,7 +9,9 @@ import numpy as np
 from nnrun.data._permutation import permutation
 from nnrun.errors import DataError
 
-__all__ = ["Fold", "check_folds", "fold_of_rows"]
+__all__ = ["Fold", "check_folds", "drawn_for_fold", "fold_of_rows"]
+
+_DRAW = 1 << 120  # in the seed of what `drawn_for_fold` draws: no other of this module reaches it
 
 
 class Fold(NamedTuple):
@@ -86,6 +88,15 @@ def fold_of_rows(
     else:
         part = _parts_of_groups(groups[rows], labels[rows], fold.folds)
     return rows[part == fold.part], rows[part != fold.part]
+
+
+def drawn_for_fold(rows: np.ndarray, fold: Fold, seed: int) -> np.ndarray:
+    """The rows that a fold may train on, in an order of its own, of which some are taken where it trains on few.
+
+    In one order for all folds these would take mostly the same rows, and a mean over the folds would be one over a few
+    training sets that are nearly one.
+    """
+    return rows[permutation(len(rows), seed + _DRAW + (fold.number << 64))]
 
 
 def _parts_of_groups(groups: np.ndarray, labels: np.ndarray, folds: int) -> np.ndarray:

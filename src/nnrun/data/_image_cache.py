@@ -29,10 +29,10 @@ import PIL
 
 from nnrun import machine
 from nnrun.data._image_batches import batches, first_shape
-from nnrun.data._image_tree import ImagePart
 from nnrun.data._images import Form
 from nnrun.data._pixel_file import Pixels, digest, map_pixels, sync_folder, write_pixels
 from nnrun.data._progress import ProgressLine
+from nnrun.data._undecoded import ImageSet
 from nnrun.errors import MachineError, one_line
 
 __all__ = ["pixels"]
@@ -44,7 +44,7 @@ _MOST_MANIFEST = 1 << 16  # bytes
 _REMEDY = "set XDG_CACHE_HOME to a folder that can be written, on a disk with space for it"
 
 
-def pixels(parts: Sequence[ImagePart], form: Form) -> list[np.ndarray]:
+def pixels(parts: Sequence[ImageSet], form: Form) -> list[np.ndarray]:
     """The images of each part, (n, h, w, c) mapped read-only from the user's cache, decoded where needed.
 
     All images have one shape.  Raises DataError for an image that cannot be used, MachineError if the cache
@@ -62,21 +62,20 @@ def pixels(parts: Sequence[ImagePart], form: Form) -> list[np.ndarray]:
             return arrays if arrays is not None else _write(folder, source, parts, form)
 
 
-def _folder(parts: Sequence[ImagePart], form: Form) -> Path:
+def _folder(parts: Sequence[ImageSet], form: Form) -> Path:
     key = hashlib.sha256(repr(form).encode())
     for part in parts:
-        key.update(b"\0" + os.fsencode(os.path.realpath(part.folder)))
+        key.update(b"\0" + part.key)
     return machine.user_cache() / "nnrun" / f"images-{key.hexdigest()[:32]}"
 
 
-def _digest_of_files(parts: Sequence[ImagePart]) -> str:
+def _digest_of_files(parts: Sequence[ImageSet]) -> str:
     """Of everything that the pixels depend on but what is in the name of the folder."""
     digest = hashlib.sha256(f"{_FORMAT} {PIL.__version__}".encode())
     for part in parts:
         digest.update(b"\0\0")
-        for file in part.files:
-            digest.update(os.fsencode(file.path) + f"\0{file.label} {file.size} ".encode())
-            digest.update(f"{file.modified} {file.changed}\0".encode())
+        for piece in part.content():
+            digest.update(piece)
     return digest.hexdigest()
 
 
@@ -106,7 +105,7 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open(folder: Path, source: str, parts: Sequence[ImagePart]) -> list[np.ndarray] | None:
+def _open(folder: Path, source: str, parts: Sequence[ImageSet]) -> list[np.ndarray] | None:
     """The arrays if they are there, whole, and made from these files."""
     try:
         with (folder / _MANIFEST).open("rb") as stream:
@@ -117,7 +116,7 @@ def _open(folder: Path, source: str, parts: Sequence[ImagePart]) -> list[np.ndar
             Pixels(f["name"], tuple(map(int, f["shape"])), f["sha256"], f["dtype"])
             for f in manifest["pixels"]
         ]
-        if [file.shape[0] for file in files] != [len(part.files) for part in parts]:
+        if [file.shape[0] for file in files] != [part.length for part in parts]:
             return None
         arrays = [map_pixels(folder, file) for file in files]
         whole = all(digest(array) == file.sha256 for array, file in zip(arrays, files, strict=True))
@@ -126,12 +125,12 @@ def _open(folder: Path, source: str, parts: Sequence[ImagePart]) -> list[np.ndar
     return arrays if whole else None
 
 
-def _write(folder: Path, source: str, parts: Sequence[ImagePart], form: Form) -> list[np.ndarray]:
+def _write(folder: Path, source: str, parts: Sequence[ImageSet], form: Form) -> list[np.ndarray]:
     """Decodes everything; nothing but the lock is left behind where that fails."""
     _clear(folder)
     first = parts[0]
     shape, named = first_shape(first, form)
-    total = sum(len(part.files) for part in parts)
+    total = sum(part.length for part in parts)
     _check_space(folder, total * math.prod(shape) * form.dtype.itemsize)
     line = ProgressLine(f"decoding {total} images")
     files, done = [], 0
@@ -139,13 +138,11 @@ def _write(folder: Path, source: str, parts: Sequence[ImagePart], form: Form) ->
         for index, part in enumerate(parts):
             with contextlib.closing(batches(part, form, shape, named)) as decoded:
                 counted = _counted(decoded, line, done, total)
-                file = write_pixels(
-                    folder / f"pixels-{index}", (len(part.files), *shape), form.dtype, counted
-                )
+                file = write_pixels(folder / f"pixels-{index}", (part.length, *shape), form.dtype, counted)
             files.append(file)
-            done += len(part.files)
+            done += part.length
         arrays = [map_pixels(folder, file) for file in files]
-        content = {"images": one_line(first.folder), "source": source, "pixels": [f._asdict() for f in files]}
+        content = {"images": one_line(first.place), "source": source, "pixels": [f._asdict() for f in files]}
         _write_manifest(folder, content)
     except BaseException:
         with contextlib.suppress(OSError):

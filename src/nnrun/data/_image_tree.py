@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from nnrun.data._cells import alike, oddity
 from nnrun.data._image_exclude import Exclusion
+from nnrun.data._images import undecoded
+from nnrun.data._undecoded import ImageSet
 from nnrun.errors import DataError, MachineError, one_line
 
-__all__ = ["Found", "ImageFile", "ImagePart", "find_images", "refuse_link", "scan", "subfolders"]
+__all__ = ["Found", "ImageFile", "ImagePart", "find_images", "image_set", "refuse_link", "scan", "subfolders"]
 
 _DEEPEST = 16  # folders below the folder of a class
 
@@ -65,6 +67,23 @@ def find_images(folder: Path, is_image: Callable[[Path], bool], excluded: Exclus
     for path, entry in images.items():
         _describe(path, 0, entry)
     return Found(sorted(images), sorted(beside))
+
+
+def image_set(part: ImagePart) -> ImageSet:
+    """The images of a part, of which all that a directory tells of a file says whether it has changed."""
+
+    def content() -> Iterator[bytes]:
+        for file in part.files:
+            yield os.fsencode(file.path) + f"\0{file.label} {file.size} ".encode()
+            yield f"{file.modified} {file.changed}\0".encode()
+
+    return ImageSet(
+        part.folder,
+        os.fsencode(os.path.realpath(part.folder)),
+        content,
+        len(part.files),
+        lambda: (undecoded(part.folder / file.path) for file in part.files),
+    )
 
 
 def scan(folder: Path, inside: Path, excluded: Exclusion) -> ImagePart:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnrun.data._image_tree import ImagePart
-from nnrun.data._roles import RowColumns
+from nnrun.data._request import RowColumns
 from nnrun.data._row_columns import weights_of
 from nnrun.data._table import read_table
 from nnrun.errors import DataError, one_line

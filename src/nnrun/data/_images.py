@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from nnrun.data._files import open_file
 from nnrun.data._image_modes import Alpha, Depth, RefusedImage, in_16_bits, plain, refuse, refuse_depth
+from nnrun.data._undecoded import Undecoded
 from nnrun.errors import DataError, one_line
 from nnrun.options import Count
 
@@ -32,9 +33,12 @@ __all__ = [
     "Resize",
     "Size",
     "decode",
+    "decode_bytes",
+    "form_from",
     "form_of",
     "is_image",
     "only_errors",
+    "undecoded",
 ]
 
 MOST_PIXELS = 1 << 26  # 67 million: larger than what cameras take, smaller than what pillow warns about
@@ -85,6 +89,19 @@ class Form(NamedTuple):
         return np.dtype(np.uint8 if self.depth == 8 else np.float32)
 
 
+def form_from(channels: Channels, size: Size | None, resize: Resize, alpha: Alpha, depth: Depth) -> Form:
+    """What images are made into, by the options of a loader.  Raises DataError for what cannot be had."""
+    if depth == 16 and channels != "grey":
+        raise DataError(
+            "data.depth: 16 bits a channel are read of grey images; write data.channels: grey too"
+        )
+    if size and size[0] * size[1] > MOST_PIXELS:
+        raise DataError(
+            f"data.size: {size[0]}x{size[1]} is more than {MOST_PIXELS} pixels; write a smaller size"
+        )
+    return Form(channels, (size[0], size[1]) if size else None, resize, alpha, depth)
+
+
 def form_of(block: Mapping[str, Any]) -> Form:
     """What the images of a run are made into, by the options of its data block."""
     size = block["size"]
@@ -118,32 +135,44 @@ def is_image(path: Path) -> bool:
 
 
 def decode(path: Path, form: Form) -> np.ndarray:
-    """The image in the file `path` as (h, w, c) uint8, c 3 or 1, turned upright where a camera noted how.
+    """The image in a file, as `decode_bytes` has it.  Raises also MachineError if the machine cannot read it."""
+    return decode_bytes(undecoded(path), form)
+
+
+def undecoded(path: Path) -> Undecoded:
+    """The image in a file."""
+
+    def read() -> bytes:
+        with open_file(path, _MOST_BYTES) as (stream, _):
+            return stream.read()
+
+    return Undecoded(one_line(path), read, "take it out of the folder")
+
+
+def decode_bytes(image: Undecoded, form: Form) -> np.ndarray:
+    """The image as (h, w, c) uint8, c 3 or 1, turned upright where a camera noted how.
 
     With a depth of 16 it is (h, w, 1) float32, v / 65535 of each value v of 16 bits and v / 255 of 8 bits.
     Raises DataError if it is not a whole JPEG or PNG image of at most MOST_PIXELS, has CMYK colours, or transparent
-    pixels or 16 bits a channel that the form does not take; MachineError if the machine cannot read it.
+    pixels or 16 bits a channel that the form does not take; and what reading it raises.
     """
-    with open_file(path, _MOST_BYTES) as (stream, _):
-        data = stream.read()
+    data, place = image.read(), image.place
     kind = next((kind for kind, magic in _MAGIC.items() if data.startswith(magic)), None)
     if kind is None:
         what = f"starts with {data[:8].hex(' ')}" if data else "is empty"
-        raise DataError(
-            f"{one_line(path)}: {what}, not a JPEG or PNG image; convert it, or take it out of the folder"
-        )
+        raise DataError(f"{place}: {what}, not a JPEG or PNG image; convert it, or {image.away}")
     try:
         return _pixels(data, kind, form)
     except RefusedImage as refused:
-        raise DataError(f"{one_line(path)}: {refused}") from None
+        raise DataError(f"{place}: {refused}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise DataError(f"{one_line(path)}: has more than {MOST_PIXELS} pixels; make it smaller") from None
+        raise DataError(f"{place}: has more than {MOST_PIXELS} pixels; make it smaller") from None
     except MemoryError:
         raise
     except Exception as error:  # pillow's decoders raise whatever their parsers met
         raise DataError(
-            f"{one_line(path)}: damaged or truncated {kind} image ({one_line(error, 120) or type(error).__name__}); "
-            "get it again, or take it out of the folder"
+            f"{place}: damaged or truncated {kind} image ({one_line(error, 120) or type(error).__name__}); "
+            f"get it again, or {image.away}"
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,7 +13,7 @@ from nnrun.data._column import Table, number
 from nnrun.errors import DataError, SpecError, one_line
 from nnrun.preprocessing import Preprocessing
 
-__all__ = ["array_of_targets", "labels_of_archive", "labels_of_folders", "names_of_targets"]
+__all__ = ["array_of_targets", "check_columns", "labels_of_archive", "labels_of_folders", "names_of_targets"]
 
 
 def names_of_targets(
@@ -77,6 +78,23 @@ def _refuse_features(asked: Sequence[str], features: Sequence[str]) -> None:
                 f"--target {one_line(name, 40)}: is a feature of the run, which cannot be what it predicts; name "
                 "another column"
             )
+
+
+def check_columns(table: Table, features: Sequence[str], keep: Sequence[str], targets: Sequence[str]) -> None:
+    """Raises DataError naming all columns that are missing."""
+    wanted = dict.fromkeys(features, "")
+    wanted |= {name: " (--keep)" for name in keep if name not in wanted}
+    wanted |= {name: " (the true values)" for name in targets if name not in wanted}
+    missing = [name for name in wanted if name not in table.columns]
+    if not missing:
+        return
+    shown = ", ".join(f"'{one_line(name, 40)}'{wanted[name]}" for name in missing)
+    near = get_close_matches(missing[0], table.columns, n=1)
+    hint = f"did you mean '{one_line(near[0], 40)}'? " if near and len(missing) == 1 else ""
+    raise DataError(
+        f"{table.place}:1: there is no column {one_line(shown, 200)}; {hint}there are "
+        f"{one_line(', '.join(table.columns), 120)}"
+    )
 
 
 def array_of_targets(asked: Sequence[str], trained: str) -> str:
@@ -150,6 +168,11 @@ def labels_of_folders(folder: Path, files: Sequence[str], classes: tuple[str, ..
     files   paths in `folder`
     Raises DataError naming all folders that are no classes, and an image that lies in none.
     """
+    if not classes:
+        raise SpecError(
+            f"{one_line(folder)}: the run predicts no classes, which are all that the names of folders can say; give a "
+            "data set of Hugging Face's datasets with a column of the true values"
+        )
     label = {name: i for i, name in enumerate(classes)}
     tops = [name.partition("/")[0] if "/" in name else "" for name in files]
     unknown = [top for top in dict.fromkeys(tops) if top not in label]

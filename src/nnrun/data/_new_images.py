@@ -10,28 +10,36 @@ import numpy as np
 
 from nnrun.data._image_exclude import Exclusion
 from nnrun.data._image_tree import find_images
-from nnrun.data._images import decode, form_of, is_image, only_errors
+from nnrun.data._images import decode_bytes, form_of, is_image, only_errors
+from nnrun.data._undecoded import Undecoded
 from nnrun.errors import DataError, Warn, one_line
+from nnrun.preprocessing import Preprocessing
 
-__all__ = ["check_range", "decoded", "images_in", "range_of"]
+__all__ = ["check_range", "decoded", "images_in", "range_of", "reads_images"]
 
 
-def decoded(
-    folder: Path, files: Sequence[str], block: Mapping[str, Any], shape: tuple[int, ...]
-) -> np.ndarray:
+def reads_images(block: Mapping[str, Any], fitted: Preprocessing) -> bool:
+    """Whether a model was trained on images as files hold them.
+
+    block   name and options of the data block that it was trained with
+    """
+    return block["name"] == "image_folder" or (block["name"] == "hf_folder" and not fitted.columns)
+
+
+def decoded(images: Sequence[Undecoded], block: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
     """(n, *shape) uint8 or float32: images as training makes them.
 
     block   name and options of the data block that the model was trained with
     Raises DataError naming an image that is not of this shape.
     """
     form = form_of(block)
-    x = np.empty((len(files), *shape), form.dtype)
+    x = np.empty((len(images), *shape), form.dtype)
     with only_errors():
-        for pixels, name in zip(x, files, strict=True):
-            image = decode(folder / name, form)
+        for pixels, undecoded in zip(x, images, strict=True):
+            image = decode_bytes(undecoded, form)
             if image.shape != shape:
                 raise DataError(
-                    f"{one_line(folder / name)}: has shape {image.shape}, the model was trained on {shape}; bring it "
+                    f"{undecoded.place}: has shape {image.shape}, the model was trained on {shape}; bring it "
                     "to that size"
                 )
             pixels[:] = image
@@ -43,7 +51,8 @@ def images_in(folder: Path, block: Mapping[str, Any], warn: Warn) -> list[str]:
 
     block   name and options of the data block that the model was trained with, which may exclude some
     """
-    excluded = Exclusion(block.get("exclude") or ())
+    # Those of another loader are about columns.
+    excluded = Exclusion((block.get("exclude") or ()) if block["name"] == "image_folder" else ())
     files = find_images(folder, is_image, excluded)
     if not files.images:
         but = f"; {excluded.line}, as in training" if excluded.line else ""
@@ -61,7 +70,8 @@ def range_of(block: Mapping[str, Any]) -> tuple[float, float] | None:
 
     block   name and options of the data block that a model was trained with
     """
-    return (0.0, 1.0) if block["name"] == "image_folder" and block.get("depth") == 16 else None
+    floats = block["name"] in ("image_folder", "hf_folder") and block.get("depth") == 16
+    return (0.0, 1.0) if floats else None
 
 
 def check_range(x: np.ndarray, block: Mapping[str, Any], place: str) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,56 +12,25 @@ from nnrun.data._arrow import arrow_pieces, is_arrow
 from nnrun.data._column import Column, Table
 from nnrun.data._encode import UnknownNames, features_of
 from nnrun.data._files import STDIN, open_file, open_text
+from nnrun.data._image_pieces import image_files, saved_set_images
 from nnrun.data._images import is_image
 from nnrun.data._inputs import as_trained
-from nnrun.data._labelled import array_of_targets, labels_of_archive, labels_of_folders, names_of_targets
+from nnrun.data._labelled import array_of_targets, check_columns, labels_of_archive, names_of_targets
 from nnrun.data._lines import NO_TABLE, check_stdin
-from nnrun.data._new_images import check_range, decoded, images_in
+from nnrun.data._new_images import check_range, reads_images
 from nnrun.data._npy import open_npz, read_member
+from nnrun.data._piece import NO_EXTRAS, Extras, Inputs, rows_of_piece
 from nnrun.data._saved_set import is_saved_set, saved_pieces
 from nnrun.data._table import Dialect, number_pieces, table_pieces
 from nnrun.data._targets import targets_in
 from nnrun.errors import DataError, SpecError, Warn, one_line
 from nnrun.preprocessing import Preprocessing
 
-__all__ = ["Extras", "Inputs", "input_pieces", "rows_in"]
+__all__ = ["input_pieces", "rows_in"]
 
 Block = Mapping[str, Any]  # name and options of a data block: what YAML can hold
 
 _ZIP = b"PK"
-_BATCH = 256  # a piece is a multiple of it: the last bits of a prediction may depend on the batch it is in
-_CELLS = 1 << 19  # of a piece, or numbers that they become
-
-
-class Extras(NamedTuple):
-    """What is wanted beside the inputs.
-
-    keep      columns of a table to carry along
-    targets   whether the true values are there, too
-    target    the name of their column, or of their array; of several targets TARGET=COLUMN; (): as in training
-    """
-
-    keep: Sequence[str] = ()
-    targets: bool = False
-    target: Sequence[str] = ()
-
-
-NO_EXTRAS = Extras()
-
-
-class Inputs(NamedTuple):
-    """A piece of what to predict for.
-
-    x        (n, *shape) as the training data are stored
-    names    of each input where it has one, else []
-    kept     columns of a table that are carried along: name and cells (n,)
-    targets  (n,) int32 labels or float64 numbers, of several targets (n, k), where they are asked for
-    """
-
-    x: np.ndarray
-    names: list[str]
-    kept: Sequence[tuple[str, Sequence[str]]]
-    targets: np.ndarray | None = None
 
 
 def input_pieces(
@@ -77,12 +45,14 @@ def input_pieces(
     asked of something that is no table.
     """
     place = "stdin" if path == STDIN else one_line(path)
-    kind = _kind(path, block)
-    if extras.keep and kind != "table":
+    kind = _kind(path, block, fitted)
+    if extras.keep and kind not in ("table", "saved images"):
         raise SpecError(f"--keep {one_line(extras.keep[0], 40)}: {place} is no table; leave it out")
     if extras.target and kind == "images":
         raise SpecError(f"--target: the folders of {place} say what each image is; leave it out")
-    read = {"images": _images, "archive": _archive, "table": _table}[kind]
+    read = {"images": image_files, "saved images": saved_set_images, "archive": _archive, "table": _table}[
+        kind
+    ]
     for inputs in read(path, place, block, fitted, warn, extras):
         x = as_trained(inputs.x, fitted, place)
         check_range(x, block, place)
@@ -97,18 +67,18 @@ def rows_in(path: Path) -> int | None:
         return max(0, sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b"")) - 1)
 
 
-def _kind(path: Path, block: Block) -> str:
-    """images, archive or table."""
+def _kind(path: Path, block: Block, fitted: Preprocessing) -> str:
+    """images, saved images, archive or table."""
     if path == STDIN:
         return "table"
-    images = block["name"] == "image_folder"
-    if not images and is_saved_set(path):
-        return "table"
+    images = reads_images(block, fitted)
+    if is_saved_set(path):
+        return "saved images" if images else "table"
     if path.is_dir() or (not _begins(path, _ZIP) and is_image(path)):
         if not images:
             what = "a folder" if path.is_dir() else "an image"
             raise DataError(
-                f"{one_line(path)}: is {what}, and the model was not trained on images in folders; give an .npz"
+                f"{one_line(path)}: is {what}, and the model was not trained on images in files; give an .npz"
             )
         return "images"
     return "archive" if _begins(path, _ZIP) else "table"
@@ -117,12 +87,6 @@ def _kind(path: Path, block: Block) -> str:
 def _begins(path: Path, mark: bytes) -> bool:
     with open_file(path) as (stream, _):
         return stream.read(len(mark)) == mark
-
-
-def _rows_of_piece(columns: int, fitted: Preprocessing) -> int:
-    """How many inputs a piece has."""
-    size = max(columns, int(np.prod(fitted.shape)))
-    return max(1, _CELLS // size // _BATCH) * _BATCH
 
 
 def _archive(
@@ -142,7 +106,7 @@ def _archive(
             name = array_of_targets(extras.target, block.get("y", "y") if ours else "y")
             stored = read_member(archive, name, path, "write its name: --target NAME")
             targets = labels_of_archive(stored, len(x), fitted, f"{place}: array '{one_line(name)}'")
-    step = _rows_of_piece(1, fitted)
+    step = rows_of_piece(1, fitted)
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
         yield Inputs(x[rows], [], [], None if targets is None else targets[rows])
@@ -158,7 +122,7 @@ def _table(
         if extras.targets:
             names = names_of_targets(table, block.get("target"), extras.target, features, fitted.targets)
         if i == 0:
-            _check_columns(table, fitted, extras, names)
+            check_columns(table, features, extras.keep, names)
         kept = [(name, table.columns[name].cells) for name in dict.fromkeys(extras.keep)]
         problems: list[str] = []
         x, targets = np.zeros(0), None
@@ -182,7 +146,7 @@ def _tables(path: Path, place: str, block: Block, fitted: Preprocessing) -> Iter
     """The rows of a table, in the dialect that the run was trained with if it is text."""
 
     def rows(columns: int) -> int:
-        return _rows_of_piece(columns, fitted)
+        return rows_of_piece(columns, fitted)
 
     if path != STDIN and (path.is_dir() or is_arrow(path)):
         yield from saved_pieces(path, rows) if path.is_dir() else arrow_pieces(str(path), rows)
@@ -195,23 +159,6 @@ def _tables(path: Path, place: str, block: Block, fitted: Preprocessing) -> Iter
             return
         delimiter, decimal = str(block.get("delimiter", ",")), str(block.get("decimal", "."))
         yield from table_pieces(stream, Dialect(place, delimiter, decimal, trained=True), rows)
-
-
-def _check_columns(table: Table, fitted: Preprocessing, extras: Extras, targets: Sequence[str]) -> None:
-    """Raises DataError naming all columns that are missing."""
-    wanted = {column.name: "" for column in fitted.columns}
-    wanted |= {name: " (--keep)" for name in extras.keep if name not in wanted}
-    wanted |= {name: " (the true values)" for name in targets if name not in wanted}
-    missing = [name for name in wanted if name not in table.columns]
-    if not missing:
-        return
-    shown = ", ".join(f"'{one_line(name, 40)}'{wanted[name]}" for name in missing)
-    near = get_close_matches(missing[0], table.columns, n=1)
-    hint = f"did you mean '{one_line(near[0], 40)}'? " if near and len(missing) == 1 else ""
-    raise DataError(
-        f"{table.place}:1: there is no column {one_line(shown, 200)}; {hint}there are "
-        f"{one_line(', '.join(table.columns), 120)}"
-    )
 
 
 def _inputs(
@@ -230,17 +177,3 @@ def _inputs(
             + (", or carry them along with --keep" if len(columns) > width and not extras.targets else "")
         )
     return np.stack([column.numbers() for column in columns], axis=1).reshape(-1, *fitted.shape)
-
-
-def _images(
-    path: Path, place: str, block: Block, fitted: Preprocessing, warn: Warn, extras: Extras
-) -> Iterator[Inputs]:
-    """Images as training makes them, each with its path in the folder."""
-    del place
-    folder, files = (path, images_in(path, block, warn)) if path.is_dir() else (path.parent, [path.name])
-    labels = labels_of_folders(folder, files, fitted.classes) if extras.targets else None
-    step = _rows_of_piece(1, fitted)
-    for start in range(0, len(files), step):
-        rows = slice(start, start + step)
-        x = decoded(folder, files[rows], block, fitted.shape)
-        yield Inputs(x, files[rows], [], None if labels is None else labels[rows])

@@ -9,44 +9,15 @@ from typing import NamedTuple
 
 from nnrun.data._column import Table
 from nnrun.data._fit_columns import Missing, Rule
+from nnrun.data._request import TableRequest
 from nnrun.data._targets import check_names
 from nnrun.errors import DataError, one_line
 from nnrun.options import DatePart
 from nnrun.preprocessing import Date
 
-__all__ = ["Cells", "Roles", "RowColumns", "TableRequest", "roles_of"]
+__all__ = ["Roles", "roles_of"]
 
 _UNNAMED = "Unnamed: "
-
-
-class Cells(NamedTuple):
-    """What stands for missing cells and for unknown and rare names: options of the loaders of tables."""
-
-    missing: Missing | Mapping[str, Missing]
-    missing_indicator: bool
-    unknown: str
-    rare: int
-
-
-class RowColumns(NamedTuple):
-    """Columns that are about rows: how much each counts, and what splits them.  Options of the loaders of tables."""
-
-    weights: str | None
-    split_by: str | None
-    time: str | None
-
-
-class TableRequest(NamedTuple):
-    """What a spec says of the columns of a table: options of the loaders of tables."""
-
-    targets: tuple[str, ...]  # several of a regression, or one
-    features: list[str] | None
-    exclude: list[str]
-    categorical: list[str]
-    dates: Mapping[str, DatePart | list[DatePart]]
-    date_format: str | None
-    cells: Cells
-    rows: RowColumns
 
 
 class Roles(NamedTuple):

@@ -10,7 +10,7 @@ from nnrun.data._cells import is_missing
 from nnrun.data._column import Column, Table, canonical
 from nnrun.data._dates import days_of
 from nnrun.data._fit_columns import refuse_alike
-from nnrun.data._roles import RowColumns
+from nnrun.data._request import RowColumns
 from nnrun.errors import DataError, one_line
 
 __all__ = ["check_apart", "groups_of", "scaled_weights", "times_of", "weights_of"]

@@ -8,24 +8,22 @@ FOLDER/data-00000-of-00002.arrow Arrow's stream format
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nnrun.data._arrow import MAX_ARROW_BYTES, cells_of, decoded, needed
+from nnrun.data._arrow import Arrow, cells_of, needed
 from nnrun.data._column import Table
 from nnrun.data._columns import table_of
-from nnrun.data._files import open_file
+from nnrun.data._saved_files import AGAIN, MEDIA, is_plain, json_of, rows_of
 from nnrun.errors import DataError, MachineError, one_line
 
-__all__ = ["SavedTable", "is_saved_set", "read_saved", "saved_pieces", "splits_of"]
+__all__ = [
+    "SavedTable", "images_of", "is_chosen", "is_saved_set", "only_split", "read_saved", "saved_pieces", "splits_of",
+]  # fmt: skip
 
 _DICT, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
-_MAX_JSON_BYTES = 16 << 20
-# Features that are the content of files, or their paths.
-_MEDIA = {"Image": "images", "Audio": "sound", "Video": "videos", "Pdf": "documents"}
-_AGAIN = "load it and save it again (save_to_disk)"
 
 
 class SavedTable(NamedTuple):
@@ -42,8 +40,8 @@ class SavedTable(NamedTuple):
 
 class _Split(NamedTuple):
     place: str
-    rows: Any  # a table of pyarrow
-    features: Mapping[str, Mapping[str, Any]]
+    rows: Arrow  # a table of pyarrow
+    features: Mapping[str, Mapping[str, object]]
 
 
 def is_saved_set(path: Path) -> bool:
@@ -65,9 +63,9 @@ def splits_of(folder: Path) -> dict[str, Path]:
     """The folder of each split; {} where the folder is one data set without splits.  Raises DataError if it is none."""
     place = one_line(folder)
     if _holds(folder, _DICT):
-        names = _json(folder / _DICT).get("splits")
-        if not isinstance(names, list) or not names or not all(map(_is_plain, names)):
-            raise DataError(f"{one_line(folder / _DICT)}: does not list the splits; {_AGAIN}")
+        names = json_of(folder / _DICT).get("splits")
+        if not isinstance(names, list) or not names or not all(map(is_plain, names)):
+            raise DataError(f"{one_line(folder / _DICT)}: does not list the splits; {AGAIN}")
         return {name: folder / name for name in names}
     if _holds(folder, _STATE):
         return {}
@@ -115,19 +113,36 @@ def _kind(feature: Mapping[str, object]) -> str:
     return dtype.rstrip("0123456789") if feature.get("_type") == "Value" else str(feature.get("_type"))
 
 
-def saved_pieces(folder: Path, rows: Callable[[int], int]) -> Iterator[Table]:
-    """The rows of a data set as tables with its columns, one after another, for a model that is trained already.
+def is_chosen(name: str, features: Sequence[str] | None, exclude: Sequence[str]) -> bool:
+    """Whether a column would be a feature, as far as these options of a loader tell."""
+    if features is not None:
+        return name in features
+    return not any(pattern == name or fnmatchcase(name, pattern) for pattern in exclude)
 
-    rows   the number of columns -> how many rows a table has, but for the last
-    Raises DataError, also where there are several splits.
-    """
+
+def only_split(folder: Path) -> Path:
+    """The folder of the rows.  Raises DataError where there are several splits."""
     splits = splits_of(folder)
     if len(splits) > 1:
         names, first = one_line(", ".join(splits), 120), one_line(next(reversed(splits.values())))
         raise DataError(
             f"{one_line(folder)}: holds the splits {names}; write the folder of one, such as {first}"
         )
-    split = _read(next(iter(splits.values()), folder))
+    return next(iter(splits.values()), folder)
+
+
+def images_of(folder: Path) -> list[str]:
+    """The names of the columns of images of one data set.  Raises DataError."""
+    return [name for name, feature in _features(folder).items() if feature.get("_type") == "Image"]
+
+
+def saved_pieces(folder: Path, rows: Callable[[int], int]) -> Iterator[Table]:
+    """The rows of a data set as tables with its columns, one after another, for a model that is trained already.
+
+    rows   the number of columns -> how many rows a table has, but for the last
+    Raises DataError, also where there are several splits.
+    """
+    split = _read(only_split(folder))
     most = rows(len(split.features))
     for start in range(0, split.rows.num_rows, most):
         piece = split.rows.slice(start, most)
@@ -140,66 +155,40 @@ def saved_pieces(folder: Path, rows: Callable[[int], int]) -> Iterator[Table]:
 
 def _read(folder: Path) -> _Split:
     """One data set, all of its files."""
-    place = one_line(folder)
-    features = _json(folder / _INFO).get("features")
-    if not isinstance(features, dict) or not features:
-        raise DataError(
-            f"{one_line(folder / _INFO)}: has no features, which say what the columns are; {_AGAIN}"
-        )
-    rows = _rows(folder, place)
+    place, features = one_line(folder), _features(folder)
+    rows = rows_of(folder, features, place)
     if sorted(rows.column_names) != sorted(features):
         raise DataError(
             f"{place}: {_INFO} has the columns {one_line(', '.join(features), 80)}, the files have "
-            f"{one_line(', '.join(rows.column_names), 80)}; {_AGAIN}"
+            f"{one_line(', '.join(rows.column_names), 80)}; {AGAIN}"
         )
     if not rows.num_rows:
         raise DataError(f"{place}: holds 0 rows; needed: at least one row of data")
-    typed = {
-        name: feature if isinstance(feature, dict) else {}
-        for name, feature in ((name, features[name]) for name in rows.column_names)
-    }
-    return _Split(place, rows, typed)
+    return _Split(place, rows, {name: features[name] for name in rows.column_names})
 
 
-def _rows(folder: Path, place: str) -> Any:
-    """The table of pyarrow that the files hold."""
-    state = _json(folder / _STATE)
-    if state.get("_indices_data_files") or state.get("_indices_files"):
+def _features(folder: Path) -> dict[str, Mapping[str, object]]:
+    """What the columns of one data set are."""
+    features = json_of(folder / _INFO).get("features")
+    if not isinstance(features, dict) or not features:
         raise DataError(
-            f"{place}: an old version of datasets keeps the order of its rows in a file beside; {_AGAIN}"
+            f"{one_line(folder / _INFO)}: has no features, which say what the columns are; {AGAIN}"
         )
-    listed = state.get("_data_files")
-    names = [file.get("filename") if isinstance(file, dict) else None for file in listed or ()]
-    if not isinstance(listed, list) or not names or not all(map(_is_plain, names)):
-        raise DataError(f"{one_line(folder / _STATE)}: does not list the files of the data; {_AGAIN}")
-    pa, ipc = needed(place, "pyarrow.ipc")
-    tables, room = [], MAX_ARROW_BYTES
-    for name in map(str, names):
-        file = one_line(folder / name)
-        with open_file(folder / name, MAX_ARROW_BYTES) as (stream, size):
-            room -= size
-            if room < 0:
-                raise DataError(
-                    f"{place}: its files hold more than {MAX_ARROW_BYTES} bytes; use a part of it (Dataset.select)"
-                )
-            content = stream.read(MAX_ARROW_BYTES + 1)
-        source = pa.BufferReader(content)
-        tables.append(decoded(lambda source=source: ipc.open_stream(source).read_all(), file))
-    return decoded(lambda: pa.concat_tables(tables), place)
+    return {name: feature if isinstance(feature, dict) else {} for name, feature in features.items()}
 
 
-def _cells(column: Any, feature: Mapping[str, Any], place: str, start: int = 0) -> list[object]:
+def _cells(column: Arrow, feature: Mapping[str, object], place: str, start: int = 0) -> list[object]:
     """The cells of a column: of a ClassLabel its names, "" for -1, which is no label; of media their paths."""
     if _is_label(feature):
         return _label_names(column.to_pylist(), feature.get("names"), place, start)
-    if feature.get("_type") in _MEDIA:
-        return [cell.get("path") if isinstance(cell, dict) else None for cell in column.to_pylist()]
+    if feature.get("_type") in MEDIA:
+        return [cell if isinstance(cell, str) else None for cell in column.to_pylist()]
     return cells_of(column, place)
 
 
-def _label_names(codes: Sequence[Any], names: Any, place: str, start: int) -> list[object]:
+def _label_names(codes: Sequence[object], names: object, place: str, start: int) -> list[object]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DataError(f"{place} is a ClassLabel without names; {_AGAIN}")
+        raise DataError(f"{place} is a ClassLabel without names; {AGAIN}")
     known: dict[Any, Any] = {None: None, -1: None, **dict(enumerate(names))}
     for row, code in enumerate(codes, start + 1):
         if code not in known:
@@ -207,7 +196,7 @@ def _label_names(codes: Sequence[Any], names: Any, place: str, start: int) -> li
     return [known[code] for code in codes]
 
 
-def _is_label(feature: Mapping[str, Any]) -> bool:
+def _is_label(feature: Mapping[str, object]) -> bool:
     return feature.get("_type") == "ClassLabel"
 
 
@@ -216,9 +205,9 @@ def _foreign(split: _Split) -> dict[str, str]:
     pa, types = needed(split.place, "pyarrow.types")
     held = {}
     for field in split.rows.schema:
-        feature = split.features[field.name].get("_type")
-        if feature in _MEDIA:
-            held[field.name] = _MEDIA[feature]
+        feature = str(split.features[field.name].get("_type"))
+        if feature in MEDIA:
+            held[field.name] = MEDIA[feature]
         elif isinstance(field.type, pa.BaseExtensionType) or types.is_nested(field.type):
             held[field.name] = "lists or records"
         elif types.is_binary(field.type) or types.is_large_binary(field.type):
@@ -228,23 +217,3 @@ def _foreign(split: _Split) -> dict[str, str]:
 
 def _named(column: str) -> str:
     return f"column '{one_line(column, 40)}'"
-
-
-def _is_plain(name: object) -> bool:
-    """Whether this is the name of a file or folder below, and nowhere else."""
-    return (
-        isinstance(name, str) and bool(name) and name not in (".", "..") and not set(name) & {"/", "\\", "\0"}
-    )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """The object in a file.  Raises DataError."""
-    with open_file(path, _MAX_JSON_BYTES) as (stream, _):
-        content = stream.read(_MAX_JSON_BYTES + 1)
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise DataError(f"{one_line(path)}: is damaged: no JSON object; {_AGAIN}")
-    return value

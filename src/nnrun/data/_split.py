@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nnrun.data._folds import Fold, check_folds, fold_of_rows
+from nnrun.data._folds import Fold, check_folds, drawn_for_fold, fold_of_rows
 from nnrun.data._permutation import permutation
 from nnrun.errors import DataError
 from nnrun.types import Examples, Source
@@ -45,6 +45,7 @@ def split_rows(
         val_rows, train_rows = _divide(source, rows, labels, fold, seed)
     if examples is not None:
         _check_examples(examples, len(train_rows), max(2, len(source.classes)))
+        train_rows = train_rows if fold is None else drawn_for_fold(train_rows, fold, seed)
         _, train_rows = _take(train_rows, labels, len(train_rows) - examples)
     test_part = source.test
     tested = (source.train, test_rows) if test_part is None else (test_part, np.arange(len(test_part.y)))

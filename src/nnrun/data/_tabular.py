@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nnrun.data._check import check
-from nnrun.data._column import Column, Table
+from nnrun.data._column import Table
 from nnrun.data._encode import Parsed, UnknownNames, encoded, features_of, parsed, refuse_missing
 from nnrun.data._fit_columns import Rule, fitted_column, missing_rule
+from nnrun.data._goals import goals_of
 from nnrun.data._kinds import Kind, check_kinds, kind_of, quoted
-from nnrun.data._roles import TableRequest, roles_of
+from nnrun.data._request import TableRequest
+from nnrun.data._roles import roles_of
 from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
 from nnrun.data._shown import shown
-from nnrun.data._target import classes_of, is_regression, refuse_odd
-from nnrun.data._targets import check_several, classes_of_labels, refuse_constant, targets_in
 from nnrun.errors import one_line
 from nnrun.preprocessing import Column as Feature
 from nnrun.preprocessing import TableFacts
 from nnrun.types import Examples, Source
 
-__all__ = ["source_of"]
+__all__ = ["facts_of", "source_of"]
 
 
 def source_of(
@@ -44,10 +44,7 @@ def source_of(
     table, *others = tables
     test, place = next(iter(others), None), " with ".join(part.place for part in tables)
     roles = roles_of(table, request)
-    goals = [table.column(name, "target") for name in request.targets]
-    pairs = classes_of_labels(goals, task) if binary else ()
-    classes = () if binary else _classes(goals, task, classifies)
-    targets = request.targets if len(goals) > 1 else ()
+    goals = goals_of(table, request.targets, task, classifies, binary)
     kinds = {name: kind_of(column) for name, column in table.columns.items()}
     _check_features(table, kinds, roles.features, request.features is not None)
     read = {
@@ -55,46 +52,33 @@ def source_of(
         for name, rule in roles.features.items()
     }
     _check_missing(read, roles.features)
-    facts = _facts(table, test, request)
+    facts = facts_of(table, test, request)
 
     def fit(rows: np.ndarray, recorded: tuple[Feature, ...] | None = None) -> Source:
         if recorded is not None and [column.name for column in recorded] == list(roles.features):
             columns = recorded
         else:
             columns = tuple(fitted_column(read[name], rule, rows) for name, rule in roles.features.items())
-        train = Examples(_inputs(read, columns), targets_in(goals, classes, pairs))
+        train = Examples(_inputs(read, columns), goals.values(table))
         held, lines = None, list(notes)
         if test is not None:
-            held_goals = [test.column(name, "target") for name in request.targets]
-            unknown = UnknownNames(len(held_goals[0].cells))
-            held = Examples(features_of(test, columns, unknown), targets_in(held_goals, classes, pairs))
+            unknown = UnknownNames(len(test.column(request.targets[0], "target").cells))
+            held = Examples(features_of(test, columns, unknown), goals.values(test))
             unknown.report(test.place, lines.append)
-        by_target = (
-            dict(zip(targets, pairs, strict=True)) if pairs else dict.fromkeys(request.targets, classes)
-        )
-        about = shown(table, kinds, columns, roles.features, by_target, roles.beside)
+        about = shown(table, kinds, columns, roles.features, goals.by_target, roles.beside)
         with_about = facts._replace(about=about, notes=tuple(lines))
-        return check(Source(train, held, classes, standardize, columns, with_about, targets, pairs), place)
+        source = Source(
+            train, held, goals.classes, standardize, columns, with_about, goals.several, goals.pairs
+        )
+        return check(source, place)
 
-    source = fit(np.arange(len(goals[0].cells)))
-    if targets and not pairs:
-        refuse_constant(goals, source.train.y)
+    source = fit(np.arange(len(table.column(request.targets[0], "target").cells)))
+    goals.refuse_constant(table, source.train.y)
     needs_fit = any(rule.needs_fit for rule in roles.features.values())
     return source._replace(table=source.table._replace(fit=fit)) if needs_fit else source
 
 
-def _classes(goals: Sequence[Column], task: str, classifies: bool | None) -> tuple[str, ...]:
-    """The names of the classes; () for a regression, which several targets are."""
-    if len(goals) > 1:
-        check_several(goals, task, classifies)
-        return ()
-    regression = task == "regression" or (task == "auto" and is_regression(goals[0], classifies))
-    if task == "auto" and not regression:
-        refuse_odd(goals[0])
-    return () if regression else classes_of(goals[0])
-
-
-def _facts(table: Table, test: Table | None, request: TableRequest) -> TableFacts:
+def facts_of(table: Table, test: Table | None, request: TableRequest) -> TableFacts:
     """What columns say of the rows."""
     columns = request.rows
     if test is not None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from nnrun.data._fit_columns import Missing
-from nnrun.data._roles import Cells, RowColumns, TableRequest
+from nnrun.data._request import Cells, RowColumns, request_of
 from nnrun.data._table import read_table
 from nnrun.data._tabular import source_of
-from nnrun.data._targets import as_targets
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
 from nnrun.types import Source
 
@@ -70,8 +69,6 @@ def csv(
     text and dates are refused until the spec says what to do with them.  Raises DataError naming FILE:ROW:COLUMN.
     """
     cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
-    request = TableRequest(
-        as_targets(target), features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
-    )
+    request = request_of(target, features, exclude, categorical, dates, date_format, cells, rows)
     tables = [read_table(file, delimiter, decimal=decimal) for file in (path, test_path) if file is not None]
     return source_of(tables, request, task, standardize, classifies, binary)

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from nnrun.data._fit_columns import Missing
+from nnrun.data._image_modes import Alpha, Depth
+from nnrun.data._imaged_table import image_column, source_of_images
+from nnrun.data._images import Channels, Form, Resize, Size, form_from
 from nnrun.data._kinds import in_number, quoted
-from nnrun.data._roles import Cells, RowColumns, TableRequest
-from nnrun.data._saved_set import SavedTable, read_saved
+from nnrun.data._request import Cells, RowColumns, TableRequest, request_of
+from nnrun.data._saved_set import SavedTable, is_chosen, read_saved
 from nnrun.data._saved_splits import Parts, parts_of
 from nnrun.data._tabular import source_of
-from nnrun.data._targets import as_targets
 from nnrun.errors import DataError, one_line
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
 from nnrun.types import Source
 
 __all__ = ["hf_folder"]
+
+# Options that are about cells, and about images, as they are by default.
+_CELLS = {
+    "categorical": [],
+    "dates": {},
+    "missing": "refuse",
+    "missing_indicator": False,
+    "unknown": "refuse",
+    "rare": 0,
+}
+_IMAGES = Form("rgb", None, "crop")._asdict()
 
 
 def hf_folder(
@@ -29,7 +41,7 @@ def hf_folder(
     features: list[str] | None = None,
     categorical: list[str] | None = None,
     task: Literal["auto", "classification", "regression"] = "auto",
-    standardize: Standardize = "feature",
+    standardize: Standardize | None = None,
     exclude: list[str] | None = None,
     missing: Missing | dict[str, Missing] = "refuse",
     missing_indicator: bool = False,
@@ -40,20 +52,25 @@ def hf_folder(
     weights: str | None = None,
     split_by: str | None = None,
     time: str | None = None,
+    size: Size | None = None,
+    resize: Resize = "crop",
+    channels: Channels = "rgb",
+    alpha: Alpha = "refuse",
+    depth: Depth = 8,
     classifies: bool | None = None,
     binary: bool = False,
 ) -> Source:
-    """A table that Hugging Face's datasets saved (save_to_disk): as `csv`, read by pyarrow.
+    """A table or images that Hugging Face's datasets saved (save_to_disk): as `csv`.
 
-    path         the folder; at most 256 MiB a split
+    path         the folder; at most 256 MiB a split, without the content of images
     target       the column to predict, or a list: several numbers, or labels for loss: binary_cross_entropy
     splits       to train on, one or several, joined; the validation part is cut from them; default: `train`, or the
                  only one.  Others but the test part are left out where this is written, else refused
     test_split   the test part; default: `test`, else a test part is cut too
-    features     the columns to predict it from; default: all others
+    features     the columns to predict it from; default: all others.  One of type Image is the only one
     categorical  features that are names, not numbers; those of type ClassLabel are already
     task         "auto", "classification" or "regression"; a ClassLabel is a classification
-    standardize  "feature": each input its own mean and deviation
+    standardize  "feature": each input its own mean and deviation; "image": one for all pixels; default: what fits
     exclude      columns that are left out
     missing      what stands for null, for -1 of a ClassLabel, and for what a CSV file calls missing
     missing_indicator  one more input for each feature with missing cells
@@ -64,55 +81,93 @@ def hf_folder(
     weights      a column of numbers: how much a row counts in the loss that is minimised
     split_by     a column: rows with the same cell stay in one part of the data
     time         a column of numbers or dates: the last rows are the test part
+    size, resize, channels, alpha, depth   of images: as those of `image_folder`
     classifies   whether the loss that the spec names wants labels; nnrun fills it in
     binary       whether it wants several labels; nnrun fills it in
 
-    Needs pyarrow: pip install 'nnrun[parquet]'.  Raises DataError naming FOLDER:ROW:COLUMN; rows of joined splits are
-    counted on.
+    Images are read and kept decoded as by `image_folder`.  Needs pyarrow: pip install 'nnrun[parquet]'.  Raises
+    DataError naming FOLDER:ROW:COLUMN; rows of joined splits are counted on.
     """
     cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
-    request = TableRequest(
-        as_targets(target), features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
-    )
-    parts = parts_of(Path(path), splits, test_split)
-    return _source(parts, request, task, standardize, classifies, binary)
+    request = request_of(target, features, exclude, categorical, dates, date_format, cells, rows)
+    form, parts = form_from(channels, size, resize, alpha, depth), parts_of(Path(path), splits, test_split)
+    return _source(parts, request, form, task, standardize, classifies, binary)
 
 
 def _source(
-    parts: Parts, request: TableRequest, task: str, standardize: str, classifies: bool | None, binary: bool
+    parts: Parts,
+    request: TableRequest,
+    form: Form,
+    task: str,
+    standardize: str | None,
+    classifies: bool | None,
+    binary: bool,
 ) -> Source:
-    """What `source_of` makes of these parts, with what their features say: which columns are names of classes."""
+    """The source that images are, or else cells, of which those of a ClassLabel are names."""
     saved = [read_saved(folders, place) for place, folders in parts.folders.items()]
+    column = image_column(saved[0], _features(saved[0], request))
     for part in saved:
-        _refuse_foreign(part, request)
+        _refuse_foreign(part, request, column)
         _refuse_unlabelled(part, request.targets)
         _refuse_equal(part, request.targets)
-    first, targets = saved[0], request.targets
-    apart = {*targets, *request.categorical, *request.dates, *filter(None, request.rows)}
-    names = [name for name in first.table.columns if name in first.labels - apart and _is_used(name, request)]
-    if task == "auto" and len(targets) == 1 and targets[0] in first.labels:
+    if task == "auto" and len(request.targets) == 1 and request.targets[0] in saved[0].labels:
         task = "classification"
+    if column is not None:
+        given = request._asdict() | request.cells._asdict()
+        _refuse_given(
+            saved[0], _CELLS, given, f"column '{one_line(column, 40)}' holds images, the only inputs"
+        )
+        kind = standardize or "image"
+        return source_of_images(
+            saved, parts.folders, column, request, form, task, kind, classifies, binary, parts.notes
+        )
+    _refuse_given(saved[0], _IMAGES, form._asdict(), "no feature holds images")
+    names = [name for name in _features(saved[0], request) if name in saved[0].labels]
+    names = [name for name in names if name not in (*request.categorical, *request.dates)]
     request = request._replace(categorical=[*request.categorical, *names])
     tables = [part.table for part in saved]
-    return source_of(tables, request, task, standardize, classifies, binary, parts.notes)
+    return source_of(tables, request, task, standardize or "feature", classifies, binary, parts.notes)
 
 
-def _is_used(name: str, request: TableRequest) -> bool:
-    """Whether a column would be a feature, as far as `features` and `exclude` tell."""
-    if request.features is not None:
-        return name in request.features
-    return not any(pattern == name or fnmatchcase(name, pattern) for pattern in request.exclude)
+def _refuse_given(
+    part: SavedTable, plain: Mapping[str, object], given: Mapping[str, object], what: str
+) -> None:
+    """Refuses options that are not as by default, where nothing is there that they are about."""
+    if names := [name for name, default in plain.items() if given[name] != default]:
+        options = ", ".join(f"data.{name}" for name in names)
+        raise DataError(
+            f"{part.table.place}: {options}: {what}; leave {'it' if len(names) == 1 else 'them'} out"
+        )
 
 
-def _refuse_foreign(part: SavedTable, request: TableRequest) -> None:
-    """Refuses columns of images, lists or the like that would be inputs or targets."""
-    used = [name for name in part.foreign if name in request.targets or _is_used(name, request)]
+def _features(part: SavedTable, request: TableRequest) -> list[str]:
+    """The columns that would be features, as far as `features` and `exclude` tell."""
+    beside = {*request.targets, *filter(None, request.rows)} - {*request.dates}
+    return [
+        name
+        for name in part.table.columns
+        if name not in beside and is_chosen(name, request.features, request.exclude)
+    ]
+
+
+def _refuse_foreign(part: SavedTable, request: TableRequest, images: str | None) -> None:
+    """Refuses columns of lists, sound or the like that would be inputs or targets, and images that would be targets.
+
+    images   the column of the images that are the inputs
+    """
+    used = [
+        name
+        for name in part.foreign
+        if name in request.targets or is_chosen(name, request.features, request.exclude)
+    ]
+    used = [name for name in used if name != images or name in request.targets]
     if not used:
         return
     held = "; ".join(f"column '{one_line(name, 40)}' holds {part.foreign[name]}" for name in used)
-    remedy = f"write data.exclude: [{one_line(', '.join(map(quoted, used)), 120)}]"
-    if "images" in map(part.foreign.__getitem__, used):
-        remedy += ", or save each image as a file in a folder of its class for data: {name: image_folder}"
+    left_out = [quoted(name) for name in used if name not in request.targets]
+    remedies = ["another data.target"] if len(left_out) < len(used) else []
+    remedies += [f"data.exclude: [{one_line(', '.join(left_out), 120)}]"] if left_out else []
+    remedy = f"write {' and '.join(remedies)}"
     raise DataError(f"{part.table.place}: {held}, which are no cells of a table; {remedy}")
 
 
@@ -133,8 +188,9 @@ def _refuse_unlabelled(part: SavedTable, targets: Sequence[str]) -> None:
         column = part.table.columns[target]
         absent = [row for row, cell in enumerate(column.cells) if not cell]
         if absent:
+            have, them = ("has", "it") if len(absent) == 1 else ("have", "them")
             raise DataError(
                 f"{column.place}:{column.lines[absent[0]]}:{column.position}: column '{one_line(target, 40)}': "
-                f"{len(absent)} of {len(column.cells)} rows have no label (-1 or null); remove them (Dataset.filter), "
-                "or write splits that have labels"
+                f"{len(absent)} of {len(column.cells)} rows {have} no label (-1 or null); remove {them} "
+                "(Dataset.filter), or write splits that have labels"
             )

@@ -11,9 +11,9 @@ from nnrun.data._check import check
 from nnrun.data._image_cache import pixels
 from nnrun.data._image_exclude import Exclusion
 from nnrun.data._image_modes import Alpha, Depth
-from nnrun.data._image_tree import ImagePart, refuse_link, scan, subfolders
+from nnrun.data._image_tree import ImagePart, image_set, refuse_link, scan, subfolders
 from nnrun.data._image_weights import weights_of_images
-from nnrun.data._images import MOST_PIXELS, Channels, Form, Resize, Size
+from nnrun.data._images import Channels, Resize, Size, form_from
 from nnrun.errors import DataError, one_line
 from nnrun.options import FilePath, Standardize
 from nnrun.preprocessing import TableFacts
@@ -66,30 +66,17 @@ def image_folder(
     decoded anew where an image, its name or its time has changed.
     Raises DataError naming the file or folder; MachineError if one cannot be read or the cache not be written.
     """
-    form = _form(channels, size, resize, alpha, depth)
+    form = form_from(channels, size, resize, alpha, depth)
     excluded = Exclusion(exclude or ())
     parts = _parts(path, test_path, excluded)
     counted = None if weights is None else weights_of_images(weights, parts[0])
     facts = TableFacts(weights=counted, notes=tuple(filter(None, [excluded.line, _few(parts[0])])))
     train, *tests = [
         Examples(x, np.array([file.label for file in part.files], np.int32))
-        for x, part in zip(pixels(parts, form), parts, strict=True)
+        for x, part in zip(pixels([image_set(part) for part in parts], form), parts, strict=True)
     ]
     source = Source(train, next(iter(tests), None), parts[0].classes, standardize, table=facts)
     return check(source, str(parts[0].folder))
-
-
-def _form(channels: Channels, size: Size | None, resize: Resize, alpha: Alpha, depth: Depth) -> Form:
-    """What images are made into.  Raises DataError for what cannot be had."""
-    if depth == 16 and channels != "grey":
-        raise DataError(
-            "data.depth: 16 bits a channel are read of grey images; write data.channels: grey too"
-        )
-    if size and size[0] * size[1] > MOST_PIXELS:
-        raise DataError(
-            f"data.size: {size[0]}x{size[1]} is more than {MOST_PIXELS} pixels; write a smaller size"
-        )
-    return Form(channels, (size[0], size[1]) if size else None, resize, alpha, depth)
 
 
 def _parts(path: str | None, test_path: str | None, excluded: Exclusion) -> list[ImagePart]:

@@ -9,7 +9,7 @@ import numpy as np
 from nnrun.data._check import check
 from nnrun.data._npy import open_npz, read_member
 from nnrun.data._rounding import check_digits
-from nnrun.errors import DataError, one_line
+from nnrun.errors import DataError, counted, one_line
 from nnrun.options import FilePath, Standardize
 from nnrun.preprocessing import TableFacts
 from nnrun.types import Examples, Source
@@ -142,8 +142,8 @@ def _floats(values: np.ndarray, place: str) -> np.ndarray:
     if bad.any():
         first = tuple(map(int, np.unravel_index(int(bad.argmax()), bad.shape)))
         raise DataError(
-            f"{place}: {int(bad.sum())} values are NaN, infinite or beyond float32, the first at index "
-            f"{first} ({values[first]}); remove or replace them"
+            f"{place}: {counted(int(bad.sum()), 'value')} {'is' if bad.sum() == 1 else 'are'} NaN, infinite or beyond "
+            f"float32, the first at index {first} ({values[first]}); remove or replace them"
         )
     _check_integers(values, converted, place)
     return converted

@@ -6,9 +6,8 @@ from typing import Literal
 
 from nnrun.data._arrow import read_arrow
 from nnrun.data._fit_columns import Missing
-from nnrun.data._roles import Cells, RowColumns, TableRequest
+from nnrun.data._request import Cells, RowColumns, request_of
 from nnrun.data._tabular import source_of
-from nnrun.data._targets import as_targets
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
 from nnrun.types import Source
 
@@ -61,8 +60,6 @@ def parquet(
     Needs pyarrow: pip install 'nnrun[parquet]'.  Raises DataError naming FILE:ROW:COLUMN, rows counted from 1.
     """
     cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
-    request = TableRequest(
-        as_targets(target), features, exclude or [], categorical or [], dates or {}, date_format, cells, rows
-    )
+    request = request_of(target, features, exclude, categorical, dates, date_format, cells, rows)
     tables = [read_arrow(file) for file in (path, test_path) if file is not None]
     return source_of(tables, request, task, standardize, classifies, binary)

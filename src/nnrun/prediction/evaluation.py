@@ -11,7 +11,7 @@ import numpy as np
 from nnrun import signals
 from nnrun.data._counts import refuse_negative
 from nnrun.data._files import STDIN
-from nnrun.data._pieces import Extras
+from nnrun.data._piece import Extras
 from nnrun.errors import SpecError, Warn, one_line
 from nnrun.prediction.adjustment import Temperature, temperature_of
 from nnrun.prediction.by_member import Counting

@@ -10,7 +10,8 @@ import numpy as np
 from nnrun.data._files import STDIN
 from nnrun.data._inputs import inputs_of
 from nnrun.data._new_images import check_range, range_of
-from nnrun.data._pieces import Extras, Inputs, input_pieces
+from nnrun.data._piece import Extras, Inputs
+from nnrun.data._pieces import input_pieces
 from nnrun.errors import SpecError, Warn
 from nnrun.prediction.models import Model
 from nnrun.preprocessing import Column

@@ -9,7 +9,7 @@ import numpy as np
 from nnrun.errors import RunError, Warn, one_line
 from nnrun.prediction.by_member import Counting
 from nnrun.prediction.folds import warn_of_best
-from nnrun.prediction.output import Prediction
+from nnrun.prediction.output import Prediction, row_column
 from nnrun.prediction.predict import predict_part
 from nnrun.record import run
 from nnrun.runner.group import members
@@ -44,6 +44,6 @@ def out_of_fold(folder: Path, which: str, warn: Warn, counting: Counting) -> Pre
     return parts[0]._replace(
         values=total * (len(rows) / len(values)),
         targets=np.concatenate([part.targets for part in parts if part.targets is not None])[first],
-        kept=[("row", [str(row) for row in rows.tolist()])],
+        kept=[row_column(rows)],
         rows=rows,
     )

@@ -15,7 +15,16 @@ import numpy as np
 from nnrun.errors import SpecError, one_line
 from nnrun.storage import fsio
 
-__all__ = ["STDOUT", "Prediction", "check_kept", "check_output", "names_of_labels", "write", "write_csv"]
+__all__ = [
+    "STDOUT",
+    "Prediction",
+    "check_kept",
+    "check_output",
+    "names_of_labels",
+    "row_column",
+    "write",
+    "write_csv",
+]
 
 STDOUT = Path("-")  # as the name of an output: standard output
 
@@ -31,7 +40,8 @@ class Prediction(NamedTuple):
              of several labels the probabilities (n, k) that each is there
     names    of the inputs, where they have any
     targets  (n,) labels or numbers, of several targets (n, k), where they are known
-    kept     columns of the table of inputs that are carried along: name and cells (n,)
+    kept     columns of the table of inputs that are carried along: name and cells (n,); of a part of the run's own data
+             its rows
     scores   whether values of classes are scores, such as hinge makes, and no probabilities
     half_width   of the interval around each number, of several targets (k,); None: there is none
     rows     positions in the data (n,), of a part of the run's own data
@@ -43,7 +53,7 @@ class Prediction(NamedTuple):
     values: np.ndarray
     names: list[str]
     targets: np.ndarray | None
-    kept: Sequence[tuple[str, Sequence[str]]] = ()
+    kept: Sequence[tuple[str, Sequence[object]]] = ()
     scores: bool = False
     half_width: float | np.ndarray | None = None
     rows: np.ndarray | None = None
@@ -68,6 +78,11 @@ class Prediction(NamedTuple):
     def truth(self) -> list[str]:
         """The names of the columns of the true values."""
         return [f"target({target})" for target in self.of_targets] or ["target"]
+
+
+def row_column(rows: np.ndarray) -> tuple[str, Sequence[int]]:
+    """The column that says which example of the data each prediction is for, counted from 0."""
+    return "row", rows.tolist()
 
 
 def names_of_labels(yes: np.ndarray, label_classes: Sequence[tuple[str, str]]) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 
 from nnrun import signals
 from nnrun.data._files import STDIN
-from nnrun.data._pieces import Extras, rows_in
+from nnrun.data._piece import Extras
+from nnrun.data._pieces import rows_in
 from nnrun.errors import Warn
 from nnrun.prediction.adjustment import Interval, Temperature, fit_interval, temperature_of
 from nnrun.prediction.by_member import Counting
@@ -19,7 +20,7 @@ from nnrun.prediction.combiner import Combiner
 from nnrun.prediction.folds import check_part
 from nnrun.prediction.inputs import arrays_for, pieces_for
 from nnrun.prediction.models import Model, held_out
-from nnrun.prediction.output import Pieces, Prediction, check_kept
+from nnrun.prediction.output import Pieces, Prediction, check_kept, row_column
 from nnrun.prediction.predictor import load_ensemble
 from nnrun.prediction.reading import Ensemble, as_ensemble, check_finite, mean_for
 from nnrun.runner.evaluation import check_split
@@ -109,7 +110,8 @@ def predict_with_inputs(
     check_finite(answer.mean, folder)
     prediction = _read(answer.model, answer.combiner, answer.mean, adjust)
     rows = answer.model.experiment.dataset.rows.get(split)
-    prediction = prediction._replace(targets=answer.model.targets(split), rows=rows)
+    kept = [] if rows is None else [row_column(rows)]
+    prediction = prediction._replace(targets=answer.model.targets(split), rows=rows, kept=kept)
     return prediction, answer.model.experiment.dataset
 
 

@@ -7,6 +7,8 @@ from typing import NamedTuple, NotRequired
 
 from typing_extensions import TypedDict
 
+from nnrun.errors import counted
+
 __all__ = ["EarlyStop", "StopEntry", "Stopped", "stop_in", "stops_in_words"]
 
 _PATIENCE = "train.early_stopping.patience"
@@ -40,7 +42,7 @@ class EarlyStop(NamedTuple):
     def __str__(self) -> str:
         return (
             f"stopped early at step {self.step}: {self.metric} has not improved{self._margin} since step "
-            f"{self.since} ({_PATIENCE}: {self.patience} steps)"
+            f"{self.since} ({_PATIENCE}: {counted(self.patience, 'step')})"
         )
 
     def entry(self) -> StopEntry:
@@ -74,5 +76,5 @@ def stops_in_words(stops: Sequence[EarlyStop | None], runs: str = "seeds") -> st
     count = f"all {len(stops)}" if len(early) == len(stops) else f"{len(early)} of {len(stops)}"
     return (
         f"{count} {runs} stopped early, {when}: {early[0].metric} has not improved"
-        f"{early[0]._margin} for {early[0].patience} steps ({_PATIENCE})"
+        f"{early[0]._margin} for {counted(early[0].patience, 'step')} ({_PATIENCE})"
     )

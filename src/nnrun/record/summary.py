@@ -101,7 +101,7 @@ class Division(TypedDict):
     """How a cross-validation divides its examples."""
 
     count: int  # of its folds, over all repeats
-    ratio: float  # of the examples that validate to those that train
+    ratio: float  # of the examples that validate to those that may be trained on
     partition: str  # SHA-256 of which examples each fold validates with, and of their targets
 
 

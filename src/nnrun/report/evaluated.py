@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from nnrun.errors import one_line
+from nnrun.errors import counted, one_line
 from nnrun.report import summary
 from nnrun.report.metric_table import metric_tables
 from nnrun.statistics.metric import without_targets
@@ -38,7 +38,11 @@ def evaluation_view(result: Evaluated) -> list[RenderableType]:
 
 def _beside(result: Evaluated) -> str:
     """What was measured on if it is no part of the run's data, and the temperatures of probabilities."""
-    file = f"  {result.get('examples')} examples of {one_line(result['input'])}" if "input" in result else ""
+    file = (
+        f"  {counted(result['examples'], 'example')} of {one_line(result['input'])}"
+        if "input" in result
+        else ""
+    )
     parts = (result, *([] if "average" in result else result.get("runs", ())))
     temperatures = [f"{part['temperature']:.4g}" for part in parts if "temperature" in part]
     parameters = f"  {result['parameters']}" if "parameters" in result else ""

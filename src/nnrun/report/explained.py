@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import RenderableType
 
+from nnrun.errors import counted
 from nnrun.report.columns import column_lines
 from nnrun.report.live import duration
 from nnrun.report.plot import curve
@@ -153,13 +154,15 @@ def plan_lines(
     """Steps, epochs and evaluations."""
     last = examples - (per_epoch - 1) * batch
     short = f", the last of an epoch {last}" if last != batch else ""
-    yield f"{steps:,} steps are {steps / per_epoch:.4g} epochs of {per_epoch:,}; batches of {batch}{short}"
+    whole = f"{counted(steps, 'step', ',')} {'is' if steps == 1 else 'are'}"
+    yield f"{whole} {steps / per_epoch:.4g} epochs of {per_epoch:,}; batches of {batch}{short}"
     count = -(-steps // evaluate_every)
     if judge:
-        yield f"{count:,} evaluations, every {evaluate_every:,} steps; the best step is the best by {judge}"
+        every = counted(evaluate_every, "step", ",")
+        yield f"{counted(count, 'evaluation', ',')}, every {every}; the best step is the best by {judge}"
     else:
         yield "nothing is held out for validation, so nothing is evaluated on the way"
-    yield f"metrics are logged every {log_every:,} steps"
+    yield f"metrics are logged every {counted(log_every, 'step', ',')}"
 
 
 def data_lines(
@@ -169,7 +172,7 @@ def data_lines(
     yield from column_lines(about)
     yield from notes
     parts = ", ".join(f"{count:,} in {name}" for name, count in examples.items())
-    yield f"examples: {parts}; {' x '.join(map(str, inputs))} inputs each"
+    yield f"examples: {parts}; {' x '.join(map(str, inputs))} {'input' if inputs == (1,) else 'inputs'} each"
 
 
 def sections(pairs: Sequence[tuple[str, Sequence[RenderableType]]]) -> Iterator[RenderableType]:

@@ -66,8 +66,9 @@ def _target_table(
         )
         cells.setdefault(metric, {})[target] = text if beside is None else f"{text} ({number(beside)})"
     targets = dict.fromkeys(named.values())
-    rows = [[target, *(of_metric.get(target, "") for of_metric in cells.values())] for target in targets]
-    return sheet_of(["target", *heads.values()], rows)
+    metrics_shown = sorted(cells)  # as in the table of all metrics, however a file of them is ordered
+    rows = [[target, *(cells[metric].get(target, "") for metric in metrics_shown)] for target in targets]
+    return sheet_of(["target", *(heads[metric] for metric in metrics_shown)], rows)
 
 
 def metric_table(

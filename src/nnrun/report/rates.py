@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from nnrun.errors import counted
 from nnrun.report.drawing import COLOURS, plain, png
 from nnrun.report.plot import curve
 from nnrun.report.summary import number
@@ -41,7 +42,7 @@ def rate_lines(
     """What the test says, in sentences; the last is the command that uses it."""
     seeds = losses.shape[1]
     of_seeds = f", the mean of {seeds} seeds" if seeds > 1 else ""
-    yield f"training loss after {steps} steps at a constant rate{of_seeds}; it begins at {number(start)}"
+    yield f"training loss after {counted(steps, 'step')} at a constant rate{of_seeds}; it begins at {number(start)}"
     if suggestion is None:
         yield "no rate brings the loss below where it begins; try more steps (--steps), or other ends (--from, --to)"
         return

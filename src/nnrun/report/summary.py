@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nnrun.errors import RunError, one_line
+from nnrun.errors import RunError, counted, one_line
 from nnrun.record import run
 from nnrun.record.early_stop import stop_in, stops_in_words
 from nnrun.record.summary import Baseline, Division, GroupSummary, Summary
@@ -107,7 +107,7 @@ def headline(summary: Summary) -> str:
     numbers = result_line(summary.get("metrics", {}).get("best", {}), {}, summary.get("baseline"))
     best = summary.get("best")
     chosen = f"  (at step {best['step']}, the best by {best['metric']})" if best else ""
-    return f"{summary.get('status')} after {summary.get('steps')} steps: {numbers}{chosen}"
+    return f"{summary.get('status')} after {counted(summary.get('steps', 0), 'step')}: {numbers}{chosen}"
 
 
 def rises(summary: Summary) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nnrun.record import preprocessing, run
 from nnrun.record.summary import Baseline, Division, GroupSummary, RunSummary
+from nnrun.runner.group import folds_of_partition
 from nnrun.runner.summary import average
 from nnrun.statistics.metric import all_bounds
 
@@ -19,10 +20,15 @@ def division(folds: Sequence[Path]) -> Division:
     """How the examples were divided.
 
     folds   the run folders, all of them
+    With `data.examples` a fold trains on few of those that it may train on, and the ratio is still that to all of
+    them: Nadeau & Bengio's n_val/n_train stands for how much the values of two folds vary together, and folds that
+    draw their examples separately have fewer in common, not more.
     Raises RunError where the record of one is missing or damaged.
     """
     parts = [preprocessing.read(fold).parts for fold in folds]
     validated, trained = (sum(part[name].examples for part in parts) for name in ("val", "train"))
+    if divided := folds_of_partition(folds[0]):
+        trained = validated * (divided - 1)  # each example validates in one fold of a partition
     chosen = "".join(part["val"].chosen for part in parts)
     return {
         "count": len(folds),

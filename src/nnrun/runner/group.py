@@ -11,7 +11,7 @@ from nnrun.runner.status import group_of
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 
-__all__ = ["fold_folders", "folds_of", "is_fold", "members", "seeds_asked"]
+__all__ = ["fold_folders", "folds_of", "folds_of_partition", "is_fold", "members", "seeds_asked"]
 
 
 def members(folder: Path) -> list[Path]:
@@ -58,6 +58,12 @@ def seeds_asked(folder: Path) -> range:
         return range(int(train["seed"]), int(train["seed"]) + int(train["seeds"]))
     except (KeyError, TypeError, ValueError):
         return range(1)
+
+
+def folds_of_partition(folder: Path) -> int | None:
+    """How many folds divide the examples once, by the spec of a run folder; None where it does not say."""
+    folds = _train_section(folder).get("folds")
+    return folds if isinstance(folds, int) and folds > 1 else None
 
 
 def _train_section(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from nnrun.errors import counted
 from nnrun.report.chart import Chart, Line
 from nnrun.report.ensemble.account import Bins
 from nnrun.report.html import Column, sheet_table, table
@@ -62,11 +63,11 @@ def _facts(looked: Looked) -> str:
         f"the checkpoint of step {checkpoint}" if checkpoint.isdecimal() else f"the {checkpoint} checkpoint"
     )
     if _is_of_numbers(looked):
-        return f"{looked['examples']} examples, predicted by {name}, without noise."
+        return f"{counted(looked['examples'], 'example')}, predicted by {name}, without noise."
     share = looked["errors"] / looked["examples"]
     where = f" in at least one of {len(looked['labels'])} labels" if "labels" in looked else ""
     wrong = f"{looked['errors']} wrong{where} ({100 * share:.2f}%)"
-    return f"{looked['examples']} examples, predicted by {name}, without noise: {wrong}."
+    return f"{counted(looked['examples'], 'example')}, predicted by {name}, without noise: {wrong}."
 
 
 def _is_of_numbers(looked: Looked) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from types import MappingProxyType
 
+from nnrun.errors import counted
 from nnrun.report.drawing import Picture
 from nnrun.report.html import Column, document, figure, table
 from nnrun.report.interactive import head
@@ -67,8 +68,8 @@ def _facts(answer: Answer) -> str:
     bases = f" on {len(sweep.bases)} bases" if len(sweep.bases) > 1 else ""
     studies = f"repeated in {sweep.studies} studies, " if sweep.studies > 1 else ""
     return (
-        f"{alternatives} alternative{_s(alternatives)}{bases}, {sweep.trials_planned} trials each by {sweep.search} "
-        f"search, {studies}{_count(sweep.seeds, 'seed')} a trial, judged by {sweep.metric} "
+        f"{counted(alternatives, 'alternative')}{bases}, {sweep.trials_planned} trials each by {sweep.search} "
+        f"search, {studies}{counted(sweep.seeds, 'seed')} a trial, judged by {sweep.metric} "
         f"({sweep.judge.words} is better); {runs} runs"
     )
 
@@ -224,11 +225,3 @@ def _status(trial: TrialRecord) -> str:
     if trial.reason and trial.status == "done":  # its seeds, or some of them, did not need all their steps
         return "done (stopped early)"
     return trial.status + (f": {trial.reason}" if trial.reason and trial.status == "failed" else "")
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{_s(n)}"
-
-
-def _s(n: int) -> str:
-    return "" if n == 1 else "s"
