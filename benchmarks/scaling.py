@@ -1,0 +1,101 @@
+"""What each of several devices computes and sends, from the compiled program of a step; two cores cannot show seconds.
+
+    python benchmarks/scaling.py [--write]
+
+Eight simulated devices of this machine's CPU.  Strong scaling: a batch of 256 examples on 1, 2, 4 and 8 devices.  Weak
+scaling: 32 examples for each device.  Operations are those of one device in a step, as XLA counts them; bytes are the
+sums over all devices in a step, beside those of the parameters.  `--write` puts the table into docs/scaling.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+os.environ["NNRUN_KERNELS"] = "off"  # XLA counts no operations of theirs
+
+import numpy as np
+
+from nnrun.runner import session
+from nnrun.training.programs import compile_programs
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
+BLOCK = re.compile(r"(<!-- made by benchmarks/scaling.py -->\n)(.*?)(<!-- to here -->)", re.DOTALL)
+COUNTS = (1, 2, 4, 8)
+STRONG, WEAK = 256, 32
+SPECS = {
+    "MLP 64-512-512-10": "model: {name: mlp, hidden: [512, 512], dropout: 0.2, norm: batch}\n",
+    "ResNet-8": "model: {name: resnet, depth: 8}\n",
+}
+TRAIN = "train: {duration: 4 steps, log_every: 4 steps}\noptimizer: {name: momentum, learning_rate: 0.1}\n"
+
+
+class Cost(NamedTuple):
+    """Of one device in a step."""
+
+    operations: float
+    sent: int  # bytes
+    parameters: int  # bytes
+
+
+def cost(model: str, batch: int, devices: int) -> Cost:
+    """What the compiled step says of itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        spec = Path(folder) / "spec.yaml"
+        data = f"data: {{name: digits, batch_size: {batch}}}\n"
+        spec.write_text(f"{data}{TRAIN.replace('}', f', devices: {devices}}}', 1)}{model}")
+        programs = compile_programs(session.prepare(spec, []).experiment)
+    advance: Any = programs.chunk.advance
+    arrays = programs.unpack(programs.initial())[0]
+    parameters = sum(array.nbytes for path, array in arrays.items() if path.startswith("params/"))
+    return Cost(advance.cost_analysis()["flops"], bytes_sent(advance.as_text()), parameters)
+
+
+def bytes_sent(program: str) -> int:
+    """Bytes of the sums over all devices in a program."""
+    sizes = 0
+    for shapes in re.findall(r"= (\([^)]*\)|\S+) all-reduce(?:-start)?\(", program):
+        for kind, dimensions in re.findall(r"([a-z]+\d+)\[([\d,]*)\]", shapes):
+            count = int(np.prod([int(size) for size in dimensions.split(",") if size] or [1]))
+            sizes += int(kind.strip("fsup")) // 8 * count
+    return sizes
+
+
+def lines() -> Iterator[str]:
+    """The table, a line for each model, way of scaling and number of devices."""
+    yield "| model | batch | devices | operations of each, 10⁶ | sent, bytes | parameters, bytes |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for name, model in SPECS.items():
+        for way in ("strong", "weak"):
+            for devices in COUNTS:
+                batch = STRONG if way == "strong" else WEAK * devices
+                step = cost(model, batch, devices)
+                computed = f"{step.operations / 1e6:.1f}"
+                yield f"| {name} | {batch} | {devices} | {computed} | {step.sent:,} | {step.parameters:,} |"
+
+
+def main() -> None:
+    """Prints the table, and writes it into the document where asked to."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true", help="the table into docs/scaling.md")
+    arguments = parser.parse_args()
+    table = ""
+    for line in lines():
+        print(line, flush=True)
+        table += f"{line}\n"
+    if arguments.write:
+        text = DOCUMENT.read_text(encoding="utf-8")
+        DOCUMENT.write_text(BLOCK.sub(lambda block: f"{block[1]}{table}{block[3]}", text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
