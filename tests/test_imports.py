@@ -67,7 +67,8 @@ ALLOWED: dict[str, set[str]] = {
         "training",
     },
     "look": {
-        "errors", "look", "prediction", "preprocessing", "record", "report", "runner", "statistics", "types",
+        "errors", "layer", "look", "optimizer", "prediction", "preprocessing", "probe", "record", "report", "runner",
+        "statistics", "training", "types",
     },
     "export": {
         "", "errors", "export", "kernels", "prediction", "preprocessing", "runner", "storage", "training", "types",
