@@ -73,7 +73,10 @@ ALLOWED: dict[str, set[str]] = {
     "export": {
         "", "errors", "export", "kernels", "prediction", "preprocessing", "runner", "storage", "training", "types",
     },
-    "api": {"api", "ensemble", "errors", "prediction", "record", "report", "runner", "signals", "sweep", "types"},
+    "api": {
+        "api", "catalog", "ensemble", "errors", "prediction", "record", "report", "runner", "signals",
+        "sweep", "track", "types",
+    },
     "commands": {
         "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels",
         "look", "prediction", "probe", "race", "record", "report", "runner", "signals", "spec", "statistics", "storage",
