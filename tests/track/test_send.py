@@ -205,7 +205,7 @@ def test_a_spec_names_its_trackers(tmp_path: Path) -> None:
 
 
 def test_what_a_spec_names_is_checked_before_anything_trains_and_replaced_by_the_option(
-    tmp_path: Path, warm: Any
+    tmp_path: Path, warm: Any, keeps_contract: Any
 ) -> None:
     (tmp_path / "spec.yaml").write_text(f"{SPEC}track: [tensorbord]\n")
     done = warm("train", "spec.yaml", folder=tmp_path)
@@ -216,6 +216,8 @@ def test_what_a_spec_names_is_checked_before_anything_trains_and_replaced_by_the
     assert (done.code, done.err) == (0, "")
     assert set(state.read(tmp_path / "run")) == {"mine:kept"}
     assert state.read(tmp_path / "run")["mine:kept"]["ended"]
+    done = warm("track", "run", "mine:kept", "--json", folder=tmp_path)
+    keeps_contract("track", json.loads(done.out))
     assert "track" not in (tmp_path / "run/resolved.yaml").read_text()
     (tmp_path / "sweep.yaml").write_text("base: spec.yaml\nsweep: {over: {model.dropout: [0.0, 0.1]}}\n")
     done = warm("sweep", "sweep.yaml", "--dry-run", folder=tmp_path)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from typing_extensions import TypedDict
 
 from nnrun.build.optimizer import learning_rate
 from nnrun.catalog.bound import Bound, walk
@@ -24,7 +25,16 @@ from nnrun.sweep.cost import compile_and_time, memory_of, state_bytes
 from nnrun.sweep.width import width_of
 from nnrun.types import Experiment, Plan
 
-__all__ = ["Course", "Explanation", "OptimizerRule", "as_data", "course_of", "explain", "rules_of"]
+__all__ = [
+    "Course",
+    "Explanation",
+    "ExplanationReport",
+    "OptimizerRule",
+    "as_data",
+    "course_of",
+    "explain",
+    "rules_of",
+]
 
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 
@@ -182,12 +192,83 @@ def _names(knobs: object, path: tuple[str, ...] = ()) -> Iterator[str]:
         yield ".".join(path)
 
 
-def as_data(meaning: Explanation) -> dict[str, object]:
+class PlanEntry(TypedDict):
+    """When things happen, in steps."""
+
+    name: str
+    model: str
+    precision: str
+    seeds: list[int]
+    steps: int
+    steps_per_epoch: int
+    batch_size: int
+    log_every: int
+    evaluate_every: int
+    judge: str | None
+    checkpoint_every: int
+    checkpoint_seconds: float | None
+    keep: int
+    patience: int
+    accumulate: int
+
+
+class LayerEntry(TypedDict):
+    """A layer, as a LayerRow."""
+
+    path: str
+    shape: list[int]
+    parameters: int
+    flops: float
+    seconds: float
+
+
+class RuleEntry(TypedDict):
+    """An optimizer, as an OptimizerRule; options: name -> value, as text."""
+
+    name: str
+    summary: str
+    equations: list[str]
+    options: dict[str, str]
+
+
+class CourseEntry(TypedDict):
+    """A learning rate over a run, as a Course."""
+
+    name: str
+    start: float
+    peak: float
+    peak_step: int
+    end: float
+    shares: list[float]
+    reacts: bool
+
+
+class ExplanationReport(TypedDict):
+    """What `nnrun explain --json` prints, as an Explanation."""
+
+    plan: PlanEntry
+    examples: dict[str, int]
+    inputs: list[int]
+    about: list[dict[str, str]]
+    notes: list[str]
+    layers: list[LayerEntry]
+    parameters: int
+    rules: list[RuleEntry]
+    course: CourseEntry | None
+    knobs: list[str]
+    width: int
+    state_bytes: int
+    memory: int
+    seconds: float
+    step_seconds: float
+    compile_seconds: float
+    folds: int
+
+
+def as_data(meaning: Explanation) -> ExplanationReport:
     """For programs."""
     plan = meaning.plan
-    course = None if meaning.course is None else meaning.course._asdict()
     return {
-        **meaning._asdict(),
         "plan": {
             "name": plan.name, "model": plan.model, "precision": plan.precision, "seeds": list(plan.seeds),
             "steps": plan.steps, "steps_per_epoch": plan.steps_per_epoch, "batch_size": plan.batch_size,
@@ -195,11 +276,25 @@ def as_data(meaning: Explanation) -> dict[str, object]:
             "checkpoint_every": plan.checkpoint_every, "checkpoint_seconds": plan.checkpoint_seconds,
             "keep": plan.keep, "patience": plan.patience, "accumulate": plan.accumulate,
         },
-        "about": [column._asdict() for column in meaning.about],
-        "layers": [{**row._asdict(), "path": "/".join(row.path)} for row in meaning.layers],
+        "examples": meaning.examples, "inputs": list(meaning.inputs),
+        "about": [column._asdict() for column in meaning.about], "notes": list(meaning.notes),
+        "layers": [
+            LayerEntry(
+                path="/".join(row.path), shape=list(row.shape), parameters=row.parameters, flops=row.flops,
+                seconds=row.seconds,
+            )
+            for row in meaning.layers
+        ],
+        "parameters": meaning.parameters,
         "rules": [
-            {**rule._asdict(), "options": {name: str(value) for name, value, _ in rule.options}}
+            RuleEntry(
+                name=rule.name, summary=rule.summary, equations=rule.equations,
+                options={name: str(value) for name, value, _ in rule.options},
+            )
             for rule in meaning.rules
         ],
-        "course": course,
+        "course": None if meaning.course is None else CourseEntry(**meaning.course._asdict()),
+        "knobs": meaning.knobs, "width": meaning.width, "state_bytes": meaning.state_bytes, "memory": meaning.memory,
+        "seconds": meaning.seconds, "step_seconds": meaning.step_seconds, "compile_seconds": meaning.compile_seconds,
+        "folds": meaning.folds,
     }  # fmt: skip
