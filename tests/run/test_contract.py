@@ -13,6 +13,7 @@ import typer.main
 
 from nnrun import cli
 from nnrun.commands._contract import contracts, schema_of
+from nnrun.record.contents import foreign_files
 
 SPEC = """
 data: {name: digits, batch_size: 64, examples: 200}
@@ -117,6 +118,11 @@ def test_each_schema_is_one_and_is_listed(warm: Callable[..., Any], tmp_path: Pa
     assert all(name in known for name in contracts())
     done = warm("schema", "--of", "sumary", folder=tmp_path)
     assert done.code == 2 and "write one of summary, run, state" in done.err
+
+
+def test_all_that_is_written_is_known_as_ours(place: Path) -> None:
+    for folder in (place / "runs").iterdir():
+        assert foreign_files(folder) == [], folder
 
 
 def test_each_command_that_prints_json_has_a_schema() -> None:
