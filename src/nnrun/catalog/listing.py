@@ -20,6 +20,7 @@ __all__ = [
     "SPEC_KINDS",
     "SUPPLIED",
     "CatalogueEntry",
+    "OptionEntry",
     "as_data",
     "described",
     "details",

@@ -161,7 +161,7 @@ def _compare() -> object:
 
 
 def _explain() -> object:
-    from nnrun.probe.explain import ExplanationReport
+    from nnrun.probe.explanation import ExplanationReport
 
     return ExplanationReport
 

@@ -18,7 +18,16 @@ from nnrun.report.summary import some_of
 from nnrun.report.words import level, span
 from nnrun.statistics.metric import Metric
 
-__all__ = ["ComparisonReport", "as_csv", "as_data", "as_markdown", "as_sheet", "as_table"]
+__all__ = [
+    "ComparedMetric",
+    "ComparedRun",
+    "ComparisonReport",
+    "as_csv",
+    "as_data",
+    "as_markdown",
+    "as_sheet",
+    "as_table",
+]
 
 _ABSENT = "–"
 

@@ -26,6 +26,7 @@ from nnrun.storage import fsio
 
 __all__ = [
     "Leaderboard",
+    "LeaderboardReport",
     "answer",
     "answer_tables",
     "as_data",
