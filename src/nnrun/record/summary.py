@@ -9,7 +9,8 @@ from typing_extensions import TypedDict
 from nnrun.record.early_stop import Stopped
 
 __all__ = [
-    "AboutData", "Averages", "Baseline", "BestStep", "Division", "EndedGroup", "EndedMember", "EndedRun", "Gaps", "GroupSummary",
+    "AboutData", "Averages", "Baseline", "BestStep", "Division", "EndedGroup", "EndedMember", "EndedRun", "Gaps",
+    "GroupSummary",
     "MemberSummary", "Metrics", "NoSummary", "Rise", "Rising", "RunSummary", "Sections", "Summary", "SweepSummary",
 ]  # fmt: skip
 
