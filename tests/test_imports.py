@@ -67,12 +67,16 @@ ALLOWED: dict[str, set[str]] = {
         "training",
     },
     "look": {
-        "errors", "look", "prediction", "preprocessing", "record", "report", "runner", "statistics", "types",
+        "errors", "layer", "look", "optimizer", "prediction", "preprocessing", "probe", "record", "report", "runner",
+        "statistics", "training", "types",
     },
     "export": {
         "", "errors", "export", "kernels", "prediction", "preprocessing", "runner", "storage", "training", "types",
     },
-    "api": {"api", "ensemble", "errors", "prediction", "record", "report", "runner", "signals", "sweep", "types"},
+    "api": {
+        "api", "catalog", "ensemble", "errors", "prediction", "record", "report", "runner", "signals",
+        "sweep", "track", "types",
+    },
     "commands": {
         "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels",
         "look", "prediction", "probe", "race", "record", "report", "runner", "signals", "spec", "statistics", "storage",

@@ -93,6 +93,8 @@ class TableFacts(NamedTuple):
     place    (whether it is in the test part of the source, row and, of several targets, which) -> where the target of a
              row lies, for messages
     notes    lines for people, shown before anything trains: what is left out, what deserves a look
+    files    of the source's training part and, where it has one, of its test part: the file of each example, below the
+             folder of the part; () where examples are no files
     """
 
     about: tuple[About, ...] = ()
@@ -102,6 +104,7 @@ class TableFacts(NamedTuple):
     times: np.ndarray | None = None
     place: Callable[..., str] | None = None
     notes: tuple[str, ...] = ()
+    files: tuple[list[str], ...] = ()
 
 
 class Part(NamedTuple):

@@ -19,6 +19,7 @@ from PIL import Image
 
 from nnrun import machine
 from nnrun.data import _image_batches, _image_cache, _image_tree
+from nnrun.data._prepare import prepare
 from nnrun.data._undecoded import Undecoded
 from nnrun.data.image_folder import image_folder
 from nnrun.errors import DataError, MachineError
@@ -520,7 +521,8 @@ def test_an_interruption_leaves_nothing_half_written(
 KILLED = """
     import os, signal, sys
     from nnrun.data import _image_cache
-    from nnrun.data.image_folder import image_folder
+    from nnrun.data._prepare import prepare
+from nnrun.data.image_folder import image_folder
     name = sys.argv[2]
     def die(*args): os.kill(os.getpid(), signal.SIGKILL)
     if name == "show": _image_cache.ProgressLine.show = die
@@ -624,3 +626,17 @@ def test_real_jpeg_images(real: Path):
     assert np.bincount(source.train.y).tolist() == [20] * 10
     with Image.open(real / "train" / "bird" / "0003.jpg") as image:
         np.testing.assert_array_equal(source.train.x[43], np.asarray(image))
+
+
+def test_each_example_of_a_part_knows_its_file(tmp_path: Path) -> None:
+    top = tmp_path / "sets"
+    for value in range(12):
+        put(top / f"train/{'ab'[value % 2]}/{value}.png", value)
+    put(top / "test/b/other.png", 99)
+    dataset = prepare(image_folder(str(top)), validation=0.25, test=0.2, split_seed=3)
+    assert list(dataset.files["test"]) == ["b/other.png"]
+    for name in ("train", "val"):
+        part = getattr(dataset, name)
+        assert len(dataset.files[name]) == len(part.y) > 0
+        for file, x, y in zip(dataset.files[name], part.x[:], part.y, strict=True):
+            assert file == f"{'ab'[y]}/{x.flat[0]}.png"

@@ -41,9 +41,10 @@ def built(path: Path, *overrides: str) -> tuple[Any, Experiment]:
     return checked, build(checked)
 
 
-def test_the_command(spec: Path, warm: Callable[..., Any]) -> None:
+def test_the_command(spec: Path, warm: Callable[..., Any], keeps_contract: Any) -> None:
     done = warm("explain", spec.name, "--json", folder=spec.parent)
     assert (done.code, done.err) == (0, "")
+    keeps_contract("explain", done.json)
     meaning = done.json
     assert meaning["plan"]["steps"] == 100 and meaning["plan"]["steps_per_epoch"] == 13  # of 1258 examples
     assert meaning["parameters"] == 64 * 30 + 30 + 30 * 10 + 10

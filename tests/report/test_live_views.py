@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -199,6 +200,25 @@ def test_the_live_view_is_drawn_twice_a_second(clock):
     assert len(drawn) == 5  # at 0, 0.5, 1, 1.5, 2 seconds
     view.show(shown(41, "testing"))  # a new phase at once
     assert len(drawn) == 6
+
+
+def test_a_live_run_leaves_at_most_twenty_lines(clock):
+    file = Terminal()
+    with live.watching(console_of(file, 80), False, RunView()) as watch:
+        for step in range(1000):
+            clock(step * 0.6)
+            metrics = {"train/loss": 0.5, "train/accuracy": 0.9, "val/loss": 0.25, "val/rmse(a)": 3.0}
+            watch(shown(step, metrics=metrics)._replace(steps=1000))
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
+    kept = re.findall(r"epoch \S+  step (\d+)/1000  train/loss 0.5  val/loss 0.25 *$", plain, re.MULTILINE)
+    assert [int(step) for step in kept] == [*range(50, 1000, 50)]
+
+
+def test_folds_and_short_runs_leave_none(clock):
+    view = RunView()
+    view.notice(shown(50, fold="fold 1 of 5"))
+    assert view.history(shown(50, fold="fold 1 of 5")) == "" == view.history(shown(90, "testing"))
+    assert view.history(shown(4)) == "" and view.history(shown(5)) != ""
 
 
 # Sweeps

@@ -303,11 +303,11 @@ def test_what_an_unfinished_sweep_lacks(tmp_path):
 def test_the_worst_trials_do_not_squeeze_the_others():
     """Whatever lies further below the lower quartile than the best above it is shown at the edge."""
     good = np.linspace(0.9, 1.0, 20)
-    low, high = scatter._window(np.array([*good, 0.0]), rising=True)
+    low, high = scatter.window(np.array([*good, 0.0]), rising=True)
     assert 0.7 < low < 0.9 and 1.0 < high < 1.1
-    low, high = scatter._window(np.array([*(1 - good), 5.0]), rising=False)
+    low, high = scatter.window(np.array([*(1 - good), 5.0]), rising=False)
     assert high < 0.3 and -0.1 < low < 0
-    low, high = scatter._window(np.array([0.5]), rising=True)
+    low, high = scatter.window(np.array([0.5]), rising=True)
     assert low < 0.5 < high
 
 

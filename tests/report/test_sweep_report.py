@@ -117,7 +117,8 @@ def test_names_cannot_break_out(make_sweep: Callable[..., Path]) -> None:
     folder = make_sweep(trials=8, final=2, truth={HOSTILE: 0.9, "=cmd()": 0.8}, bases=("x<b>", "y"), name="h")
     write_answer(folder)
     text = (folder / "report.html").read_text()
-    assert "<script" not in text and "<b>" not in text
+    assert text.count("<script") == 1, "that of the page, in its head"
+    assert "<script" not in text.partition("<body>")[2] and "<b>" not in text
     page = Outline()
     page.feed(text)
     assert page.open == []

@@ -9,8 +9,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+import typer.main
 
+from nnrun import cli
 from nnrun.commands._contract import contracts, schema_of
+from nnrun.record.contents import foreign_files
 
 SPEC = """
 data: {name: digits, batch_size: 64, examples: 200}
@@ -25,7 +28,10 @@ sweep: {over: {optimizer.learning_rate: {log: [1e-4, 1e-2]}}, trials: 3, seeds: 
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any]) -> Path:
+def place(
+    tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any], keeps_contract: Callable[..., None]
+) -> Path:
+    """Runs, a group, folds, an ensemble and a sweep, whose commands have printed what their schemas say."""
     folder = tmp_path_factory.mktemp("contract")
     (folder / "spec.yaml").write_text(SPEC)
     (folder / "sweep.yaml").write_text(SWEEP)
@@ -55,8 +61,10 @@ def place(tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any]) ->
         (["ensemble", "runs/group", "-o", "runs/together"], 0),
         (["sweep", "sweep.yaml", "--run-dir", "runs/sweep"], 0),
     ):
-        done = warm(*arguments, "-q", folder=folder)
+        done = warm(*arguments, "--json", folder=folder)
         assert done.code == code, done.err
+        if done.out:
+            keeps_contract(arguments[0], json.loads(done.out))
     return folder
 
 
@@ -78,6 +86,15 @@ def test_files_are_what_their_schemas_say(place: Path, keeps_contract: Callable[
         ("evaluate", ["evaluate", "group", "--json"]),
         ("evaluate", ["evaluate", "together", "--json"]),
         ("report", ["report", "together", "--json"]),
+        ("train", ["resume", "group", "--json"]),
+        ("train-dry-run", ["train", "spec.yaml", "--dry-run", "--json"]),
+        ("show", ["show", "group", "--json"]),
+        ("show", ["show", "diverged", "--json"]),
+        ("show", ["show", "runs/sweep", "--json"]),
+        ("compare", ["compare", "group", "folds", "diverged", "--json"]),
+        ("predict", ["predict", "group/seed_0", "--split", "val", "--calibrated", "--json"]),
+        ("list", ["list", "--json"]),
+        ("list", ["list", "optimizer", "adam", "--json"]),
     ],
 )
 def test_answers_are_what_their_schemas_say(
@@ -101,3 +118,16 @@ def test_each_schema_is_one_and_is_listed(warm: Callable[..., Any], tmp_path: Pa
     assert all(name in known for name in contracts())
     done = warm("schema", "--of", "sumary", folder=tmp_path)
     assert done.code == 2 and "write one of summary, run, state" in done.err
+
+
+def test_all_that_is_written_is_known_as_ours(place: Path) -> None:
+    for folder in (place / "runs").iterdir():
+        assert foreign_files(folder) == [], folder
+
+
+def test_each_command_that_prints_json_has_a_schema() -> None:
+    group: Any = typer.main.get_command(cli.app)
+    documented = " ".join(contracts().values())
+    for name, command in group.commands.items():
+        if any("--json" in parameter.opts for parameter in command.params):
+            assert f"nnrun {name} --json" in documented, name

@@ -36,6 +36,32 @@ def test_a_run_goes_whole_and_what_a_link_leads_to_stays(runs: Path, warm: Calla
     assert (runs / "kept" / "table.csv").read_text() == "a,b\n"
 
 
+def test_files_of_others_stay_and_are_named(runs: Path, warm: Callable[..., Any]) -> None:
+    kept = {
+        "notes.txt": "a",
+        "mine/summary.json": "b",
+        "plots/mine.txt": "c",
+        "checkpoints/summary.json": "d",
+    }
+    ours = ["metrics.jsonl", "plots/curves.png", "checkpoints/step_00000001/manifest.json", ".tmp_x/a"]
+    for name in (*kept, *ours):
+        file = runs / "runs/three/seed_0" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(kept.get(name, "ours"))
+    done = warm("rm", "three", "one", "--yes", folder=runs)
+    assert (done.code, done.err) == (0, "")
+    assert (
+        "these stay, for nnrun has not written them: seed_0/checkpoints/summary.json, seed_0/mine/summ"
+        in done.out
+    )
+    found = {path for path in (runs / "runs/three").rglob("*") if path.is_file()}
+    assert {
+        path.relative_to(runs / "runs/three/seed_0").as_posix(): path.read_text() for path in found
+    } == kept
+    assert left(runs) == ["three", "two"]
+    assert warm("ls", folder=runs).out.count("done") == 1, "it is no run any more"
+
+
 @pytest.mark.parametrize(
     ("names", "code", "message"),
     [

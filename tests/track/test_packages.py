@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +70,28 @@ def test_offline_files_are_there(place: Path, nnrun: Callable[..., Any]) -> None
     done = nnrun("track", "group", "{name: wandb, mode: offline}", folder=place)
     assert done.code == 0, done.err
     assert len(list((place / "wandb").glob("offline-run-*/*.wandb"))) == 2
+
+
+def test_a_local_file_has_the_runs(place: Path, nnrun: Callable[..., Any]) -> None:
+    pytest.importorskip("trackio")
+    done = nnrun("track", "group", "trackio", folder=place, TRACKIO_DIR=str(place / "tio"))
+    assert (done.code, done.err) == (0, "")
+    code = (
+        "import json; from trackio.sqlite_storage import SQLiteStorage as S\n"
+        "print(json.dumps({r: [S.get_logs('nnrun', r), S.get_run_config('nnrun', r)] for r in S.get_runs('nnrun')}))"
+    )
+    read = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "TRACKIO_DIR": str(place / "tio")}, capture_output=True,
+        check=True,
+    )  # fmt: skip
+    runs = {name.rpartition("-")[0]: content for name, content in json.loads(read.stdout).items()}
+    assert set(runs) == {"group-seed_0", "group-seed_1"}
+    rows, config = runs["group-seed_1"]
+    assert [(row["step"], row["val/loss"]) for row in rows if "val/loss" in row] == losses(
+        place / "group/seed_1"
+    )
+    assert config["optimizer.learning_rate"] == 0.001
+    assert rows[-1]["status"] == "done" and any("curves.png" in row for row in rows)
 
 
 def test_a_server_that_is_not_there_costs_one_warning(place: Path, nnrun: Callable[..., Any]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from nnrun.errors import RunError
+from nnrun import catalog
+from nnrun.errors import RunError, SpecError
 from nnrun.record import run
 from nnrun.storage.lock import lock
 from nnrun.track import send, state
@@ -161,7 +162,7 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path, warm: Any) -> None:
     import importlib.util
 
     write_run(tmp_path / "runs/run", "done", [line(1)])
-    for name in ("mlflow", "tensorboard", "wandb"):
+    for name in ("mlflow", "tensorboard", "trackio", "wandb"):
         if importlib.util.find_spec(name) is None:
             done = warm("track", "run", name, folder=tmp_path)
             assert done.code == 6
@@ -170,3 +171,63 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path, warm: Any) -> None:
             )
     done = warm("track", "run", "tensorbord", folder=tmp_path)
     assert done.code == 2 and "did you mean tensorboard?" in done.err
+
+
+SPEC = """
+data: {name: digits, batch_size: 64, examples: 200}
+model: {name: mlp, hidden: [8]}
+optimizer: {name: adam, learning_rate: 1e-3}
+train: {duration: 4 steps}
+"""
+
+
+def test_a_spec_names_its_trackers(tmp_path: Path) -> None:
+    place = tmp_path / "spec.yaml"
+
+    def texts(track: str, *overrides: str) -> list[str]:
+        place.write_text(f"{SPEC}track: {track}\n")
+        return catalog.bind(catalog.read(place, overrides)).track
+
+    assert texts("mlflow") == ["mlflow"] and texts("null") == texts("mlflow", "track=null") == []
+    assert texts("[wandb, {name: tensorboard, folder: logs}]") == [
+        "wandb", json.dumps({"name": "tensorboard", "folder": str(tmp_path / "logs")}),
+    ]  # fmt: skip
+    assert texts("{name: mlflow}", "track.uri=http://a:5000") == [
+        '{"name": "mlflow", "uri": "http://a:5000"}'
+    ]
+    with pytest.raises(SpecError) as caught:
+        texts("[{name: mlflow, uri: 3}, {name: wandb, projekt: x}, mine:tracker]")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 1 and "did you mean project" in lines[0], "names come first"
+    with pytest.raises(SpecError) as caught:
+        texts("[{name: mlflow, uri: 3}, mine:tracker]")
+    assert "track.0.uri: got 3" in str(caught.value) and "--track module:function" in str(caught.value)
+
+
+def test_what_a_spec_names_is_checked_before_anything_trains_and_replaced_by_the_option(
+    tmp_path: Path, warm: Any, keeps_contract: Any
+) -> None:
+    (tmp_path / "spec.yaml").write_text(f"{SPEC}track: [tensorbord]\n")
+    done = warm("train", "spec.yaml", folder=tmp_path)
+    assert done.code == 2 and "spec.yaml:6:9: track.0" in done.err and not (tmp_path / "runs").exists()
+    (tmp_path / "spec.yaml").write_text(f"{SPEC}track: {{name: mlflow, uri: 'http://localhost:9'}}\n")
+    (tmp_path / "mine.py").write_text(MINE)
+    done = warm("train", "spec.yaml", "--track", "mine:kept", "-q", "--run-dir", "run", folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert set(state.read(tmp_path / "run")) == {"mine:kept"}
+    assert state.read(tmp_path / "run")["mine:kept"]["ended"]
+    done = warm("track", "run", "mine:kept", "--json", folder=tmp_path)
+    keeps_contract("track", json.loads(done.out))
+    assert "track" not in (tmp_path / "run/resolved.yaml").read_text()
+    (tmp_path / "sweep.yaml").write_text("base: spec.yaml\nsweep: {over: {model.dropout: [0.0, 0.1]}}\n")
+    done = warm("sweep", "sweep.yaml", "--dry-run", folder=tmp_path)
+    assert done.code == 2 and "track: a sweep sends its runs to no tracker; leave track out" in done.err
+
+
+MINE = """
+from nnrun.tracking import Session, Tracker
+
+
+def kept() -> Tracker:
+    return Tracker(lambda record, known, folder: Session("id", lambda rows: None, lambda a, b: None, lambda s: None))
+"""

@@ -54,4 +54,4 @@ def compare(runs: Sequence[str | Path], *, runs_root: str | Path = "runs") -> Co
     """
     texts = [runs] if isinstance(runs, str | Path) else runs
     content = compare_runs([str(text) for text in texts], Path(runs_root))
-    return Comparison(content.sentences, side_by_side_text.as_data(content), content)
+    return Comparison(content.sentences, dict(side_by_side_text.as_data(content)), content)

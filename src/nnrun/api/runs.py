@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from nnrun import catalog
 from nnrun.api._frames import frame_of_columns
 from nnrun.errors import one_line
 from nnrun.record import metrics, run
@@ -21,6 +22,7 @@ from nnrun.runner import folds, session
 from nnrun.runner.evaluation import load_checkpoint
 from nnrun.runner.leaves import request_of
 from nnrun.runner.warm_start import warm_start
+from nnrun.track.beside import tracked
 from nnrun.types import Tree
 
 if TYPE_CHECKING:
@@ -95,13 +97,16 @@ def train(
     """
     request = request_of(weights_from, only, optimizer_state, ("weights_from", "only", "optimizer_state"))
     prepared = session.prepare(Path(spec), overrides)
+    for text in prepared.spec.track:  # a package that is missing is said before anything trains
+        catalog.make_one("tracker", text, Path.cwd())
     root = Path(runs_root)
     beginnings: list[Beginning] = []
     if weights_from is not None:
         beginnings = warm_start(str(weights_from), root, prepared, request, warnings.warn)
     folder = session.create(prepared, Path(run_dir) if run_dir else None, root, beginnings=beginnings)
-    for _ in folds.train(prepared, folder, warnings.warn):
-        pass
+    with tracked(folder, prepared.spec.track, warnings.warn):
+        for _ in folds.train(prepared, folder, warnings.warn):
+            pass
     return _result(folder)
 
 
@@ -114,8 +119,9 @@ def resume(run_dir: str | Path, *, exact: bool = False) -> Result:
     folder = run.resolve(str(run_dir))
     if run.status(folder) == "done":
         return _result(folder)
-    for _ in folds.resume(folder, warnings.warn, exact):
-        pass
+    with tracked(folder, [], warnings.warn):
+        for _ in folds.resume(folder, warnings.warn, exact):
+            pass
     return _result(folder)
 
 

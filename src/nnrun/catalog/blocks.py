@@ -10,6 +10,7 @@ imported when the values of its options are checked.
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path as FileSystemPath
 from typing import Any
@@ -26,12 +27,7 @@ from nnrun.spec import models, schema
 from nnrun.spec.plain import Block, Plain, in_full
 from nnrun.spec.problem import Path, Place, Problems
 
-__all__ = [
-    "bind",
-    "bind_block",
-    "check_names",
-    "find",
-]
+__all__ = ["bind", "bind_block", "check_names", "find"]
 
 
 def find(kind: str, name: str, folder: FileSystemPath | None = None) -> Callable:
@@ -55,6 +51,8 @@ def check_names(document: spec.Document) -> None:
     for key, blocks in document.lists.items():
         for path, block in blocks:
             _check_names(spec.LISTS[key], block, problems.inside(path))
+    for path, block in document.track:
+        _check_names("tracker", block, problems.inside(path))
     problems.raise_if_any()
 
 
@@ -78,6 +76,7 @@ def bind(document: spec.Document, with_data: bool = True) -> Spec:
         ]
         for key, several in document.lists.items()
     }
+    track = [_tracker(block, problems.inside(path), document.folder) for path, block in document.track]
     problems.raise_if_any()
     blocks = {key: block for key, block in bound_blocks.items() if block is not None}
     return Spec(
@@ -87,14 +86,25 @@ def bind(document: spec.Document, with_data: bool = True) -> Spec:
         loss=blocks["loss"],
         optimizer=blocks["optimizer"],
         schedule=blocks["schedule"],
-        augment=[block for block in lists["augment"] if block is not None],
-        penalty=[block for block in lists["penalty"] if block is not None],
-        average=[block for block in lists["average"] if block is not None],
-        metrics=[block for block in lists["metrics"] if block is not None],
+        **{key: [block for block in several if block is not None] for key, several in lists.items()},
         train=document.sections["train"],
         checkpoint=document.sections["checkpoint"],
+        track=track,
         document=document,
     )
+
+
+def _tracker(block: Plain, problems: Problems, folder: FileSystemPath) -> str:
+    """A tracker of a spec as the text that it is asked for with on a command line, its paths absolute; "" if wrong."""
+    written = in_full(block)
+    if isinstance(written, dict) and user_code.is_user_name(str(written.get("name"))):
+        problems.add(("name",), "a tracker of your own goes to the command line: --track module:function")
+        return ""
+    checked = _bind("tracker", block, problems, folder)
+    if checked is None or not isinstance(written, dict):
+        return ""
+    options = {key: value for key, value in bound.plain(checked).items() if key in written}
+    return checked.name if len(options) == 1 else json.dumps(options)
 
 
 def bind_block(

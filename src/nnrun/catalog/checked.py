@@ -34,6 +34,7 @@ class Spec(NamedTuple):
     train: spec.TrainSection
     checkpoint: spec.CheckpointSection
     document: spec.Document
+    track: list[str]  # the trackers that a run is sent to, each as --track takes it
 
     @property
     def reads_data(self) -> bool:

@@ -55,6 +55,12 @@ def json_schema() -> _Json:
         block = {"$ref": f"#/$defs/{kind}"}
         several = [block, {"type": "array", "items": block}, {"type": "null"}]
         properties[key] = {"anyOf": several, "description": _ABOUT.get(kind, kind)}
+    definitions["tracker"] = _kind("tracker", None)
+    tracker = {"$ref": f"{_DEFS}tracker"}
+    properties[spec.TRACK] = {
+        "anyOf": [tracker, {"type": "array", "items": tracker}, {"type": "null"}],
+        "description": "where a run is sent while it trains; --track replaces it",
+    }
     for section, model in spec.SECTIONS.items():
         fields = _model(model, definitions)
         properties[section] = fields if fields.get("required") else {"anyOf": [fields, {"type": "null"}]}

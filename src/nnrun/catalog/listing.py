@@ -7,6 +7,9 @@ import textwrap
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import NotRequired
+
+from typing_extensions import TypedDict
 
 from nnrun.catalog import source
 from nnrun.catalog.source import Option, in_yaml
@@ -16,6 +19,8 @@ __all__ = [
     "KINDS",
     "SPEC_KINDS",
     "SUPPLIED",
+    "CatalogueEntry",
+    "OptionEntry",
     "as_data",
     "described",
     "details",
@@ -98,7 +103,26 @@ def details(kind: str, name: str) -> str:
     return "\n".join([f"{kind}: {name}", *rows, "", ast.get_docstring(_source(kind, name)) or ""])
 
 
-def as_data(kind: str, name: str) -> dict[str, object]:
+class OptionEntry(TypedDict):
+    """An option: its type in words, its default where it has one, and what it means; of a record its fields."""
+
+    type: str
+    default: NotRequired[object]
+    about: str
+    fields: NotRequired[dict[str, OptionEntry]]
+
+
+class CatalogueEntry(TypedDict):
+    """What `nnrun list KIND NAME --json` prints."""
+
+    kind: str
+    name: str
+    summary: str
+    options: dict[str, OptionEntry]
+    common: NotRequired[dict[str, str | None]]  # what every block of the kind has: key -> what it means
+
+
+def as_data(kind: str, name: str) -> CatalogueEntry:
     """An entry as plain data: its options with type, default, what they mean and, of a record, its fields."""
     return {
         "kind": kind,
@@ -108,10 +132,14 @@ def as_data(kind: str, name: str) -> dict[str, object]:
     }
 
 
-def _option_as_data(option: Option) -> dict[str, object]:
-    default = {} if option.required else {"default": option.default}
+def _option_as_data(option: Option) -> OptionEntry:
     fields = {field.name: _option_as_data(field) for field in option.fields}
-    return {"type": option.type, **default, "about": option.about, **({"fields": fields} if fields else {})}
+    entry: OptionEntry = {"type": option.type, "about": option.about}
+    if not option.required:
+        entry["default"] = option.default
+    if fields:
+        entry["fields"] = fields
+    return entry
 
 
 def _rows(option: Option, margin: str) -> list[str]:

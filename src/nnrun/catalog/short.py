@@ -29,7 +29,7 @@ def short_field(folder: FileSystemPath, value: Block, path: Path) -> str | None:
     folder   where the user's modules are
     """
     key, *rest = path
-    kind = spec.LISTS.get(str(key), str(key))
+    kind = {**spec.LISTS, spec.TRACK: "tracker"}.get(str(key), str(key))
     inner: Plain = value.get(str(key))
     while rest:
         if isinstance(inner, list):

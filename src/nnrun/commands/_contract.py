@@ -117,6 +117,67 @@ def _reproduce() -> object:
     return ReproductionReport
 
 
+def _train() -> object:
+    from nnrun.record.summary import EndedGroup, EndedRun
+
+    return EndedGroup | EndedRun
+
+
+def _train_dry_run() -> object:
+    from nnrun.commands._data import DataReport
+
+    return DataReport
+
+
+def _sweep() -> object:
+    from nnrun.report.sweep.answer import LeaderboardReport
+
+    return LeaderboardReport
+
+
+def _show() -> object:
+    from nnrun.report.described import Description
+    from nnrun.report.sweep.answer import LeaderboardReport
+
+    return LeaderboardReport | Description
+
+
+def _ensemble() -> object:
+    from nnrun.report.ensemble.account import AccountReport
+
+    return AccountReport
+
+
+def _predict() -> object:
+    from nnrun.prediction.inquiry import PredictionReport
+
+    return PredictionReport
+
+
+def _compare() -> object:
+    from nnrun.report.side_by_side_text import ComparisonReport
+
+    return ComparisonReport
+
+
+def _explain() -> object:
+    from nnrun.probe.explanation import ExplanationReport
+
+    return ExplanationReport
+
+
+def _list() -> object:
+    from nnrun.catalog.listing import CatalogueEntry
+
+    return CatalogueEntry | dict[str, dict[str, str]]
+
+
+def _track() -> object:
+    from nnrun.track.state import SentReport
+
+    return SentReport
+
+
 def _tracking() -> object:
     from nnrun.track.state import Sent
 
@@ -134,6 +195,18 @@ _CONTRACTS = {
     "tracking": Contract("tracking.json: what trackers have of a run", _tracking),
     "ls": Contract("nnrun ls --json", _ls),
     "evaluate": Contract("nnrun evaluate --json; --per-class adds `per_class`, as of `report`", _evaluate),
+    "train": Contract("nnrun train --json, nnrun resume --json", _train),
+    "train-dry-run": Contract("nnrun train --dry-run --json", _train_dry_run),
+    "sweep": Contract("nnrun sweep --json", _sweep),
+    "ensemble": Contract("nnrun ensemble --json", _ensemble),
+    "predict": Contract("nnrun predict --json", _predict),
+    "show": Contract("nnrun show --json", _show),
+    "compare": Contract("nnrun compare --json", _compare),
+    "explain": Contract("nnrun explain --json", _explain),
+    "list": Contract(
+        "nnrun list --json: kind -> name -> what it is; with KIND and NAME an entry with its options", _list
+    ),
+    "track": Contract("nnrun track --json", _track),
     "check": Contract("nnrun check --json", _check),
     "bench": Contract("nnrun bench --json", _bench),
     "lr-find": Contract("nnrun lr-find --json", _rates),

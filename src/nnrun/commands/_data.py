@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NotRequired
+
+from typing_extensions import TypedDict
 
 from nnrun.commands import console
 
 if TYPE_CHECKING:
     from nnrun.types import Dataset
 
-__all__ = ["note_columns", "show_data"]
+__all__ = ["DataReport", "note_columns", "show_data"]
+
+
+class DataReport(TypedDict):
+    """What `nnrun train --dry-run --json` prints: what a spec would be trained on."""
+
+    columns: list[dict[str, str]]  # of a table
+    examples: dict[str, int]  # of each part
+    inputs: list[int]  # the shape of one
+    notes: NotRequired[list[str]]
+    folds: NotRequired[int]
 
 
 def note_columns(dataset: Dataset, folds: int = 0) -> None:

@@ -100,8 +100,9 @@ def schema_(
         typer.Option(
             "--of",
             metavar="NAME",
-            help="Of what nnrun writes: summary, run, state, metrics, tracking, ls, evaluate, check, bench, lr-find, "
-            "race, sweep-dry-run, export, reproduce, account, leaderboard or report.",
+            help="Of what nnrun writes: summary, run, state, metrics, tracking, ls, evaluate, train, train-dry-run, "
+            "sweep, ensemble, predict, show, compare, explain, list, track, check, bench, lr-find, race, "
+            "sweep-dry-run, export, reproduce, account, leaderboard or report.",
         ),
     ] = None,
 ) -> None:

@@ -15,6 +15,8 @@ from nnrun.errors import RunError, SpecError, one_line
 
 __all__ = ["rm", "tag"]
 
+_NAMED = 5  # files that stay
+
 
 @app.command()
 def tag(
@@ -50,8 +52,8 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     runs_root: Root = Path("runs"),
 ) -> None:
-    """Delete whole runs, groups, sweeps and ensembles, after asking; what a link leads to stays."""
-    from nnrun.record import run
+    """Delete runs, groups, sweeps and ensembles, after asking; files of others, and what links lead to, stay."""
+    from nnrun.record import contents, run
     from nnrun.storage import fsio
 
     folders = list(dict.fromkeys(run.resolve(name, runs_root) for name in runs))
@@ -59,14 +61,27 @@ def rm(
     for folder in folders:
         _check_whole(folder, folders)
         run.check_free(folder)
+    foreign = {folder: contents.foreign_files(folder) for folder in folders}
     for folder, size in zip(folders, sizes, strict=True):
         console.show(f"{one_line(folder)}  {_status(folder)}  {size / 1e6:.1f} MB")
+        if foreign[folder]:
+            console.show(_kept(folder, foreign[folder]))
     if not yes:
         _ask(folders, sum(sizes))
     for folder in folders:
         run.check_free(folder)
-        fsio.remove_folder(folder)
+        if contents.foreign_files(folder):
+            contents.remove_ours(folder)
+        else:
+            fsio.remove_folder(folder)
     console.show(f"deleted: {len(folders)} {'run' if len(folders) == 1 else 'runs'}")
+
+
+def _kept(folder: Path, files: Sequence[Path]) -> str:
+    """Which files are not deleted, for nnrun has not written them."""
+    names = [one_line(file.relative_to(folder)) for file in files]
+    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"  these stay, for nnrun has not written them: {', '.join(names[:_NAMED])}{rest}"
 
 
 def _check_whole(folder: Path, folders: Sequence[Path]) -> None:

@@ -71,7 +71,7 @@ def show(
 ) -> None:
     """Show one run: its metrics, curves, checkpoints, and where it came from; of a sweep its answer so far."""
     from nnrun.record import run
-    from nnrun.report import table
+    from nnrun.report import described, table
     from nnrun.report.sweep.folder import is_sweep
 
     folder = run.resolve(run_name, runs_root)
@@ -79,7 +79,9 @@ def show(
         return _show_sweep(folder, pairs, as_json)
     if pairs:
         raise SpecError(f"--pairs: {one_line(folder)} is no sweep; leave it out, or name a sweep")
-    return console.print_json(table.describe(folder)) if as_json else console.show(table.show_view(folder))
+    return (
+        console.print_json(described.describe(folder)) if as_json else console.show(table.show_view(folder))
+    )
 
 
 def _show_sweep(folder: Path, pairs: bool, as_json: bool) -> None:

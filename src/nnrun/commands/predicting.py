@@ -27,6 +27,7 @@ from nnrun.errors import Interrupted, SpecError, one_line
 if TYPE_CHECKING:
     import numpy as np
 
+    from nnrun.prediction.inquiry import PredictionReport
     from nnrun.prediction.output import Pieces
     from nnrun.prediction.predict import Adjustment
 
@@ -115,8 +116,7 @@ def predict(
         return None
     count = outputs.write(output, pieces)
     if as_json:
-        result = {"run_dir": str(folder), "output": str(output), "examples": count}
-        return console.print_json({**result, **_numbers(adjust)})
+        return console.print_json(_report(folder, output, count, adjust))
     return console.show(f"{count} predictions: {one_line(output)}", *words)
 
 
@@ -150,12 +150,16 @@ def _words(adjust: Adjustment) -> list[str]:
     return lines
 
 
-def _numbers(adjust: Adjustment) -> dict[str, object]:
-    parts = {name: part._asdict() for name, part in adjust._asdict().items() if part is not None}
-    width = parts.get("interval", {}).get("half_width")
-    if width is not None and not isinstance(width, float):
-        parts["interval"]["half_width"] = _as_list(width)
-    return {**parts}
+def _report(folder: Path, output: Path, count: int, adjust: Adjustment) -> PredictionReport:
+    result: PredictionReport = {"run_dir": str(folder), "output": str(output), "examples": count}
+    if adjust.interval:
+        level, width, rank, examples = adjust.interval
+        half_width = width if isinstance(width, float) else _as_list(width)
+        result["interval"] = {"level": level, "half_width": half_width, "rank": rank, "examples": examples}
+    if adjust.temperature:
+        value, examples = adjust.temperature
+        result["temperature"] = {"value": value, "examples": examples}
+    return result
 
 
 def _as_list(width: float | np.ndarray) -> list[float]:

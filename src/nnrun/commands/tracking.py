@@ -1,13 +1,9 @@
-"""track; and what begins it beside a run that trains."""
+"""track; and the option of what trains."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shlex
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,10 +16,9 @@ from nnrun.errors import MachineError, one_line
 if TYPE_CHECKING:
     from nnrun.tracking import Tracker
 
-__all__ = ["Track", "track", "tracked", "trackers_of"]
+__all__ = ["Track", "track", "trackers_of"]
 
 _NICE = 10
-_PATIENCE = 10.0  # seconds that a run waits at its end for what sends it
 
 Track = Annotated[
     list[str] | None,
@@ -31,7 +26,7 @@ Track = Annotated[
         "--track",
         metavar="TRACKER",
         help="Send it to a tracker while it trains: a name (nnrun list tracker), or {name: ..., option: ...}; may be "
-        "repeated.",
+        "repeated. In place of what `track` in the spec says.",
     ),
 ]
 
@@ -54,7 +49,7 @@ def track(
     runs_root: Root = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Send a run, or each run of a group, to trackers: MLflow, TensorBoard, Weights & Biases; what they lack."""
+    """Send a run, or each run of a group, to trackers: MLflow, TensorBoard, Trackio, W&B; what they lack."""
     from nnrun.record import run
     from nnrun.track import send
 
@@ -80,50 +75,3 @@ def trackers_of(texts: Sequence[str]) -> dict[str, Tracker]:
     from nnrun import catalog
 
     return {text: catalog.make_one("tracker", text, Path.cwd()) for text in texts}
-
-
-@contextlib.contextmanager
-def tracked(folder: Path, texts: Sequence[str]) -> Iterator[None]:
-    """A run is sent to these trackers, and to those that it was sent to before, while it trains in the context.
-
-    A process of its own sends it, in a session of its own: Ctrl-C ends the run and lets the rest be sent.  At the end
-    it is waited for a little, and what it could not send is said.
-    """
-    process = _begin(folder, texts)
-    try:
-        yield
-    finally:
-        if process is not None:
-            _end(folder, process)
-
-
-def _begin(folder: Path, texts: Sequence[str]) -> subprocess.Popen[bytes] | None:
-    from nnrun.record import run
-    from nnrun.track import state
-
-    known = [text for path in [folder, *run.members(folder)] for text in state.read(path)]
-    asked = [*dict.fromkeys([*texts, *known])]
-    if not asked:
-        return None
-    command = [sys.executable, "-m", "nnrun", "track", str(folder.absolute()), *asked, "--follow", "--json"]
-    with contextlib.suppress(OSError):
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
-    console.warn("the process that sends the run to its trackers cannot start; nnrun track sends it later")
-    return None
-
-
-def _end(folder: Path, process: subprocess.Popen[bytes]) -> None:
-    from nnrun.record import run
-    from nnrun.track import state
-
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_PATIENCE)
-    problems: dict[str, str] = {}
-    for path in [folder, *run.members(folder)]:
-        problems |= {text: entry["problem"] for text, entry in state.read(path).items() if entry["problem"]}
-    for text, problem in problems.items():
-        again = shlex.join(["nnrun", "track", one_line(folder), text])
-        console.warn(f"{again} sends what is missing; the run is not affected: {problem}")

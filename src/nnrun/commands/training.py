@@ -24,7 +24,7 @@ from nnrun.commands._app import (
     resolved,
 )
 from nnrun.commands._data import note_columns, show_data
-from nnrun.commands.tracking import Track, tracked, trackers_of
+from nnrun.commands.tracking import Track, trackers_of
 from nnrun.errors import DivergedError, SpecError, counted, one_line
 
 if TYPE_CHECKING:
@@ -97,13 +97,16 @@ def train(
     from nnrun.runner import folds, session, warm_start
     from nnrun.runner.leaves import request_of
     from nnrun.runner.profile import check_target, profiled
+    from nnrun.track.beside import tracked
 
     if profile is not None:
         check_target(profile)
 
-    trackers_of(track or [])  # a mistake in them is said before anything trains
+    trackers_of(track or [])  # a mistake in them is said before anything is read
     request = request_of(from_run, only or (), optimizer_state)
     prepared = session.prepare(spec, overrides or [])
+    sent_to = track or prepared.spec.track
+    trackers_of(sent_to)  # those of the spec, too, before anything trains
     if dry_run:
         return show_data(prepared.experiment.dataset, as_json, prepared.folds)
     beginnings = []
@@ -115,7 +118,7 @@ def train(
         if beginnings:
             console.note(warm_start.seam(beginnings, prepared.experiment))
     training = folds.train(prepared, folder, console.warn)
-    with tracked(folder, track or []):
+    with tracked(folder, sent_to, console.warn):
         return console.watch(profiled(training, profile) if profile else training, folder, quiet, as_json)
 
 
@@ -161,8 +164,9 @@ def resume(
     run.check_free(folder)  # at once, before anything slow
     prepare_device(device, resolved(folder), [])
     from nnrun.runner import folds
+    from nnrun.track.beside import tracked
 
-    with tracked(folder, []):
+    with tracked(folder, [], console.warn):
         return console.watch(folds.resume(folder, console.warn, exact), folder, quiet, as_json)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -85,7 +85,17 @@ def prepare(
     else:
         dataset = standardised(_as_recorded(parts, source, described, need), need.fitted, precision)
     about = _in_words(source, parts["train"])
-    return dataset._replace(about=about, notes=source.table.notes, weights=scaled, rows=rows)
+    files = _files(source, rows)
+    return dataset._replace(about=about, notes=source.table.notes, weights=scaled, rows=rows, files=files)
+
+
+def _files(source: Source, rows: Mapping[str, np.ndarray]) -> dict[str, Sequence[str]]:
+    """The files of the examples of each part, where they are files."""
+    if not source.table.files:
+        return {}
+    train, *tests = source.table.files
+    of_part = {name: tests[0] if tests and name == "test" else train for name in rows}
+    return {name: [of_part[name][row] for row in chosen.tolist()] for name, chosen in rows.items()}
 
 
 def _weights(source: Source, trained: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -70,7 +70,10 @@ def image_folder(
     excluded = Exclusion(exclude or ())
     parts = _parts(path, test_path, excluded)
     counted = None if weights is None else weights_of_images(weights, parts[0])
-    facts = TableFacts(weights=counted, notes=tuple(filter(None, [excluded.line, _few(parts[0])])))
+    files = tuple([file.path for file in part.files] for part in parts)
+    facts = TableFacts(
+        weights=counted, notes=tuple(filter(None, [excluded.line, _few(parts[0])])), files=files
+    )
     train, *tests = [
         Examples(x, np.array([file.label for file in part.files], np.int32))
         for x, part in zip(pixels([image_set(part) for part in parts], form), parts, strict=True)

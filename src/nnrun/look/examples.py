@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 from typing_extensions import TypedDict
 
-from nnrun.errors import Warn
+from nnrun.errors import DataError, RunError, Warn
 from nnrun.look.cells import cells_of
 from nnrun.look.filters import filters_of, pictures_of
+from nnrun.look.layers import layers_of
 from nnrun.prediction.by_member import Counting
+from nnrun.prediction.folder import is_ensemble
 from nnrun.prediction.output import Prediction
 from nnrun.prediction.predict import predict_with_inputs
 from nnrun.report.ensemble.account import bins_of
@@ -40,6 +42,14 @@ def look_at(folder: Path, split: str, which: str, warn: Warn, counting: Counting
         "folder": str(folder), "split": split, "checkpoint": which, "examples": len(targets), "errors": len(targets),
         "wrong": [], "filters": filters_of(folder, which, data.fitted.shape),
     }  # fmt: skip
+    if not is_ensemble(folder):
+        try:
+            looked["inside"] = layers_of(folder, which)
+        except (
+            DataError,
+            RunError,
+        ) as error:  # the part that was predicted is there, and the training part is not
+            warn(f"nothing of the layers: {error}")
     if prediction.label_classes:
         wrong = (prediction.values > 0.5) != (targets > 0.5)
         rows = np.flatnonzero(wrong.any(1))
@@ -84,6 +94,8 @@ def _erring(prediction: Prediction, data: Dataset, split: str, chosen: np.ndarra
     entries = []
     for i, position in enumerate(chosen.tolist()):
         entry = _words(prediction, position)
+        if files := data.files.get(split):
+            entry["file"] = str(files[position])
         if pictures:
             entry["picture"] = pictures[i]
         elif data.fitted.columns:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired
+
+from typing_extensions import TypedDict
 
 from nnrun.errors import SpecError, Warn
 from nnrun.prediction.by_member import Counting
@@ -14,7 +16,33 @@ from nnrun.prediction.predict import PLAIN, Adjustment, adjustment, predict_give
 from nnrun.prediction.reading import as_ensemble
 from nnrun.runner.group import folds_of
 
-__all__ = ["Inquiry", "predictions"]
+__all__ = ["FittedInterval", "FittedTemperature", "Inquiry", "PredictionReport", "predictions"]
+
+
+class FittedInterval(TypedDict):
+    """Of numbers: prediction ± half_width holds the value with a probability of `level`."""
+
+    level: float
+    half_width: float | list[float]  # of several targets one for each
+    rank: int  # of the half width among the errors of the validation part
+    examples: int  # of the validation part
+
+
+class FittedTemperature(TypedDict):
+    """What logits are divided by."""
+
+    value: float
+    examples: int  # of the validation part, to which it is fitted
+
+
+class PredictionReport(TypedDict):
+    """What `nnrun predict --json` prints; the predictions are in a file."""
+
+    run_dir: str
+    output: str
+    examples: int
+    interval: NotRequired[FittedInterval]
+    temperature: NotRequired[FittedTemperature]
 
 
 class Inquiry(NamedTuple):

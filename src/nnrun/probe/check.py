@@ -12,7 +12,7 @@ from nnrun import build
 from nnrun.probe import capacity, examples, first_steps, gradients, practice, relation, start, units
 from nnrun.probe.finding import CheckReport, Finding, FindingEntry, worst
 from nnrun.probe.objective import beginning, compiled_quickly, ready
-from nnrun.probe.sample import sample_of
+from nnrun.probe.sample import looked_at, sample_of
 from nnrun.runner import session
 from nnrun.runner.session import Prepared
 from nnrun.sweep.cost import compile_and_time
@@ -28,7 +28,6 @@ CHECKS = (
     "disk", "time",
 )  # fmt: skip  # in the order in which they are made
 _EXAMPLES = 2000  # of the data alone
-_LOOKED_AT, _FEWEST, _NUMBERS = 256, 32, 200_000  # with the model: most and least, and inputs of all together
 
 
 def check(spec: Path, overrides: Sequence[str], root: Path, show: Counting) -> list[Finding]:
@@ -70,7 +69,7 @@ def of_data(experiment: Experiment) -> Iterator[Finding]:
 
 
 def _of_model(prepared: Prepared, experiment: Experiment) -> Iterator[Finding]:
-    batch = ready(experiment, _looked_at(experiment))
+    batch = ready(experiment, looked_at(experiment.dataset))
     look = start.make_look(experiment, batch)
     with compiled_quickly():
         state = beginning(experiment)
@@ -82,13 +81,6 @@ def _of_model(prepared: Prepared, experiment: Experiment) -> Iterator[Finding]:
     yield first_steps.check_rate(steps)
     with compiled_quickly():
         yield units.check_units(experiment, state, steps.state, batch, look(steps.state))
-
-
-def _looked_at(experiment: Experiment) -> np.ndarray:
-    """Positions of some training examples, fewer where they are large, since all activations are kept."""
-    count, width = len(experiment.dataset.train.y), int(np.prod(experiment.dataset.fitted.shape))
-    most = int(np.clip(_NUMBERS // width, _FEWEST, _LOOKED_AT))
-    return np.sort(np.random.default_rng(0).choice(count, min(most, count), replace=False))
 
 
 def _gradients(prepared: Prepared) -> Finding:

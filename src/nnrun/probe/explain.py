@@ -15,6 +15,7 @@ import numpy as np
 from nnrun.build.optimizer import learning_rate
 from nnrun.catalog.bound import Bound, walk
 from nnrun.preprocessing import About
+from nnrun.probe.explanation import CourseEntry, ExplanationReport, LayerEntry, RuleEntry
 from nnrun.probe.layers import LayerRow, layer_rows
 from nnrun.probe.objective import beginning, compiled_quickly
 from nnrun.runner import session
@@ -24,7 +25,15 @@ from nnrun.sweep.cost import compile_and_time, memory_of, state_bytes
 from nnrun.sweep.width import width_of
 from nnrun.types import Experiment, Plan
 
-__all__ = ["Course", "Explanation", "OptimizerRule", "as_data", "course_of", "explain", "rules_of"]
+__all__ = [
+    "Course",
+    "Explanation",
+    "OptimizerRule",
+    "as_data",
+    "course_of",
+    "explain",
+    "rules_of",
+]
 
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 
@@ -182,12 +191,10 @@ def _names(knobs: object, path: tuple[str, ...] = ()) -> Iterator[str]:
         yield ".".join(path)
 
 
-def as_data(meaning: Explanation) -> dict[str, object]:
+def as_data(meaning: Explanation) -> ExplanationReport:
     """For programs."""
     plan = meaning.plan
-    course = None if meaning.course is None else meaning.course._asdict()
     return {
-        **meaning._asdict(),
         "plan": {
             "name": plan.name, "model": plan.model, "precision": plan.precision, "seeds": list(plan.seeds),
             "steps": plan.steps, "steps_per_epoch": plan.steps_per_epoch, "batch_size": plan.batch_size,
@@ -195,11 +202,25 @@ def as_data(meaning: Explanation) -> dict[str, object]:
             "checkpoint_every": plan.checkpoint_every, "checkpoint_seconds": plan.checkpoint_seconds,
             "keep": plan.keep, "patience": plan.patience, "accumulate": plan.accumulate,
         },
-        "about": [column._asdict() for column in meaning.about],
-        "layers": [{**row._asdict(), "path": "/".join(row.path)} for row in meaning.layers],
+        "examples": meaning.examples, "inputs": list(meaning.inputs),
+        "about": [column._asdict() for column in meaning.about], "notes": list(meaning.notes),
+        "layers": [
+            LayerEntry(
+                path="/".join(row.path), shape=list(row.shape), parameters=row.parameters, flops=row.flops,
+                seconds=row.seconds,
+            )
+            for row in meaning.layers
+        ],
+        "parameters": meaning.parameters,
         "rules": [
-            {**rule._asdict(), "options": {name: str(value) for name, value, _ in rule.options}}
+            RuleEntry(
+                name=rule.name, summary=rule.summary, equations=rule.equations,
+                options={name: str(value) for name, value, _ in rule.options},
+            )
             for rule in meaning.rules
         ],
-        "course": course,
+        "course": None if meaning.course is None else CourseEntry(**meaning.course._asdict()),
+        "knobs": meaning.knobs, "width": meaning.width, "state_bytes": meaning.state_bytes, "memory": meaning.memory,
+        "seconds": meaning.seconds, "step_seconds": meaning.step_seconds, "compile_seconds": meaning.compile_seconds,
+        "folds": meaning.folds,
     }  # fmt: skip

@@ -10,7 +10,9 @@ import numpy as np
 from nnrun.preprocessing import Column
 from nnrun.types import Batch, Dataset, Examples
 
-__all__ = ["Sample", "batch_of", "feature_names", "groups_of_inputs", "sample_of"]
+__all__ = ["Sample", "batch_of", "feature_names", "groups_of_inputs", "looked_at", "sample_of"]
+
+_LOOKED_AT, _FEWEST, _NUMBERS = 256, 32, 200_000  # with the model: most and least, and inputs of all together
 
 
 class Sample(NamedTuple):
@@ -41,6 +43,13 @@ def batch_of(dataset: Dataset, rows: np.ndarray) -> Batch:
     """These examples of the training part as a batch, as stored."""
     train = dataset.train
     return Batch(jnp.asarray(train.x[rows]), jnp.asarray(train.y[rows]), jnp.ones(len(rows)))
+
+
+def looked_at(dataset: Dataset) -> np.ndarray:
+    """Positions of some training examples, fewer where they are large, since all activations are kept."""
+    count, width = len(dataset.train.y), int(np.prod(dataset.fitted.shape))
+    most = int(np.clip(_NUMBERS // width, _FEWEST, _LOOKED_AT))
+    return np.sort(np.random.default_rng(0).choice(count, min(most, count), replace=False))
 
 
 def groups_of_inputs(dataset: Dataset) -> list[tuple[str, slice, Column | None]]:

@@ -9,8 +9,9 @@ from typing_extensions import TypedDict
 from nnrun.record.early_stop import Stopped
 
 __all__ = [
-    "AboutData", "Averages", "Baseline", "BestStep", "Division", "Gaps", "GroupSummary", "MemberSummary", "Metrics",
-    "NoSummary", "Rise", "Rising", "RunSummary", "Sections", "Summary", "SweepSummary",
+    "AboutData", "Averages", "Baseline", "BestStep", "Division", "EndedGroup", "EndedMember", "EndedRun", "Gaps",
+    "GroupSummary",
+    "MemberSummary", "Metrics", "NoSummary", "Rise", "Rising", "RunSummary", "Sections", "Summary", "SweepSummary",
 ]  # fmt: skip
 
 Metrics = dict[str, float | str]  # by name; what JSON does not have, NaN and the infinities, is a text
@@ -113,6 +114,32 @@ class GroupSummary(Averages, AboutData):
     status: str
     steps: int
     runs: list[MemberSummary]
+
+
+@final
+class EndedRun(_Run):
+    """What `nnrun train --json` prints of a run."""
+
+    run_dir: str
+
+
+@final
+class EndedMember(_Run):
+    """What it prints of a run of a group."""
+
+    run: str
+    run_dir: str
+
+
+@final
+class EndedGroup(Averages, AboutData):
+    """What it prints of a group of seeds, or of the folds of a cross-validation."""
+
+    folds: NotRequired[Division]
+    status: str
+    steps: int
+    run_dir: str
+    runs: list[EndedMember]
 
 
 class _Best(TypedDict):

@@ -44,6 +44,10 @@ figure h3 { font-size: 1rem; margin: 0.6rem 0 0.2rem; }
 figure img { width: 100%; height: auto; display: block; }
 figcaption { font-size: 0.85rem; }
 summary { cursor: pointer; margin: 0.6rem 0; }
+@media (min-width: 1800px) {  /* a third column of pictures, and lines of text that can still be read */
+  body { max-width: 108rem; }
+  p, ul, .note { max-width: 72rem; box-sizing: border-box; }
+}
 """
 
 

@@ -46,6 +46,10 @@ class View(Protocol[News]):
         """What stands on a terminal of this width."""
         ...
 
+    def history(self, news: News) -> str:
+        """A line that stays on a terminal above the drawing; "" where none is due."""
+        ...
+
     def is_due(self, news: News, seconds: float) -> bool:
         """Whether there is a plain line again, so long after the one before, or after the beginning."""
         ...
@@ -68,7 +72,7 @@ def watching(console: Console, quiet: bool, view: View[News]) -> Iterator[Callab
 
 
 class _Drawings:
-    """Draws twice a second, and where a phase begins."""
+    """Draws twice a second, and where a phase begins; what the view keeps stays above the drawing."""
 
     def __init__(self, live: Live, view: View) -> None:
         self.live, self.view = live, view
@@ -80,6 +84,8 @@ class _Drawings:
         if now - self.last < _REFRESH_SECONDS and news.phase == self.phase:
             return
         self.last, self.phase = now, news.phase
+        if kept := self.view.history(news):
+            self.live.console.print(Text(kept, "dim"), highlight=False)
         self.live.update(self.view.drawing(news, self.live.console.width), refresh=True)
 
 

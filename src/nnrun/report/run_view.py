@@ -45,7 +45,7 @@ class RunView:
         self._pace = Pace()
         self._rate = 0.0  # steps per second; 0 before training
         self._losses: deque[float] = deque(maxlen=2000)
-        self._last_step = 0  # of the plain line before
+        self._last_step = 0  # of the plain line before, or of that in the history
 
     def notice(self, news: Shown) -> None:
         """Takes in the step and the loss; another fold begins afresh."""
@@ -65,17 +65,19 @@ class RunView:
         is_far = share >= _PLAIN_SHARE or seconds >= _PLAIN_SECONDS or news.step >= news.steps
         return news.phase == "training" and is_far
 
+    def history(self, news: Shown) -> str:
+        """The metrics of validation and the training loss, a twentieth of the run after the line before."""
+        is_far = news.step - self._last_step >= _PLAIN_SHARE * news.steps
+        if news.phase != "training" or news.fold or not news.metrics or not is_far:
+            return ""
+        self._last_step = news.step
+        return f"{_where(news)}  {_measured(news.metrics, ('train/loss', 'val/'))}".rstrip()
+
     def line(self, news: Shown) -> str:
         """Where it is, and the metrics of data."""
         self._last_step = news.step
-        numbers = "  ".join(
-            f"{name} {value:.4g}"
-            for name, value in news.metrics.items()
-            if name.startswith(("train/", "val/")) and target_of(name) is None
-        )
         fold = f"{news.fold}  " if news.fold else ""
-        where = f"{fold}epoch {news.epoch:.4g}/{news.epochs:.4g}  step {news.step}/{news.steps}"
-        return f"{where}  {numbers}  {self._left(news)}"
+        return f"{fold}{_where(news)}  {_measured(news.metrics, ('train/', 'val/'))}  {self._left(news)}"
 
     def drawing(self, news: Shown, width: int) -> RenderableType:
         """All there is."""
@@ -95,6 +97,16 @@ class RunView:
     def _left(self, news: Shown) -> str:
         seconds = (news.steps - news.step) / self._rate if self._rate else 0.0
         return f"{duration(seconds)} left"
+
+
+def _where(news: Shown) -> str:
+    return f"epoch {news.epoch:.4g}/{news.epochs:.4g}  step {news.step}/{news.steps}"
+
+
+def _measured(metrics: dict[str, float], beginnings: tuple[str, ...]) -> str:
+    """The metrics with these beginnings of their names, not those of single targets."""
+    shown = (name for name in metrics if name.startswith(beginnings) and target_of(name) is None)
+    return "  ".join(f"{name} {metrics[name]:.4g}" for name in shown)
 
 
 def _numbers(metrics: dict[str, float]) -> Table:

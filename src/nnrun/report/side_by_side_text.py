@@ -8,6 +8,7 @@ import json
 
 from rich.console import Group
 from rich.text import Text
+from typing_extensions import TypedDict
 
 from nnrun.report.entry import Entry
 from nnrun.report.settings import setting_text
@@ -17,9 +18,48 @@ from nnrun.report.summary import some_of
 from nnrun.report.words import level, span
 from nnrun.statistics.metric import Metric
 
-__all__ = ["as_csv", "as_data", "as_markdown", "as_sheet", "as_table"]
+__all__ = [
+    "ComparedMetric",
+    "ComparedRun",
+    "ComparisonReport",
+    "as_csv",
+    "as_data",
+    "as_markdown",
+    "as_sheet",
+    "as_table",
+]
 
 _ABSENT = "–"
+
+
+class ComparedMetric(TypedDict):
+    """A metric of one entry: mean and 95% interval, null where there is none, and the value of each seed."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    values: dict[str, float]
+
+
+class ComparedRun(TypedDict):
+    """A run, a group of seeds, or runs that differ in nothing but the seed."""
+
+    run: str  # the first of its folders
+    folders: list[str]
+    name: str
+    status: str
+    seeds: list[int]
+    settings: dict[str, object]  # those that differ between the entries; null where it has none
+    metrics: dict[str, ComparedMetric]
+
+
+class ComparisonReport(TypedDict):
+    """What `nnrun compare --json` prints."""
+
+    runs: list[ComparedRun]
+    metric: str | None  # which the tests are of
+    comparisons: list[dict[str, object]]  # of each pair, as in leaderboard.json
+    answer: list[str]
 
 
 def as_table(comparison: SideBySide) -> Group:
@@ -70,33 +110,31 @@ def _csv_cell(content: object) -> object:
     return f"'{content}" if isinstance(content, str) and content[:1] in "=+-@\t\r" and content else content
 
 
-def as_data(comparison: SideBySide) -> dict[str, object]:
+def as_data(comparison: SideBySide) -> ComparisonReport:
     """For programs."""
     return {
         "runs": [
-            {
-                "run": str(entry.runs[0]),
-                "folders": [str(folder) for folder in entry.runs],
-                "name": entry.name,
-                "status": entry.status,
-                "seeds": list(entry.seeds),
-                "settings": {key: entry.settings.get(key) for key in comparison.keys},
-                "metrics": {
-                    metric.name: {
-                        **value(entry, metric)._asdict(),
-                        "values": {
-                            str(seed): number for seed, number in entry.metrics.get(metric.name, {}).items()
-                        },
-                    }
-                    for metric in comparison.metrics
-                },
-            }
+            ComparedRun(
+                run=str(entry.runs[0]),
+                folders=[str(folder) for folder in entry.runs],
+                name=entry.name,
+                status=entry.status,
+                seeds=list(entry.seeds),
+                settings={key: entry.settings.get(key) for key in comparison.keys},
+                metrics={metric.name: _compared(entry, metric) for metric in comparison.metrics},
+            )
             for entry in comparison.entries
         ],
         "metric": comparison.metric and comparison.metric.name,
         "comparisons": [pair.as_data() for pair in comparison.comparisons],
         "answer": comparison.sentences,
     }
+
+
+def _compared(entry: Entry, metric: Metric) -> ComparedMetric:
+    mean, low, high = value(entry, metric)
+    values = {str(seed): number for seed, number in entry.metrics.get(metric.name, {}).items()}
+    return {"mean": mean, "low": low, "high": high, "values": values}
 
 
 def _cells(comparison: SideBySide) -> tuple[list[str], list[list[str]]]:

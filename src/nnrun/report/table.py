@@ -1,4 +1,4 @@
-"""Run folders as tables and as plain data."""
+"""Run folders as tables."""
 
 from __future__ import annotations
 
@@ -33,34 +33,9 @@ from nnrun.report.summary import (
 )
 from nnrun.statistics.metric import without_targets
 
-__all__ = [
-    "describe",
-    "show_view",
-]
+__all__ = ["show_view"]
 
 _RESUMABLE = ("created", "interrupted", "crashed", "failed")
-
-
-def describe(folder: Path) -> dict[str, object]:
-    """What `nnrun show` prints of a run or group, as plain data."""
-    content = read_content(folder)
-    description: dict[str, object] = {
-        "run_dir": str(folder),
-        "status": content.status,
-        **{key: value for key, value in content.state.items() if key != "status"},
-        **{key: value for key, value in content.summary.items() if key != "status"},
-        "provenance": content.origin,
-    }
-    described = columns.read(folder)
-    if described.columns:
-        description["columns"] = [column._asdict() for column in described.columns]
-    if described.notes:
-        description["notes"] = described.notes
-    if content.members:
-        description["members"] = [str(path) for path in content.members]
-    else:
-        description["checkpoints"] = content.checkpoints
-    return description
 
 
 def show_view(folder: Path) -> Group:

@@ -1,6 +1,6 @@
 """A spec file as checked plain data: YAML, places, problems, sections, overrides.  Imports no jax."""
 
-from nnrun.spec.document import BLOCKS, LISTS, Document, read
+from nnrun.spec.document import BLOCKS, LISTS, TRACK, Document, read
 from nnrun.spec.sections import (
     COMMON,
     SECTIONS,
@@ -19,6 +19,7 @@ __all__ = [
     "COMMON",
     "LISTS",
     "SECTIONS",
+    "TRACK",
     "CheckpointSection",
     "DataCommon",
     "Document",

@@ -21,7 +21,7 @@ from nnrun.spec.plain import Block, Plain, in_full
 from nnrun.spec.problem import Path, Place, Problems
 from nnrun.spec.sections import SECTIONS, home_of
 
-__all__ = ["BLOCKS", "LISTS", "Document", "content", "from_data", "name_of", "read"]
+__all__ = ["BLOCKS", "LISTS", "TRACK", "Document", "content", "from_data", "name_of", "read"]
 
 BLOCKS = {  # key -> what stands there when it is left out; None: it must be written
     "data": None,
@@ -36,6 +36,7 @@ LISTS = {  # keys that hold any number of blocks, one alone needs no list; and o
     "average": "average",
     "metrics": "metric",
 }
+TRACK = "track"  # holds any number of trackers: where a run is sent, and no part of what it is
 _NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,40}")
 
 
@@ -45,6 +46,7 @@ class Document(NamedTuple):
     name: str
     blocks: dict[str, Block]
     lists: dict[str, list[tuple[Path, Plain]]]  # the blocks of each key in LISTS, with where they stand
+    track: list[tuple[Path, Plain]]  # the trackers, with where they stand
     sections: dict[str, Any]  # the models of SECTIONS; None: a problem says what is wrong with it
     problems: Problems
     folder: FileSystemPath  # what relative paths in the spec are relative to
@@ -75,7 +77,7 @@ def read(
         if not problems:
             message = f"got {schema.shown(value)}; write keys such as `model: {{name: mlp, hidden: [128]}}`"
             problems.add((), message, Place(str(path), 1, 1))
-        return Document("", {}, {}, {}, problems, path.parent.absolute(), "")
+        return Document("", {}, {}, [], {}, problems, path.parent.absolute(), "")
     if "sweep" in value and not value.keys() & BLOCKS.keys():
         command = f"nnrun sweep {shlex.quote(one_line(path))}"
         raise SpecError(
@@ -83,7 +85,7 @@ def read(
         )
     override.conflicts(overrides, problems)
     for text in overrides:
-        override.apply(value, text, problems, [*BLOCKS, *LISTS], short_field)
+        override.apply(value, text, problems, [*BLOCKS, *LISTS, TRACK], short_field)
     return from_data(value, problems, path, data.decode("utf-8", "replace"))
 
 
@@ -97,9 +99,10 @@ def from_data(value: Block, problems: Problems, path: FileSystemPath, text: str)
     sections = _sections(value, problems)
     blocks = _blocks(value, problems)
     lists = {key: _list(key, value.get(key)) for key in LISTS}
+    track = _list(TRACK, value.get(TRACK))
     name = name_of(value, path, problems)
     _check_keys(value, problems)
-    return Document(name, blocks, lists, sections, problems, path.parent.absolute(), text)
+    return Document(name, blocks, lists, track, sections, problems, path.parent.absolute(), text)
 
 
 def content(path: FileSystemPath) -> bytes:
@@ -127,7 +130,7 @@ def _other_file(path: FileSystemPath) -> str:
 
 
 def _check_keys(value: Block, problems: Problems) -> None:
-    known = ["name", *BLOCKS, *LISTS, *SECTIONS]
+    known = ["name", *BLOCKS, *LISTS, *SECTIONS, TRACK]
     for key in value:
         if key not in known:
             problems.add((key,), f"unknown key; {_known(key, known)}")

@@ -10,7 +10,7 @@ __all__ = ["checked_trial"]
 def checked_trial(spec: Spec) -> Spec:
     """The spec of a trial.
 
-    Raises SpecError where it asks for folds, for devices that share a batch, or for no test part.
+    Raises SpecError where it asks for folds, for devices that share a batch, for trackers, or for no test part.
     """
     train = spec.train
     if train.folds is not None:
@@ -27,6 +27,9 @@ def checked_trial(spec: Spec) -> Spec:
             f"{train.devices}, but a sweep spreads its trials over the devices, not each batch; leave it out"
         )
         raise spec.fail(("train", "devices"), message)
+    if spec.track:
+        remedy = "leave track out, and send the runs that matter afterwards: nnrun track RUN TRACKER"
+        raise spec.fail(("track",), f"a sweep sends its runs to no tracker; {remedy}")
     if not spec.data.common["test"]:
         raise spec.fail(
             ("data", "test"),

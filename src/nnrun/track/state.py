@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from nnrun.record import run
 from nnrun.storage import fsio
 
-__all__ = ["TRACKING", "Sent", "read", "write"]
+__all__ = ["TRACKING", "Sent", "SentReport", "read", "write"]
 
 TRACKING = "tracking.json"
 
@@ -26,6 +26,13 @@ class Sent(TypedDict):
     step: int  # the last one that was sent
     ended: bool  # whether it knows that the run is over
     problem: str | None  # why it does not get more
+
+
+class SentReport(TypedDict):
+    """What `nnrun track --json` prints: name of a run -> tracker -> what it has."""
+
+    run_dir: str
+    runs: dict[str, dict[str, Sent]]
 
 
 def read(folder: Path) -> dict[str, Sent]:

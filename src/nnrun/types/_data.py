@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -73,3 +73,6 @@ class Dataset(NamedTuple):
     rows: Mapping[
         str, np.ndarray
     ] = {}  # by part: (n,) rising positions in what the source trains or tests with
+    files: Mapping[
+        str, Sequence[str]
+    ] = {}  # by part: (n,) where each example lies, below the folder of its part; {} where examples are no files

@@ -12,6 +12,7 @@ from nnrun.statistics.metric import Ends
 
 __all__ = [
     "Account",
+    "AccountReport",
     "Band",
     "Barrier",
     "BestMember",
@@ -133,3 +134,9 @@ class Account(TypedDict):
     calibration: NotRequired[Calibration]
     soup: NotRequired[list[SoupStep]]  # the members that a greedy soup tried
     barrier: NotRequired[Barrier]
+
+
+class AccountReport(Account):
+    """What `nnrun ensemble --json` prints."""
+
+    run_dir: str

@@ -13,6 +13,7 @@ from nnrun.report.ensemble.account import Bins
 from nnrun.report.html import Column, sheet_table, table
 from nnrun.report.interactive import charts_html
 from nnrun.report.per_class import PerClass, classes_sheet, confusions_sheet
+from nnrun.report.run.inside import inside_html
 from nnrun.report.run.looked import Erring, Looked
 
 __all__ = ["STYLE", "examples_html"]
@@ -25,6 +26,7 @@ STYLE = """
 .heat td, .heat th { padding: 0.2rem 0.45rem; text-align: right; border: 1px solid var(--line); }
 .heat th[scope=row] { text-align: left; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: 0.9rem; }
+.gallery figcaption { overflow-wrap: anywhere; }
 .gallery figure img { image-rendering: pixelated; border: 1px solid var(--line); filter: none; }
 .filters { display: flex; flex-wrap: wrap; gap: 4px; }
 .filters img { width: 3.2rem; height: 3.2rem; image-rendering: pixelated; border: 1px solid var(--line); }
@@ -54,6 +56,8 @@ def examples_html(looked: Looked, label: str) -> str:
             f"<h3>What the first layer looks for</h3><div class=filters>{images}</div>"
             '<p class="dim">The weights of each unit, from its least (black) to its largest (white).</p>'
         )
+    if "inside" in looked:
+        parts.append(inside_html(looked["inside"]))
     return "".join(parts)
 
 
@@ -137,6 +141,7 @@ def _wrong(looked: Looked) -> str:
 
 def _card(erring: Erring) -> str:
     row = "" if erring["row"] is None else f"<br>row {erring['row']} (from 0)"
+    row = f"<br>{escape(erring['file'])}" if "file" in erring else row
     of_target = f" ({100 * erring['of_target']:.1f}%)" if "of_target" in erring else ""
     confidence = f" ({100 * erring['confidence']:.1f}%)" if "confidence" in erring else ""
     words = f"{escape(erring['predicted'])}{confidence}<br>is {escape(erring['target'])}{of_target}{row}"

@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from nnrun.report.ensemble.account import Bins
 from nnrun.report.per_class import PerClass
+from nnrun.report.run.inside import Inside
 
 __all__ = ["Erring", "Looked"]
 
@@ -19,6 +20,7 @@ class Erring(TypedDict):
     error     of numbers, predicted − target
     confidence, of_target   the probabilities of what is predicted and of what it is; of numbers there are none
     picture   PNG as base64, of an image
+    file      where an image lies, below the folder of its part
     cells     its features by name, of a table
     """
 
@@ -29,6 +31,7 @@ class Erring(TypedDict):
     confidence: NotRequired[float]
     of_target: NotRequired[float]
     picture: NotRequired[str]
+    file: NotRequired[str]
     cells: NotRequired[dict[str, str]]
 
 
@@ -40,6 +43,7 @@ class Looked(TypedDict):
     labels    the names of several labels
     targets, predictions   of numbers
     filters   what the first layer looks for, as pictures; [] where that is no picture
+    inside    of a run, what goes through its layers, where its training part could be read
     """
 
     folder: str
@@ -49,6 +53,7 @@ class Looked(TypedDict):
     errors: int
     wrong: list[Erring]
     filters: list[str]
+    inside: NotRequired[Inside]
     per_class: NotRequired[PerClass]
     reliability: NotRequired[Bins]
     labels: NotRequired[list[str]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
@@ -25,6 +26,7 @@ from nnrun.storage import fsio
 
 __all__ = [
     "Leaderboard",
+    "LeaderboardReport",
     "answer",
     "answer_tables",
     "as_data",
@@ -56,6 +58,13 @@ class Leaderboard(TypedDict):
     missing: list[str]
 
 
+class LeaderboardReport(Leaderboard):
+    """What `nnrun sweep --json` prints, and `nnrun show --json` of a sweep, which adds its status."""
+
+    run_dir: str
+    status: NotRequired[str]
+
+
 def write_answer(folder: Path) -> Answer:
     """Computes the answer of a sweep, finished or not, and writes it into its folder, each file whole or not at all.
 
@@ -74,7 +83,7 @@ def write_answer(folder: Path) -> Answer:
     return sweep_answer
 
 
-def as_json(folder: Path) -> dict[str, object]:
+def as_json(folder: Path) -> LeaderboardReport:
     """What `nnrun sweep --json` prints of a sweep; nothing is written."""
     return {"run_dir": str(folder), **as_data(answer(read_sweep(folder)))}
 

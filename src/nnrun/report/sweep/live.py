@@ -50,6 +50,11 @@ class SweepView:
         is_known = rate > 0 and spent > _SURE_SECONDS
         self._left = f"{duration((1 - news.share) / rate)} left" if is_known else ""
 
+    def history(self, news: Board) -> str:
+        """Nothing: the table has all alternatives, and the answer comes at the end."""
+        del news
+        return ""
+
     def is_due(self, news: Board, seconds: float) -> bool:
         """At the beginning, and a quarter of a minute after the line before."""
         del news

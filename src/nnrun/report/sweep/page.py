@@ -20,6 +20,7 @@ from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord
 from nnrun.report.sweep.method import method
 from nnrun.report.sweep.pairs import pair_cells
+from nnrun.report.sweep.parallel import parallel_head, parallel_section
 from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.tables import CHOSEN_DIGITS, seeds_text, trials_text
 from nnrun.report.sweep.verdict import base_sentences, steps_text
@@ -36,7 +37,7 @@ def page(
 
     looked   by name of a run of the best setting, what was looked at in the data
     """
-    sweep = answer.sweep
+    sweep, drawn = answer.sweep, parallel_section(answer)
     body = [
         f"<h1>{escape(sweep.name)}</h1>",
         f'<p class="dim">{escape(_facts(answer))}</p>',
@@ -48,15 +49,15 @@ def page(
         *(_studies(answer, part) for part in answer.bases if answer.sweep.studies > 1),
         *(_factors(answer, part) for part in answer.bases),
         '<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>" if images else "",
+        drawn,
         *(examples_html(entry, f"the best setting ({name})") for name, entry in looked.items()),
         *(_pairs(answer, part) for part in answer.bases if part.comparisons),
         _spaces(sweep.alternatives),
         _trials(answer),
         "<h2>How this was computed</h2>" + method(answer),
     ]
-    if looked:
-        return document(f"nnrun sweep: {sweep.name}", body, head(), STYLE)
-    return document(f"nnrun sweep: {sweep.name}", body)
+    in_head = (parallel_head() if drawn else "") + (head() if looked else "")
+    return document(f"nnrun sweep: {sweep.name}", body, in_head, STYLE if looked else "")
 
 
 def _facts(answer: Answer) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["sensitivity"]
+__all__ = ["sensitivity", "window"]
 
 _PANEL = 2.3  # inches, the height of one
 
@@ -63,7 +63,7 @@ def _panel(
     axes.set_xlabel(plain(dimension.path.rpartition(".")[2]))
     if not known:
         return
-    low, high = _window(np.array([y for _, y, _ in known]), rising)
+    low, high = window(np.array([y for _, y, _ in known]), rising)
     axes.set_ylim(low, high)
     for status, style in (("done", {}), ("stopped", {"mfc": "none"})):
         shown = [(x, y) for x, y, trial in known if trial.status == status and low <= y <= high]
@@ -105,7 +105,7 @@ def _places(axes: Axes, dimension: DimensionRecord) -> Callable[[Any], float]:
     return float
 
 
-def _window(values: np.ndarray, rising: bool) -> tuple[float, float]:
+def window(values: np.ndarray, rising: bool) -> tuple[float, float]:
     """The vertical range: all values, unless the worst are so far off that the good ones could not be told apart."""
     good = values if rising else -values
     best, quartile = float(good.max()), float(np.quantile(good, 0.25))
