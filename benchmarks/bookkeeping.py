@@ -1,11 +1,12 @@
 """What a sweep costs beside training: the parent's time and memory for each trial, with 100 to 10,000 of them.
 
-    python benchmarks/bookkeeping.py [--trials 100 1000 10000] [--json FILE]
+    python benchmarks/bookkeeping.py [--trials 100 1000 10000] [--write] [--json FILE]
 
 Everything is what `nnrun sweep` does, from the file to the leaderboard, but for training: one trial trains, and the
 others are given copies of what it left in its run folder.  So the time is that of drawing settings, checking specs,
 writing run folders, packing programs, reading results back, and the answer.  Each number of trials is a process of
-its own, whose largest memory is read at its end.  Folders lie where $TMPDIR says.
+its own, whose largest memory is read at its end, and the cost of a trial leaves out what a sweep of two costs.
+Folders lie where $TMPDIR says.  `--write` puts the table into docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -43,6 +45,8 @@ sweep:
   trials: %d
   final_seeds: 0
 """
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
+BLOCK = re.compile(r"(<!-- made by benchmarks/bookkeeping.py -->\n)(.*?)(<!-- to here -->)", re.DOTALL)
 RESULTS = ("metrics.jsonl", "timing.jsonl", "summary.json", "state.json", "checkpoints")
 
 
@@ -99,14 +103,21 @@ def measured(trials: int) -> dict[str, float]:
         return json.loads(done.stdout.splitlines()[-1])
 
 
-def rows(numbers: Sequence[int]) -> Iterator[Row]:
-    """Time and memory of each number of trials; the last row is the cost of a trial against that among the fewest."""
+def rows(numbers: Sequence[int], document: Path | None) -> Iterator[Row]:
+    """Time and memory of each number of trials; the row is the cost of a trial against that among the fewest."""
+    fixed = measured(2)["seconds"]
     costs: list[float] = []
+    table = "| trials | seconds | of a trial, ms | memory, MiB |\n| --- | --- | --- | --- |\n"
+    print(table, end="")
     for trials in numbers:
         result = measured(trials)
-        costs.append(result["seconds"] / trials)
-        print(f"{trials:6d} trials: {result['seconds']:7.1f} s, {costs[-1] * 1e3:5.1f} ms a trial, "
-              f"{result['memory'] / 2**20:6.0f} MiB", flush=True)  # fmt: skip
+        costs.append((result["seconds"] - fixed) / (trials - 2))
+        line = f"| {trials:,} | {result['seconds']:.0f} | {costs[-1] * 1e3:.1f} | {result['memory'] / 2**20:.0f} |\n"
+        print(line, end="", flush=True)
+        table += line
+    if document:
+        text = document.read_text(encoding="utf-8")
+        document.write_text(BLOCK.sub(lambda block: f"{block[1]}{table}{block[3]}", text), encoding="utf-8")
     yield Row(f"bookkeeping of a trial: of {numbers[-1]} against {numbers[0]}", costs[-1] / costs[0], "≤ 1.1")
 
 
@@ -117,13 +128,14 @@ def main() -> None:
     )
     parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--write", action="store_true", help="the table into docs/scaling.md")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(sweep(arguments.one, arguments.folder)))
         return
-    write(rows(arguments.trials), arguments.json)
+    write(rows(arguments.trials, DOCUMENT if arguments.write else None), arguments.json)
 
 
 if __name__ == "__main__":
