@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from nnrun.report.described import describe
 from nnrun.report.metric_table import metric_table
 from nnrun.report.overview import overview, overview_table
 from nnrun.report.summary import warnings
-from nnrun.report.table import describe, show_view
+from nnrun.report.table import show_view
 
 METRICS = [
     {"step": 10, "epoch": 1, "train/loss": 2.0, "val/accuracy": 0.5},
