@@ -31,6 +31,11 @@ train: {duration: 4 epochs, log_every: 3 steps, evaluate_every: 2 epochs}
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     (folder / "spec.yaml").write_text(SPEC)
+    rate = "learning_rate: {log: [1e-3, 1e-1]}"
+    (folder / "sweep.yaml").write_text(
+        "base: spec.yaml\nsweep:\n  trials: 1\n  final_seeds: 2\n"
+        f"  over: {{optimizer: [{{name: adam, {rate}}}, {{name: sgd, {rate}}}]}}\n"
+    )
     return folder
 
 
@@ -212,11 +217,6 @@ def test_an_ensemble_and_a_comparison(group: nnrun.Result, place: Path) -> None:
 
 @pytest.mark.slow
 def test_a_sweep(place: Path) -> None:
-    rate = "learning_rate: {log: [1e-3, 1e-1]}"
-    (place / "sweep.yaml").write_text(
-        "base: spec.yaml\nsweep:\n  trials: 1\n  final_seeds: 2\n"
-        f"  over: {{optimizer: [{{name: adam, {rate}}}, {{name: sgd, {rate}}}]}}\n"
-    )
     result = nnrun.sweep(place / "sweep.yaml", run_dir=place / "sweep")
     assert result.answer == json.loads((place / "sweep/leaderboard.json").read_text())["answer"]
     assert result.answer[0] in " ".join(str(result).split())

@@ -37,7 +37,7 @@ def scores(place: Path, name: str) -> tuple[np.ndarray, list[str], list[str]]:
     with (place / name).open(newline="") as text:
         rows = list(csv.DictReader(text))
     columns = [column for column in rows[0] if column.startswith("score(")]
-    assert [*rows[0]] == ["label", *columns, "target"]
+    assert [*rows[0]] == ["row", "label", *columns, "target"]
     z = np.array([[float(row[column]) for column in columns] for row in rows])
     names = [column.removeprefix("score(").removesuffix(")") for column in columns]
     assert [row["label"] for row in rows] == [names[i] for i in z.argmax(1)]
