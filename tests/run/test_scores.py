@@ -63,7 +63,7 @@ def test_predictions_are_scores_whose_hinge_is_the_loss(warm: Callable[..., Any]
 def test_an_npz_has_scores(warm: Callable[..., Any], place: Path) -> None:
     assert warm("predict", "both", "--split", "test", "-o", "p.npz", folder=place).code == 0
     with np.load(place / "p.npz", allow_pickle=False) as arrays:
-        assert sorted(arrays) == ["classes", "labels", "scores", "targets"]
+        assert sorted(arrays) == ["classes", "kept/row", "labels", "scores", "targets"]
         np.testing.assert_array_equal(arrays["labels"], arrays["scores"].argmax(1))
 
 
