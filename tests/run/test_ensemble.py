@@ -292,7 +292,8 @@ def test_without_the_data_an_ensemble_predicts_the_same_and_says_that_nothing_wa
     rows = [f"{a!r},{b!r},{'yes' if a > b else 'no'}" for a, b in x.tolist()]
     (tmp_path / "t.csv").write_text("\n".join(["a,b,kind", *rows]) + "\n")
     (tmp_path / "spec.yaml").write_text(
-        "data: {name: csv, path: t.csv, target: kind, batch_size: 16}\nmodel: linear\noptimizer: {name: adam, learning_rate: 0.1}\n"
+        "data: {name: csv, path: t.csv, target: kind, batch_size: 16}\nmodel: linear\n"
+        "optimizer: {name: adam, learning_rate: 0.1}\n"
         "train: {duration: 3 epochs, seeds: 2}\n"
     )
     monkeypatch.chdir(tmp_path)

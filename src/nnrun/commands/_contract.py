@@ -133,7 +133,9 @@ _CONTRACTS = {
     ),
     "tracking": Contract("tracking.json: what trackers have of a run", _tracking),
     "ls": Contract("nnrun ls --json", _ls),
-    "evaluate": Contract("nnrun evaluate --json; --per-class adds `per_class`, as of `report`", _evaluate),
+    "evaluate": Contract(
+        "nnrun evaluate --json; --per-class adds `per_class` or `per_label`, as of `report`", _evaluate
+    ),
     "check": Contract("nnrun check --json", _check),
     "bench": Contract("nnrun bench --json", _bench),
     "lr-find": Contract("nnrun lr-find --json", _rates),

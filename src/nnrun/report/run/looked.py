@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from nnrun.report.ensemble.account import Bins
 from nnrun.report.per_class import PerClass
+from nnrun.report.per_label import PerLabel
 
 __all__ = ["Erring", "Looked"]
 
@@ -50,6 +51,7 @@ class Looked(TypedDict):
     wrong: list[Erring]
     filters: list[str]
     per_class: NotRequired[PerClass]
+    per_label: NotRequired[PerLabel]
     reliability: NotRequired[Bins]
     labels: NotRequired[list[str]]
     targets: NotRequired[list[float]]
