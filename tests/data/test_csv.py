@@ -138,7 +138,7 @@ def test_the_test_part_follows_the_training_part(tmp_path: Path):
         (b"", "", "is empty"),
         (b"\n\n", "", "holds 0 rows"),
         ("a,kind\n", "", "holds 1 row;"),
-        ("a,kind\n1,p\n", "", "training part: 1 examples; at least 2"),
+        ("a,kind\n1,p\n", "", "training part: 1 example; at least 2"),
         ("a,kind\n1,p\n2,p\n", "", "every target is the same; there must be at least two"),
         ("kind\np\nq\n", "", "at least one column"),
     ],
