@@ -300,7 +300,11 @@ def test_names_and_mistakes_in_them_need_no_jax(tmp_path, code):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("exact_match", "binary_cross_entropy.*always reports it"), ("loss", "every loss rep")],
+    [
+        ("exact_match", "loss: binary_cross_entropy always"),
+        ("loss", "every loss always"),
+        ("deviance", "loss: poisson always"),
+    ],
 )
 def test_what_losses_report_by_themselves_is_no_metric_to_ask_for(name, message, tmp_path):
     with pytest.raises(SpecError, match=f"{name} is no metric to ask for: .*{message}"):

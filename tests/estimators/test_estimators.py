@@ -34,6 +34,7 @@ X, LABELS = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[LABELS]
 SMALL: dict[str, Any] = {"hidden": 8, "epochs": 60, "learning_rate": 0.05, "random_state": 0}
 QUICK = {
+    "check_classifier_data_not_an_array",
     "check_classifiers_one_label",
     "check_all_zero_sample_weights_error",
     "check_classifiers_one_label_sample_weights",

@@ -11,6 +11,7 @@ import pytest
 from jax.test_util import check_grads
 
 from nnrun import catalog
+from nnrun.catalog.listing import reported
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -88,6 +89,12 @@ def test_metrics_of_a_diverged_model_are_nan_not_an_error(loss, batch):
     terms = loss.terms(jnp.full_like(outputs, jnp.nan), targets)
     metrics = loss.metrics({name: float(term.mean()) for name, term in terms.items()})
     assert np.isnan(metrics["loss"])
+
+
+def test_docstring_names_the_metrics_that_it_reports(name, loss, batch):
+    metrics = loss.metrics({term: float(values.mean()) for term, values in loss.terms(*batch).items()})
+    of_several = {"exact_match"} if loss.binary else set()
+    assert set(reported(name)) == {*metrics} | of_several
 
 
 def test_docstring_says_what_it_is_and_names_every_option(name, loss):

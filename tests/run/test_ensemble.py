@@ -20,6 +20,8 @@ from scipy import special
 import nnrun
 from nnrun.ensemble import make
 from nnrun.ensemble.make import EnsembleRequest
+from nnrun.ensemble.unmeasured import make_unmeasured
+from nnrun.errors import DataError, SpecError
 
 SPEC = """
 data: {name: digits, batch_size: 64}
@@ -280,3 +282,37 @@ def test_one_member_is_on_the_device_at_a_time(runs, monkeypatch):
     make.make(["four"], EnsembleRequest(), Path("runs"), None, pytest.fail, counting)
     each = np.array(sizes).reshape(4, -1).max(1)
     assert each[-1] <= each[0] * 1.01
+
+
+def test_without_the_data_an_ensemble_predicts_the_same_and_says_that_nothing_was_measured(
+    tmp_path, warm, monkeypatch
+):
+    """In a copy of the run folders, where the data are gone."""
+    x = np.random.default_rng(0).normal(size=(80, 2))
+    rows = [f"{a!r},{b!r},{'yes' if a > b else 'no'}" for a, b in x.tolist()]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,kind", *rows]) + "\n")
+    (tmp_path / "spec.yaml").write_text(
+        "data: {name: csv, path: t.csv, target: kind, batch_size: 16}\nmodel: linear\n"
+        "optimizer: {name: adam, learning_rate: 0.1}\n"
+        "train: {duration: 3 epochs, seeds: 2}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    nnrun.train("spec.yaml", run_dir="runs/two")
+    expected = nnrun.load(nnrun.ensemble(["two"], run_dir="runs/measured").run_dir).predict_proba(x)
+    (tmp_path / "t.csv").unlink()
+    shutil.move(tmp_path / "runs", tmp_path / "elsewhere")
+    place = tmp_path / "elsewhere"
+    with pytest.raises(DataError, match=r"there is no such file.*\n.*--unmeasured averages without them"):
+        nnrun.ensemble([place / "two"], run_dir=place / "new")
+    np.testing.assert_array_equal(nnrun.load(place / "measured").predict_proba(x), expected)
+    done = warm("ensemble", place / "two", "--unmeasured", "-o", place / "new", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == "ensemble of 2, probabilities; nothing was measured"
+    np.testing.assert_array_equal(nnrun.load(place / "new").predict_proba(x), expected)
+    assert not (place / "new" / "account.json").exists()
+    shown = warm("show", place / "new", folder=tmp_path)
+    assert shown.code == 0 and "done after" in shown.out and "best" not in shown.out
+    with pytest.raises(SpecError) as error:
+        request = EnsembleRequest("greedy", split="val", barrier=True)
+        make_unmeasured([str(place / "two")], request, place, None, pytest.fail)
+    assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["--unmeasured"] * 3

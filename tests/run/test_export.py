@@ -6,9 +6,12 @@ import csv
 import importlib
 import importlib.util
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -158,23 +161,51 @@ def test_what_it_does_not_take_is_an_error_with_the_reason(place, loaded):
             model.outputs(content)
 
 
-def test_nothing_of_nnrun_is_needed(place, warm):
-    """In a process that cannot import it, from another folder."""
-    assert warm("train", "group.yaml", "--run-dir", "runs/alone", "-q", folder=place).code == 0
+def installed(folder: Path, *packages: str) -> Path:
+    """A folder with these packages and what they require, as a fresh environment has them, and nothing else."""
+    names, todo = set(), list(packages)
+    while todo:
+        name = re.split(r"[^\w-]", todo.pop())[0]
+        if name not in names:
+            names.add(name)
+            required = metadata.requires(name) or ()
+            todo += [line for line in required if "extra ==" not in line]
+            files = metadata.files(name) or ()
+            for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
+                (folder / top).symlink_to(Path(str(files[0].locate())).parents[len(files[0].parts) - 1] / top)
+    return folder
+
+
+def test_jax_alone_is_needed_or_numpy_alone(place, warm, tmp_path):
+    """In an environment that has nothing else, from another folder, a thousand inputs and one."""
+    assert warm("train", "batch.yaml", "--run-dir", "runs/alone", "-q", folder=place).code == 0
     done = warm("export", "alone", "-o", "alone-out", folder=place)
     assert done.code == 0, done.err
     assert done.out.splitlines()[0].startswith("exported: alone-out (")
     assert "numpy" not in done.out
+    x = np.random.default_rng(0).normal([5.8, 3, 3.8, 1.2], [0.8, 0.4, 1.8, 0.8], (1000, 4))
+    np.save(tmp_path / "x.npy", x)
+    expected = nnrun.load(place / "runs/alone").predict_proba(x)
     code = (
-        "import sys; sys.modules['nnrun'] = None; sys.path.insert(0, sys.argv[1])\n"
-        "import numpy as np, model, numpy_model\n"
-        "x = np.ones((2, 4))\n"
-        "print(abs(model.Model().outputs(x) - numpy_model.Model().outputs(x)).max() < 1e-6, model.Model().predict(x))"
+        "import sys; import numpy as np; sys.path.insert(0, sys.argv[1]); from {0} import Model\n"
+        "x, model = np.load(sys.argv[2]), Model()\n"
+        "np.savez(sys.argv[3], all=model.outputs(x), one=model.outputs(x[:1]))\n"
+        "print(*{{module.split('.')[0] for module in sys.modules}})"
     )
-    command = [sys.executable, "-c", code, str(place / "alone-out")]
-    done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("True [")
+    for package, module, absent in (("jax", "model", {"nnrun"}), ("numpy", "numpy_model", {"nnrun", "jax"})):
+        (tmp_path / package).mkdir()
+        site = installed(tmp_path / package, package)
+        assert not (site / "flatbuffers").exists()
+        arguments = [str(place / "alone-out"), str(tmp_path / "x.npy"), str(tmp_path / f"{package}.npz")]
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", code.format(module), *arguments],
+            cwd="/", env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=100,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert not absent & set(done.stdout.split())
+        with np.load(tmp_path / f"{package}.npz") as outputs:
+            np.testing.assert_allclose(outputs["all"], expected, rtol=0, atol=1e-6)
+            np.testing.assert_allclose(outputs["one"], expected[:1], rtol=0, atol=1e-6)
 
 
 def test_a_model_that_differs_is_not_written(place, monkeypatch):

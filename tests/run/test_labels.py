@@ -19,10 +19,13 @@ from sklearn.linear_model import LogisticRegression
 
 import nnrun
 from nnrun.api._frames import uncounted
+from nnrun.build.several_targets import _mean
 from nnrun.errors import NnrunError
 from nnrun.look.examples import look_at
 from nnrun.prediction.models import open_model
+from nnrun.report.per_label import per_label_of
 from nnrun.runner.warm_start import _changes
+from nnrun.statistics.measure import Undefined
 
 LABELS, YES = ["comedy", "crime (any)", "award"], ["1", "1", "yes"]
 SPEC = """
@@ -219,7 +222,7 @@ def test_weights_of_labels_say_what_they_were_trained_for(run):
     assert _changes(labels, labels) == []
 
 
-def test_what_has_no_meaning_for_several_labels_is_refused(place, run, warm):
+def test_what_has_no_meaning_for_several_labels_is_refused(place, run):
     for call, words in (
         (lambda: nnrun.predict(run, split="test", interval=0.9), "predicts labels, and gives the probability"),
         (lambda: nnrun.predict(run, split="test", calibrated=True), "each of which would need a temperature"),
@@ -235,8 +238,48 @@ def test_what_has_no_meaning_for_several_labels_is_refused(place, run, warm):
             NnrunError, match=re.escape(words) if words != "one label" else "there is one; write|fits"
         ):
             call()
-    refused = warm("evaluate", run, "--per-class", folder=place)
-    assert refused.code == 2 and "--metric precision --metric recall" in refused.err
+
+
+def test_a_table_has_a_row_for_each_label(place, run, warm):
+    """Of the test part, and of a file, which is read in pieces: scikit-learn's shares at a probability of a half."""
+    done = warm("evaluate", run, "--per-class", folder=place)
+    assert done.code == 0, done.err
+    of_part = nnrun.predict(run, split="test")
+    p = nnrun.load(run).predict_proba(place / "t.csv")
+    of_file = warm("evaluate", run, "t.csv", "--per-class", "--json", folder=place).json["per_label"][
+        "labels"
+    ]
+    looked = look_at(run, "test", "best", pytest.fail, uncounted)["per_label"]["labels"]
+    for entries, yes, predicted in (
+        (looked, np.stack([of_part.targets[:, j] == yes for j, yes in enumerate(YES)], 1), of_part.probabilities > 0.5),
+        (of_file, there(table_of(place)), p > 0.5),
+    ):  # fmt: skip
+        assert [(entry["name"], entry["there"]) for entry in entries] == list(zip(LABELS, YES, strict=True))
+        for j, entry in enumerate(entries):
+            y, z = yes[:, j], predicted[:, j]
+            shares = sk.precision_recall_fscore_support(y, z, average="binary")[:3]
+            assert [entry["precision"], entry["recall"], entry["f1"]] == pytest.approx(shares)
+            assert [entry["positives"], entry["predicted"], entry["right"]] == [
+                y.sum(),
+                z.sum(),
+                (y & z).sum(),
+            ]
+            assert entry["accuracy"] == pytest.approx(sk.accuracy_score(y, z))
+            assert entry["baseline"] == pytest.approx(max(y.mean(), 1 - y.mean()))
+    assert "award=yes" in done.out and "largest class" in done.out
+
+
+def test_all_labels_of_which_a_metric_has_no_value_are_named():
+    why = Undefined("there is one class")
+    mean = _mean([0.5, why, why, Undefined("other")], ["a", "b", "c", "d"])
+    assert isinstance(mean, Undefined)
+    assert mean.reason == "of b, c, there is one class; of d, other"
+
+
+def test_shares_without_a_denominator_are_none():
+    entry = per_label_of(["a"], [("no", "yes")], [[[5, 0], [0, 0]]])["labels"][0]
+    assert (entry["precision"], entry["recall"], entry["f1"]) == (None, None, None)
+    assert (entry["examples"], entry["accuracy"], entry["baseline"]) == (5, 1.0, 1.0)
 
 
 def test_the_report_looks_at_the_labels_that_are_wrong(run):

@@ -245,3 +245,35 @@ def test_the_report_looks_at_the_examples_that_are_farthest_off(run):
     assert (name, float(height)) == ("height", pytest.approx(prediction.targets[far, 0], rel=1e-3))
     assert looked["wrong"][0]["error"].startswith("height ")
     assert "targets" not in looked  # which is a picture of one target
+
+
+@pytest.mark.slow
+def test_intervals_hold_their_level_for_each_target_over_many_runs(tmp_path, monkeypatch):
+    """Fresh tables, each split, trained, calibrated on 39 rows and used on new rows: 0.8 is exact, ⌈0.8 · 40⌉ / 40.
+
+    Targets have other units, and errors of other shapes.  Given a validation part, the coverage is Beta(32, 8).
+    """
+    monkeypatch.chdir(tmp_path)
+    draw, runs, rows, new = np.random.default_rng(7), 20, 117, 300
+    covered = np.zeros((runs, 3))
+    spec = SPEC.replace("validation: 0.25", f"validation: {39 / rows!r}, test: 0")
+    (tmp_path / "spec.yaml").write_text(spec)
+    for i in range(runs):
+        x = draw.normal(size=(rows + new, 3))
+        errors = [
+            draw.normal(size=rows + new),
+            draw.laplace(size=rows + new),
+            draw.exponential(size=rows + new),
+        ]
+        y = (x @ draw.normal(size=(3, 3)) + np.stack(errors, 1)) * [8, 2e4, 0.01] + [170, 7e4, 0]
+        for name, part in (("t", slice(0, rows)), ("new", slice(rows, None))):
+            lines = [",".join(map(repr, row)) for row in np.hstack([x, y])[part].tolist()]
+            (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,c," + ",".join(TARGETS), *lines]) + "\n")
+        nnrun.train("spec.yaml", [f"train.seed={i}", f"data.split_seed={i}"], run_dir=f"runs/{i}")
+        columns = nnrun.predict(f"runs/{i}", "new.csv", interval=0.8, checkpoint="last").columns()
+        for j, target in enumerate(TARGETS):
+            low, high = (np.array(columns[f"{end}({target})"], float) for end in ("lower", "upper"))
+            covered[i, j] = ((low <= y[rows:, j]) & (y[rows:, j] <= high)).mean()
+    deviation = np.sqrt((0.8 * 0.2 / 41 + 0.8 * 0.2 / new) / runs)
+    assert np.abs(covered.mean(0) - 0.8).max() < 4 * deviation
+    assert covered.std(0).max() < 2 * deviation * np.sqrt(runs)

@@ -90,10 +90,15 @@ def _with_means(metrics: Sequence[Mapping[str, float]], names: Sequence[str]) ->
 
 
 def _mean(values: Sequence[float], names: Sequence[str]) -> float:
-    """The mean over targets; Undefined where one of them has no value."""
+    """The mean over targets; Undefined where some of them have no value, with the names of all these."""
+    lacking: dict[str, list[str]] = {}  # why -> the targets
     for name, value in zip(names, values, strict=True):
         if isinstance(value, Undefined):
-            return Undefined(f"of {name}, {value.reason}")
+            lacking.setdefault(value.reason, []).append(name)
+    if lacking:
+        return Undefined(
+            "; ".join(f"of {', '.join(targets)}, {reason}" for reason, targets in lacking.items())
+        )
     return float(np.mean(values))
 
 

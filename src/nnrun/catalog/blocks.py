@@ -21,7 +21,7 @@ from nnrun import spec
 from nnrun.catalog import bound, user_code
 from nnrun.catalog.bound import Bound
 from nnrun.catalog.checked import Spec, is_own, unread
-from nnrun.catalog.listing import SUPPLIED, described, entries, forms, kinds_of, names, parameters
+from nnrun.catalog.listing import SUPPLIED, described, entries, forms, kinds_of, names, parameters, reported
 from nnrun.errors import SpecError, first_line, one_line
 from nnrun.spec import models, schema
 from nnrun.spec.plain import Block, Plain, in_full
@@ -119,16 +119,10 @@ def bind_block(
     return block_bound
 
 
-# What losses report by themselves, and is asked for as a metric: of which losses.
-_ALWAYS = {
-    "loss": "every loss reports it",
-    "exact_match": "loss: binary_cross_entropy, of several labels, always reports it",
-}
-
-
 def _no_such(kind: str, name: str) -> str:
-    if kind == "metric" and name in _ALWAYS:
-        return f"{name} is no metric to ask for: {_ALWAYS[name]}; leave it out"
+    if kind == "metric" and (losses := [loss for loss in names("loss") if name in reported(loss)]):
+        which = "every loss" if losses == [*names("loss")] else f"loss: {', '.join(losses)}"
+        return f"{name} is no metric to ask for: {which} always reports it; leave it out"
     elsewhere = kinds_of(name)
     what = f", it is {described(elsewhere)}" if elsewhere and kind not in elsewhere else ""
     return f"there is no {kind} {schema.shown(name, 40)}{what}; {schema.nearest(name, names(kind))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Iterable
 from functools import lru_cache
@@ -31,6 +32,7 @@ __all__ = [
     "names",
     "options",
     "parameters",
+    "reported",
     "required",
     "summary",
 ]
@@ -95,6 +97,12 @@ def forms(kind: str, name: str) -> dict[str, Form]:
         for option in options(kind, name)
         if option.fields
     }
+
+
+def reported(loss: str) -> tuple[str, ...]:
+    """The metrics that a loss always reports: the words in backticks in the paragraph `Metrics:` of its docstring."""
+    _, _, rest = (ast.get_docstring(_source("loss", loss)) or "").partition("Metrics:")
+    return tuple(re.findall(r"`(\w+)`", rest.partition("\nShapes:")[0]))
 
 
 def details(kind: str, name: str) -> str:

@@ -194,7 +194,9 @@ _CONTRACTS = {
     ),
     "tracking": Contract("tracking.json: what trackers have of a run", _tracking),
     "ls": Contract("nnrun ls --json", _ls),
-    "evaluate": Contract("nnrun evaluate --json; --per-class adds `per_class`, as of `report`", _evaluate),
+    "evaluate": Contract(
+        "nnrun evaluate --json; --per-class adds `per_class` or `per_label`, as of `report`", _evaluate
+    ),
     "train": Contract("nnrun train --json, nnrun resume --json", _train),
     "train-dry-run": Contract("nnrun train --dry-run --json", _train_dry_run),
     "sweep": Contract("nnrun sweep --json", _sweep),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +19,10 @@ from nnrun.commands._app import (
     choose_device,
     counting,
 )
-from nnrun.errors import one_line
+from nnrun.errors import SpecError, one_line
+
+if TYPE_CHECKING:
+    from nnrun.ensemble.make import EnsembleRequest
 
 __all__ = ["ensemble"]
 
@@ -58,6 +62,13 @@ _Barrier = Annotated[
         help="Also the loss along the line between the parameters of two members, with a picture.",
     ),
 ]
+_Unmeasured = Annotated[
+    bool,
+    typer.Option(
+        "--unmeasured",
+        help="Where the data of the members are not here: all weigh the same, and nothing says what it brought.",
+    ),
+]
 _EnsembleFolder = Annotated[
     Path | None,
     typer.Option(
@@ -74,6 +85,7 @@ def ensemble(
     top: _Top = None,
     split: Split = "test",
     barrier: _Barrier = False,
+    unmeasured: _Unmeasured = False,
     output: _EnsembleFolder = None,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
@@ -88,6 +100,8 @@ def ensemble(
     request = EnsembleRequest(average, checkpoints, top, split, barrier)
     make.check_request(request, output)
 
+    if unmeasured:
+        return _unmeasured(members, request, runs_root, output, as_json)
     show = counting(quiet or as_json)
     folder, account = make.make(members, request, runs_root, output, console.warn, show)
     if as_json:
@@ -95,3 +109,17 @@ def ensemble(
     from nnrun.report.ensemble import tables
 
     return console.show(*tables.view(account), f"run folder: {one_line(folder)}")
+
+
+def _unmeasured(
+    members: Sequence[str], request: EnsembleRequest, runs_root: Path, output: Path | None, as_json: bool
+) -> None:
+    from nnrun.ensemble.unmeasured import make_unmeasured
+
+    if as_json:
+        raise SpecError("--json: prints what was measured, and --unmeasured measures nothing; leave one out")
+    folder, record = make_unmeasured(members, request, runs_root, output, console.warn)
+    return console.show(
+        f"ensemble of {len(record['members'])}, {record['average']}; nothing was measured",
+        f"run folder: {one_line(folder)}",
+    )

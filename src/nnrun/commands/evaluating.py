@@ -25,6 +25,7 @@ from nnrun.commands._app import (
 if TYPE_CHECKING:
     from nnrun.prediction.by_member import Counting
     from nnrun.report.per_class import PerClass
+    from nnrun.report.per_label import PerLabel
     from nnrun.runner.evaluation import EvaluationResult
 
 __all__ = ["evaluate"]
@@ -73,7 +74,8 @@ _Samples = Annotated[
 _PerClass = Annotated[
     bool,
     typer.Option(
-        "--per-class", help="Also how each class is predicted, and which classes are taken for which."
+        "--per-class",
+        help="Also how each class is predicted, and which classes are taken for which; of several labels, how each is.",
     ),
 ]
 
@@ -115,18 +117,20 @@ def evaluate(
     return _show(result, tables)
 
 
-def _show(result: EvaluationResult, tables: Mapping[str, PerClass]) -> None:
+def _show(result: EvaluationResult, tables: Mapping[str, PerClass | PerLabel]) -> None:
     from nnrun.report.evaluated import evaluation_gaps, evaluation_view
     from nnrun.report.per_class import per_class_tables
+    from nnrun.report.per_label import labels_sheet
 
     for warning in evaluation_gaps(result):
         console.warn(warning)
     console.show(*evaluation_view(result))
     for place, classes in tables.items():
-        console.show("", *([place] if len(tables) > 1 else []), *per_class_tables(classes))
+        shown = [labels_sheet(classes)] if "labels" in classes else per_class_tables(classes)
+        console.show("", *([place] if len(tables) > 1 else []), *shown)
 
 
-def _by_class(result: EvaluationResult, counting: Counting) -> dict[str, PerClass]:
+def _by_class(result: EvaluationResult, counting: Counting) -> dict[str, PerClass | PerLabel]:
     """How each class is predicted: run folder -> its table; of a group, those of its runs."""
     from nnrun.prediction.per_class import classes_of
 
@@ -137,12 +141,14 @@ def _by_class(result: EvaluationResult, counting: Counting) -> dict[str, PerClas
     return {place: classes_of(Path(place), split, which, console.warn, counting) for place in places}
 
 
-def _with_classes(result: EvaluationResult, tables: Mapping[str, PerClass]) -> dict[str, object]:
-    """The result with the table of each run that has one, as `per_class`."""
+def _with_classes(result: EvaluationResult, tables: Mapping[str, PerClass | PerLabel]) -> dict[str, object]:
+    """The result with the table of each run that has one, as `per_class` or, of several labels, `per_label`."""
 
     def extended(entry: Mapping[str, object]) -> dict[str, object]:
         place = str(entry["run_dir"])
-        return {**entry, "per_class": tables[place]} if place in tables else {**entry}
+        if place not in tables:
+            return {**entry}
+        return {**entry, "per_label" if "labels" in tables[place] else "per_class": tables[place]}
 
     whole = extended(result)
     return {**whole, "runs": [extended(entry) for entry in result["runs"]]} if "runs" in result else whole

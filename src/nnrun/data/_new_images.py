@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nnrun import machine
 from nnrun.data._image_exclude import Exclusion
 from nnrun.data._image_tree import find_images
 from nnrun.data._images import decode_bytes, form_of, is_image, only_errors
@@ -34,15 +36,22 @@ def decoded(images: Sequence[Undecoded], block: Mapping[str, Any], shape: tuple[
     """
     form = form_of(block)
     x = np.empty((len(images), *shape), form.dtype)
-    with only_errors():
-        for pixels, undecoded in zip(x, images, strict=True):
-            image = decode_bytes(undecoded, form)
-            if image.shape != shape:
-                raise DataError(
-                    f"{undecoded.place}: has shape {image.shape}, the model was trained on {shape}; bring it "
-                    "to that size"
-                )
-            pixels[:] = image
+
+    def decode(pixels: np.ndarray, undecoded: Undecoded) -> None:
+        image = decode_bytes(undecoded, form)
+        if image.shape != shape:
+            raise DataError(
+                f"{undecoded.place}: has shape {image.shape}, the model was trained on {shape}; bring it "
+                "to that size"
+            )
+        pixels[:] = image
+
+    # On several threads: pillow lets go of Python's lock while it decodes.
+    with only_errors(), ThreadPoolExecutor(len(machine.cores()), thread_name_prefix="images") as pool:
+        for _ in pool.map(
+            decode, x, images
+        ):  # in order: the first image that is wrong is the one that is named
+            pass
     return x
 
 

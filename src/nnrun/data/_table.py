@@ -136,7 +136,7 @@ def _tables(
         pending, begun = [], True
         yield _table(header, data, dialect)
     if not begun:
-        raise DataError(f"{dialect.place}: holds 1 rows; needed: a header and at least one row of data")
+        raise DataError(f"{dialect.place}: holds 1 row; needed: a header and at least one row of data")
 
 
 def _rows(stream: BinaryIO, dialect: Dialect) -> Iterator[_Row]:

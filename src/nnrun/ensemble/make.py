@@ -13,7 +13,7 @@ from nnrun.ensemble.members import apart, check_choice, find
 from nnrun.ensemble.parameters import ParameterAverager, check_alike, independent, make_averager
 from nnrun.ensemble.scores import Scored, score
 from nnrun.ensemble.write import building, finite, publish, write_average, write_member, write_run
-from nnrun.errors import RunError, SpecError, Warn, one_line
+from nnrun.errors import DataError, RunError, SpecError, Warn, one_line
 from nnrun.prediction.averaged import stored_averages
 from nnrun.prediction.by_member import Counting, predict, store
 from nnrun.prediction.combiner import PARAMETERS, PREDICTIONS
@@ -102,7 +102,12 @@ def make(
             if problems := apart(members):
                 raise RunError("\n".join(problems))
             _warn_of_losses(members, warn)
-            result = _build(folder, members, request, warn, counting)
+            try:
+                result = _build(folder, members, request, warn, counting)
+            except DataError as error:
+                raise DataError(
+                    f"{error}\nwhere the data are not here, --unmeasured averages without them"
+                ) from None
             if (folder / _AVERAGES).exists():
                 fsio.remove_folder(folder / _AVERAGES)
             path = publish(folder, target, root)

@@ -36,7 +36,7 @@ from nnrun.report.ensemble.page import page, pictures
 from nnrun.report.ensemble.tables import ACCOUNT
 from nnrun.storage import fsio
 
-__all__ = ["building", "finite", "publish", "write_average", "write_member", "write_run"]
+__all__ = ["building", "finite", "publish", "write_average", "write_member", "write_record", "write_run"]
 
 _BUILD = ".tmp_ensemble-"
 _SHARED = ("data_digest", "spec_hash", "spec_folder", "code")  # of run.json: those of the first member
@@ -87,17 +87,29 @@ def write_run(folder: Path, members: Sequence[Member], how: str, account: Accoun
     account   with every number that JSON does not have as a text
     """
     _draw(folder, account)
+    fsio.write_json(folder / ACCOUNT, account)
     metrics = {f"{account['split']}/{name}": value for name, value in account["ensemble"].items()}
+    epochs = max(member["epochs"] for member in account["members"])
+    write_record(folder, members, _record(how, account), epochs, metrics)
+
+
+def write_record(
+    folder: Path,
+    members: Sequence[Member],
+    record: EnsembleRecord,
+    epochs: float,
+    metrics: Mapping[str, float],
+) -> None:
+    """The files that an ensemble predicts with, beside its members; state.json at last."""
     _write_spec(folder, members[0])
     device = jax.devices()[0]
     of_first = provenance.read(members[0].folder)
     shared = cast(SpecOrigin, {name: value for name, value in of_first.items() if name in _SHARED})
     origin = provenance.collect({"platform": device.platform, "kind": device.device_kind}, shared)
     fsio.write_json(folder / "run.json", origin)
-    fsio.write_json(folder / RECORD, _record(how, account))
-    fsio.write_json(folder / ACCOUNT, account)
+    fsio.write_json(folder / RECORD, record)
     step = max(member.step for member in members)
-    _write_summary(folder, step, max(member["epochs"] for member in account["members"]), metrics)
+    _write_summary(folder, step, epochs, metrics)
     run.write_state(folder, "done", step=step)
 
 

@@ -3,6 +3,7 @@
 model.stablehlo       the function, for any number of inputs, on a CPU, CUDA or TPU (jax.export)
 model.json            classes, columns, shape and type of inputs, what outputs are, where it comes from
 model.py, inputs.py   what loads it: jax and NumPy, nothing of nnrun
+flatbuffers.zip       what jax.export reads its files with, where it is not installed
 weights.safetensors   parameters and batch-norm statistics
 numpy_model.py        of an mlp or a linear model: the same in NumPy alone
 """
@@ -26,6 +27,7 @@ from typing_extensions import TypedDict
 from nnrun import __version__
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.export.layers import layers_of
+from nnrun.export.packages import flatbuffers_zip
 from nnrun.export.probes import as_file, probes
 from nnrun.export.program import PLATFORMS, serialized
 from nnrun.prediction.inputs import ends_of
@@ -132,6 +134,7 @@ def _files(predictor: Predictor) -> tuple[dict[str, bytes], str]:
         rates = experiment.loss(experiment.knobs).positive
         layers = layers_of(block_of(members[0].folder, "model"), rates)
     about = _about(predictor, layers if isinstance(layers, list) else None)
+    package = flatbuffers_zip()  # before serialized, which needs it
     with session.precision(precisions.pop()):
         content = serialized(members, predictor.weights, predictor.combiner)
         weights = save(_arrays(predictor))
@@ -139,6 +142,7 @@ def _files(predictor: Predictor) -> tuple[dict[str, bytes], str]:
         "model.stablehlo": content,
         "model.json": json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n",
         "weights.safetensors": weights,
+        "flatbuffers.zip": package,
     }
     for name in _COPIED:
         if name != _REFERENCE or about["layers"]:

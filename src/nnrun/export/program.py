@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from nnrun import kernels
-from nnrun.errors import RunError
 from nnrun.prediction.combiner import Combiner
 from nnrun.prediction.predictor import LoadedRun
 from nnrun.training.outputs import outputs_of
@@ -26,7 +25,7 @@ def serialized(members: list[LoadedRun], weights: list[float], combiner: Combine
     Predictions are probabilities or scores (n, classes), or standardised numbers (n,), of several targets (n, k); of
     several labels the probabilities (n, k) that each is there.
 
-    To be used within the models' precision.  Raises RunError where a package is missing.
+    To be used within the models' precision.
     """
     from jax import export
 
@@ -42,10 +41,7 @@ def serialized(members: list[LoadedRun], weights: list[float], combiner: Combine
     inputs = jax.ShapeDtypeStruct((size, *train.x.shape[1:]), train.x.dtype)
     with kernels.left_out(), jax.default_matmul_precision("highest"), jax.numpy_dtype_promotion("standard"):
         exported = export.export(jax.jit(function), platforms=PLATFORMS)(inputs)
-    try:
-        return bytes(exported.serialize())
-    except ImportError as error:
-        raise RunError(f"export: {error}; pip install flatbuffers") from None
+    return bytes(exported.serialize())
 
 
 def _outputs(member: LoadedRun, x: Array) -> Array:

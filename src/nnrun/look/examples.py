@@ -15,9 +15,11 @@ from nnrun.look.layers import layers_of
 from nnrun.prediction.by_member import Counting
 from nnrun.prediction.folder import is_ensemble
 from nnrun.prediction.output import Prediction
+from nnrun.prediction.per_class import counts_of_labels
 from nnrun.prediction.predict import predict_with_inputs
 from nnrun.report.ensemble.account import bins_of
 from nnrun.report.per_class import per_class_of
+from nnrun.report.per_label import per_label_of
 from nnrun.report.run.looked import Erring, Looked
 from nnrun.statistics.calibration import reliability
 from nnrun.types import Dataset
@@ -55,6 +57,8 @@ def look_at(folder: Path, split: str, which: str, warn: Warn, counting: Counting
         rows = np.flatnonzero(wrong.any(1))
         order = rows[np.argsort(-np.abs(prediction.values - targets)[rows].max(1), kind="stable")]
         looked["labels"], looked["errors"] = list(prediction.of_targets), len(rows)
+        counts = counts_of_labels(targets > 0.5, prediction.values > 0.5)
+        looked["per_label"] = per_label_of(prediction.of_targets, prediction.label_classes, counts.tolist())
         looked["wrong"] = _erring(prediction, data, split, order[:MOST_ERRING])
         return looked
     if not prediction.classes:

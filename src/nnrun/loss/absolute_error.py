@@ -14,7 +14,7 @@ def absolute_error(target_scale: float = 1.0) -> Loss:
     Targets y are standardised by the training part; `target_scale` is one such unit in units of the target.
     Far targets pull no harder than near ones.  The derivative at 0 is 0, as in torch; there is no curvature, so newton,
     newton_cg and gauss_newton do not take it.
-    Metrics: loss (standardised), mae and rmse in the units of the target, r2 as in squared_error.
+    Metrics: `loss` (standardised), `mae` and `rmse` in the units of the target, `r2` as in squared_error.
     Shapes: outputs z (n, 1), targets y (n,) -> (n,), in [0, ∞).
     Source: Laplace; as torch.nn.L1Loss.
     """

@@ -15,8 +15,8 @@ def binary_cross_entropy() -> Loss:
 
     Every label is a classification of its own into two classes, and they share one model: `data.target` is the list of
     their columns.  The loss is the mean over labels.  Of one label with two classes cross_entropy is the same.
-    Metrics: loss, accuracy of each label and their mean; exact_match, the share of examples of which all labels are
-    right.
+    Metrics: `loss`, `accuracy` of each label and their mean; `exact_match`, the share of examples of which all labels
+    are right.
     Shapes: outputs z (n, 1) of a label, targets y (n,) 0 or 1 -> (n,).
     Source: as torch.nn.BCEWithLogitsLoss.
     """

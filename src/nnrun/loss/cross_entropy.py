@@ -28,7 +28,7 @@ def cross_entropy(
                       Σᵢ w_{yᵢ} Lᵢ / Σᵢ w_{yᵢ} over a batch, or over a part that is evaluated; with smoothing
                       Lᵢ w_{yᵢ} is −Σₖ wₖ qₖ log pₖ, as in torch.  balanced: wₖ = n / (K nₖ) from the nₖ of the n
                       examples of the training part that are of class k of K, as in scikit-learn
-    Metrics: loss, accuracy (which is not weighted).
+    Metrics: `loss`, `accuracy` (which is not weighted).
     Shapes: outputs z (n, classes), targets (n,) int -> (n,).
     """
 

@@ -18,7 +18,7 @@ def focal(gamma: Rate = 2.0) -> Loss:
     gamma   in [0, ∞): 0 is cross_entropy, 2 the paper's choice
     Its probabilities are less sure than they should be, for the minimum is not at the true ones: calibrate them, or
     look at the accuracy alone.  It is not convex in the outputs.
-    Metrics: loss, accuracy.
+    Metrics: `loss`, `accuracy`.
     Shapes: outputs z (n, classes), targets (n,) int -> (n,), in [0, ∞).
     Source: Lin et al. 2017, "Focal loss for dense object detection", equation 4, there with a sigmoid; with two
     classes this is that of z₁ − z₀.

@@ -17,7 +17,7 @@ def hinge(margin: Positive = 1.0) -> Loss:
     Outputs are scores, not logits: their softmax is no probability.  `nnrun predict` writes the scores, and ensembles
     average them (--average logits).  With two classes it is max(0, margin − t(z₁ − z₀)), t = ±1.
     It has no curvature, so newton, newton_cg and gauss_newton do not take it.
-    Metrics: loss, accuracy.
+    Metrics: `loss`, `accuracy`.
     Shapes: outputs z (n, classes), targets (n,) int -> (n,), in [0, ∞).
     Source: Weston & Watkins 1999, "Support vector machines for multi-class pattern recognition"; the course's notes on
     linear classification.  torch.nn.MultiMarginLoss is this divided by the number of classes.

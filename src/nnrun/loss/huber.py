@@ -17,7 +17,7 @@ def huber(delta: Positive = 1.0, target_scale: float = 1.0) -> Loss:
     delta   > 0, in standardised units: 1 is one standard deviation of the training targets
     Targets y are standardised by the training part; `target_scale` is one such unit in units of the target.
     For large delta it is squared_error, for small ones delta times absolute_error.
-    Metrics: loss (standardised), mae and rmse in the units of the target, r2 as in squared_error.
+    Metrics: `loss` (standardised), `mae` and `rmse` in the units of the target, `r2` as in squared_error.
     Shapes: outputs z (n, 1), targets y (n,) -> (n,), in [0, ∞).
     Source: Huber 1964, "Robust estimation of a location parameter"; as torch.nn.HuberLoss.
     """

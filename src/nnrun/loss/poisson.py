@@ -17,8 +17,8 @@ def poisson(target_scale: float = 1.0) -> Loss:
     Counts are not standardised: y and r are in units of the mean of the training targets, `target_scale`, so that a
     model that gives 0 predicts that mean.  Predictions are rates, in the units of the target.  A target below 0 is
     refused; fractions, such as counts per hour, are not.
-    Metrics: loss, in these units, and may be negative; deviance = mean of 2 (y log(y / r) − y + r) in the units of the
-    target, 0 for perfect rates; mae, rmse and r2 as in squared_error.
+    Metrics: `loss`, in these units, and may be negative; `deviance` = mean of 2 (y log(y / r) − y + r) in the units of
+    the target, 0 for perfect rates; `mae`, `rmse` and `r2` as in squared_error.
     Shapes: rates r (n, 1) > 0, targets y (n,) -> (n,).
     Source: McCullagh & Nelder 1989, "Generalized linear models", chapter 6; as torch.nn.PoissonNLLLoss of log r, and
     sklearn.metrics.mean_poisson_deviance.

@@ -22,8 +22,9 @@ def quantile(q: Level = 0.5, target_scale: float = 1.0) -> Loss:
     Targets y are standardised by the training part; `target_scale` is one such unit in units of the target.
     The derivative at 0 is that of the middle, ½ − q; there is no curvature, so newton, newton_cg and
     gauss_newton do not take it.
-    Metrics: loss (standardised), pinball, the loss in the units of the target, mae and rmse likewise, r2 as in
-    squared_error: the last three measure the distance to the targets, of which a quantile but the median keeps away.
+    Metrics: `loss` (standardised), `pinball`, the loss in the units of the target, `mae` and `rmse` likewise, `r2` as
+    in squared_error: the last three measure the distance to the targets, of which a quantile but the median keeps
+    away.
     Shapes: outputs z (n, 1), targets y (n,) -> (n,), in [0, ∞).
     Source: Koenker & Bassett 1978, "Regression quantiles"; as sklearn.metrics.mean_pinball_loss.
     """

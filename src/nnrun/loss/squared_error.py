@@ -12,7 +12,7 @@ def squared_error(target_scale: float = 1.0) -> Loss:
     """Squared error, for regression: L = (z − y)² / 2.
 
     Targets y are standardised by the training part; `target_scale` is one such unit in units of the target.
-    Metrics: loss (standardised), rmse and mae in the units of the target, r2 = 1 − Σ(z − y)² / Σ(y − ȳ)²,
+    Metrics: `loss` (standardised), `rmse` and `mae` in the units of the target, `r2` = 1 − Σ(z − y)² / Σ(y − ȳ)²,
     ȳ the mean of the part; nan where its targets are all equal.
     Shapes: outputs z (n, 1), targets y (n,) -> (n,).
     """

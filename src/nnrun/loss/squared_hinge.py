@@ -18,7 +18,7 @@ def squared_hinge(margin: Positive = 1.0) -> Loss:
     margin   > 0: by how much the score of the right class y has to lead; 1 in the course
     Outputs are scores, not logits: their softmax is no probability.  `nnrun predict` writes the scores, and ensembles
     average them (--average logits).  It is smooth where hinge has a kink, and hard on single large errors.
-    Metrics: loss, accuracy.
+    Metrics: `loss`, `accuracy`.
     Shapes: outputs z (n, classes), targets (n,) int -> (n,), in [0, ∞).
     Source: Tang 2013, "Deep learning using linear support vector machines"; the course's notes on linear
     classification.  torch.nn.MultiMarginLoss(p=2) is this divided by the number of classes.

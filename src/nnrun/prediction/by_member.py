@@ -24,7 +24,7 @@ from nnrun.storage import fsio
 from nnrun.training.outputs import BATCH
 from nnrun.types import Examples, State
 
-__all__ = ["Counting", "Inputs", "Predicted", "predict", "predict_each", "store"]
+__all__ = ["Counting", "Inputs", "Predicted", "Tasks", "predict", "predict_each", "store"]
 
 # what is done, how many pieces it has -> a context that gives a function to call after each of them
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
@@ -104,18 +104,10 @@ def predict(
     units = units_of(folders, 0)
     epochs = [0.0] * len(members)
     parts: list[str] = []
-    tasks: list[tuple[str, str]] = []  # of the first member of each group: its name and task
+    tasks = Tasks(how)
 
     def inputs(model: Model, index: int) -> dict[str, np.ndarray | Rows]:
-        if how == "vote" and not tasks and model.kind == "numbers":
-            raise SpecError("--average vote: the members predict numbers; write --average probabilities")
-        if how in PREDICTIONS and how != "logits" and model.kind == "scores":
-            raise SpecError(
-                f"--average {how}: the members give scores, as their loss has them, and no probabilities; write "
-                "--average logits, the mean of the scores"
-            )
-        tasks.append((members[index].name, model.task))
-        _check_task(tasks[0], tasks[-1])
+        tasks.check(members[index].name, model)
         validated = how in _JUDGED or (bool(len(model.part("val").y)) and not any(map(is_fold, folders)))
         parts[:] = parts or dict.fromkeys(["val", split] if validated else [split])
         return {part: _examples(model, part).x for part in parts}
@@ -136,12 +128,28 @@ def predict(
     return Predicted(folder, len(members), model, epochs, parts)
 
 
-def _check_task(expected: tuple[str, str], actual: tuple[str, str]) -> None:
-    if actual[1] != expected[1]:
-        raise RunError(
-            f"{actual[0]}: its task is {one_line(actual[1], 80)}, that of {expected[0]} is "
-            f"{one_line(expected[1], 80)}; members must have one task"
-        )
+class Tasks:
+    """Whether members have one task, of which there is the average `how`."""
+
+    def __init__(self, how: str) -> None:
+        self._how, self._first = how, ("", "")  # name and task of the first member
+
+    def check(self, name: str, model: Model) -> None:
+        """Raises SpecError, and RunError for a member with another task than the first that was checked."""
+        how = self._how
+        if how == "vote" and model.kind == "numbers":
+            raise SpecError("--average vote: the members predict numbers; write --average probabilities")
+        if how in PREDICTIONS and how != "logits" and model.kind == "scores":
+            raise SpecError(
+                f"--average {how}: the members give scores, as their loss has them, and no probabilities; write "
+                "--average logits, the mean of the scores"
+            )
+        first, task = self._first = self._first if self._first[0] else (name, model.task)
+        if model.task != task:
+            raise RunError(
+                f"{name}: its task is {one_line(model.task, 80)}, that of {first} is {one_line(task, 80)}; "
+                "members must have one task"
+            )
 
 
 _REMEDY = {

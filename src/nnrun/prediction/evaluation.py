@@ -76,8 +76,10 @@ def _on_host(folder: Path, request: EvaluationRequest, warn: Warn, counting: Cou
         ensemble = Ensemble(folder, "probabilities", group, weights, request.average)
     else:
         ensemble = as_ensemble(folder, request.average)
-    if request.per_class and not session.recorded(ensemble.members[0]).classes:
-        raise SpecError(no_classes(folder, session.recorded(ensemble.members[0])))
+    if request.per_class:
+        fitted = session.recorded(ensemble.members[0])
+        if not fitted.classes and not fitted.label_classes:
+            raise SpecError(no_classes(folder))
     temperatures = _temperatures(ensemble, bool(group), request, warn, counting)
     if request.source is None:
         check_part(ensemble.members, request.part)
@@ -104,7 +106,8 @@ def _on_host(folder: Path, request: EvaluationRequest, warn: Warn, counting: Cou
                     average.add(predictor.combiner.outputs(mean), true)
     result = _result(predictor, request, tallies, average, np.concatenate(targets))
     shown = [average] if average else tallies
-    return Evaluated(result, {str(tally.folder): tally.classes() for tally in shown if predictor.classes})
+    named = predictor.classes or predictor.label_classes
+    return Evaluated(result, {str(tally.folder): tally.classes() for tally in shown if named})
 
 
 def _judge(member: LoadedRun) -> Judge:

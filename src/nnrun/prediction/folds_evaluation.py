@@ -12,6 +12,7 @@ from nnrun.prediction.folds import warn_of_best
 from nnrun.prediction.request import EvaluationRequest
 from nnrun.record import run
 from nnrun.report.per_class import PerClass
+from nnrun.report.per_label import PerLabel
 from nnrun.runner import summary
 from nnrun.runner.evaluation import Conditions, EvaluationResult, GroupEvaluation, RunEvaluation, RunResult
 from nnrun.runner.folds_summary import division, mean_baseline
@@ -22,10 +23,10 @@ __all__ = ["Evaluated", "evaluate_folds"]
 
 
 class Evaluated(NamedTuple):
-    """Metrics, and how each class is predicted by run folder; {} for numbers."""
+    """Metrics, and how each class, or label, is predicted by run folder; {} for numbers."""
 
     result: EvaluationResult
-    classes: dict[str, PerClass]
+    classes: dict[str, PerClass | PerLabel]
 
 
 def evaluate_folds(

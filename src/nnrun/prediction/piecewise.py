@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from nnrun.prediction.adjustment import Temperature
+from nnrun.prediction.per_class import counts_of_labels
 from nnrun.prediction.reading import check_finite
 from nnrun.report.per_class import PerClass, per_class_of
+from nnrun.report.per_label import PerLabel, per_label_of
 from nnrun.training.judge import Judge
 
 __all__ = ["PiecewiseMetrics"]
@@ -19,9 +21,10 @@ class PiecewiseMetrics:
 
     def __init__(self, judge: Judge, folder: Path, temperature: Temperature | None) -> None:
         self.judge, self.folder, self.temperature = judge, folder, temperature
-        classes = judge.dataset.classes
+        classes, labels = judge.dataset.classes, judge.dataset.fitted.label_classes
         self._sums, self._count = np.zeros(judge.rows), 0
         self._confusion = np.zeros((len(classes), len(classes)), np.int64)
+        self._of_labels = np.zeros((len(labels), 2, 2), np.int64)
         self._collects = any(measure.terms is None for measure in judge.loss.measures.values())
         self._kept: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -34,6 +37,8 @@ class PiecewiseMetrics:
         self._count += len(targets)
         if len(self._confusion):
             np.add.at(self._confusion, (targets, outputs.argmax(1)), 1)
+        if len(self._of_labels):  # outputs are log-odds
+            self._of_labels += counts_of_labels(targets > 0.5, outputs > 0)
         if self._collects:
             self._kept.append((outputs, targets))
 
@@ -45,6 +50,9 @@ class PiecewiseMetrics:
             collected = self.judge.collected(outputs, targets)
         return self.judge.metrics(self._sums / self._count) | collected
 
-    def classes(self) -> PerClass:
-        """How each class is predicted."""
+    def classes(self) -> PerClass | PerLabel:
+        """How each class, or label, is predicted."""
+        if len(self._of_labels):
+            fitted = self.judge.dataset.fitted
+            return per_label_of(fitted.targets, fitted.label_classes, self._of_labels.tolist())
         return per_class_of(self.judge.dataset.classes, self._confusion.tolist())

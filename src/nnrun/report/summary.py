@@ -107,7 +107,8 @@ def headline(summary: Summary) -> str:
     numbers = result_line(summary.get("metrics", {}).get("best", {}), {}, summary.get("baseline"))
     best = summary.get("best")
     chosen = f"  (at step {best['step']}, the best by {best['metric']})" if best else ""
-    return f"{summary.get('status')} after {counted(summary.get('steps', 0), 'step')}: {numbers}{chosen}"
+    said = f": {numbers}{chosen}" if numbers else ""
+    return f"{summary.get('status')} after {counted(summary.get('steps', 0), 'step')}{said}"
 
 
 def rises(summary: Summary) -> list[str]:

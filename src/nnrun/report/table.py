@@ -63,7 +63,7 @@ def show_view(folder: Path) -> Group:
             order = summary.get("targets", ())
             parts += metric_tables(summary["mean"], summary["ci95"], reference, shown, of_data, order)
         parts.append(Text(runs_line(summary), "dim"))
-    elif "metrics" in summary:
+    elif "metrics" in summary and any(_sections(summary).values()):
         order = summary.get("targets", ())
         parts += metric_tables(_sections(summary), None, summary.get("baseline"), targets=order)
     elif newest := newest_values(folder):

@@ -139,7 +139,7 @@ class Classifier(ClassifierMixin, _Estimator):
 
         Raises ValueError for what scikit-learn refuses, and the errors of nnrun.errors.
         """
-        shape = np.shape(y)
+        shape = np.asarray(y).shape
         if len(shape) == 2 and shape[1] > 1:
             raise ValueError(
                 f"y should be a 1d array, got an array of shape {shape}; of several labels, write "

@@ -1,4 +1,4 @@
-"""A model that nnrun has exported.  Needs jax and flatbuffers, which jax.export reads its files with; not nnrun.
+"""A model that nnrun has exported.  Needs jax alone.
 
     from model import Model
 
@@ -11,6 +11,7 @@ On a CPU, a GPU or a TPU, for any number of inputs.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from inputs import finite, prepare  # type: ignore[import-not-found]  # it lies 
 from jax import export
 
 __all__ = ["Model"]
+
+# jax.export reads its files with flatbuffers, which jax does not install.  An installed one comes before this.
+sys.path.append(str(Path(__file__).with_name("flatbuffers.zip")))
 
 
 class Model:

@@ -13,6 +13,7 @@ from nnrun.report.ensemble.account import Bins
 from nnrun.report.html import Column, sheet_table, table
 from nnrun.report.interactive import charts_html
 from nnrun.report.per_class import PerClass, classes_sheet, confusions_sheet
+from nnrun.report.per_label import labels_sheet
 from nnrun.report.run.inside import inside_html
 from nnrun.report.run.looked import Erring, Looked
 
@@ -43,6 +44,8 @@ def examples_html(looked: Looked, label: str) -> str:
     if "per_class" in looked:
         per_class = looked["per_class"]
         parts += ["<h3>Each class</h3>", sheet_table(classes_sheet(per_class)), _confusions(per_class)]
+    if "per_label" in looked:
+        parts += ["<h3>Each label</h3>", sheet_table(labels_sheet(looked["per_label"]))]
     if "reliability" in looked:
         parts.append(charts_html([_calibration(looked["reliability"])]))
     if "targets" in looked and "predictions" in looked:

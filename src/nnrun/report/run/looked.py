@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from nnrun.report.ensemble.account import Bins
 from nnrun.report.per_class import PerClass
+from nnrun.report.per_label import PerLabel
 from nnrun.report.run.inside import Inside
 
 __all__ = ["Erring", "Looked"]
@@ -55,6 +56,7 @@ class Looked(TypedDict):
     filters: list[str]
     inside: NotRequired[Inside]
     per_class: NotRequired[PerClass]
+    per_label: NotRequired[PerLabel]
     reliability: NotRequired[Bins]
     labels: NotRequired[list[str]]
     targets: NotRequired[list[float]]
