@@ -23,6 +23,7 @@ from sklearn.metrics import cohen_kappa_score
 from nnrun.layer._compose import serial, stateless
 from nnrun.layer._watched import watching
 from nnrun.layer.dense import dense
+from nnrun.layer.dropout import dropout
 from nnrun.layer.relu import relu
 from nnrun.layer.residual import residual
 from nnrun.probe import check, first_steps, relation
@@ -186,8 +187,12 @@ def test_units_that_never_open() -> None:
             model.apply({}, {}, given, None, None)
         assert dict(idle_units(seen))[place] == share
     with watching() as seen:
-        serial([("tanh", stateless(jnp.tanh))]).apply({}, {}, wide, None, None)
-    assert dict(idle_units(seen)) == {"tanh": 2 / 4}
+        kept = serial([("tanh", stateless(jnp.tanh)), ("drop", dropout(0.5)), ("half", dropout(0.5, "test"))])
+        kept.apply({}, {}, wide, None, None)
+    assert dict(idle_units(seen)) == {"tanh": 2 / 4}  # of what is a line without noise, none can be dead
+    with watching() as seen:
+        serial([("constant", stateless(jnp.zeros_like))]).apply({}, {}, wide, None, None)
+    assert dict(idle_units(seen)) == {"constant": 1.0}
 
 
 @pytest.mark.parametrize(
