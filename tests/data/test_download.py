@@ -86,8 +86,9 @@ def test_the_next_mirror_is_asked(server, cache: Path):
     assert [file.name for file in cache.iterdir()] == ["file.gz"]
 
 
-def test_no_mirror_names_the_reasons_and_the_place_for_the_file(server, cache: Path):
+def test_no_mirror_names_the_reasons_and_the_place_for_the_file(server, cache: Path, monkeypatch):
     url = server[0]
+    monkeypatch.delenv("NNRUN_DATA_DIR", raising=False)
     with pytest.raises(DataError) as caught:
         download(wanted("http://127.0.0.1:9/", f"{url}/none/", f"{url}/long/"))
     message = str(caught.value)
@@ -101,6 +102,9 @@ def test_no_mirror_names_the_reasons_and_the_place_for_the_file(server, cache: P
         assert part in message
     assert "\n" not in message
     assert list(cache.iterdir()) == []
+    monkeypatch.setenv("NNRUN_DATA_DIR", "mine")
+    with pytest.raises(DataError, match=r"where there is neither mine/set/file\.gz nor mine/file\.gz"):
+        download(wanted(f"{url}/none/"))
 
 
 def test_an_interruption_leaves_nothing_behind(server, cache: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,7 +15,7 @@ from nnrun.runner import session
 
 SPEC = """
 data: {name: digits, batch_size: 64, examples: 100}
-model: {name: mlp, hidden: [8]}
+model: {name: mlp, hidden: [8], dropout: 0.2}
 optimizer: {name: adam, learning_rate: 1e-2}
 train: {duration: 4 steps, precision: float64}
 """
@@ -54,6 +54,7 @@ def test_layers_and_gradients_are_those_of_the_network(folder: Path) -> None:
         assert layers[name]["zeros"] == (y == 0).mean()
     assert layers["activation_1"]["idle"] == ((h <= 0).mean(0) >= 0.99).mean()
     assert layers["hidden_1"]["idle"] is None
+    assert not [name for name in layers if "drop" in name]  # without noise it does nothing
 
     leaves = {leaf["name"]: leaf for leaf in inside["parameters"]}
     for name, leaf, slope in (

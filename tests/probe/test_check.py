@@ -9,7 +9,7 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import jax
@@ -23,9 +23,10 @@ from sklearn.metrics import cohen_kappa_score
 from nnrun.layer._compose import serial, stateless
 from nnrun.layer._watched import watching
 from nnrun.layer.dense import dense
+from nnrun.layer.dropout import dropout
 from nnrun.layer.relu import relu
 from nnrun.layer.residual import residual
-from nnrun.probe import check, first_steps, relation
+from nnrun.probe import check, examples, first_steps, relation
 from nnrun.probe.capacity import twenty
 from nnrun.probe.first_steps import FirstSteps, check_rate
 from nnrun.probe.gradients import check_gradients, leaf_errors
@@ -175,6 +176,31 @@ def test_watching_names_layers_as_their_parameters_and_changes_nothing() -> None
     np.testing.assert_array_equal(inner["output"].y, y)
 
 
+def test_all_faults_of_the_classes_are_named_at_once() -> None:
+    labels = {"train": [0] * 20 + [1] * 3 + [2] * 20, "val": [0, 1], "test": [0, 2]}
+    parts = {part: SimpleNamespace(y=np.array(y, np.int32)) for part, y in labels.items()}
+    fitted = SimpleNamespace(label_classes=(), targets=())
+    dataset: Any = SimpleNamespace(classes=("0", "1", "2", "4", "5"), fitted=fitted, **parts)
+    made = examples.check_classes(dataset)
+    assert made.verdict == "fail"
+    assert made.evidence == (
+        "no training example of 4, 5; no example of 2 in the val part; no example of 1 in the test part; "
+        "classes are numbers, and 3 is missing; fewer than 10 training examples of 1; "
+        "5 classes of 0 to 20 training examples"
+    )
+
+
+def test_a_check_that_raises_does_not_end_the_others(iris: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(dataset: object, sample: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(relation, "check_leaks", broken)
+    made = list(check.of_data(session.prepare(iris, []).experiment))
+    assert [finding.check for finding in made] == list(check.CHECKS[:6])
+    assert made[4].verdict == "fail"
+    assert made[4].evidence == "the check itself failed: ZeroDivisionError: division by zero"
+
+
 def test_units_that_never_open() -> None:
     """Three of four relus are closed for all examples; two of four tanhs are at their ends for all of them."""
     x = jnp.asarray(np.random.default_rng(2).uniform(0.1, 1, (50, 4))) * jnp.asarray([[-1.0, 1, -1, -1]])
@@ -186,8 +212,12 @@ def test_units_that_never_open() -> None:
             model.apply({}, {}, given, None, None)
         assert dict(idle_units(seen))[place] == share
     with watching() as seen:
-        serial([("tanh", stateless(jnp.tanh))]).apply({}, {}, wide, None, None)
-    assert dict(idle_units(seen)) == {"tanh": 2 / 4}
+        kept = serial([("tanh", stateless(jnp.tanh)), ("drop", dropout(0.5)), ("half", dropout(0.5, "test"))])
+        kept.apply({}, {}, wide, None, None)
+    assert dict(idle_units(seen)) == {"tanh": 2 / 4}  # of what is a line without noise, none can be dead
+    with watching() as seen:
+        serial([("constant", stateless(jnp.zeros_like))]).apply({}, {}, wide, None, None)
+    assert dict(idle_units(seen)) == {"constant": 1.0}
 
 
 @pytest.mark.parametrize(

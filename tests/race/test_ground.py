@@ -153,13 +153,14 @@ def test_the_ground_of_a_run_names_its_steps(line, monkeypatch):
         result = of_run(line.folder, steps, pytest.fail)
         assert result.title == "run, steps 10, 20, 30"
         assert result.marks == {"step 10": (0, 0), "step 20": pytest.approx((0, 1)), "step 30": (1, 0)}
-        assert (result.precision, result.grid) == ("float64", 33)
-        assert set(result.rates) < set(RATES) and len(result.rates) == 17
+        assert (result.precision, result.grid, result.steps) == ("float64", 33, 100)
+        assert set(result.rates) < set(RATES) and len(result.rates) == 11
 
 
 def test_the_ground_of_a_surface(tmp_path):
     result = of_surface("beale", tmp_path)
     assert (result.title, result.marks, result.precision) == ("beale", {}, "float64")
+    assert result.steps == 300
     assert result.rates is RATES
     assert float(result.surface.value(jnp.array([3.0, 0.5]))) == pytest.approx(0)
 

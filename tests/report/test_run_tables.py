@@ -111,7 +111,9 @@ def test_a_damaged_run_is_listed_as_damaged(content: str, tmp_path):
     folder = run_in(tmp_path / "run", summary=summary_of())
     (folder / "state.json").write_text(content)
     [row] = overview([folder])
-    assert row == {"run": str(folder), "status": "damaged", "step": None, "best": None, "test": {}}
+    assert row == {
+        "run": str(folder), "status": "damaged", "step": None, "best": None, "test": {}, "reason": "state.json",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("file", ["summary.json", "tags.json"])
@@ -121,6 +123,24 @@ def test_a_run_with_a_damaged_result_is_listed_as_damaged(file: str, tmp_path):
     (folder / file).write_text("{")
     [row] = overview([folder])
     assert (row["status"], row["best"], row["test"]) == ("damaged", None, {})
+    assert row["reason"] == file
+
+
+def test_what_is_damaged_in_a_group_is_named_by_its_place(tmp_path):
+    """Of its seeds the curves, too; the summary that a run which is done has lost; not that of a seed that waits."""
+    folder = group_in(tmp_path / "group")
+    (folder / "seed_1" / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}, {"step": 3}\n{"step": 4}\n')
+    [row] = overview([folder])
+    assert (row["status"], row["reason"]) == ("damaged", "seed_1/metrics.jsonl")
+    (folder / "seed_1" / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')  # torn: it was killed
+    assert overview([folder])[0]["status"] == "done"
+    (folder / "summary.json").unlink()
+    alone = run_in(tmp_path / "alone")
+    rows = overview([folder, folder / "seed_1", alone])
+    assert [row.get("reason") for row in rows if row["status"] == "damaged"] == ["summary.json missing"] * 2
+    assert any(line.startswith("lost     summary.json; nnrun resume ") for line in lines(show_view(alone)))
+    kept = run_in(tmp_path / "kept", summary=summary_of())
+    assert "lost     the checkpoint of the best step, 20; " in "\n".join(lines(show_view(kept)))
 
 
 def test_a_group_has_means_and_counts_the_seeds_that_finished(tmp_path):

@@ -98,6 +98,18 @@ def home(tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any]) -> 
     return folder
 
 
+def test_a_lost_summary_is_written_again(
+    home: Path, warm: Callable[..., Any], same: Callable[..., None], tmp_path
+):
+    """By `resume`, from the last checkpoint of each seed: the same bytes."""
+    copied = shutil.copytree(home / "runs" / "table", tmp_path / "copied")
+    for file in copied.rglob("summary.json"):
+        file.unlink()
+    done = warm("resume", copied, "-q", folder=home)
+    assert (done.code, done.err) == (0, "")
+    same(home / "runs" / "table", copied)
+
+
 @pytest.fixture
 def predicted(warm: Callable[..., Any], tmp_path: Path) -> Callable[..., bytes]:
     """predicted(folder, run, input): the bytes of the predictions."""

@@ -63,7 +63,7 @@ def test_the_table_and_the_picture(race: Callable[..., Any], folder: Trajectory)
     assert re.search(r"learning_rate: 0\.01\}\s+0\.01\s+–\s+\d", done.out)
     assert done.out.splitlines()[-1] == "picture: race.png"
     with Image.open(folder / "race.png") as picture:
-        assert picture.size == (1100, 506)
+        assert picture.size == (1100, 525)
 
 
 def test_the_plane_through_three_checkpoints(race: Callable[..., Any], folder: Trajectory) -> None:

@@ -41,7 +41,15 @@ _Checkpoints = Annotated[
     ),
 ]
 _Steps = Annotated[
-    int, typer.Option("--steps", metavar="N", min=1, max=100_000, help="Steps of each optimizer.")
+    int | None,
+    typer.Option(
+        "--steps",
+        metavar="N",
+        min=1,
+        max=100_000,
+        help="Steps of each optimizer.",
+        show_default="300; with --run 100",
+    ),
 ]
 _Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of the noise of noisy surfaces.")]
 _Output = Annotated[
@@ -58,7 +66,7 @@ def race(
     surface: _Surface = "beale",
     run_name: _RunName = None,
     checkpoints: _Checkpoints = None,
-    steps: _Steps = 300,
+    steps: _Steps = None,
     seed: _Seed = 0,
     output: _Output = None,
     runs_root: Root = Path("runs"),
@@ -86,7 +94,7 @@ def race(
     from nnrun.runner import session
 
     with signals.deferred(), session.precision(place.precision):
-        paths = _paths(place, optimizers or [], steps, seed, quiet or as_json)
+        paths = _paths(place, optimizers or [], steps or place.steps, seed, quiet or as_json)
         if output:
             _draw(place, paths, output, quiet or as_json)
     from nnrun.race import report

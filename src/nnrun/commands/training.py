@@ -153,11 +153,12 @@ def resume(
 ) -> None:
     """Continue an interrupted run, bit for bit; nothing to do if it is done."""
     from nnrun.record import run
+    from nnrun.report.summary import read_summary
 
     folder = run.resolve(run_name, runs_root)
     if overrides:
         _refuse_changes(folder, overrides)
-    if run.status(folder) == "done":
+    if run.status(folder) == "done" and read_summary(folder):  # without one, only the end is done again
         if not as_json:
             console.show(f"{folder} is done; nothing to do")
         return console.report(folder, as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -56,8 +57,18 @@ def download(item: Download) -> Path:
         ) from error
     raise DataError(
         f"{item.file}: cannot be downloaded ({'; '.join(failures)}); connect to the network, or put "
-        f"the file into {one_line(folder)} or into $NNRUN_DATA_DIR/{item.folder}"
+        f"the file into {one_line(folder)} or into {_places(item)}"
     )
+
+
+def _places(item: Download) -> str:
+    """Where else the file is looked for: in a folder with the name of the set, or directly."""
+    top = os.environ.get("NNRUN_DATA_DIR")
+    if not top:
+        return f"$NNRUN_DATA_DIR/{item.folder}"
+    place = Path(top)
+    inner, direct = one_line(place / item.folder / item.file), one_line(place / item.file)
+    return f"$NNRUN_DATA_DIR, where there is neither {inner} nor {direct}"
 
 
 def _retrieve(mirror: str, item: Download, folder: Path) -> Path:

@@ -45,13 +45,20 @@ def layers_of(folder: Path, which: str) -> Inside:
     leaves = zip(names(state.params), jax.tree.leaves(state.params), jax.tree.leaves(gradient), strict=True)
     return {
         "examples": len(batch.y),
-        "layers": [_of_layer(passage, idle) for passage in seen],
+        "layers": [_of_layer(passage, idle) for passage in seen if not _is_identity(passage, idle)],
         "parameters": [_of_leaf(name, np.asarray(leaf), np.asarray(slope)) for name, leaf, slope in leaves],
     }
 
 
 def _say_nothing(line: str) -> None:
     """What has changed since the run began was said when its examples were predicted."""
+
+
+def _is_identity(passage: Passage, idle: dict[str, float]) -> bool:
+    """Whether a layer does nothing here, as dropout without noise; an activation does, whatever these examples are."""
+    if passage.x.shape != passage.y.shape or "/".join(passage.path) in idle:
+        return False
+    return bool((np.asarray(passage.x) == np.asarray(passage.y)).all())
 
 
 def _of_layer(passage: Passage, idle: dict[str, float]) -> OfLayer:

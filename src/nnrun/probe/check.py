@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nnrun import build
+from nnrun.errors import NnrunError, one_line
 from nnrun.probe import capacity, examples, first_steps, gradients, practice, relation, start, units
 from nnrun.probe.finding import CheckReport, Finding, FindingEntry, worst
 from nnrun.probe.objective import beginning, compiled_quickly, ready
@@ -60,12 +61,23 @@ def of_data(experiment: Experiment) -> Iterator[Finding]:
     """The findings that need no model.  To be used within the precision of the run."""
     dataset = experiment.dataset
     sample = sample_of(dataset, "train", _EXAMPLES)
-    yield examples.check_classes(dataset)
-    yield examples.check_constants(dataset)
-    yield examples.check_scale(dataset, sample)
-    yield examples.check_duplicates(dataset)
-    yield relation.check_leaks(dataset, sample)
-    yield relation.check_relation(dataset, sample)
+    yield _made("classes", lambda: examples.check_classes(dataset))
+    yield _made("constant features", lambda: examples.check_constants(dataset))
+    yield _made("input scale", lambda: examples.check_scale(dataset, sample))
+    yield _made("duplicates", lambda: examples.check_duplicates(dataset))
+    yield _made("leaks", lambda: relation.check_leaks(dataset, sample))
+    yield _made("inputs and targets", lambda: relation.check_relation(dataset, sample))
+
+
+def _made(name: str, make: Callable[[], Finding]) -> Finding:
+    """The finding of one check; where that raises, that it did: the others are still worth making."""
+    try:
+        return make()
+    except NnrunError:
+        raise  # it says what to do, of the data or the machine
+    except Exception as error:
+        evidence = f"the check itself failed: {type(error).__name__}: {one_line(error, 200)}"
+        return Finding(name, "fail", evidence, "the other checks were made; please report this one")
 
 
 def _of_model(prepared: Prepared, experiment: Experiment) -> Iterator[Finding]:
@@ -75,8 +87,8 @@ def _of_model(prepared: Prepared, experiment: Experiment) -> Iterator[Finding]:
         state = beginning(experiment)
         yield start.check_start(experiment, state, batch)
         yield start.check_activations(batch, look(state))
-        yield _gradients(prepared)
-    yield capacity.check_capacity(experiment, state)
+        yield _made("gradients", lambda: _gradients(prepared))
+    yield _made("twenty examples", lambda: capacity.check_capacity(experiment, state))
     steps = first_steps.first_steps(prepared.spec, experiment)
     yield first_steps.check_rate(steps)
     with compiled_quickly():
@@ -93,11 +105,11 @@ def _gradients(prepared: Prepared) -> Finding:
 
 def _of_machine(experiment: Experiment, runs: int, root: Path) -> Iterator[Finding]:
     measured = compile_and_time(experiment)
-    yield practice.check_batches(measured)
-    yield practice.check_checkpoint(measured, root)
-    yield practice.check_memory(experiment)
-    yield practice.check_disk(experiment, root, runs)
-    yield practice.check_time(measured, runs)
+    yield _made("batches", lambda: practice.check_batches(measured))
+    yield _made("checkpoint", lambda: practice.check_checkpoint(measured, root))
+    yield _made("memory", lambda: practice.check_memory(experiment))
+    yield _made("disk", lambda: practice.check_disk(experiment, root, runs))
+    yield _made("time", lambda: practice.check_time(measured, runs))
 
 
 def _finite(numbers: Mapping[str, float | int | None]) -> dict[str, float | int | None]:

@@ -36,30 +36,30 @@ def check_classes(dataset: Dataset) -> Finding:
     numbers = {"classes": len(train), "fewest": int(train.min()), "most": int(train.max())}
     what = f"{len(labels)} labels with classes" if labels else f"{len(train)} classes"
     spread = f"{what} of {train.min()} to {train.max()} training examples"
-    if missing := names[train == 0].tolist():
+    faults: list[tuple[str, str]] = []  # what is seen, what to do
+    if never := names[train == 0].tolist():
         remedy = (
             "add examples of them, or take them out of the classes; the model can only be wrong about them"
         )
-        return Finding(
-            "classes", "fail", f"no training example of {some_of(missing)}; {spread}", remedy, numbers
-        )
-    for part, count in counts.items():
-        if missing := names[count == 0].tolist():
+        faults.append((f"no training example of {some_of(never)}", remedy))
+    for part in ("val", "test"):
+        missing = names[(counts[part] == 0) & (train > 0)].tolist() if part in counts else []
+        if missing:
             remedy = "metrics say nothing of them there; make the part larger, or change data.split_seed"
-            evidence = f"no example of {some_of(missing)} in the {part} part; {spread}"
-            return Finding("classes", "warn", evidence, remedy, numbers)
+            faults.append((f"no example of {some_of(missing)} in the {part} part", remedy))
     if gaps := _gaps(dataset.classes) if dataset.classes else []:
         remedy = "look whether they were lost on the way; if not, all is well"
-        return Finding(
-            "classes", "warn", f"classes are numbers, and {some_of(gaps)} is missing", remedy, numbers
-        )
-    if few := names[train < _FEW].tolist():
+        faults.append((f"classes are numbers, and {some_of(gaps)} is missing", remedy))
+    if few := names[(train > 0) & (train < _FEW)].tolist():
         remedy = "add some, or weigh them (loss.class_weight: balanced, data.sampling: balanced)"
         if labels:
             remedy = "add some; what is measured of such a label says little"
-        evidence = f"fewer than {_FEW} training examples of {some_of(few)}; {spread}"
-        return Finding("classes", "warn", evidence, remedy, numbers)
-    return Finding("classes", "pass", spread, numbers=numbers)
+        faults.append((f"fewer than {_FEW} training examples of {some_of(few)}", remedy))
+    if not faults:
+        return Finding("classes", "pass", spread, numbers=numbers)
+    evidence = "; ".join([*(seen for seen, _ in faults), spread])
+    remedies = "; ".join(dict.fromkeys(remedy for _, remedy in faults))
+    return Finding("classes", "fail" if never else "warn", evidence, remedies, numbers)
 
 
 def _gaps(classes: tuple[str, ...]) -> list[str]:

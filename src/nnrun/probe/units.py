@@ -61,7 +61,8 @@ def _without_gradient(experiment: Experiment, state: State, batch: Batch) -> set
 def idle_units(seen: list[Passage]) -> Iterator[tuple[str, float]]:
     """Of each activation, the share of units whose slope is next to nothing for nearly all examples.
 
-    A layer without parameters that keeps the shape is taken for an activation.  Its slope is what it hands back of a
+    A layer without parameters that keeps the shape is taken for an activation, unless its slope is the same
+    everywhere, as that of dropout without noise: a line cannot be dead.  The slope is what a layer hands back of a
     gradient of ones, and the steepest there is, is that between −4 and 4.  A unit is an entry of the last axis.
     """
     for passage in seen:
@@ -70,7 +71,10 @@ def idle_units(seen: list[Passage]) -> Iterator[tuple[str, float]]:
         slope = np.abs(_slope(passage, passage.x))
         grid = jnp.linspace(-4, 4, _GRID, dtype=passage.x.dtype).reshape(-1, *(1,) * (passage.x.ndim - 1))
         grid = jnp.broadcast_to(grid, (_GRID, *passage.x.shape[1:]))
-        steepest = np.abs(_slope(passage, grid)).max()
+        slopes = np.abs(_slope(passage, grid))
+        steepest = slopes.max()
+        if slopes.min() == steepest > 0:
+            continue
         flat = (slope <= _FLAT * steepest).reshape(-1, slope.shape[-1])
         yield "/".join(passage.path), float((flat.mean(0) >= _ALWAYS).mean())
 

@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
@@ -71,7 +72,11 @@ def draw(
     """
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         still = suffix == ".png"
-        figure = Figure(figsize=(10, 4.6), dpi=_STILL_DPI if still else _MOVING_DPI, layout="constrained")
+        figure = Figure(
+            figsize=(10, 4.6 + 0.18 * math.ceil(len(trajectories) / 3)),
+            dpi=_STILL_DPI if still else _MOVING_DPI,
+            layout="constrained",
+        )
         canvas = FigureCanvasAgg(figure)
         lowest = min(float(np.nanmin(trajectory.values)) for trajectory in trajectories)
         surface = surface._replace(floor=min(surface.floor, lowest))  # that of a plane is only estimated
@@ -153,7 +158,7 @@ def _plot(
     top = max(float(np.nanmax(np.where(heights < 1e3 * heights[0], heights, np.nan))), scale)
     right.set_ylim(scale, 2 * top)
     right.axhline(max(surface.goal - surface.floor, scale), color="0.6", lw=0.8, ls="--")
-    right.legend(loc="upper right", fontsize=8, framealpha=0.85)
+    figure.legend(loc="outside lower center", ncols=min(3, len(trajectories)), fontsize=8, frameon=False)
 
     def show(step: int) -> None:
         for trajectory, (trail, head, curve) in zip(trajectories, lines, strict=True):

@@ -17,6 +17,10 @@ from nnrun.types import Surface
 __all__ = ["Ground", "of_run", "of_surface"]
 
 
+# Three checkpoints of a run are about 1 apart on its plane: smaller rates would not get anywhere.
+_RATES = RATES[16::3]  # from 1e-3 to 10
+
+
 class Ground(NamedTuple):
     """A surface, and how many rates and points of it are tried."""
 
@@ -25,12 +29,13 @@ class Ground(NamedTuple):
     marks: dict[str, tuple[float, float]]  # points of it, by name
     precision: str  # float32 or float64
     rates: np.ndarray  # that are tried
+    steps: int  # of each optimizer, unless told otherwise
     grid: int  # points of a contour map on each axis
 
 
 def of_surface(text: str, folder: Path) -> Ground:
     """The ground of `beale`, or of a block with options.  Raises SpecError."""
-    return Ground(text, entrants.surface(text, folder), {}, "float64", RATES, 240)
+    return Ground(text, entrants.surface(text, folder), {}, "float64", RATES, 300, 240)
 
 
 def of_run(folder: Path, checkpoints: str | None, warn: Callable[[str], None]) -> Ground:
@@ -47,7 +52,7 @@ def of_run(folder: Path, checkpoints: str | None, warn: Callable[[str], None]) -
         f"step {step}": (x, y) for step, (x, y) in zip(steps, surface_plane.points.tolist(), strict=True)
     }
     title = f"{folder.name}, steps {', '.join(map(str, steps))}"
-    return Ground(title, surface_plane.surface, marks, experiment.plan.precision, RATES[::3], 33)
+    return Ground(title, surface_plane.surface, marks, experiment.plan.precision, _RATES, 100, 33)
 
 
 def _steps(text: str) -> list[int]:

@@ -21,7 +21,7 @@ from nnrun.types import Batch, Experiment, State, Surface, Tree
 
 __all__ = ["Plane", "pick", "plane"]
 
-_EXAMPLES = 300  # of the training data that the loss is averaged over
+_EXAMPLES = 128  # of the training data that the loss is averaged over
 _MARGIN = 0.6  # of the extent of the three points, around them
 _NEAR = 1e-3  # of the first distance: a third point nearer than that to the line through the others
 

@@ -62,7 +62,7 @@ def _place(trajectory: Trajectory) -> tuple[float, float]:
 def record(
     title: str, surface: Surface, trajectories: Sequence[Trajectory], output: Path | None
 ) -> RaceReport:
-    """The result for programs."""
+    """The result for programs, the fastest first."""
     return {
         "surface": title,
         "goal": surface.goal,
@@ -74,6 +74,6 @@ def record(
                 "steps": trajectory.steps,
                 "value": float(trajectory.values[-1]) if math.isfinite(trajectory.values[-1]) else None,
             }
-            for trajectory in trajectories
+            for trajectory in sorted(trajectories, key=_place)
         ],
     }

@@ -78,7 +78,7 @@ def _trace(surface: Surface, method: Method, steps: int, seed: int) -> tuple[Arr
     memory = method.init(objective(jnp.int32(0)), start)
     _, path = lax.scan(step, (start, memory), jnp.arange(steps, dtype=jnp.int32))
     points = jnp.concatenate([start[None], path])
-    return points, jax.vmap(surface.value)(points)
+    return points, lax.map(surface.value, points)  # at once, the networks of all points would fill the memory
 
 
 def _rank(goal: float, values: np.ndarray) -> tuple[float, float]:

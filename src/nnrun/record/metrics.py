@@ -17,7 +17,7 @@ import numpy as np
 from nnrun.errors import RunError, one_line
 from nnrun.storage import fsio
 
-__all__ = ["columns", "line", "read"]
+__all__ = ["columns", "is_whole", "line", "read"]
 
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -41,6 +41,17 @@ def read(path: Path) -> list[dict[str, float]]:
         return []
     lines = fsio.read_file(path).split(b"\n")[:-1]  # what follows the last newline is a torn line, or nothing
     return [_parse(text, f"{one_line(path)}:{number}") for number, text in enumerate(lines, start=1)]
+
+
+def is_whole(path: Path) -> bool:
+    """Whether `read` can read a file that exists.  Faster than reading: a list of a thousand runs asks this."""
+    lines = fsio.read_file(path).split(b"\n")[:-1]
+    try:
+        records = json.loads(b"[" + b",".join(lines) + b"]", parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return False
+    # A line with a comma between two objects would be one record too many.
+    return len(records) == len(lines) and all(isinstance(record, dict) for record in records)
 
 
 def columns(records: Iterable[Mapping[str, float]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from nnrun.errors import NnrunError
 from nnrun.record import metrics, run, tags
 from nnrun.record.summary import Summary
+from nnrun.report.damage import damaged_file
 from nnrun.report.settings import setting_text, settings_text
 from nnrun.report.sheet import Column, Sheet
 from nnrun.report.summary import finished, number, read_summary, shown_section, some_of
@@ -41,7 +42,7 @@ class OverviewRow(TypedDict):
     step: int | None
     best: Mapping[str, object] | None  # metrics of the validation part; None: there are none
     test: Mapping[str, object]
-    reason: NotRequired[str | None]
+    reason: NotRequired[str | None]  # why it ended; of one that is damaged, which file is
     changed: NotRequired[float]  # seconds since 1970
     seeds: NotRequired[int]
     folds: NotRequired[int]
@@ -68,9 +69,12 @@ def _row(folder: Path) -> OverviewRow:
             row["tags"] = known
         if rising := _rising(summary):
             row["rising"] = rising
+        damaged = damaged_file(folder)
     except (NnrunError, OSError):
-        row["status"] = "damaged"  # whatever its state says: results are there that cannot be read
-        return row
+        # Whatever its state says: something is there that cannot be read.
+        return {**row, "status": "damaged", "reason": damaged_file(folder)}
+    if damaged:
+        return {**row, "status": "damaged", "reason": damaged}
     best: Mapping[str, object]
     if "mean" in summary:
         best = summary["mean"].get(shown_section(summary), {})
@@ -157,6 +161,8 @@ def _shown(value: object) -> str:
 
 def _status_cell(row: OverviewRow) -> str:
     """The status; of a group with its seeds, and whether it, or how many of them, stopped early."""
+    if row["status"] == "damaged":
+        return f"damaged ({row.get('reason')})" if row.get("reason") else "damaged"
     early = row.get("early")
     notes = [
         f"{some_of(row.get('done', 0), count)} {runs}"

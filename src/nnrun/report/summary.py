@@ -42,7 +42,13 @@ FOLD_PARTS = ("val/", "test/")  # a fold is there for the examples that it valid
 def read_summary(folder: Path) -> Summary:
     """The summary.json of a run or group, {} while there is none.  Raises RunError if it is damaged."""
     file = folder / "summary.json"
-    summary: Summary = run.read_json(file) if file.exists() else {}
+    summary: Summary = {}
+    if file.exists():
+        try:
+            summary = run.read_json(file)
+        except RunError:
+            remedy = f"restore it, or remove it: `nnrun resume {one_line(folder)}` then writes it again"
+            raise RunError(f"{one_line(file)}: damaged; {remedy}") from None
     for intervals in summary["ci95"].values() if "mean" in summary else ():
         if any(isinstance(ends, (int, float)) for ends in intervals.values()):
             raise RunError(

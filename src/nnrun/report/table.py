@@ -14,6 +14,7 @@ from nnrun.record.summary import RunSummary, SweepSummary
 from nnrun.report.chart import Line
 from nnrun.report.columns import column_lines
 from nnrun.report.content import read_content
+from nnrun.report.damage import SUMMARY, lost_best_step
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
 from nnrun.report.live import sparkline
@@ -78,9 +79,20 @@ def show_view(folder: Path) -> Group:
     parts += _curves(subject.lines)
     if "best" in summary and (best := summary["best"]):
         parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))
+    if status == "done" and (lost := lost_best_step(folder, summary)) is not None:
+        parts.append(
+            Text(
+                f"lost     the checkpoint of the best step, {lost}; restore it to evaluate or predict with it"
+            )
+        )
     if content.checkpoints:
         parts.append(Text("kept     checkpoints of steps " + ", ".join(map(str, content.checkpoints))))
     parts += [Text(f"member   {path}") for path in content.members]
+    if status == "done" and not summary:
+        place = shlex.quote(str(folder))
+        parts.append(
+            Text(f"lost     {SUMMARY}; nnrun resume {place} writes it again from the last checkpoint")
+        )
     if status in _RESUMABLE:
         parts.append(Text(f"continue  nnrun resume {shlex.quote(str(folder))}"))
     return Group(*parts, *(Text(line, "dim") for line in origin_lines(content.origin)))

@@ -202,9 +202,8 @@ def load_intact(folder: Path, which: str) -> Checkpoint:
 
 def _check_ended(folder: Path, steps: list[int]) -> None:
     """Refuses a finished run whose last checkpoint was removed: another one would be called the last, or the best."""
-    state = run.read_state(folder)
-    step = state.get("step", steps[-1])
-    if state["status"] == "done" and step not in steps:
+    step = run.read_state(folder).get("step", steps[-1])
+    if run.status(folder) == "done" and step not in steps:
         known = ", ".join(map(str, steps))
         raise RunError(
             f"{one_line(folder)}: its last checkpoint, of step {step}, is missing; put it back or write a step: {known}"
@@ -212,14 +211,15 @@ def _check_ended(folder: Path, steps: list[int]) -> None:
 
 
 def _remedy(folder: Path) -> str:
-    if run.status(folder) == "diverged":
-        return ", it diverged before the first; train again with a smaller learning rate"
-    return f" yet; `nnrun resume {one_line(folder)}` continues it"
+    remedies = {
+        "diverged": ", it diverged before the first; train again with a smaller learning rate",
+        "done": ", though it is done; restore its folder checkpoints/, or train again",
+    }
+    return remedies.get(run.status(folder), f" yet; `nnrun resume {one_line(folder)}` continues it")
 
 
 def _no_step(folder: Path, which: str, steps: list[int]) -> Checkpoint:
-    known = ", ".join(map(str, steps))
-    shown = one_line(which, 40)
+    known, shown = ", ".join(map(str, steps)), one_line(which, 40)
     raise RunError(f"{one_line(folder)}: has no checkpoint {shown!r}; write last, best or a step: {known}")
 
 
