@@ -132,8 +132,7 @@ def _check_names(kind: str, written: Plain, problems: Problems) -> None:
     """Adds what is wrong with a block, and the blocks inside it, as far as names go."""
     block = in_full(written)
     if not isinstance(block, dict):
-        message = f"got {schema.shown(block)}; write a block such as {{name: ...}}, see `nnrun list {kind}`"
-        problems.add((), message)
+        problems.add((), f"got {schema.shown(block)}; write a block {{name: ...}}, see `nnrun list {kind}`")
         return
     name = block.get("name")
     if not isinstance(name, str):
