@@ -183,7 +183,7 @@ def test_blocks_inside_code_of_ones_own_are_checked(tmp_path):
     checked = bind(file)
     assert checked.model.options["one"].name == "relu"
     assert [one.name for one in checked.model.options["more"]] == ["dense"]
-    with pytest.raises(SpecError, match=r"model\.one: got \[\"relu\"\]; write a block such as"):
+    with pytest.raises(SpecError, match=r"model\.one: got \[\"relu\"\]; write a block {name: \.\.\.}"):
         bind(file, "model.one=[relu]")
     with pytest.raises(SpecError, match=r"model\.more\.0\.unit: unknown key; did you mean units\?"):
         bind(file, "model.more=[{name: dense, unit: 2}]")

@@ -34,20 +34,20 @@ def test_a_sound_source_comes_back_as_it_is(source: Source):
     ("source", "message"),
     [
         (with_train(x=X[:5]), "set: training part: 5 inputs but 6 targets"),
-        (with_train(X[:1], Y[:1]), "training part: 1 examples; at least 2"),
+        (with_train(X[:1], Y[:1]), "training part: 1 example; at least 2"),
         (with_train(x=X[:, 0]), r"inputs of shape \(6,\)"),
         (with_train(x=X[:, :0]), r"inputs of shape \(6, 0\)"),
         (with_train(y=Y[:, None]), r"labels of shape \(6, 1\)"),
         (with_train(x=X.astype(np.int64)), "inputs of type int64; needed: uint8, float32 or float64"),
         (
             with_train(x=put(X, 3, np.nan)),
-            r"inputs: 1 values are NaN or infinite, the first at index \(1, 1\)",
+            r"inputs: 1 value is NaN or infinite, the first at index \(1, 1\)",
         ),
-        (with_train(x=put(X, 0, np.inf)), "1 values are NaN or infinite"),
+        (with_train(x=put(X, 0, np.inf)), "1 value is NaN or infinite"),
         (with_train(y=Y.astype(np.int64)), "labels of type int64; needed: int32"),
         (
             with_train(y=put(Y, 4, 3)),
-            "1 labels out of range, the first 3 at index 4; .* 3 classes are 0 to 2",
+            "1 label out of range, the first 3 at index 4; .* 3 classes are 0 to 2",
         ),
         (with_train(y=put(Y, 0, -1)), "the first -1 at index 0"),
         (with_train(y=np.zeros_like(Y)), "every example is of class 0; two classes are needed"),
@@ -56,10 +56,10 @@ def test_a_sound_source_comes_back_as_it_is(source: Source):
         (GOOD._replace(classes=()), "targets of type int32 without class names"),
         (GOOD._replace(standardize="pixel"), "standardize is 'pixel'; it is feature, image or none"),
         (GOOD._replace(test=Examples(X[:0], Y[:0])), "test part: 0 examples; at least 1"),
-        (GOOD._replace(test=Examples(X[:2], put(Y[:2], 0, 7))), "test part: 1 labels out of range"),
+        (GOOD._replace(test=Examples(X[:2], put(Y[:2], 0, 7))), "test part: 1 label out of range"),
         (GOOD._replace(test=Examples(X[:, :1], Y)), r"has shape \(2,\), of the test part \(1,\)"),
         (GOOD._replace(test=Examples(X.astype(np.uint8), Y)), "has type float32, of the test part uint8"),
-        (REGRESSION._replace(train=Examples(X, put(X[:, 0], 2, np.nan))), "targets: 1 values are NaN"),
+        (REGRESSION._replace(train=Examples(X, put(X[:, 0], 2, np.nan))), "targets: 1 value is NaN"),
     ],
 )
 def test_an_unsound_source_is_refused_on_one_line(source: Source, message: str):

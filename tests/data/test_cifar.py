@@ -183,7 +183,7 @@ def test_a_label_out_of_range(small: Small, tmp_path: Path):
     files = {**small.files, "one.bin": b"\0\4" + small.files["one.bin"][2:]}
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
-    with pytest.raises(DataError, match="training part: 1 labels out of range, the first 4 at index 0"):
+    with pytest.raises(DataError, match="training part: 1 label out of range, the first 4 at index 0"):
         small._replace(published=published(files)).load(tmp_path)
 
 

@@ -521,8 +521,7 @@ def test_an_interruption_leaves_nothing_half_written(
 KILLED = """
     import os, signal, sys
     from nnrun.data import _image_cache
-    from nnrun.data._prepare import prepare
-from nnrun.data.image_folder import image_folder
+    from nnrun.data.image_folder import image_folder
     name = sys.argv[2]
     def die(*args): os.kill(os.getpid(), signal.SIGKILL)
     if name == "show": _image_cache.ProgressLine.show = die

@@ -127,7 +127,7 @@ def test_as_many_labels_as_images(published, small_set, write_set: WriteSet):
 
 def test_labels_within_the_classes(published, small_set, write_set: WriteSet):
     small_set[FILES[3]] = small_set[FILES[3]][:-1] + b"\x0a"
-    with pytest.raises(DataError, match="test part: 1 labels out of range, the first 10 at index 19"):
+    with pytest.raises(DataError, match="test part: 1 label out of range, the first 10 at index 19"):
         load(repinned(published, small_set), str(write_set(small_set)), "image")
 
 

@@ -93,7 +93,7 @@ def test_the_test_part_comes_from_its_file(path: Path, tmp_path: Path):
     assert source.test is not None
     assert source.test.y.tolist() == [2, 1]
     for arrays, message in (
-        ({"x": X[:2], "y": np.array([0, 3])}, "test part: 1 labels out of range, the first 3 at index 1"),
+        ({"x": X[:2], "y": np.array([0, 3])}, "test part: 1 label out of range, the first 3 at index 1"),
         ({"x": X[:2, :2], "y": Y[:2]}, "they must agree"),
         ({"x": X[:2], "y": np.zeros(2)}, "test.npz: array 'y': read as float64, in .* as int32"),
     ):
@@ -110,8 +110,8 @@ def test_the_test_part_comes_from_its_file(path: Path, tmp_path: Path):
         ({"x": X, "y": np.array([0, 1, 3, 1])}, "array 'y': no example has label 2, though 3 occurs"),
         ({"x": X, "y": np.array([-1, 0, 1, 1])}, "array 'y': labels from -1 to 1; labels are 0, 1, 2"),
         ({"x": X, "y": np.array([0, 2**40, 1, 1])}, "labels from 0 to 1099511627776"),
-        ({"x": X, "y": np.array([1, np.nan, 0, 0])}, r"array 'y': 1 values are NaN.* index \(1,\) \(nan\)"),
-        ({"x": np.array([[1.0], [1e39]]), "y": Y[:2]}, r"array 'x': 1 values .* index \(1, 0\) \(1e\+39\)"),
+        ({"x": X, "y": np.array([1, np.nan, 0, 0])}, r"array 'y': 1 value is NaN.* index \(1,\) \(nan\)"),
+        ({"x": np.array([[1.0], [1e39]]), "y": Y[:2]}, r"array 'x': 1 value .* index \(1, 0\) \(1e\+39\)"),
         ({"x": X, "y": np.eye(4, dtype=int)}, r"targets of shape \(4, 4\)"),
         ({"x": X[:0], "y": Y[:0]}, "0 class|0 examples"),
         ({"x": Y, "y": Y}, r"inputs of shape \(4,\)"),

@@ -247,7 +247,7 @@ def test_the_headline_of_a_run():
         headline(summary) == "done after 30 steps: test/accuracy 0.75  (at step 20, the best by val/accuracy)"
     )
     assert headline({**summary, "best": None}) == "done after 30 steps: test/accuracy 0.75"
-    assert headline({"status": "diverged", "steps": 3}) == "diverged after 3 steps: "
+    assert headline({"status": "diverged", "steps": 3}) == "diverged after 3 steps"
 
 
 def test_the_headline_of_a_group():

@@ -17,7 +17,7 @@ def runs(tmp_path: Path) -> Path:
     for name in ("one", "two", "three", "three/seed_0"):
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
-        (folder / "state.json").write_text('{"status": "done"}')
+        (folder / "state.json").write_text('{"status": "interrupted"}')
     return tmp_path
 
 
@@ -59,7 +59,7 @@ def test_files_of_others_stay_and_are_named(runs: Path, warm: Callable[..., Any]
         path.relative_to(runs / "runs/three/seed_0").as_posix(): path.read_text() for path in found
     } == kept
     assert left(runs) == ["three", "two"]
-    assert warm("ls", folder=runs).out.count("done") == 1, "it is no run any more"
+    assert warm("ls", folder=runs).out.count("interrupted") == 1, "it is no run any more"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_tags_are_given_found_and_taken(runs: Path, warm: Callable[..., Any]) ->
     listed = warm("ls", "--filter", "tags=best", "--columns", "status,tags", folder=runs).out
     assert [line.split() for line in listed.splitlines()] == [
         ["run", "status", "tags"],
-        ["runs/one", "done", "best", "v1.2"],
+        ["runs/one", "interrupted", "best", "v1.2"],
     ]
     assert "tags     best, v1.2" in warm("show", "one", folder=runs).out
     assert warm("ls", "--filter", "tags=none", folder=runs).out.startswith(
