@@ -223,14 +223,14 @@ _KEYS = [
     _layers(
         "layer without name", "{units: 3}", ":3:", "model.layers.0.name: missing; write one of: batch_norm"
     ),
-    _layers("layer is a number", "3", ":3:", "model.layers.0: got 3; write a block such as"),
+    _layers("layer is a number", "3", ":3:", "model.layers.0: got 3; write a block {name"),
     _file(
         "unknown augmentation",
         VALID + "augment: [mixpu]\n",
         ":8:11: augment.0.name: there is no augment",
         "mixup",
     ),
-    _file("augmentation is a number", VALID + "augment: 3\n", ":8:1: augment: got 3; write a block such as"),
+    _file("augmentation is a number", VALID + "augment: 3\n", ":8:1: augment: got 3; write a block {name"),
     _file(
         "unknown in an augmentation",
         VALID + "augment: {name: cutout, side: 3}\n",
