@@ -48,10 +48,7 @@ def decoded(images: Sequence[Undecoded], block: Mapping[str, Any], shape: tuple[
 
     # On several threads: pillow lets go of Python's lock while it decodes.
     with only_errors(), ThreadPoolExecutor(len(machine.cores()), thread_name_prefix="images") as pool:
-        for _ in pool.map(
-            decode, x, images
-        ):  # in order: the first image that is wrong is the one that is named
-            pass
+        list(pool.map(decode, x, images))  # in order: the first image that is wrong is the one that is named
     return x
 
 
