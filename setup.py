@@ -1,4 +1,7 @@
-"""The compiled part of nnrun: convolutions and the sums of batch norm for CPUs.  Where it cannot be built, nnrun does without (and says so)."""
+"""The compiled part of nnrun: convolutions and the sums of batch norm for CPUs.
+
+Where it cannot be built, nnrun does without (and says so).
+"""
 
 from __future__ import annotations
 
