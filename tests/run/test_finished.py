@@ -98,6 +98,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any]) -> 
     return folder
 
 
+@pytest.mark.slow
 def test_a_lost_summary_is_written_again(
     home: Path, warm: Callable[..., Any], same: Callable[..., None], tmp_path
 ):
