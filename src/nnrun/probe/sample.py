@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from nnrun.preprocessing import Column
+from nnrun.preprocessing import FittedColumn
 from nnrun.types import Batch, Dataset, Examples
 
 __all__ = ["Sample", "batch_of", "feature_names", "groups_of_inputs", "looked_at", "sample_of"]
@@ -52,7 +52,7 @@ def looked_at(dataset: Dataset) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, min(most, count), replace=False))
 
 
-def groups_of_inputs(dataset: Dataset) -> list[tuple[str, slice, Column | None]]:
+def groups_of_inputs(dataset: Dataset) -> list[tuple[str, slice, FittedColumn | None]]:
     """The features: name, inputs it became, and its column in a table; of vectors without names one for each."""
     start, groups = 0, []
     for column in dataset.fitted.columns:
