@@ -124,7 +124,6 @@ def test_numbers_far_from_zero_keep_their_digits(place, loaded):
         np.testing.assert_allclose(outputs - 1e6, expected - 1e6, rtol=0, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_an_ensemble_is_one_function(place, warm, loaded, keeps_contract):
     nnrun.train(place / "batch.yaml", ["train.seeds=3"], run_dir=place / "runs/three")
     x = datasets.load_iris().data
