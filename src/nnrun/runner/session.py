@@ -85,8 +85,11 @@ def _prepare(document: spec.Document, need: Wanted | None) -> Prepared:
 def sharing(prepared: Prepared) -> str:
     """That several devices share each batch of the run, "" where they do not."""
     plan = prepared.experiment.plan
-    count = devices_used(plan)
-    return f"{count} devices share each batch, {plan.batch_size // count} examples each" if count > 1 else ""
+    count, processes = devices_used(plan), jax.process_count()
+    if count == 1:
+        return ""
+    where = f" of {processes} processes" if processes > 1 else ""
+    return f"{count} devices{where} share each batch, {plan.batch_size // count} examples each"
 
 
 def origin() -> Provenance:
