@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import sys
 from typing import Any
 
 from nnrun.errors import MachineError, SpecError, one_line
@@ -20,7 +22,7 @@ _NO_CLUSTER = (
     "HOST:PORT --process I/N"
 )
 
-_together: dict[str, Any] = {}  # the party of this process, and process 0's hub
+_together: dict[str, Any] = {}  # the party of this process, process 0's hub, the former stdout
 
 
 def joined() -> Party | None:
@@ -40,6 +42,7 @@ def join(request: HostsRequest) -> None:
         return
     host, _, port = request.coordinator.rpartition(":")
     address = host.strip("[]"), int(port)
+    _keep_stdout()
     party = Party(request.number, request.processes)
     if party.first:
         hub = Hub(address, request.processes, party.lost)
@@ -49,6 +52,20 @@ def join(request: HostsRequest) -> None:
         service = Post(address, *request[1:], lambda: party.lost(0), _SECONDS).service
     _together["party"] = party
     party.begin(_client(service, request, device_ids))
+
+
+def _keep_stdout() -> None:
+    """Leaves stdout to this process's own result: gloo prints there whom it has connected to."""
+    stdout = sys.stdout
+    if not isinstance(stdout, io.TextIOWrapper):
+        return
+    _together["stdout"] = stdout  # which would be closed if nobody held it
+    stdout.flush()
+    descriptor = os.dup(stdout.fileno())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stdout.fileno())
+    os.close(nowhere)
+    sys.stdout = os.fdopen(descriptor, "w", encoding=stdout.encoding, errors=stdout.errors)
 
 
 def _client(service: str, request: HostsRequest, device_ids: list[int] | None) -> Any:

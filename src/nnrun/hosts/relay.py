@@ -45,6 +45,7 @@ class Hub:
                 f"--coordinator {one_line(place, 80)}: process 0 cannot listen there ({reason}); write an address of "
                 "this host and a free port"
             ) from None
+        self._open = [self._server]
         _thread(self._accept)
 
     def wait(self, seconds: float) -> None:
@@ -65,10 +66,15 @@ class Hub:
         while self.present and time.monotonic() < end:
             time.sleep(_LOOK / 4)
 
+    def close(self) -> None:
+        """Ends all connections with the others."""
+        _close(*self._open)
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._server.accept()
+                self._open.append(connection)
                 _thread(self._take, connection)
 
     def _take(self, connection: socket.socket) -> None:
@@ -78,8 +84,15 @@ class Hub:
             if greeting != _GREETING:
                 return connection.close()
             if kind == "pass":
-                return _pass_on(connection, self.service)
+                return self._pass_on(connection)
             return self._hold(connection, int(index), int(count))
+
+    def _pass_on(self, connection: socket.socket) -> None:
+        """jax's service may begin a moment after the others come."""
+        host, port = self.service.split(":")
+        target = _reached((host, int(port)), _SERVICE)
+        self._open.append(target)
+        _both_ways(connection, target)
 
     def _hold(self, connection: socket.socket, index: int, count: int) -> None:
         problem = ""
@@ -107,8 +120,6 @@ class Post:
         self, address: tuple[str, int], index: int, count: int, lost: Callable[[], None], seconds: float
     ) -> None:
         self._address, self._lost = address, lost
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.service = f"127.0.0.1:{self._server.getsockname()[1]}"
         connection = _reached(address, seconds)
         try:
             connection.sendall(f"{_GREETING},stay,{index},{count}\n".encode())
@@ -116,12 +127,18 @@ class Post:
         except OSError:
             answer = ""
         if answer != "welcome":
+            connection.close()
             place = one_line(f"{address[0]}:{address[1]}", 80)
-            raise MachineError(
-                f"--coordinator {place}: {one_line(answer, 100) or 'is no process of this run'}"
-            )
+            raise MachineError(f"--coordinator {place}: {one_line(answer, 100) or 'process 0 was lost'}")
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.service = f"127.0.0.1:{self._server.getsockname()[1]}"
+        self._open = [self._server, connection]
         _thread(self._watch, connection)
         _thread(self._accept)
+
+    def close(self) -> None:
+        """Ends the connection with process 0."""
+        _close(*self._open)
 
     def _watch(self, connection: socket.socket) -> None:
         _until_gone(connection)
@@ -131,13 +148,22 @@ class Post:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._server.accept()
+                self._open.append(connection)
                 _thread(self._take, connection)
 
     def _take(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
             target = socket.create_connection(self._address)
+            self._open.append(target)
             target.sendall(f"{_GREETING},pass,0,0\n".encode())
             _both_ways(connection, target)
+
+
+def _close(*sockets: socket.socket) -> None:
+    for connection in sockets:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)  # another thread may wait for what comes
+        connection.close()
 
 
 def _listening(address: tuple[str, int]) -> socket.socket:
@@ -176,12 +202,6 @@ def _until_gone(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while connection.recv(64):
             pass
-
-
-def _pass_on(connection: socket.socket, service: str) -> None:
-    """jax's service may begin a moment after the others come."""
-    host, port = service.split(":")
-    _both_ways(connection, _reached((host, int(port)), _SERVICE))
 
 
 def _both_ways(near: socket.socket, far: socket.socket) -> None:

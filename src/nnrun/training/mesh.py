@@ -19,7 +19,17 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from nnrun.errors import MachineError
 from nnrun.types import Plan, Tree
 
-__all__ = ["Everywhere", "check_devices", "devices_used", "everywhere", "is_far", "jit_on", "put", "shared"]
+__all__ = [
+    "Everywhere",
+    "check_devices",
+    "devices_used",
+    "everywhere",
+    "is_far",
+    "jit_on",
+    "put",
+    "shared",
+    "shared_in_words",
+]
 
 _AXIS = "batch"
 
@@ -43,16 +53,19 @@ def devices_used(plan: Plan) -> int:
     counts = (count * processes for count in range(most, 0, -1))
     used = next((count for count in counts if plan.batch_size % count == 0), None)
     if used is None:
-        near = max(1, round(plan.batch_size / processes)) * processes
+        asked = f" on {plan.devices} devices" if isinstance(plan.devices, int) else ""
         raise MachineError(
-            f"{processes} processes cannot have equal parts of a batch of {plan.batch_size}"
-            + (
-                f" on {plan.devices} devices"
-                if isinstance(plan.devices, int)
-                else f"; write data.batch_size: {near}"
-            )
+            f"{processes} processes cannot have equal parts of a batch of {plan.batch_size}{asked}; start "
+            f"{_counts_near(processes, plan.batch_size)}"
         )
     return used
+
+
+def _counts_near(processes: int, batch: int) -> str:
+    """The next numbers of processes below and above that divide a batch."""
+    fewer = next(count for count in range(processes - 1, 0, -1) if batch % count == 0)
+    further = next((count for count in range(processes + 1, batch + 1) if batch % count == 0), None)
+    return str(fewer) if further is None else f"{fewer} or {further}"
 
 
 def check_devices(plan: Plan) -> None:
@@ -72,6 +85,20 @@ def check_devices(plan: Plan) -> None:
             f"train.devices: {plan.devices}, but {processes} processes share each batch, with as many devices each; "
             f"write train.devices={processes}, or auto"
         )
+
+
+def shared_in_words(plan: Plan) -> str:
+    """How many devices compute each batch of a single run here, as a line."""
+    count, processes, present = devices_used(plan), jax.process_count(), len(jax.local_devices())
+    if count > 1:
+        where = f" of {processes} processes" if processes > 1 else ""
+        return f"{count} devices{where} share each batch, {plan.batch_size // count} examples each"
+    if present == 1 or plan.devices != "auto":
+        return "each batch is computed on one device"
+    reason = (
+        "on a CPU that gains nothing" if jax.default_backend() == "cpu" else "they do not divide the batch"
+    )
+    return f"each batch is computed on one of {present} devices: {reason}"
 
 
 def everywhere(plan: Plan) -> Everywhere:
