@@ -20,7 +20,7 @@ from nnrun.spec import yaml12
 from nnrun.training.led import follow
 from nnrun.training.mesh import devices_used
 
-__all__ = ["signals_kept", "take_part", "take_part_again"]
+__all__ = ["differences", "signals_kept", "take_part", "take_part_again"]
 
 
 @contextlib.contextmanager
@@ -87,7 +87,7 @@ def _agree(prepared: Prepared, party: Party) -> None:
     party.publish("about", mine)
     if party.first:
         for index in range(1, party.count):
-            problem = next(_differences(mine, party.of("about", index)), None)
+            problem = next(differences(mine, party.of("about", index)), None)
             if problem is not None:
                 raise type(problem)(f"process {index} of {party.count} {problem}")
         if signals.pending():
@@ -107,7 +107,7 @@ def _about(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _differences(here: Mapping[str, Any], far: Mapping[str, Any]) -> Iterator[NnrunError]:
+def differences(here: Mapping[str, Any], far: Mapping[str, Any]) -> Iterator[NnrunError]:
     """What the other process has otherwise, the first thing of each kind."""
     for name, (before, after) in _unequal(here["versions"], far["versions"]):
         yield RunError(f"has {name} {after}, process 0 has {before}; install the same")
@@ -125,11 +125,22 @@ def _differences(here: Mapping[str, Any], far: Mapping[str, Any]) -> Iterator[Nn
 
 
 def _unequal(here: Mapping[str, Any], far: Mapping[str, Any]) -> list[tuple[str, tuple[str, str]]]:
-    names = [name for name in here.keys() | far.keys() if here.get(name) != far.get(name)]
+    names = [
+        name
+        for name in here.keys() | far.keys()
+        if here.get(name) != far.get(name) and not _is_one_file(here.get(name), far.get(name))
+    ]
     values = [tuple(one_line(side.get(name, "absent"), 60) for side in (here, far)) for name in names]
     return sorted(
         (one_line(name, 80), (before, after)) for name, (before, after) in zip(names, values, strict=True)
     )
+
+
+def _is_one_file(here: object, far: object) -> bool:
+    """Whether two values are files of one name in folders of their own; what they hold is compared by digest."""
+    if not isinstance(here, str) or not isinstance(far, str):
+        return False
+    return Path(here).is_absolute() and Path(far).is_absolute() and Path(here).name == Path(far).name
 
 
 def _flat(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
