@@ -113,14 +113,14 @@ class Party:
         """Called in a thread when a process is gone: with a word, or without."""
         if self.over:
             return
-        said = None
+        farewell = None
         if self.first:  # the store is its own; process 0 does not go before the others have heard why
             with contextlib.suppress(Exception):
-                said = json.loads(self._client.key_value_try_get(f"nnrun/ended/{index}"))
-        if said is None:
+                farewell = json.loads(self._client.key_value_try_get(f"nnrun/ended/{index}"))
+        if farewell is None:
             self._reason = MachineError(f"{self._who(index)} was lost; `nnrun resume` continues the run")
         else:
-            self._reason = self._why(index, *said)
+            self._reason = self._why(index, *farewell)
         self._end_soon()
 
     def _who(self, index: int) -> str:
