@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "duration": set(),
     "space": set(),
     "signals": set(),
+    "hosts": {"errors", "hosts", "signals"},
     "preprocessing": {"errors"},
     "types": {"preprocessing", "rows", "statistics", "types"},
     "options": {"duration"},
@@ -37,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "tracking": set(),
     "tracker": LEAVES | {"tracker", "tracking"},
     "track": {"errors", "record", "report", "spec", "storage", "track", "tracking"},
-    "training": LEAVES | {"signals", "statistics", "training"},
+    "training": LEAVES | {"hosts", "signals", "statistics", "training"},
     "record": {"errors", "machine", "preprocessing", "record", "storage"},
     "report": {"errors", "preprocessing", "record", "report", "spec", "statistics", "storage"},
     "build": {
@@ -45,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
         "statistics", "training",
     },
     "runner": {
-        *LEAVES, "build", "catalog", "device", "record", "runner", "signals", "spec", "statistics", "storage",
+        *LEAVES, "build", "catalog", "device", "hosts", "record", "runner", "signals", "spec", "statistics", "storage",
         "training",
     },
     "race": LEAVES | {"build", "catalog", "race", "record", "report", "runner", "storage", "training"},
@@ -78,11 +79,11 @@ ALLOWED: dict[str, set[str]] = {
         "sweep", "track", "types",
     },
     "commands": {
-        "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "kernels",
+        "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "hosts", "kernels",
         "look", "prediction", "probe", "race", "record", "report", "runner", "signals", "spec", "statistics", "storage",
         "sweep", "track", "tracking", "types",
     },
-    "cli": {"commands"},
+    "cli": {"commands", "hosts"},
     "sklearn": {
         "build", "catalog", "data", "device", "errors", "prediction", "preprocessing", "record", "runner", "sklearn",
         "spec", "storage", "training", "types",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
+from typing import NoReturn
 
+from nnrun import hosts
 from nnrun.commands import (
     catalogue,
     comparing,
@@ -51,12 +53,18 @@ def main() -> None:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     console.open_streams()
     try:
-        code = app(prog_name="nnrun", standalone_mode=False)
+        code = app(prog_name="nnrun", standalone_mode=False) or 0
         if sys.stdout is not None:
             sys.stdout.flush()
     except (Exception, SystemExit) as error:
         if debug:
             with contextlib.suppress(OSError, ValueError):
                 traceback.print_exc()
-        console.leave(*console.explain(error))
-    console.leave(code or 0)
+        _leave(*console.explain(error))
+    _leave(code)
+
+
+def _leave(code: int, message: str = "") -> NoReturn:
+    """Ends the process, and before it those that train the same run."""
+    hosts.leave(code, message)
+    console.leave(code, message)

@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from nnrun import machine
@@ -21,11 +22,14 @@ _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_ARENA_MAX = -3, -1, -8  # of malloc.h
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
 
-def prepare(device: str = "auto", deterministic: bool = False) -> None:
+def prepare(
+    device: str = "auto", deterministic: bool = False, meet: Callable[[], None] | None = None
+) -> None:
     """Chooses the device and switches the compile cache on.
 
     device         auto (the best there is), cpu, gpu, tpu
     deterministic  only deterministic GPU kernels; takes effect if jax has not started a GPU yet
+    meet           what is to be done before jax starts a device: meeting the other processes of the run
     Raises MachineError where there is no such device.
     """
     if deterministic:
@@ -36,6 +40,8 @@ def prepare(device: str = "auto", deterministic: bool = False) -> None:
 
     if device in _PLATFORMS:
         jax.config.update("jax_platforms", device)
+    if meet is not None:
+        meet()
     try:
         jax.devices()
     except RuntimeError as error:

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["deferred", "forget", "install", "pending"]
+__all__ = ["deferred", "forget", "install", "pass_on", "pending"]
 
 _HANGUP = getattr(signal, "SIGHUP", None)  # the terminal is gone; Windows has none
-_state = {"deferred": 0, "pending": 0, "installed": 0}
+_state = {"deferred": 0, "pending": 0, "installed": 0, "passed_on": 0}
 
 
 def _signals() -> list[int]:
@@ -30,8 +30,8 @@ def _signals() -> list[int]:
 
 def _handle(signum: int, frame: FrameType | None) -> None:
     del frame
-    again = _state["pending"] == signum == signal.SIGINT
-    _state["pending"] = signum
+    again = _state["pending"] == signum == signal.SIGINT and not _state["passed_on"]
+    _state["pending"], _state["passed_on"] = signum, 0
     if again and not _state["installed"]:
         raise KeyboardInterrupt  # a notebook's process is not ours to end
     if _state["deferred"] and not again:
@@ -88,6 +88,15 @@ def deferred() -> Iterator[None]:
 def pending() -> int:
     """The number of the signal that waits, 0 if none."""
     return _state["pending"]
+
+
+def pass_on(signum: int) -> None:
+    """Notes, inside `deferred`, a signal that another process of the run has got.
+
+    A terminal sends an interrupt to all processes at once: the one that comes after it is not the second.
+    """
+    if _state["deferred"] and not _state["pending"]:
+        _state["pending"], _state["passed_on"] = signum, 1
 
 
 def forget() -> None:

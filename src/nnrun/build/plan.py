@@ -109,13 +109,13 @@ def _accumulate(spec: Spec, batch: int) -> int:
     return spec.train.accumulate
 
 
-def _devices(spec: Spec, batch: int) -> int:
-    """How many devices share a batch, 0 for all.  Raises SpecError where they cannot have equal parts of it."""
-    count = 0 if spec.train.devices == "all" else spec.train.devices
-    if count != 1 and spec.train.seeds > 1:
+def _devices(spec: Spec, batch: int) -> int | str:
+    """How many devices share a batch, see Plan.  Raises SpecError where they cannot have equal parts of it."""
+    count = spec.train.devices
+    if count not in (1, "auto") and spec.train.seeds > 1:
         message = f"{spec.train.devices}, but several seeds are spread over the devices anyway; leave it out"
         raise spec.fail(("train", "devices"), message)
-    if count and batch % count:
+    if isinstance(count, int) and batch % count:
         near = max(count, round(batch / count) * count)
         raise spec.fail(
             ("train", "devices"),

@@ -17,10 +17,13 @@ from nnrun.errors import RunError, SpecError, one_line
 __all__ = [
     "Calibrated",
     "Checkpoint",
+    "Coordinator",
     "Device",
     "Exact",
+    "Hosts",
     "Json",
     "Model",
+    "Process",
     "Quiet",
     "Root",
     "RunDir",
@@ -29,6 +32,7 @@ __all__ = [
     "app",
     "choose_device",
     "counting",
+    "meeting",
     "options",
     "prepare_device",
     "resolved",
@@ -90,6 +94,27 @@ Exact = Annotated[
     ),
 ]
 
+Coordinator = Annotated[
+    str | None,
+    typer.Option(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="Where process 0 of several that train this run together listens; each is started with the same.",
+    ),
+]
+Process = Annotated[
+    str | None,
+    typer.Option("--process", metavar="I/N", help="Which of how many processes this one is: 0/2, 1/2."),
+]
+Hosts = Annotated[
+    str | None,
+    typer.Option(
+        "--hosts",
+        metavar="auto",
+        help="The processes of a SLURM, Open MPI, Kubernetes or TPU job train this run together.",
+    ),
+]
+
 
 def _version(value: bool) -> None:
     if value:
@@ -119,8 +144,13 @@ def resolved(folder: Path) -> Path:
     return file
 
 
-def prepare_device(device: str, spec: Path, overrides: list[str]) -> None:
-    """Settles the device; the spec is read before that, so that mistakes in it are reported without jax."""
+def prepare_device(
+    device: str, spec: Path, overrides: list[str], meet: Callable[[], None] | None = None
+) -> None:
+    """Settles the device; the spec is read before that, so that mistakes in it are reported without jax.
+
+    meet   what is to be done before jax starts a device
+    """
     _check_device(device)
     from nnrun import catalog
 
@@ -128,7 +158,21 @@ def prepare_device(device: str, spec: Path, overrides: list[str]) -> None:
     catalog.check_names(document)
     from nnrun import device as device_module
 
-    device_module.prepare(device, document.sections["train"].deterministic)
+    device_module.prepare(device, document.sections["train"].deterministic, meet)
+
+
+def meeting(
+    coordinator: str | None, process: str | None, hosts: str | None, dry_run: bool = False
+) -> Callable[[], None] | None:
+    """A function that meets the other processes of a run; None where there are none.  Raises SpecError."""
+    from nnrun.hosts import join, request_of
+
+    request = request_of(coordinator, process, hosts)
+    if request is not None and dry_run:
+        raise SpecError(
+            "--dry-run looks at the spec and the data in one process; leave out --coordinator and --hosts"
+        )
+    return None if request is None else lambda: join(request)
 
 
 def counting(quiet: bool) -> Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]:

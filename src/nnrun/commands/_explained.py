@@ -83,6 +83,7 @@ def _cost(meaning: Explanation) -> Iterator[str]:
     if seeds > 1:
         yield f"the {seeds} seeds are lanes of one program"
     else:
+        yield meaning.sharing
         yield "one seed; train.seeds=5 would train five as lanes of one program"
     options = ", ".join(meaning.knobs)
     yield (

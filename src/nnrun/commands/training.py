@@ -12,14 +12,18 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import (
+    Coordinator,
     Device,
     Exact,
+    Hosts,
     Json,
+    Process,
     Quiet,
     Root,
     RunDir,
     RunName,
     app,
+    meeting,
     prepare_device,
     resolved,
 )
@@ -85,6 +89,9 @@ def train(
     run_dir: RunDir = None,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
+    coordinator: Coordinator = None,
+    process: Process = None,
+    hosts: Hosts = None,
     track: Track = None,
     profile: _Profile = None,
     dry_run: _DryRun = False,
@@ -92,9 +99,10 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train what a spec describes, in a new run folder."""
+    meet = meeting(coordinator, process, hosts, dry_run)
     # It reads the spec: mistakes there are reported before anything slow is imported.
-    prepare_device(device, spec, overrides or [])
-    from nnrun.runner import folds, session, warm_start
+    prepare_device(device, spec, overrides or [], meet)
+    from nnrun.runner import folds, session, together, warm_start
     from nnrun.runner.leaves import request_of
     from nnrun.runner.profile import check_target, profiled
     from nnrun.track.beside import tracked
@@ -104,22 +112,24 @@ def train(
 
     trackers_of(track or [])  # a mistake in them is said before anything is read
     request = request_of(from_run, only or (), optimizer_state)
-    prepared = session.prepare(spec, overrides or [])
-    sent_to = track or prepared.spec.track
-    trackers_of(sent_to)  # those of the spec, too, before anything trains
-    if dry_run:
-        return show_data(prepared.experiment.dataset, as_json, prepared.folds)
-    beginnings = []
-    if from_run is not None:
-        beginnings = warm_start.warm_start(from_run, runs_root, prepared, request, console.warn)
-    folder = session.create(prepared, run_dir, runs_root, beginnings=beginnings)
-    if not (quiet or as_json):
-        _announce(prepared.experiment, prepared.folds, session.sharing(prepared))
-        if beginnings:
-            console.note(warm_start.seam(beginnings, prepared.experiment))
-    training = folds.train(prepared, folder, console.warn)
-    with tracked(folder, sent_to, console.warn):
-        return console.watch(profiled(training, profile) if profile else training, folder, quiet, as_json)
+    with together.signals_kept():
+        prepared = session.prepare(spec, overrides or [])
+        sent_to = track or prepared.spec.track
+        trackers_of(sent_to)  # those of the spec, too, before anything trains
+        if dry_run:
+            return show_data(prepared.experiment.dataset, as_json, prepared.folds)
+        together.take_part(prepared)  # the first of several processes goes on alone
+        beginnings = []
+        if from_run is not None:
+            beginnings = warm_start.warm_start(from_run, runs_root, prepared, request, console.warn)
+        folder = session.create(prepared, run_dir, runs_root, beginnings=beginnings)
+        if not (quiet or as_json):
+            _announce(prepared.experiment, prepared.folds, session.sharing(prepared))
+            if beginnings:
+                console.note(warm_start.seam(beginnings, prepared.experiment))
+        training = folds.train(prepared, folder, console.warn)
+        with tracked(folder, sent_to, console.warn):
+            return console.watch(profiled(training, profile) if profile else training, folder, quiet, as_json)
 
 
 def _announce(experiment: Experiment, folds: int, sharing: str) -> None:
@@ -147,6 +157,9 @@ def resume(
     ] = None,
     runs_root: Root = Path("runs"),
     device: Device = "auto",
+    coordinator: Coordinator = None,
+    process: Process = None,
+    hosts: Hosts = None,
     exact: Exact = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -155,6 +168,7 @@ def resume(
     from nnrun.record import run
     from nnrun.report.summary import read_summary
 
+    meet = meeting(coordinator, process, hosts)
     folder = run.resolve(run_name, runs_root)
     if overrides:
         _refuse_changes(folder, overrides)
@@ -163,12 +177,14 @@ def resume(
             console.show(f"{folder} is done; nothing to do")
         return console.report(folder, as_json)
     run.check_free(folder)  # at once, before anything slow
-    prepare_device(device, resolved(folder), [])
-    from nnrun.runner import folds
+    prepare_device(device, resolved(folder), [], meet)
+    from nnrun.runner import folds, together
     from nnrun.track.beside import tracked
 
-    with tracked(folder, [], console.warn):
-        return console.watch(folds.resume(folder, console.warn, exact), folder, quiet, as_json)
+    with together.signals_kept():
+        together.take_part_again(folder)
+        with tracked(folder, [], console.warn):
+            return console.watch(folds.resume(folder, console.warn, exact), folder, quiet, as_json)
 
 
 def _refuse_changes(folder: Path, overrides: list[str]) -> None:

@@ -23,6 +23,7 @@ from nnrun.spec.docstring import arguments
 from nnrun.spec.sections import OptimizerCommon
 from nnrun.sweep.cost import compile_and_time, memory_of, state_bytes
 from nnrun.sweep.width import width_of
+from nnrun.training.mesh import shared_in_words
 from nnrun.types import Experiment, Plan
 
 __all__ = [
@@ -89,6 +90,7 @@ class Explanation(NamedTuple):
     step_seconds: float
     compile_seconds: float
     folds: int
+    sharing: str  # how many devices compute each batch, as a line
 
 
 def explain(spec: Path, overrides: Sequence[str], show: Counting) -> Explanation:
@@ -126,6 +128,7 @@ def explain(spec: Path, overrides: Sequence[str], show: Counting) -> Explanation
             measured.step_seconds,
             measured.compile_seconds,
             prepared.folds,
+            shared_in_words(plan),
         )
 
 
@@ -222,5 +225,5 @@ def as_data(meaning: Explanation) -> ExplanationReport:
         "course": None if meaning.course is None else CourseEntry(**meaning.course._asdict()),
         "knobs": meaning.knobs, "width": meaning.width, "state_bytes": meaning.state_bytes, "memory": meaning.memory,
         "seconds": meaning.seconds, "step_seconds": meaning.step_seconds, "compile_seconds": meaning.compile_seconds,
-        "folds": meaning.folds,
+        "folds": meaning.folds, "sharing": meaning.sharing,
     }  # fmt: skip

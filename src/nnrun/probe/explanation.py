@@ -78,3 +78,4 @@ class ExplanationReport(TypedDict):
     step_seconds: float
     compile_seconds: float
     folds: int
+    sharing: str  # how many devices compute each batch, as a line

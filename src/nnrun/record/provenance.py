@@ -47,7 +47,8 @@ class SpecOrigin(TypedDict, total=False):
     spec_hash: str
     spec_folder: str
     code: dict[str, str]  # file of the user -> SHA-256
-    devices: int  # that share each batch; absent where the spec asks for one
+    devices: int  # that share each batch; absent where it is one
+    processes: int  # that train the run; absent where it is one
     convolutions: str  # what computes them on a CPU; absent where there are none
 
 

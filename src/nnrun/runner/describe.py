@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import jax
+
 from nnrun import catalog
 from nnrun.catalog import Spec
 from nnrun.record import columns, preprocessing, run
@@ -64,6 +66,9 @@ def origin_of(checked: Spec, experiment: Experiment, resolved: str, begun: Prove
     }
     if experiment.plan.convolutions:
         extra["convolutions"] = experiment.plan.convolutions
-    if experiment.plan.devices != 1:
-        extra["devices"] = devices_used(experiment.plan)
+    count = devices_used(experiment.plan)
+    if count > 1 or experiment.plan.devices not in (1, "auto"):
+        extra["devices"] = count
+    if jax.process_count() > 1:
+        extra["processes"] = jax.process_count()
     return {**begun, **extra}

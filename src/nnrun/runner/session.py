@@ -23,7 +23,7 @@ from nnrun.runner.describe import describe, origin_of
 from nnrun.runner.group import fold_folders
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
-from nnrun.training.mesh import check_devices, devices_used
+from nnrun.training.mesh import check_devices, devices_used, shared_in_words
 from nnrun.types import Experiment
 
 __all__ = [
@@ -85,8 +85,7 @@ def _prepare(document: spec.Document, need: Wanted | None) -> Prepared:
 def sharing(prepared: Prepared) -> str:
     """That several devices share each batch of the run, "" where they do not."""
     plan = prepared.experiment.plan
-    count = devices_used(plan)
-    return f"{count} devices share each batch, {plan.batch_size // count} examples each" if count > 1 else ""
+    return shared_in_words(plan) if devices_used(plan) > 1 else ""
 
 
 def origin() -> Provenance:

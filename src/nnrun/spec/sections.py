@@ -100,11 +100,12 @@ class TrainSection(_Section):
         "that has tensor cores for them; `bfloat16`: activations and products of the model have 8 bits, while "
         "parameters, what the optimizer remembers, statistics, sums, loss and metrics stay float32",
     )
-    devices: Annotated[int, Ge(1), Le(4096)] | Literal["all"] = Field(
-        1,
+    devices: Annotated[int, Ge(1), Le(4096)] | Literal["all", "auto"] = Field(
+        "auto",
         description="that share each batch of a single run, `data.batch_size` examples in all; `all` of this machine, "
-        "as far as they divide the batch. The same run but for the order in which sums are added; several seeds are "
-        "spread over the devices without it",
+        "or of all processes that train the run, as far as they divide the batch; `auto`: likewise, but one on the CPU "
+        "of one process. The same run but for the order in which sums are added; several seeds are spread over the "
+        "devices without it",
     )
     random: Literal["threefry", "fast"] = Field(
         "threefry",

@@ -22,7 +22,7 @@ def checked_trial(spec: Spec) -> Spec:
                 ("train", key),
                 f"belongs to train.folds, and a sweep trains seeds, not folds; leave {key} out",
             )
-    if train.devices != 1:
+    if train.devices not in (1, "auto"):
         message = (
             f"{train.devices}, but a sweep spreads its trials over the devices, not each batch; leave it out"
         )

@@ -15,7 +15,7 @@ from nnrun.training import columns
 from nnrun.training.columns import column_names, side_by_side
 from nnrun.training.compiling import compiled
 from nnrun.training.feed import Feed, Shaped
-from nnrun.training.mesh import Everywhere, jit_on, shared
+from nnrun.training.mesh import Everywhere, jit_on, put, shared
 from nnrun.training.predictions import targets_of
 from nnrun.training.sampled import Predict, without_noise
 from nnrun.training.step import normalise
@@ -88,7 +88,7 @@ def make_held(parts: list[Examples], width: int = 0, place: Everywhere = None) -
     most = size * max(1, _OUTPUTS // (8 * size * width)) if width else None
     feeds = [Feed(part, None, place) for part in parts]
     if all(isinstance(part.x, np.ndarray) for part in parts):
-        return Held(size, feeds, jax.device_put(tuple(_padded(parts, size)), place), most, place)
+        return Held(size, feeds, put(tuple(_padded(parts, size)), place), most, place)
     return Held(size, feeds, None, most, place)
 
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nnrun.training.mesh import Everywhere
+from nnrun.training.mesh import Everywhere, put
 from nnrun.training.order import PADDING
 from nnrun.types import Examples
 
@@ -65,7 +65,7 @@ class Feed(NamedTuple):
         where = np.where(positions == PADDING, PADDING, where.reshape(positions.shape)).astype(np.int32)
         short = min(positions.size, len(self.examples.y)) - len(rows)
         rows = np.concatenate([rows, np.repeat(rows[-1:], short)])  # in the order of the file
-        x, y = jax.device_put((self.examples.x[rows], self.examples.y[rows]), self.place)
+        x, y = put((self.examples.x[rows], self.examples.y[rows]), self.place)
         return Batches(x, y, where)
 
     def windows(self, rows: int) -> Iterator[tuple[Array, Array, int]]:
@@ -75,7 +75,7 @@ class Feed(NamedTuple):
             parts = [part[start : start + rows] for part in (x, y)]
             count = len(parts[0])
             filled = [np.pad(a, [(0, rows - count)] + [(0, 0)] * (a.ndim - 1)) for a in parts]
-            yield *jax.device_put(tuple(filled), self.place), count
+            yield *put(tuple(filled), self.place), count
 
 
 def make_feed(
@@ -92,7 +92,7 @@ def make_feed(
         examples = examples._replace(y=np.column_stack([examples.y, weights]).astype(kind))
     if not isinstance(examples.x, np.ndarray):
         return Feed(examples, None, place)
-    whole = jax.device_put((_filled(examples.x, rows), _filled(examples.y, rows)), place)
+    whole = put((_filled(examples.x, rows), _filled(examples.y, rows)), place)
     return Feed(examples, whole, place)
 
 

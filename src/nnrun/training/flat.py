@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
-from nnrun.training.mesh import Everywhere
+from nnrun.training.mesh import Everywhere, put
 from nnrun.types import State, Tree
 
 __all__ = ["flatten", "lane", "named", "shapes", "stack", "unflatten"]
@@ -44,7 +44,7 @@ def unflatten(arrays: Mapping[str, np.ndarray], like: State, place: Everywhere =
     structure = jax.eval_shape(_raw, like)
     raw = jax.tree_util.tree_map_with_path(lambda path, _: np.asarray(arrays[_name(path)]), structure)
     # A copy, so that nothing the compiled programs do can reach the caller's arrays.
-    state = jax.device_put(raw, place, may_alias=False)
+    state = put(raw, place, may_alias=False)
     return state._replace(key=jax.random.wrap_key_data(state.key))
 
 

@@ -1,4 +1,4 @@
-"""Several devices that share each batch of one run.
+"""Several devices that share each batch of one run, of one process or of several.
 
 Every device holds all parameters and, unless they are streamed, all data. Each computes with its part of the batch;
 sums over the batch, such as those of gradients and of batch norm, go over all of them. So a run is the same as on one
@@ -9,7 +9,7 @@ program of the run: the step knows nothing of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,17 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from nnrun.errors import MachineError
 from nnrun.types import Plan, Tree
 
-__all__ = ["Everywhere", "check_devices", "devices_used", "everywhere", "jit_on", "shared"]
+__all__ = [
+    "Everywhere",
+    "check_devices",
+    "devices_used",
+    "everywhere",
+    "is_far",
+    "jit_on",
+    "put",
+    "shared",
+    "shared_in_words",
+]
 
 _AXIS = "batch"
 
@@ -28,26 +38,67 @@ Tree_ = TypeVar("Tree_", bound=Tree)
 
 
 def devices_used(plan: Plan) -> int:
-    """How many devices share a batch of this run here.
+    """How many devices share a batch of this run here, as many of each process.
 
-    Of all devices the most that divide the batch; of a given number no more than there are.
+    `auto` is one on a CPU, whose cores work on one program anyway, and otherwise all; of all, and of a number that is
+    not here, it is the most that divide the batch.  Raises MachineError where the processes cannot have equal parts.
     """
     if len(plan.seeds) > 1:
         return 1
-    present = len(jax.local_devices())
-    most = min(plan.devices or present, present)
-    return next(count for count in range(most, 0, -1) if plan.batch_size % count == 0)
+    processes, present = jax.process_count(), len(jax.local_devices())
+    if plan.devices == "auto":
+        most = 1 if jax.default_backend() == "cpu" and processes == 1 else present
+    else:
+        most = present if plan.devices == "all" else min(int(plan.devices) // processes, present)
+    counts = (count * processes for count in range(most, 0, -1))
+    used = next((count for count in counts if plan.batch_size % count == 0), None)
+    if used is None:
+        asked = f" on {plan.devices} devices" if isinstance(plan.devices, int) else ""
+        raise MachineError(
+            f"{processes} processes cannot have equal parts of a batch of {plan.batch_size}{asked}; start "
+            f"{_counts_near(processes, plan.batch_size)}"
+        )
+    return used
+
+
+def _counts_near(processes: int, batch: int) -> str:
+    """The next numbers of processes below and above that divide a batch."""
+    fewer = next(count for count in range(processes - 1, 0, -1) if batch % count == 0)
+    further = next((count for count in range(processes + 1, batch + 1) if batch % count == 0), None)
+    return str(fewer) if further is None else f"{fewer} or {further}"
 
 
 def check_devices(plan: Plan) -> None:
-    """Raises MachineError where a batch is to be shared by more devices than there are here."""
-    present = len(jax.local_devices())
-    if plan.devices > present:
+    """Raises MachineError where a batch is to be shared by more devices than there are here, or by fewer processes."""
+    processes = jax.process_count()
+    present = len(jax.local_devices()) * processes
+    if plan.devices in ("auto", "all"):
+        devices_used(plan)
+    elif int(plan.devices) > present:
         kind = jax.default_backend()
         raise MachineError(
             f"train.devices: {plan.devices}, but there {'is one' if present == 1 else f'are {present}'} here ({kind}); "
             f"write train.devices={present}, or all"
         )
+    elif int(plan.devices) % processes:
+        raise MachineError(
+            f"train.devices: {plan.devices}, but {processes} processes share each batch, with as many devices each; "
+            f"write train.devices={processes}, or auto"
+        )
+
+
+def shared_in_words(plan: Plan) -> str:
+    """How many devices compute each batch of a single run here, as a line."""
+    count, processes, present = devices_used(plan), jax.process_count(), len(jax.local_devices())
+    if count > 1:
+        where = f" of {processes} processes" if processes > 1 else ""
+        return f"{count} devices{where} share each batch, {plan.batch_size // count} examples each"
+    if present == 1 or plan.devices != "auto":
+        return "each batch is computed on one device"
+    reason = (
+        "on a CPU that gains nothing" if jax.default_backend() == "cpu" else "they do not divide the batch"
+    )
+    return f"each batch is computed on one of {present} devices: {reason}"
 
 
 def everywhere(plan: Plan) -> Everywhere:
@@ -55,7 +106,31 @@ def everywhere(plan: Plan) -> Everywhere:
     count = devices_used(plan)
     if count == 1:
         return None
-    return NamedSharding(Mesh(np.array(jax.local_devices()[:count]), (_AXIS,)), PartitionSpec())
+    processes = jax.process_count()
+    chosen = [
+        device
+        for index in range(processes)
+        for device in jax.local_devices(process_index=index)[: count // processes]
+    ]
+    return NamedSharding(Mesh(np.array(chosen), (_AXIS,)), PartitionSpec())
+
+
+def is_far(place: Everywhere) -> bool:
+    """Whether some of its devices belong to other processes."""
+    return place is not None and not place.is_fully_addressable
+
+
+def put(arrays: Any, place: Everywhere, may_alias: bool | None = None) -> Any:
+    """Arrays of the host on the devices of a place; each process has the same and puts them on its own."""
+    if place is None or not is_far(place):
+        return jax.device_put(arrays, place, may_alias=may_alias)
+    return jax.tree.map(
+        lambda array: _spread(np.array(array, copy=may_alias is False or None), place), arrays
+    )
+
+
+def _spread(array: np.ndarray, place: NamedSharding) -> jax.Array:
+    return jax.make_array_from_callback(array.shape, place, lambda index: array[index])
 
 
 def jit_on(place: Everywhere, function: Callable[..., Tree]) -> jax.stages.Wrapped:

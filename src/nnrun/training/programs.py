@@ -19,7 +19,7 @@ from nnrun.training.compiling import compiled
 from nnrun.training.evaluate import Evaluator, compile_evaluator, for_data, make_held, width_of
 from nnrun.training.feed import begin, make_feed
 from nnrun.training.loop import Program, capacity, compile_chunk
-from nnrun.training.mesh import everywhere, jit_on
+from nnrun.training.mesh import everywhere, is_far, jit_on
 from nnrun.training.reader import Reader
 from nnrun.training.step import initial_state
 from nnrun.training.tally import PartEvaluation
@@ -139,7 +139,8 @@ def measured(
         states = {"": state, **averages(state)}
         return {name: evaluator.run(averaged, part) for name, averaged in states.items()}
 
-    return run() if evaluator.held.whole is not None else begin(run)
+    # Processes that share a batch must begin their programs in the same order, which threads do not keep.
+    return run() if evaluator.held.whole is not None or is_far(evaluator.held.place) else begin(run)
 
 
 def waited(sums: Sums) -> Pieces:

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nnrun import machine
+from nnrun.hosts import joined
+from nnrun.training.led import Leader
 from nnrun.training.programs import Pieces, Programs, compile_programs, waited
 from nnrun.types import Experiment, State
 
@@ -165,7 +167,10 @@ def compile_shards(experiment: Experiment, cores: int | None = None) -> Compiled
     """Compiles a run or population, which is divided over the devices, or over the cores of a single CPU.
 
     cores   how many parts of a CPU at most; all cores of the machine by default
+    With other processes, the batch is divided over the devices of all of them, and this one drives.
     """
+    if (party := joined()) is not None:
+        return Leader(compile_programs(experiment), party)
     seeds, devices = experiment.plan.seeds, jax.local_devices()
     several = len(devices) > 1
     most = (

@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     bounds: Mapping[str, Bounds]  # the least and the most that metrics can be, likewise by name
     reacts_to: str | None  # validation metric that a Reactive schedule waits for; None: it has a fixed course
     accumulate: int  # parts of a batch, one after another
-    devices: int = 1  # that share each batch of a single run; 0: all there are
+    devices: int | str = 1  # that share each batch of a single run; all there are; auto: see training.mesh
     sampling: str = ""  # what an epoch draws: bootstrap, balanced (over classes); "": every example once
     kept: tuple[int, ...] = ()  # steps whose checkpoints are kept for good: the ends of a schedule's cycles
     convolutions: str = ""  # what computes them on a CPU: kernels for AVX2, ..., or jax; "": there are none

@@ -1,0 +1,193 @@
+"""The programs of a run in several processes: the first has all of them do what it does, the others follow.
+
+One process decides: how many steps a chunk has, when to evaluate, what is best, when to stop.  Each program has all of
+them at work, so that all begin the same ones in the same order.  What comes back is the same everywhere; only the first
+looks at it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from nnrun.hosts import Party
+from nnrun.training import flat
+from nnrun.training.mesh import everywhere, jit_on, put, shared
+from nnrun.training.programs import Programs, Sums, compile_programs, one_like
+from nnrun.types import Experiment, State
+
+__all__ = ["Leader", "follow"]
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+Arrays = dict[str, np.ndarray]
+
+
+def _with_the_others(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """What fails in jax failed most likely because another process is lost, which is what is raised then."""
+
+    @functools.wraps(method)
+    def guarded(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+        leader: Any = arguments[0]
+        with _blaming(leader.party):
+            return method(*arguments, **named)
+
+    return guarded
+
+
+@contextlib.contextmanager
+def _blaming(party: Party) -> Iterator[None]:
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise
+        raise party.failure(error) from None
+
+
+class Leader:
+    """The interface of Programs in process 0; what needs the other processes, they are told to do as well.
+
+    A state is always the newest one: the others remember no other.
+    """
+
+    def __init__(self, programs: Programs, party: Party) -> None:
+        self.programs, self.party = programs, party
+        self._newest: State | None = None
+        with _blaming(party):
+            _meet(programs.experiment)
+
+    @property
+    def experiment(self) -> Experiment:
+        """What is trained."""
+        return self.programs.experiment
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the logged numbers."""
+        return self.programs.names
+
+    @property
+    def capacity(self) -> int:
+        """Most steps that one call of `advance` can do."""
+        return self.programs.capacity
+
+    def reach(self, step: int) -> int:
+        """Most steps that one call of `advance` can do from there."""
+        return self.programs.reach(step)
+
+    @_with_the_others
+    def initial(self) -> State:
+        """The state before the first step."""
+        self.party.order("initial")
+        return self._now(self.programs.initial())
+
+    @_with_the_others
+    def advance(self, state: State, first: int, count: int) -> tuple[State, Any]:
+        """Begins to train steps first .. first + count − 1; returns at once, `rows` waits for the log."""
+        self._check(state)
+        self.party.order("advance", first, count)
+        state, log = self.programs.advance(state, first, count)
+        return self._now(state), log
+
+    @_with_the_others
+    def rows(self, log: Any, count: int) -> np.ndarray:
+        """The logged numbers of a chunk, (1, count, names) float64."""
+        return self.programs.rows(log, count)
+
+    @_with_the_others
+    def measure(self, state: State, split: str) -> Sums:
+        """Begins to evaluate the validation or test part; `metrics` waits."""
+        self._check(state)
+        self.party.order("measure", split)
+        return self.programs.measure(state, split)
+
+    @_with_the_others
+    def metrics(self, sums: Sums, split: str) -> list[dict[str, float]]:
+        """The metrics from what `measure` returned."""
+        return self.programs.metrics(sums, split)
+
+    def evaluate(self, state: State, split: str) -> list[dict[str, float]]:
+        """Metrics on the validation or test part."""
+        return self.metrics(self.measure(state, split), split)
+
+    @_with_the_others
+    def reacted(self, state: State, metrics: list[dict[str, float]]) -> State:
+        """The state after its schedule has seen what an evaluation found."""
+        self._check(state)
+        self.party.order("reacted", [{name: float(value) for name, value in row.items()} for row in metrics])
+        return self._now(self.programs.reacted(state, metrics))
+
+    @_with_the_others
+    def unpack(self, state: State) -> list[Arrays]:
+        """The arrays of the run, copied to the host."""
+        return self.programs.unpack(state)
+
+    @_with_the_others
+    def pack(self, lanes: list[Arrays]) -> State:
+        """The state from its arrays, which the others get from here."""
+        self.party.order("pack")
+        return self._now(self.programs.pack([_from_process_0(lanes[0])]))
+
+    def for_lanes(self, experiment: Experiment) -> NoReturn:
+        """A run in several processes has one lane."""
+        raise AssertionError("several processes train no population")
+
+    def _now(self, state: State) -> State:
+        self._newest = state
+        return state
+
+    def _check(self, state: State) -> None:
+        assert state is self._newest, "the other processes know the newest state only"
+
+
+def follow(experiment: Experiment, party: Party) -> None:
+    """Does what process 0 says until it says that the run is over, which ends this process.
+
+    Raises MachineError where process 0 is lost.
+    """
+    with _blaming(party):
+        programs = compile_programs(experiment)
+        _meet(experiment)
+        shapes = flat.shapes(one_like(experiment))
+        state: Any = None
+        for what, *arguments in party.orders():
+            if what == "initial":
+                state = programs.initial()
+            elif what == "advance":
+                state = programs.advance(state, *arguments)[0]
+            elif what == "measure":
+                programs.measure(state, *arguments)
+            elif what == "reacted":
+                state = programs.reacted(state, *arguments)
+            elif what == "pack":
+                blank = {name: np.zeros(shape, kind) for name, (shape, kind) in shapes.items()}
+                state = programs.pack([_from_process_0(blank)])
+            else:
+                raise AssertionError(f"process 0 asks for {what!r}")
+
+
+def _from_process_0(arrays: Arrays) -> Arrays:
+    """The arrays of process 0 in all processes, bit for bit: they travel as bytes, of which no sum changes any."""
+    plain = {name: np.ascontiguousarray(array).reshape(-1).view(np.uint8) for name, array in arrays.items()}
+    received = multihost_utils.broadcast_one_to_all(plain)
+    return {
+        name: np.array(received[name]).view(array.dtype).reshape(array.shape)
+        for name, array in arrays.items()
+    }
+
+
+def _meet(experiment: Experiment) -> None:
+    """A first sum over all devices: who cannot be reached is missed here, not in the middle of a step."""
+    place = everywhere(experiment.plan)
+    if place is None:
+        return
+    total = jit_on(place, lambda x: shared(place, x).sum())
+    ones = put(np.ones(place.mesh.size, np.float32), place)
+    assert float(total(ones)) == place.mesh.size
