@@ -53,7 +53,7 @@ class Column(NamedTuple):
         if self.kind != "words":
             return self.width
         words = [word for cell in self.cells for word in cell.plain.split()]
-        longest = max((cell_len(word) for word in words), default=0)
+        longest = max([self.narrowest_head, *(cell_len(word) for word in words)])
         return min(self.width, max(longest, _FOLDED))
 
 
