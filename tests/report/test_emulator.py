@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -141,3 +142,21 @@ def test_training_on_a_narrow_terminal(begun: Callable[..., Any], tmp_path: Path
         r"(\+- \S+|\[\S+, \S+\]) +\(mean \+- 95% interval of 2 seeds\) run folder: run look at it: nnrun show run",
         answer,
     ), answer
+
+
+def test_damage_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint that was cut short by `show`, a changed resolved.yaml by `ls`, which reads neither whole."""
+    place = tmp_path / "runs" / "one"
+    shutil.copytree(folder / "runs" / "two_layers_of_48_and_32", place)
+    [arrays] = place.glob("checkpoints/*/arrays.safetensors")
+    step = int(arrays.parent.name.removeprefix("step_"))
+    arrays.write_bytes(arrays.read_bytes()[:-1])
+    (place / "resolved.yaml").write_bytes((place / "resolved.yaml").read_bytes()[:200])
+    monkeypatch.chdir(tmp_path)
+    for arguments, words in (
+        (["show", "one"], f"damaged  checkpoints of steps {step}, cut short"),
+        (["ls"], "damaged (resolved.yaml)"),
+    ):
+        pipe = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+        run(arguments, pipe, monkeypatch)
+        assert words in pipe.buffer.getvalue().decode()

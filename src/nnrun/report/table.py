@@ -14,7 +14,7 @@ from nnrun.record.summary import RunSummary, SweepSummary
 from nnrun.report.chart import Line
 from nnrun.report.columns import column_lines
 from nnrun.report.content import read_content
-from nnrun.report.damage import SUMMARY, lost_best_step
+from nnrun.report.damage import SUMMARY, damaged_checkpoints, lost_best_step
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
 from nnrun.report.live import sparkline
@@ -84,6 +84,11 @@ def show_view(folder: Path) -> Group:
             Text(
                 f"lost     the checkpoint of the best step, {lost}; restore it to evaluate or predict with it"
             )
+        )
+    if damaged := damaged_checkpoints(folder):
+        steps = ", ".join(map(str, damaged))
+        parts.append(
+            Text(f"damaged  checkpoints of steps {steps}, cut short; restore them from a copy", "red")
         )
     if content.checkpoints:
         parts.append(Text("kept     checkpoints of steps " + ", ".join(map(str, content.checkpoints))))
