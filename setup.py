@@ -1,4 +1,7 @@
-"""The compiled part of nnrun: convolutions for CPUs.  Where it cannot be built, nnrun does without (and says so)."""
+"""The compiled part of nnrun: convolutions and the sums of batch norm for CPUs.
+
+Where it cannot be built, nnrun does without (and says so).
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ def kernels() -> list[Extension]:
     return [
         Extension(
             "nnrun.kernels._conv",
-            [f"{FOLDER}/conv.cc"],
-            depends=[f"{FOLDER}/tiles.h"],
+            [f"{FOLDER}/{name}" for name in ("conv.cc", "norm.cc")],
+            depends=[f"{FOLDER}/{name}" for name in ("common.h", "tiles.h", "sums.h")],
             include_dirs=[str(Path(jaxlib.__file__).parent / "include")],
             extra_compile_args=[
                 "-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-DNDEBUG", "-g0", "-Wno-psabi"

@@ -66,10 +66,8 @@ def with_newest_run(line: str, folder: Path) -> str:
     return line.replace("RUN", newest.name) if newest else line
 
 
-def test_every_command_of_the_readme_runs(folder: Path, warm: Callable[..., Any]) -> None:
-    """With those of the tutorial and the tour, for two epochs; `test_the_readme_word_for_word` is the whole."""
-    lines = commands_of(TUTORIAL, TOUR)
-    assert set(commands_of(README)) <= set(lines)
+def run_shortened(lines: list[str], folder: Path, warm: Callable[..., Any]) -> None:
+    """The commands in their order, for two epochs."""
     for line in lines:
         shorten(folder)
         line = re.sub(r"train.seeds=\d", "train.seeds=2", line).replace("sweep.trials=8", "sweep.trials=4")
@@ -83,6 +81,19 @@ def test_every_command_of_the_readme_runs(folder: Path, warm: Callable[..., Any]
             (folder / file).write_text(done.out)
 
 
+def test_every_command_of_the_readme_runs(folder: Path, warm: Callable[..., Any]) -> None:
+    """With those of the tutorial; `test_the_readme_word_for_word` is the whole."""
+    lines = commands_of(TUTORIAL, README)
+    assert set(commands_of(README)) <= set(commands_of(TUTORIAL, TOUR))
+    run_shortened(lines, folder, warm)
+
+
+@pytest.mark.slow
+def test_every_command_of_the_tour_runs(folder: Path, warm: Callable[..., Any]) -> None:
+    run_shortened(commands_of(TUTORIAL, TOUR), folder, warm)
+
+
+@pytest.mark.slow
 def test_the_commands_of_the_cross_validation_run(folder: Path, warm: Callable[..., Any]) -> None:
     shorten(folder)
     text = (ROOT / "docs" / "cross_validation.md").read_text(encoding="utf-8")
@@ -127,6 +138,7 @@ def test_the_readme_word_for_word(folder: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
+@pytest.mark.slow
 def test_the_commands_of_a_model_in_use_run(folder: Path, warm: Callable[..., Any]) -> None:
     """On ten of the rows that diabetes.yaml trains on, as a file."""
     from sklearn.datasets import load_diabetes
@@ -143,6 +155,7 @@ def test_the_commands_of_a_model_in_use_run(folder: Path, warm: Callable[..., An
         assert done.code == 0, f"{line}\n{done.err}"
 
 
+@pytest.mark.slow
 def test_the_python_of_a_model_in_use_runs(folder: Path) -> None:
     """Both examples, in one process."""
     code = "\n".join(blocks((ROOT / "docs" / "a_model_in_use.md").read_text(), "python"))
@@ -155,6 +168,7 @@ def test_the_python_of_a_model_in_use_runs(folder: Path) -> None:
     assert second.endswith("[1. 1.]") and last == "(1, 13)"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_the_python_of_from_python_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -15,7 +15,16 @@ import numpy as np
 from nnrun.errors import one_line
 
 __all__ = [
-    "PARTS", "About", "Column", "Date", "Part", "Preprocessing", "TableFacts", "Wanted", "change_of", "first_change",
+    "PARTS",
+    "About",
+    "Date",
+    "FittedColumn",
+    "Part",
+    "Preprocessing",
+    "TableFacts",
+    "Wanted",
+    "change_of",
+    "first_change",
 ]  # fmt: skip
 
 PARTS = ("train", "val", "test")
@@ -29,7 +38,7 @@ class Date(NamedTuple):
     format: str | None = None  # of the cells, as datetime.strptime takes it; None: ISO 8601
 
 
-class Column(NamedTuple):
+class FittedColumn(NamedTuple):
     """A feature of a table, fitted to the training part."""
 
     name: str
@@ -57,7 +66,7 @@ class Column(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """The column as JSON can hold it, without what is as by default beside name and categories."""
-        plain = Column(self.name)
+        plain = FittedColumn(self.name)
         content: dict[str, Any] = {
             "name": self.name,
             "categories": None if self.categories is None else list(self.categories),
@@ -98,7 +107,7 @@ class TableFacts(NamedTuple):
     """
 
     about: tuple[About, ...] = ()
-    fit: Callable[[np.ndarray, tuple[Column, ...] | None], Any] | None = None
+    fit: Callable[[np.ndarray, tuple[FittedColumn, ...] | None], Any] | None = None
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
@@ -119,7 +128,7 @@ class Preprocessing(NamedTuple):
     """From what files hold to what a model takes, and back to the units of the target."""
 
     classes: tuple[str, ...]  # by label; () for a regression
-    columns: tuple[Column, ...]  # of a table, in the order of the inputs; () where inputs have no names
+    columns: tuple[FittedColumn, ...]  # of a table, in the order of the inputs; () where inputs have no names
     shape: tuple[int, ...]  # of one input
     dtype: str  # of inputs as the data hold them: uint8, float32 or float64
     shift: np.ndarray  # () or (*shape) float64, of the training part; an input is (x − shift) / scale
@@ -164,7 +173,7 @@ class Preprocessing(NamedTuple):
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _digested(column: Column) -> list[object]:
+def _digested(column: FittedColumn) -> list[object]:
     """Name and categories and, of a column that has more, the rest: digests of before stay what they were."""
     content = column.as_dict()
     shared = [content.pop("name"), content.pop("categories")]
@@ -184,7 +193,7 @@ class _Named(Protocol):
     @property
     def classes(self) -> tuple[str, ...]: ...
     @property
-    def columns(self) -> tuple[Column, ...]: ...
+    def columns(self) -> tuple[FittedColumn, ...]: ...
     @property
     def targets(self) -> tuple[str, ...]: ...
     @property

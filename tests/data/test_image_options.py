@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from nnrun.data._image_exclude import Exclusion
-from nnrun.data._images import Form, decode, undecoded
+from nnrun.data._images import ImageForm, decode, undecoded
 from nnrun.data._new_images import check_range, decoded, images_in, range_of
 from nnrun.data._prepare import prepare
 from nnrun.data.image_folder import image_folder
@@ -46,7 +46,7 @@ def save(tmp_path: Path) -> Callable[..., Path]:
 def test_transparent_pixels_on_a_background(alpha, behind: int, save: Callable[..., Path]):
     colour, share = SEEN[..., :3].astype(float), SEEN[..., 3:] / 255
     exact = colour * share + behind * (1 - share)
-    got = decode(save(SEEN), Form("rgb", None, "crop", alpha))
+    got = decode(save(SEEN), ImageForm("rgb", None, "crop", alpha))
     assert np.abs(got - exact).max() <= 0.5 + 1e-9
     by_pillow = Image.alpha_composite(
         Image.new("RGBA", (5, 7), (behind,) * 3 + (255,)), Image.fromarray(SEEN)
@@ -54,22 +54,24 @@ def test_transparent_pixels_on_a_background(alpha, behind: int, save: Callable[.
     assert np.abs(got - np.asarray(by_pillow.convert("RGB")).astype(int)).max() <= 1
     grey = Image.fromarray(SEEN[..., 2:], "LA")
     exact = SEEN[..., 2] * share[..., 0] + behind * (1 - share[..., 0])
-    assert np.abs(decode(save(grey), Form("grey", None, "crop", alpha))[..., 0] - exact).max() <= 1
+    assert np.abs(decode(save(grey), ImageForm("grey", None, "crop", alpha))[..., 0] - exact).max() <= 1
 
 
 def test_dropped_alpha_leaves_the_stored_colour(save: Callable[..., Path]):
-    np.testing.assert_array_equal(decode(save(SEEN), Form("rgb", None, "crop", "drop")), SEEN[..., :3])
+    np.testing.assert_array_equal(decode(save(SEEN), ImageForm("rgb", None, "crop", "drop")), SEEN[..., :3])
     palette = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
     palette.putpalette([10, 20, 30, 40, 50, 60])
     place = save(palette, transparency=0)
-    assert decode(place, Form("rgb", None, "crop", "drop")).tolist() == [[[10, 20, 30], [40, 50, 60]]]
-    assert decode(place, Form("rgb", None, "crop", "white")).tolist() == [[[255, 255, 255], [40, 50, 60]]]
+    assert decode(place, ImageForm("rgb", None, "crop", "drop")).tolist() == [[[10, 20, 30], [40, 50, 60]]]
+    assert decode(place, ImageForm("rgb", None, "crop", "white")).tolist() == [
+        [[255, 255, 255], [40, 50, 60]]
+    ]
     with pytest.raises(DataError, match=r"transparent pixels.*write data.alpha: white \(or black, or drop\)"):
-        decode(place, Form("rgb", None, "crop"))
+        decode(place, ImageForm("rgb", None, "crop"))
 
 
 def test_sixteen_bits_are_divided_by_65535(save: Callable[..., Path]):
-    form = Form("grey", None, "crop", depth=16)
+    form = ImageForm("grey", None, "crop", depth=16)
     got = decode(save(DEEP), form)
     assert got.dtype == np.float32
     np.testing.assert_array_equal(got[..., 0], DEEP.astype(np.float32) / np.float32(65535))
@@ -77,16 +79,16 @@ def test_sixteen_bits_are_divided_by_65535(save: Callable[..., Path]):
     assert len(np.unique(decode(save(every), form))) == 1 << 16
     eight = np.arange(256, dtype=np.uint8).reshape(16, 16)
     np.testing.assert_allclose(decode(save(eight), form)[..., 0], eight / 255, rtol=1e-7)
-    smaller = decode(save(DEEP), Form("grey", (3, 2), "stretch", depth=16))
+    smaller = decode(save(DEEP), ImageForm("grey", (3, 2), "stretch", depth=16))
     by_pillow = Image.fromarray(DEEP.astype(np.float32)).resize((2, 3), Image.Resampling.BICUBIC)
     np.testing.assert_allclose(smaller[..., 0], np.asarray(by_pillow).clip(0, 65535) / 65535, rtol=1e-6)
 
 
 def test_what_has_no_16_bits_to_read(save: Callable[..., Path], tmp_path: Path):
     with pytest.raises(DataError, match=r"16 bits.*write data.depth: 16 and data.channels: grey"):
-        decode(save(DEEP), Form("grey", None, "crop"))
+        decode(save(DEEP), ImageForm("grey", None, "crop"))
     with pytest.raises(DataError, match="16 bits a channel and a transparent value"):
-        decode(save(DEEP, transparency=7), Form("grey", None, "crop", depth=16))
+        decode(save(DEEP, transparency=7), ImageForm("grey", None, "crop", depth=16))
     with pytest.raises(DataError, match=r"data.depth: .*write data.channels: grey too"):
         image_folder(str(tmp_path), depth=16)
 

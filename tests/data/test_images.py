@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from nnrun.data import _images
-from nnrun.data._images import Form, decode, only_errors
+from nnrun.data._images import ImageForm, decode, only_errors
 from nnrun.errors import DataError, MachineError
 
-AS_IT_IS = Form("rgb", None, "crop")
-GREY = Form("grey", None, "crop")
+AS_IT_IS = ImageForm("rgb", None, "crop")
+GREY = ImageForm("grey", None, "crop")
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (6, 9, 3)).astype(np.uint8)
 SMOOTH = (np.add.outer(np.arange(24), np.arange(16))[..., None] * [3, 4, 5]).astype(np.uint8)
@@ -122,11 +122,15 @@ def test_stretch_crop_and_pad(kind: str, save: Save):
     image = np.zeros((40, 80), np.uint8)
     image[:, 40:] = 255
     path = save(image, kind)
-    columns = {how: decode(path, Form("grey", (20, 20), how))[10, :, 0] for how in ("stretch", "crop", "pad")}
+    columns = {
+        how: decode(path, ImageForm("grey", (20, 20), how))[10, :, 0] for how in ("stretch", "crop", "pad")
+    }
     for found in columns.values():
         assert (found[:8] < 30).all()
         assert (found[12:] > 225).all()
-    rows = {how: decode(path, Form("grey", (20, 20), how))[:, 18, 0] for how in ("stretch", "crop", "pad")}
+    rows = {
+        how: decode(path, ImageForm("grey", (20, 20), how))[:, 18, 0] for how in ("stretch", "crop", "pad")
+    }
     assert (rows["stretch"] > 225).all()
     assert (rows["crop"] > 225).all()
     assert (rows["pad"][:4] < 30).all()  # scaled to 10 x 20, five rows of black above and below
@@ -138,7 +142,7 @@ def test_stretch_crop_and_pad(kind: str, save: Save):
 def test_the_thinnest_image_has_a_place(how: str, save: Save):
     image = np.full((1, 3000), 200, np.uint8)
     for pixels in (image, image.T):
-        found = decode(save(pixels), Form("grey", (6, 6), how))
+        found = decode(save(pixels), ImageForm("grey", (6, 6), how))
         assert found.shape == (6, 6, 1)
         assert found.max() == 200
 
@@ -147,20 +151,20 @@ def test_a_photo_with_a_second_one_inside_is_the_first(tmp_path: Path):
     """As telephones write them: JPEG, then another JPEG that only a note in the first points to."""
     first, second = (Image.fromarray(np.full((16, 16, 3), value, np.uint8)) for value in (50, 200))
     first.save(tmp_path / "x", "MPO", save_all=True, append_images=[second])
-    for form in (AS_IT_IS, Form("rgb", (4, 4), "crop")):
+    for form in (AS_IT_IS, ImageForm("rgb", (4, 4), "crop")):
         assert np.abs(decode(tmp_path / "x", form).astype(int) - 50).max() <= 2
 
 
 def test_making_smaller_averages(save: Save):
     """A checkerboard of single pixels becomes grey, not black or white as picking pixels would."""
     board = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    found = decode(save(board), Form("grey", (8, 8), "stretch"))
+    found = decode(save(board), ImageForm("grey", (8, 8), "stretch"))
     np.testing.assert_allclose(found, 127.5, atol=2)
 
 
 def test_the_right_size_is_left_alone(save: Save):
     for how in ("crop", "pad", "stretch"):
-        np.testing.assert_array_equal(decode(save(COLOURS), Form("rgb", (6, 9), how)), COLOURS)
+        np.testing.assert_array_equal(decode(save(COLOURS), ImageForm("rgb", (6, 9), how)), COLOURS)
 
 
 def noise(height: int, width: int) -> Image.Image:
@@ -259,7 +263,7 @@ def test_a_decoder_out_of_memory_is_not_a_damaged_file(save: Save, monkeypatch: 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "progressive JPEG", "PNG with a palette"])
 def test_mutated_images_decode_or_are_data_errors(kind: str, tmp_path: Path):
     """300 files each with bytes changed, cut, doubled or moved: an array of bytes or a DataError, in no time."""
-    rng, form = np.random.default_rng(7), Form("rgb", (8, 8), "crop")
+    rng, form = np.random.default_rng(7), ImageForm("rgb", (8, 8), "crop")
     image = noise(16, 16)
     if "palette" in kind:
         image = image.quantize(16)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nnrun.data._prepare import prepare
 from nnrun.errors import DataError
-from nnrun.preprocessing import Column, Part
+from nnrun.preprocessing import FittedColumn, Part
 from nnrun.types import Dataset, Examples, Source
 
 
@@ -215,8 +215,8 @@ def test_the_digest_of_the_data_is_of_all_parts_and_names():
     fitted = prepare(numbered(LABELS), validation=0.1, test=0.1, split_seed=0).fitted
     others = [
         fitted._replace(classes=("0", "1", "2", "x")),
-        fitted._replace(columns=(Column("a"),)),
-        fitted._replace(columns=(Column("a", ("b", "c")),)),
+        fitted._replace(columns=(FittedColumn("a"),)),
+        fitted._replace(columns=(FittedColumn("a", ("b", "c")),)),
         *(fitted._replace(parts={**fitted.parts, name: Part(1, "0", "0")}) for name in fitted.parts),
     ]
     assert len({fitted.digest, *(other.digest for other in others)}) == 7

@@ -16,7 +16,7 @@ from nnrun.data._pieces import input_pieces
 from nnrun.data._prepare import prepare
 from nnrun.data.csv import csv
 from nnrun.errors import DataError
-from nnrun.preprocessing import Column, Date, Preprocessing, Wanted
+from nnrun.preprocessing import Date, FittedColumn, Preprocessing, Wanted
 from nnrun.types import Dataset, Source
 
 CITIES = ["Bonn", "Ulm", "Köln", "Bonn", "Bonn"]
@@ -249,7 +249,7 @@ class TestUnknownAndRare:
 
     def test_rare_names_share_an_input(self, tmp_path):
         source = numbers(tmp_path, list(self.CELLS), categorical=["a"], rare=5)
-        assert source.columns[0] == Column("a", ("a", "b"), rare=("c", "d", "e", "f", "g"))
+        assert source.columns[0] == FittedColumn("a", ("a", "b"), rare=("c", "d", "e", "f", "g"))
         assert source.train.x.sum(0).tolist() == [20, 15, 5]
 
     @pytest.mark.parametrize("unknown", ["zeros", "other"])
@@ -391,8 +391,8 @@ class TestRecorded:
             assert "data." not in str(caught.value)
 
     def test_plain_columns_are_recorded_as_before(self):
-        assert Column("a").as_dict() == {"name": "a", "categories": None}
-        assert Column("b", ("x", "y")).as_dict() == {"name": "b", "categories": ["x", "y"]}
+        assert FittedColumn("a").as_dict() == {"name": "a", "categories": None}
+        assert FittedColumn("b", ("x", "y")).as_dict() == {"name": "b", "categories": ["x", "y"]}
 
 
 class TestIdleOptions:

@@ -13,12 +13,12 @@ from nnrun.data._files import STDIN
 from nnrun.data._piece import Extras
 from nnrun.errors import SpecError
 from nnrun.prediction.inputs import arrays_for, pieces_for
-from nnrun.preprocessing import Column, Part, Preprocessing
+from nnrun.preprocessing import FittedColumn, Part, Preprocessing
 
 
 def model(*names: str) -> Any:
     """Of a table with a number and a category of these names."""
-    columns = (Column("a"), Column("c", names, unknown="zeros"))
+    columns = (FittedColumn("a"), FittedColumn("c", names, unknown="zeros"))
     width = 1 + len(names)
     parts = {part: Part(9, "a", "b") for part in ("train", "val", "test")}
     fitted = Preprocessing(

@@ -1,11 +1,12 @@
-"""The compiled convolutions against NumPy in float64, for many geometries and each kind of processor there is here."""
+"""What is compiled against NumPy in float64, for many geometries and each kind of processor there is here."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from jax import lax
 
 from nnrun import kernels
 from nnrun.kernels import Geometry
+from nnrun.layer import _moments
 from nnrun.layer._convolution import convolve
 
 FOLDER = Path(kernels.__file__).parent
@@ -175,6 +177,77 @@ def test_derivatives_of_every_order(float64: None) -> None:
             np.testing.assert_allclose(value, expected, rtol=1e-11)
 
 
+SHAPES = [
+    (2, 32, 32, 16),
+    (3, 8, 8, 64),
+    (1, 1, 1),
+    (4, 1, 1, 3),
+    (2, 7, 5, 33),
+    (1, 3, 260),
+    (5, 2, 3, 4, 129),
+]
+
+
+@needed
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_sums_of_batch_norm_are_those_of_the_definition(kind: str, dtype: str, float64: None) -> None:
+    rng = np.random.default_rng(0)
+    drawn = [tuple(int(size) for size in rng.integers(1, 40, rng.integers(3, 5))) for _ in range(8)]
+    for shape in [*SHAPES, *drawn]:
+        x, dy = rng.normal(2, 1, shape), rng.normal(size=shape)
+        mean = rng.normal(size=(shape[0], shape[-1]))
+        flat, slopes = (array.reshape(shape[0], -1, shape[-1]) for array in (x, dy))
+        moments = np.stack([flat.mean(1), flat.var(1) * flat.shape[1]], 1)
+        sums = np.stack([slopes.sum(1), (slopes * (flat - mean[:, None])).sum(1)], 1)
+        x, dy, mean = (jnp.asarray(array, dtype) for array in (x, dy, mean))
+        size = np.abs(slopes).sum(1).max() * 4  # of what is added up: sums of both signs cancel
+        for computed, expected, scale in (
+            (kernels.moments(x), moments, np.abs(moments).max()),
+            (kernels.slopes(dy, x, mean), sums, size),
+        ):
+            assert computed.dtype == dtype and computed.shape == expected.shape
+            assert np.abs(np.asarray(computed) - expected).max() <= TOLERANCE[dtype] * scale, shape
+
+
+@needed
+def test_sums_of_batch_norm_under_vmap_and_alone_have_the_same_bits() -> None:
+    x = jax.random.normal(jax.random.key(0), (3, 4, 5, 6, 7))
+    together = jax.vmap(_moments._compiled_moments())(x)
+    for member in range(3):
+        alone = _moments._compiled_moments()(x[member])
+        for a, b in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(a[member], b)
+
+
+@pytest.mark.parametrize("compiled", [pytest.param(True, marks=needed), False])
+def test_derivatives_of_batch_norm_of_every_order(compiled: bool, float64: None) -> None:
+    """Those of a sum of cubes, against the definition as jax derives it; one example is padding."""
+    rng = np.random.default_rng(0)
+    x, scale = jnp.asarray(rng.normal(1, 2, (4, 3, 2, 5))), jnp.asarray(rng.normal(size=5))
+    weight = jnp.asarray([1.0, 1.0, 0.0, 1.0])
+
+    def ours(x: jax.Array, scale: jax.Array) -> jax.Array:
+        mean, var = _moments.moments(x, weight)
+        y = _moments.scale_shift(x, mean, scale * lax.rsqrt(var + 1e-5), scale)
+        return (weight[:, None, None, None] * y**3).sum()
+
+    def plain(x: jax.Array, scale: jax.Array) -> jax.Array:
+        counted = x[jnp.array([0, 1, 3])]
+        mean, var = (function(counted, (0, 1, 2), keepdims=True) for function in (jnp.mean, jnp.var))
+        factors = jnp.reshape(scale, (1, 1, 1, 5))
+        return (((counted - mean) * lax.rsqrt(var + 1e-5) * factors + factors) ** 3).sum()
+
+    def curvature(function: Callable[..., jax.Array]) -> tuple[jax.Array, ...]:
+        norm = lambda *at: sum((g**2).sum() for g in jax.grad(function, (0, 1))(*at))  # noqa: E731
+        return jax.grad(norm, (0, 1))(x, scale)
+
+    with contextlib.nullcontext() if compiled else kernels.left_out():
+        np.testing.assert_allclose(ours(x, scale), plain(x, scale), rtol=1e-12)
+        for derived in (lambda f: jax.grad(f, (0, 1))(x, scale), curvature):
+            for value, expected in zip(derived(ours), derived(plain), strict=True):
+                np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-9)
+
+
 @needed
 def test_bits_do_not_depend_on_threads() -> None:
     """In processes that see one core and all of them."""
@@ -186,7 +259,11 @@ def test_bits_do_not_depend_on_threads() -> None:
         "rng = np.random.default_rng(0)\n"
         "x = jnp.asarray(rng.normal(size=(33, 16, 16, 5)), jnp.float32)\n"
         "k = jnp.asarray(rng.normal(size=(3, 3, 5, 20)), jnp.float32)\n"
-        "y, gradients = jax.vjp(lambda x, k: convolve(x, k, 1, 'same'), x, k)\n"
+        "from nnrun.layer.batch_norm import batch_norm\n"
+        "layer = batch_norm()\n"
+        "params, stats, _ = layer.init(None, (16, 16, 20))\n"
+        "norm = lambda x: layer.apply(params, stats, x, None, jnp.ones(33))[0]\n"
+        "y, gradients = jax.vjp(lambda x, k: norm(convolve(x, k, 1, 'same')), x, k)\n"
         "results = [y, *gradients(jnp.sin(y))]\n"
         "print(hashlib.sha256(b''.join(np.asarray(a).tobytes() for a in results)).hexdigest())\n"
     )
@@ -222,6 +299,26 @@ def test_calls_that_make_no_sense_end_in_an_error(arguments: dict, message: str)
     }
     with pytest.raises(Exception, match=message):
         jax.block_until_ready(call(jnp.ones((2, 4, 4, 3)), jnp.ones((3, 3, 3, 5)), **attributes))
+
+
+@needed
+@pytest.mark.parametrize(
+    ("name", "shapes", "result", "message"),
+    [
+        ("nnrun_moments", [(2, 3)], (2, 2, 3), "three dimensions are needed"),
+        ("nnrun_moments", [(2, 4, 3)], (2, 3), "the shapes do not fit"),
+        ("nnrun_moments", [(2, 4, 3)], (2, 2, 4), "the shapes do not fit"),
+        ("nnrun_moments", [(2, 0, 3)], (2, 2, 3), "the shapes do not fit"),
+        ("nnrun_slopes", [(2, 4, 3), (2, 4, 3), (1, 3)], (2, 2, 3), "the shapes do not fit"),
+        ("nnrun_slopes", [(2, 5, 3), (2, 4, 3), (2, 3)], (2, 2, 3), "the shapes do not fit"),
+    ],
+)
+def test_sums_of_what_does_not_fit_end_in_an_error(
+    name: str, shapes: list[tuple[int, ...]], result: tuple[int, ...], message: str
+) -> None:
+    call = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(result, jnp.float32))
+    with pytest.raises(Exception, match=message):
+        jax.block_until_ready(call(*map(jnp.ones, shapes)))
 
 
 def test_a_file_that_is_none_or_of_another_version_is_left_out(

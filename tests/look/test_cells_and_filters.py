@@ -11,7 +11,7 @@ from PIL import Image
 from nnrun.look.cells import cells_of
 from nnrun.look.examples import _in_digits
 from nnrun.look.filters import pictures_of
-from nnrun.preprocessing import Column, Date
+from nnrun.preprocessing import Date, FittedColumn
 
 
 def decoded(picture: str) -> np.ndarray:
@@ -20,10 +20,10 @@ def decoded(picture: str) -> np.ndarray:
 
 def test_inputs_become_their_cells_again() -> None:
     columns = (
-        Column("age", fill=40.0, indicator=True),
-        Column("town", ("Bonn", "Köln"), rare=("Ulm", "Hof")),
-        Column("seen", date=Date(("weekday", "days"), "2024-02-01")),
-        Column("size"),
+        FittedColumn("age", fill=40.0, indicator=True),
+        FittedColumn("town", ("Bonn", "Köln"), rare=("Ulm", "Hof")),
+        FittedColumn("seen", date=Date(("weekday", "days"), "2024-02-01")),
+        FittedColumn("size"),
     )
     #                  age  missing  Bonn Köln rare  weekday   days  size
     inputs = np.array([40.0, 1.0, 0.0, 0.0, 1.0, 0.43, -0.9, 28.0, 1.5])
@@ -32,7 +32,7 @@ def test_inputs_become_their_cells_again() -> None:
     assert cells_of(columns, inputs) == {
         "age": "31", "town": "Köln", "seen": "2024-02-01 12:00", "size": "1e-07",
     }  # fmt: skip
-    assert cells_of((Column("town", ("Bonn", "Köln"), unknown="zeros"),), np.zeros(2)) == {
+    assert cells_of((FittedColumn("town", ("Bonn", "Köln"), unknown="zeros"),), np.zeros(2)) == {
         "town": "(unknown)"
     }
 

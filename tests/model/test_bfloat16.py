@@ -37,6 +37,7 @@ def distance(found, wanted) -> float:
     return float(jnp.linalg.norm(a - b) / jnp.linalg.norm(b))
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("name", catalog.names("model"))
 def test_outputs_gradients_and_statistics_are_float32(make, name):
     model = in_bfloat16(make("model", name, outputs=3, **SMALL.get(name, {})))

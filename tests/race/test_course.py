@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nnrun.errors import SpecError
 from nnrun.optimizer._first_order import first_order
 from nnrun.optimizer.adam import adam
 from nnrun.optimizer.sgd import sgd
@@ -154,3 +157,10 @@ def test_an_optimizer_and_a_surface_of_ones_own(tmp_path):
     bowl = surface("mine:bowl", tmp_path)
     path = run(bowl, custom.label, custom.make, custom.rates, 5, 0)
     np.testing.assert_allclose(path.points[:, 0], 0.5 ** jnp.arange(6.0))
+
+
+def test_what_compares_gradients_does_not_race_where_they_are_rounded(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="rounds them to bfloat16"):
+        entrant("lbfgs", tmp_path, STEPS, rounded=True)
+    assert entrant("{name: lbfgs, allow_noise: true}", tmp_path, STEPS, rounded=True).rates is None
+    assert entrant("adam", tmp_path, STEPS, rounded=True).rates is RATES

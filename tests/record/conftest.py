@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import sys
@@ -39,9 +40,10 @@ class Recorder(disk.System):
             ):
                 site.append(f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}:{frame.f_lineno}")
             frame = frame.f_back
-        # where in fsio: the same helper has many callers
-        at = next((k for k, s in enumerate(site) if s.startswith("fsio")), len(site) - 1)
-        self.ops.append(Op(name, *args, site=tuple(site[: at + 1])))
+        # where in storage: the same helper has many callers
+        storage = ("disk.", "fsio.", "append_file.", "lock.")
+        inner = itertools.takewhile(lambda frame: frame.startswith(storage), site)
+        self.ops.append(Op(name, *args, site=tuple(inner)))
         if self.kill and self.kill(self.ops[-1]):
             self.ops.pop()
             self.kill = None

@@ -15,7 +15,9 @@ import pytest
 from nnrun.errors import RunError
 from nnrun.record import checkpoint, metrics, run
 from nnrun.storage import disk, fsio
+from nnrun.storage.append_file import AppendFile
 
+DESCRIPTION = ("spec.yaml", "run.json")
 MODELS = ("all", "torn", "metadata", "zeros", "synced", "mixed 1", "mixed 2", "mixed 3")
 
 
@@ -50,10 +52,14 @@ def go_on(folder, log, steps, recorder):
 def scenario(root, recorder, killed):
     """A run that is killed and resumed, with everything that writes."""
     folder = run.claim_at(root / "runs" / "a")
+    with fsio.one_commit(folder):
+        for name in DESCRIPTION:
+            fsio.write_file(folder / name, name.encode())
+    recorder.promise("described", True)
     state(folder, recorder, "created")
     fsio.make_folder(folder / "checkpoints")
     state(folder, recorder, "running", since=1)
-    log = fsio.AppendFile(folder / "metrics.jsonl", keep=0)
+    log = AppendFile(folder / "metrics.jsonl", keep=0)
     go_on(folder, log, range(1, 5), recorder)
 
     recorder.kill = lambda op: (
@@ -67,7 +73,7 @@ def scenario(root, recorder, killed):
 
     found = checkpoint.load_latest(folder / "checkpoints", pytest.fail)
     assert found is not None and found.step == 5
-    log = fsio.AppendFile(folder / "metrics.jsonl", keep=found.metrics_offset)
+    log = AppendFile(folder / "metrics.jsonl", keep=found.metrics_offset)
     save(folder, 5, recorder)
     go_on(folder, log, [6], recorder)
     log.close()
@@ -109,7 +115,7 @@ class Judge:
         return self.seen[key]
 
     def outcome(self, folder):
-        """(newest step, state, plots), or what is wrong."""
+        """(newest step, state, plots, described), or what is wrong."""
         newest = 0
         try:
             for step in checkpoint.steps(folder / "checkpoints"):
@@ -121,15 +127,18 @@ class Judge:
             latest = checkpoint.load_latest(folder / "checkpoints", pytest.fail)
             assert newest == (latest.step if latest else 0)
             told = run.read_state(folder) if (folder / "state.json").exists() else None
-            fsio.AppendFile(folder / "metrics.jsonl").close() if newest else None
+            AppendFile(folder / "metrics.jsonl").close() if newest else None
         except (AssertionError, RunError, OSError) as error:
             return f"{error!r}"
-        return newest, told, (folder / "plots").is_dir()
+        described = [name for name in DESCRIPTION if (folder / name).exists()]
+        if any((folder / name).read_bytes() != name.encode() for name in described):
+            return f"not whole: {described}"
+        return newest, told, (folder / "plots").is_dir(), len(described) == len(DESCRIPTION)
 
 
 def holes(disk_now, ops, judge, models=MODELS, stop=False):
     """The crash states in which a promise is broken: (number of operations, model, what)."""
-    promised, found = {"step": 0, "state": None, "plots": False}, []
+    promised, found = {"step": 0, "state": None, "plots": False, "described": False}, []
     for count, op in enumerate(ops):
         if op.name == "promise":
             promised[op.args[0]] = op.args[1]
@@ -154,9 +163,14 @@ def holes(disk_now, ops, judge, models=MODELS, stop=False):
 def broken(outcome, promised):
     if isinstance(outcome, str):
         return True
-    step, told, plots = outcome
+    step, told, plots, described = outcome
     states = [promised["state"], promised.get("next state")]
-    return step < promised["step"] or told not in states or plots < promised["plots"]
+    return (
+        step < promised["step"]
+        or told not in states
+        or plots < promised["plots"]
+        or described < promised["described"]
+    )
 
 
 def test_a_crash_after_any_operation_loses_nothing_that_was_promised(crash, recorded, tmp_path):
@@ -218,7 +232,7 @@ def test_every_rename_is_needed(name, careless, crash, tmp_path, monkeypatch):
     if name == "write_folder":  # nothing to be killed at
         folder = run.claim_at(root / "runs" / "a")
         fsio.make_folder(folder / "checkpoints")
-        go_on(folder, fsio.AppendFile(folder / "metrics.jsonl", keep=0), range(1, 4), recorder)
+        go_on(folder, AppendFile(folder / "metrics.jsonl", keep=0), range(1, 4), recorder)
     else:
         scenario(root, recorder, crash.killed)
     assert holes(crash.disk(root), recorder.ops, Judge(tmp_path / "disk"), stop=True)

@@ -11,7 +11,8 @@ import pytest
 
 from nnrun.errors import MachineError
 from nnrun.record import checkpoint, metrics, run
-from nnrun.storage import disk, fsio
+from nnrun.storage import disk
+from nnrun.storage.append_file import AppendFile
 
 
 def lines_at(step):
@@ -57,7 +58,7 @@ def two_steps(folder):
         found = checkpoint.load_latest(folder / "checkpoints", pytest.fail)
         assert found is not None
         run.write_state(folder, "running")
-        log = fsio.AppendFile(folder / "metrics.jsonl", keep=found.metrics_offset)
+        log = AppendFile(folder / "metrics.jsonl", keep=found.metrics_offset)
         go_on(folder, log, range(found.step + 1, 4))
         log.close()
         run.write_state(folder, "done")
@@ -68,7 +69,7 @@ def test_each_failing_call_is_a_machine_error_and_leaves_a_good_checkpoint(code,
     start, folder = tmp_path / "start", tmp_path / "run"
     monkeypatch.setattr(disk, "system", Failing(-1, code))
     (start / "checkpoints").mkdir(parents=True)
-    log = fsio.AppendFile(start / "metrics.jsonl", keep=0)
+    log = AppendFile(start / "metrics.jsonl", keep=0)
     go_on(start, log, [1])
     log.close()
     seen = set()

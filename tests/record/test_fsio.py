@@ -6,11 +6,13 @@ import errno
 import fcntl
 import importlib.util
 import os
+from pathlib import Path
 
 import pytest
 
 from nnrun.errors import MachineError, RunError
 from nnrun.storage import disk, fsio
+from nnrun.storage.append_file import AppendFile
 
 
 class OneFailure(disk.System):
@@ -102,14 +104,14 @@ def test_remove_folder_takes_all_but_follows_no_link(tmp_path):
 
 def test_append_file_counts_bytes_and_goes_on_from_an_offset(tmp_path):
     path = tmp_path / "m"
-    log = fsio.AppendFile(path, keep=0)
+    log = AppendFile(path, keep=0)
     log.write(b"one\n")
     assert log.offset == 4
     log.write(b"two\nthr")
     log.sync()
     log.close()
     log.close()
-    log = fsio.AppendFile(path, keep=4)
+    log = AppendFile(path, keep=4)
     log.write(b"2\n")
     log.close()
     assert path.read_bytes() == b"one\n2\n"
@@ -120,7 +122,7 @@ def test_append_file_counts_bytes_and_goes_on_from_an_offset(tmp_path):
 @pytest.mark.parametrize("lines", [b"", b"a\nb\n", b"x" * 70_000 + b"\n"])
 def test_append_file_without_an_offset_keeps_whole_lines(lines, torn, tmp_path):
     (tmp_path / "m").write_bytes(lines + torn)
-    log = fsio.AppendFile(tmp_path / "m")
+    log = AppendFile(tmp_path / "m")
     log.write(b"next\n")
     log.close()
     assert (tmp_path / "m").read_bytes() == lines + b"next\n"
@@ -129,14 +131,14 @@ def test_append_file_without_an_offset_keeps_whole_lines(lines, torn, tmp_path):
 def test_append_file_refuses_a_file_that_lost_lines(tmp_path):
     (tmp_path / "m").write_bytes(b"one\n")
     with pytest.raises(RunError, match="has 4 bytes, its checkpoint needs 5"):
-        fsio.AppendFile(tmp_path / "m", keep=5)
+        AppendFile(tmp_path / "m", keep=5)
     with pytest.raises(RunError, match="has 0 bytes"):
-        fsio.AppendFile(tmp_path / "absent", keep=1)
+        AppendFile(tmp_path / "absent", keep=1)
     assert names(tmp_path) == ["m"]
 
 
 def test_a_failed_fsync_is_never_tried_again(tmp_path, monkeypatch):
-    log = fsio.AppendFile(tmp_path / "m")
+    log = AppendFile(tmp_path / "m")
     log.write(b"one\n")
     failing = OneFailure("fsync", errno.EIO)
     monkeypatch.setattr(disk, "system", failing)
@@ -177,3 +179,22 @@ def test_the_calls_are_those_of_the_operating_system():
     assert len(names) >= 10
     for name in names:
         assert getattr(module.System, name) is getattr(fcntl if name == "flock" else os, name)
+
+
+def test_files_of_one_commit_share_the_fsync_of_their_folder(tmp_path, monkeypatch):
+    synced = []
+
+    class Counting(disk.System):
+        @staticmethod
+        def fsync(descriptor):
+            synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(disk, "system", Counting())
+    with fsio.one_commit(tmp_path):
+        for name in "abc":
+            fsio.write_file(tmp_path / name, b"x")
+        with fsio.one_commit(tmp_path):
+            fsio.write_file(tmp_path / "d", b"x")
+    assert [path.is_dir() for path in synced] == [False] * 4 + [True]
+    fsio.write_file(tmp_path / "e", b"x")
+    assert synced[-1] == tmp_path and len(synced) == 7

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from nnrun.errors import RunError
-from nnrun.preprocessing import PARTS, Column, Part, Preprocessing
+from nnrun.preprocessing import PARTS, FittedColumn, Part, Preprocessing
 from nnrun.record import preprocessing
 from nnrun.record.pack import seal
 
@@ -27,7 +27,7 @@ def fits(draw: st.DrawFn) -> Preprocessing:
     return Preprocessing(
         classes=tuple(draw(st.lists(names, unique=True))),
         columns=tuple(
-            Column(name, draw(st.none() | st.lists(names).map(tuple))) for name in draw(st.lists(names))
+            FittedColumn(name, draw(st.none() | st.lists(names).map(tuple))) for name in draw(st.lists(names))
         ),
         shape=shape or (4, 4, 1),
         dtype=draw(st.sampled_from(["uint8", "float32", "float64"])),
@@ -60,7 +60,7 @@ def test_every_bit_comes_back(tmp_path_factory: pytest.TempPathFactory, fitted: 
 
 FITTED = Preprocessing(
     classes=("no", "yes"),
-    columns=(Column("a"), Column("b", ("u", "v"))),
+    columns=(FittedColumn("a"), FittedColumn("b", ("u", "v"))),
     shape=(3,),
     dtype="float64",
     shift=np.array([1.25, 0.5, 0.5]),

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from nnrun.report import catalogue
 from nnrun.report.drawing import COLOURS, Picture, axis_label, look, plain, png, scale_of
-from nnrun.report.html import Column, document, figure, table
+from nnrun.report.html import PageColumn, document, figure, table
 from nnrun.report.plot import curve
 from nnrun.statistics.metric import SHARE, Metric
 
@@ -48,14 +48,16 @@ class Cells(HTMLParser):
 
 def test_a_table_keeps_every_text_as_text():
     parser = Cells()
-    parser.feed(table([Column("name"), Column(HOSTILE, "number")], [["a", HOSTILE], ["b", "2"]], best=1))
+    parser.feed(
+        table([PageColumn("name"), PageColumn(HOSTILE, "number")], [["a", HOSTILE], ["b", "2"]], best=1)
+    )
     assert parser.rows == [["name", HOSTILE], ["a", HOSTILE], ["b", "2"]]
     assert parser.classes == [None, None, "best"]
 
 
 def test_a_row_has_a_cell_for_each_column():
     with pytest.raises(ValueError, match="zip"):
-        table([Column("a"), Column("b")], [["1"]])
+        table([PageColumn("a"), PageColumn("b")], [["1"]])
 
 
 def test_a_document_is_whole_and_needs_no_other_file():

@@ -33,6 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_evaluate_finds_what_the_run_has_measured(place: Path, warm: Callable[..., Any]) -> None:
     summary = json.loads((place / "run" / "summary.json").read_text())["metrics"]["last"]
     done = warm("evaluate", "run", "--checkpoint", "last", "--json", "--runs-root", ".", folder=place)

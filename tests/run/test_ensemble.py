@@ -211,6 +211,7 @@ def test_another_order_of_members_gives_the_same_bytes(ensemble):
         assert [name for name in one if one[name] != two[name]] == []
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_one_is_that_member_bit_for_bit(ensemble, runs):
     alone, account, _ = ensemble("four/seed_2")
     _, all_of_them, _ = ensemble("four")
@@ -228,6 +229,7 @@ def test_an_ensemble_of_one_is_that_member_bit_for_bit(ensemble, runs):
     assert all(found[name].tobytes() == own[name].tobytes() for name in own)
 
 
+@pytest.mark.slow
 def test_the_result_is_a_run_like_any_other(ensemble, runs, warm):
     folder, account, _ = ensemble("four", "-o", runs / "together")
     assert folder == runs / "together"

@@ -25,7 +25,7 @@ import nnrun
 from nnrun.errors import RunError, SpecError
 from nnrun.export import folder as exporting
 from nnrun.export.probes import probes
-from nnrun.preprocessing import Column, Date
+from nnrun.preprocessing import Date, FittedColumn
 
 ADAM = "optimizer: {name: adam, learning_rate: 1e-2}\n"
 SHORT = "train: {duration: 3 epochs}\n"
@@ -238,25 +238,25 @@ class TestCells:
         module = importlib.util.module_from_spec(place)
         place.loader.exec_module(module)
 
-        def prepared(column: Column, cells: list[object]) -> np.ndarray:
+        def prepared(column: FittedColumn, cells: list[object]) -> np.ndarray:
             about = {"columns": [column.as_dict()], "shape": [column.width], "dtype": "float64"}
             return module.prepare({column.name: cells}, {**about, "precision": "float64", "offset": 0.0})
 
         return prepared
 
-    NAMES = Column("a", ("1", "2"), rare=("8", "9"), unknown="other")
-    DATES = Column("a", date=Date(("days",), "2024-01-01"))
+    NAMES = FittedColumn("a", ("1", "2"), rare=("8", "9"), unknown="other")
+    DATES = FittedColumn("a", date=Date(("days",), "2024-01-01"))
 
     @pytest.mark.parametrize(
         ("column", "cell", "message"),
         [
-            (Column("a"), "1_0", "'1_0' is not a number"),
-            (Column("a"), "1,5", "'1,5' is not a number"),
-            (Column("a"), True, "True is not a number"),
+            (FittedColumn("a"), "1_0", "'1_0' is not a number"),
+            (FittedColumn("a"), "1,5", "'1,5' is not a number"),
+            (FittedColumn("a"), True, "True is not a number"),
             (DATES, "20240131", "'20240131' is not a date as ISO 8601"),
             (DATES, "31.01.2024", "'31.01.2024' is not a date as ISO 8601"),
             (NAMES, "?", "column 'a': the input at index 0 is missing"),
-            (Column("a", ("1", "2"), rare=("8",)), "7", "'7' is none of 1, 2, 8"),
+            (FittedColumn("a", ("1", "2"), rare=("8",)), "7", "'7' is none of 1, 2, 8"),
         ],
     )
     def test_what_the_run_refuses_is_refused(self, column, cell, message, prepare):
@@ -274,7 +274,10 @@ class TestCells:
                 [0, 0, 1],
             ]
         with pytest.warns(UserWarning, match=r"the first 'x'; they count as zeros"):
-            assert prepare(Column("a", ("1", "2"), unknown="zeros"), ["x", "1"]).tolist() == [[0, 0], [1, 0]]
+            assert prepare(FittedColumn("a", ("1", "2"), unknown="zeros"), ["x", "1"]).tolist() == [
+                [0, 0],
+                [1, 0],
+            ]
 
     def test_dates_are_days_since_the_first(self, prepare):
         assert prepare(self.DATES, ["2024-01-03 12:00"]).tolist() == [[2.5]]

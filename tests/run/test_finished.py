@@ -47,13 +47,13 @@ train: {duration: 2 epochs}
 """
 LOADER = """
 import numpy as np
-from nnrun.preprocessing import Column
+from nnrun.preprocessing import FittedColumn
 from nnrun.types import Examples, Source
 
 def load(path: str = "own.npy", scale: float = 2.0) -> Source:
     x = np.load({place!r}) * scale
     return Source(Examples(x, (x[:, 0] > 0).astype(np.int32)), None, ("low", "high"), "feature",
-                  (Column("a"), Column("b"), Column("c")))
+                  (FittedColumn("a"), FittedColumn("b"), FittedColumn("c")))
 """
 
 Table = list[list[str]]
@@ -98,6 +98,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, warm: Callable[..., Any]) -> 
     return folder
 
 
+@pytest.mark.slow
 def test_a_lost_summary_is_written_again(
     home: Path, warm: Callable[..., Any], same: Callable[..., None], tmp_path
 ):

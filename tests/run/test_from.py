@@ -67,6 +67,7 @@ def state_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "run.json").read_text())["weights_from"]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("which", "step"), [(":5", 5), (":last", 20), (":best", None), ("", None)])
 def test_the_weights_are_those_of_the_step(which: str, step: int | None, place, monkeypatch):
     monkeypatch.chdir(place)
@@ -207,6 +208,7 @@ def test_the_seam_and_the_way_here_are_shown(train, place, warm):
     assert about["before"]["run"] == str(place / "runs/one")
 
 
+@pytest.mark.slow
 def test_runs_that_began_with_other_weights_are_other_settings(train, place, warm):
     for name, seed, *of in (
         ("a", 0, "--from", "one:5"),

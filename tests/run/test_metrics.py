@@ -343,6 +343,7 @@ def test_an_ensemble_of_numbers_measures_in_the_exact_units_of_the_target(run, w
     )
 
 
+@pytest.mark.slow
 def test_a_sweep_is_judged_by_one(warm, folder):
     written(folder, CLASSES)
     (folder / "sweep.yaml").write_text(
@@ -356,6 +357,7 @@ def test_a_sweep_is_judged_by_one(warm, folder):
     assert values == sorted(values, reverse=True)  # more is better
 
 
+@pytest.mark.slow
 def test_beside_every_accuracy_stands_the_share_of_the_largest_class(run, warm, folder):
     summary = run(CLASSES, "run", "average=ema")
     rows = predictions(warm, folder, "run", "--split", "test")

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 SPEC = """
 data: {name: digits, batch_size: 64, examples: 200}
 model: {name: mlp, hidden: [8]}
@@ -16,6 +18,7 @@ train: {duration: 30 epochs}
 """
 
 
+@pytest.mark.slow
 def test_a_trace_is_written_and_changes_nothing(tmp_path: Path, warm: Callable[..., Any]) -> None:
     (tmp_path / "spec.yaml").write_text(SPEC)
     done = warm("train", "spec.yaml", "--profile", "trace", "--run-dir", "traced", "-q", folder=tmp_path)

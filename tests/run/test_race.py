@@ -66,6 +66,7 @@ def test_the_table_and_the_picture(race: Callable[..., Any], folder: Trajectory)
         assert picture.size == (1100, 525)
 
 
+@pytest.mark.slow
 def test_the_plane_through_three_checkpoints(race: Callable[..., Any], folder: Trajectory) -> None:
     """It begins at the loss that the first checkpoint has, and goes down."""
     done = race(

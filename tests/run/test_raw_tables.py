@@ -208,6 +208,7 @@ def test_without_options_one_line_says_what_to_write(trained, warm):
     assert "write data." in line or "data.decimal" in line
 
 
+@pytest.mark.quick(2)
 def test_every_column_is_shown_before_training_and_afterwards(trained, warm):
     folder, raw, done = trained
     lines = [line for line in done.err.splitlines() if line.startswith("nnrun: ")]

@@ -65,6 +65,7 @@ def test_what_is_shown_is_what_is_predicted(place: Path, warm: Callable[..., Any
     assert "Most confidently wrong" in html and first["picture"] in html
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_docs_run(place: Path, warm: Callable[..., Any]) -> None:
     text = (Path(__file__).resolve().parents[2] / "docs/reports.md").read_text()
     block = text.partition("```sh\n")[2].partition("```")[0]

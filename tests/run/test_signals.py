@@ -43,6 +43,7 @@ STAGES: dict[str, Callable[[Path], bool]] = {
 }
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("stage", "signum"),
     [

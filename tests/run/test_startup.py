@@ -38,6 +38,7 @@ def imported(report: str) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_nothing_slow_is_imported(command: list[str], tmp_path: Path, environment: dict[str, str]) -> None:
     for name, text in SPECS.items():
@@ -67,6 +68,7 @@ def test_one_entry_is_shown_in_full(warm, tmp_path) -> None:
     assert "did you mean adam?" in warm("list", "optimizer", "adm", folder=tmp_path).err
 
 
+@pytest.mark.slow
 def test_programs_are_kept_for_the_user_alone(warm, tmp_path) -> None:
     """In the user's cache folder, and where one of them is damaged, it is compiled anew without a word."""
     (tmp_path / "spec.yaml").write_text(

@@ -102,6 +102,7 @@ def without_folders(found: Any) -> Any:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["mlp"], indirect=True)
 def test_a_disk_that_fails_ends_the_run_and_it_goes_on_later(
     streamed: Path, warm: Any, same: Callable[[Path, Path], None]

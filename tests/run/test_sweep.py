@@ -134,6 +134,7 @@ def test_without_fresh_seeds_a_report_has_no_examples(whole: Path, tmp_path: Pat
         reports.best_runs(tmp_path)
 
 
+@pytest.mark.slow
 def test_workers_leave_the_same_results(whole: Path, folder: Path, warm: Callable[..., Any]) -> None:
     two = warm(
         "sweep", "sweep.yaml", "sweep.width=6", "--run-dir", "two", "--quiet", "--jobs", 2, folder=folder
@@ -168,6 +169,7 @@ def test_a_rehearsal_creates_nothing(
     assert sorted(path.name for path in folder.iterdir()) == ["sweep.yaml", "tiny.yaml"]
 
 
+@pytest.mark.slow
 def test_the_shape_of_weights_and_biases(folder: Path, warm: Callable[..., Any]) -> None:
     (folder / "sweep.yaml").write_text("""
 base: tiny.yaml

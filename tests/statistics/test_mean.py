@@ -12,7 +12,7 @@ import pytest
 import scipy.stats
 
 from nnrun.report.live import sparkline
-from nnrun.statistics.mean import mean_and_interval
+from nnrun.statistics.mean import interquartile_mean, mean_and_interval
 from nnrun.statistics.metric import ANY, SHARE, SIZE, Metric
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,3 +116,10 @@ def test_a_sparkline_rises_and_falls_with_its_numbers() -> None:
     assert sparkline([1.0, float("nan"), 0.0]) == "█▁"
     assert sparkline([]) == ""
     assert len(sparkline(list(map(float, range(1000))), width=40)) <= 40
+
+
+def test_the_interquartile_mean_is_the_trimmed_mean_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    for n in range(1, 21):
+        values = rng.standard_cauchy(n).tolist()
+        assert interquartile_mean(values) == pytest.approx(scipy.stats.trim_mean(values, 0.25), rel=1e-12)

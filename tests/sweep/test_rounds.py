@@ -201,6 +201,7 @@ def begun_sweep(place: Path) -> tuple[Path, Callable[[], None]]:
     return folder, lambda: sweeping._train(sweep_plan, folder, engine, InProcess(engine), True, False)
 
 
+@pytest.mark.slow
 def test_a_signal_between_two_rounds_leaves_an_interrupted_sweep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,7 @@ def searches(*quick: str) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", searches("tpe"))
 def test_the_first_study_is_the_sweep_without_studies(search: str, write: Any, run: Any) -> None:
     """Also where studies share programs; and every study tries other settings and has other seeds."""
@@ -147,6 +148,7 @@ def test_the_first_study_is_the_sweep_without_studies(search: str, write: Any, r
     assert "studies" not in json.loads((alone.folder / "sweep.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", searches("tpe"))
 def test_a_sweep_that_is_cut_ends_in_the_same_results(search: str, write: Any, run: Any) -> None:
     path = write(TWO + search + "  studies: 2\n")

@@ -82,6 +82,7 @@ def test_in_memory_nothing_is_fetched() -> None:
     np.testing.assert_array_equal(x, X)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("seeds", [(3,), (3, 4)])
 def test_a_reader_hands_out_the_order_of_every_seed(block: int, seeds: tuple[int, ...]) -> None:
     """From any step, in chunks of any length up to its reach; over the edges of blocks and epochs."""

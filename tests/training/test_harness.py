@@ -117,6 +117,7 @@ def test_a_short_batch_is_that_batch_without_padding(net: str, experiment: Calla
     assert_close(*(flat.flatten(by_hand(quiet, step, trim)) for trim in (False, True)))
 
 
+@pytest.mark.slow
 def test_lanes_are_solo_runs(trio: tuple[Programs, list[Programs]]) -> None:
     group, alone = trio
     arrays, rows = run(group, [STEPS])

@@ -109,7 +109,8 @@ def _paths(place: Ground, optimizers: list[str], steps: int, seed: int, quiet: b
     from nnrun.race import entrants, trajectory
 
     known = optimizers or entrants.LECTURE
-    racers = [entrants.entrant(text, Path.cwd(), steps, place.rates) for text in known]
+    rounded = place.precision == "bfloat16"
+    racers = [entrants.entrant(text, Path.cwd(), steps, place.rates, rounded) for text in known]
     paths = []
     with console.counting("racing", len(racers), quiet) as tick:
         for racer in racers:

@@ -11,8 +11,7 @@ from nnrun.data._cells import is_missing
 from nnrun.data._column import Column, Table
 from nnrun.data._dates import date_inputs, days_of
 from nnrun.errors import DataError, Warn, one_line
-from nnrun.preprocessing import Column as Feature
-from nnrun.preprocessing import Date
+from nnrun.preprocessing import Date, FittedColumn
 
 __all__ = ["Parsed", "UnknownNames", "codes_of", "encoded", "features_of", "parsed", "refuse_missing"]
 
@@ -93,7 +92,9 @@ def _days(column: Column, date: Date) -> np.ndarray:
     return np.array(values, np.float64)
 
 
-def features_of(part: Table, columns: Sequence[Feature], unknown: UnknownNames | None = None) -> np.ndarray:
+def features_of(
+    part: Table, columns: Sequence[FittedColumn], unknown: UnknownNames | None = None
+) -> np.ndarray:
     """(n, inputs) float64: the features of a table.
 
     unknown   takes in the names that the training part lacks
@@ -112,7 +113,7 @@ def features_of(part: Table, columns: Sequence[Feature], unknown: UnknownNames |
     return np.hstack(inputs)
 
 
-def encoded(read: Parsed, feature: Feature, unknown: UnknownNames | None = None) -> np.ndarray:
+def encoded(read: Parsed, feature: FittedColumn, unknown: UnknownNames | None = None) -> np.ndarray:
     """(n, width) float64: the inputs that a feature becomes.  Raises DataError for a cell that it has no input for."""
     if feature.fill is None and read.missing.any():
         _refuse_missing(read, int(read.missing.argmax()), feature)
@@ -120,7 +121,7 @@ def encoded(read: Parsed, feature: Feature, unknown: UnknownNames | None = None)
     return np.hstack([inputs, read.missing[:, None].astype(np.float64)]) if feature.indicator else inputs
 
 
-def _numbers(read: Parsed, feature: Feature) -> np.ndarray:
+def _numbers(read: Parsed, feature: FittedColumn) -> np.ndarray:
     """(n, 1) numbers, or the inputs of dates."""
     assert read.values is not None
     origin = 0.0 if feature.date is None else days_of(feature.date.origin, None) or 0.0
@@ -131,7 +132,7 @@ def _numbers(read: Parsed, feature: Feature) -> np.ndarray:
     return date_inputs(values, feature.date.parts, origin)
 
 
-def _one_hot(read: Parsed, feature: Feature, unknown: UnknownNames | None) -> np.ndarray:
+def _one_hot(read: Parsed, feature: FittedColumn, unknown: UnknownNames | None) -> np.ndarray:
     """(n, k) float64: 1 at the category, or at the last input for rare names; zeros for unknown ones if so asked."""
     known = feature.categories or ()
     cells = list(read.column.cells)
@@ -159,7 +160,7 @@ def codes_of(names: Sequence[str], codes: dict[str, int], column: Column) -> np.
     return np.array([codes[name] for name in names], np.int32)
 
 
-def _refuse_missing(read: Parsed, row: int, feature: Feature) -> None:
+def _refuse_missing(read: Parsed, row: int, feature: FittedColumn) -> None:
     if read.column.trained:
         refuse_missing(read, row, "which the run was trained without; fill it in or leave the row out")
     name, rule = one_line(read.column.name, 40), "median" if feature.categories is None else "most_frequent"

@@ -13,8 +13,7 @@ from nnrun.data._column import Column
 from nnrun.data._dates import as_iso, days_of
 from nnrun.data._encode import Parsed
 from nnrun.errors import DataError, one_line
-from nnrun.preprocessing import Column as Feature
-from nnrun.preprocessing import Date
+from nnrun.preprocessing import Date, FittedColumn
 
 __all__ = ["Missing", "Rule", "fitted_column", "missing_rule", "refuse_alike"]
 
@@ -49,7 +48,7 @@ class Rule(NamedTuple):
         return named or self.missing != "refuse" or self.date is not None
 
 
-def fitted_column(read: Parsed, rule: Rule, rows: np.ndarray) -> Feature:
+def fitted_column(read: Parsed, rule: Rule, rows: np.ndarray) -> FittedColumn:
     """A feature, fitted to rows of the table of the training part.
 
     rows   positions, ascending
@@ -59,7 +58,7 @@ def fitted_column(read: Parsed, rule: Rule, rows: np.ndarray) -> Feature:
     absent = read.missing[rows]
     if missing != "refuse" and absent.all():
         raise _unfit(read.column, "every cell of the training part is missing", "data.exclude")
-    feature = Feature(
+    feature = FittedColumn(
         read.column.name, indicator=bool(rule.indicator and missing != "refuse" and absent.any())
     )
     if rule.is_category:
@@ -96,7 +95,9 @@ def _mode(values: np.ndarray) -> float:
     return float(distinct[counts.argmax()])
 
 
-def _names(read: Parsed, rule: Rule, rows: np.ndarray, missing: Missing, feature: Feature) -> Feature:
+def _names(
+    read: Parsed, rule: Rule, rows: np.ndarray, missing: Missing, feature: FittedColumn
+) -> FittedColumn:
     """A feature of names: those of the whole table where unknown ones are refused, else those of the training part."""
     column = read.column
     present = [cell for cell, absent in zip(column.cells, read.missing, strict=True) if not absent]

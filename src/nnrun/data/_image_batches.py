@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnrun import machine
-from nnrun.data._images import Form, decode_bytes, only_errors
+from nnrun.data._images import ImageForm, decode_bytes, only_errors
 from nnrun.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _MOST_PROBLEMS = 5  # images that one message names
 _AHEAD = 3  # batches for each thread that wait to be taken, so that memory stays bounded
 
 
-def first_shape(images: ImageSet, form: Form) -> tuple[tuple[int, int, int], str]:
+def first_shape(images: ImageSet, form: ImageForm) -> tuple[tuple[int, int, int], str]:
     """The shape of the first image, which all others must have: height, width, channels; and that image's place.
 
     Images before it that cannot be read are reported by `batches`.  Raises DataError if there is none.
@@ -48,7 +48,7 @@ def first_shape(images: ImageSet, form: Form) -> tuple[tuple[int, int, int], str
 
 
 def batches(
-    images: ImageSet, form: Form, shape: tuple[int, int, int], first: str
+    images: ImageSet, form: ImageForm, shape: tuple[int, int, int], first: str
 ) -> Generator[np.ndarray, None, None]:
     """The images in order, as arrays (b, *shape) in the type of `form`, each of some images.
 
@@ -86,7 +86,7 @@ def _groups(undecoded: Iterable[Undecoded], size: int) -> Iterator[list[Undecode
 
 
 def _decode_all(
-    group: list[Undecoded], form: Form, shape: tuple[int, int, int], first: str
+    group: list[Undecoded], form: ImageForm, shape: tuple[int, int, int], first: str
 ) -> tuple[np.ndarray, list[DataError]]:
     """The images of a group, and what is wrong with those that cannot be had."""
     pixels = np.empty((len(group), *shape), form.dtype)
@@ -99,7 +99,7 @@ def _decode_all(
     return pixels, problems
 
 
-def _decode(undecoded: Undecoded, form: Form, shape: tuple[int, int, int], first: str) -> np.ndarray:
+def _decode(undecoded: Undecoded, form: ImageForm, shape: tuple[int, int, int], first: str) -> np.ndarray:
     image = decode_bytes(undecoded, form)
     if image.shape != shape:
         height, width, _ = shape

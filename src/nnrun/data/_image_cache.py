@@ -29,7 +29,7 @@ import PIL
 
 from nnrun import machine
 from nnrun.data._image_batches import batches, first_shape
-from nnrun.data._images import Form
+from nnrun.data._images import ImageForm
 from nnrun.data._pixel_file import Pixels, digest, map_pixels, sync_folder, write_pixels
 from nnrun.data._progress import ProgressLine
 from nnrun.data._undecoded import ImageSet
@@ -44,7 +44,7 @@ _MOST_MANIFEST = 1 << 16  # bytes
 _REMEDY = "set XDG_CACHE_HOME to a folder that can be written, on a disk with space for it"
 
 
-def pixels(parts: Sequence[ImageSet], form: Form) -> list[np.ndarray]:
+def pixels(parts: Sequence[ImageSet], form: ImageForm) -> list[np.ndarray]:
     """The images of each part, (n, h, w, c) mapped read-only from the user's cache, decoded where needed.
 
     All images have one shape.  Raises DataError for an image that cannot be used, MachineError if the cache
@@ -62,7 +62,7 @@ def pixels(parts: Sequence[ImageSet], form: Form) -> list[np.ndarray]:
             return arrays if arrays is not None else _write(folder, source, parts, form)
 
 
-def _folder(parts: Sequence[ImageSet], form: Form) -> Path:
+def _folder(parts: Sequence[ImageSet], form: ImageForm) -> Path:
     key = hashlib.sha256(repr(form).encode())
     for part in parts:
         key.update(b"\0" + part.key)
@@ -125,7 +125,7 @@ def _open(folder: Path, source: str, parts: Sequence[ImageSet]) -> list[np.ndarr
     return arrays if whole else None
 
 
-def _write(folder: Path, source: str, parts: Sequence[ImageSet], form: Form) -> list[np.ndarray]:
+def _write(folder: Path, source: str, parts: Sequence[ImageSet], form: ImageForm) -> list[np.ndarray]:
     """Decodes everything; nothing but the lock is left behind where that fails."""
     _clear(folder)
     first = parts[0]

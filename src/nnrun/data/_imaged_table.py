@@ -9,7 +9,7 @@ from nnrun.data._check import check
 from nnrun.data._column import Table
 from nnrun.data._goals import goals_of
 from nnrun.data._image_cache import pixels
-from nnrun.data._images import Form
+from nnrun.data._images import ImageForm
 from nnrun.data._kinds import kind_of, quoted
 from nnrun.data._request import TableRequest
 from nnrun.data._roles import roles_of
@@ -48,7 +48,7 @@ def source_of_images(
     folders: Mapping[str, Sequence[Path]],
     column: str,
     request: TableRequest,
-    form: Form,
+    form: ImageForm,
     task: str,
     standardize: str,
     classifies: bool | None,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MOST_PIXELS",
     "Channels",
-    "Form",
+    "ImageForm",
     "Resize",
     "Size",
     "decode",
@@ -74,7 +74,7 @@ Resize = Literal["crop", "pad", "stretch"]
 Size = Annotated[list[Count], Len(2, 2)]  # height, width
 
 
-class Form(NamedTuple):
+class ImageForm(NamedTuple):
     """What images are made into."""
 
     channels: Channels
@@ -89,7 +89,7 @@ class Form(NamedTuple):
         return np.dtype(np.uint8 if self.depth == 8 else np.float32)
 
 
-def form_from(channels: Channels, size: Size | None, resize: Resize, alpha: Alpha, depth: Depth) -> Form:
+def form_from(channels: Channels, size: Size | None, resize: Resize, alpha: Alpha, depth: Depth) -> ImageForm:
     """What images are made into, by the options of a loader.  Raises DataError for what cannot be had."""
     if depth == 16 and channels != "grey":
         raise DataError(
@@ -99,13 +99,13 @@ def form_from(channels: Channels, size: Size | None, resize: Resize, alpha: Alph
         raise DataError(
             f"data.size: {size[0]}x{size[1]} is more than {MOST_PIXELS} pixels; write a smaller size"
         )
-    return Form(channels, (size[0], size[1]) if size else None, resize, alpha, depth)
+    return ImageForm(channels, (size[0], size[1]) if size else None, resize, alpha, depth)
 
 
-def form_of(block: Mapping[str, Any]) -> Form:
+def form_of(block: Mapping[str, Any]) -> ImageForm:
     """What the images of a run are made into, by the options of its data block."""
     size = block["size"]
-    return Form(
+    return ImageForm(
         block["channels"],
         (size[0], size[1]) if size else None,
         block["resize"],
@@ -134,7 +134,7 @@ def is_image(path: Path) -> bool:
         return stream.read(8).startswith(tuple(_MAGIC.values()))
 
 
-def decode(path: Path, form: Form) -> np.ndarray:
+def decode(path: Path, form: ImageForm) -> np.ndarray:
     """The image in a file, as `decode_bytes` has it.  Raises also MachineError if the machine cannot read it."""
     return decode_bytes(undecoded(path), form)
 
@@ -149,7 +149,7 @@ def undecoded(path: Path) -> Undecoded:
     return Undecoded(one_line(path), read, "take it out of the folder")
 
 
-def decode_bytes(image: Undecoded, form: Form) -> np.ndarray:
+def decode_bytes(image: Undecoded, form: ImageForm) -> np.ndarray:
     """The image as (h, w, c) uint8, c 3 or 1, turned upright where a camera noted how.
 
     With a depth of 16 it is (h, w, 1) float32, v / 65535 of each value v of 16 bits and v / 255 of 8 bits.
@@ -176,7 +176,7 @@ def decode_bytes(image: Undecoded, form: Form) -> np.ndarray:
         ) from error
 
 
-def _pixels(data: bytes, kind: str, form: Form) -> np.ndarray:
+def _pixels(data: bytes, kind: str, form: ImageForm) -> np.ndarray:
     if kind == "PNG":
         _check_png(data, form.depth)
     with _open(data, kind) as image:

@@ -10,7 +10,7 @@ import numpy as np
 from nnrun.data._columns import table_of
 from nnrun.data._encode import UnknownNames, features_of
 from nnrun.errors import DataError, Warn, one_line
-from nnrun.preprocessing import Column, Preprocessing
+from nnrun.preprocessing import FittedColumn, Preprocessing
 
 __all__ = ["as_trained", "inputs_of"]
 
@@ -30,7 +30,7 @@ def inputs_of(content: object, fitted: Preprocessing, warn: Warn | None = None) 
                 f"{place}: have names, and the model was trained on inputs without; give an array"
             )
         return as_trained(_named_inputs(content, [*names], fitted, place, warn), fitted, place)
-    if any(column != Column(column.name) for column in fitted.columns):
+    if any(column != FittedColumn(column.name) for column in fitted.columns):
         raise DataError(
             f"{place}: some features are not plain numbers; give columns by name, such as a DataFrame"
         )

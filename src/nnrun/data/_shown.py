@@ -9,8 +9,7 @@ from nnrun.data._dates import as_iso, days_of
 from nnrun.data._fit_columns import Rule
 from nnrun.data._kinds import Kind, in_case, note_of
 from nnrun.errors import one_line
-from nnrun.preprocessing import About
-from nnrun.preprocessing import Column as Feature
+from nnrun.preprocessing import About, FittedColumn
 
 __all__ = ["shown"]
 
@@ -18,7 +17,7 @@ __all__ = ["shown"]
 def shown(
     table: Table,
     kinds: Mapping[str, Kind],
-    columns: Sequence[Feature],
+    columns: Sequence[FittedColumn],
     rules: Mapping[str, Rule],
     targets: Mapping[str, Sequence[str]],
     beside: Mapping[str, str],
@@ -62,12 +61,12 @@ def _beside(name: str, beside: Mapping[str, str]) -> str:
     return f"the {beside[name]} of the split too" if name in beside else ""
 
 
-def _listed(feature: Feature) -> str:
+def _listed(feature: FittedColumn) -> str:
     """The kind that the spec gives to a feature, "" where it gives none."""
     return "category" if feature.categories is not None else "date" if feature.date else ""
 
 
-def _becomes(feature: Feature, rule: Rule) -> str:
+def _becomes(feature: FittedColumn, rule: Rule) -> str:
     """The inputs, and what stands for cells that hold nothing or an unknown name."""
     words = ["1 input" if feature.width == 1 else f"{feature.width} inputs"]
     if feature.date is not None:
@@ -86,7 +85,7 @@ def _becomes(feature: Feature, rule: Rule) -> str:
     return "; ".join(words)
 
 
-def _fill(feature: Feature, rule: Rule) -> str:
+def _fill(feature: FittedColumn, rule: Rule) -> str:
     if feature.fill == "":
         return "a category"
     value = feature.fill

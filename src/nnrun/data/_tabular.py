@@ -17,8 +17,7 @@ from nnrun.data._roles import roles_of
 from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
 from nnrun.data._shown import shown
 from nnrun.errors import one_line
-from nnrun.preprocessing import Column as Feature
-from nnrun.preprocessing import TableFacts
+from nnrun.preprocessing import FittedColumn, TableFacts
 from nnrun.types import Examples, Source
 
 __all__ = ["facts_of", "source_of"]
@@ -54,7 +53,7 @@ def source_of(
     _check_missing(read, roles.features)
     facts = facts_of(table, test, request)
 
-    def fit(rows: np.ndarray, recorded: tuple[Feature, ...] | None = None) -> Source:
+    def fit(rows: np.ndarray, recorded: tuple[FittedColumn, ...] | None = None) -> Source:
         if recorded is not None and [column.name for column in recorded] == list(roles.features):
             columns = recorded
         else:
@@ -115,7 +114,7 @@ def _check_missing(read: Mapping[str, Parsed], rules: Mapping[str, Rule]) -> Non
     refuse_missing(first, int(first.missing.argmax()), remedy, ";")
 
 
-def _inputs(read: Mapping[str, Parsed], columns: tuple[Feature, ...]) -> np.ndarray:
+def _inputs(read: Mapping[str, Parsed], columns: tuple[FittedColumn, ...]) -> np.ndarray:
     """(n, inputs) float64."""
     return np.hstack([encoded(read[feature.name], feature) for feature in columns])
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from nnrun.errors import one_line
-from nnrun.preprocessing import About, Column
+from nnrun.preprocessing import About, FittedColumn
 
 __all__ = ["with_unlearned"]
 
 
-def with_unlearned(about: Sequence[About], columns: Sequence[Column], x: np.ndarray) -> tuple[About, ...]:
+def with_unlearned(
+    about: Sequence[About], columns: Sequence[FittedColumn], x: np.ndarray
+) -> tuple[About, ...]:
     """The columns of a table in words, with a note on each of which the training part does not say everything.
 
     columns   the features that the inputs are made of
@@ -33,7 +35,7 @@ def with_unlearned(about: Sequence[About], columns: Sequence[Column], x: np.ndar
     )
 
 
-def _note(column: Column, least: np.ndarray, most: np.ndarray) -> str:
+def _note(column: FittedColumn, least: np.ndarray, most: np.ndarray) -> str:
     """What is not learned, from the least and the most of each input; "" where everything may be."""
     if column.categories is None:
         values = slice(0, column.width - column.indicator)

@@ -9,7 +9,7 @@ from typing import Literal
 from nnrun.data._fit_columns import Missing
 from nnrun.data._image_modes import Alpha, Depth
 from nnrun.data._imaged_table import image_column, source_of_images
-from nnrun.data._images import Channels, Form, Resize, Size, form_from
+from nnrun.data._images import Channels, ImageForm, Resize, Size, form_from
 from nnrun.data._kinds import in_number, quoted
 from nnrun.data._request import Cells, RowColumns, TableRequest, request_of
 from nnrun.data._saved_set import SavedTable, is_chosen, read_saved
@@ -30,7 +30,7 @@ _CELLS = {
     "unknown": "refuse",
     "rare": 0,
 }
-_IMAGES = Form("rgb", None, "crop")._asdict()
+_IMAGES = ImageForm("rgb", None, "crop")._asdict()
 
 
 def hf_folder(
@@ -97,7 +97,7 @@ def hf_folder(
 def _source(
     parts: Parts,
     request: TableRequest,
-    form: Form,
+    form: ImageForm,
     task: str,
     standardize: str | None,
     classifies: bool | None,

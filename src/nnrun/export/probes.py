@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnrun.preprocessing import Column, Preprocessing
+from nnrun.preprocessing import FittedColumn, Preprocessing
 
 __all__ = ["as_file", "probes"]
 
@@ -32,7 +32,7 @@ def probes(fitted: Preprocessing, count: int, ends: tuple[float, float] | None =
     return columns
 
 
-def _cells(column: Column, numbers: np.ndarray, random: np.random.Generator) -> list[object]:
+def _cells(column: FittedColumn, numbers: np.ndarray, random: np.random.Generator) -> list[object]:
     """Cells of a column, of every sort that it takes: missing ones, rare and unknown names among them."""
     count = len(numbers)
     if column.categories is not None:

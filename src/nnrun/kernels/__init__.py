@@ -1,11 +1,12 @@
-"""Convolutions on a CPU that are compiled with nnrun: forward, input gradient and kernel gradient.
+"""Convolutions and the sums of batch norm on a CPU, compiled with nnrun.
 
     load() -> Kernels      which of them there are here, or why there are none
-    serve(dtype)           whether they compute convolutions of this type; `noticing` keeps the answers
+    serve(dtype)           whether they compute in this type; `noticing` keeps the answers
     forward, input_gradient, kernel_gradient     as in nnrun.layer._canonical, which is the way without them
+    moments, slopes                              as in nnrun.layer._moments, likewise
 
-They are built where there is a C++ compiler (conv.cc), run on XLA's threads, and give the same bits on any number
-of them.  `NNRUN_KERNELS=off` leaves them out.
+They are built where there is a C++ compiler (conv.cc, norm.cc), run on XLA's threads, and give the same bits on
+any number of them.  `NNRUN_KERNELS=off` leaves them out.
 """
 
 from __future__ import annotations
@@ -34,14 +35,22 @@ __all__ = [
     "kernel_gradient",
     "left_out",
     "load",
+    "moments",
     "noticing",
     "serve",
+    "slopes",
 ]
 
 WITHOUT = "jax"  # what computes convolutions where the kernels do not
 
-VERSION = 1  # as in conv.cc
-_FUNCTIONS = ("nnrun_forward", "nnrun_input_gradient", "nnrun_kernel_gradient")
+VERSION = 2  # as in conv.cc
+_FUNCTIONS = (
+    "nnrun_forward",
+    "nnrun_input_gradient",
+    "nnrun_kernel_gradient",
+    "nnrun_moments",
+    "nnrun_slopes",
+)
 _PROCESSORS = ("plain", "AVX2", "AVX-512")
 
 _noticed: ContextVar[set[str] | None] = ContextVar("noticed", default=None)
@@ -140,6 +149,20 @@ def kernel_gradient(geometry: Geometry, x: Array, dy: Array) -> Array:
     """x (n, h, w, c), dy (n, h', w', o) -> dk (kh, kw, c, o)."""
     shape = (*geometry.kernel, x.shape[3], dy.shape[3])
     return _call("nnrun_kernel_gradient", geometry, shape, x, dy)
+
+
+def moments(x: Array) -> Array:
+    """x (n, ..., c) -> (n, 2, c): of each example the mean, and the sum of squared deviations from it."""
+    return jax.ffi.ffi_call("nnrun_moments", _two_for_each(x))(x)
+
+
+def slopes(dy: Array, x: Array, mean: Array) -> Array:
+    """dy, x (n, ..., c), mean (n, c) -> (n, 2, c): of each example Σ dy and Σ dy (x − mean)."""
+    return jax.ffi.ffi_call("nnrun_slopes", _two_for_each(x))(dy, x, mean)
+
+
+def _two_for_each(x: Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((x.shape[0], 2, x.shape[-1]), x.dtype)
 
 
 def _call(name: str, geometry: Geometry, shape: tuple[int, ...], first: Array, second: Array) -> Array:

@@ -10,26 +10,22 @@
 // their order.  So no bit depends on how many threads there are.
 
 #include <algorithm>
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <mutex>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include "xla/ffi/api/ffi.h"
+#include "common.h"
 
 namespace {
 
-namespace ffi = xla::ffi;
+using nnrun::in_parallel;
+using nnrun::Processor;
+using nnrun::scratch;
 
-constexpr int VERSION = 1;                  // as in __init__.py
+constexpr int VERSION = 2;                  // as in __init__.py
 constexpr int64_t PARTS = 8;                // of a batch, in a kernel gradient
 constexpr int64_t MOST_SUMS = 4'000'000;    // entries of kernel gradients that are held for the parts
-constexpr int64_t WORTH_A_THREAD = 200'000; // multiplications
 
 // A convolution of stride 1 or more over rows that lie in memory one behind the other; distances are in entries.
 template <typename T>
@@ -54,8 +50,6 @@ struct Arithmetic {
   void (*correlate)(const Window<T>&, const T* x, const T* packed, T* y);
   void (*gradient)(const Pixels<T>&, const T* x, const T* dy, T* dk, int64_t channel);
 };
-
-#define INLINE static inline __attribute__((always_inline))
 
 #if defined(__x86_64__)
 namespace avx512 {
@@ -90,30 +84,9 @@ namespace plain {  // NEON on ARM, SSE2 on x86
 #include "tiles.h"
 }  // namespace plain
 
-enum class Processor { plain, avx2, avx512 };
-
-Processor processor() {
-#if defined(__x86_64__)
-  static const Processor best = [] {
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")) {
-      return Processor::avx512;
-    }
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? Processor::avx2 : Processor::plain;
-  }();
-  return best;
-#else
-  return Processor::plain;
-#endif
-}
-
-std::atomic<int> chosen{-1};  // a Processor that tests ask for; -1: the best
-
 template <typename T>
 const Arithmetic<T>& best() {
-  const int asked = chosen.load();
-  switch (asked < 0 ? processor() : static_cast<Processor>(asked)) {
+  switch (nnrun::processor()) {
 #if defined(__x86_64__)
     case Processor::avx512:
       return avx512::arithmetic<T>;
@@ -123,45 +96,6 @@ const Arithmetic<T>& best() {
     default:
       return plain::arithmetic<T>;
   }
-}
-
-// Calls work(0), ..., work(units - 1), each once, in any order, on the threads of the pool and this one.
-template <typename Work>
-void in_parallel(ffi::ThreadPool& pool, int64_t units, double multiplications, const Work& work) {
-  const int64_t worth = static_cast<int64_t>(multiplications / WORTH_A_THREAD);
-  const int64_t helpers = std::min({pool.num_threads(), units, worth + 1}) - 1;
-  if (helpers < 1) {
-    for (int64_t i = 0; i < units; i++) work(i);
-    return;
-  }
-  // A helper that begins when all is done finds nothing to do, so nobody waits for a thread that is not free.
-  struct Shared {
-    std::atomic<int64_t> next{0}, done{0};
-    std::mutex mutex;
-    std::condition_variable all;
-  };
-  auto shared = std::make_shared<Shared>();
-  auto take = [shared, units, &work] {
-    for (int64_t i = shared->next++; i < units; i = shared->next++) {
-      work(i);  // alive: the caller waits for every unit that was taken
-      if (++shared->done == units) {
-        std::lock_guard<std::mutex> lock(shared->mutex);
-        shared->all.notify_all();
-      }
-    }
-  };
-  for (int64_t i = 0; i < helpers; i++) pool.Schedule(decltype(take)(take));
-  take();
-  std::unique_lock<std::mutex> lock(shared->mutex);
-  shared->all.wait(lock, [&] { return shared->done == units; });
-}
-
-// Memory of this thread that is kept for the next call.
-template <typename T>
-T* scratch(int64_t entries) {
-  thread_local std::vector<T> memory;
-  if (static_cast<int64_t>(memory.size()) < entries) memory.resize(entries);
-  return memory.data();
 }
 
 // An image (h, w, c) with zeros around it, (rows, columns, c); what lies outside is cut off.  The image itself
@@ -415,12 +349,12 @@ extern "C" {
 int nnrun_kernels_version() { return VERSION; }
 
 // The kind of processor that is computed for: 0 plain, 1 AVX2, 2 AVX-512.
-int nnrun_kernels_processor() { return chosen < 0 ? static_cast<int>(processor()) : chosen.load(); }
+int nnrun_kernels_processor() { return static_cast<int>(nnrun::processor()); }
 
 // For tests: computes for a kind of processor that this one has too, or with -1 for this one.  Whether it does.
 int nnrun_kernels_choose(int kind) {
-  if (kind > static_cast<int>(processor())) return 0;
-  chosen = kind;
+  if (kind > static_cast<int>(nnrun::best_processor())) return 0;
+  nnrun::chosen = kind;
   return 1;
 }
 }

@@ -3,6 +3,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import lax
 
+from nnrun.layer._moments import moments, scale_shift
 from nnrun.layer._sums import wide
 from nnrun.options import Fraction, Positive
 from nnrun.types import Layer
@@ -45,9 +46,7 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
             examples, places = w.sum(), x.size // (x.shape[0] * x.shape[-1])
             if x.shape[0] * places == 1:
                 raise ValueError("batch norm over one value has no variance; use at least two examples")
-            count = jnp.maximum(examples, 1) * places
-            mean = _weighted_sum(w, x) / count
-            var = _weighted_sum(w, jnp.square(x - _across(mean, x))) / count
+            mean, var = moments(x, w)
             kept = lax.stop_gradient({"mean": mean, "var": var})
             seen = {name: momentum * stats[name] + (1 - momentum) * kept[name] for name in stats}
             enough = examples * places > 1
@@ -55,17 +54,6 @@ def batch_norm(momentum: Fraction = 0.9, eps: Positive = 1e-5) -> Layer:
             mean, var = jnp.where(enough, mean, stored["mean"]), jnp.where(enough, var, stored["var"])
             stats = {name: jnp.where(enough, seen[name], stats[name]) for name in stats}
         factor = wide(params["scale"]) * lax.rsqrt(var + eps)
-        y = (x - _across(mean, x)) * _across(factor, x) + _across(wide(params["bias"]), x)
-        return y.astype(dtype), stats
+        return scale_shift(x, mean, factor, wide(params["bias"])).astype(dtype), stats
 
     return Layer(init, apply)
-
-
-def _weighted_sum(w, x):
-    """w (n,), x (n, ..., c) -> (c,).  First within each example: weighing every entry takes twice as long."""
-    return (w[:, None] * x.sum(tuple(range(1, x.ndim - 1)))).sum(0)
-
-
-def _across(a, x):
-    """a (c,) with the axes of x in front."""
-    return a.reshape(*(1,) * (x.ndim - 1), -1)

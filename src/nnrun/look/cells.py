@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from nnrun.preprocessing import Column, Date
+from nnrun.preprocessing import Date, FittedColumn
 from nnrun.report.summary import number
 
 __all__ = ["cells_of"]
 
 
-def cells_of(columns: Sequence[Column], inputs: np.ndarray) -> dict[str, str]:
+def cells_of(columns: Sequence[FittedColumn], inputs: np.ndarray) -> dict[str, str]:
     """Feature -> its cell, from the inputs (d,) of one row before they are standardised.
 
     A missing cell with an indicator is empty; one that was filled without an indicator shows what it was filled with.
@@ -27,7 +27,7 @@ def cells_of(columns: Sequence[Column], inputs: np.ndarray) -> dict[str, str]:
     return cells
 
 
-def _cell(column: Column, values: np.ndarray) -> str:
+def _cell(column: FittedColumn, values: np.ndarray) -> str:
     if column.date is not None:
         return _date(column.date, values)
     if column.categories is None:

@@ -14,7 +14,7 @@ from nnrun.data._piece import Extras, Inputs
 from nnrun.data._pieces import input_pieces
 from nnrun.errors import SpecError, Warn
 from nnrun.prediction.models import Model
-from nnrun.preprocessing import Column
+from nnrun.preprocessing import FittedColumn
 
 __all__ = ["arrays_for", "ends_of", "pieces_for"]
 
@@ -57,7 +57,7 @@ def pieces_for(
 
 def _readers(models: Sequence[Model]) -> tuple[list[Model], list[int]]:
     """Those models whose data have different columns, and for each model which of these reads for it."""
-    places: dict[tuple[Column, ...], int] = {}
+    places: dict[tuple[FittedColumn, ...], int] = {}
     which = [places.setdefault(model.experiment.dataset.fitted.columns, len(places)) for model in models]
     return [models[which.index(place)] for place in range(len(places))], which
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nnrun.errors import counted
-from nnrun.preprocessing import Column
+from nnrun.preprocessing import FittedColumn
 from nnrun.probe.finding import Finding, graded, some_of
 from nnrun.probe.sample import PARTS, Sample, feature_names, groups_of_inputs, is_image, pieces_of
 from nnrun.training.baseline import class_counts
@@ -155,7 +155,7 @@ def check_categories(dataset: Dataset) -> Finding:
     return Finding("categories", "warn", f"names that training lacks: {some_of(new)}", remedy, numbers)
 
 
-_Named = Sequence[tuple[str, slice, Column]]
+_Named = Sequence[tuple[str, slice, FittedColumn]]
 
 
 def _counts_of_names(dataset: Dataset, named: _Named, part: str) -> list[np.ndarray]:
@@ -171,12 +171,12 @@ def _counts_of_names(dataset: Dataset, named: _Named, part: str) -> list[np.ndar
     return totals
 
 
-def _names_in(column: Column) -> int:
+def _names_in(column: FittedColumn) -> int:
     """Inputs that stand for names."""
     return len(column.categories or ()) + bool(column.rare)
 
 
-def _name_of(column: Column, place: int) -> str:
+def _name_of(column: FittedColumn, place: int) -> str:
     names = [*(repr(name) for name in column.categories or ()), *(["(rare)"] if column.rare else [])]
     return names[place] if place < len(names) else "(unknown)"
 

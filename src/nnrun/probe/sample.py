@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from nnrun.preprocessing import PARTS, Column
+from nnrun.preprocessing import PARTS, FittedColumn
 from nnrun.types import Batch, Dataset, Examples
 
 __all__ = [
@@ -67,7 +67,7 @@ def looked_at(dataset: Dataset) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, min(most, count), replace=False))
 
 
-def groups_of_inputs(dataset: Dataset) -> list[tuple[str, slice, Column | None]]:
+def groups_of_inputs(dataset: Dataset) -> list[tuple[str, slice, FittedColumn | None]]:
     """The features: name, inputs it became, and its column in a table; of vectors without names one for each."""
     start, groups = 0, []
     for column in dataset.fitted.columns:

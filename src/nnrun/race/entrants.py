@@ -36,10 +36,11 @@ def surface(text: str, folder: Path) -> Surface:
     return catalog.make_one("surface", text, folder)
 
 
-def entrant(text: str, folder: Path, steps: int, rates: np.ndarray = RATES) -> Entrant:
+def entrant(text: str, folder: Path, steps: int, rates: np.ndarray = RATES, rounded: bool = False) -> Entrant:
     """An entrant from `adam`, `{name: adam, learning_rate: 0.1}` or `my_file:my_optimizer`.
 
-    rates   those to choose from where no learning rate is written
+    rates     those to choose from where no learning rate is written
+    rounded   whether the function is computed in bfloat16, which a method that compares gradients does not bear
     Raises SpecError.
     """
     block = catalog.bind_one("optimizer", text, folder)
@@ -52,9 +53,14 @@ def entrant(text: str, folder: Path, steps: int, rates: np.ndarray = RATES) -> E
         return make_method(block, knobs, factor, clock)
 
     try:
-        make(jnp.ones(()))
+        method = make(jnp.ones(()))
     except (MisfitError, bound.WrongResultError) as error:
         raise SpecError(f"{one_line(text, 60)}: {error}") from None
+    if rounded and method.exact:
+        raise SpecError(
+            f"{one_line(text, 60)}: learns the curvature by comparing gradients from step to step, and this run "
+            "rounds them to bfloat16; race a run in float32, or to watch it fail, allow_noise: true"
+        )
     if base is None:
         return Entrant(text, make, None)
     return Entrant(text, make, rates if free else np.array([float(base)]))

@@ -27,7 +27,7 @@ class Ground(NamedTuple):
     title: str
     surface: Surface
     marks: dict[str, tuple[float, float]]  # points of it, by name
-    precision: str  # float32 or float64
+    precision: str  # as train.precision
     rates: np.ndarray  # that are tried
     steps: int  # of each optimizer, unless told otherwise
     grid: int  # points of a contour map on each axis

@@ -19,7 +19,7 @@ import numpy as np
 from typing_extensions import TypedDict
 
 from nnrun.errors import RunError, one_line
-from nnrun.preprocessing import PARTS, Column, Date, Part, Preprocessing
+from nnrun.preprocessing import PARTS, Date, FittedColumn, Part, Preprocessing
 from nnrun.record.pack import seal, unseal
 from nnrun.storage import fsio
 
@@ -38,7 +38,7 @@ class _DateEntry(TypedDict):
 class _ColumnEntry(TypedDict):
     name: str
     categories: list[str] | None
-    fill: NotRequired[float | str]  # what is not here is as `Column` has it by default
+    fill: NotRequired[float | str]  # what is not here is as `FittedColumn` has it by default
     indicator: NotRequired[bool]
     rare: NotRequired[list[str]]
     unknown: NotRequired[str]
@@ -166,9 +166,9 @@ def _units(number: float | list[float], names: tuple[str, ...]) -> float | np.nd
     return units
 
 
-def _column(entry: _ColumnEntry) -> Column:
+def _column(entry: _ColumnEntry) -> FittedColumn:
     categories, date = entry["categories"], entry.get("date")
-    return Column(
+    return FittedColumn(
         entry["name"],
         None if categories is None else tuple(categories),
         fill=entry.get("fill"),

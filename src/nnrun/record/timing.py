@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nnrun.storage import fsio
+from nnrun.storage.append_file import AppendFile
 
 __all__ = ["Timing"]
 
@@ -16,7 +16,7 @@ class Timing:
     """The file, open for writing; its clock begins now."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = fsio.AppendFile(folder / "timing.jsonl")
+        self._file = AppendFile(folder / "timing.jsonl")
         self._started = time.monotonic()
 
     def note(self, step: int) -> None:

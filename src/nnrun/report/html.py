@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nnrun.report.drawing import Picture
 from nnrun.report.sheet import Sheet
 
-__all__ = ["Column", "document", "figure", "sheet_table", "table"]
+__all__ = ["PageColumn", "document", "figure", "sheet_table", "table"]
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --dim: #646b73; --line: #dfe3e7; --paper: #fff; --note: #fff6e0;
@@ -51,7 +51,7 @@ summary { cursor: pointer; margin: 0.6rem 0; }
 """
 
 
-class Column(NamedTuple):
+class PageColumn(NamedTuple):
     """A column of a table; `kind`: the class of its cells (number, text or "")."""
 
     name: str
@@ -73,7 +73,7 @@ def document(title: str, parts: Iterable[str], head: str = "", style: str = "") 
     )
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], best: int | None = None) -> str:
+def table(columns: Sequence[PageColumn], rows: Iterable[Sequence[str]], best: int | None = None) -> str:
     """A table of text; `best`: the number of the row that stands out."""
     head = "".join(f'<th class="{column.kind}">{escape(column.name)}</th>' for column in columns)
     lines = []
@@ -89,7 +89,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], best: int | 
 def sheet_table(sheet: Sheet) -> str:
     """A table of a terminal on a page."""
     kinds = {"number": "number", "words": "text", "name": ""}
-    columns = [Column(column.head, kinds[column.kind]) for column in sheet.columns]
+    columns = [PageColumn(column.head, kinds[column.kind]) for column in sheet.columns]
     rows = zip(*([cell.plain for cell in column.cells] for column in sheet.columns), strict=True)
     return table(columns, [*rows])
 

@@ -41,12 +41,13 @@ def describe(
         about["weights_from"] = of_group(beginnings)
     if len(beginnings) == 1:
         write_arrays(folder, beginnings[0])
-    fsio.write_file(folder / "spec.yaml", checked.document.text.encode())
-    fsio.write_file(folder / "resolved.yaml", text.encode())
-    if of_folds is None:
-        preprocessing.write(folder, experiment.dataset.fitted)
-        columns.write(folder, experiment.dataset.about, experiment.dataset.notes)
-    fsio.write_json(folder / "run.json", about)
+    with fsio.one_commit(folder):
+        fsio.write_file(folder / "spec.yaml", checked.document.text.encode())
+        fsio.write_file(folder / "resolved.yaml", text.encode())
+        if of_folds is None:
+            preprocessing.write(folder, experiment.dataset.fitted)
+            columns.write(folder, experiment.dataset.about, experiment.dataset.notes)
+        fsio.write_json(folder / "run.json", about)
     run.write_state(folder, "created", step=0)
 
 

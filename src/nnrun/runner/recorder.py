@@ -19,6 +19,7 @@ from nnrun.record.timing import Timing
 from nnrun.runner.mark import Mark, is_better, restored, stored
 from nnrun.statistics.metric import metric_of
 from nnrun.storage import fsio
+from nnrun.storage.append_file import AppendFile
 from nnrun.types import Plan
 
 __all__ = ["Recorder"]
@@ -64,8 +65,9 @@ class Recorder:
             self._restore(start_checkpoint)
         self._unsaved: Checkpoint | None = None  # the best state, where it is not on disk yet
         kept = None if ended else start_checkpoint.metrics_offset if start_checkpoint else 0
-        self._metrics = fsio.AppendFile(folder / "metrics.jsonl", keep=kept)
-        self._timing = Timing(folder)
+        with fsio.one_commit(folder):
+            self._metrics = AppendFile(folder / "metrics.jsonl", keep=kept)
+            self._timing = Timing(folder)
 
     def _restore(self, content: Checkpoint) -> None:
         progress = content.progress

@@ -1,6 +1,6 @@
 """The system calls that change the disk, in one replaceable object, and what every use of them shares.
 
-Only `fsio` and `lock` use this module.
+Only `fsio`, `append_file` and `lock` use this module.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 
 from nnrun.errors import MachineError, RunError, one_line
@@ -22,14 +23,15 @@ from nnrun.storage.disk import blame
 
 __all__ = [
     "TEMPORARY",
-    "AppendFile",
     "make_folder",
     "make_folders",
+    "one_commit",
     "read_file",
     "remove_file",
     "remove_folder",
     "rename_folder",
     "sync_folder",
+    "sync_names",
     "write_file",
     "write_folder",
     "write_json",
@@ -37,6 +39,8 @@ __all__ = [
 ]
 
 TEMPORARY = (".tmp_", ".trash_")
+
+_committing: ContextVar[frozenset[Path]] = ContextVar("committing", default=frozenset())  # folders
 
 
 def read_file(path: Path) -> bytes:
@@ -89,8 +93,24 @@ def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
         with contextlib.suppress(OSError):
             disk.system.unlink(temporary)
         raise
-    with blame(path):
-        disk.sync_folder(path.parent)
+    sync_names(path.parent)
+
+
+@contextlib.contextmanager
+def one_commit(folder: Path) -> Iterator[None]:
+    """A context in which new files of `folder` share one fsync of it, at its end.  Raises MachineError.
+
+    After a crash inside it each of them is there whole or not at all; when it has ended, all of them are.
+    """
+    if folder in _committing.get():
+        yield
+        return
+    token = _committing.set(_committing.get() | {folder})
+    try:
+        yield
+    finally:
+        _committing.reset(token)
+    sync_names(folder)
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
@@ -189,62 +209,7 @@ def sync_folder(path: Path) -> None:
         disk.sync_folder(path)
 
 
-class AppendFile:
-    """A file of lines that grows at its end.  Every method raises MachineError.
-
-    `offset` is its length in bytes.  After a failed call the file is closed for good: what the disk holds is
-    unknown until the file is opened again.
-    """
-
-    def __init__(self, path: Path, keep: int | None = None) -> None:
-        """Opens or creates `path` and cuts it to its first `keep` bytes; None: to its whole lines.
-
-        Raises RunError if it has fewer than `keep` bytes: lines that a checkpoint counts on are lost.
-        """
-        self.path = path
-        self._descriptor = -1
-        with self._guard():
-            size = path.stat().st_size if path.exists() else 0
-            if keep is not None and size < keep:
-                raise RunError(f"{one_line(path)}: has {size} bytes, its checkpoint needs {keep}; restore it")
-            # A torn last line would swallow the first line written after it.
-            self.offset = keep if keep is not None else disk.whole_lines(path) if size else 0
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            self._descriptor = disk.system.open(path, flags, 0o666)
-            if size > self.offset:
-                disk.system.ftruncate(self._descriptor, self.offset)
-            disk.sync_folder(path.parent)
-
-    def write(self, data: bytes) -> None:
-        """Appends `data`, in one system call unless the system takes less."""
-        with self._guard():
-            self._check_open()
-            disk.write_all(self._descriptor, data)
-        self.offset += len(data)
-
-    def sync(self) -> None:
-        """Returns when all that was written is on the disk."""
-        with self._guard():
-            self._check_open()
-            disk.system.fsync(self._descriptor)
-
-    def close(self) -> None:
-        """Closes the file without syncing it; a second call does nothing."""
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
-            with blame(self.path):
-                disk.system.close(descriptor)
-
-    def _check_open(self) -> None:
-        if self._descriptor < 0:
-            raise MachineError(f"{one_line(self.path)}: closed, perhaps by an earlier error; open it again")
-
-    @contextlib.contextmanager
-    def _guard(self) -> Iterator[None]:
-        try:
-            with blame(self.path):
-                yield
-        except MachineError:
-            with contextlib.suppress(MachineError):
-                self.close()
-            raise
+def sync_names(folder: Path) -> None:
+    """Brings the names in a folder to the disk, unless a commit does it."""
+    if folder not in _committing.get():
+        sync_folder(folder)

@@ -34,6 +34,7 @@ __all__ = ["BatchFile", "Engine", "RunBatch", "many_files", "together"]
 _HELD = 64  # structures whose experiments are kept, which share their data
 _COMPILED = 4  # programs that are kept, which have the data on the device
 _DATASETS = 2
+_SPECS = 1000  # of run folders, each some 20 KiB; others are read again
 
 Key = TypeVar("Key")
 Held = TypeVar("Held")
@@ -76,7 +77,7 @@ class Engine:
 
     def __init__(self, warn: Warn) -> None:
         self.warn = warn
-        self.known: dict[Path, Spec] = {}  # specs of run folders, where this process has made them
+        self._specs: OrderedDict[Path, Spec] = OrderedDict()
         self.moment = Moment()
         self._shared: OrderedDict[str, Experiment] = OrderedDict()
         self._programs: OrderedDict[tuple[str, int], Compiled] = OrderedDict()
@@ -150,11 +151,15 @@ class Engine:
 
     def spec(self, folder: Path) -> Spec:
         """The spec of a run folder.  Raises RunError, SpecError."""
-        if folder not in self.known:
+        if folder not in self._specs:
             origin = Path(provenance.read(folder).get("spec_folder", "."))
             document = spec.read(folder / "resolved.yaml")._replace(folder=origin)
-            self.known[folder] = catalog.bind(document)
-        return self.known[folder]
+            self.know(folder, catalog.bind(document))
+        return self._specs[folder]
+
+    def know(self, folder: Path, checked: Spec) -> None:
+        """The spec of a run folder that this process has just made, as it would be read back."""
+        _keep(self._specs, folder, checked, _SPECS)
 
     def _compiled(self, key: str, experiment: Experiment, lanes: int) -> Compiled:
         """The programs for as many lanes, new or known; a machine with several cores fills them up."""

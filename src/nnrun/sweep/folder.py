@@ -25,6 +25,7 @@ from nnrun.report.sweep.folder import ABOUT, FORMAT, read_about
 from nnrun.runner import session
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
+from nnrun.storage.append_file import AppendFile
 from nnrun.sweep.file import SweepFile, read
 from nnrun.types import Experiment
 
@@ -108,7 +109,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         fsio.write_file(path, b"")
         self._path = path
-        self._file = fsio.AppendFile(path)
+        self._file = AppendFile(path)
 
     def add(self, record: TrialEntry | FinalEntry) -> None:
         self._file.write(_line(record))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
-from nnrun.preprocessing import About, Column, Preprocessing, TableFacts
+from nnrun.preprocessing import About, FittedColumn, Preprocessing, TableFacts
 from nnrun.rows import Rows
 
 __all__ = ["Augmentation", "Batch", "Dataset", "Examples", "Source"]
@@ -44,7 +44,7 @@ class Source(NamedTuple):
     test: Examples | None  # None: one is cut from train
     classes: tuple[str, ...]  # class names by label; () for regression
     standardize: str  # "feature": each input its own mean and deviation; "image": one for all; "none"
-    columns: tuple[Column, ...] = ()  # of a table: the features that the inputs are made of
+    columns: tuple[FittedColumn, ...] = ()  # of a table: the features that the inputs are made of
     table: TableFacts = TableFacts()  # what it knows as a table
     targets: tuple[
         str, ...

@@ -12,7 +12,7 @@ from nnrun.report import drawing
 from nnrun.report.drawing import COLOURS, Picture
 from nnrun.report.ensemble.account import Account, Barrier, Calibration
 from nnrun.report.ensemble.tables import gain_lines, names_of
-from nnrun.report.html import Column, document, figure, table
+from nnrun.report.html import PageColumn, document, figure, table
 from nnrun.report.interactive import head
 from nnrun.report.run.examples import STYLE, examples_html
 from nnrun.report.run.looked import Looked
@@ -148,7 +148,7 @@ def _table(account: Account) -> str:
     if reference := account.get("baseline"):
         rows.append((reference["prediction"], dict(reference["metrics"])))
     rows.append(("ensemble", account["ensemble"]))
-    columns = [Column(account["split"]), *(Column(name, "number") for name in names)]
+    columns = [PageColumn(account["split"]), *(PageColumn(name, "number") for name in names)]
     cells = [
         [label, *(number(metrics[name]) if name in metrics else "" for name in names)]
         for label, metrics in rows

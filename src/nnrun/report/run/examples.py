@@ -10,7 +10,7 @@ import numpy as np
 from nnrun.errors import counted
 from nnrun.report.chart import Chart, Line
 from nnrun.report.ensemble.account import Bins
-from nnrun.report.html import Column, sheet_table, table
+from nnrun.report.html import PageColumn, sheet_table, table
 from nnrun.report.interactive import charts_html
 from nnrun.report.per_class import PerClass, classes_sheet, confusions_sheet
 from nnrun.report.per_label import labels_sheet
@@ -157,10 +157,10 @@ def _rows(wrong: Sequence[Erring]) -> str:
     features = [*wrong[0].get("cells", {})]
     shown = features[:_CELLS]
     confident = "confidence" in wrong[0]
-    columns = [Column("row (from 0)", "number"), Column("predicted"), Column("is")]
-    columns += [Column("error", "number")] if "error" in wrong[0] else []
-    columns += [Column("confidence", "number")] if confident else []
-    columns += [Column(name, "number") for name in shown]
+    columns = [PageColumn("row (from 0)", "number"), PageColumn("predicted"), PageColumn("is")]
+    columns += [PageColumn("error", "number")] if "error" in wrong[0] else []
+    columns += [PageColumn("confidence", "number")] if confident else []
+    columns += [PageColumn(name, "number") for name in shown]
     rows = [
         [
             "–" if erring["row"] is None else str(erring["row"]),

@@ -7,7 +7,7 @@ from html import escape
 
 from typing_extensions import TypedDict
 
-from nnrun.report.html import Column, table
+from nnrun.report.html import PageColumn, table
 
 __all__ = ["Inside", "OfLayer", "OfLeaf", "inside_html"]
 
@@ -89,7 +89,7 @@ def _layers(layers: Sequence[OfLayer]) -> str:
     if not layers:
         return '<p class="dim">The layers of this model cannot be looked into.</p>'
     heads = ("mean", "standard deviation", "zeros", "dead or saturated units")
-    columns = [Column("layer"), Column("puts out"), *(Column(head, "number") for head in heads)]
+    columns = [PageColumn("layer"), PageColumn("puts out"), *(PageColumn(head, "number") for head in heads)]
     rows = [
         [
             layer["name"], " × ".join(map(str, layer["shape"])) or "1", _number(layer["mean"]), _number(layer["std"]),
@@ -102,7 +102,7 @@ def _layers(layers: Sequence[OfLayer]) -> str:
 
 def _parameters(leaves: Sequence[OfLeaf]) -> str:
     heads = ("numbers", "root mean square", "norm of the gradient", "gradient / parameters")
-    columns = [Column("parameters"), *(Column(head, "number") for head in heads)]
+    columns = [PageColumn("parameters"), *(PageColumn(head, "number") for head in heads)]
     rows = [
         [
             leaf["name"], str(leaf["numbers"]), _number(leaf["size"]), _number(leaf["gradient"]),
@@ -113,7 +113,7 @@ def _parameters(leaves: Sequence[OfLeaf]) -> str:
     return _folded("arrays of parameters", columns, rows)
 
 
-def _folded(what: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
+def _folded(what: str, columns: Sequence[PageColumn], rows: Sequence[Sequence[str]]) -> str:
     """The table; behind a line where it is long."""
     content = table(columns, rows)
     if len(rows) <= _ROWS:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from nnrun.errors import counted
 from nnrun.report.drawing import Picture
-from nnrun.report.html import Column, document, figure, table
+from nnrun.report.html import PageColumn, document, figure, table
 from nnrun.report.interactive import head
 from nnrun.report.run.examples import STYLE, examples_html
 from nnrun.report.run.looked import Looked
@@ -107,13 +107,17 @@ def _sentence(text: str) -> str:
 def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
     searched, fresh = answer.sweep.judge, any(row.fresh for row in part.rows)
     timed, number = fresh and part.target is not None, "number"
-    columns = [Column("alternative"), Column(part.metric.name, number), Column("95% interval", number)]
+    columns = [
+        PageColumn("alternative"),
+        PageColumn(part.metric.name, number),
+        PageColumn("95% interval", number),
+    ]
     unit = "studies" if answer.sweep.studies > 1 else "seeds"
-    columns += [Column("middle half", number), Column(unit, number)]
-    columns += [Column(f"{searched} in the search", number)]
-    columns += [Column("on fresh seeds", number)] if fresh else []
-    columns += [Column(_target(part, searched), number), Column("seconds", number)] if timed else []
-    columns += [Column("trials", number), Column("chosen setting", "text")]
+    columns += [PageColumn("middle half", number), PageColumn(unit, number)]
+    columns += [PageColumn(f"{searched} in the search", number)]
+    columns += [PageColumn("on fresh seeds", number)] if fresh else []
+    columns += [PageColumn(_target(part, searched), number), PageColumn("seconds", number)] if timed else []
+    columns += [PageColumn("trials", number), PageColumn("chosen setting", "text")]
     rows = []
     for row in part.rows:
         mark = "" if row.fresh or not fresh else " (search)"
@@ -128,9 +132,13 @@ def _leaderboard(answer: Answer, part: BaseAnswer) -> str:
 def _studies(answer: Answer, part: BaseAnswer) -> str:
     """What each search of each alternative chose."""
     searched = answer.sweep.judge
-    columns = [Column("alternative"), Column("study", "number"), Column(part.metric.name, "number")]
-    columns += [Column(f"{searched} on fresh seeds", "number"), Column("seeds", "number")]
-    columns += [Column("chosen setting", "text")]
+    columns = [
+        PageColumn("alternative"),
+        PageColumn("study", "number"),
+        PageColumn(part.metric.name, "number"),
+    ]
+    columns += [PageColumn(f"{searched} on fresh seeds", "number"), PageColumn("seeds", "number")]
+    columns += [PageColumn("chosen setting", "text")]
     rows = [
         [
             row.alternative, str(number), level(part.metric, study.mean if study.fresh else None),
@@ -157,7 +165,7 @@ def _factors(answer: Answer, part: BaseAnswer) -> str:
     if not part.factors:
         return ""
     tables = [
-        table([Column(name, "number" if i else "") for i, name in enumerate(head)], rows)
+        table([PageColumn(name, "number" if i else "") for i, name in enumerate(head)], rows)
         for head, rows in mean_tables(part.metric, part.factors)
     ]
     tables.append(_cells_table(effect_cells(part.metric, part.factors)))
@@ -172,7 +180,7 @@ def _pairs(answer: Answer, part: BaseAnswer) -> str:
 def _cells_table(rows: Sequence[Mapping[str, str]]) -> str:
     """A table of rows that say what stands under each head."""
     names = ("factor", "first", "second", "verdict")
-    columns = [Column(name, "" if name in names else "number") for name in rows[0]]
+    columns = [PageColumn(name, "" if name in names else "number") for name in rows[0]]
     return table(columns, [[*row.values()] for row in rows])
 
 
@@ -181,7 +189,7 @@ def _on(answer: Answer, part: BaseAnswer) -> str:
 
 
 def _spaces(alternatives: Iterable[AlternativeRecord]) -> str:
-    columns = [Column("alternative"), Column("key"), Column("searched in")]
+    columns = [PageColumn("alternative"), PageColumn("key"), PageColumn("searched in")]
     rows = [
         [alternative.label, d.path, _range(d)] for alternative in alternatives for d in alternative.dimensions
     ]
@@ -201,12 +209,12 @@ def _range(dimension: DimensionRecord) -> str:
 def _trials(answer: Answer) -> str:
     sweep = answer.sweep
     columns = [
-        Column("trial"),
-        Column(sweep.metric, "number"),
-        Column("status"),
-        Column("steps", "number"),
+        PageColumn("trial"),
+        PageColumn(sweep.metric, "number"),
+        PageColumn("status"),
+        PageColumn("steps", "number"),
     ]
-    columns += [Column("settings", "text")]
+    columns += [PageColumn("settings", "text")]
     rows = [
         [
             trial.trial,
