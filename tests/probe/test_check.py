@@ -26,7 +26,7 @@ from nnrun.layer.dense import dense
 from nnrun.layer.dropout import dropout
 from nnrun.layer.relu import relu
 from nnrun.layer.residual import residual
-from nnrun.probe import check, examples, first_steps, relation
+from nnrun.probe import check, examples, first_steps, leaks, relation
 from nnrun.probe.capacity import twenty
 from nnrun.probe.first_steps import FirstSteps, check_rate
 from nnrun.probe.gradients import check_gradients, leaf_errors
@@ -83,13 +83,16 @@ def test_the_command_on_a_spec_with_a_fault(
 
 def test_a_healthy_spec_passes_every_check(iris: Path) -> None:
     made = verdicts(iris)
-    assert {finding.verdict for finding in made.values()} == {"pass"}, made
+    assert {name for name, finding in made.items() if finding.verdict != "pass"} == {"categories"}, made
+    assert made["categories"].verdict == "skip"  # iris has no names
     assert made["initial loss"].numbers["constant"] == pytest.approx(math.log(3), rel=1e-6)
     assert made["batches"].numbers["last_batch"] == 105 % 32  # of 150 examples, 30 are tested, 15 validate
     console = Console(width=80, file=io.StringIO())
     console.print(findings_table(list(made.values())), verdict_line(list(made.values())))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert text.splitlines()[0].startswith("pass  classes") and text.splitlines()[-1] == "17 passed"
+    assert (
+        text.splitlines()[0].startswith("pass  classes") and text.splitlines()[-1] == "18 passed, 1 not made"
+    )
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -118,6 +121,7 @@ def test_a_hundred_specs(tmp_path: Path) -> None:
             missed.append((seed, fault))
         if not fault and bad:
             alarms.append((seed, bad))
+    print(f"missed {missed}, false alarms {alarms}")  # `pytest -s` shows it
     assert len(missed) <= 0.05 * 50 and len(alarms) <= 0.02 * 50, (missed, alarms)
 
 
@@ -185,6 +189,7 @@ def test_all_faults_of_the_classes_are_named_at_once() -> None:
     assert made.verdict == "fail"
     assert made.evidence == (
         "no training example of 4, 5; no example of 2 in the val part; no example of 1 in the test part; "
+        "fewer than 5 test examples of 0, 2; "
         "classes are numbers, and 3 is missing; fewer than 10 training examples of 1; "
         "5 classes of 0 to 20 training examples"
     )
@@ -194,11 +199,11 @@ def test_a_check_that_raises_does_not_end_the_others(iris: Path, monkeypatch: py
     def broken(dataset: object, sample: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(relation, "check_leaks", broken)
+    monkeypatch.setattr(leaks, "check_leaks", broken)
     made = list(check.of_data(session.prepare(iris, []).experiment))
-    assert [finding.check for finding in made] == list(check.CHECKS[:6])
-    assert made[4].verdict == "fail"
-    assert made[4].evidence == "the check itself failed: ZeroDivisionError: division by zero"
+    assert [finding.check for finding in made] == list(check.CHECKS[:8])
+    assert made[6].verdict == "fail"
+    assert made[6].evidence == "the check itself failed: ZeroDivisionError: division by zero"
 
 
 def test_units_that_never_open() -> None:

@@ -50,7 +50,7 @@ def test_the_words() -> None:
     figures = {
         "device": "cpu", "cores": 2, "lanes": 4, "batch_size": 64, "compile_seconds": 2.5, "step_seconds": 2e-3,
         "spread": (1.9e-3, 2.2e-3), "pieces": 9, "flops": 4e6, "peak": 8e10, "share": 0.025, "state_bytes": 1_200_000,
-        "memory": 5_000, "load": 0.1,
+        "memory": 5_000, "load": 0.1, "versus": None,
     }  # fmt: skip
     assert list(speed_lines(figures)) == [
         "device       cpu, 2 cores",
@@ -65,3 +65,30 @@ def test_the_words() -> None:
     assert busy[4].startswith("operations   not known") and busy[-1].startswith(
         "the machine was busy (load 2.0)"
     )
+
+
+def test_the_words_of_a_comparison() -> None:
+    """The headline has the fastest configuration of the other side; of several nets, one counts."""
+    configurations = [
+        {"threads": 1, "channels_last": False, "step_seconds": 4e-3, "ratio": 2.0},
+        {"threads": 2, "channels_last": True, "step_seconds": 3e-3, "ratio": 1.5},
+    ]
+    figures = {
+        "device": "cpu", "cores": 2, "lanes": 3, "batch_size": 64, "compile_seconds": 2.5, "step_seconds": 6e-3,
+        "spread": (1.9e-3, 2.2e-3), "pieces": 9, "flops": 4e6, "peak": 8e10, "share": 0.025, "state_bytes": 1_200_000,
+        "memory": 5_000, "load": 0.1,
+        "versus": {
+            "rival": "torch 2.13.0", "parameters": 1650, "batch_size": 64, "optimizer": "adam", "lanes": 3,
+            "rounds": 5, "steps": 100, "step_seconds": 2e-3, "load": 0.1, "configurations": configurations,
+        },
+    }  # fmt: skip
+    lines = list(speed_lines(figures))
+    assert lines[-6:] == [
+        "beside torch 2.13.0, eager: the same net (1,650 parameters) and weights,",
+        "batch 64, adam; 5 rounds of 100 steps in turn, without evaluations",
+        "  nnrun                             2 ms",
+        "  torch, 1 thread                   4 ms   2.00 times as long",
+        "  torch, 2 threads, channels last   3 ms   1.50 times as long",
+        "nnrun is 1.50 times as fast as torch in its best configuration here. Each of 3 nets counts alone: torch would "
+        "train them one after another.",
+    ]

@@ -103,7 +103,7 @@ def screen(output: str) -> list[str]:
 
 
 def test_the_live_view(on_terminal: Callable[..., tuple[int, str]]) -> None:
-    settings = {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    settings = {"TERM": "xterm-256color", "COLUMNS": "140", "LINES": "40"}
     code, output = on_terminal("train", "spec.yaml", "--run-dir", "run", **settings)
     assert code == 0, output
     text = re.sub(r"\x1b\[[0-9;]*m", "", output)

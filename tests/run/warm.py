@@ -37,7 +37,9 @@ def run_command(arguments: list[str], folder: str, settings: dict[str, str], str
     for descriptor, name in enumerate(streams):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOCTTY), descriptor)
     # Those of the parent have asked whether they can seek, which files can and terminals cannot.
-    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", 1)
+    encoding = settings.get("PYTHONIOENCODING")
+    sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w", encoding=encoding)
+    sys.stderr = os.fdopen(2, "w", 1, encoding=encoding)
     signals.install()
     sys.argv = ["nnrun", *arguments]
     cli.main()

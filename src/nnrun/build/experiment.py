@@ -45,16 +45,19 @@ __all__ = ["build", "data_of", "dataset_of", "knobs_of", "source_of"]
 _NO_CLOCK = Clock(1, 1, 0)  # for blocks whose options hold no durations
 
 
-def build(spec: Spec, dataset: Dataset | None = None, need: Wanted | None = None) -> Experiment:
+def build(
+    spec: Spec, dataset: Dataset | None = None, need: Wanted | None = None, in_memory: bool = True
+) -> Experiment:
     """Reads and checks the data, and turns the spec into functions and arrays.
 
-    dataset   of the spec's data block, where it has been read before (`data_of` names it)
-    need      what the folder of the run records; where no part of the data is wanted, none is read
+    dataset    of the spec's data block, where it has been read before (`data_of` names it)
+    need       what the folder of the run records; where no part of the data is wanted, none is read
+    in_memory  whether what the memory cannot hold is refused; else it may be asked about, and must not be trained
     Raises SpecError where the parts do not fit together, DataError for bad data, MachineError where the
     machine's memory cannot hold it, RunError where a wanted part of the data has changed.
     """
     try:
-        return _build(spec, dataset or _dataset(spec, need))
+        return _build(spec, dataset or _dataset(spec, need), in_memory)
     except bound.WrongResultError as error:
         raise spec.fail((error.kind,) if hasattr(spec, error.kind) else ("model",), str(error)) from None
 
@@ -108,7 +111,7 @@ def dataset_of(spec: Spec, source: Source, need: Wanted | None = None) -> Datase
     )
 
 
-def _build(spec: Spec, dataset: Dataset) -> Experiment:
+def _build(spec: Spec, dataset: Dataset, in_memory: bool) -> Experiment:
     weighted = ("loss", "class_weight") if spec.loss.options.get("class_weight") else ("loss",)
     loss = checked(spec, weighted, lambda: _loss(spec, dataset, bound.knobs(spec.loss)))
     check_task(spec, dataset, loss)
@@ -154,7 +157,7 @@ def _build(spec: Spec, dataset: Dataset) -> Experiment:
     like = check_method(spec, experiment)
     if catalog.user_names(spec):  # ours have tests of their own; tracing takes a moment
         check_step(experiment, like)
-    if not isinstance(dataset.train.x, Absent):  # who only predicts needs neither data nor an optimizer
+    if in_memory and not isinstance(dataset.train.x, Absent):  # who only predicts needs no data, no optimizer
         check_memory(experiment, like)
     return experiment
 

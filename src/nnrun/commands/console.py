@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from nnrun.commands._display import Display
+from nnrun.commands._plain import ERRORS, has_all, plain
 from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError, one_line
 
 if TYPE_CHECKING:
@@ -38,10 +40,10 @@ _WIDE = 1000  # columns where nobody looks at a screen: rows are not folded
 
 
 def open_streams() -> None:
-    """Makes stdout and stderr take every text: what their encoding lacks is written as an escape."""
+    """Makes stdout and stderr take every text: what their encoding lacks is written in ASCII, or as an escape."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=ERRORS)
 
 
 def explain(error: BaseException) -> tuple[int, str]:
@@ -104,6 +106,8 @@ def show(*content: RenderableType) -> None:
     """Prints text and tables on stdout.  Raises MachineError where it is closed."""
     if sys.stdout is None:
         raise MachineError(_CLOSED)
+    if not has_all(sys.stdout.encoding):
+        content = tuple(map(plain, content))
     if sys.stdout.isatty():
         return _print(Console(highlight=False), content)
     buffer = io.StringIO()
@@ -233,10 +237,9 @@ def report(folder: Path, as_json: bool) -> None:
         return print_json(result)
     place = shlex.quote(one_line(folder))
     stop = [line] if (line := summary.stop_line(ended)) else []
+    words = [summary.headline(ended), *stop, *summary.warnings(ended)]
     return show(
-        summary.headline(ended),
-        *stop,
-        *summary.warnings(ended),
+        *map(Text, words),  # folded between words; what can be copied is not
         f"run folder: {place}",
         f"look at it: nnrun show {place}",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -65,6 +65,12 @@ def explain(
 def bench(
     spec: _Spec,
     overrides: _Overrides = None,
+    rival: Annotated[
+        Literal["torch"] | None,
+        typer.Option(
+            "--vs", metavar="torch", help="Train the same net in torch too, in turn with it, on a CPU."
+        ),
+    ] = None,
     device: Device = "auto",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -72,9 +78,12 @@ def bench(
     """Time a spec: compilation, steps a second, the share of what the machine can do, memory; writes nothing."""
     prepare_device(device, spec, overrides or [])
     from nnrun.probe import speed
+    from nnrun.probe.versus import versus
     from nnrun.report.speed import speed_lines
 
-    figures = speed.as_data(speed.bench(spec, overrides or [], counting(quiet or as_json)))
+    shown = counting(quiet or as_json)
+    beside = versus(spec, overrides or [], shown) if rival else None
+    figures = speed.as_data(speed.bench(spec, overrides or [], shown), beside)
     if as_json:
         return console.print_json(figures)
     return console.show(*speed_lines(figures))

@@ -1,28 +1,26 @@
-"""Checks of the data alone: classes, features, their scale, duplicates between the parts."""
+"""Checks of the data alone: classes, features and their scale, names that only a later part has."""
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
+from nnrun.errors import counted
+from nnrun.preprocessing import FittedColumn
 from nnrun.probe.finding import Finding, graded, some_of
-from nnrun.probe.sample import Sample, feature_names, groups_of_inputs
+from nnrun.probe.sample import PARTS, Sample, feature_names, groups_of_inputs, is_image, pieces_of
 from nnrun.training.baseline import class_counts
 from nnrun.types import Dataset, Examples
 
-__all__ = ["check_classes", "check_constants", "check_duplicates", "check_scale"]
+__all__ = ["check_categories", "check_classes", "check_constants", "check_scale"]
 
 _FEW = 10  # training examples of a class
 _FAR = 20.0  # deviations of a target from the mean
 _LARGE, _HUGE = 5.0, 10.0  # mean or deviation of an input, where 0 and 1 are best
 _EXTREME = 100.0  # of a single number
 _SMALL = 0.01  # root mean square of all inputs
-_PIECE = 8 << 20  # bytes of inputs in memory at a time
-_MEMORY = 1.5  # times as many duplicates as within the training part, and
-_DEVIATIONS = 3.0  # of a binomial count more: no chance
+_FEW_TESTED = 5  # test examples of a class
 
 
 def check_classes(dataset: Dataset) -> Finding:
@@ -30,7 +28,7 @@ def check_classes(dataset: Dataset) -> Finding:
     labels = dataset.fitted.label_classes
     if not (dataset.classes or labels):
         return _targets(dataset)
-    by_name = {part: class_counts(dataset, getattr(dataset, part).y) for part in ("train", "val", "test")}
+    by_name = {part: class_counts(dataset, getattr(dataset, part).y) for part in PARTS}
     counts = {part: np.array([*known.values()]) for part, known in by_name.items() if known}
     train, names = counts["train"], np.array([*by_name["train"]])
     numbers = {"classes": len(train), "fewest": int(train.min()), "most": int(train.max())}
@@ -47,6 +45,10 @@ def check_classes(dataset: Dataset) -> Finding:
         if missing:
             remedy = "metrics say nothing of them there; make the part larger, or change data.split_seed"
             faults.append((f"no example of {some_of(missing)} in the {part} part", remedy))
+    tested = counts.get("test", np.zeros(0))
+    if rare := names[: len(tested)][(tested > 0) & (tested < _FEW_TESTED)].tolist():
+        remedy = "what is measured of them there says little; make the test part larger, or use folds"
+        faults.append((f"fewer than {_FEW_TESTED} test examples of {some_of(rare)}", remedy))
     if gaps := _gaps(dataset.classes) if dataset.classes else []:
         remedy = "look whether they were lost on the way; if not, all is well"
         faults.append((f"classes are numbers, and {some_of(gaps)} is missing", remedy))
@@ -98,14 +100,14 @@ def check_constants(dataset: Dataset) -> Finding:
         remedy = "nothing is learned of them; leave them out (data.exclude), or look why they do not vary"
         evidence = f"the same in all training examples: {some_of(names)}"
         return Finding("constant features", "warn", evidence, remedy, numbers)
-    what = "channels" if _is_image(dataset) else "features"
+    what = "channels" if is_image(dataset) else "features"
     return Finding("constant features", "pass", f"all {what} vary in the training part", numbers=numbers)
 
 
 def _constant(dataset: Dataset) -> list[str]:
     """Names of the features, or of the channels of images, that do not vary."""
     least, most = _extremes(dataset.train)
-    if _is_image(dataset):
+    if is_image(dataset):
         same = least.min(axis=tuple(range(least.ndim - 1))) == most.max(axis=tuple(range(most.ndim - 1)))
         return [f"channel {i}" for i in np.flatnonzero(np.atleast_1d(same))]
     same = (least == most).reshape(-1)
@@ -121,21 +123,62 @@ def _values(same: np.ndarray, indicator: bool) -> np.ndarray:
     return same[: len(same) - indicator]
 
 
-def _is_image(dataset: Dataset) -> bool:
-    """Whether inputs are pixels, of which some never vary: images, or vectors standardised as one."""
-    return len(dataset.fitted.shape) > 1 or (np.ndim(dataset.shift) == 0 and not dataset.fitted.columns)
-
-
 def _extremes(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """The least and the most of each input."""
-    pieces = [(piece.min(0), piece.max(0)) for piece in _pieces(examples)]
+    pieces = [(piece.min(0), piece.max(0)) for piece in pieces_of(examples)]
     return np.min([low for low, _ in pieces], 0), np.max([high for _, high in pieces], 0)
 
 
-def _pieces(examples: Examples) -> list[np.ndarray]:
-    count = len(examples.y)
-    rows = max(1, _PIECE * count // max(1, examples.x.nbytes))
-    return [examples.x[start : start + rows] for start in range(0, count, rows)]
+def check_categories(dataset: Dataset) -> Finding:
+    """Whether every name of a column of names is in the training part, where something is learned of it."""
+    named = [
+        (name, inputs, column) for name, inputs, column in groups_of_inputs(dataset)
+        if column is not None and column.categories is not None
+    ]  # fmt: skip
+    if not named:
+        return Finding("categories", "skip", "no column of names")
+    learned, new = _counts_of_names(dataset, named, "train"), []
+    later: dict[str, int] = {}
+    for part in ("val", "test"):
+        counts = _counts_of_names(dataset, named, part)
+        for (name, _, column), known, here in zip(named, learned, counts, strict=True):
+            lacking = (known == 0) & (here > 0)
+            for place in np.flatnonzero(lacking):
+                shown = _name_of(column, int(place))
+                later[part] = later.get(part, 0) + int(here[place])
+                new.append(f"{name} {shown} ({here[place]} of {part})")
+    numbers = {"columns": len(named), "names": len(new)} | later
+    if not new:
+        evidence = f"every name of {counted(len(named), 'column')} is in the training part"
+        return Finding("categories", "pass", evidence, numbers=numbers)
+    remedy = "nothing is learned of them: take rare names together (data.rare), or keep groups in all parts"
+    return Finding("categories", "warn", f"names that training lacks: {some_of(new)}", remedy, numbers)
+
+
+_Named = Sequence[tuple[str, slice, FittedColumn]]
+
+
+def _counts_of_names(dataset: Dataset, named: _Named, part: str) -> list[np.ndarray]:
+    """How many examples of a part each name has, column by column; the last of each has none of the names."""
+    totals = [np.zeros(_names_in(column) + 1, np.int64) for _, _, column in named]
+    offset = np.broadcast_to(dataset.offset, dataset.fitted.shape)
+    for piece in pieces_of(getattr(dataset, part)):
+        for total, (_, inputs, column) in zip(totals, named, strict=True):
+            count = _names_in(column)
+            hot = (piece[:, inputs] + offset[inputs])[:, :count] > 0.5
+            total[:count] += hot.sum(0)
+            total[count] += (~hot.any(1)).sum()
+    return totals
+
+
+def _names_in(column: FittedColumn) -> int:
+    """Inputs that stand for names."""
+    return len(column.categories or ()) + bool(column.rare)
+
+
+def _name_of(column: FittedColumn, place: int) -> str:
+    names = [*(repr(name) for name in column.categories or ()), *(["(rare)"] if column.rare else [])]
+    return names[place] if place < len(names) else "(unknown)"
 
 
 def check_scale(dataset: Dataset, sample: Sample) -> Finding:
@@ -153,7 +196,7 @@ def check_scale(dataset: Dataset, sample: Sample) -> Finding:
     verdict = graded(float(worst.max()), _LARGE, _HUGE)
     if verdict != "pass":
         large = worst > _LARGE
-        names = "" if _is_image(dataset) else f", as in {some_of(feature_names(dataset, large))}"
+        names = "" if is_image(dataset) else f", as in {some_of(feature_names(dataset, large))}"
         evidence += f"; {large.sum()} of {len(large)} inputs beyond {_LARGE:g}{names}"
         return Finding("input scale", verdict, evidence, remedy, numbers)
     if size < _SMALL:
@@ -164,40 +207,3 @@ def check_scale(dataset: Dataset, sample: Sample) -> Finding:
         )
         return Finding("input scale", "warn", f"{evidence}; one number at {extreme:.3g}", remedy, numbers)
     return Finding("input scale", "pass", evidence, numbers=numbers)
-
-
-def check_duplicates(dataset: Dataset) -> Finding:
-    """Whether inputs of the validation or test part are, to the bit, among those of training.
-
-    Chance makes duplicates where inputs take few values; then there are as many within the training part.
-    """
-    hashes = _hashes(dataset.train)
-    known = Counter(hashes)
-    within = sum(count for count in known.values() if count > 1) / len(hashes)
-    findings, numbers = [], {"within_train": within}
-    for part in ("val", "test"):
-        examples: Examples = getattr(dataset, part)
-        if not len(examples.y):
-            continue
-        count = sum(digest in known for digest in _hashes(examples))
-        share = count / len(examples.y)
-        numbers |= {f"{part}_in_train": count}
-        chance = within + _DEVIATIONS * math.sqrt(within * (1 - within) / len(examples.y))
-        more = share > max(chance, _MEMORY * within, 0.01) and count > 2
-        findings.append((more, f"{count} of {len(examples.y)} {part} inputs"))
-    evidence = f"{' and '.join(text for _, text in findings) or 'no held-out part'} are training inputs too"
-    if within:
-        evidence += f"; {within:.1%} of the training part are there more than once"
-    if not any(more for more, _ in findings):
-        return Finding("duplicates", "pass", evidence, numbers=numbers)
-    remedy = "metrics there measure memory; remove them, or keep copies together (data.split_by)"
-    return Finding("duplicates", "fail", evidence, remedy, numbers)
-
-
-def _hashes(examples: Examples) -> list[bytes]:
-    """A digest of each input."""
-    return [
-        hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=12).digest()
-        for piece in _pieces(examples)
-        for row in piece
-    ]

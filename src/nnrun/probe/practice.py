@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrun.errors import NnrunError, one_line
+from nnrun.build.checks import check_memory as refuse_too_large
+from nnrun.errors import MachineError, NnrunError, one_line
 from nnrun.probe.finding import Finding
 from nnrun.record import checkpoint
 from nnrun.record.checkpoint import Progress
 from nnrun.sweep.cost import Measured, memory_of, state_bytes
 from nnrun.training.memory import free_memory
+from nnrun.training.programs import one_like
 from nnrun.types import Experiment
 
 __all__ = ["check_batches", "check_checkpoint", "check_disk", "check_memory", "check_time"]
@@ -87,11 +89,15 @@ def check_memory(experiment: Experiment) -> Finding:
     needed, free = memory_of(experiment, len(experiment.plan.seeds)), free_memory()
     numbers = {"bytes": needed, "free": free}
     evidence = f"about {_size(needed)} for data, parameters and optimizer"
+    remedy = "fewer train.seeds, a smaller model or optimizer, or data.stream: true"
+    try:
+        refuse_too_large(experiment, one_like(experiment))
+    except MachineError as error:
+        return Finding("memory", "fail", "nnrun train refuses it", one_line(error), numbers)
     if free is None:
         return Finding("memory", "pass", evidence, numbers=numbers)
     evidence += f", {_size(free)} free"
     if needed > _FULL * free:
-        remedy = "fewer train.seeds, a smaller model or optimizer, or data.stream: true"
         return Finding("memory", "warn", evidence, remedy, numbers)
     return Finding("memory", "pass", evidence, numbers=numbers)
 

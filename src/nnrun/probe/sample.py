@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from nnrun.preprocessing import FittedColumn
+from nnrun.preprocessing import PARTS, FittedColumn
 from nnrun.types import Batch, Dataset, Examples
 
-__all__ = ["Sample", "batch_of", "feature_names", "groups_of_inputs", "looked_at", "sample_of"]
+__all__ = [
+    "PARTS",
+    "Sample",
+    "batch_of",
+    "feature_names",
+    "groups_of_inputs",
+    "is_image",
+    "is_labelled",
+    "labels_of",
+    "looked_at",
+    "pieces_of",
+    "sample_of",
+]
 
 _LOOKED_AT, _FEWEST, _NUMBERS = 256, 32, 200_000  # with the model: most and least, and inputs of all together
+
+_PIECE = 8 << 20  # bytes of inputs in memory at a time
 
 
 class Sample(NamedTuple):
@@ -62,6 +77,29 @@ def groups_of_inputs(dataset: Dataset) -> list[tuple[str, slice, FittedColumn | 
         return groups
     width = int(np.prod(dataset.fitted.shape))
     return [(f"input {i}", slice(i, i + 1), None) for i in range(width)]
+
+
+def is_image(dataset: Dataset) -> bool:
+    """Whether inputs are pixels, of which some never vary: images, or vectors standardised as one."""
+    return len(dataset.fitted.shape) > 1 or (np.ndim(dataset.shift) == 0 and not dataset.fitted.columns)
+
+
+def pieces_of(examples: Examples) -> Iterator[np.ndarray]:
+    """The inputs, some at a time."""
+    count = len(examples.y)
+    rows = max(1, _PIECE * count // max(1, examples.x.nbytes))
+    for start in range(0, count, rows):
+        yield examples.x[start : start + rows]
+
+
+def is_labelled(dataset: Dataset) -> bool:
+    """Whether targets are labels, one or several."""
+    return bool(dataset.classes or dataset.fitted.label_classes)
+
+
+def labels_of(sample: Sample) -> np.ndarray:
+    """(n, k) int32: the labels of the examples, k = 1 where there is one."""
+    return sample.y.reshape(len(sample.y), -1).astype(np.int32)
 
 
 def feature_names(dataset: Dataset, which: np.ndarray) -> list[str]:

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 from nnrun import machine
 from nnrun.probe.layers import layer_rows
 from nnrun.probe.objective import beginning, compiled_quickly
+from nnrun.probe.versus import Versus
 from nnrun.runner import session
 from nnrun.sweep.cost import memory_of, state_bytes
 from nnrun.training import shards
@@ -137,8 +138,9 @@ class SpeedReport(TypedDict):
     memory: int
     load: float | None
     share: float | None
+    versus: Versus | None
 
 
-def as_data(speed: Speed) -> SpeedReport:
-    """For programs."""
-    return SpeedReport(**speed._asdict(), share=speed.share)
+def as_data(speed: Speed, beside: Versus | None = None) -> SpeedReport:
+    """For programs, with the comparison with another library if there is one."""
+    return SpeedReport(**speed._asdict(), share=speed.share, versus=beside)

@@ -27,6 +27,7 @@ __all__ = [
     "holds",
     "load",
     "load_latest",
+    "looks_whole",
     "prune",
     "save",
     "sha256_of",
@@ -133,7 +134,7 @@ def prune(folder: Path, keep: int, protect: Collection[int] = ()) -> None:
     A checkpoint that is visibly damaged does not count as kept, and is removed only if it is older than
     those that are.  Raises MachineError.
     """
-    whole = [step for step in steps(folder) if _looks_whole(step_folder(folder, step))]
+    whole = [step for step in steps(folder) if looks_whole(step_folder(folder, step))]
     kept = whole[-max(keep, 2) :]
     for step in steps(folder):
         if kept and step < kept[0] and step not in protect:
@@ -171,7 +172,7 @@ def holds(path: Path, files: Mapping[str, bytes]) -> bool:
         return False
 
 
-def _looks_whole(path: Path) -> bool:
+def looks_whole(path: Path) -> bool:
     """Whether manifest and sizes agree: found out without reading the arrays."""
     try:
         manifest = unseal(fsio.read_file(path / MANIFEST), path / MANIFEST)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import SupportsFloat, SupportsIndex
@@ -19,6 +20,7 @@ from nnrun.storage import fsio
 
 __all__ = ["columns", "is_whole", "line", "read"]
 
+_LOOKED_AT = 1 << 15  # bytes of each end of a long file
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -44,14 +46,29 @@ def read(path: Path) -> list[dict[str, float]]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether `read` can read a file that exists.  Faster than reading: a list of a thousand runs asks this."""
-    lines = fsio.read_file(path).split(b"\n")[:-1]
+    """Whether `read` can read a file that exists.  Faster than reading: a list of a thousand runs asks this.
+
+    Of a long file the beginning and the end are looked at.
+    """
+    lines = _ends(path).split(b"\n")[:-1]
     try:
         records = json.loads(b"[" + b",".join(lines) + b"]", parse_constant=_refuse)
     except (ValueError, RecursionError):
         return False
     # A line with a comma between two objects would be one record too many.
     return len(records) == len(lines) and all(isinstance(record, dict) for record in records)
+
+
+def _ends(path: Path) -> bytes:
+    """The content of a file; of a long one whole lines from both ends."""
+    with fsio.blame(path):
+        if path.stat().st_size <= 2 * _LOOKED_AT:
+            return fsio.read_file(path)
+        with path.open("rb") as file:
+            first = file.read(_LOOKED_AT)
+            file.seek(-_LOOKED_AT, os.SEEK_END)
+            last = file.read()
+    return first[: first.rfind(b"\n") + 1] + last[last.find(b"\n") + 1 :]
 
 
 def columns(records: Iterable[Mapping[str, float]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from nnrun.errors import NnrunError
 from nnrun.record import checkpoint, metrics, run, tags
+from nnrun.record.run import RunState
 from nnrun.record.summary import Summary
 from nnrun.report.summary import read_summary
+from nnrun.storage import fsio
 
-__all__ = ["SUMMARY", "damaged_file", "lost_best_step"]
+__all__ = ["SUMMARY", "damaged_beside", "damaged_checkpoints", "damaged_file", "lost_best_step"]
 
 METRICS = "metrics.jsonl"
 SUMMARY = "summary.json"
+RESOLVED, RUN = "resolved.yaml", "run.json"
 
 
 def damaged_file(folder: Path) -> str | None:
@@ -32,10 +36,17 @@ def damaged_file(folder: Path) -> str | None:
         tags.read(folder)
     except NnrunError:
         return tags.TAGS
+    return damaged_beside(folder, state, summary)
+
+
+def damaged_beside(folder: Path, state: RunState, summary: Summary) -> str | None:
+    """The same where the state, the summary and the tags of the run have been read."""
     if not summary and state["status"] == "done" and not _is_inside(folder):
         return f"{SUMMARY} missing"
     if "trials" in summary:
         return None  # a sweep looks after its trials itself
+    if settings := _damaged_settings(folder):
+        return settings
     if "runs" not in summary:
         return None if _reads(folder / METRICS) else METRICS
     for member in summary["runs"]:
@@ -49,6 +60,21 @@ def _is_inside(folder: Path) -> bool:
     """Whether it is a seed or a trial: one that ends before the others gets its summary when they end."""
     above = folder.absolute().parent
     return run.is_run(above) or run.is_run(above.parent)
+
+
+def _damaged_settings(folder: Path) -> str | None:
+    """What of run.json and resolved.yaml is not as it was written; a run that says nothing of it is believed."""
+    if not (folder / RUN).exists():
+        return None
+    try:
+        digest = run.read_json(folder / RUN).get("spec_hash")
+    except NnrunError:
+        return RUN
+    try:
+        same = digest is None or digest == hashlib.sha256(fsio.read_file(folder / RESOLVED)).hexdigest()
+    except NnrunError:
+        return RESOLVED if (folder / RESOLVED).exists() else f"{RESOLVED} missing"
+    return None if same else RESOLVED
 
 
 def _reads(file: Path) -> bool:
@@ -65,3 +91,13 @@ def lost_best_step(folder: Path, summary: Summary) -> int | None:
     if best is None or best["step"] in checkpoint.steps(folder / "checkpoints"):
         return None
     return best["step"]
+
+
+def damaged_checkpoints(folder: Path) -> list[int]:
+    """The steps whose checkpoints are cut short, or have no manifest: seen from sizes, no arrays are read."""
+    place = folder / "checkpoints"
+    return [
+        step
+        for step in checkpoint.steps(place)
+        if not checkpoint.looks_whole(checkpoint.step_folder(place, step))
+    ]

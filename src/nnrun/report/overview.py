@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from nnrun.errors import NnrunError
 from nnrun.record import metrics, run, tags
 from nnrun.record.summary import Summary
-from nnrun.report.damage import damaged_file
+from nnrun.report.damage import damaged_beside, damaged_file
 from nnrun.report.settings import setting_text, settings_text
 from nnrun.report.sheet import Column, Sheet
 from nnrun.report.summary import finished, number, read_summary, shown_section, some_of
@@ -62,14 +62,15 @@ def _row(folder: Path) -> OverviewRow:
     row: OverviewRow = {"run": str(folder), "status": "damaged", "step": None, "best": None, "test": {}}
     try:
         state = run.read_state(folder)
-        row.update({"status": run.status(folder), "step": state.get("step"), "reason": state.get("reason")})
+        status = run.status(folder) if state["status"] == "running" else state["status"]
+        row.update({"status": status, "step": state.get("step"), "reason": state.get("reason")})
         row["changed"] = (folder / run.STATE).stat().st_mtime
         summary = read_summary(folder)
         if known := tags.read(folder):
             row["tags"] = known
         if rising := _rising(summary):
             row["rising"] = rising
-        damaged = damaged_file(folder)
+        damaged = damaged_beside(folder, state, summary)
     except (NnrunError, OSError):
         # Whatever its state says: something is there that cannot be read.
         return {**row, "status": "damaged", "reason": damaged_file(folder)}

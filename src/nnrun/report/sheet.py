@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -53,7 +54,7 @@ class Column(NamedTuple):
         if self.kind != "words":
             return self.width
         words = [word for cell in self.cells for word in cell.plain.split()]
-        longest = max((cell_len(word) for word in words), default=0)
+        longest = max([self.narrowest_head, *(cell_len(word) for word in words)])
         return min(self.width, max(longest, _FOLDED))
 
 
@@ -74,7 +75,11 @@ class Sheet:
         for i, block in enumerate(_blocks(rest, options.max_width - taken)):
             if i:
                 yield Text("")
-            yield _table([(column, column.unfolded) for column in keys] + block)
+            columns = [(column, column.unfolded) for column in keys] + block
+            if all(column.unfolded <= width for column, width in columns):
+                yield from _lines(columns, console)
+            else:
+                yield _table(columns)
         if full_names:
             yield Text("")
             yield from full_names
@@ -150,6 +155,24 @@ def _widths(block: Sequence[Column], room: int) -> list[tuple[Column, int]]:
         spare -= more
         widths.append((column, column.narrowest + more))
     return widths
+
+
+def _lines(columns: Sequence[tuple[Column, int]], console: Console) -> Iterator[Segment]:
+    """What `_table` looks like where nothing is folded, much faster: lists have thousands of rows."""
+    heads = [Text(column.head, "dim") for column, _ in columns]
+    for cells in (heads, *zip(*(column.cells for column, _ in columns), strict=True)):
+        for i, (cell, (column, width)) in enumerate(zip(cells, columns, strict=True)):
+            blank = " " * (width - cell_len(cell.plain))
+            before, after = (blank, "") if column.kind == "number" else ("", blank)
+            if before or i:
+                yield Segment(" " * _GAP * bool(i) + before)
+            if cell.spans:
+                yield from cell.render(console)
+            else:
+                yield Segment(cell.plain, console.get_style(cell.style))
+            if after:
+                yield Segment(after)
+        yield Segment.line()
 
 
 def _table(columns: Sequence[tuple[Column, int]]) -> Table:

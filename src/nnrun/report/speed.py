@@ -30,8 +30,35 @@ def speed_lines(speed: Mapping[str, Any]) -> Iterator[str]:
         yield "             that large products of matrices reach here"
     state, memory = _bytes(speed["state_bytes"]), _bytes(speed["memory"])
     yield f"memory       {state} a state; {memory} with data, without activations"
+    if speed["versus"] is not None:
+        yield from _versus_lines(speed["versus"])
     if speed["load"] is not None and speed["load"] > _BUSY:
         yield f"the machine was busy (load {speed['load']:.1f}), so it can do better than this"
+        if speed["versus"] is not None:
+            yield "threads of torch then wait for each other, which flatters nnrun: do not quote it"
+
+
+def _versus_lines(versus: Mapping[str, Any]) -> Iterator[str]:
+    """The comparison: nnrun, and the other library in each configuration."""
+    lanes = versus["lanes"]
+    yield ""
+    yield f"beside {versus['rival']}, eager: the same net ({versus['parameters']:,} parameters) and weights,"
+    rounds = f"{versus['rounds']} rounds of {versus['steps']} steps in turn"
+    yield f"batch {versus['batch_size']}, {versus['optimizer']}; {rounds}, without evaluations"
+    rows = [("nnrun", versus["step_seconds"], None)]
+    for rival in versus["configurations"]:
+        threads = f"{rival['threads']} thread{'s' if rival['threads'] > 1 else ''}"
+        order = ", channels last" if rival["channels_last"] else ""
+        rows.append((f"torch, {threads}{order}", rival["step_seconds"], rival["ratio"]))
+    width = max(len(name) for name, _, _ in rows)
+    for name, seconds, ratio in rows:
+        beside = "" if ratio is None else f"   {ratio:.2f} times as long"
+        yield f"  {name:<{width}}   {_time(seconds)}{beside}"
+    best = min(rival["ratio"] for rival in versus["configurations"])
+    nets = (
+        f" Each of {lanes} nets counts alone: torch would train them one after another." if lanes > 1 else ""
+    )
+    yield f"nnrun is {best:.2f} times as fast as torch in its best configuration here.{nets}"
 
 
 def _time(seconds: float) -> str:

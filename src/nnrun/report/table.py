@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nnrun.record import columns, run, tags
-from nnrun.record.summary import RunSummary, SweepSummary
+from nnrun.record.summary import RunSummary, Summary, SweepSummary
 from nnrun.report.chart import Line
 from nnrun.report.columns import column_lines
 from nnrun.report.content import read_content
-from nnrun.report.damage import SUMMARY, lost_best_step
+from nnrun.report.damage import SUMMARY, damaged_checkpoints, lost_best_step
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
 from nnrun.report.live import sparkline
@@ -79,12 +79,7 @@ def show_view(folder: Path) -> Group:
     parts += _curves(subject.lines)
     if "best" in summary and (best := summary["best"]):
         parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))
-    if status == "done" and (lost := lost_best_step(folder, summary)) is not None:
-        parts.append(
-            Text(
-                f"lost     the checkpoint of the best step, {lost}; restore it to evaluate or predict with it"
-            )
-        )
+    parts += _damage_of_checkpoints(folder, status, summary)
     if content.checkpoints:
         parts.append(Text("kept     checkpoints of steps " + ", ".join(map(str, content.checkpoints))))
     parts += [Text(f"member   {path}") for path in content.members]
@@ -96,6 +91,17 @@ def show_view(folder: Path) -> Group:
     if status in _RESUMABLE:
         parts.append(Text(f"continue  nnrun resume {shlex.quote(str(folder))}"))
     return Group(*parts, *(Text(line, "dim") for line in origin_lines(content.origin)))
+
+
+def _damage_of_checkpoints(folder: Path, status: str, summary: Summary) -> Iterator[Text]:
+    """That the checkpoint of the best step is lost, and which of those that are there are cut short."""
+    if status == "done" and (lost := lost_best_step(folder, summary)) is not None:
+        yield Text(
+            f"lost     the checkpoint of the best step, {lost}; restore it to evaluate or predict with it"
+        )
+    if damaged := damaged_checkpoints(folder):
+        steps = ", ".join(map(str, damaged))
+        yield Text(f"damaged  checkpoints of steps {steps}, cut short; restore them from a copy", "red")
 
 
 def _sections(summary: RunSummary | SweepSummary) -> dict[str, Mapping[str, object]]:

@@ -66,20 +66,21 @@ def precision(name: str) -> Iterator[None]:
         yield
 
 
-def prepare(path: Path, overrides: Sequence[str] = ()) -> Prepared:
+def prepare(path: Path, overrides: Sequence[str] = (), in_memory: bool = True) -> Prepared:
     """Reads and checks a spec and its data; nothing is created on disk.
 
+    in_memory  whether what the memory cannot hold is refused, as `build.build` has it
     Raises SpecError, DataError, MachineError.
     """
-    return _prepare(catalog.read(path, overrides), None)
+    return _prepare(catalog.read(path, overrides), None, in_memory)
 
 
-def _prepare(document: spec.Document, need: Wanted | None) -> Prepared:
+def _prepare(document: spec.Document, need: Wanted | None, in_memory: bool = True) -> Prepared:
     checked = build.with_folds(catalog.bind(document, with_data=need is None or bool(need.parts)))
     if checked.train.deterministic:
         device.demand_determinism()
     with precision(checked.train.precision):
-        return Prepared(checked, build.build(checked, need=need))
+        return Prepared(checked, build.build(checked, need=need, in_memory=in_memory))
 
 
 def sharing(prepared: Prepared) -> str:

@@ -1,0 +1,1 @@
+"""The same net in torch, beside which a spec is timed."""
