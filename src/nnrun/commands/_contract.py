@@ -69,10 +69,10 @@ def _leaderboard() -> object:
     return Leaderboard
 
 
-def _looked() -> object:
-    from nnrun.report.run.looked import Looked
+def _report() -> object:
+    from nnrun.report.run.looked import ReportReport
 
-    return Looked
+    return ReportReport
 
 
 def _check() -> object:
@@ -169,7 +169,7 @@ def _explain() -> object:
 def _list() -> object:
     from nnrun.catalog.listing import CatalogueEntry
 
-    return CatalogueEntry | dict[str, dict[str, str]]
+    return CatalogueEntry | dict[str, dict[str, CatalogueEntry]]
 
 
 def _track() -> object:
@@ -206,7 +206,7 @@ _CONTRACTS = {
     "compare": Contract("nnrun compare --json", _compare),
     "explain": Contract("nnrun explain --json", _explain),
     "list": Contract(
-        "nnrun list --json: kind -> name -> what it is; with KIND and NAME an entry with its options", _list
+        "nnrun list --json: kind -> name -> an entry with its options; with KIND and NAME that entry", _list
     ),
     "track": Contract("nnrun track --json", _track),
     "check": Contract("nnrun check --json", _check),
@@ -218,7 +218,7 @@ _CONTRACTS = {
     "reproduce": Contract("nnrun reproduce --json", _reproduce),
     "account": Contract("account.json of an ensemble", _account),
     "leaderboard": Contract("leaderboard.json of a sweep", _leaderboard),
-    "report": Contract("nnrun report --json: an entry of `looked`", _looked),
+    "report": Contract("nnrun report --json", _report),
 }
 
 

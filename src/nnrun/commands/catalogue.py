@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from nnrun.commands._app import Json, app
 from nnrun.errors import SpecError, one_line
 from nnrun.spec import COMMON, models
 from nnrun.spec.schema import nearest
+
+if TYPE_CHECKING:
+    from nnrun.catalog.listing import CatalogueEntry
 
 __all__ = ["init", "list_", "schema_"]
 
@@ -44,19 +47,29 @@ def list_(
     if kind and name:
         if name not in (known := catalog.names(kind)):
             raise SpecError(f"list: there is no {kind} {one_line(name, 60)!r}; {_meant(name, known)}")
-        common = models.keys(COMMON[kind]) if kind in COMMON else {}
         if as_json:
-            about = {key: field.description for key, field in common.items()}
-            return console.print_json({**catalog.as_data(kind, name), "common": about})
+            return console.print_json(_whole(kind, name))
+        common = models.keys(COMMON[kind]) if kind in COMMON else {}
         shared = [f"\nEvery block of this kind has also: {', '.join(common)}"] if common else []
         return console.show(catalog.details(kind, name), *shared)
     kinds = [kind] if kind else list(catalog.KINDS)
-    entries = {k: {name: catalog.summary(k, name) for name in catalog.names(k)} for k in kinds}
     if as_json:
-        return console.print_json(entries)
+        return console.print_json({k: {name: _whole(k, name) for name in catalog.names(k)} for k in kinds})
     from nnrun.report import catalogue
 
+    entries = {k: {name: catalog.summary(k, name) for name in catalog.names(k)} for k in kinds}
     return console.show(catalogue.table(entries))
+
+
+def _whole(kind: str, name: str) -> CatalogueEntry:
+    """An entry as plain data, with its options and those that every block of its kind has."""
+    from nnrun import catalog
+
+    common = models.keys(COMMON[kind]) if kind in COMMON else {}
+    return {
+        **catalog.as_data(kind, name),
+        "common": {key: field.description for key, field in common.items()},
+    }
 
 
 def _meant(text: str, known: Iterable[str], plot: bool = False) -> str:

@@ -11,7 +11,7 @@ from nnrun.report.per_class import PerClass
 from nnrun.report.per_label import PerLabel
 from nnrun.report.run.inside import Inside
 
-__all__ = ["Erring", "Looked"]
+__all__ = ["Erring", "Looked", "RemarkEntry", "ReportReport"]
 
 
 class Erring(TypedDict):
@@ -61,3 +61,19 @@ class Looked(TypedDict):
     labels: NotRequired[list[str]]
     targets: NotRequired[list[float]]
     predictions: NotRequired[list[float]]
+
+
+class RemarkEntry(TypedDict):
+    """What the curves of a run say: of what, in a sentence, and whether that is as it should be."""
+
+    about: str
+    sentence: str
+    fine: bool
+
+
+class ReportReport(TypedDict):
+    """What `nnrun report --json` prints: where the report is, and what it says of each run, by label."""
+
+    report: str
+    remarks: dict[str, list[RemarkEntry]]
+    looked: dict[str, Looked]
