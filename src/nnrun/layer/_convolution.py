@@ -5,25 +5,9 @@ Where the kernels are (nnrun.kernels), they compute float32 and float64.  Withou
 The gradients that JAX derives are convolutions with other dimension labels.  XLA's CPU backend brings those
 to its fast form b01f,01io->b01f at top level, but not inside the body of a loop, where they run 7 to 25 times
 slower, and nnrun's training step is the body of a loop.  So all three convolutions are written in that form
-(`_canonical`), and beyond that in the way that is fastest for their channels:
-
-                        processor time in ms, batch 128, float32; canonical alone -> the way taken
-    channels, size, kernel      forward        input gradient   kernel gradient
-    16 -> 16   32²  3×3      12.3 ->  6.5      12.5 ->  6.7      16.1 -> 11.7    Winograd, blocks of 2 columns
-    24 -> 24   32²  3×3      17.5 -> 13.1      17.4 -> 12.8      38.7 -> 37.1    Winograd
-    32 -> 32   16²  3×3       6.4 ->  3.9       6.3 ->  3.8       8.6 ->  8.6    Winograd
-    64 -> 64    8²  3×3       6.2 ->  3.5       6.1 ->  3.4       7.2 ->  7.2    Winograd
-    32 -> 64   28²  3×3      39.0 -> 25.8      40.7 -> 29.2      44.4 -> 44.1    Winograd
-     8 ->  8   32²  3×3       7.9 ->  3.8       7.9 ->  3.9       7.7 ->  5.3    blocks of 4 columns
-     3 -> 16   32²  3×3       8.9 ->  3.5          (no use)       4.2 ->  3.6    blocks of 4 columns
-     3 -> 32   32²  3×3      11.2 ->  5.2          (no use)       7.1 ->  7.0    blocks of 2 columns
-    32 -> 64   14²  5×5      25.6 -> 25.6      26.2 -> 26.3      25.3 -> 25.5    canonical
-    16 -> 32   32²  3×3 / 2   4.3 ->  4.1      11.4 ->  6.1       7.8 ->  9.8    phases
-    16 -> 32   32²  1×1 / 2   1.0 ->  1.1       1.5 ->  0.8       6.0 ->  2.6    phases, matrix product
-
-Measured in a loop on one core of an AMD EPYC with AVX-512.  Also tried: F(2, 3), F(2×2, 3×3) and F(4×4, 3×3),
-im2col, pieces of the batch forward, Winograd for the kernel gradient, x and dy transposed in two steps.
-Whole nets reach 0.7 to 0.96 of eager torch's speed on one core, 0.47 to 0.68 on two (`benchmarks/convolutions.py`).
+(`_canonical`).  Cleverer forms were tried and are gone: Winograd's F(4, 3) over rows, blocks of neighbouring columns
+as further channels, and strides as convolutions of phases are up to twice as fast one by one on one core, but on two
+cores a whole step took longer with them, 231 ms for 209 of conv32-conv64 and 731 for 644 of ResNet-20.
 
 `vmap` over the kernel would make a grouped convolution, which is slow too: a population runs its members
 one after the other here, through the same code.  On other backends the plain convolution is used.

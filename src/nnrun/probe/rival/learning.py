@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnrun.catalog import Spec
-from nnrun.probe.rival.net import Module, Torch
+from nnrun.probe.rival.net import Module, Optimizer, Tensor, Torch
 from nnrun.types import Experiment
 
 __all__ = ["Rival", "refuse_other"]
@@ -78,14 +78,14 @@ class Rival:
         torch = self._torch
         torch.set_num_threads(self.threads)
         self._module.train()
-        losses: list[Any] = []
+        losses: list[Tensor] = []
         for step in range(1, steps + 1):
             losses.append(self._step().detach())
             if step % self._log_every == 0 or step == steps:
                 torch.stack(losses).mean().item()
                 losses = []
 
-    def _step(self) -> Any:
+    def _step(self) -> Tensor:
         rows = self._order[self._next : self._next + self._batch]
         self._next += self._batch
         if self._next >= len(self._x):
@@ -107,7 +107,7 @@ class Rival:
             return self._module(_channels_first(self._torch, x)).numpy()
 
 
-def _examples(torch: Torch, experiment: Experiment) -> tuple[Any, Any]:
+def _examples(torch: Torch, experiment: Experiment) -> tuple[Tensor, Tensor]:
     """The training part, standardised beforehand."""
     data = experiment.dataset
     kind = np.dtype("float64" if experiment.plan.precision == "float64" else "float32")
@@ -117,11 +117,11 @@ def _examples(torch: Torch, experiment: Experiment) -> tuple[Any, Any]:
     return _channels_first(torch, x), torch.from_numpy(np.array(y))
 
 
-def _channels_first(torch: Torch, x: np.ndarray) -> Any:
+def _channels_first(torch: Torch, x: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(x.transpose(0, 3, 1, 2) if x.ndim == 4 else x, order="C"))
 
 
-def _loss(torch: Torch, spec: Spec) -> Callable[[Any, Any], Any]:
+def _loss(torch: Torch, spec: Spec) -> Callable[[Tensor, Tensor], Tensor]:
     functional, options = torch.nn.functional, spec.loss.options
     if spec.loss.name == "cross_entropy":
         smoothing = float(options.get("label_smoothing", 0.0))
@@ -135,7 +135,7 @@ def _loss(torch: Torch, spec: Spec) -> Callable[[Any, Any], Any]:
     return functional.binary_cross_entropy_with_logits
 
 
-def _optimizer(torch: Torch, spec: Spec, module: Module) -> tuple[Any, Callable[[], None]]:
+def _optimizer(torch: Torch, spec: Spec, module: Module) -> tuple[Optimizer, Callable[[], None]]:
     """The optimizer of the same family at the rate of the spec, and what clips its gradients."""
     block = spec.optimizer
     name, common = _OPTIMIZERS[block.name], block.common

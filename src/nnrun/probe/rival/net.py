@@ -11,10 +11,12 @@ import numpy as np
 from nnrun.probe.rival.pieces import Piece
 from nnrun.types import Tree
 
-__all__ = ["Net", "net_of", "with_weights"]
+__all__ = ["Module", "Net", "Optimizer", "Tensor", "Torch", "net_of", "with_weights"]
 
 Torch = Any  # the module torch, which nnrun does not depend on
 Module = Any  # a torch.nn.Module
+Tensor = Any  # a torch.Tensor
+Optimizer = Any  # a torch.optim.Optimizer
 
 _ACTIVATIONS = {
     "relu": "ReLU", "tanh": "Tanh", "gelu": "GELU", "silu": "SiLU", "mish": "Mish", "softplus": "Softplus",
@@ -187,6 +189,6 @@ def _at(tree: Tree, path: str) -> Mapping[str, Any]:
     return tree
 
 
-def _fill(torch: Torch, tensor: Any, array: Any) -> None:
+def _fill(torch: Torch, tensor: Tensor, array: np.ndarray) -> None:
     with torch.no_grad():
         tensor.copy_(torch.from_numpy(np.ascontiguousarray(array).copy()))

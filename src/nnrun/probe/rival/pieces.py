@@ -18,6 +18,8 @@ _LAYERS = (
 )  # fmt: skip
 _VGG = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
+Options = Mapping[str, Any]  # of a block, checked
+
 
 class Piece(NamedTuple):
     """A layer of the catalogue.
@@ -68,18 +70,18 @@ def _untranslated(piece: Piece) -> str:
     return ""
 
 
-def _linear(options: Mapping[str, Any]) -> Iterator[Piece]:
+def _linear(options: Options) -> Iterator[Piece]:
     del options
     yield Piece("flatten", "flatten")
 
 
-def _mlp(options: Mapping[str, Any]) -> Iterator[Piece]:
+def _mlp(options: Options) -> Iterator[Piece]:
     yield Piece("flatten", "flatten")
     yield from _dropout("input_dropout", options.get("input_dropout", 0.0), options)
     yield from _hidden(options)
 
 
-def _lenet(options: Mapping[str, Any]) -> Iterator[Piece]:
+def _lenet(options: Options) -> Iterator[Piece]:
     norm = options["norm"]
     for i, filters in enumerate(options["filters"], start=1):
         window = {"filters": filters, "kernel": options["kernel"], "bias": norm.name == "none"}
@@ -91,19 +93,17 @@ def _lenet(options: Mapping[str, Any]) -> Iterator[Piece]:
         yield piece._replace(path=f"dense/{piece.path}")
 
 
-def _convnet(options: Mapping[str, Any]) -> Iterator[Piece]:
+def _convnet(options: Options) -> Iterator[Piece]:
     stages = [(filters, options["convs"]) for filters in options["filters"]]
     yield from _stages(stages, options, options["kernel"], options["activation"])
 
 
-def _vgg(options: Mapping[str, Any]) -> Iterator[Piece]:
+def _vgg(options: Options) -> Iterator[Piece]:
     widths = [options["width"] * factor for factor in (1, 2, 4, 8, 8)]
     yield from _stages(list(zip(widths, _VGG[options["depth"]], strict=True)), options, 3, "relu")
 
 
-def _stages(
-    stages: list[tuple[int, int]], options: Mapping[str, Any], kernel: int, activation: str
-) -> Iterator[Piece]:
+def _stages(stages: list[tuple[int, int]], options: Options, kernel: int, activation: str) -> Iterator[Piece]:
     """Convolutions with pooling, then dense layers.  A side of 1 is not pooled, which who builds them sees."""
     norm = options["norm"]
     pool = "max_pool" if options["pooling"].name == "max" else "fractional_max_pool"
@@ -120,7 +120,7 @@ def _stages(
     yield from _hidden({"activation": activation, **options})
 
 
-def _sequential(options: Mapping[str, Any]) -> Iterator[Piece]:
+def _sequential(options: Options) -> Iterator[Piece]:
     layers: list[Bound] = options["layers"]
     for i, layer in enumerate(layers, start=1):
         yield Piece(f"layer_{i}", layer.name, layer.options)
@@ -131,7 +131,7 @@ _EXPANSIONS = {
 }  # fmt: skip
 
 
-def _hidden(options: Mapping[str, Any]) -> Iterator[Piece]:
+def _hidden(options: Options) -> Iterator[Piece]:
     """For each width: dense → norm → activation → dropout."""
     norm, drop = options["norm"], options.get("dropconnect")
     for i, units in enumerate(options["hidden"], start=1):
@@ -148,6 +148,6 @@ def _norm(path: str, norm: Any) -> Iterator[Piece]:
         yield Piece(path, f"{norm.name}_norm", {"groups": norm.groups} if norm.name == "group" else {})
 
 
-def _dropout(path: str, rate: float, options: Mapping[str, Any], mask: str = "element") -> Iterator[Piece]:
+def _dropout(path: str, rate: float, options: Options, mask: str = "element") -> Iterator[Piece]:
     if rate:
         yield Piece(path, "dropout", {"rate": rate, "scaling": options["dropout_scaling"], "mask": mask})
