@@ -103,9 +103,9 @@ class TrainSection(_Section):
     devices: Annotated[int, Ge(1), Le(4096)] | Literal["all", "auto"] = Field(
         "auto",
         description="that share each batch of a single run, `data.batch_size` examples in all; `all` of this machine, "
-        "or of all processes that train the run, as far as they divide the batch; `auto`: likewise, but one on the CPU "
-        "of one process. The same run but for the order in which sums are added; several seeds are spread over the "
-        "devices without it",
+        "or of all processes that train the run, as far as they divide the batch; `auto`: all of several processes, "
+        "one of a single process. The same run but for the order in which sums are added; several seeds are spread over "
+        "the devices without it",
     )
     random: Literal["threefry", "fast"] = Field(
         "threefry",

@@ -40,14 +40,15 @@ Tree_ = TypeVar("Tree_", bound=Tree)
 def devices_used(plan: Plan) -> int:
     """How many devices share a batch of this run here, as many of each process.
 
-    `auto` is one on a CPU, whose cores work on one program anyway, and otherwise all; of all, and of a number that is
-    not here, it is the most that divide the batch.  Raises MachineError where the processes cannot have equal parts.
+    `auto` is one in one process, since a small net gains nothing from a second and what pays is not known, and all of
+    several processes; of all, and of a number that is not here, it is the most that divide the batch.
+    Raises MachineError where the processes cannot have equal parts.
     """
     if len(plan.seeds) > 1:
         return 1
     processes, present = jax.process_count(), len(jax.local_devices())
     if plan.devices == "auto":
-        most = 1 if jax.default_backend() == "cpu" and processes == 1 else present
+        most = 1 if processes == 1 else present
     else:
         most = present if plan.devices == "all" else min(int(plan.devices) // processes, present)
     counts = (count * processes for count in range(most, 0, -1))
@@ -95,10 +96,7 @@ def shared_in_words(plan: Plan) -> str:
         return f"{count} devices{where} share each batch, {plan.batch_size // count} examples each"
     if present == 1 or plan.devices != "auto":
         return "each batch is computed on one device"
-    reason = (
-        "on a CPU that gains nothing" if jax.default_backend() == "cpu" else "they do not divide the batch"
-    )
-    return f"each batch is computed on one of {present} devices: {reason}"
+    return f"each batch is computed on one of {present} devices; train.devices=all would have them share it"
 
 
 def everywhere(plan: Plan) -> Everywhere:
