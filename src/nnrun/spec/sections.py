@@ -104,8 +104,8 @@ class TrainSection(_Section):
         "auto",
         description="that share each batch of a single run, `data.batch_size` examples in all; `all` of this machine, "
         "or of all processes that train the run, as far as they divide the batch; `auto`: all of several processes, "
-        "one of a single process. The same run but for the order in which sums are added; several seeds are spread over "
-        "the devices without it",
+        "one of a single process. The same run but for the order in which sums are added; several seeds are spread "
+        "over the devices without it",
     )
     random: Literal["threefry", "fast"] = Field(
         "threefry",
