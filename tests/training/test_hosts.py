@@ -133,4 +133,24 @@ def test_processes_have_as_many_devices_each(
     monkeypatch.setattr(jax, "process_count", lambda: 1)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert devices_used(plan) == 1
-    assert devices_used(plan._replace(devices="all")) == 4
+    assert devices_used(plan._replace(devices="all", batch_size=64)) == 4
+
+
+def test_what_differs_is_named_and_where_files_lie_is_no_difference() -> None:
+    about = {
+        "versions": {"jax": "1"}, "spec": {"data.path": "/a/t.csv", "train.seed": 0}, "code": {"net.py": "1f"},
+        "data": "ab", "devices": [1, "cpu"],
+    }  # fmt: skip
+    assert list(differences(about, {**about, "spec": {"data.path": "/b/t.csv", "train.seed": 0}})) == []
+    far = {
+        "versions": {"jax": "2"}, "spec": {"data.path": "/b/u.csv", "train.seed": 0, "train.remark": 1},
+        "code": {"net.py": "2f"}, "data": "cd", "devices": [2, "cpu"],
+    }  # fmt: skip
+    assert [(type(problem), str(problem)) for problem in differences(about, far)] == [
+        (RunError, "has jax 2, process 0 has 1; install the same"),
+        (SpecError, "has another spec: data.path is /b/u.csv, on process 0 /a/t.csv"),
+        (SpecError, "has another spec: train.remark is 1, on process 0 absent"),
+        (SpecError, "has other code in net.py than process 0"),
+        (DataError, "has other data than process 0 (their digests differ); give all the same files"),
+        (MachineError, "has 2 devices (cpu), process 0 has 1 (cpu); give each as many of one kind"),
+    ]
