@@ -46,7 +46,7 @@ class Hub:
                 "this host and a free port"
             ) from None
         self._open = [self._server]
-        _thread(self._accept)
+        _thread(_accept, self._server, self._open, self._take)
 
     def wait(self, seconds: float) -> None:
         """Returns when all are here.  Raises MachineError naming who is not."""
@@ -69,13 +69,6 @@ class Hub:
     def close(self) -> None:
         """Ends all connections with the others."""
         _close(*self._open)
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._server.accept()
-                self._open.append(connection)
-                _thread(self._take, connection)
 
     def _take(self, connection: socket.socket) -> None:
         """One connection, from its greeting on."""
@@ -134,7 +127,7 @@ class Post:
         self.service = f"127.0.0.1:{self._server.getsockname()[1]}"
         self._open = [self._server, connection]
         _thread(self._watch, connection)
-        _thread(self._accept)
+        _thread(_accept, self._server, self._open, self._take)
 
     def close(self) -> None:
         """Ends the connection with process 0."""
@@ -144,19 +137,21 @@ class Post:
         _until_gone(connection)
         self._lost()
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._server.accept()
-                self._open.append(connection)
-                _thread(self._take, connection)
-
     def _take(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
             target = socket.create_connection(self._address)
             self._open.append(target)
             target.sendall(f"{_GREETING},pass,0,0\n".encode())
             _both_ways(connection, target)
+
+
+def _accept(server: socket.socket, kept: list[socket.socket], take: Callable[[socket.socket], None]) -> None:
+    """Takes connections, each in a thread of its own, until the server is closed."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            kept.append(connection)
+            _thread(take, connection)
 
 
 def _close(*sockets: socket.socket) -> None:

@@ -48,11 +48,7 @@ def moments(x: Array, weight: Array) -> tuple[Array, Array]:
 
 def scale_shift(x: Array, mean: Array, factor: Array, bias: Array) -> Array:
     """x (n, ..., c), the rest (c,) -> (x − mean) · factor + bias."""
-    return (
-        _scaled(x, mean, factor, bias)
-        if _is_rewritten(x)
-        else (x - _along(mean, x)) * _along(factor, x) + _along(bias, x)
-    )
+    return (_scaled if _is_rewritten(x) else _scale_shift)(x, mean, factor, bias)
 
 
 def _is_rewritten(x: Array) -> bool:
@@ -60,9 +56,11 @@ def _is_rewritten(x: Array) -> bool:
     return x.ndim > 2 and jax.default_backend() == "cpu"
 
 
-@jax.custom_vjp
-def _scaled(x: Array, mean: Array, factor: Array, bias: Array) -> Array:
+def _scale_shift(x: Array, mean: Array, factor: Array, bias: Array) -> Array:
     return (x - _along(mean, x)) * _along(factor, x) + _along(bias, x)
+
+
+_scaled = jax.custom_vjp(_scale_shift)
 
 
 def _scaled_forward(x: Array, mean: Array, factor: Array, bias: Array) -> tuple[Array, tuple[Array, ...]]:

@@ -73,16 +73,16 @@ def _conv(torch: Torch, piece: Piece, shape: tuple[int, ...]) -> _Built:
     """Zeros around, as XLA puts them where a stride does not divide: more of them below and to the right."""
     options, sides = piece.options, shape[1:]
     filters, kernel, stride = options["filters"], options.get("kernel", 3), options.get("stride", 1)
-    made = [-(-side // stride) for side in sides]
-    zeros = [max((many - 1) * stride + kernel - side, 0) for many, side in zip(made, sides, strict=True)]
+    outputs = [-(-side // stride) for side in sides]
+    zeros = [max((count - 1) * stride + kernel - side, 0) for count, side in zip(outputs, sides, strict=True)]
     if options.get("padding", "same") == "valid":
-        made, zeros = [(side - kernel) // stride + 1 for side in sides], [0, 0]
+        outputs, zeros = [(side - kernel) // stride + 1 for side in sides], [0, 0]
     before = [count // 2 for count in zeros]
     after = [count - first for count, first in zip(zeros, before, strict=True)]
     inside = before if before == after else [0, 0]
     layer = torch.nn.Conv2d(shape[0], filters, kernel, stride, inside, bias=options.get("bias", True))
     outside = [torch.nn.ZeroPad2d((before[1], after[1], before[0], after[0]))] if before != after else []
-    return _Built([*outside, layer], layer, (filters, *made))
+    return _Built([*outside, layer], layer, (filters, *outputs))
 
 
 def _max_pool(torch: Torch, piece: Piece, shape: tuple[int, ...]) -> _Built:
