@@ -3,11 +3,11 @@
     pip install -e ".[bench,search]"
     NNRUN_DATA_DIR=... python benchmarks/all.py [--rounds 3] [--only train_mlp,lbfgs] [--write]
 
-Runs train_mlp.py, convolutions.py, lbfgs.py, sweep.py and stochastic_depth.py one after the other, each in a process
-of its own; about half an hour.  More than 1 means that nnrun is faster, but for shares of a time, where less is
-better.  Before each it looks what else the machine is doing.  Where other processes use more than 0.3 cores, it says
-so, exits with 1, and `--write`, which puts the table into README.md, writes nothing: such figures are not to be
-quoted.
+Runs train_mlp.py (its small net once more on one core), convolutions.py, lbfgs.py, sweep.py and
+stochastic_depth.py one after the other, each in a process of its own; about half an hour.  More than 1 means that
+nnrun is faster, but for shares of a time, where less is better.  Before each it looks what else the machine is doing.
+Where other processes use more than 0.3 cores, it says so, exits with 1, and `--write`, which puts the table into
+README.md, writes nothing: such figures are not to be quoted.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from rows import BUSY, Row, busy_cores, machine
 
 PLACE = Path(__file__).resolve().parent
 README = PLACE.parent / "README.md"
-SCRIPTS = ("train_mlp", "convolutions", "lbfgs", "sweep", "stochastic_depth")
+SCRIPTS = ("train_mlp", "small_on_one_core", "convolutions", "lbfgs", "sweep", "stochastic_depth")
+ON_ONE_CORE = ["train_mlp.py", "--rows", "small"]
 BEGIN, END = "<!-- made by benchmarks/all.py -->", "<!-- to here -->"
 
 
 def measured(script: str, rounds: int, file: Path) -> list[Row]:
     """The rows of a script, which prints what it does as it runs."""
-    command = [sys.executable, str(PLACE / f"{script}.py"), "--rounds", str(rounds), "--json", str(file)]
-    subprocess.run(command, check=True)
+    alone = script == "small_on_one_core"
+    name, *options = ON_ONE_CORE if alone else [f"{script}.py"]
+    command = [sys.executable, str(PLACE / name), *options, "--rounds", str(rounds), "--json", str(file)]
+    subprocess.run(command, check=True, env={**os.environ, "NPROC": "1"} if alone else None)
     return [Row(**row) for row in json.loads(file.read_text())]
 
 

@@ -7,7 +7,7 @@ to its fast form b01f,01io->b01f at top level, but not inside the body of a loop
 slower, and nnrun's training step is the body of a loop.  So all three convolutions are written in that form
 (`_canonical`).  Cleverer forms were tried and are gone: Winograd's F(4, 3) over rows, blocks of neighbouring columns
 as further channels, and strides as convolutions of phases are up to twice as fast one by one on one core, but on two
-cores a whole step took longer with them, 231 ms for 209 of conv32-conv64 and 731 for 644 of ResNet-20.
+cores a whole step of conv32-conv64 and of ResNet-20 took a tenth longer with them.
 
 `vmap` over the kernel would make a grouped convolution, which is slow too: a population runs its members
 one after the other here, through the same code.  On other backends the plain convolution is used.

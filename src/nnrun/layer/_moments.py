@@ -5,13 +5,13 @@
 
 The gradient that JAX derives of (x − μ) / √(σ² + eps) · scale + bias reads and writes arrays of the size of x up to
 seven times.  Here Σ dy and Σ dy (x − mean) are one pass, and what flows back through μ and σ² joins dy · factor
-where that is written.  Batch norm and relu, forward and backward, in a loop on two cores with AVX-512, batch 128 in
-float32:
+where that is written.  Batch norm and relu, forward and backward, by benchmarks/batch_norm.py on two cores with
+AVX-512:
 
     channels, size    derived by JAX    so, without kernels    with kernels    torch, channels last
-    16       32²            11.4 ms                  8.6 ms          6.2 ms                  7.6 ms
-    32       16²             4.5                     3.3             2.3                     5.0
-    64        8²             2.2                     1.3             1.0                     2.1
+    16       32²            14.6 ms                  7.1 ms          4.0 ms                  8.9 ms
+    32       16²             5.0                     2.4             1.4                     4.4
+    64        8²             2.9                     1.3             0.9                     2.2
 """
 
 from __future__ import annotations
