@@ -36,7 +36,7 @@ from nnrun.report.sweep.folder import (
     read_sweep,
 )
 from nnrun.report.sweep.rows import rows_of
-from nnrun.report.sweep.searches import Fresh, comparisons
+from nnrun.report.sweep.searches import FreshRuns, comparisons
 from nnrun.report.sweep.studies import compared_over_studies
 from nnrun.search.halton import halton
 from nnrun.search.halving import halving
@@ -44,7 +44,7 @@ from nnrun.search.population import population
 from nnrun.search.random import random as random_search
 from nnrun.search.tpe import tpe
 from nnrun.space import Dimension, Observation
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.factors import Cell, factor_effects
 from nnrun.statistics.metric import Metric
 from nnrun.statistics.searches import Searched
@@ -104,19 +104,19 @@ def compared(
     seeds: int,
     ahead: float = 0.0,
     search: str = "random",
-) -> list[Comparison]:
+) -> list[PairComparison]:
     """The verdicts of a sweep over methods with these surfaces, the first better by `ahead`."""
     labels = [f"m{i}" for i in range(len(surfaces))]
     tried = {
         label: trials(random, surface, label, count, ahead if label == "m0" else 0.0, search)
         for label, surface in zip(labels, surfaces, strict=True)
     }
-    fresh: dict[str, Fresh] = {}
+    fresh: dict[str, FreshRuns] = {}
     for label, of_label in tried.items():
         chosen = max(of_label, key=lambda trial: trial.value or 0.0)
         noise = random.normal(0, SEED, seeds) + random.normal(0, PART, seeds)
         values = float(str(chosen.settings["quality"])) + noise
-        fresh[label] = Fresh(chosen.trial, dict(enumerate(map(float, values))))
+        fresh[label] = FreshRuns(chosen.trial, dict(enumerate(map(float, values))))
     alternatives = tuple(AlternativeRecord(label, {}, (RATE,)) for label in labels)
     sweep = SweepRecord(
         Path(), "simulated", JUDGE, "random", False, count, 3, seeds, None, ("base",), alternatives,
@@ -125,7 +125,9 @@ def compared(
     return comparisons(sweep, tried, fresh, TESTED)
 
 
-def effects_of(random: np.random.Generator, surface: str, count: int, ahead: float = 0.0) -> list[Comparison]:
+def effects_of(
+    random: np.random.Generator, surface: str, count: int, ahead: float = 0.0
+) -> list[PairComparison]:
     """The main effects of a sweep over two optimizers × two schedules, the first optimizer better by `ahead`."""
     cells = {}
     for optimizer in "ab":
@@ -143,21 +145,21 @@ def effects_of(random: np.random.Generator, surface: str, count: int, ahead: flo
 
 def from_pool(
     random: np.random.Generator, pool: SweepRecord, methods: int, count: int, seeds: int, ahead: float = 0.0
-) -> list[Comparison]:
+) -> list[PairComparison]:
     """The verdicts of a sweep whose methods are one and the same: each is given other trials of a pool of real runs.
 
     The first three seeds of a run are those of its trial, the others are fresh.  The first is better by `ahead`.
     """
     drawn = random.permutation(len(pool.trials))[: methods * count].reshape(methods, count)
     tried: dict[str, list[TrialRecord]] = {}
-    fresh: dict[str, Fresh] = {}
+    fresh: dict[str, FreshRuns] = {}
     for method, rows in enumerate(drawn):
         label, better = f"m{method}", 0.0 if method else ahead
         tried[label] = [_first_seeds(pool.trials[row], label, better) for row in rows]
         chosen = max(range(count), key=lambda i: tried[label][i].value or -np.inf)
         values = pool.trials[rows[chosen]].metrics[TESTED.name][3 : 3 + seeds]
         known = {seed: value + better for seed, value in enumerate(values) if value is not None}
-        fresh[label] = Fresh(tried[label][chosen].trial, known, seeds - len(known))
+        fresh[label] = FreshRuns(tried[label][chosen].trial, known, seeds - len(known))
     alternatives = tuple(pool.alternatives[0]._replace(label=label) for label in tried)
     every = tuple(trial for of_label in tried.values() for trial in of_label)
     return comparisons(pool._replace(alternatives=alternatives, trials=every), tried, fresh, TESTED)
@@ -378,7 +380,7 @@ def trained_together(random: np.random.Generator, surface: str, count: int) -> t
 Studies = list[tuple[float, TrialRecord, FinalRecord]]
 
 
-def over_studies(methods: Sequence[Studies], ahead: float = 0.0) -> list[Comparison]:
+def over_studies(methods: Sequence[Studies], ahead: float = 0.0) -> list[PairComparison]:
     """The verdicts of a sweep whose methods have these studies, the first better by `ahead`."""
     labels = [f"m{i}" for i in range(len(methods))]
     chosen, finals = [], []

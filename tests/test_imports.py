@@ -208,3 +208,38 @@ def test_what_travels_has_a_type() -> None:
 def test_few_files_lie_loose() -> None:
     """The top level holds the two ways in and what everything may import; all else has a room."""
     assert len(list(SOURCE.glob("*.py"))) <= 14
+
+
+SAME_NAME = {
+    "Model": "the two ways to use an exported folder, `from model import Model` and `from numpy_model import Model`",
+}  # public classes that are defined twice, each with its reason
+
+
+def named_types(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """The public classes that a module defines, and its other names that look like one: aliases of types."""
+    classes = {n.name for n in tree.body if isinstance(n, ast.ClassDef)}
+    assigned = {
+        target.id
+        for n in tree.body
+        if isinstance(n, (ast.Assign, ast.AnnAssign)) and not is_type_parameter(n.value)
+        for target in (n.targets if isinstance(n, ast.Assign) else [n.target])
+        if isinstance(target, ast.Name) and target.id[0].isupper() and not target.id.isupper()
+    }
+    return {name for name in classes if name[0] != "_"}, assigned
+
+
+def is_type_parameter(value: ast.expr | None) -> bool:
+    """Whether it is a TypeVar or a ParamSpec, whose name means something in its module alone."""
+    return isinstance(value, ast.Call) and getattr(value.func, "id", "") in {"TypeVar", "ParamSpec"}
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """No public class has the name of a class, or of an alias of a type, in another module."""
+    modules = {str(file.relative_to(SOURCE)): named_types(ast.parse(file.read_text())) for file in FILES}
+    homes: dict[str, list[str]] = {}
+    for module, (classes, aliases) in modules.items():
+        for name in classes | aliases:
+            homes.setdefault(name, []).append(module)
+    public = set().union(*(classes for classes, _ in modules.values()))
+    twice = {name: homes[name] for name in sorted(public) if len(homes[name]) > 1}
+    assert twice.keys() == SAME_NAME.keys(), twice

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from nnrun.data import _cifar, _tar, cifar10, cifar100
-from nnrun.data._cifar import Published, Records, load
+from nnrun.data._cifar import PublishedCifar, Records, load
 from nnrun.data._tar import read_tar
 from nnrun.errors import DataError
 from nnrun.types import Source
@@ -28,7 +28,7 @@ class Small(NamedTuple):
     images: np.ndarray  # (7, 32, 32, 3)
     labels: np.ndarray  # (7, 2) coarse, fine
     files: dict[str, bytes]
-    published: Published
+    published: PublishedCifar
 
     def load(self, root: Path | str | None, label: int = 1) -> Source:
         return load(self.published, None if root is None else str(root), label, tuple("abcd"), "image")
@@ -50,13 +50,13 @@ def make_small() -> Small:
     return Small(images, labels, files, published(files))
 
 
-def published(files: dict[str, bytes]) -> Published:
+def published(files: dict[str, bytes]) -> PublishedCifar:
     """As if these had been published."""
     one, two, test = (
         Records(name, max(1, len(data) // 3074), hashlib.sha256(data).hexdigest())
         for name, data in files.items()
     )
-    return Published("small", "small.tar.gz", "0" * 64, FOLDER, 2, (one, two), (test,))
+    return PublishedCifar("small", "small.tar.gz", "0" * 64, FOLDER, 2, (one, two), (test,))
 
 
 def member(name: str, data: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
@@ -297,7 +297,7 @@ def test_nested_headers_without_end(small: Small, tmp_path: Path):
 )
 def test_the_published_files_have_their_published_sizes(module, labels: int, sizes: list[int]):
     """The sizes that `tar tv` prints for the archives."""
-    pins: Published = module._PUBLISHED
+    pins: PublishedCifar = module._PUBLISHED
     assert pins.labels == labels
     assert [file.records * pins.record for file in (*pins.train, *pins.test)] == sizes
     digests = [file.sha256 for file in (*pins.train, *pins.test)] + [pins.sha256]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nnrun.data import _mnist
-from nnrun.data._mnist import FILES, Published, load
+from nnrun.data._mnist import FILES, PublishedMnist, load
 from nnrun.data.fashion_mnist import fashion_mnist
 from nnrun.data.mnist import mnist
 from nnrun.errors import DataError
@@ -30,9 +30,9 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def published(small_set: dict[str, bytes]) -> Published:
+def published(small_set: dict[str, bytes]) -> PublishedMnist:
     pins = [hashlib.sha256(small_set[name]).hexdigest() for name in FILES]
-    return Published("small", (), (pins[0], pins[1], pins[2], pins[3]), ("",) * 4, tuple("0123456789"))
+    return PublishedMnist("small", (), (pins[0], pins[1], pins[2], pins[3]), ("",) * 4, tuple("0123456789"))
 
 
 def test_the_real_files(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -113,7 +113,7 @@ def test_a_flipped_bit_is_noticed_and_both_digests_named(
         load(published, str(write_set(small_set)), "image")
 
 
-def repinned(published: Published, content: dict[str, bytes]) -> Published:
+def repinned(published: PublishedMnist, content: dict[str, bytes]) -> PublishedMnist:
     """As if the published files had been like this."""
     pins = [hashlib.sha256(content[name]).hexdigest() for name in FILES]
     return published._replace(sha256=(pins[0], pins[1], pins[2], pins[3]))

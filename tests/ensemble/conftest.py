@@ -15,7 +15,7 @@ import pytest
 from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.loss.squared_error import squared_error
 from nnrun.prediction.by_member import Predicted, store
-from nnrun.prediction.models import Model
+from nnrun.prediction.models import SharedModel
 from nnrun.preprocessing import Part, Preprocessing
 from nnrun.record import checkpoint, preprocessing
 from nnrun.types import Examples
@@ -66,7 +66,7 @@ def counted() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def make_model() -> Callable[..., Model]:
+def make_model() -> Callable[..., SharedModel]:
     """make_model(y={part: targets}, ...): a model whose outputs are its inputs, or what `outputs` says."""
 
     def make(
@@ -78,7 +78,7 @@ def make_model() -> Callable[..., Model]:
         judge: str | None = None,
         steps_per_epoch: int = 10,
         outputs: Callable[..., np.ndarray] | None = None,
-    ) -> Model:
+    ) -> SharedModel:
         kind = np.int32 if classes else np.float32
         empty = Examples(np.zeros((0, 2), np.float32), np.zeros(0, kind))
         ready = {
@@ -103,13 +103,13 @@ def make_model() -> Callable[..., Model]:
             knobs={},
         )
         default = lambda state, x, tick: np.asarray(x, np.float32) + state  # noqa: E731
-        return Model({"name": "hand"}, experiment, "float32", None, outputs or default)  # type: ignore[arg-type]
+        return SharedModel({"name": "hand"}, experiment, "float32", None, outputs or default)  # type: ignore[arg-type]
 
     return make
 
 
 @pytest.fixture
-def make_predicted(tmp_path: Path, make_model: Callable[..., Model]) -> Callable[..., Predicted]:
+def make_predicted(tmp_path: Path, make_model: Callable[..., SharedModel]) -> Callable[..., Predicted]:
     """make_predicted({part: outputs (members, n, k)}, {part: targets}, ...): predictions as files."""
 
     def make(outputs: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], **options: Any) -> Predicted:

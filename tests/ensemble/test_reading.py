@@ -17,7 +17,7 @@ from nnrun.ensemble.members import find
 from nnrun.errors import RunError, SpecError
 from nnrun.prediction import by_member, reading
 from nnrun.prediction.folder import RECORD, is_ensemble
-from nnrun.prediction.reading import Ensemble, evaluate_ensemble, mean_for, read
+from nnrun.prediction.reading import WeightedMembers, evaluate_ensemble, mean_for, read
 
 N = 12
 
@@ -212,7 +212,11 @@ def test_one_run_is_an_ensemble_of_one(make_run, models, make_model, counted):
     folder = make_run("run", seed=4)
     models(make_model({"test": labels()}), [[0]])
     answer = mean_for(
-        Ensemble(folder, "probabilities", [folder], [1.0]), "10", lambda model: inputs(), pytest.fail, counted
+        WeightedMembers(folder, "probabilities", [folder], [1.0]),
+        "10",
+        lambda model: inputs(),
+        pytest.fail,
+        counted,
     )
     shift = reading.load_intact(folder, "10").arrays["params/kernel"][0]
     p = special.softmax((inputs() + shift).astype(float), axis=1)
@@ -233,7 +237,7 @@ def test_the_value_of_an_average_takes_the_place_of_the_parameters(
         return of
 
     monkeypatch.setattr(reading, "averaged", averaged)
-    of_ema = Ensemble(folder, "logits", [folder], [1.0], "ema")
+    of_ema = WeightedMembers(folder, "logits", [folder], [1.0], "ema")
     answer = mean_for(of_ema, "last", lambda model: inputs(), pytest.fail, counted)
     np.testing.assert_allclose(answer.mean, inputs() + 5.0, rtol=1e-6)
 

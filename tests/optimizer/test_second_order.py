@@ -22,7 +22,7 @@ from nnrun.optimizer.gauss_newton import gauss_newton
 from nnrun.optimizer.lbfgs import Pairs, _with, lbfgs, two_loop
 from nnrun.optimizer.newton import newton
 from nnrun.optimizer.newton_cg import newton_cg
-from nnrun.types import Evaluation, Method, Objective, Tree
+from nnrun.types import Method, Objective, Tree, ValueAndGradient
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -34,7 +34,7 @@ class Course(NamedTuple):
     """What is known after each step."""
 
     params: Tree
-    reported: Evaluation
+    reported: ValueAndGradient
     evaluations: Array
 
     def until(self, slope: float) -> Course:

@@ -16,9 +16,9 @@ from nnrun.report.sweep.folder import (
     TrialRecord,
 )
 from nnrun.report.sweep.luck import luck
-from nnrun.report.sweep.searches import Fresh, comparisons
+from nnrun.report.sweep.searches import FreshRuns, comparisons
 from nnrun.report.sweep.verdict import sentences
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.metric import SHARE, Metric
 
 RATE = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())
@@ -72,14 +72,14 @@ def simulated(
                        seeds, None, ("digits",), alternatives, tuple(records), tuple(finals))  # fmt: skip
 
 
-def compared(sweep: SweepRecord) -> list[Comparison]:
+def compared(sweep: SweepRecord) -> list[PairComparison]:
     """The tests of a sweep, as its answer has them."""
     tested = "test/accuracy"
     trials: dict[str, list[TrialRecord]] = {}
     for trial in sweep.trials:
         trials.setdefault(trial.alternative, []).append(trial)
     fresh = {
-        final.alternative: Fresh(
+        final.alternative: FreshRuns(
             final.trial, {seed: value for seed, value in enumerate(final.metrics[tested]) if value}
         )
         for final in sweep.finals

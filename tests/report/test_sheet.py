@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from nnrun.report.sheet import Column, Sheet, sheet_of
+from nnrun.report.sheet import Sheet, SheetColumn, sheet_of
 
 WIDTHS = [60, 80, 120, 200]
 LONG = "residual_mlp-with-dropconnect-and-stochastic-depth-of-half/"
@@ -82,7 +82,10 @@ def test_what_does_not_fit_stands_below_under_the_same_keys() -> None:
 def test_shortened_names_differ_and_are_listed_in_full() -> None:
     names = [f"{'x' * 60}{i}{'y' * 60}" for i in range(3)]
     shown = lines(
-        Sheet([Column("run", [Text(name) for name in names], "name"), Column("n", [Text("1")] * 3)]), 80
+        Sheet(
+            [SheetColumn("run", [Text(name) for name in names], "name"), SheetColumn("n", [Text("1")] * 3)]
+        ),
+        80,
     )
     assert len({line.rsplit(maxsplit=1)[0] for line in shown[1:4]}) == 3
     joined = "".join(line.strip() for line in shown)

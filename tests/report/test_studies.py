@@ -27,7 +27,7 @@ from nnrun.report.sweep.rows import best_trial
 from nnrun.report.sweep.tables import answer_tables, comparison_table
 from nnrun.report.sweep.verdict import sentences
 from nnrun.report.words import pair_sentence, pair_verdict
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.metric import SHARE, Metric
 from nnrun.statistics.searches import OverSearches
 
@@ -183,7 +183,7 @@ def test_words_of_a_verdict() -> None:
     ],
 )  # fmt: skip
 def test_words_of_every_case(change: dict[str, object], sentence: str, verdict: str) -> None:
-    pair = Comparison(
+    pair = PairComparison(
         "adam", "sgd", 0.012, 0.008, 0.016, 0.002, 0.002, 6, None, claim=0.002, verdict=0.002, studies=6
     )
     pair = pair._replace(**change)
@@ -330,7 +330,9 @@ def test_factors_are_answered_over_studies() -> None:
 
 def test_a_terminal_shows_all_sources_of_a_pair() -> None:
     """Its columns are those of the page, but for the p-value before any correction."""
-    known = Comparison("a", "b", 0.02, 0.01, 0.03, 0.01, 0.02, 8, None, examples=(0.005, 0.035), verdict=0.03)
+    known = PairComparison(
+        "a", "b", 0.02, 0.01, 0.03, 0.01, 0.02, 8, None, examples=(0.005, 0.035), verdict=0.03
+    )
     searched = known._replace(searched=True, searches=OverSearches(0.0, 0.04, 0.2, 12, None))
     for pair in (known, searched):
         heads = [column.head for column in comparison_table(TESTED, [pair]).columns]
@@ -349,7 +351,7 @@ def test_equal_methods_are_seldom_called_different_and_better_ones_are_found(stu
     """From records to verdicts: whole sweeps whose studies chose settings of random quality."""
     random = np.random.default_rng(studies)
 
-    def verdict(ahead: float) -> Comparison:
+    def verdict(ahead: float) -> PairComparison:
         a, b = (np.clip(0.9 + 0.01 * random.normal(size=studies) + up, 0, 1).tolist() for up in (ahead, 0.0))
         sweep = sweep_of({"a": a, "b": b}, trials=1)
         finals = [

@@ -19,7 +19,7 @@ from nnrun.report.sweep.reached import Reached
 from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.verdict import sentences
 from nnrun.statistics.budget import BestOf
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.importance import Importance
 from nnrun.statistics.metric import SHARE, Metric
 
@@ -66,7 +66,7 @@ def row(label: str, mean: float | None = 0.9, **changes: Any) -> AnswerRow:
 def pair(
     first: str, second: str, value: float = 0.01, p: float = 0.001, seeds: int = 10, needed: int | None = 40
 ) -> Any:
-    return Comparison(first, second, value, value - 0.01, value + 0.01, p, p, seeds, needed)
+    return PairComparison(first, second, value, value - 0.01, value + 0.01, p, p, seeds, needed)
 
 
 def part(*rows: AnswerRow, **changes: Any) -> BaseAnswer:

@@ -23,13 +23,15 @@ from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.tables import seeds_text, trials_text
 from nnrun.report.sweep.verdict import steps_text
 from nnrun.report.words import chance, difference, gap, level, pair_sentence, pair_verdict, span
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.metric import SHARE, Metric
 from nnrun.statistics.searches import OverSearches
 
 
-def pair(value: float, low: float | None, high: float | None, p: float = 0.01, seeds: int = 8) -> Comparison:
-    return Comparison("adam", "sgd", value, low, high, p, p, seeds, None)
+def pair(
+    value: float, low: float | None, high: float | None, p: float = 0.01, seeds: int = 8
+) -> PairComparison:
+    return PairComparison("adam", "sgd", value, low, high, p, p, seeds, None)
 
 
 def row(**changes: object) -> AnswerRow:

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from nnrun.statistics.compare import compare_all, holm, least_seeds, seeds_for
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.gain import resampled
 from nnrun.statistics.sign_flips import sign_flip_interval, sign_flip_test
 
@@ -142,7 +142,7 @@ def test_the_number_of_seeds_at_the_extremes() -> None:
 
 
 def test_significance_is_after_the_correction() -> None:
-    pair = Comparison("a", "b", 0.1, 0.05, 0.15, 0.02, 0.06, 8, 9)
+    pair = PairComparison("a", "b", 0.1, 0.05, 0.15, 0.02, 0.06, 8, 9)
     assert not pair.significant
 
 

@@ -19,7 +19,7 @@ from nnrun.record import preprocessing
 from nnrun.space import Dimension
 from nnrun.sweep import packing, records, width
 from nnrun.sweep.engine import RunBatch
-from nnrun.sweep.file import BaseSpec, Sweep, SweepFile
+from nnrun.sweep.file import BaseSpec, SweepBlock, SweepFile
 from nnrun.sweep.over import Alternative
 from nnrun.sweep.packing import pack
 from nnrun.sweep.records import (
@@ -45,7 +45,7 @@ def base_of(label: str = "digits", **train: Any) -> BaseSpec:
 
 def file_of(bases: list[BaseSpec], labels: tuple[str, ...] = ("sgd", "adam"), **sweep: Any) -> SweepFile:
     alternatives = [Alternative(label, {"optimizer.name": label}, SPACE, {}) for label in labels]
-    return SweepFile("s", bases, Sweep(over={"x": 1}, **sweep), alternatives, {}, "", {}, [])
+    return SweepFile("s", bases, SweepBlock(over={"x": 1}, **sweep), alternatives, {}, "", {}, [])
 
 
 def arm() -> Arm:

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from nnrun.statistics.compare import compare_all, holm
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.searches import OverSearches
 from nnrun.sweep.rounds import next_round
 
-DECIDED = Comparison("a", "b", 0.02, 0.01, 0.03, 0.001, 0.001, 8, None)
+DECIDED = PairComparison("a", "b", 0.02, 0.01, 0.03, 0.001, 0.001, 8, None)
 NO_SEEDS = DECIDED._replace(adjusted=0.4)
 NO_TRIALS = DECIDED._replace(searched=True, searches=OverSearches(-0.1, 0.1, 0.5, 8, None), claim=0.5)
 NO_EXAMPLES = DECIDED._replace(examples=(-0.1, 0.2))
@@ -26,7 +26,7 @@ NO_EXAMPLES = DECIDED._replace(examples=(-0.1, 0.2))
 
 def look(
     folder: Path,
-    pair: Comparison,
+    pair: PairComparison,
     trials: int = 8,
     seeds: int = 6,
     rounds: int = 3,
@@ -59,7 +59,7 @@ def look(
         (DECIDED._replace(first="b", second="c", adjusted=0.4), []),  # not about the best one
     ],
 )
-def test_what_is_missing_is_what_grows(pair: Comparison, changes: list[str], tmp_path: Path) -> None:
+def test_what_is_missing_is_what_grows(pair: PairComparison, changes: list[str], tmp_path: Path) -> None:
     following = look(tmp_path, pair)
     assert following.changes == changes
     assert following.words.startswith("round 1 of 3: ")
@@ -178,7 +178,7 @@ def test_what_cannot_be_waited_for(
     ],
 )
 def test_studies_are_what_grows_where_there_are_some(
-    pair: Comparison, changes: list[str], tmp_path: Path
+    pair: PairComparison, changes: list[str], tmp_path: Path
 ) -> None:
     following = look(tmp_path, pair, studies=4)
     assert following.changes == changes

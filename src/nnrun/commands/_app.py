@@ -16,13 +16,13 @@ from nnrun.errors import RunError, SpecError, one_line
 
 __all__ = [
     "Calibrated",
-    "Checkpoint",
+    "CheckpointOption",
     "Coordinator",
     "Device",
     "Exact",
     "Hosts",
     "Json",
-    "Model",
+    "ModelName",
     "Process",
     "Quiet",
     "Root",
@@ -69,7 +69,7 @@ Device = Annotated[
     ),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or the beginning of its name.")]
-Model = Annotated[
+ModelName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run or an ensemble, or RUN:STEP, RUN:ema, RUN:STEP:ema.")
 ]
 Root = Annotated[Path, typer.Option("--runs-root", metavar="DIR", help="The folder that run folders lie in.")]
@@ -78,7 +78,7 @@ RunDir = Annotated[
     typer.Option("--run-dir", metavar="DIR", help="The exact run folder; it must be new or empty."),
 ]
 Split = Annotated[str, typer.Option("--split", metavar="train|val|test", help="The part of the data.")]
-Checkpoint = Annotated[
+CheckpointOption = Annotated[
     str, typer.Option("--checkpoint", metavar="last|best|STEP", help="The state; best is by validation.")
 ]
 Calibrated = Annotated[

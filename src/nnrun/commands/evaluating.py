@@ -11,10 +11,10 @@ import typer
 from nnrun.commands import console
 from nnrun.commands._app import (
     Calibrated,
-    Checkpoint,
+    CheckpointOption,
     Device,
     Json,
-    Model,
+    ModelName,
     Root,
     app,
     counting,
@@ -82,13 +82,13 @@ _PerClass = Annotated[
 
 @app.command()
 def evaluate(
-    run_name: Model,
+    run_name: ModelName,
     file: _File = None,
     split: _Part = None,
     target: _Target = None,
     metric: _Metrics = None,
     calibrated: Calibrated = False,
-    checkpoint: Checkpoint = "best",
+    checkpoint: CheckpointOption = "best",
     samples: _Samples = 0,
     per_class: _PerClass = False,
     runs_root: Root = Path("runs"),

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nnrun.commands import console
-from nnrun.commands._app import Checkpoint, Json, Root, app, prepare_device, resolved
+from nnrun.commands._app import CheckpointOption, Json, Root, app, prepare_device, resolved
 from nnrun.errors import one_line
 
 __all__ = ["export"]
@@ -26,7 +26,7 @@ def export(
             "--output", "-o", metavar="DIR", help="The folder of the model; it must be new or empty."
         ),
     ],
-    checkpoint: Checkpoint = "best",
+    checkpoint: CheckpointOption = "best",
     runs_root: Root = Path("runs"),
     as_json: Json = False,
 ) -> None:

@@ -11,10 +11,10 @@ import typer
 from nnrun.commands import console
 from nnrun.commands._app import (
     Calibrated,
-    Checkpoint,
+    CheckpointOption,
     Device,
     Json,
-    Model,
+    ModelName,
     Quiet,
     Root,
     app,
@@ -79,7 +79,7 @@ _Level = Annotated[
 
 @app.command()
 def predict(
-    run_name: Model,
+    run_name: ModelName,
     inputs: _Inputs = None,
     output: _PredictionFile = Path("predictions.csv"),
     force: _Force = False,
@@ -87,7 +87,7 @@ def predict(
     split: _PredictedSplit = None,
     interval: _Level = None,
     calibrated: Calibrated = False,
-    checkpoint: Checkpoint = "best",
+    checkpoint: CheckpointOption = "best",
     runs_root: Root = Path("runs"),
     device: Device = "auto",
     quiet: Quiet = False,

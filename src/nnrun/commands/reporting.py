@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nnrun.commands import console
-from nnrun.commands._app import Checkpoint, Device, Json, Quiet, Root, app, counting, prepare_device, resolved
+from nnrun.commands._app import (
+    CheckpointOption,
+    Device,
+    Json,
+    Quiet,
+    Root,
+    app,
+    counting,
+    prepare_device,
+    resolved,
+)
 from nnrun.errors import DataError, RunError, SpecError, one_line
 
 if TYPE_CHECKING:
@@ -46,7 +56,7 @@ def report(
             "--split", metavar="train|val|test", help="The part whose examples are shown.", show_default="val"
         ),
     ] = None,
-    checkpoint: Checkpoint = "best",
+    checkpoint: CheckpointOption = "best",
     examples: Annotated[
         bool,
         typer.Option("--examples/--no-examples", help="Predict a part of the data, and show where it errs."),

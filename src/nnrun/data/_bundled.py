@@ -12,7 +12,7 @@ from nnrun.types import Examples, Source
 
 __all__ = ["bundled"]
 
-Table = tuple[np.ndarray, np.ndarray, tuple[str, ...]]  # inputs, targets, names of the classes
+BundledTable = tuple[np.ndarray, np.ndarray, tuple[str, ...]]  # inputs, targets, names of the classes
 
 
 def bundled(name: str, standardize: str, **options: int) -> Source:
@@ -25,7 +25,7 @@ def bundled(name: str, standardize: str, **options: int) -> Source:
     return check(Source(Examples(x.astype(np.float64), y), None, classes, standardize), name)
 
 
-def _loaded(name: str, **options: int) -> Table:
+def _loaded(name: str, **options: int) -> BundledTable:
     """The table from scikit-learn's function."""
     from sklearn import datasets
 
@@ -33,7 +33,7 @@ def _loaded(name: str, **options: int) -> Table:
     return content.data, content.target, tuple(str(label) for label in content.get("target_names", ()))
 
 
-def _labelled_rows(name: str) -> Table | None:
+def _labelled_rows(name: str) -> BundledTable | None:
     """The same from scikit-learn's file, without its slow import; None where the file is not there.
 
     NAME.csv and NAME_data.csv begin with `rows,columns,class,class,...`; NAME.csv.gz has rows only, and its labels

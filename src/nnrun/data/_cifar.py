@@ -22,7 +22,7 @@ from nnrun.data._tar import read_tar
 from nnrun.errors import DataError, one_line
 from nnrun.types import Examples, Source
 
-__all__ = ["Published", "Records", "load"]
+__all__ = ["PublishedCifar", "Records", "load"]
 
 _MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 _LIMIT = 256 << 20  # bytes of a download; the larger archive has 170 MB
@@ -37,7 +37,7 @@ class Records(NamedTuple):
     sha256: str
 
 
-class Published(NamedTuple):
+class PublishedCifar(NamedTuple):
     """A published set."""
 
     name: str  # also of the folder that it may lie in
@@ -55,7 +55,7 @@ class Published(NamedTuple):
 
 
 def load(
-    published: Published, root: str | None, label: int, classes: tuple[str, ...], standardize: str
+    published: PublishedCifar, root: str | None, label: int, classes: tuple[str, ...], standardize: str
 ) -> Source:
     """The set, from `root`, else from $NNRUN_DATA_DIR, else downloaded; the label at byte `label` of a record.
 
@@ -94,7 +94,7 @@ def _read_folder(folder: Path, sizes: dict[str, int]) -> dict[str, np.ndarray]:
 
 
 def _examples(
-    published: Published, files: tuple[Records, ...], content: dict[str, np.ndarray], label: int
+    published: PublishedCifar, files: tuple[Records, ...], content: dict[str, np.ndarray], label: int
 ) -> Examples:
     """Images (n, 32, 32, 3) and labels (n,)."""
     x = np.empty((sum(file.records for file in files), _SIDE, _SIDE, 3), np.uint8)
@@ -108,7 +108,7 @@ def _examples(
     return Examples(x, y)
 
 
-def _find(published: Published, root: str | None) -> Path | None:
+def _find(published: PublishedCifar, root: str | None) -> Path | None:
     """The archive, or the folder of unpacked files, in `root` or $NNRUN_DATA_DIR; None: not in the latter."""
     top = root or os.environ.get("NNRUN_DATA_DIR")
     if not top:

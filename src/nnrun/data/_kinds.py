@@ -12,7 +12,7 @@ from nnrun.data._column import Column, Table, canonical
 from nnrun.data._dates import format_of, is_date
 from nnrun.errors import DataError, one_line
 
-__all__ = ["Kind", "check_kinds", "in_case", "in_number", "kind_of", "note_of", "quoted"]
+__all__ = ["ColumnKind", "check_kinds", "in_case", "in_number", "kind_of", "note_of", "quoted"]
 
 _ENOUGH = 20  # values that are all different make an identifier; of fewer, nothing follows
 _WORDS = 4  # on average in a cell of free text
@@ -21,7 +21,7 @@ _WHOLE = re.compile(r"[+-]?[0-9]+")
 _IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|rowid|index)([\W_]|$))|(?<=[a-z])(Id|ID)$")
 
 
-class Kind(NamedTuple):
+class ColumnKind(NamedTuple):
     """What a column holds.
 
     name   number, category, date, identifier, text, constant, or empty
@@ -33,11 +33,11 @@ class Kind(NamedTuple):
     odd: int | None = None
 
 
-def kind_of(column: Column) -> Kind:
+def kind_of(column: Column) -> ColumnKind:
     """The kind of a column, from its name and cells alone."""
     filled = [cell for cell in column.cells if not is_missing(cell)]
     if not filled:
-        return Kind("empty", "no cell has a value", 0)
+        return ColumnKind("empty", "no cell has a value", 0)
     distinct = set(filled)
     numeric = {cell for cell in distinct if column.number(cell) is not None}
     odd = None
@@ -45,31 +45,33 @@ def kind_of(column: Column) -> Kind:
         bad = distinct - numeric
         odd = next(row for row, cell in enumerate(column.cells) if cell in bad)
     if len(distinct) == 1:
-        return Kind("constant", f"every value is {one_line(filled[0], 40)}", odd)
+        return ColumnKind("constant", f"every value is {one_line(filled[0], 40)}", odd)
     if 2 * sum(cell in numeric for cell in filled) >= len(filled):
         once = len(filled) >= _ENOUGH and len(distinct) == len(filled)
         if once and odd is None and _IDENTIFIER.search(column.name) and all(map(_WHOLE.fullmatch, filled)):
-            return Kind("identifier", f"its name, and each of its {len(filled)} whole numbers occurs once")
-        return Kind(
+            return ColumnKind(
+                "identifier", f"its name, and each of its {len(filled)} whole numbers occurs once"
+            )
+        return ColumnKind(
             "number", f"{len({_as_number(column, name) for name in distinct})} different numbers", odd
         )
     return _of_text(column, filled, distinct, odd)
 
 
-def _of_text(column: Column, filled: Sequence[str], distinct: set[str], odd: int | None) -> Kind:
+def _of_text(column: Column, filled: Sequence[str], distinct: set[str], odd: int | None) -> ColumnKind:
     if 2 * sum(map(is_date, filled)) >= len(filled):
-        return Kind("date", f"such as {one_line(filled[0], 40)}", odd)
+        return ColumnKind("date", f"such as {one_line(filled[0], 40)}", odd)
     if 2 * sum(odd_number(cell, column.decimal) is not None for cell in filled) >= len(filled):
-        return Kind("number", "in a form that only people can read", odd)
+        return ColumnKind("number", "in a form that only people can read", odd)
     words = sum(len(cell.split()) for cell in filled) / len(filled)
     if words >= _WORDS and 2 * len(distinct) > len(filled):
-        return Kind("text", f"{words:.0f} words in a cell", odd)
+        return ColumnKind("text", f"{words:.0f} words in a cell", odd)
     if len(filled) >= _ENOUGH and len(distinct) == len(filled):
-        return Kind("identifier", f"each of its {len(filled)} values occurs once", odd)
-    return Kind("category", f"{len(distinct)} different names", odd)
+        return ColumnKind("identifier", f"each of its {len(filled)} values occurs once", odd)
+    return ColumnKind("category", f"{len(distinct)} different names", odd)
 
 
-def note_of(column: Column, kind: Kind, is_category: bool) -> str:
+def note_of(column: Column, kind: ColumnKind, is_category: bool) -> str:
     """What deserves a look: cells that say nothing, names that differ in case or blanks only."""
     notes = ["says nothing: constant"] if kind.name == "constant" else []
     missing = sum(map(is_missing, column.cells))
@@ -108,7 +110,9 @@ def _as_number(column: Column, name: str) -> str:
     return name if value is None or not math.isfinite(value) else canonical(name, value)
 
 
-def check_kinds(table: Table, kinds: Mapping[str, Kind], chosen: Mapping[str, str], named: bool) -> None:
+def check_kinds(
+    table: Table, kinds: Mapping[str, ColumnKind], chosen: Mapping[str, str], named: bool
+) -> None:
     """Raises DataError where a feature is no number and the spec does not say what to do with it, with what to write.
 
     kinds    of the features
@@ -131,7 +135,7 @@ def check_kinds(table: Table, kinds: Mapping[str, Kind], chosen: Mapping[str, st
     )
 
 
-def _needs_a_word(kind: Kind, named: bool) -> bool:
+def _needs_a_word(kind: ColumnKind, named: bool) -> bool:
     if kind.name == "identifier" and kind.odd is None:
         return not named
     return kind.name in ("category", "date", "identifier", "text", "empty") or (
@@ -139,7 +143,7 @@ def _needs_a_word(kind: Kind, named: bool) -> bool:
     )
 
 
-def _remedy(table: Table, unsettled: Mapping[str, Kind]) -> str:
+def _remedy(table: Table, unsettled: Mapping[str, ColumnKind]) -> str:
     """What to write about these columns, and why some of them are to be left out."""
     lists: dict[str, list[str]] = {"categorical": [], "dates": [], "exclude": []}
     reasons, forms = [], []

@@ -15,7 +15,7 @@ from nnrun.data._idx import read_idx
 from nnrun.errors import DataError, one_line
 from nnrun.types import Examples, Source
 
-__all__ = ["FILES", "Published", "load"]
+__all__ = ["FILES", "PublishedMnist", "load"]
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -26,7 +26,7 @@ FILES = (
 _LIMIT = 64 << 20  # bytes of a download; the largest file has 47 MB before compression
 
 
-class Published(NamedTuple):
+class PublishedMnist(NamedTuple):
     """A published set; digests in the order of FILES."""
 
     name: str
@@ -36,7 +36,7 @@ class Published(NamedTuple):
     classes: tuple[str, ...]
 
 
-def load(published: Published, root: str | None, standardize: str) -> Source:
+def load(published: PublishedMnist, root: str | None, standardize: str) -> Source:
     """The set, from `root`, else from $NNRUN_DATA_DIR, else downloaded.
 
     In either folder the files may lie in a folder with the name of the set or directly, plain or gzip.

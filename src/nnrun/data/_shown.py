@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from nnrun.data._column import Table
 from nnrun.data._dates import as_iso, days_of
 from nnrun.data._fit_columns import Rule
-from nnrun.data._kinds import Kind, in_case, note_of
+from nnrun.data._kinds import ColumnKind, in_case, note_of
 from nnrun.errors import one_line
 from nnrun.preprocessing import About, FittedColumn
 
@@ -16,7 +16,7 @@ __all__ = ["shown"]
 
 def shown(
     table: Table,
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, ColumnKind],
     columns: Sequence[FittedColumn],
     rules: Mapping[str, Rule],
     targets: Mapping[str, Sequence[str]],

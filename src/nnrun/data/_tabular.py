@@ -11,7 +11,7 @@ from nnrun.data._column import Table
 from nnrun.data._encode import Parsed, UnknownNames, encoded, features_of, parsed, refuse_missing
 from nnrun.data._fit_columns import Rule, fitted_column, missing_rule
 from nnrun.data._goals import goals_of
-from nnrun.data._kinds import Kind, check_kinds, kind_of, quoted
+from nnrun.data._kinds import ColumnKind, check_kinds, kind_of, quoted
 from nnrun.data._request import TableRequest
 from nnrun.data._roles import roles_of
 from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
@@ -90,7 +90,9 @@ def facts_of(table: Table, test: Table | None, request: TableRequest) -> TableFa
     )
 
 
-def _check_features(table: Table, kinds: Mapping[str, Kind], rules: Mapping[str, Rule], named: bool) -> None:
+def _check_features(
+    table: Table, kinds: Mapping[str, ColumnKind], rules: Mapping[str, Rule], named: bool
+) -> None:
     chosen = {
         name: "category" if rule.is_category else "date"
         for name, rule in rules.items()

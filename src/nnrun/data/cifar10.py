@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from nnrun.data._cifar import Published, Records, load
+from nnrun.data._cifar import PublishedCifar, Records, load
 from nnrun.options import FilePath, Standardize
 from nnrun.types import Source
 
 __all__ = ["cifar10"]
 
 _CLASSES = "airplane automobile bird cat deer dog frog horse ship truck"
-_PUBLISHED = Published(
+_PUBLISHED = PublishedCifar(
     name="cifar10",
     archive="cifar-10-binary.tar.gz",
     sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from nnrun.data._cifar import Published, Records, load
+from nnrun.data._cifar import PublishedCifar, Records, load
 from nnrun.options import FilePath, Standardize
 from nnrun.types import Source
 
@@ -28,7 +28,7 @@ _FINE = """
     squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor
     train trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """
-_PUBLISHED = Published(
+_PUBLISHED = PublishedCifar(
     name="cifar100",
     archive="cifar-100-binary.tar.gz",
     sha256="58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from nnrun.data._mnist import Published, load
+from nnrun.data._mnist import PublishedMnist, load
 from nnrun.options import FilePath, Standardize
 from nnrun.types import Source
 
 __all__ = ["fashion_mnist"]
 
-_PUBLISHED = Published(
+_PUBLISHED = PublishedMnist(
     name="fashion_mnist",
     mirrors=(
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from nnrun.data._mnist import Published, load
+from nnrun.data._mnist import PublishedMnist, load
 from nnrun.options import FilePath, Standardize
 from nnrun.types import Source
 
 __all__ = ["mnist"]
 
-_PUBLISHED = Published(
+_PUBLISHED = PublishedMnist(
     name="mnist",
     mirrors=(
         "https://storage.googleapis.com/cvdf-datasets/mnist/",

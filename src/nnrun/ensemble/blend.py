@@ -9,7 +9,7 @@ import numpy as np
 
 from nnrun.ensemble.scores import Scored
 from nnrun.ensemble.weights import mixture_weights, regression_weights
-from nnrun.prediction.combiner import Combiner, Kind
+from nnrun.prediction.combiner import Combiner, OutputKind
 from nnrun.training.predictions import as_pairs, softmax
 
 __all__ = ["Blend", "blend_predictions"]
@@ -47,7 +47,7 @@ def blend_predictions(how: str, scored: Scored) -> Blend:
     return Blend(combiner, weights, means)
 
 
-def _fitted(outputs: Sequence[np.ndarray], targets: np.ndarray, kind: Kind) -> list[float]:
+def _fitted(outputs: Sequence[np.ndarray], targets: np.ndarray, kind: OutputKind) -> list[float]:
     if kind == "labels":  # of each label of each example
         outputs, targets = [as_pairs(z.reshape(-1)) for z in outputs], targets.reshape(-1).astype(np.int32)
     if kind == "numbers":

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.prediction.by_member import Predicted
-from nnrun.prediction.combiner import Combiner, Kind
-from nnrun.prediction.models import Model
+from nnrun.prediction.combiner import Combiner, OutputKind
+from nnrun.prediction.models import SharedModel
 from nnrun.statistics.metric import Metric
 from nnrun.training.judge import Judge, make_judge
 
@@ -36,7 +36,7 @@ class Scored(NamedTuple):
     order: list[int] | None
 
     @property
-    def model(self) -> Model:
+    def model(self) -> SharedModel:
         """The model of the first member."""
         return self.predicted.model
 
@@ -65,7 +65,7 @@ def score(predicted: Predicted, how: str) -> Scored:
     return Scored(predicted, judge, terms, metrics, by, order)
 
 
-def single(how: str, kind: Kind) -> Combiner:
+def single(how: str, kind: OutputKind) -> Combiner:
     """The ensemble of one that has the bits of its member's share in an average."""
     return Combiner("logits" if how == "logits" else "probabilities", 1, kind)
 

@@ -11,9 +11,9 @@ from nnrun.errors import one_line
 from nnrun.statistics.measure import Measure, Undefined
 from nnrun.statistics.metric import SHARE
 
-__all__ = ["Average", "Counts", "Label", "count_terms", "counts_of", "of_classes", "position"]
+__all__ = ["ClassAverage", "Counts", "Label", "count_terms", "counts_of", "of_classes", "position"]
 
-Average = Literal["macro", "micro"]
+ClassAverage = Literal["macro", "micro"]
 Label = str | int | None  # the name of a class
 
 _SHOWN = 5  # names of classes in a message
@@ -57,7 +57,7 @@ def position(label: Label, classes: Sequence[str]) -> int | None:
 def of_classes(
     ratio: Callable[[Counts], tuple[np.ndarray, np.ndarray]],
     missing: str,
-    average: Average,
+    average: ClassAverage,
     label: Label,
     classes: Sequence[str],
 ) -> Measure:

@@ -12,7 +12,7 @@ __all__ = ["average_precision"]
 
 
 def average_precision(label: Label = None, classes: Sequence[str] = ()) -> Measure:
-    """Average precision: the precision at each threshold, weighted by the recall that it adds.
+    """ClassAverage precision: the precision at each threshold, weighted by the recall that it adds.
 
     Σᵢ (Rᵢ − Rᵢ₋₁) Pᵢ over the distinct predictions from the largest on,  P: precision, R: recall of all above; chance
     gives the share of the class.

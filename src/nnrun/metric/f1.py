@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnrun.metric._counts import Average, Label, of_classes
+from nnrun.metric._counts import ClassAverage, Label, of_classes
 from nnrun.statistics.measure import Measure
 
 __all__ = ["f1"]
 
 
-def f1(average: Average = "macro", label: Label = None, classes: Sequence[str] = ()) -> Measure:
+def f1(average: ClassAverage = "macro", label: Label = None, classes: Sequence[str] = ()) -> Measure:
     """F1: the harmonic mean of precision and recall, of a class or over the classes.
 
     F1ₖ = 2 hitsₖ / (predictedₖ + examplesₖ)

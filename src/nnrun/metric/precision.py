@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnrun.metric._counts import Average, Label, of_classes
+from nnrun.metric._counts import ClassAverage, Label, of_classes
 from nnrun.statistics.measure import Measure
 
 __all__ = ["precision"]
 
 
-def precision(average: Average = "macro", label: Label = None, classes: Sequence[str] = ()) -> Measure:
+def precision(average: ClassAverage = "macro", label: Label = None, classes: Sequence[str] = ()) -> Measure:
     """Precision: the share of what is predicted to be of a class that is of it.
 
     precisionₖ = hitsₖ / predictedₖ

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnrun.metric._counts import Average, Label, of_classes
+from nnrun.metric._counts import ClassAverage, Label, of_classes
 from nnrun.statistics.measure import Measure
 
 __all__ = ["recall"]
 
 
-def recall(average: Average = "macro", label: Label = None, classes: Sequence[str] = ()) -> Measure:
+def recall(average: ClassAverage = "macro", label: Label = None, classes: Sequence[str] = ()) -> Measure:
     """Recall: the share of the examples of a class that is predicted to be of it.
 
     recallₖ = hitsₖ / examplesₖ

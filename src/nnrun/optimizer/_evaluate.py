@@ -8,17 +8,17 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from nnrun.types import Evaluation, Objective, Tree
+from nnrun.types import Objective, Tree, ValueAndGradient
 
 __all__ = ["evaluate"]
 
 
-def evaluate(objective: Objective | Callable, params: Tree) -> Evaluation:
+def evaluate(objective: Objective | Callable, params: Tree) -> ValueAndGradient:
     """Value, aux and gradient at params; an Objective has its own way to the gradient (micro-batches)."""
     is_objective = isinstance(objective, Objective)
     gradient_of = objective.gradient if is_objective else jax.value_and_grad(objective, has_aux=True)
     (value, aux), gradient = gradient_of(params)
-    return jax.tree.map(_strong, Evaluation(value, aux, gradient))
+    return jax.tree.map(_strong, ValueAndGradient(value, aux, gradient))
 
 
 def _strong(a: Array) -> Array:

@@ -8,7 +8,7 @@ import optax
 from jax import Array
 
 from nnrun.optimizer._evaluate import evaluate
-from nnrun.types import Evaluation, Method, Tree
+from nnrun.types import Method, Tree, ValueAndGradient
 
 __all__ = ["first_order", "updated"]
 
@@ -27,7 +27,7 @@ def first_order(transform: optax.GradientTransformation) -> Method:
 def updated(
     transform: optax.GradientTransformation,
     objective: Callable[[Tree], tuple[Array, Tree]],
-    evaluation: Evaluation,
+    evaluation: ValueAndGradient,
     memory: Tree,
     params: Tree,
 ) -> tuple[Tree, Tree]:

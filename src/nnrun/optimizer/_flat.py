@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from nnrun.optimizer._evaluate import evaluate
-from nnrun.types import Evaluation, Objective, Tree
+from nnrun.types import Objective, Tree, ValueAndGradient
 
 __all__ = ["Flat", "Past", "flat", "nothing_yet", "start"]
 
@@ -21,17 +21,17 @@ class Flat(NamedTuple):
     """An objective and the parameters it is at, in terms of vectors of all n parameters.
 
     x         (n,) the parameters, in the widest dtype among them and float32 at least
-    evaluate  x (n,) -> Evaluation(value (), aux, gradient (n,))
+    evaluate  x (n,) -> ValueAndGradient(value (), aux, gradient (n,))
     ravel     tree like the parameters -> (n,)
     unravel   (n,) -> tree like the parameters
     """
 
     x: Array
-    evaluate: Callable[[Array], Evaluation]
+    evaluate: Callable[[Array], ValueAndGradient]
     ravel: Callable[[Tree], Array]
     unravel: Callable[[Array], Tree]
 
-    def reported(self, evaluation: Evaluation) -> Evaluation:
+    def reported(self, evaluation: ValueAndGradient) -> ValueAndGradient:
         """The evaluation with its gradient as a tree."""
         return evaluation._replace(gradient=self.unravel(evaluation.gradient))
 
@@ -39,10 +39,10 @@ class Flat(NamedTuple):
 class Past(NamedTuple):
     """What a Method remembers of its evaluations: the one at the parameters, and how many it made so far."""
 
-    evaluation: Evaluation  # gradient (n,)
+    evaluation: ValueAndGradient  # gradient (n,)
     evaluations: Array  # () int32; 0: nothing is known yet
 
-    def then(self, evaluation: Evaluation, evaluations: Array | int) -> Past:
+    def then(self, evaluation: ValueAndGradient, evaluations: Array | int) -> Past:
         """After so many evaluations more, of which this one is at the new parameters."""
         return Past(evaluation, self.evaluations + evaluations)
 
@@ -64,7 +64,7 @@ def flat(objective: Objective | Callable, params: Tree) -> Flat:
 
     def evaluated(x):
         value, aux, gradient = evaluate(objective, unravel(x))
-        return Evaluation(value.astype(dtype), aux, ravel(gradient))
+        return ValueAndGradient(value.astype(dtype), aux, ravel(gradient))
 
     return Flat(ravel(params), evaluated, ravel, unravel)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from nnrun.optimizer._flat import Flat
-from nnrun.types import Evaluation, Tree
+from nnrun.types import Tree, ValueAndGradient
 
 __all__ = ["Accepted", "LineSearch", "Probe", "Wolfe", "line_search"]
 
@@ -28,7 +28,7 @@ class Accepted(NamedTuple):
 
     alpha: Array  # () 0: no step goes down
     x: Array  # (n,)
-    evaluation: Evaluation  # at x
+    evaluation: ValueAndGradient  # at x
     evaluations: Array  # () int32: how many were made
 
 
@@ -53,7 +53,7 @@ class LineSearch(NamedTuple):
 def line_search(
     space: Flat,
     p: Array,
-    start: Evaluation,
+    start: ValueAndGradient,
     alpha: Array | float = 1.0,
     wolfe: Wolfe = Wolfe(),  # noqa: B008 (immutable)
     idle: Array | bool = False,
@@ -114,7 +114,7 @@ def _conditions(zero: Probe, wolfe: Wolfe) -> Callable[[Probe], tuple[Array, Arr
     return conditions
 
 
-def _probe(alpha: Array, evaluation: Evaluation, p: Array) -> Probe:
+def _probe(alpha: Array, evaluation: ValueAndGradient, p: Array) -> Probe:
     phi, dphi = evaluation.value, evaluation.gradient @ p
     finite = jnp.isfinite(phi) & jnp.isfinite(dphi)
     return Probe(alpha, jnp.where(finite, phi, jnp.inf), jnp.where(finite, dphi, jnp.inf))

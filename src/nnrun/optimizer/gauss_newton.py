@@ -10,9 +10,9 @@ from jax import Array
 from nnrun.optimizer._flat import Flat, Past, flat, nothing_yet, start
 from nnrun.optimizer._krylov import Product, conjugate_gradients, gauss_newton_product, hessian_product
 from nnrun.options import Count, Positive
-from nnrun.types import Evaluation, Method, Objective, Tree
+from nnrun.types import Method, Objective, Tree, ValueAndGradient
 
-__all__ = ["Damping", "Memory", "gauss_newton"]
+__all__ = ["Damping", "gauss_newton"]
 
 
 class Damping(NamedTuple):
@@ -22,7 +22,7 @@ class Damping(NamedTuple):
     growth: Array  # ()
 
 
-class Memory(NamedTuple):
+class _Memory(NamedTuple):
     past: Past
     products: Array  # () int32: products with the matrix made so far
     damping: Damping
@@ -54,7 +54,7 @@ def gauss_newton(damping: Positive = 1e-3, max_cg: Count = 100, allow_noise: boo
     def init(objective, params):
         space = flat(objective, params)
         dtype, zero = space.x.dtype, jnp.zeros((), jnp.int32)
-        return Memory(nothing_yet(space), zero, Damping(jnp.asarray(damping, dtype), jnp.full((), 2, dtype)))
+        return _Memory(nothing_yet(space), zero, Damping(jnp.asarray(damping, dtype), jnp.full((), 2, dtype)))
 
     def step(objective, params, memory):
         space = flat(objective, params)
@@ -69,7 +69,7 @@ def gauss_newton(damping: Positive = 1e-3, max_cg: Count = 100, allow_noise: boo
             lambda new, old: jnp.where(accepted, new, old), (space.x + p, after), (space.x, before)
         )
         damping = _adapted(memory.damping, rho, accepted)
-        memory = Memory(past.then(evaluation, 1), memory.products + products, damping)
+        memory = _Memory(past.then(evaluation, 1), memory.products + products, damping)
         return space.unravel(x), memory, space.reported(evaluation)
 
     return Method(init, step, exact=not allow_noise, divides_by_curvature=True)
@@ -81,7 +81,7 @@ def _curvature(objective: Objective | Callable, params: Tree, space: Flat) -> Pr
     return hessian_product(lambda params: objective(params)[0], params, space)
 
 
-def _gain(before: Evaluation, after: Evaluation, predicted: Array) -> tuple[Array, Array]:
+def _gain(before: ValueAndGradient, after: ValueAndGradient, predicted: Array) -> tuple[Array, Array]:
     """ρ, and whether the step is accepted.
 
     A decrease that rounding would hide cannot be measured: then the gradient must have become smaller.

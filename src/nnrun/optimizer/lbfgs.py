@@ -10,7 +10,7 @@ from nnrun.optimizer._line_search import Wolfe, line_search
 from nnrun.options import Count, Fraction
 from nnrun.types import Method
 
-__all__ = ["Memory", "Pairs", "lbfgs", "two_loop"]
+__all__ = ["Pairs", "lbfgs", "two_loop"]
 
 
 class Pairs(NamedTuple):
@@ -23,7 +23,7 @@ class Pairs(NamedTuple):
     stored: Array  # () int32: how many so far; the newest is in row (stored − 1) mod m
 
 
-class Memory(NamedTuple):
+class _Memory(NamedTuple):
     pairs: Pairs
     past: Past
     failures: Array  # () int32: line searches in a row that found no way down
@@ -62,7 +62,7 @@ def lbfgs(
         rows = jnp.zeros((history, space.x.size), space.x.dtype)
         zero = jnp.zeros((), jnp.int32)
         pairs = Pairs(rows, rows, rows[:, 0], jnp.ones_like(rows[0, 0]), zero)
-        return Memory(pairs, nothing_yet(space), zero)
+        return _Memory(pairs, nothing_yet(space), zero)
 
     def step(objective, params, memory):
         space = flat(objective, params)
@@ -76,7 +76,7 @@ def lbfgs(
         accepted = line_search(space, p, past.evaluation, alpha, Wolfe(c1, c2, max_line_search), stuck)
         failed = accepted.alpha == 0
         pairs = _with(pairs, accepted.x - space.x, accepted.evaluation.gradient - g)
-        memory = Memory(
+        memory = _Memory(
             _without(pairs, failed),
             past.then(accepted.evaluation, accepted.evaluations),
             jnp.where(failed, memory.failures + 1, 0),

@@ -10,12 +10,12 @@ from nnrun.optimizer._krylov import hessian_product
 from nnrun.options import Count, Rate
 from nnrun.types import Method
 
-__all__ = ["Memory", "newton"]
+__all__ = ["newton"]
 
 _ROWS = 32  # rows of the Hessian that are computed at once: their activations are in memory together
 
 
-class Memory(NamedTuple):
+class _Memory(NamedTuple):
     past: Past
 
 
@@ -43,7 +43,7 @@ def newton(damping: Rate = 0.0, max_parameters: Count = 4096, allow_noise: bool 
     def init(objective, params):
         space = flat(objective, params)
         _check_size(space.x.size, max_parameters, space.x.dtype.itemsize)
-        return Memory(nothing_yet(space))
+        return _Memory(nothing_yet(space))
 
     def step(objective, params, memory):
         space = flat(objective, params)
@@ -53,7 +53,7 @@ def newton(damping: Rate = 0.0, max_parameters: Count = 4096, allow_noise: bool 
         H = lax.map(product, unit, batch_size=_ROWS) + jnp.asarray(damping, unit.dtype) * unit
         x = space.x - jnp.linalg.solve(H, past.evaluation.gradient)
         evaluation = space.evaluate(x)
-        return space.unravel(x), Memory(past.then(evaluation, 1)), space.reported(evaluation)
+        return space.unravel(x), _Memory(past.then(evaluation, 1)), space.reported(evaluation)
 
     return Method(init, step, exact=not allow_noise, divides_by_curvature=True)
 

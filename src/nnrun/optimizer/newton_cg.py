@@ -11,10 +11,10 @@ from nnrun.optimizer._line_search import Wolfe, line_search
 from nnrun.options import Count, Rate
 from nnrun.types import Method
 
-__all__ = ["Memory", "newton_cg"]
+__all__ = ["newton_cg"]
 
 
-class Memory(NamedTuple):
+class _Memory(NamedTuple):
     past: Past
     products: Array  # () int32: Hessian-vector products made so far
     failures: Array  # () int32: line searches in a row that found no way down
@@ -48,7 +48,7 @@ def newton_cg(
 
     def init(objective, params):
         zero = jnp.zeros((), jnp.int32)
-        return Memory(nothing_yet(flat(objective, params)), zero, zero)
+        return _Memory(nothing_yet(flat(objective, params)), zero, zero)
 
     def step(objective, params, memory):
         space = flat(objective, params)
@@ -65,7 +65,7 @@ def newton_cg(
         accepted = line_search(space, p, past.evaluation, alpha, Wolfe(limit=max_line_search), failures > 1)
         failures = jnp.where(accepted.alpha > 0, 0, failures + 1)
         past = past.then(accepted.evaluation, accepted.evaluations)
-        memory = Memory(past, memory.products + solution.products, failures)
+        memory = _Memory(past, memory.products + solution.products, failures)
         return space.unravel(accepted.x), memory, space.reported(accepted.evaluation)
 
     return Method(init, step, exact=not allow_noise, divides_by_curvature=True)

@@ -9,7 +9,7 @@ import numpy as np
 from nnrun.errors import DataError, RunError, SpecError, Warn, one_line
 from nnrun.prediction.by_member import Counting
 from nnrun.prediction.models import block_of
-from nnrun.prediction.reading import Ensemble, MeanOutputs, mean_for
+from nnrun.prediction.reading import MeanOutputs, WeightedMembers, mean_for
 from nnrun.runner import session
 from nnrun.runner.group import is_fold
 from nnrun.statistics.calibration import fit_temperature, is_at_end
@@ -45,7 +45,9 @@ def check_level(level: float) -> None:
         raise SpecError(f"--interval: got {level:g}; write a probability between 0 and 1, such as 0.9")
 
 
-def fit_interval(ensemble: Ensemble, which: str, level: float, warn: Warn, counting: Counting) -> Interval:
+def fit_interval(
+    ensemble: WeightedMembers, which: str, level: float, warn: Warn, counting: Counting
+) -> Interval:
     """The interval around numbers that a run or an ensemble predicts, by split conformal prediction.
 
     Raises SpecError where there can be none, RunError or DataError where the validation part is not as it was.
@@ -82,7 +84,7 @@ def fit_interval(ensemble: Ensemble, which: str, level: float, warn: Warn, count
     return Interval(level, half_width(errors, level), rank, examples)
 
 
-def temperature_of(ensemble: Ensemble, which: str, warn: Warn, counting: Counting) -> Temperature:
+def temperature_of(ensemble: WeightedMembers, which: str, warn: Warn, counting: Counting) -> Temperature:
     """The temperature at which probabilities of a run or an ensemble fit the validation part best.
 
     Raises SpecError where there can be none, RunError or DataError where the validation part is not as it was.
@@ -124,7 +126,7 @@ def temperature_of(ensemble: Ensemble, which: str, warn: Warn, counting: Countin
     return Temperature(temperature, examples)
 
 
-def _validation(ensemble: Ensemble, option: str) -> int:
+def _validation(ensemble: WeightedMembers, option: str) -> int:
     """How many examples the validation part has.  Raises SpecError where there are none."""
     if len(ensemble.members) > 1 and any(map(is_fold, ensemble.members)):
         raise SpecError(
@@ -141,7 +143,7 @@ def _validation(ensemble: Ensemble, option: str) -> int:
 
 
 def _on_validation(
-    ensemble: Ensemble, which: str, option: str, warn: Warn, counting: Counting
+    ensemble: WeightedMembers, which: str, option: str, warn: Warn, counting: Counting
 ) -> MeanOutputs:
     """What is predicted for the validation part, which is read from the run's data."""
 

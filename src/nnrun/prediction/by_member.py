@@ -15,7 +15,7 @@ from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.prediction.combiner import PREDICTIONS
 from nnrun.prediction.folds import in_units_of, units_of
 from nnrun.prediction.member import Member
-from nnrun.prediction.models import Model, by_model, open_model, state_of
+from nnrun.prediction.models import SharedModel, by_model, open_model, state_of
 from nnrun.preprocessing import PARTS
 from nnrun.rows import Rows
 from nnrun.runner import session
@@ -24,12 +24,12 @@ from nnrun.storage import fsio
 from nnrun.training.outputs import BATCH
 from nnrun.types import Examples, State
 
-__all__ = ["Counting", "Inputs", "Predicted", "Tasks", "predict", "predict_each", "store"]
+__all__ = ["Counting", "MemberInputs", "Predicted", "Tasks", "predict", "predict_each", "store"]
 
 # what is done, how many pieces it has -> a context that gives a function to call after each of them
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 # the model of a member, the member's position -> the inputs of each part that it predicts for, as stored
-Inputs = Callable[[Model, int], Mapping[str, "np.ndarray | Rows"]]
+MemberInputs = Callable[[SharedModel, int], Mapping[str, "np.ndarray | Rows"]]
 _JUDGED = ("greedy", "weighted")  # averages that are fitted on validation data
 
 
@@ -43,7 +43,7 @@ class Predicted(NamedTuple):
 
     folder: Path
     members: int
-    model: Model
+    model: SharedModel
     epochs: list[float]
     parts: list[str]
 
@@ -56,13 +56,13 @@ class Predicted(NamedTuple):
 def predict_each(
     folders: Sequence[Path],
     groups: Sequence[Sequence[int]],
-    inputs: Inputs,
-    load: Callable[[Model, int], State],
-    give: Callable[[Model, int, str, np.ndarray], None],
+    inputs: MemberInputs,
+    load: Callable[[SharedModel, int], State],
+    give: Callable[[SharedModel, int, str, np.ndarray], None],
     warn: Warn,
     counting: Counting,
     needed: Sequence[str] = (),
-) -> Model:
+) -> SharedModel:
     """Predicts with the run in each folder, one after another.
 
     groups   their positions, in this order; those of a group share a model
@@ -106,20 +106,20 @@ def predict(
     parts: list[str] = []
     tasks = Tasks(how)
 
-    def inputs(model: Model, index: int) -> dict[str, np.ndarray | Rows]:
+    def inputs(model: SharedModel, index: int) -> dict[str, np.ndarray | Rows]:
         tasks.check(members[index].name, model)
         validated = how in _JUDGED or (bool(len(model.part("val").y)) and not any(map(is_fold, folders)))
         parts[:] = parts or dict.fromkeys(["val", split] if validated else [split])
         return {part: _examples(model, part).x for part in parts}
 
-    def give(model: Model, index: int, part: str, outputs: np.ndarray) -> None:
+    def give(model: SharedModel, index: int, part: str, outputs: np.ndarray) -> None:
         epochs[index] = members[index].step / model.experiment.plan.steps_per_epoch
         if not np.isfinite(outputs).all():
             name = members[index].name
             raise RunError(f"{name}: predicts NaN or infinity on the {part} part; name the others")
         store(folder / _name(index, part), in_units_of(units, model, outputs))
 
-    def load(model: Model, index: int) -> State:
+    def load(model: SharedModel, index: int) -> State:
         return state_of(model, members[index].load().arrays, members[index].name)
 
     model = predict_each(folders, groups, inputs, load, give, warn, counting, PARTS)
@@ -134,7 +134,7 @@ class Tasks:
     def __init__(self, how: str) -> None:
         self._how, self._first = how, ("", "")  # name and task of the first member
 
-    def check(self, name: str, model: Model) -> None:
+    def check(self, name: str, model: SharedModel) -> None:
         """Raises SpecError, and RunError for a member with another task than the first that was checked."""
         how = self._how
         if how == "vote" and model.kind == "numbers":
@@ -158,7 +158,7 @@ _REMEDY = {
 }
 
 
-def _examples(model: Model, part: str) -> Examples:
+def _examples(model: SharedModel, part: str) -> Examples:
     examples = model.part(part)
     if not len(examples.y):
         raise SpecError(f"there is no {part} part, for the members held nothing out for it; {_REMEDY[part]}")

@@ -18,15 +18,15 @@ import numpy as np
 
 from nnrun.training.predictions import as_pairs, softmax
 
-__all__ = ["PARAMETERS", "PREDICTIONS", "Combiner", "Kind", "name_of"]
+__all__ = ["PARAMETERS", "PREDICTIONS", "Combiner", "OutputKind", "name_of"]
 
-Kind = Literal["classes", "scores", "labels", "numbers"]  # what outputs of a model are of
+OutputKind = Literal["classes", "scores", "labels", "numbers"]  # what outputs of a model are of
 
 PREDICTIONS = ("probabilities", "logits", "vote", "weighted")
 PARAMETERS = ("parameters", "greedy")
 
 
-def name_of(how: str, kind: Kind) -> str:
+def name_of(how: str, kind: OutputKind) -> str:
     """The name of an average in reports: that of numbers by `probabilities` or `logits` is their mean."""
     return "mean" if how in ("probabilities", "logits") and kind == "numbers" else how
 
@@ -42,7 +42,7 @@ class Combiner:
     `mean` averages what the members give; `probabilities` and `outputs` read the result.
     """
 
-    def __init__(self, how: str, members: int, kind: Kind) -> None:
+    def __init__(self, how: str, members: int, kind: OutputKind) -> None:
         # One vote decides nothing that the member's own probabilities do not.
         self.how = "probabilities" if how == "weighted" or (how == "vote" and members == 1) else how
         if kind == "scores":

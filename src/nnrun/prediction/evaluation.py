@@ -18,14 +18,14 @@ from nnrun.prediction.by_member import Counting
 from nnrun.prediction.combiner import name_of
 from nnrun.prediction.folder import is_ensemble
 from nnrun.prediction.folds import check_part
-from nnrun.prediction.folds_evaluation import Evaluated, evaluate_folds
+from nnrun.prediction.folds_evaluation import EvaluateResult, evaluate_folds
 from nnrun.prediction.inputs import pieces_for
 from nnrun.prediction.models import held_out
 from nnrun.prediction.per_class import no_classes
 from nnrun.prediction.piecewise import PiecewiseMetrics
 from nnrun.prediction.predict import batches_in
 from nnrun.prediction.predictor import LoadedRun, Predictor, load_ensemble
-from nnrun.prediction.reading import Ensemble, as_ensemble, evaluate_ensemble
+from nnrun.prediction.reading import WeightedMembers, as_ensemble, evaluate_ensemble
 from nnrun.prediction.request import EvaluationRequest, check
 from nnrun.runner import session, summary
 from nnrun.runner.evaluation import (
@@ -50,7 +50,7 @@ __all__ = ["FILE", "evaluate"]
 FILE = "file"  # in the names of metrics, where those of a part have train, val or test
 
 
-def evaluate(folder: Path, request: EvaluationRequest, warn: Warn, counting: Counting) -> Evaluated:
+def evaluate(folder: Path, request: EvaluationRequest, warn: Warn, counting: Counting) -> EvaluateResult:
     """Metrics of a run, a group of seeds or folds, or an ensemble and its members.
 
     Raises SpecError, RunError, DataError with a line for each column that is at fault, MachineError, Interrupted.
@@ -62,18 +62,18 @@ def evaluate(folder: Path, request: EvaluationRequest, warn: Warn, counting: Cou
     if request.on_host:
         return _on_host(folder, request, warn, counting)
     if not is_ensemble(folder):
-        return Evaluated(evaluate_run(folder, request.part, request.which, warn, request.samples), {})
+        return EvaluateResult(evaluate_run(folder, request.part, request.which, warn, request.samples), {})
     if request.samples:
         raise SpecError("--samples: an ensemble averages its members, without noise; evaluate a member of it")
-    return Evaluated(evaluate_ensemble(folder, request.part, request.which, warn, counting), {})
+    return EvaluateResult(evaluate_ensemble(folder, request.part, request.which, warn, counting), {})
 
 
-def _on_host(folder: Path, request: EvaluationRequest, warn: Warn, counting: Counting) -> Evaluated:
+def _on_host(folder: Path, request: EvaluationRequest, warn: Warn, counting: Counting) -> EvaluateResult:
     """Examples are gone through in pieces; their targets are kept, and their outputs where a metric needs them all."""
     group = [] if is_ensemble(folder) else good_members(folder, warn)
     if group:  # each for itself
         weights = [1 / len(group)] * len(group)
-        ensemble = Ensemble(folder, "probabilities", group, weights, request.average)
+        ensemble = WeightedMembers(folder, "probabilities", group, weights, request.average)
     else:
         ensemble = as_ensemble(folder, request.average)
     if request.per_class:
@@ -107,7 +107,7 @@ def _on_host(folder: Path, request: EvaluationRequest, warn: Warn, counting: Cou
     result = _result(predictor, request, tallies, average, np.concatenate(targets))
     shown = [average] if average else tallies
     named = predictor.classes or predictor.label_classes
-    return Evaluated(result, {str(tally.folder): tally.classes() for tally in shown if named})
+    return EvaluateResult(result, {str(tally.folder): tally.classes() for tally in shown if named})
 
 
 def _judge(member: LoadedRun) -> Judge:
@@ -116,7 +116,7 @@ def _judge(member: LoadedRun) -> Judge:
 
 
 def _temperatures(
-    ensemble: Ensemble, is_group: bool, request: EvaluationRequest, warn: Warn, counting: Counting
+    ensemble: WeightedMembers, is_group: bool, request: EvaluationRequest, warn: Warn, counting: Counting
 ) -> list[Temperature | None]:
     """Of each run of a group; else of the run or of the average."""
     if not request.calibrated:

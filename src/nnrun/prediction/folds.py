@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nnrun.errors import SpecError, Warn, one_line
-from nnrun.prediction.models import Model
+from nnrun.prediction.models import SharedModel
 from nnrun.preprocessing import Preprocessing
 from nnrun.record import preprocessing
 from nnrun.runner.group import is_fold
@@ -42,7 +42,7 @@ def units_of(folders: Sequence[Path], index: int) -> Preprocessing | None:
     return preprocessing.read(folders[index]) if any(map(is_fold, folders)) else None
 
 
-def in_units_of(fitted: Preprocessing | None, model: Model, outputs: np.ndarray) -> np.ndarray:
+def in_units_of(fitted: Preprocessing | None, model: SharedModel, outputs: np.ndarray) -> np.ndarray:
     """Outputs (n, ...) of a model as those of one with another preprocessing.
 
     Each fold standardises the numbers that it predicts by its own training part.  Of labels, and of models with the

@@ -19,10 +19,10 @@ from nnrun.runner.folds_summary import division, mean_baseline
 from nnrun.runner.group import members
 from nnrun.statistics.metric import all_bounds
 
-__all__ = ["Evaluated", "evaluate_folds"]
+__all__ = ["EvaluateResult", "evaluate_folds"]
 
 
-class Evaluated(NamedTuple):
+class EvaluateResult(NamedTuple):
     """Metrics, and how each class, or label, is predicted by run folder; {} for numbers."""
 
     result: EvaluationResult
@@ -30,8 +30,8 @@ class Evaluated(NamedTuple):
 
 
 def evaluate_folds(
-    folder: Path, request: EvaluationRequest, warn: Warn, evaluate: Callable[[Path], Evaluated]
-) -> Evaluated:
+    folder: Path, request: EvaluationRequest, warn: Warn, evaluate: Callable[[Path], EvaluateResult]
+) -> EvaluateResult:
     """The metrics of every fold and their mean.
 
     evaluate   of one fold
@@ -67,7 +67,7 @@ def evaluate_folds(
         "mean": averages["mean"].get(request.which, {}),
         "ci95": averages["ci95"].get(request.which, {}),
     }
-    return Evaluated(
+    return EvaluateResult(
         content, {place: table for of_fold in evaluated for place, table in of_fold.classes.items()}
     )
 

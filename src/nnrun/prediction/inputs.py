@@ -13,18 +13,18 @@ from nnrun.data._new_images import check_range, range_of
 from nnrun.data._piece import Extras, Inputs
 from nnrun.data._pieces import input_pieces
 from nnrun.errors import SpecError, Warn
-from nnrun.prediction.models import Model
+from nnrun.prediction.models import SharedModel
 from nnrun.preprocessing import FittedColumn
 
 __all__ = ["arrays_for", "ends_of", "pieces_for"]
 
 
-def ends_of(model: Model) -> tuple[float, float] | None:
+def ends_of(model: SharedModel) -> tuple[float, float] | None:
     """The least and the most that inputs of a model can be, where its data say so."""
     return range_of(model.block)
 
 
-def arrays_for(models: Sequence[Model], x: object, warn: Warn) -> list[np.ndarray]:
+def arrays_for(models: Sequence[SharedModel], x: object, warn: Warn) -> list[np.ndarray]:
     """Inputs in memory as the data of each model hold them."""
     readers, which = _readers(models)
     once = _once(warn)
@@ -35,7 +35,7 @@ def arrays_for(models: Sequence[Model], x: object, warn: Warn) -> list[np.ndarra
 
 
 def pieces_for(
-    models: Sequence[Model],
+    models: Sequence[SharedModel],
     source: Path,
     warn: Warn,
     extras: Extras = Extras(),  # noqa: B008 - never changed
@@ -55,7 +55,7 @@ def pieces_for(
         yield aligned[0], [aligned[reader].x for reader in which]
 
 
-def _readers(models: Sequence[Model]) -> tuple[list[Model], list[int]]:
+def _readers(models: Sequence[SharedModel]) -> tuple[list[SharedModel], list[int]]:
     """Those models whose data have different columns, and for each model which of these reads for it."""
     places: dict[tuple[FittedColumn, ...], int] = {}
     which = [places.setdefault(model.experiment.dataset.fitted.columns, len(places)) for model in models]

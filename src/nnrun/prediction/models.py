@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nnrun.errors import RunError, SpecError, Warn, one_line
-from nnrun.prediction.combiner import Kind
+from nnrun.prediction.combiner import OutputKind
 from nnrun.record import checkpoint, preprocessing, provenance
 from nnrun.runner import session
 from nnrun.runner.held_out import nothing_held_out
@@ -22,13 +22,13 @@ from nnrun.training.outputs import Outputs, compile_outputs, essential
 from nnrun.training.predictions import targets_of
 from nnrun.types import Examples, Experiment, State
 
-__all__ = ["Model", "block_of", "by_model", "held_out", "open_model", "state_of"]
+__all__ = ["SharedModel", "block_of", "by_model", "held_out", "open_model", "state_of"]
 
 _DECIDING = ("data", "model", "loss")  # the blocks that predictions depend on
 _NEEDED = ("params/", "stats/", "knobs/model/", "knobs/loss/")  # of the arrays of a checkpoint
 
 
-class Model(NamedTuple):
+class SharedModel(NamedTuple):
     """What members of one structure share.
 
     block   name and options of the data block
@@ -41,7 +41,7 @@ class Model(NamedTuple):
     outputs: Outputs
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> OutputKind:
         """Of what outputs are; scores are those of classes of which no softmax is a probability."""
         if not self.experiment.dataset.classes:
             return "labels" if self.experiment.dataset.fitted.label_classes else "numbers"
@@ -73,7 +73,9 @@ class Model(NamedTuple):
         return y if y.dtype.kind == "i" else y.astype(jnp.zeros(()).dtype)
 
 
-def open_model(folder: Path, warn: Warn, parts: Sequence[str] = (), metrics: Sequence[str] = ()) -> Model:
+def open_model(
+    folder: Path, warn: Warn, parts: Sequence[str] = (), metrics: Sequence[str] = ()
+) -> SharedModel:
     """The model of the run in `folder`.  To be used within its precision (session.precision).
 
     parts     of its data that are read; the others have no content
@@ -86,10 +88,10 @@ def open_model(folder: Path, warn: Warn, parts: Sequence[str] = (), metrics: Seq
         like = programs.one_like(prepared.experiment)
         outputs = compile_outputs(prepared.experiment, essential(like))
     data = prepared.spec.data
-    return Model({"name": data.name, **data.options}, prepared.experiment, name, like, outputs)
+    return SharedModel({"name": data.name, **data.options}, prepared.experiment, name, like, outputs)
 
 
-def held_out(model: Model, split: str, folder: Path) -> Examples:
+def held_out(model: SharedModel, split: str, folder: Path) -> Examples:
     """A part of the model's data.  Raises SpecError naming the run if the part is empty."""
     examples = model.part(split)
     if not len(examples.y):
@@ -97,7 +99,7 @@ def held_out(model: Model, split: str, folder: Path) -> Examples:
     return examples
 
 
-def state_of(model: Model, stored: Mapping[str, np.ndarray], place: str) -> State:
+def state_of(model: SharedModel, stored: Mapping[str, np.ndarray], place: str) -> State:
     """The part of a checkpoint's arrays that predictions need, on the device.
 
     Raises RunError naming `place`, the first leaf that differs from the model and both forms of it.

@@ -19,10 +19,10 @@ from nnrun.prediction.by_member import Counting
 from nnrun.prediction.combiner import Combiner
 from nnrun.prediction.folds import check_part
 from nnrun.prediction.inputs import arrays_for, pieces_for
-from nnrun.prediction.models import Model, held_out
+from nnrun.prediction.models import SharedModel, held_out
 from nnrun.prediction.output import Pieces, Prediction, check_kept, row_column
 from nnrun.prediction.predictor import load_ensemble
-from nnrun.prediction.reading import Ensemble, as_ensemble, check_finite, mean_for
+from nnrun.prediction.reading import WeightedMembers, as_ensemble, check_finite, mean_for
 from nnrun.runner.evaluation import check_split
 from nnrun.statistics.calibration import scaled
 from nnrun.training.outputs import BATCH
@@ -116,7 +116,7 @@ def predict_with_inputs(
 
 
 def predict_new(
-    ensemble: Ensemble,
+    ensemble: WeightedMembers,
     source: Path,
     which: str,
     warn: Warn,
@@ -147,7 +147,7 @@ def predict_new(
 
 
 def predict_given(
-    ensemble: Ensemble, inputs: object, which: str, warn: Warn, adjust: Adjustment = PLAIN
+    ensemble: WeightedMembers, inputs: object, which: str, warn: Warn, adjust: Adjustment = PLAIN
 ) -> Prediction:
     """Predicts for inputs in memory, without noise: an array (n, *shape), or columns by name.
 
@@ -166,7 +166,7 @@ def batches_in(source: Path, members: int) -> int | None:
     return None if rows is None else members * -(-rows // BATCH)
 
 
-def _read(model: Model, combiner: Combiner, mean: np.ndarray, adjust: Adjustment) -> Prediction:
+def _read(model: SharedModel, combiner: Combiner, mean: np.ndarray, adjust: Adjustment) -> Prediction:
     """What outputs, or their mean, say."""
     data = model.experiment.dataset
     if model.kind == "labels":

@@ -16,9 +16,9 @@ from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.prediction.combiner import Combiner
 from nnrun.prediction.folds import in_units_of
 from nnrun.prediction.inputs import arrays_for, pieces_for
-from nnrun.prediction.models import Model, by_model, open_model, state_of
+from nnrun.prediction.models import SharedModel, by_model, open_model, state_of
 from nnrun.prediction.output import names_of_labels
-from nnrun.prediction.reading import Ensemble, as_ensemble, check_finite
+from nnrun.prediction.reading import WeightedMembers, as_ensemble, check_finite
 from nnrun.runner import session
 from nnrun.runner.averaged import averaged
 from nnrun.runner.evaluation import load_intact
@@ -32,7 +32,7 @@ class LoadedRun(NamedTuple):
     """A run, ready to predict."""
 
     folder: Path
-    model: Model
+    model: SharedModel
     state: State
     step: int
 
@@ -54,7 +54,7 @@ class Predictor:
     Predictions have the bits of `nnrun predict`.
     """
 
-    def __init__(self, ensemble: Ensemble, members: list[LoadedRun], warn: Warn) -> None:
+    def __init__(self, ensemble: WeightedMembers, members: list[LoadedRun], warn: Warn) -> None:
         self._ensemble, self.members, self.warn = ensemble, members, warn
         model = members[0].model
         self.fitted = fitted = model.experiment.dataset.fitted
@@ -200,7 +200,7 @@ def _moved(state: State, move: Callable[[Tree], Tree]) -> State:
     return state._replace(params=move(state.params), stats=move(state.stats), knobs=move(state.knobs))
 
 
-def _ready(model: Model, stored: np.ndarray, before: int) -> np.ndarray:
+def _ready(model: SharedModel, stored: np.ndarray, before: int) -> np.ndarray:
     """Inputs as the data hold them, as a model takes them."""
     data = model.experiment.dataset
     return new_inputs(stored, data.fitted, data.train.x.dtype, before)
@@ -217,7 +217,7 @@ def load_predictor(folder: Path, which: str, average: str | None, warn: Warn) ->
 
 
 def load_ensemble(
-    ensemble: Ensemble,
+    ensemble: WeightedMembers,
     which: str,
     warn: Warn,
     needed: Sequence[str] = (),

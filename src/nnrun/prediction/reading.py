@@ -13,7 +13,7 @@ from nnrun.prediction.by_member import Counting, predict_each
 from nnrun.prediction.combiner import PREDICTIONS, Combiner, name_of
 from nnrun.prediction.folder import RECORD, EnsembleRecord, is_ensemble, verified
 from nnrun.prediction.folds import check_part, in_units_of, units_of
-from nnrun.prediction.models import Model, by_model, held_out, state_of
+from nnrun.prediction.models import SharedModel, by_model, held_out, state_of
 from nnrun.record import run
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
@@ -24,12 +24,20 @@ from nnrun.statistics.measure import reasons
 from nnrun.training.judge import Judge, make_judge
 from nnrun.types import State
 
-__all__ = ["Ensemble", "MeanOutputs", "as_ensemble", "check_finite", "evaluate_ensemble", "mean_for", "read"]
+__all__ = [
+    "MeanOutputs",
+    "WeightedMembers",
+    "as_ensemble",
+    "check_finite",
+    "evaluate_ensemble",
+    "mean_for",
+    "read",
+]
 
-OnMember = Callable[[Model, int, np.ndarray], None]  # model, position of the member, its outputs
+OnMember = Callable[[SharedModel, int, np.ndarray], None]  # model, position of the member, its outputs
 
 
-class Ensemble(NamedTuple):
+class WeightedMembers(NamedTuple):
     """An average of predictions, as its folder describes it."""
 
     folder: Path
@@ -39,7 +47,7 @@ class Ensemble(NamedTuple):
     average: str | None = None  # that each member's run kept, which is its parameters; None: those it trained
 
 
-def read(folder: Path) -> Ensemble:
+def read(folder: Path) -> WeightedMembers:
     """The ensemble in a folder.  Raises RunError where it is damaged, or a member is not the one listed."""
     place = folder / RECORD
     record: EnsembleRecord = run.read_json(place)
@@ -52,10 +60,10 @@ def read(folder: Path) -> Ensemble:
             raise ValueError(how)
     except (KeyError, TypeError, ValueError):
         raise RunError(f"{one_line(place)}: damaged; make the ensemble again") from None
-    return Ensemble(folder, how, members, weights)
+    return WeightedMembers(folder, how, members, weights)
 
 
-def as_ensemble(folder: Path, average: str | None) -> Ensemble:
+def as_ensemble(folder: Path, average: str | None) -> WeightedMembers:
     """An ensemble, or a run as one of a single member.  Raises RunError for a group of seeds."""
     if is_ensemble(folder) and average:
         raise RunError(
@@ -75,7 +83,7 @@ def as_ensemble(folder: Path, average: str | None) -> Ensemble:
             f"{one_line(folder)}: a group of {len(members)} runs; name one, as {one_line(members[0])}, or average "
             "them: nnrun ensemble"
         )
-    return Ensemble(folder, "probabilities", [folder], [1.0], average)
+    return WeightedMembers(folder, "probabilities", [folder], [1.0], average)
 
 
 def check_finite(mean: np.ndarray, folder: Path, before: int = 0) -> None:
@@ -98,15 +106,15 @@ class MeanOutputs(NamedTuple):
     mean       of what the members give, (n, ...) float64
     """
 
-    model: Model
+    model: SharedModel
     combiner: Combiner
     mean: np.ndarray
 
 
 def mean_for(
-    ensemble: Ensemble,
+    ensemble: WeightedMembers,
     which: str,
-    inputs: Callable[[Model], np.ndarray | Rows],
+    inputs: Callable[[SharedModel], np.ndarray | Rows],
     warn: Warn,
     counting: Counting,
     on_member: OnMember | None = None,
@@ -122,10 +130,10 @@ def mean_for(
     waiting: dict[int, np.ndarray] = {}  # outputs of members whose turn in the sum comes later
     summed, total = 0, np.zeros(())
 
-    def combiner(model: Model) -> Combiner:
+    def combiner(model: SharedModel) -> Combiner:
         return Combiner(ensemble.how, len(ensemble.members), model.kind)
 
-    def give(model: Model, index: int, part: str, outputs: np.ndarray) -> None:
+    def give(model: SharedModel, index: int, part: str, outputs: np.ndarray) -> None:
         nonlocal summed, total
         del part
         if on_member is not None:
@@ -136,13 +144,13 @@ def mean_for(
             total = share if summed == 0 else total + share
             summed += 1
 
-    def state(model: Model, index: int) -> State:
+    def state(model: SharedModel, index: int) -> State:
         member, average = ensemble.members[index], ensemble.average
         content, place = load_intact(member, which), one_line(member)
         content = averaged(model.experiment, model.like)(content, average, place) if average else content
         return state_of(model, content.arrays, place)
 
-    def parts(model: Model, index: int) -> dict[str, np.ndarray | Rows]:
+    def parts(model: SharedModel, index: int) -> dict[str, np.ndarray | Rows]:
         del index
         return {"": inputs(model)}
 
@@ -172,7 +180,7 @@ def evaluate_ensemble(
     of_members: dict[int, dict[str, float]] = {}
     judges: dict[tuple[object, ...], Judge] = {}  # one for each precision and units of targets
 
-    def measure(model: Model, outputs: np.ndarray) -> dict[str, float]:
+    def measure(model: SharedModel, outputs: np.ndarray) -> dict[str, float]:
         fitted = model.experiment.dataset.fitted
         units = np.asarray([fitted.target_scale, fitted.target_shift]).tobytes()
         key = model.precision, units
@@ -180,7 +188,7 @@ def evaluate_ensemble(
         metrics = judge.measured(outputs, model.targets(split))
         return {f"{split}/{name}": value for name, value in metrics.items()}
 
-    def measure_member(model: Model, index: int, outputs: np.ndarray) -> None:
+    def measure_member(model: SharedModel, index: int, outputs: np.ndarray) -> None:
         of_members[index] = measure(model, outputs)
 
     answer = mean_for(

@@ -16,7 +16,7 @@ from nnrun.record import metrics, run, tags
 from nnrun.record.summary import Summary
 from nnrun.report.damage import damaged_beside, damaged_file
 from nnrun.report.settings import setting_text, settings_text
-from nnrun.report.sheet import Column, Sheet
+from nnrun.report.sheet import Sheet, SheetColumn
 from nnrun.report.summary import finished, number, read_summary, shown_section, some_of
 from nnrun.statistics.metric import without_targets
 
@@ -116,7 +116,7 @@ def overview_table(rows: Sequence[OverviewRow], columns: Sequence[str] = ()) -> 
               the validation and test part, and how long ago the run changed
     """
     shown = [_column(name, rows) for name in columns or _usual(rows)]
-    return Sheet([Column("run", [Text(row["run"]) for row in rows], "name"), *shown])
+    return Sheet([SheetColumn("run", [Text(row["run"]) for row in rows], "name"), *shown])
 
 
 def value_of(row: OverviewRow, name: str) -> object:
@@ -141,17 +141,17 @@ def _usual(rows: Sequence[OverviewRow]) -> list[str]:
     return ["status", "step", *noted, *names, "changed", *differing]
 
 
-def _column(name: str, rows: Sequence[OverviewRow]) -> Column:
+def _column(name: str, rows: Sequence[OverviewRow]) -> SheetColumn:
     if name == "status":
         cells = [Text(_status_cell(row), STATUS_COLOURS.get(row["status"], "")) for row in rows]
-        return Column(name, cells, "name")
+        return SheetColumn(name, cells, "name")
     if name == "settings":
-        return Column(name, [Text(settings_text(row.get("settings", {}))) for row in rows], "words")
+        return SheetColumn(name, [Text(settings_text(row.get("settings", {}))) for row in rows], "words")
     if name == "changed":
-        return Column(name, [Text(_ago(row.get("changed"))) for row in rows], "name")
+        return SheetColumn(name, [Text(_ago(row.get("changed"))) for row in rows], "name")
     values = [value_of(row, name) for row in rows]
     kind = "name" if any(isinstance(value, str) for value in values) else "number"
-    return Column(name, [Text("" if value is None else _shown(value)) for value in values], kind)
+    return SheetColumn(name, [Text("" if value is None else _shown(value)) for value in values], kind)
 
 
 def _shown(value: object) -> str:

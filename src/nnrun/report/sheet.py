@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Column", "Sheet", "sheet_of"]
+__all__ = ["Sheet", "SheetColumn", "sheet_of"]
 
 _GAP = 2  # spaces between two columns
 _FOLDED = 24  # characters that a column of words keeps at least
@@ -20,7 +20,7 @@ _SHARE = 0.4  # of the width that keys may take where not all columns fit beside
 _SHORTEST = 16
 
 
-class Column(NamedTuple):
+class SheetColumn(NamedTuple):
     """A column of a sheet.
 
     head     may be folded between its words
@@ -64,7 +64,7 @@ class Sheet:
     A key that leaves too little room for the rest is shortened in its middle, and its rows are listed in full below.
     """
 
-    def __init__(self, columns: Iterable[Column], keys: int = 1) -> None:
+    def __init__(self, columns: Iterable[SheetColumn], keys: int = 1) -> None:
         self.columns, self._keys = list(columns), keys
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -91,11 +91,13 @@ def sheet_of(
     """A sheet from its rows; the first columns are names, and the others numbers where `kinds` does not say."""
     rows = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     kinds = kinds or ["name"] * keys + ["number"] * (len(head) - keys)
-    columns = [Column(name, [row[i] for row in rows], kinds[i]) for i, name in enumerate(head)]
+    columns = [SheetColumn(name, [row[i] for row in rows], kinds[i]) for i, name in enumerate(head)]
     return Sheet(columns, keys)
 
 
-def _shortened(keys: list[Column], columns: list[Column], width: int) -> tuple[list[Column], list[Text]]:
+def _shortened(
+    keys: list[SheetColumn], columns: list[SheetColumn], width: int
+) -> tuple[list[SheetColumn], list[Text]]:
     """The keys with the longest of them shortened if need be, and a line for each name that was."""
     everything = sum(column.unfolded + _GAP for column in keys)
     everything += sum(column.narrowest + _GAP for column in columns) - _GAP
@@ -132,9 +134,9 @@ def _middle_left_out(name: str, room: int) -> str:
     return f"{set_cell_size(name, room - 1 - tail).rstrip()}{_ELLIPSIS}{end}"
 
 
-def _blocks(columns: Sequence[Column], room: int) -> Iterator[list[tuple[Column, int]]]:
+def _blocks(columns: Sequence[SheetColumn], room: int) -> Iterator[list[tuple[SheetColumn, int]]]:
     """The columns, with their widths, that stand beside each other; at least one block, and one column in each."""
-    block: list[Column] = []
+    block: list[SheetColumn] = []
     for column in columns:
         needed = sum(known.narrowest + _GAP for known in block) + column.narrowest
         if block and needed > room:
@@ -144,7 +146,7 @@ def _blocks(columns: Sequence[Column], room: int) -> Iterator[list[tuple[Column,
     yield _widths(block, room)
 
 
-def _widths(block: Sequence[Column], room: int) -> list[tuple[Column, int]]:
+def _widths(block: Sequence[SheetColumn], room: int) -> list[tuple[SheetColumn, int]]:
     """Heads are on one line where there is room for all; else columns of words share what the others leave."""
     if sum(column.unfolded + _GAP for column in block) - _GAP <= room:
         return [(column, column.unfolded) for column in block]
@@ -157,7 +159,7 @@ def _widths(block: Sequence[Column], room: int) -> list[tuple[Column, int]]:
     return widths
 
 
-def _lines(columns: Sequence[tuple[Column, int]], console: Console) -> Iterator[Segment]:
+def _lines(columns: Sequence[tuple[SheetColumn, int]], console: Console) -> Iterator[Segment]:
     """What `_table` looks like where nothing is folded, much faster: lists have thousands of rows."""
     heads = [Text(column.head, "dim") for column, _ in columns]
     for cells in (heads, *zip(*(column.cells for column, _ in columns), strict=True)):
@@ -175,7 +177,7 @@ def _lines(columns: Sequence[tuple[Column, int]], console: Console) -> Iterator[
         yield Segment.line()
 
 
-def _table(columns: Sequence[tuple[Column, int]]) -> Table:
+def _table(columns: Sequence[tuple[SheetColumn, int]]) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column, width in columns:
         side = "right" if column.kind == "number" else "left"

@@ -9,7 +9,7 @@ from nnrun.errors import one_line
 from nnrun.report.entry import Entry
 from nnrun.report.words import gap, level, pair_sentence
 from nnrun.statistics.compare import compare_all
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.folds import compare_folds
 from nnrun.statistics.metric import Metric, is_of_loss, last_part, metric_of, target_of
 
@@ -44,7 +44,7 @@ class SideBySide(NamedTuple):
     keys: list[str]
     metrics: list[Metric]
     metric: Metric | None
-    comparisons: list[Comparison]
+    comparisons: list[PairComparison]
     sentences: list[str]
 
 
@@ -129,7 +129,7 @@ def _judged(entries: Sequence[Entry], shown: Sequence[Metric]) -> Metric | None:
     return next((metric for metric in shown if metric.name.endswith("/loss")), shown[0] if shown else None)
 
 
-def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[Comparison], str | None]:
+def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[PairComparison], str | None]:
     """The tests of all pairs, or why there are none."""
     if len(entries) == 1:
         return [], "all of these runs are one setting; there is no other to compare it with"
@@ -165,7 +165,7 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[Comparison], 
     )
 
 
-def _words(entries: Sequence[Entry], metric: Metric, comparisons: Sequence[Comparison]) -> Iterator[str]:
+def _words(entries: Sequence[Entry], metric: Metric, comparisons: Sequence[PairComparison]) -> Iterator[str]:
     """The best run against the others."""
     means = {entry.name: mean for entry in entries if (mean := value(entry, metric).mean) is not None}
     best = metric.best(means, means.__getitem__)

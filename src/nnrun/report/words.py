@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.metric import Metric
 
 __all__ = [
@@ -55,7 +55,7 @@ def short_chance(p: float | None) -> str:
     return "–" if p is None else chance(p).removeprefix("p ").removeprefix("= ")
 
 
-def difference(metric: Metric, pair: Comparison, forward: bool = True) -> str:
+def difference(metric: Metric, pair: PairComparison, forward: bool = True) -> str:
     """A difference with its interval, `+1.20 [+0.80, +1.60]`; as that of the second if not `forward`."""
     sign = 1.0 if forward else -1.0
     ends = None if pair.low is None or pair.high is None else (sign * pair.low, sign * pair.high)
@@ -76,7 +76,7 @@ def signed(metric: Metric, low: float, high: float) -> str:
     return f"[{low:{form}}, {high:{form}}]"
 
 
-def pair_sentence(metric: Metric, pair: Comparison, averaged: bool = False) -> str:
+def pair_sentence(metric: Metric, pair: PairComparison, averaged: bool = False) -> str:
     """What a comparison says of two alternatives: "A beats B" only if it holds for other searches and examples too.
 
     averaged   whether each of the two stands for several chosen settings
@@ -105,7 +105,7 @@ def pair_sentence(metric: Metric, pair: Comparison, averaged: bool = False) -> s
     return f"{found}; {_undecided(metric, pair, examples)}"
 
 
-def _decided(metric: Metric, pair: Comparison, here: str, examples: str) -> str:
+def _decided(metric: Metric, pair: PairComparison, here: str, examples: str) -> str:
     """What stands behind the size of a difference that holds: the interval over all sources, and of each."""
     claim = chance(pair.adjusted if pair.verdict is None else pair.verdict)
     counts = f"{claim}, {pair.units}" + (f", {pair.searches.trials} trials" if pair.searches else "")
@@ -121,7 +121,7 @@ def _decided(metric: Metric, pair: Comparison, here: str, examples: str) -> str:
     return f"{overall}: {', '.join(sources)} ({counts})"
 
 
-def _undecided(metric: Metric, pair: Comparison, examples: str) -> str:
+def _undecided(metric: Metric, pair: PairComparison, examples: str) -> str:
     """Which other draw of the searches or of the examples could turn a difference round."""
     sources, causes = [], []
     if pair.searches:
@@ -139,12 +139,12 @@ def _undecided(metric: Metric, pair: Comparison, examples: str) -> str:
     return f"{', '.join(sources)}: {' or '.join(causes)} could turn it round"
 
 
-def winner(metric: Metric, pair: Comparison) -> str:
+def winner(metric: Metric, pair: PairComparison) -> str:
     """The one of the two that has the better value."""
     return pair.first if metric.better(pair.difference, 0.0) else pair.second
 
 
-def pair_verdict(pair: Comparison) -> str:
+def pair_verdict(pair: PairComparison) -> str:
     """The same in two words, for a table."""
     if not pair.significant:
         return "no significant difference"
@@ -155,19 +155,19 @@ def pair_verdict(pair: Comparison) -> str:
     return "only these settings" if pair.studies is None else "only these searches"
 
 
-def other_searches(metric: Metric, pair: Comparison) -> str:
+def other_searches(metric: Metric, pair: PairComparison) -> str:
     """The interval of first − second over other searches, `[−0.10, +1.90]`; a dash where nothing is known."""
     if pair.searches is None:
         return "–"
     return signed(metric, pair.searches.low, pair.searches.high)
 
 
-def over_examples(metric: Metric, pair: Comparison) -> str:
+def over_examples(metric: Metric, pair: PairComparison) -> str:
     """The interval of first − second over other examples, `[−0.10, +1.90]`; a dash where nothing is known."""
     return signed(metric, *pair.examples) if pair.examples else "–"
 
 
-def overall(metric: Metric, pair: Comparison) -> str:
+def overall(metric: Metric, pair: PairComparison) -> str:
     """The interval of first − second over all that is left to chance; a dash where a part of it is not known."""
     return signed(metric, *pair.overall) if pair.overall and (pair.examples or not pair.searched) else "–"
 

@@ -29,11 +29,11 @@ from nnrun.training import flat, programs
 from nnrun.training.step import state_with
 from nnrun.types import Experiment, State
 
-__all__ = ["Fresh", "begin_with", "seam", "warm_start"]
+__all__ = ["FreshArrays", "begin_with", "seam", "warm_start"]
 
 Arrays = Mapping[str, np.ndarray]
 # the state of a fresh run, what it takes of another one -> the state that it begins with
-Fresh = Callable[[Arrays, Arrays], dict[str, np.ndarray]]
+FreshArrays = Callable[[Arrays, Arrays], dict[str, np.ndarray]]
 _RATE = "learning_rate"
 
 
@@ -199,7 +199,7 @@ def _first_rate(experiment: Experiment) -> float | None:
         return None if rate is None else float(rate)
 
 
-def begin_with(experiment: Experiment, like: State) -> Fresh:
+def begin_with(experiment: Experiment, like: State) -> FreshArrays:
     """A function (fresh state, taken) -> the state that a run begins with, as arrays by path.
 
     like   the state of one run as shapes

@@ -83,9 +83,13 @@ def _quoted(key: str, written: str) -> str:
     return shlex.quote(f"{key}={value}")
 
 
-def _parsed(written: str, text: str) -> yaml12.Tree:
+def _parsed(written: str, text: str) -> yaml12.ParsedYaml:
     """The value of an argument; nothing behind the `=` is null."""
-    return yaml12.parse(written, text, argument=True) if written.strip() else yaml12.Tree(None, Problems({}))
+    return (
+        yaml12.parse(written, text, argument=True)
+        if written.strip()
+        else yaml12.ParsedYaml(None, Problems({}))
+    )
 
 
 def as_list(overrides: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from nnrun.spec import scalar
 from nnrun.spec.plain import Plain
 from nnrun.spec.problem import Path, Place, Problems
 
-__all__ = ["CHECK", "MAX_BYTES", "Tree", "dump", "parse"]
+__all__ = ["CHECK", "MAX_BYTES", "ParsedYaml", "dump", "parse"]
 
 MAX_BYTES = 1 << 20
 CHECK = "; check quotes, colons and indentation"  # the end of what is said of YAML that cannot be read
@@ -39,7 +39,7 @@ _WORDS = {  # what libyaml says -> what to tell
 }
 
 
-class Tree(NamedTuple):
+class ParsedYaml(NamedTuple):
     """A parsed document: plain data, and what is wrong with it, with the place of each value and each key."""
 
     value: Plain
@@ -55,7 +55,7 @@ class _RefusedError(Exception):
     """Reading cannot continue after the last problem."""
 
 
-def parse(text: str | bytes, source: str, *, argument: bool = False) -> Tree:
+def parse(text: str | bytes, source: str, *, argument: bool = False) -> ParsedYaml:
     """Reads one YAML document.  Never raises for bad input: the problems are in the result.
 
     text      the file's bytes, or the value of an argument
@@ -66,7 +66,7 @@ def parse(text: str | bytes, source: str, *, argument: bool = False) -> Tree:
         value = reader.document(_decode(text, reader))
     except _RefusedError:
         value = None
-    return Tree(value, reader.problems)
+    return ParsedYaml(value, reader.problems)
 
 
 def _decode(text: str | bytes, reader: _Reader) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.searches import (
     FEWEST_TRIALS,
     OverSearches,
@@ -38,7 +38,7 @@ _DEALS_SHIFTED = 2_000  # at each of many shifts
 _REACH = 3.0  # how far shifts are tried, in half widths of the interval over halves
 _SHIFTS = 121
 
-Blocks = Sequence[
+SearchBlocks = Sequence[
     tuple[Searched, Searched]
 ]  # of each block: the search of the first method, that of the second
 
@@ -54,7 +54,9 @@ class Side(NamedTuple):
     searched: Searched | str | None
 
 
-def with_searches(pair: Comparison, blocks: Sequence[tuple[Side, Side]], level: float | None) -> Comparison:
+def with_searches(
+    pair: PairComparison, blocks: Sequence[tuple[Side, Side]], level: float | None
+) -> PairComparison:
     """A comparison with what other searches would have found, or why that is not known.
 
     blocks   of the first and the second, one or more
@@ -84,7 +86,7 @@ def _chosen(side: Side, seeds: Sequence[int]) -> Searched:
     return side.searched.with_chosen([side.values[seed] for seed in seeds])
 
 
-def over_searches_in_blocks(blocks: Blocks) -> OverSearches:
+def over_searches_in_blocks(blocks: SearchBlocks) -> OverSearches:
     """What other searches would have found of the mean difference; how many trials would decide is not known."""
     trials = min(len(side.tests) for block in blocks for side in block)
     p, (low, high) = exchange_test_in_blocks(blocks), search_interval_in_blocks(blocks)
@@ -93,7 +95,7 @@ def over_searches_in_blocks(blocks: Blocks) -> OverSearches:
     return OverSearches(low, high, p, trials, None)
 
 
-def exchange_test_in_blocks(blocks: Blocks) -> float:
+def exchange_test_in_blocks(blocks: SearchBlocks) -> float:
     """The p-value of "both methods draw alike in every block", of the mean difference of their bests.
 
     Labels are exchanged within each block, as `exchange_test` does, independently of the others; the distribution of
@@ -105,7 +107,7 @@ def exchange_test_in_blocks(blocks: Blocks) -> float:
     return max(float(_shifted(side, np.zeros(1), _DEALS)[0]) for side in (blocks, swapped))
 
 
-def search_interval_in_blocks(blocks: Blocks) -> tuple[float, float]:
+def search_interval_in_blocks(blocks: SearchBlocks) -> tuple[float, float]:
     """95% interval of the mean difference over other draws of all searches and seeds.
 
     As `search_interval` of one block: the hull of the shifts that the test does not reject, and of the difference
@@ -124,7 +126,7 @@ def search_interval_in_blocks(blocks: Blocks) -> tuple[float, float]:
     return float(min([difference - half, *kept])), float(max([difference + half, *kept]))
 
 
-def _shifted(blocks: Blocks, shifts: np.ndarray, deals: int) -> np.ndarray:
+def _shifted(blocks: SearchBlocks, shifts: np.ndarray, deals: int) -> np.ndarray:
     """The p-values of "the first is better by this much in every block", for each shift."""
     uniform = np.random.Generator(np.random.Philox(key=[4, len(blocks)])).random((len(blocks), deals))
     observed = np.mean([first.means[0] - second.means[0] for first, second in blocks]) - shifts

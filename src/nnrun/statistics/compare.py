@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from nnrun.statistics.blocks import Side, with_searches
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.gain import spread
 from nnrun.statistics.searches import Searched
 from nnrun.statistics.sign_flips import ALPHA, sign_flip_interval, sign_flip_test
@@ -52,7 +52,7 @@ def compare_all(
     searched: Mapping[str, Searched | str | None] | None = None,
     resamples: Mapping[str, np.ndarray] | None = None,
     looks: int = 1,
-) -> list[Comparison]:
+) -> list[PairComparison]:
     """Every pair of alternatives that have at least two seeds in common, in the order given.
 
     values    alternative -> seed -> value of the metric; only what finished
@@ -72,7 +72,7 @@ def compare_all(
         low, high = sign_flip_interval(differences) or (None, None)
         mean = float(np.mean(differences))
         needed = seeds_for(differences, len(pairs) * looks)
-        comparison = Comparison(
+        comparison = PairComparison(
             first, second, mean, low, high, p, adjusted, len(differences), needed,
             higher=share_higher([*values[first].values()], [*values[second].values()]),
             examples=over_examples(mean, [(resamples or {}).get(first)], [(resamples or {}).get(second)]),
@@ -83,7 +83,7 @@ def compare_all(
     return with_claims(comparisons, looks)
 
 
-def with_claims(comparisons: Sequence[Comparison], looks: int = 1) -> list[Comparison]:
+def with_claims(comparisons: Sequence[PairComparison], looks: int = 1) -> list[PairComparison]:
     """Holm's correction over the pairs of which it can be said whether one method is better.
 
     The p-value of a claim is the worse one of its tests: over seeds and searches and, for the verdict, over all that is
@@ -106,7 +106,7 @@ def with_claims(comparisons: Sequence[Comparison], looks: int = 1) -> list[Compa
     ]
 
 
-def _search_p(pair: Comparison) -> float:
+def _search_p(pair: PairComparison) -> float:
     return pair.searches.p if pair.searches else 0.0
 
 

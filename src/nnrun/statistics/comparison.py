@@ -8,12 +8,12 @@ from typing import NamedTuple
 from nnrun.statistics.searches import OverSearches
 from nnrun.statistics.sign_flips import ALPHA
 
-__all__ = ["Comparison"]
+__all__ = ["PairComparison"]
 
 _NORMAL = 1.959964  # standard deviations on either side of the middle 95%
 
 
-class Comparison(NamedTuple):
+class PairComparison(NamedTuple):
     """Two alternatives over the seeds that both finished, and over other draws of their searches.
 
     difference  mean of first − second

@@ -15,7 +15,7 @@ import numpy as np
 
 from nnrun.statistics.blocks import Side, with_searches
 from nnrun.statistics.compare import holm, over_examples, seeds_for, share_higher, with_claims
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.searches import Searched
 from nnrun.statistics.sign_flips import ALPHA, sign_flip_interval, sign_flip_test, sign_flips
 from nnrun.statistics.studies import study_comparison
@@ -41,7 +41,7 @@ class MainEffect(NamedTuple):
     """Two levels of a factor, each averaged over all levels of the other factors."""
 
     factor: str
-    pair: Comparison
+    pair: PairComparison
 
 
 class Interaction(NamedTuple):
@@ -149,13 +149,13 @@ def _effects(
             yield MainEffect(factor, with_searches(pair, sides, None))
 
 
-def _paired(first: str, second: str, a: Sequence[float], b: Sequence[float], tests: int) -> Comparison:
+def _paired(first: str, second: str, a: Sequence[float], b: Sequence[float], tests: int) -> PairComparison:
     """Two levels by their values of the same seeds; nothing is corrected yet."""
     differences = np.subtract(a, b).tolist()
     low, high = sign_flip_interval(differences) or (None, None)
     p, needed = sign_flip_test(differences), seeds_for(differences, tests)
     mean, higher = float(np.mean(differences)), share_higher(a, b)
-    return Comparison(first, second, mean, low, high, p, p, len(a), needed, higher=higher)
+    return PairComparison(first, second, mean, low, high, p, p, len(a), needed, higher=higher)
 
 
 def _common(cell: Cell, seeds: Sequence[int]) -> dict[int, float]:

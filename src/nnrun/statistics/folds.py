@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from nnrun.statistics.compare import holm, share_higher, with_claims
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.mean import mean_and_interval
 
 __all__ = ["compare_folds", "corrected_t_test"]
@@ -38,7 +38,7 @@ def corrected_t_test(differences: Sequence[float], ratio: float) -> float:
     return float(2 * stdtr(count - 1, -t))
 
 
-def compare_folds(values: Mapping[str, Mapping[int, float]], ratio: float) -> list[Comparison]:
+def compare_folds(values: Mapping[str, Mapping[int, float]], ratio: float) -> list[PairComparison]:
     """Every pair of alternatives that have all folds in common, in the order given.
 
     values   alternative -> fold -> value of the metric; the same examples validate in the same fold of all
@@ -54,7 +54,7 @@ def compare_folds(values: Mapping[str, Mapping[int, float]], ratio: float) -> li
     for (first, second, differences, p), corrected in zip(pairs, adjusted, strict=True):
         mean, half = mean_and_interval(differences, ratio=ratio)
         half = half or 0.0
-        comparison = Comparison(
+        comparison = PairComparison(
             first, second, mean, mean - half, mean + half, p, corrected, len(differences), None
         )
         higher = share_higher([*values[first].values()], [*values[second].values()])

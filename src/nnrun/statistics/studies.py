@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from nnrun.statistics.compare import fewest, holm, over_examples, share_higher, with_claims
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.sign_flips import ALPHA
 
 __all__ = [
@@ -36,7 +36,7 @@ def compare_studies(
     unknown: Mapping[str, str] | None = None,
     resamples: Mapping[str, np.ndarray] | None = None,
     looks: int = 1,
-) -> list[Comparison]:
+) -> list[PairComparison]:
     """Every pair of alternatives that have at least two studies in common, in the order given.
 
     values    alternative -> study -> value of the setting that it chose
@@ -65,14 +65,14 @@ def compare_studies(
 
 def study_comparison(
     first: str, second: str, a: Sequence[float], b: Sequence[float], pairs: int
-) -> Comparison:
+) -> PairComparison:
     """Two methods by the values of as many studies of each, two or more; nothing is corrected yet.
 
     pairs   how many such tests, in all looks together, must be told from chance
     """
     low, high = study_interval(a, b)
     p = study_test(a, b)
-    return Comparison(
+    return PairComparison(
         first, second, float(np.mean(a) - np.mean(b)), low, high, p, p, len(a), studies_for(a, b, pairs),
         higher=share_higher(a, b), studies=len(a),
     )  # fmt: skip

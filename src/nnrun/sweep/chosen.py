@@ -12,10 +12,10 @@ from nnrun.sweep.trials import Trial
 
 __all__ = ["best_of_lines"]
 
-Records = Mapping[str, TrialEntry]
+TrialEntries = Mapping[str, TrialEntry]
 
 
-def best_of_lines(sweep_plan: SweepPlan, trials: Sequence[Trial], by_name: Records) -> list[Trial]:
+def best_of_lines(sweep_plan: SweepPlan, trials: Sequence[Trial], by_name: TrialEntries) -> list[Trial]:
     """The trial of each line that is best on validation data, with the settings that it ended with.
 
     by_name   what became of each trial

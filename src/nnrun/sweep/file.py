@@ -22,13 +22,13 @@ from nnrun.spec.problem import Path, Place, Problems, error_at
 from nnrun.sweep import wandb
 from nnrun.sweep.over import Alternative, read_over
 
-__all__ = ["BaseSpec", "Sweep", "SweepFile", "read"]
+__all__ = ["BaseSpec", "SweepBlock", "SweepFile", "read"]
 
 _KEYS = ("name", "base", "sweep")
 _SHAPE = "write base: SPEC and sweep: {over: {optimizer.learning_rate: {log: [1e-4, 1]}}}"
 
 
-class Sweep(BaseModel):
+class SweepBlock(BaseModel):
     """What is searched, how, and how well it must be known."""
 
     model_config = models.STRICT
@@ -83,7 +83,7 @@ class SweepFile(NamedTuple):
 
     name: str
     bases: list[BaseSpec]
-    sweep: Sweep
+    sweep: SweepBlock
     alternatives: list[Alternative]
     places: dict[Path, Place]
     text: str
@@ -119,7 +119,7 @@ def read(path: FileSystemPath, overrides: Sequence[str] = ()) -> SweepFile:
     if isinstance(block, dict) and wandb.is_wandb(block):
         block, keys, warnings = wandb.translated(block, problems.inside(("sweep",)))
     inside = problems.inside(("sweep",), keys)
-    sweep = schema.check(Sweep, block, inside)
+    sweep = schema.check(SweepBlock, block, inside)
     alternatives: list[Alternative] = []
     if sweep is not None:
         alternatives = read_over(sweep.over, inside.inside(("over",)))
@@ -164,7 +164,7 @@ def _no_sweep(value: Block, path: FileSystemPath) -> str:
 
 
 def _check_overrides(
-    overrides: Sequence[str], sweep: Sweep, keys: dict[str, Path], problems: Problems
+    overrides: Sequence[str], sweep: SweepBlock, keys: dict[str, Path], problems: Problems
 ) -> None:
     """Adds the overrides of the base that would change nothing, because the sweep sets the same key."""
     over, metric = (".".join(map(str, keys.get(key, (key,)))) for key in ("over", "metric"))
@@ -182,7 +182,9 @@ def _unknown(key: str) -> str:
     if key in (*document.BLOCKS, *document.LISTS, "train", "checkpoint"):
         return f"it belongs to the spec that `base` names, or under sweep.over; {_SHAPE}"
     return (
-        f"it belongs inside sweep: {{{key}: ...}}" if key in Sweep.model_fields else f"unknown key; {_SHAPE}"
+        f"it belongs inside sweep: {{{key}: ...}}"
+        if key in SweepBlock.model_fields
+        else f"unknown key; {_SHAPE}"
     )
 
 

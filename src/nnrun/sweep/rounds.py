@@ -15,7 +15,7 @@ from typing import NamedTuple, NotRequired
 from typing_extensions import TypedDict
 
 from nnrun.report.sweep.findings import Answer, BaseAnswer
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.storage import fsio
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.trials import final_seeds
@@ -81,7 +81,7 @@ def next_round(sweep_plan: SweepPlan, folder: Path, answer: Answer) -> Round:
     return Round(changes, f"{number}: the verdict is not clear; the next one has {', '.join(changes)}")
 
 
-def _open(part: BaseAnswer) -> list[Comparison]:
+def _open(part: BaseAnswer) -> list[PairComparison]:
     """The comparisons of a base that are not decided: of its factors, or of the best alternative with the others."""
     if part.factors:
         return [effect.pair for effect in part.factors.effects if not effect.pair.decided]
@@ -100,7 +100,7 @@ def _not_compared(part: BaseAnswer) -> list[str]:
 
 
 def _growth(
-    sweep_plan: SweepPlan, open_pairs: Sequence[Comparison], first: RoundEntry, last: RoundEntry
+    sweep_plan: SweepPlan, open_pairs: Sequence[PairComparison], first: RoundEntry, last: RoundEntry
 ) -> list[str]:
     """More trials where another search could turn a difference round, more seeds where they show none.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnrun.training.shards import Compiled, LanesState, Log, Measured
+from nnrun.training.shards import Compiled, LanesState, Log, PendingEvaluation
 from nnrun.types import Plan
 
 __all__ = ["Chunk", "chunks"]
@@ -32,7 +32,7 @@ class _Begun(NamedTuple):
     step: int
     steps: int
     log: Log
-    sums: Measured | None  # None: no evaluation is due
+    sums: PendingEvaluation | None  # None: no evaluation is due
 
 
 def chunks(compiled: Compiled, state: LanesState, step: int, until: int) -> Iterator[Chunk]:

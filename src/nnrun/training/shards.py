@@ -22,13 +22,13 @@ from nnrun.training.led import Leader
 from nnrun.training.programs import Pieces, Programs, compile_programs, waited
 from nnrun.types import Experiment, State
 
-__all__ = ["Compiled", "LanesState", "Log", "Measured", "Shards", "compile_shards"]
+__all__ = ["Compiled", "LanesState", "Log", "PendingEvaluation", "Shards", "compile_shards"]
 
-LanesState = Any  # the state of all lanes, as Programs (State) or Shards (Held) hold it
+LanesState = Any  # the state of all lanes, as Programs (State) or Shards (HeldStates) hold it
 Log = Any  # what was logged in a chunk, likewise
-Measured = Any  # an evaluation that was begun, likewise
+PendingEvaluation = Any  # an evaluation that was begun, likewise
 Device = Any  # a jax.Device, which is no type to checkers
-Held = list["Future[tuple[State, Log]]"]  # the state of each part, and what was logged on the way to it
+HeldStates = list["Future[tuple[State, Log]]"]  # the state of each part, and what was logged on the way to it
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -47,8 +47,8 @@ class Compiled(Protocol):
     def initial(self) -> LanesState: ...
     def advance(self, state: LanesState, first: int, count: int) -> tuple[LanesState, Log]: ...
     def rows(self, log: Log, count: int) -> np.ndarray: ...
-    def measure(self, state: LanesState, split: str) -> Measured: ...
-    def metrics(self, sums: Measured, split: str) -> list[dict[str, float]]: ...
+    def measure(self, state: LanesState, split: str) -> PendingEvaluation: ...
+    def metrics(self, sums: PendingEvaluation, split: str) -> list[dict[str, float]]: ...
     def evaluate(self, state: LanesState, split: str) -> list[dict[str, float]]: ...
     def reacted(self, state: LanesState, metrics: list[dict[str, float]]) -> LanesState: ...
     def unpack(self, state: LanesState) -> list[dict[str, np.ndarray]]: ...
@@ -79,11 +79,11 @@ class Shards(NamedTuple):
         """Most steps that one call of `advance` can do from there."""
         return self.parts[0].reach(step)
 
-    def initial(self) -> Held:
+    def initial(self) -> HeldStates:
         """The state before the first step."""
         return [self._send(i, lambda part=part: (part.initial(), None)) for i, part in enumerate(self.parts)]
 
-    def advance(self, state: Held, first: int, count: int) -> tuple[Held, Held]:
+    def advance(self, state: HeldStates, first: int, count: int) -> tuple[HeldStates, HeldStates]:
         """Begins to train steps first .. first + count − 1; returns at once, `rows` waits for the log."""
 
         def train(i: int) -> tuple[State, Log]:
@@ -92,12 +92,12 @@ class Shards(NamedTuple):
         done = [self._send(i, train, i) for i in range(len(self.parts))]
         return done, done
 
-    def rows(self, log: Held, count: int) -> np.ndarray:
+    def rows(self, log: HeldStates, count: int) -> np.ndarray:
         """The logged numbers of a chunk, (lanes, count, names) float64."""
         logged = [part.rows(held.result()[1], count) for part, held in zip(self.parts, log, strict=True)]
         return np.concatenate(logged)[: self._lanes]
 
-    def measure(self, state: Held, split: str) -> list[Future[Pieces]]:
+    def measure(self, state: HeldStates, split: str) -> list[Future[Pieces]]:
         """Begins to evaluate the validation or test part; returns at once, `metrics` waits."""
 
         def evaluate(i: int) -> Pieces:
@@ -112,11 +112,11 @@ class Shards(NamedTuple):
         )
         return list(chain.from_iterable(metrics_of_parts))[: self._lanes]
 
-    def evaluate(self, state: Held, split: str) -> list[dict[str, float]]:
+    def evaluate(self, state: HeldStates, split: str) -> list[dict[str, float]]:
         """Metrics of each lane on the validation or test part."""
         return self.metrics(self.measure(state, split), split)
 
-    def reacted(self, state: Held, metrics: list[dict[str, float]]) -> Held:
+    def reacted(self, state: HeldStates, metrics: list[dict[str, float]]) -> HeldStates:
         """The state after its schedule has seen what an evaluation found in each lane."""
 
         def react(i: int, share: list[dict[str, float]]) -> tuple[State, Log]:
@@ -125,14 +125,14 @@ class Shards(NamedTuple):
 
         return [self._send(i, react, i, share) for i, share in enumerate(self._shares(metrics))]
 
-    def unpack(self, state: Held) -> list[dict[str, np.ndarray]]:
+    def unpack(self, state: HeldStates) -> list[dict[str, np.ndarray]]:
         """The arrays of each lane, copied to the host."""
         arrays_of_parts = (
             part.unpack(held.result()[0]) for part, held in zip(self.parts, state, strict=True)
         )
         return list(chain.from_iterable(arrays_of_parts))[: self._lanes]
 
-    def pack(self, lanes: list[dict[str, np.ndarray]]) -> Held:
+    def pack(self, lanes: list[dict[str, np.ndarray]]) -> HeldStates:
         """The state from the arrays of the lanes."""
         return [
             self._send(i, lambda part=part, share=share: (part.pack(share), None))

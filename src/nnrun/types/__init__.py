@@ -7,10 +7,37 @@ A `key` of None means no noise; a `weight` of None means stored batch-norm stati
 
 from nnrun.statistics.measure import Measure, Undefined
 from nnrun.types._data import Augmentation, Batch, Dataset, Examples, Source
-from nnrun.types._learning import Average, Evaluation, Layer, Loss, Method, Objective, Reactive, Surface, Tree
+from nnrun.types._learning import (
+    Average,
+    Layer,
+    Loss,
+    Method,
+    Objective,
+    Reactive,
+    Surface,
+    Tree,
+    ValueAndGradient,
+)
 from nnrun.types._runs import Experiment, Plan, State
 
 __all__ = [
-    "Augmentation", "Average", "Batch", "Dataset", "Evaluation", "Examples", "Experiment", "Layer", "Loss", "Measure",
-    "Method", "Objective", "Plan", "Reactive", "Source", "State", "Surface", "Tree", "Undefined",
+    "Augmentation",
+    "Average",
+    "Batch",
+    "Dataset",
+    "Examples",
+    "Experiment",
+    "Layer",
+    "Loss",
+    "Measure",
+    "Method",
+    "Objective",
+    "Plan",
+    "Reactive",
+    "Source",
+    "State",
+    "Surface",
+    "Tree",
+    "Undefined",
+    "ValueAndGradient",
 ]  # fmt: skip

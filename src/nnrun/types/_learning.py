@@ -10,7 +10,17 @@ from jax import Array
 from nnrun.statistics.measure import Measure
 from nnrun.statistics.metric import Bounds
 
-__all__ = ["Average", "Evaluation", "Layer", "Loss", "Method", "Objective", "Reactive", "Surface", "Tree"]
+__all__ = [
+    "Average",
+    "Layer",
+    "Loss",
+    "Method",
+    "Objective",
+    "Reactive",
+    "Surface",
+    "Tree",
+    "ValueAndGradient",
+]
 
 Tree = Any  # nested dicts, lists and tuples of arrays
 
@@ -62,7 +72,7 @@ class Loss(NamedTuple):
     binary: bool = False
 
 
-class Evaluation(NamedTuple):
+class ValueAndGradient(NamedTuple):
     """The evaluation of the objective that a Method's step reports."""
 
     value: Array  # ()
@@ -91,12 +101,12 @@ class Method(NamedTuple):
     """An optimizer that decides which evaluations of the objective to make.
 
     init  (objective, params) -> memory                     objective(params) -> (value, aux); for eval_shape only
-    step  (objective, params, memory) -> params, memory, Evaluation
+    step  (objective, params, memory) -> params, memory, ValueAndGradient
     exact, divides_by_curvature   whether it needs the full batch without noise at each step; a loss that is curved
     """
 
     init: Callable[..., Tree]
-    step: Callable[..., tuple[Tree, Tree, Evaluation]]
+    step: Callable[..., tuple[Tree, Tree, ValueAndGradient]]
     exact: bool = False
     divides_by_curvature: bool = False
 

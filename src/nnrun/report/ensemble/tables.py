@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from nnrun.report.ensemble.account import Account, Gain
-from nnrun.report.sheet import Column, Sheet
+from nnrun.report.sheet import Sheet, SheetColumn
 from nnrun.report.summary import number
 from nnrun.statistics.metric import Metric, all_bounds, metric_of, without_targets
 
@@ -34,9 +34,9 @@ def names_of(account: Account) -> list[str]:
 def member_table(account: Account) -> Sheet:
     """Metrics of each member, their mean, the best of them and the ensemble."""
     columns = [
-        Column(name, [Text(cell) for cell in cells]) for name, cells in _member_columns(account).items()
+        SheetColumn(name, [Text(cell) for cell in cells]) for name, cells in _member_columns(account).items()
     ]
-    return Sheet([Column(account["split"], _member_rows(account), "name"), *columns])
+    return Sheet([SheetColumn(account["split"], _member_rows(account), "name"), *columns])
 
 
 def _member_rows(account: Account) -> list[Text]:

@@ -14,10 +14,10 @@ from nnrun.report.sweep.evidence import distinct, filled, importances, worst_val
 from nnrun.report.sweep.examples import read_examples
 from nnrun.report.sweep.folder import SweepRecord, TrialRecord
 from nnrun.report.sweep.rows import AnswerRow, rows_of
-from nnrun.report.sweep.searches import Fresh, comparisons, crossed
+from nnrun.report.sweep.searches import FreshRuns, comparisons, crossed
 from nnrun.report.sweep.studies import Compared, best_of_studies, compared_over_studies
 from nnrun.statistics.budget import BestOf, best_of_k, performance_profile, running_best
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.factors import Factors
 from nnrun.statistics.importance import Importance
 from nnrun.statistics.metric import Metric
@@ -34,7 +34,7 @@ class BaseAnswer(NamedTuple):
     base: str
     metric: Metric
     rows: list[AnswerRow]
-    comparisons: list[Comparison]
+    comparisons: list[PairComparison]
     target: float | None
     best_of: dict[str, list[BestOf]]
     importances: dict[str, list[Importance]]
@@ -108,9 +108,9 @@ def _compared(
     return Compared(comparisons(sweep, trials, fresh, metric), crossed(sweep, trials, fresh, metric))
 
 
-def _fresh(row: AnswerRow, metric: Metric) -> Fresh:
+def _fresh(row: AnswerRow, metric: Metric) -> FreshRuns:
     resamples = read_examples(row.run, metric.name) if row.run and not row.diverged else None
-    return Fresh(row.trial, row.values, row.diverged, resamples)
+    return FreshRuns(row.trial, row.values, row.diverged, resamples)
 
 
 def _some(trials: Sequence[TrialRecord]) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from nnrun.report.words import difference, other_searches, over_examples, overall, pair_verdict, short_chance
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.metric import Metric
 
 __all__ = ["pair_cells"]
 
 
-def pair_cells(metric: Metric, pair: Comparison) -> dict[str, str]:
+def pair_cells(metric: Metric, pair: PairComparison) -> dict[str, str]:
     """Head of a column -> what stands in it.
 
     `p (Holm)` is of the settings, over seeds; `p (both)` of the methods, the worse one of seeds and searches.

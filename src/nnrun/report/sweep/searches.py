@@ -11,15 +11,15 @@ import numpy as np
 from nnrun.report.sweep.evidence import distinct
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
 from nnrun.statistics.compare import compare_all
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.factors import Cell, Factors, factor_effects
 from nnrun.statistics.metric import Metric
 from nnrun.statistics.searches import Searched
 
-__all__ = ["Fresh", "comparisons", "crossed", "dependent", "judged_alike"]
+__all__ = ["FreshRuns", "comparisons", "crossed", "dependent", "judged_alike"]
 
 
-class Fresh(NamedTuple):
+class FreshRuns(NamedTuple):
     """The runs of an alternative on fresh seeds.
 
     trial     name of the chosen one
@@ -42,9 +42,9 @@ def judged_alike(trials: Sequence[TrialRecord]) -> bool:
 def comparisons(
     sweep: SweepRecord,
     trials: Mapping[str, Sequence[TrialRecord]],
-    fresh: Mapping[str, Fresh],
+    fresh: Mapping[str, FreshRuns],
     metric: Metric,
-) -> list[Comparison]:
+) -> list[PairComparison]:
     """The tests of all pairs of alternatives; none where trials were not judged on the same examples.
 
     trials   alternative -> those of one base
@@ -61,7 +61,7 @@ def comparisons(
 def crossed(
     sweep: SweepRecord,
     trials: Mapping[str, Sequence[TrialRecord]],
-    fresh: Mapping[str, Fresh],
+    fresh: Mapping[str, FreshRuns],
     metric: Metric,
 ) -> Factors | None:
     """The effects of the factors that the alternatives are the combinations of; arguments as of `comparisons`.
@@ -89,7 +89,7 @@ def _alike(trials: Mapping[str, Sequence[TrialRecord]]) -> bool:
 def _tried(
     sweep: SweepRecord,
     trials: Mapping[str, Sequence[TrialRecord]],
-    fresh: Mapping[str, Fresh],
+    fresh: Mapping[str, FreshRuns],
     metric: Metric,
 ) -> dict[str, Searched | str | None]:
     """What the trials of each alternative say of other searches."""
@@ -113,7 +113,7 @@ def _searched(
     sweep: SweepRecord,
     alternative: AlternativeRecord,
     trials: Sequence[TrialRecord],
-    fresh: Fresh,
+    fresh: FreshRuns,
     metric: Metric,
     worst: float,
 ) -> Searched | str | None:

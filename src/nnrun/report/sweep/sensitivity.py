@@ -18,7 +18,7 @@ from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.words import gap, level
 from nnrun.statistics.budget import at_budget
 from nnrun.statistics.compare import holm, least_seeds
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.sign_flips import ALPHA, sign_flip_test
 from nnrun.statistics.studies import compare_studies, least_studies
 
@@ -50,7 +50,7 @@ def sensitivity(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
         yield from _never_drawn(part, sweep, (best, second))
 
 
-def _one_seed_less(rows: Sequence[AnswerRow], looks: int, pair: Comparison) -> Iterator[str]:
+def _one_seed_less(rows: Sequence[AnswerRow], looks: int, pair: PairComparison) -> Iterator[str]:
     """Whether the difference would be no more than chance without some seed, if that many could find one at all."""
     values = {row.alternative: row.values for row in rows}
     seeds = [seed for seed in values[pair.first] if seed in values[pair.second]]
@@ -62,7 +62,7 @@ def _one_seed_less(rows: Sequence[AnswerRow], looks: int, pair: Comparison) -> I
         yield f"without seed {turning[0]}{rest} {pair.first} and {pair.second} would show no significant difference"
 
 
-def _one_study_less(rows: Sequence[AnswerRow], looks: int, pair: Comparison) -> Iterator[str]:
+def _one_study_less(rows: Sequence[AnswerRow], looks: int, pair: PairComparison) -> Iterator[str]:
     """The same of studies."""
     values = {row.alternative: row.values for row in rows}
     studies = [study for study in values[pair.first] if study in values[pair.second]]

@@ -13,7 +13,7 @@ from nnrun.report.sweep.folder import SweepRecord, TrialRecord
 from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.searches import judged_alike
 from nnrun.statistics.budget import BestOf, running_best
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.factors import Cell, Factors, factor_effects
 from nnrun.statistics.metric import Metric
 from nnrun.statistics.studies import compare_studies
@@ -24,7 +24,7 @@ __all__ = ["Compared", "best_of_studies", "compared_over_studies", "unsound"]
 class Compared(NamedTuple):
     """The tests of all pairs of alternatives, and of the factors that they combine, None where there are none."""
 
-    comparisons: list[Comparison]
+    comparisons: list[PairComparison]
     factors: Factors | None
 
 

@@ -14,7 +14,7 @@ from nnrun.report.sweep.pairs import pair_cells
 from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.verdict import sentences, steps_text
 from nnrun.report.words import level, span
-from nnrun.statistics.comparison import Comparison
+from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.metric import Metric
 
 __all__ = ["CHOSEN_DIGITS", "answer_tables", "comparison_table", "leaderboard", "seeds_text", "trials_text"]
@@ -90,7 +90,7 @@ def trials_text(row: AnswerRow) -> str:
     return f"{row.trials}{f' ({bad})' if bad else ''}"
 
 
-def comparison_table(metric: Metric, pairs: list[Comparison]) -> Sheet:
+def comparison_table(metric: Metric, pairs: list[PairComparison]) -> Sheet:
     """One row for each pair: the difference with its intervals, the corrected p-values, what it says."""
     searched = any(pair.searched for pair in pairs)
     known = any(pair.examples for pair in pairs)
