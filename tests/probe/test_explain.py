@@ -16,7 +16,8 @@ from nnrun.catalog import bind, read
 from nnrun.probe.explain import course_of, rules_of
 from nnrun.probe.layers import layer_rows
 from nnrun.probe.objective import beginning
-from nnrun.report.explained import LayerCost, grouped, layer_sheet, rule_lines, short_number
+from nnrun.report.amounts import short_number
+from nnrun.report.explained import LayerCost, grouped, layer_sheet, rule_lines
 from nnrun.types import Experiment
 
 SPEC = """

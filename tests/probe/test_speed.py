@@ -56,8 +56,8 @@ def test_the_words() -> None:
         "device       cpu, 2 cores",
         "compiling    2.5 s, from nothing",
         "a step       2 ms (1.9 ms to 2.2 ms), 4 nets at once: 500 µs a net",
-        "speed        500 steps/s, 1.28e+05 examples/s",
-        "operations   4e+06 a step, 2 GFLOP/s: 2.5% of the 80",
+        "speed        500 steps/s, 128,000 examples/s",
+        "operations   4M a step, 2 GFLOP/s: 2.5% of the 80",
         "             that large products of matrices reach here",
         "memory       1.2 MB a state; 5 kB with data, without activations",
     ]

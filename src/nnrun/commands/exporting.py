@@ -38,6 +38,7 @@ def export(
     prepare_device("cpu", resolved(folder), [])
     from nnrun.export import folder as exporting
     from nnrun.prediction.predictor import load_predictor
+    from nnrun.report.amounts import bytes_text
 
     exporting.check_target(output)
     exported = exporting.export(load_predictor(folder, step or checkpoint, average, console.warn), output)
@@ -46,7 +47,7 @@ def export(
         return console.print_json(report)
     place = shlex.quote(one_line(exported.folder))
     lines = [
-        f"exported: {one_line(exported.folder)} ({exported.size / 1e6:.3g} MB)",
+        f"exported: {one_line(exported.folder)} ({bytes_text(exported.size)})",
         f"checked on {exported.probes} random inputs: differs from the run by at most {exported.difference:.1g}",
         *([f"without NumPy code: {exported.why_not}"] if exported.why_not else []),
         f"use it: cd {place}, then Python: from model import Model; Model().predict(x)",

@@ -76,6 +76,7 @@ def report(
     """Write one HTML file about runs, a sweep or an ensemble: the answer, curves, and where they err."""
     from nnrun.record import run
     from nnrun.report import reports
+    from nnrun.report.amounts import bytes_text
 
     folders = [run.resolve(name, runs_root) for name in names]
     kind = reports.kind_of(folders)
@@ -96,7 +97,7 @@ def report(
         return console.print_json(
             {"report": str(target), "remarks": reports.remarks_of(folders), "looked": looked}
         )
-    return console.show(f"report: {one_line(target)} ({len(content) / 1e6:.2g} MB)")
+    return console.show(f"report: {one_line(target)} ({bytes_text(len(content.encode()))})")
 
 
 def _target(output: Path | None, folders: Sequence[Path], force: bool, usual: Path) -> Path:

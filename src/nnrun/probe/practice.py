@@ -135,7 +135,7 @@ def check_time(measured: Measured, runs: int) -> Finding:
         "compile_seconds": measured.compile_seconds,
         "step_seconds": measured.step_seconds,
     }
-    each = f"{plan.steps:,} steps of {1000 * measured.step_seconds:.3g} ms"
+    each = f"{plan.steps:,} steps of {1000 * measured.step_seconds:.4g} ms"
     times = f", {runs} times" if runs > 1 else ""
     evidence = f"about {_time(seconds)}: {each}, {measured.compile_seconds:.1f} s to compile{times}"
     return Finding("time", "pass", evidence, numbers=numbers)

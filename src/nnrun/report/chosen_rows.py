@@ -12,6 +12,7 @@ from nnrun.report.overview import OverviewRow, value_of
 from nnrun.report.summary import number
 from nnrun.spec import scalar
 from nnrun.spec.schema import nearest
+from nnrun.statistics.metric import last_part
 
 __all__ = ["Condition", "columns_of", "conditions", "matching", "needs_settings", "resolve", "sort"]
 
@@ -157,7 +158,7 @@ def sort(rows: Sequence[OverviewRow], by: str) -> list[OverviewRow]:
         return []
     name = resolve(by.removeprefix("-"), rows, "--sort")
     rising = {metric for row in rows for metric in row.get("rising", ())}
-    falls = name == "changed" or name.partition("/")[2] in rising
+    falls = name == "changed" or last_part(name) in rising
     falls ^= by.startswith("-")
     known = [row for row in rows if _sortable(value_of(row, name))]
     rest = [row for row in rows if not _sortable(value_of(row, name))]

@@ -107,8 +107,8 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: M
     data: tuple[object, ...] = examples, settings.get("data.split_seed"), settings.get("data.test")
     if folds is not None:
         data = ("folds", folds["partition"])
-    files = {Path(file).name: sha for file, sha in origin.get("code", {}).items()}
-    code = (("nnrun", str(origin.get("versions", {}).get("nnrun"))), *sorted(files.items()))
+    files = sorted((Path(file).name, sha) for file, sha in origin.get("code", {}).items())
+    code = (("nnrun", str(origin.get("versions", {}).get("nnrun"))), *files)
     status = run.status(folder)
     return Entry(
         name, (folder,), status, settings, values, seeds, written, rising, bounds, judged, data, code,

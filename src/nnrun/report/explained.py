@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import RenderableType
 
 from nnrun.errors import counted
+from nnrun.report.amounts import short_number, time_text
 from nnrun.report.columns import column_lines
 from nnrun.report.live import duration
 from nnrun.report.plot import curve
@@ -29,7 +30,6 @@ __all__ = [
     "plan_lines",
     "rule_lines",
     "sections",
-    "short_number",
 ]
 
 _MOST = 24  # rows of layers; more are grouped by their blocks
@@ -45,15 +45,6 @@ class LayerCost(NamedTuple):
     flops: float
     seconds: float
     layers: int = 1
-
-
-def short_number(value: float) -> str:
-    """With three digits and k, M, G or T."""
-    for unit in ("", "k", "M", "G"):
-        if value < 999.5:
-            return f"{value:.3g}{unit}"
-        value /= 1000
-    return f"{value:.3g}T"
 
 
 def grouped(costs: Sequence[LayerCost]) -> list[LayerCost]:
@@ -188,6 +179,6 @@ def cost_lines(
     seconds: float, step: float, compiling: float, memory: int, state: int, runs: str
 ) -> Iterator[str]:
     """Time, memory and the size of a checkpoint."""
-    yield f"about {duration(seconds)}{runs}: {1000 * step:.3g} ms a step, {compiling:.1f} s to compile"
+    yield f"about {duration(seconds)}{runs}: {time_text(step)} a step, {compiling:.1f} s to compile"
     yield f"about {memory / 2**20:,.1f} MB of memory for data, parameters and optimizer"
     yield f"a checkpoint has about {state / 2**20:,.1f} MB"

@@ -138,6 +138,5 @@ def _apart(settings: Mapping[str, list[list[Entry]]], labels: Mapping[str, str])
 
 def _other_code(first: Entry, second: Entry) -> str:
     """What of the code differs: files of the user, or the version of nnrun."""
-    before, after = dict(first.code), dict(second.code)
-    names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+    names = sorted({name for name, _ in {*first.code} ^ {*second.code}})
     return f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'}"

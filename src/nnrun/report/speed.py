@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nnrun.errors import counted
+from nnrun.report.amounts import bytes_text, short_number, time_text, with_digits
+
 __all__ = ["speed_lines"]
 
 _BUSY = 0.3  # of the load, above which figures are not to be quoted
@@ -14,21 +17,21 @@ def speed_lines(speed: Mapping[str, Any]) -> Iterator[str]:
     """The figures of `nnrun bench --json` in words."""
     step, lanes, batch = speed["step_seconds"], speed["lanes"], speed["batch_size"]
     low, high = speed["spread"]
-    nets = f", {lanes} nets at once: {_time(step / lanes)} a net" if lanes > 1 else ""
-    yield f"device       {speed['device']}, {speed['cores']} cores"
-    yield f"compiling    {_time(speed['compile_seconds'])}, from nothing"
-    yield f"a step       {_time(step)} ({_time(low)} to {_time(high)}){nets}"
-    yield f"speed        {1 / step:,.4g} steps/s, {lanes * batch / step:,.4g} examples/s"
+    nets = f", {lanes} nets at once: {time_text(step / lanes)} a net" if lanes > 1 else ""
+    yield f"device       {speed['device']}, {counted(speed['cores'], 'core')}"
+    yield f"compiling    {time_text(speed['compile_seconds'])}, from nothing"
+    yield f"a step       {time_text(step)} ({time_text(low)} to {time_text(high)}){nets}"
+    yield f"speed        {with_digits(1 / step, 4)} steps/s, {with_digits(lanes * batch / step, 4)} examples/s"
     if speed["share"] is None:
         yield "operations   not known: the layers of another library's module cannot be looked into"
     else:
         rate, peak = speed["flops"] / step, speed["peak"]
         yield (
-            f"operations   {speed['flops']:,.3g} a step, {rate / 1e9:,.3g} GFLOP/s: {100 * rate / peak:.1f}% of the "
-            f"{peak / 1e9:,.3g}"
+            f"operations   {short_number(speed['flops'])} a step, {with_digits(rate / 1e9)} GFLOP/s: {100 * rate / peak:.1f}% of the "
+            f"{with_digits(peak / 1e9)}"
         )
         yield "             that large products of matrices reach here"
-    state, memory = _bytes(speed["state_bytes"]), _bytes(speed["memory"])
+    state, memory = bytes_text(speed["state_bytes"]), bytes_text(speed["memory"])
     yield f"memory       {state} a state; {memory} with data, without activations"
     if speed["versus"] is not None:
         yield from _versus_lines(speed["versus"])
@@ -43,33 +46,19 @@ def _versus_lines(versus: Mapping[str, Any]) -> Iterator[str]:
     lanes = versus["lanes"]
     yield ""
     yield f"beside {versus['rival']}, eager: the same net ({versus['parameters']:,} parameters) and weights,"
-    rounds = f"{versus['rounds']} rounds of {versus['steps']} steps in turn"
+    rounds = f"{counted(versus['rounds'], 'round')} of {counted(versus['steps'], 'step')} in turn"
     yield f"batch {versus['batch_size']}, {versus['optimizer']}; {rounds}, without evaluations"
     rows = [("nnrun", versus["step_seconds"], None)]
     for rival in versus["configurations"]:
-        threads = f"{rival['threads']} thread{'s' if rival['threads'] > 1 else ''}"
+        threads = counted(rival["threads"], "thread")
         order = ", channels last" if rival["channels_last"] else ""
         rows.append((f"torch, {threads}{order}", rival["step_seconds"], rival["ratio"]))
     width = max(len(name) for name, _, _ in rows)
     for name, seconds, ratio in rows:
         beside = "" if ratio is None else f"   {ratio:.2f} times as long"
-        yield f"  {name:<{width}}   {_time(seconds)}{beside}"
+        yield f"  {name:<{width}}   {time_text(seconds)}{beside}"
     best = min(rival["ratio"] for rival in versus["configurations"])
     nets = (
         f" Each of {lanes} nets counts alone: torch would train them one after another." if lanes > 1 else ""
     )
     yield f"nnrun is {best:.2f} times as fast as torch in its best configuration here.{nets}"
-
-
-def _time(seconds: float) -> str:
-    for unit, factor in (("s", 1), ("ms", 1e3)):
-        if seconds * factor >= 1:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} µs"
-
-
-def _bytes(count: float) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count} B"

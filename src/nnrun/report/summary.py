@@ -109,7 +109,8 @@ def headline(summary: Summary) -> str:
         section, parts = shown_section(summary), FOLD_PARTS if "folds" in summary else RUN_PARTS
         means, intervals = summary["mean"].get(section, {}), summary["ci95"].get(section, {})
         numbers = result_line(means, intervals, summary.get("baseline"), parts)
-        return f"{summary['status']}: {numbers}  ({runs_line(summary)})"
+        result = f"{numbers}  ({runs_line(summary)})" if numbers else runs_line(summary)
+        return f"{summary['status']}: {result}"
     numbers = result_line(summary.get("metrics", {}).get("best", {}), {}, summary.get("baseline"))
     best = summary.get("best")
     chosen = f"  (at step {best['step']}, the best by {best['metric']})" if best else ""

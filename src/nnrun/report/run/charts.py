@@ -70,7 +70,7 @@ def _of_one(subject: Subject, names: Sequence[str]) -> Chart:
     """One metric of all parts of the data."""
     metric = subject.metric(names[0])
     lines = [subject.lines[name]._replace(label=name) for name in sorted(names, key=_validation_first)]
-    last = metric._replace(name=metric.name.rpartition("/")[2])
+    last = metric._replace(name=last_part(metric.name))
     return _chart(last.name, f"{last.name} while training", [subject], last, lines)
 
 

@@ -120,7 +120,7 @@ def _of_numbers(targets: Sequence[float], predictions: Sequence[float]) -> list[
     step = -(-len(y) // _POINTS)
     order = np.arange(0, len(y), step)
     order = order[np.argsort(y[order], kind="stable")]
-    shown = f"Each {step}th example." if step > 1 else "All examples."
+    shown = f"One example in {step}." if step > 1 else "All examples."
     ends = np.array([y.min(), y.max()])
     caption = f"{shown} On the line a prediction is right."
     scatter = Chart(

@@ -7,6 +7,7 @@ from html import escape
 
 from typing_extensions import TypedDict
 
+from nnrun.errors import counted
 from nnrun.report.html import PageColumn, table
 
 __all__ = ["Inside", "OfLayer", "OfLeaf", "inside_html"]
@@ -66,7 +67,7 @@ def inside_html(inside: Inside) -> str:
     return "".join(
         [
             "<h3>What goes through its layers, and the gradients</h3>",
-            f'<p class="dim">{inside["examples"]} training examples, without noise, augmentation and penalties.</p>',
+            f'<p class="dim">{counted(inside["examples"], "training example")}, without noise, augmentation and penalties.</p>',
             _idle(inside["layers"]),
             _layers(inside["layers"]),
             _parameters(inside["parameters"]),

@@ -15,6 +15,7 @@ from nnrun.report.chart import Line
 from nnrun.report.run.subject import Subject
 from nnrun.report.summary import number, reference, rises, stop_line
 from nnrun.report.words import gap, level
+from nnrun.statistics.metric import last_part
 
 __all__ = ["Remark", "remarks"]
 
@@ -105,7 +106,7 @@ def _distance(subject: Subject) -> Iterator[Remark]:
     judge, baseline = subject.judge, subject.content.summary.get("baseline")
     if judge is None or not judge.share:
         return
-    name = judge.name.rpartition("/")[2]
+    name = last_part(judge.name)
     val, train = subject.lines.get(f"val/{name}"), subject.lines.get(f"train/{name}")
     if val is None or train is None:
         return

@@ -1,0 +1,36 @@
+"""Amounts with their units: times, bytes, and numbers that are too large to be read digit by digit."""
+
+from __future__ import annotations
+
+__all__ = ["bytes_text", "short_number", "time_text", "with_digits"]
+
+
+def with_digits(value: float, digits: int = 3) -> str:
+    """This many significant digits; a large number in groups of three, `128,000`, never with an exponent."""
+    shown = float(f"{value:.{digits}g}")
+    return f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.{digits}g}"
+
+
+def short_number(value: float) -> str:
+    """With three digits and k, M, G or T."""
+    for unit in ("", "k", "M", "G"):
+        if value < 999.5:
+            return f"{value:.3g}{unit}"
+        value /= 1000
+    return f"{with_digits(value)}T"
+
+
+def time_text(seconds: float) -> str:
+    """A time with three digits in the largest of s, ms and µs of which it is at least one: `1.9 ms`."""
+    for unit, factor in (("s", 1.0), ("ms", 1e3)):
+        if seconds * factor >= 0.9995:  # shown as 1
+            return f"{with_digits(seconds * factor)} {unit}"
+    return f"{with_digits(seconds * 1e6)} µs"
+
+
+def bytes_text(count: float) -> str:
+    """A size with three digits in the largest of GB, MB and kB of which it is at least one, else in bytes."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= 0.9995 * size:  # shown as 1
+            return f"{with_digits(count / size)} {unit}"
+    return f"{count:.0f} B"
