@@ -61,9 +61,9 @@ def _target_table(
         metric = name.partition("(")[0]
         beside = None if baseline is None else reference(name, baseline)
         text = number(metrics[name]) + plus_minus(metrics[name], ends.get(name))
-        heads[metric] = (
-            metric if baseline is None or beside is None else f"{metric} ({baseline['prediction']})"
-        )
+        heads.setdefault(metric, metric)
+        if baseline is not None and beside is not None:  # which a target of one value alone may not have
+            heads[metric] = f"{metric} ({baseline['prediction']})"
         cells.setdefault(metric, {})[target] = text if beside is None else f"{text} ({number(beside)})"
     targets = dict.fromkeys(named.values())
     metrics_shown = sorted(cells)  # as in the table of all metrics, however a file of them is ordered

@@ -26,10 +26,10 @@ def speed_lines(speed: Mapping[str, Any]) -> Iterator[str]:
         yield "operations   not known: the layers of another library's module cannot be looked into"
     else:
         rate, peak = speed["flops"] / step, speed["peak"]
-        yield (
-            f"operations   {short_number(speed['flops'])} a step, {with_digits(rate / 1e9)} GFLOP/s: {100 * rate / peak:.1f}% of the "
-            f"{with_digits(peak / 1e9)}"
+        reached = (
+            f"{with_digits(rate / 1e9)} GFLOP/s: {100 * rate / peak:.1f}% of the {with_digits(peak / 1e9)}"
         )
+        yield f"operations   {short_number(speed['flops'])} a step, {reached}"
         yield "             that large products of matrices reach here"
     state, memory = bytes_text(speed["state_bytes"]), bytes_text(speed["memory"])
     yield f"memory       {state} a state; {memory} with data, without activations"

@@ -64,10 +64,11 @@ class Inside(TypedDict):
 
 def inside_html(inside: Inside) -> str:
     """The part of the section of a run that is about its layers."""
+    examples = counted(inside["examples"], "training example")
     return "".join(
         [
             "<h3>What goes through its layers, and the gradients</h3>",
-            f'<p class="dim">{counted(inside["examples"], "training example")}, without noise, augmentation and penalties.</p>',
+            f'<p class="dim">{examples}, without noise, augmentation and penalties.</p>',
             _idle(inside["layers"]),
             _layers(inside["layers"]),
             _parameters(inside["parameters"]),
