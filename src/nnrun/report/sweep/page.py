@@ -7,6 +7,7 @@ from html import escape
 from types import MappingProxyType
 
 from nnrun.errors import counted
+from nnrun.report.amounts import with_digits
 from nnrun.report.drawing import Picture
 from nnrun.report.html import PageColumn, document, figure, table
 from nnrun.report.interactive import head
@@ -69,9 +70,9 @@ def _facts(answer: Answer) -> str:
     bases = f" on {len(sweep.bases)} bases" if len(sweep.bases) > 1 else ""
     studies = f"repeated in {sweep.studies} studies, " if sweep.studies > 1 else ""
     return (
-        f"{counted(alternatives, 'alternative')}{bases}, {sweep.trials_planned} trials each by {sweep.search} "
+        f"{counted(alternatives, 'alternative')}{bases}, {counted(sweep.trials_planned, 'trial')} each by {sweep.search} "
         f"search, {studies}{counted(sweep.seeds, 'seed')} a trial, judged by {sweep.metric} "
-        f"({sweep.judge.words} is better); {runs} runs"
+        f"({sweep.judge.words} is better); {counted(runs, 'run')}"
     )
 
 
@@ -153,7 +154,7 @@ def _studies(answer: Answer, part: BaseAnswer) -> str:
 def _seconds(row: AnswerRow) -> str:
     """Of the program in which the seeds trained together."""
     seconds = row.reached.seconds if row.reached else None
-    return f"{seconds:.3g}" if seconds is not None and seconds < float("inf") else "–"
+    return with_digits(seconds) if seconds is not None and seconds < float("inf") else "–"
 
 
 def _target(part: BaseAnswer, searched: Metric) -> str:
