@@ -207,7 +207,7 @@ def test_a_range_test_in_sentences() -> None:
         "lowest: 0.5 (seeds 0.4 to 0.6) at optimizer.learning_rate=0.1",
         "stable up to 0.1: above, a seed diverges or ends higher than it begins",
         "the spec's 0.01 reaches 1.1",
-        "a long run at a constant rate may want less than a short one; a schedule that falls may begin here",
+        "a long run at a constant rate may need a lower one than a short run; a schedule that falls may begin here",
         "use it: nnrun train 'my spec.yaml' a=1 optimizer.learning_rate=0.1",
     ]
 

@@ -51,7 +51,7 @@ def test_files_of_others_stay_and_are_named(runs: Path, warm: Callable[..., Any]
     done = warm("rm", "three", "one", "--yes", folder=runs)
     assert (done.code, done.err) == (0, "")
     assert (
-        "these stay, for nnrun has not written them: seed_0/checkpoints/summary.json, seed_0/mine/summ"
+        "these stay, because nnrun did not write them: seed_0/checkpoints/summary.json, seed_0/mine/summ"
         in done.out
     )
     found = {path for path in (runs / "runs/three").rglob("*") if path.is_file()}

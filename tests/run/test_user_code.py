@@ -139,7 +139,7 @@ def test_a_group_of_which_some_diverge(home: Path, warm: Callable[..., Any]) -> 
     evaluated = warm("evaluate", "run", "--json", folder=home)
     assert evaluated.code == 0
     assert evaluated.json["mean"]["test/loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
-    assert evaluated.err.startswith("nnrun: warning: left out, for they diverged: run/seed_")
+    assert evaluated.err.startswith("nnrun: warning: left out because they diverged: run/seed_")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,10 @@ RunDir = Annotated[
 ]
 Split = Annotated[str, typer.Option("--split", metavar="train|val|test", help="The part of the data.")]
 CheckpointOption = Annotated[
-    str, typer.Option("--checkpoint", metavar="last|best|STEP", help="The state; best is by validation.")
+    str,
+    typer.Option(
+        "--checkpoint", metavar="last|best|STEP", help="Which checkpoint; best is the best by validation."
+    ),
 ]
 Calibrated = Annotated[
     bool,
@@ -99,7 +102,7 @@ Coordinator = Annotated[
     typer.Option(
         "--coordinator",
         metavar="HOST:PORT",
-        help="Where process 0 of several that train this run together listens; each is started with the same.",
+        help="Where process 0 listens, of several that train this run together; start each with the same.",
     ),
 ]
 Process = Annotated[
@@ -176,7 +179,7 @@ def meeting(
 
 
 def counting(quiet: bool) -> Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]:
-    """console.counting for those who do not know whether anything is to be shown."""
+    """console.counting for callers that do not know whether progress is shown."""
     return lambda what, total: console.counting(what, total, quiet)
 
 

@@ -66,7 +66,7 @@ _Unmeasured = Annotated[
     bool,
     typer.Option(
         "--unmeasured",
-        help="Where the data of the members are not here: all weigh the same, and nothing says what it brought.",
+        help="For members whose data are not here: all weigh the same, and nothing is measured.",
     ),
 ]
 _EnsembleFolder = Annotated[
@@ -92,7 +92,7 @@ def ensemble(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Average predictions or parameters of runs, and say what it brought."""
+    """Average the predictions or the parameters of runs, and measure what that gains."""
     choose_device(device)
     from nnrun.ensemble import make
     from nnrun.ensemble.make import EnsembleRequest

@@ -78,10 +78,10 @@ def rm(
 
 
 def _kept(folder: Path, files: Sequence[Path]) -> str:
-    """Which files are not deleted, for nnrun has not written them."""
+    """Which files are not deleted because nnrun did not write them."""
     names = [one_line(file.relative_to(folder)) for file in files]
     rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"  these stay, for nnrun has not written them: {', '.join(names[:_NAMED])}{rest}"
+    return f"  these stay, because nnrun did not write them: {', '.join(names[:_NAMED])}{rest}"
 
 
 def _check_whole(folder: Path, folders: Sequence[Path]) -> None:

@@ -104,7 +104,7 @@ def predict(
 
     outputs.check_output(output, force)
     if as_json and output == outputs.STDOUT:
-        raise SpecError("-o -: the predictions would stand beside the JSON on stdout; write one of both")
+        raise SpecError("-o -: the predictions would stand beside the JSON on stdout; write one of the two")
     inquiry = Inquiry(inputs, split, step or checkpoint, average, interval, calibrated, keep or [])
     computed, adjust = predictions(folder, inquiry, console.warn, counting(quiet or as_json))
     pieces = computed()

@@ -130,7 +130,7 @@ def _follow(names: Sequence[str], folders: Sequence[Path], root: Path, target: P
 def _looked(
     kind: str, folders: Sequence[Path], split: str | None, checkpoint: str, device: str, quiet: bool
 ) -> dict[str, Looked]:
-    """What is to be seen in the data of each run that has a checkpoint; why not, in one line, of the others."""
+    """How each run that has a checkpoint predicts its data; of the others a line that says why nothing is shown."""
     from nnrun.report import reports
 
     chosen: dict[str, tuple[Path, str]] = {}

@@ -110,7 +110,7 @@ def train(
     if profile is not None:
         check_target(profile)
 
-    trackers_of(track or [])  # a mistake in them is said before anything is read
+    trackers_of(track or [])  # a mistake in them is reported before anything is read
     request = request_of(from_run, only or (), optimizer_state)
     with together.signals_kept():
         prepared = session.prepare(spec, overrides or [])

@@ -1,7 +1,7 @@
 """Several processes, on one host or on many, that train one run together.
 
-Process 0 drives: it alone decides, writes and prints.  The others follow: they do on their devices what it tells them
-to.  They meet through jax.distributed, whose key-value store carries what they say to each other.
+Process 0 drives: it alone decides, writes and prints.  The others follow: they carry out on their devices what it
+sends them.  They meet through jax.distributed, whose key-value store carries their messages.
 """
 
 from nnrun.hosts.joining import join, joined, leave

@@ -1,4 +1,4 @@
-"""How the processes of a run come together, and part."""
+"""How the processes of a run connect, and how they end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def joined() -> Party | None:
 def join(request: HostsRequest) -> None:
     """Meets the other processes; to be called before jax starts a device.
 
-    Raises SpecError where the environment is no cluster, MachineError where somebody does not come.
+    Raises SpecError where the environment is no cluster, MachineError where one of them does not come.
     """
     device_ids = None
     if not request.coordinator:
@@ -84,12 +84,12 @@ def _client(service: str, request: HostsRequest, device_ids: list[int] | None) -
             coordinator_bind_address=service,
         )  # fmt: skip
     except (RuntimeError, ValueError) as error:
-        raise MachineError(f"the processes of the run do not come together: {one_line(error, 200)}") from None
+        raise MachineError(f"the processes of the run cannot connect: {one_line(error, 200)}") from None
     return distributed.global_state.client
 
 
 def _detected() -> tuple[HostsRequest, list[int] | None]:
-    """What jax finds in the environment of a cluster, and the devices of this process where that is said."""
+    """What jax finds in the environment of a cluster, and the devices of this process where it names them."""
     from jax._src import clusters  # what jax.distributed.initialize() asks
 
     detect = clusters.ClusterEnv.auto_detect_unset_distributed_params

@@ -1,4 +1,4 @@
-"""The processes of a run as one of them sees it: what they say to each other, and when one of them is lost."""
+"""The processes of a run as one of them sees them: their messages, and what happens when one is lost."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Party:
 
     index, count   which of them this one is
     client         the key-value store of jax.distributed
-    All of what is said is JSON.
+    All messages are JSON.
     """
 
     def __init__(self, index: int, count: int) -> None:
         self.index, self.count = index, count
-        self.over = False  # whether the end of the run has been said
+        self.over = False  # whether the end of the run was announced
         self._client: Any = None
         self._orders = 0
         self._reason: NnrunError | None = None
@@ -70,7 +70,7 @@ class Party:
     # What all may say.
 
     def publish(self, name: str, content: object) -> None:
-        """Says something for the others to read, under this process's number."""
+        """Publishes something for the others to read, under this process's number."""
         self._put(f"{name}/{self.index}", content)
 
     def of(self, name: str, index: int) -> Any:
@@ -78,7 +78,7 @@ class Party:
         return self.wait_for(f"{name}/{index}")
 
     def wait_for(self, name: str) -> Any:
-        """What stands under a name, once it does.  Raises what ended the run in the meantime."""
+        """The value under a name, once there is one.  Raises what ended the run in the meantime."""
         while True:
             self.check()
             try:
@@ -110,7 +110,7 @@ class Party:
                 self._put(f"ended/{self.index}", [code, message])
 
     def lost(self, index: int) -> None:
-        """Called in a thread when a process is gone: with a word, or without."""
+        """Called in a thread when a process is gone, whether or not it announced its end."""
         if self.over:
             return
         farewell = None
@@ -162,7 +162,7 @@ class Party:
             self.publish("signal", signum)
         code, _ = json.loads(self._client.key_value_try_get("nnrun/ended/0"))
         self.over = True
-        os._exit(code)  # process 0 has said why, and nothing here needs to be saved
+        os._exit(code)  # process 0 has reported why, and nothing here needs to be saved
 
     def _put(self, name: str, content: object) -> None:
         self._client.key_value_set(f"nnrun/{name}", json.dumps(content), allow_overwrite=True)

@@ -61,7 +61,7 @@ class Hub:
             time.sleep(_LOOK)
 
     def wait_for_the_end(self, seconds: float) -> None:
-        """Returns when all others have ended, or after so many seconds."""
+        """Returns when all others have ended, or after this many seconds."""
         end = time.monotonic() + seconds
         while self.present and time.monotonic() < end:
             time.sleep(_LOOK / 4)
@@ -106,7 +106,7 @@ class Post:
     """The end of another process: its connection to process 0, and what jax connects to in its place.
 
     lost      is called, in a thread, when process 0 is gone
-    Raises MachineError where process 0 cannot be reached within so many seconds, or refuses.
+    Raises MachineError where process 0 cannot be reached within this many seconds, or refuses.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ class HostsRequest(NamedTuple):
     """Where the processes of a run meet, and which of them this one is.
 
     coordinator   HOST:PORT of process 0; "": jax finds all of it in the environment
-    number        of this process, from 0 on, of so many
+    number        of this process, from 0 on, and how many there are
     """
 
     coordinator: str = ""

@@ -98,5 +98,5 @@ def _done(folder: Path, folds: Sequence[Path], warn: Warn) -> list[Path]:
             f"{one_line(folder)}: all its folds diverged; train again with a smaller learning rate"
         )
     if len(done) < len(folds):
-        warn(f"left out, for they diverged: {', '.join(str(fold) for fold in folds if fold not in done)}")
+        warn(f"left out because they diverged: {', '.join(str(fold) for fold in folds if fold not in done)}")
     return done

@@ -31,7 +31,7 @@ _RUNS = ("seed_[0-9]*", "fold_[0-9]*")  # those of a group, whole or damaged
 
 
 def foreign_files(folder: Path) -> list[Path]:
-    """The files below a run folder that nnrun has not written, sorted; links count as nothing, for nothing is lost."""
+    """The files below a run folder that nnrun did not write, sorted; without links, which hold nothing."""
     return sorted(_foreign(folder, folder))
 
 

@@ -36,7 +36,7 @@ News = TypeVar("News", bound=_News, contravariant=True)
 
 
 class View(Protocol[News]):
-    """How a run or a sweep is shown.  There is a view for each, so it may remember what was."""
+    """How a run or a sweep is shown.  Each has a view of its own, which may remember what it has shown."""
 
     def notice(self, news: News) -> None:
         """Takes in all news, also those that are not shown."""

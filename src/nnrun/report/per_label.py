@@ -13,7 +13,7 @@ __all__ = ["LabelEntry", "PerLabel", "labels_sheet", "per_label_of"]
 
 
 class LabelEntry(TypedDict):
-    """One label, which counts as there above a probability of a half: None where a share has no denominator.
+    """One label, which counts as there above a probability of 0.5; None where a share has no denominator.
 
     there      the class that means that it is there
     positives  examples of which it is there; predicted, right: of which it is predicted to be, and rightly

@@ -13,7 +13,7 @@ _NARROWEST, _USUAL = 80, 120  # columns; where no terminal says how wide it is
 
 
 def as_text(*content: RenderableType) -> str:
-    """Tables and lines as a terminal shows them, without colours; a line that is longer than it is not folded."""
+    """Tables and lines as a terminal shows them, without colours; lines that are too long for it are not folded."""
     buffer = io.StringIO()
     width = max(_NARROWEST, shutil.get_terminal_size((_USUAL, 0)).columns)
     console = Console(file=buffer, width=width, highlight=False, color_system=None)

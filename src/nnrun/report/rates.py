@@ -61,7 +61,7 @@ def rate_lines(
         yield f"the spec's {written:g} " + (
             f"reaches {number(reached)}" if math.isfinite(reached) else "diverges"
         )
-    yield "a long run at a constant rate may want less than a short one; a schedule that falls may begin here"
+    yield "a long run at a constant rate may need a lower one than a short run; a schedule that falls may begin here"
     yield f"use it: nnrun train {shlex.join([*command, f'{key}={rounded(suggestion)}'])}"
 
 

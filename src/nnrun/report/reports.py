@@ -106,7 +106,7 @@ def example_run(folder: Path, split: str | None) -> tuple[Path, str]:
     """The run whose examples are shown, of a group the first that did not diverge; and the part that they are of.
 
     split   the part that was asked for; None: val if anything was held out for it, else train: test examples that
-            somebody looks at are none any more
+            somebody has looked at are no longer a test
     Raises RunError where there is no run with a checkpoint.
     """
     run_folder = folder if (folder / _ACCOUNT).is_file() else _first_sound(folder)

@@ -48,7 +48,7 @@ class RunView:
         self._last_step = 0  # of the plain line before, or of that in the history
 
     def notice(self, news: Shown) -> None:
-        """Takes in the step and the loss; another fold begins afresh."""
+        """Takes in the step and the loss; with another fold it starts over."""
         if news.fold != self._fold:
             self._begin(news.fold)
         if news.phase != "compiling":  # neither its time nor the step of a checkpoint is speed

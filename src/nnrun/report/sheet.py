@@ -112,7 +112,7 @@ def _shortened(
     shorter = [_middle_left_out(cell.plain, room) for cell in column.cells]
     if len(set(shorter)) < len(
         {cell.plain for cell in column.cells}
-    ):  # the number of the row tells them apart
+    ):  # the number of the row distinguishes them
         shorter = [_middle_left_out(f"{i} {cell.plain}", room) for i, cell in enumerate(column.cells, 1)]
     cells = [Text(text, cell.style) for text, cell in zip(shorter, column.cells, strict=True)]
     legend = [

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _ABSENT = "–"
-# to what is compared
+# settings that change nothing in what is compared
 NO_DIFFERENCE = ("name", "train.seed", "train.seeds", "checkpoint.every", "checkpoint.keep", "metrics")
 _MOST_TESTED = 30
 _OF_ANY_LOSS = ("accuracy", "r2")

@@ -134,7 +134,7 @@ def rises(summary: Summary) -> list[str]:
 
 
 def warnings(summary: Summary) -> list[str]:
-    """All that is to be said of a run or group that has ended beside its numbers."""
+    """What to report of a run or group that has ended, beside its numbers."""
     return [*rises(summary), *_gaps(summary), *_few(summary)]
 
 

@@ -152,7 +152,7 @@ def run_result(folder: Path, step: int, metrics: Mapping[str, float]) -> RunResu
 
 
 def _remeasured(checkpoints: Iterable[Checkpoint]) -> bool:
-    """Whether there are averages whose batch-norm statistics are measured anew on training data."""
+    """Whether there are averages whose batch-norm statistics are measured again on training data."""
     kinds = {name.split("/")[0] for content in checkpoints for name in content.arrays}
     return {"average", "stats"} <= kinds
 
@@ -164,7 +164,7 @@ def good_members(folder: Path, warn: Warn) -> list[Path]:
     if members and len(diverged) == len(members):
         raise RunError(f"{one_line(folder)}: all its runs diverged; train again with a smaller learning rate")
     if diverged:
-        warn(f"left out, for they diverged: {', '.join(map(str, diverged))}")
+        warn(f"left out because they diverged: {', '.join(map(str, diverged))}")
     return [path for path in members if path not in diverged]
 
 

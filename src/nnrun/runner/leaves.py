@@ -24,7 +24,7 @@ _MOST = 4  # leaves that are named
 class WeightsRequest(NamedTuple):
     """The options of `nnrun train --from`.
 
-    only   patterns such as hidden_*: of the leaves whose paths match one of them, all else begins afresh; (): all
+    only   patterns such as hidden_*: only leaves that match one are taken, the rest is initialised; (): all
     optimizer_state   keep or fresh
     """
 

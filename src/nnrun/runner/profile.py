@@ -14,7 +14,7 @@ from nnrun.runner.folds import Turn
 
 __all__ = ["SECONDS", "check_target", "profiled"]
 
-SECONDS = 3.0  # after the first steps, which wait for nothing to be compiled any more
+SECONDS = 3.0  # after the first steps, when everything is compiled
 
 
 def check_target(folder: Path) -> None:

@@ -118,7 +118,7 @@ def compiling(state_files: StateFiles) -> Iterator[None]:
 
 @contextlib.contextmanager
 def ending(state_files: StateFiles, plan: Plan) -> Iterator[None]:
-    """Leaves the reason behind when runs end in an error that they did not write down themselves."""
+    """Writes down the reason when runs end in an error that they did not record themselves."""
     try:
         yield
     except (Interrupted, DivergedError, GeneratorExit):

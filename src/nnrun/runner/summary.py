@@ -76,7 +76,7 @@ def run_summary(
     """The content of a run's summary.json.
 
     last, best   test metrics of the last state and of the best by validation; {} where there is none
-    data         what is said of the data beside
+    data         what the summary says of the data
     constant     the training loss of outputs of 0
     """
     judged: BestStep | None = None
@@ -104,7 +104,7 @@ def run_summary(
 def _rise(recorder: Recorder, constant: float) -> Rising:
     """{"rise": ...} of a run that has not learned.
 
-    It ended with more than twice the training loss of its first line, for noise does not double a loss.  Where the loss
+    It ended with more than twice the training loss of its first line, as noise does not double a loss.  Where the loss
     can be negative, it has risen by more than its first size.  Or, since a run may be lost before that line, with more
     than twice the loss of outputs of 0, on the validation part too.
     """

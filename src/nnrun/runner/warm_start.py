@@ -1,7 +1,7 @@
 """A run that begins with the weights of another one: `nnrun train SPEC --from RUN`.
 
 Weights are parameters and batch-norm statistics.  What follows from them (running averages, what an optimizer
-remembers) is made for them anew, and the plan is that of the new spec, from step 0.
+remembers) starts fresh, and the plan is that of the new spec, from step 0.
 """
 
 from __future__ import annotations

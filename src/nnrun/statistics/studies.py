@@ -162,7 +162,7 @@ def _welch_interval(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 def least_studies(pairs: int) -> int:
-    """The fewest studies of each with which any of so many pairs can be told apart: 2 · pairs / C(2n, n) ≤ 5%."""
+    """The fewest studies of each with which any of this many pairs can be told apart: 2 · pairs / C(2n, n) ≤ 5%."""
     n = 2
     while 2 * pairs > ALPHA * math.comb(2 * n, n):
         n += 1

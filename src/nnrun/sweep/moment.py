@@ -45,7 +45,7 @@ class Moment:
     def note(self, checked: Spec, data: str, digest: str) -> None:
         """Remembers the user's modules of a spec, and its data.
 
-        data     what the dataset follows from
+        data     what decides which dataset is loaded
         digest   of the dataset
         Raises ChangedError where the data are not what they were when this process read them before.
         """

@@ -95,7 +95,7 @@ def _size(value: float | str) -> float:
 def gain_line(metric: Metric, gain: Gain, size: float = 1.0) -> str:
     """`accuracy +1.93 points [+1.5, +2.4]` or `loss 0.016 lower [0.014, 0.019]`: the widest interval that is known.
 
-    size   the magnitude of the metric; what float32 does not tell from it is rounding error and shown as 0
+    size   the magnitude of the metric; what float32 cannot resolve beside it is rounding error and shown as 0
     """
     kind, span = ("both", gain["both"]) if gain["both"] else ("examples", gain["examples"])
     covers = "examples and members" if kind == "both" else "examples"

@@ -135,8 +135,8 @@ def _no_examples(part: BaseAnswer) -> Iterator[str]:
     names = [name for name, run in runs if run and read_examples(run, part.metric.name) is None]
     if names and part.comparisons:
         yield (
-            f"nothing is known of other examples for {', '.join(dict.fromkeys(names))}: what is said of them knows "
-            "seeds and searches alone"
+            f"nothing is known of other examples for {', '.join(dict.fromkeys(names))}: what is said of them covers "
+            "seeds and searches only"
         )
 
 

@@ -102,7 +102,9 @@ class TrialEntry(_Ended):
     value: float | None
     values: list[float | None]  # of each seed
     metrics: dict[str, list[float | None]]  # name -> one value for each seed
-    judged_on: str | None  # what tells the validation and test examples; None for a run that could not begin
+    judged_on: (
+        str | None
+    )  # what identifies the validation and test examples; None for a run that could not begin
 
 
 class FinalEntry(_Ended):

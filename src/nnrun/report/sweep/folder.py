@@ -75,7 +75,7 @@ class TrialRecord(NamedTuple):
     reason: str | None
     risen: int = 0  # seeds that ended with a far larger training loss than they began with
     metrics: Mapping[str, tuple[float | None, ...]] = MappingProxyType({})  # name -> one value for each seed
-    judged_on: str | None = None  # what tells the validation and test examples
+    judged_on: str | None = None  # what identifies the validation and test examples
     study: int = 1  # which repetition of the search it is of
 
 

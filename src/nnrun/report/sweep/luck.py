@@ -27,7 +27,7 @@ def luck(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
 
 
 def few_studies(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
-    """Whether so many studies can tell any difference from chance, and how many would tell the best from the others."""
+    """Whether there are enough studies to find any difference, and how many would tell the best from the others."""
     pairs = [effect.pair for effect in part.factors.effects] if part.factors else part.comparisons
     if not pairs:
         return
@@ -60,7 +60,7 @@ def few_studies(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
 
 
 def _command(sweep: SweepRecord, studies: int) -> str:
-    """The command that gives a sweep so many studies."""
+    """The command that gives a sweep this many studies."""
     return f"`nnrun sweep --resume {shlex.quote(one_line(sweep.folder))} sweep.studies={studies}`"
 
 
@@ -111,7 +111,7 @@ def _disagreement(part: BaseAnswer, sweep: SweepRecord, fresh: list[AnswerRow]) 
 
 
 def _choice(rows: list[AnswerRow], sweep: SweepRecord) -> Iterator[str]:
-    """The value by which a setting was chosen flatters it; said where fresh seeds do not reach it."""
+    """The value by which a setting was chosen flatters it; reported where fresh seeds do not reach it."""
     losses = []
     for row in rows:
         again, before = row.validation_again, row.validation

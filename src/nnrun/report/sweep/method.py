@@ -32,7 +32,7 @@ method, so the chance of any false &ldquo;different&rdquo; among methods that dr
 these settings&rdquo; means that another search could turn it round, or that nothing is known of other searches.</li>
 <li>Where alternatives are all combinations of several factors, the effect of a factor is the difference of two of its
 levels, each averaged over the levels of the others; an interaction is how far a combination is from the sum of the
-effects. Their p-values are corrected together, for themselves; the exchange test deals the trials anew within each
+effects. Their p-values are corrected together, for themselves; the exchange test deals the trials again within each
 combination of the other factors.</li>
 <li>&ldquo;Middle half&rdquo; is the mean without the best and the worst quarter of the seeds; &ldquo;better&rdquo; is
 how often a run of the first is better than a run of the second, over all pairs of runs.</li>

@@ -69,9 +69,10 @@ def _facts(answer: Answer) -> str:
     )
     bases = f" on {len(sweep.bases)} bases" if len(sweep.bases) > 1 else ""
     studies = f"repeated in {sweep.studies} studies, " if sweep.studies > 1 else ""
+    trials = f"{counted(sweep.trials_planned, 'trial')} each by {sweep.search} search"
     return (
-        f"{counted(alternatives, 'alternative')}{bases}, {counted(sweep.trials_planned, 'trial')} each by {sweep.search} "
-        f"search, {studies}{counted(sweep.seeds, 'seed')} a trial, judged by {sweep.metric} "
+        f"{counted(alternatives, 'alternative')}{bases}, {trials}, {studies}{counted(sweep.seeds, 'seed')} a trial, "
+        f"judged by {sweep.metric} "
         f"({sweep.judge.words} is better); {counted(runs, 'run')}"
     )
 

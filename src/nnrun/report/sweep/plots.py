@@ -58,7 +58,7 @@ _DOTS = (
     "edge, crosses diverged."
 )
 _PROFILE = (
-    "Share of the data sets on which an alternative needs at most so many times the steps of the fastest one to "
+    "Share of the data sets on which an alternative needs at most this many times the steps of the fastest one to "
     "reach the target. Higher is better; at 1 it is the share on which it is the fastest."
 )
 
