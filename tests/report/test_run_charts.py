@@ -163,6 +163,16 @@ def test_a_page_has_a_band_a_level_and_a_mark() -> None:
     assert charts_html([]) == ""
 
 
+def test_a_logarithmic_axis_leaves_out_what_it_cannot_show() -> None:
+    """The least value above 0 is 0.5, where bands end that reach further down."""
+    x = np.arange(4.0)
+    ends = np.array([-1.0, 0.1, np.nan, 1.0])
+    known = Line("a", x, np.array([0.5, -1.0, np.inf, 2.0]), ends, ends + 4)
+    [series] = data_of(Chart("c", "t", "", "x", "y", (known,), logarithmic=True))["series"]
+    assert series["values"] == [0.5, None, None, 2]
+    assert (series["low"], series["high"]) == ([0.5, 0.5, None, 1], [3, 4.1, None, 5])
+
+
 def test_lines_beyond_the_colours_are_dashed() -> None:
     lines = tuple(Line(f"l{i}", X, X) for i in range(10))
     series = data_of(Chart("c", "t", "", "x", "y", lines))["series"]

@@ -112,6 +112,6 @@ def _measured(metrics: dict[str, float], beginnings: tuple[str, ...]) -> str:
 def _numbers(metrics: dict[str, float]) -> Table:
     """The metrics, those of the optimizer below the rest."""
     table = Table.grid(padding=(0, 2))
-    for name in sorted(without_targets(metrics), key=lambda name: (*map(name.startswith, _LAST), name)):
+    for name in sorted(without_targets(metrics), key=lambda name: (name.startswith(_LAST), name)):
         table.add_row(Text(name, "dim"), f"{metrics[name]:.5g}")
     return table
