@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from nnrun.preprocessing import About
+from nnrun.report import rates
 from nnrun.report.explained import (
     LayerCost,
     cost_lines,
@@ -23,7 +25,7 @@ from nnrun.report.explained import (
     sections,
 )
 from nnrun.report.findings import findings_table, verdict_line
-from nnrun.report.rates import curve_of_rates, picture, rate_lines
+from nnrun.report.rates import curve_of_rates, rate_lines
 from nnrun.report.speed import speed_lines
 
 
@@ -254,8 +256,24 @@ def test_the_curve_of_a_range_test() -> None:
     assert rows[-1].split() == ["0.0011"]  # both ends of four columns
 
 
-def test_the_picture_is_a_png() -> None:
-    assert picture("a $spec$", RATES, LOSSES, 2.3, 0.01, 0.1)[:8] == b"\x89PNG\r\n\x1a\n"
+def test_the_picture_has_each_seed_their_mean_and_the_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(rates, "png", lambda figure, dpi: drawn.append(figure) or b"png")
+    assert rates.picture("a $spec$", RATES, LOSSES, 2.3, 0.01, 0.1) == b"png"
+    [axes] = drawn[0].axes
+    first, second, mean, start, spec, lowest = ([*map(float, line.get_ydata())] for line in axes.lines)  # type: ignore[arg-type]
+    assert (first[:3], second, mean[:3]) == (
+        [1.8, 1.0, 0.4],
+        [2.0, 1.2, 0.6, 9.0],
+        pytest.approx([1.9, 1.1, 0.5]),
+    )
+    assert (
+        start == [2.3, 2.3] and axes.get_ylim()[1] == pytest.approx(1.3 * 2.3) and axes.get_xscale() == "log"
+    )
+    assert [line.get_xdata()[0] for line in axes.lines[4:]] == [0.01, 0.1]  # type: ignore[index]
+    assert axes.get_title() == r"a \$spec\$" and len(spec) == len(lowest) == 2
+    rates.picture("a", RATES, LOSSES, 2.3, 0.01, None)
+    assert len(drawn[1].axes[0].lines) == 5  # no lowest rate
 
 
 SPEED = {

@@ -248,6 +248,18 @@ def test_seven_evaluations_say_nothing_of_the_fit() -> None:
     assert said({"val/loss": np.append(rising, np.nan)}) == []
 
 
+@pytest.mark.parametrize(
+    ("first", "least", "last", "overfits"),
+    [(10.0, 0.5, 0.96, False), (10.0, 0.5, 0.99, True), (2.0, 1.0, 1.09, False), (2.0, 1.0, 1.11, True)],
+)
+def test_a_rise_counts_against_the_fall_and_against_the_least_value(
+    first: float, least: float, last: float, overfits: bool
+) -> None:
+    """More than a twentieth of how far it fell (9.5: 0.475), and more than a tenth of the least value (1: 0.1)."""
+    curve = np.array([first, *[least] * 7, *[last] * 2])
+    assert any(sentence.startswith("it overfits") for _, sentence, _ in said({"val/loss": curve})) == overfits
+
+
 def test_overfitting_has_both_losses() -> None:
     """The least is 0.5 at step 100; the last fifth is the mean of 0.8 to 1.1; training went from 1 to 0.05."""
     val = FLAT + np.where(np.arange(20) >= 12, 0.1 * (np.arange(20) - 12), 0)
