@@ -27,9 +27,9 @@ FOLDS: Any = {"count": 4, "ratio": 1 / 3, "partition": "p"}
 
 def entry(name: str, values: list[float] = [], metric: str = "test/accuracy", **changes: Any) -> Entry:  # noqa: B006
     known = Entry(
-        name=name, runs=(Path(f"runs/{name}"),), status="done", settings={},
-        metrics={metric: dict(enumerate(values))} if values else {}, seeds=tuple(range(len(values))) or (0,), written=frozenset(), rising=frozenset({"accuracy"}),
-        bounds={"accuracy": SHARE}, judged="val/accuracy", data=("digest", 0, None), code=(("nnrun", "1"),),
+        name=name, runs=(Path(f"runs/{name}"),), status="done", settings={}, written=frozenset(), judged="val/accuracy",
+        metrics={metric: dict(enumerate(values))} if values else {}, seeds=tuple(range(len(values))) or (0,),
+        rising=frozenset({"accuracy"}), bounds={"accuracy": SHARE}, data=("digest", 0, None), code=(("nnrun", "1"),),
     )  # fmt: skip
     return known._replace(**changes)
 
