@@ -134,11 +134,11 @@ def test_the_data() -> None:
 
 
 def test_time_and_memory() -> None:
-    lines = list(cost_lines(3725.4, 0.0125, 2.25, 3 * 2**20, 2**19, " for 3 seeds"))
+    lines = list(cost_lines(3725.4, 0.0125, 2.25, 3_000_000, 19_300, " for 3 seeds"))
     assert lines == [
         "about 1:02:05 for 3 seeds: 12.5 ms a step, 2.2 s to compile",
-        "about 3.0 MB of memory for data, parameters and optimizer",
-        "a checkpoint has about 0.5 MB",
+        "about 3 MB of memory for data, parameters and optimizer",
+        "a checkpoint has about 19.3 kB",
     ]
     assert "1.5 s a step" in next(iter(cost_lines(9, 1.5, 1, 0, 0, "")))  # not 1.5e+03 ms
 

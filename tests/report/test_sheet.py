@@ -92,5 +92,16 @@ def test_shortened_names_differ_and_are_listed_in_full() -> None:
     assert all(name in joined for name in names)
 
 
+def test_only_the_widest_key_is_shortened_to_what_the_others_leave() -> None:
+    """Of 60 columns keys may take 40%: 24, of which the other one and its gap take 12; 16 are the least."""
+    keys = [
+        SheetColumn(name, [Text(letter * size)], "name")
+        for name, letter, size in (("a", "x", 40), ("b", "y", 10))
+    ]
+    sheet = Sheet([*keys, SheetColumn("n", [Text("1" * 20)])], keys=2)
+    assert lines(sheet, 60)[1].split() == ["x" * 8 + "…" + "x" * 7, "y" * 10, "1" * 20]
+    assert lines(sheet, 100)[1].split()[0] == "x" * 40  # all fits
+
+
 def test_a_table_of_no_rows_is_its_head() -> None:
     assert lines(sheet_of(["run", "step"], []), 80) == ["run  step"]

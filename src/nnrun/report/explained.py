@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import RenderableType
 
 from nnrun.errors import counted
-from nnrun.report.amounts import short_number, time_text
+from nnrun.report.amounts import bytes_text, short_number, time_text
 from nnrun.report.columns import column_lines
 from nnrun.report.live import duration
 from nnrun.report.plot import curve
@@ -180,5 +180,5 @@ def cost_lines(
 ) -> Iterator[str]:
     """Time, memory and the size of a checkpoint."""
     yield f"about {duration(seconds)}{runs}: {time_text(step)} a step, {compiling:.1f} s to compile"
-    yield f"about {memory / 2**20:,.1f} MB of memory for data, parameters and optimizer"
-    yield f"a checkpoint has about {state / 2**20:,.1f} MB"
+    yield f"about {bytes_text(memory)} of memory for data, parameters and optimizer"
+    yield f"a checkpoint has about {bytes_text(state)}"
