@@ -63,7 +63,7 @@ def _is_inside(folder: Path) -> bool:
 
 
 def _damaged_settings(folder: Path) -> str | None:
-    """What of run.json and resolved.yaml is not as it was written; a run that says nothing of it is believed."""
+    """Which of run.json and resolved.yaml is damaged; without a digest in run.json, the spec counts as whole."""
     if not (folder / RUN).exists():
         return None
     try:
@@ -78,7 +78,7 @@ def _damaged_settings(folder: Path) -> str | None:
 
 
 def _reads(file: Path) -> bool:
-    """Whether a file of metrics can be read; there is none before the first line."""
+    """Whether a file of metrics can be read; a run that has logged nothing yet has none."""
     try:
         return not file.exists() or metrics.is_whole(file)
     except NnrunError:

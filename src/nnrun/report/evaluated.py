@@ -37,7 +37,7 @@ def evaluation_view(result: Evaluated) -> list[RenderableType]:
 
 
 def _beside(result: Evaluated) -> str:
-    """What was measured on if it is no part of the run's data, and the temperatures of probabilities."""
+    """The file that was measured on, if it is no part of the run's data, and the temperatures of probabilities."""
     file = (
         f"  {counted(result['examples'], 'example')} of {one_line(result['input'])}"
         if "input" in result

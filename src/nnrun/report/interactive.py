@@ -59,7 +59,7 @@ def _chart(chart: Chart) -> str:
 
 
 def _caption(chart: Chart) -> str:
-    """What the chart shows; and of how many logged steps a point is the mean, where that is not one."""
+    """The caption; where points are means of several logged steps, with their number."""
     most = max((thinned(line)[1] for line in chart.lines), default=1)
     thin = f" Each point is the mean of {most} logged steps." if most > 1 else ""
     return chart.caption + thin

@@ -51,7 +51,7 @@ class View(Protocol[News]):
         ...
 
     def is_due(self, news: News, seconds: float) -> bool:
-        """Whether there is a plain line again, so long after the one before, or after the beginning."""
+        """Whether a plain line is due, this many seconds after the one before or after the beginning."""
         ...
 
     def line(self, news: News) -> str:
@@ -105,7 +105,7 @@ class _Lines:
 
 
 class Pace:
-    """How fast the work is done, by what has been done since this process began with it."""
+    """How fast work is done, counted from the first call: a run that continues has done some before."""
 
     def __init__(self) -> None:
         self._first: tuple[float, float] | None = None

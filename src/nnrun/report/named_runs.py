@@ -39,7 +39,7 @@ def compare_runs(texts: Sequence[str], root: Path) -> SideBySide:
 
 
 def _too_few(text: str, root: Path) -> str:
-    """What is wrong with the only run that was named, or with the sweep that has no more."""
+    """Why there is nothing to compare: a single run was named, or a sweep with a single setting."""
     folder = run.resolve(text, root)
     if not is_sweep(folder):
         return "got one run; name at least two, or a sweep"

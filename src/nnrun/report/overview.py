@@ -120,7 +120,7 @@ def overview_table(rows: Sequence[OverviewRow], columns: Sequence[str] = ()) -> 
 
 
 def value_of(row: OverviewRow, name: str) -> object:
-    """What a row has of a column: status, step, changed, seeds, folds, tags, a metric or a setting; None: nothing."""
+    """The value of a column in a row: status, step, changed, seeds, folds, tags, a metric or a setting; None: none."""
     measured = {**row["test"], **(row["best"] or {})}
     if name in measured:
         return measured[name]

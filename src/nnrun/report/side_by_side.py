@@ -68,7 +68,7 @@ def differing(entries: Sequence[Entry]) -> list[str]:
 
 
 def value(entry: Entry, metric: Metric) -> Value:
-    """What an entry has of a metric."""
+    """The mean of a metric over the seeds of an entry, and its interval."""
     known = list(entry.metrics.get(metric.name, {}).values())
     if not known:
         return Value(None, None, None)
@@ -113,7 +113,7 @@ def side_by_side(entries: Sequence[Entry]) -> SideBySide:
 
 
 def _of_any_loss(shown: Sequence[Metric]) -> Metric | None:
-    """What decides between runs whose losses differ: of several numbers, their r2, which has no unit."""
+    """The metric that decides where the losses differ: accuracy or r2, which have no unit, if there is one."""
     others = [metric for metric in shown if not is_of_loss(metric.name)]
     first = [metric for metric in others if last_part(metric.name) in _OF_ANY_LOSS]
     return next(iter([*first, *others]), None)

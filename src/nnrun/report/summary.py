@@ -94,7 +94,7 @@ def runs_line(summary: GroupSummary) -> str:
 
 
 def shown_section(summary: GroupSummary) -> str:
-    """Which metrics of a group stand for it: of the best steps; of folds, whose best steps they chose, of the last."""
+    """The section that stands for a group: best; of folds last, as the best steps were chosen by what measures them."""
     return "last" if "folds" in summary else "best"
 
 
@@ -212,7 +212,7 @@ def _beside(name: str, baseline: Baseline | None) -> str:
 
 
 def reference(name: str, baseline: Baseline) -> float | None:
-    """What a constant prediction has of a metric, which may be that of an average: test/ema/accuracy."""
+    """The value of a metric for a constant prediction; the metric may be that of an average: test/ema/accuracy."""
     part, _, rest = name.partition("/")
     return baseline["metrics"].get(f"{part}/{last_part(rest)}")
 

@@ -94,7 +94,7 @@ def show_view(folder: Path) -> Group:
 
 
 def _damage_of_checkpoints(folder: Path, status: str, summary: Summary) -> Iterator[Text]:
-    """That the checkpoint of the best step is lost, and which of those that are there are cut short."""
+    """Lines about checkpoints: whether that of the best step is lost, and which are cut short."""
     if status == "done" and (lost := lost_best_step(folder, summary)) is not None:
         yield Text(
             f"lost     the checkpoint of the best step, {lost}; restore it to evaluate or predict with it"

@@ -149,6 +149,6 @@ def _notes(account: Account) -> list[Text]:
 
 
 def _share(account: Account, value: float) -> str:
-    """Of what a share is: several labels are counted one by one, and have a metric of all of them."""
+    """A share with what it is a share of: the examples or, where each has several labels, their labels."""
     counted = "labels of the examples" if "exact_match" in account["ensemble"] else "examples"
     return f"{100 * value:.1f}% of the {counted}"

@@ -65,7 +65,7 @@ def _command(sweep: SweepRecord, studies: int) -> str:
 
 
 def _repeats(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
-    """What would say something of other searches where trials depend on each other."""
+    """The command that repeats the search, where its trials depend on each other and say nothing of other searches."""
     pairs = [effect.pair for effect in part.factors.effects] if part.factors else part.comparisons
     if any(pair.significant and pair.unknown == dependent(sweep) for pair in pairs):
         tests = len(pairs) + (len(part.factors.interactions) if part.factors else 0)

@@ -153,7 +153,7 @@ def _studies(answer: Answer, part: BaseAnswer) -> str:
 
 
 def _seconds(row: AnswerRow) -> str:
-    """Of the program in which the seeds trained together."""
+    """Seconds to the target, of the program in which the seeds trained together; a dash where they are not known."""
     seconds = row.reached.seconds if row.reached else None
     return with_digits(seconds) if seconds is not None and seconds < float("inf") else "–"
 

@@ -178,7 +178,7 @@ def _compared(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> Metric:
 
 
 def _target(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> float | None:
-    """What is to be reached: as the sweep says, or what the worst alternative has at last."""
+    """The target: that of the sweep or, where it has none, what the worst alternative reached in the end."""
     if sweep.target is not None:
         return sweep.target
     means = [

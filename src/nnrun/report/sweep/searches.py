@@ -144,14 +144,14 @@ def dependent(sweep: SweepRecord) -> str:
 
 
 def _is_complete(dimensions: Sequence[DimensionRecord], settings: int) -> bool:
-    """Whether this many different settings are all there are: none varies over numbers, of which there are others."""
+    """Whether all possible settings were tried: every key is a choice of words, and each combination is there."""
     if any(map(_is_number, dimensions)):
         return False
     return settings >= math.prod(len(dimension.values) for dimension in dimensions)
 
 
 def _is_number(dimension: DimensionRecord) -> bool:
-    """Whether a key varies over numbers, of which others could have been drawn or written."""
+    """Whether a key varies over numbers, so that other values would have been possible."""
     return dimension.kind != "choice" or any(
         isinstance(value, int | float) and not isinstance(value, bool) for value in dimension.values
     )

@@ -51,7 +51,7 @@ def sensitivity(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
 
 
 def _one_seed_less(rows: Sequence[AnswerRow], looks: int, pair: PairComparison) -> Iterator[str]:
-    """Whether the difference would be no more than chance without some seed, if that many could find one at all."""
+    """Seeds without which the difference is no longer significant; none where one seed less could find nothing."""
     values = {row.alternative: row.values for row in rows}
     seeds = [seed for seed in values[pair.first] if seed in values[pair.second]]
     if len(seeds) - 1 < least_seeds(math.comb(len(values), 2) * looks):
