@@ -73,6 +73,7 @@ def test_an_optimizer_has_its_equations_and_the_values_of_its_symbols() -> None:
     assert long[0].startswith("  nesterov      = true") and long[1].startswith(" " * 29 + "x")
     assert sum(line.count("x ") + line.endswith("x") for line in long) == 60
     assert any(line.strip() == "mask          = [1]" for line in lines)
+    assert max(map(len, lines)) <= 78
 
 
 def test_sentences_are_folded_with_a_margin() -> None:

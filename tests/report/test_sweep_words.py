@@ -192,6 +192,21 @@ def test_all_sources_together_are_known_where_each_is() -> None:
             "(p = 0.03, 8 seeds)",
         ),
         (
+            {"searched": True, "searches": OverSearches(-0.01, 0.05, 0.2, 20, None), "claim": 0.3},
+            "only these settings",
+            "adam's chosen setting beats sgd's by 2.00 points [1.00, 3.00] (p = 0.001, 8 seeds); over other searches "
+            "[-1.00, 5.00] (p = 0.3, 20 trials): another search could turn it round",
+        ),
+        (
+            {
+                "searched": True, "searches": OverSearches(0.01, 0.03, 0.01, 20, None), "claim": 0.02,
+                "examples": (0.005, 0.035), "verdict": 0.2,
+            }, "only these examples",
+            "adam's chosen setting beats sgd's by 2.00 points [1.00, 3.00] (p = 0.001, 8 seeds); over other searches "
+            "[1.00, 3.00] (p = 0.02, 20 trials), over other examples [0.50, 3.50], all together [0.20, 3.80] "
+            "(p = 0.2): it could turn round",
+        ),
+        (
             {"studies": 6, "unknown": "a study ended"}, "only these searches",
             "adam's searches beat sgd's by 2.00 points [1.00, 3.00] (p = 0.001, 6 studies); a study ended, so this "
             "says nothing about the methods",
