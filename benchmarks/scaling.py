@@ -5,7 +5,8 @@
 Eight simulated devices of this machine's CPU.  Strong scaling: a batch of 256 examples on 1, 2, 4 and 8 devices.  Weak
 scaling: 32 examples for each device.  Operations are those of one device in a step, as XLA counts them; bytes are the
 sums over all devices in a step, beside those of the parameters.  Convolutions are those of a GPU, plain ones: a CPU
-has forms of its own, whose gradients are summed before they are small.  `--write` puts the table into docs/scaling.md.
+has forms of its own, whose gradients are summed before they are small.  Then a transformer whose state is in parts
+(train.fsdp): what one device holds, as XLA plans it.  `--write` puts the tables into docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -31,13 +32,17 @@ from nnrun.runner import session
 from nnrun.training.programs import compile_programs
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
-BLOCK = re.compile(r"(<!-- made by benchmarks/scaling.py -->\n)(.*?)(<!-- to here -->)", re.DOTALL)
+MARKS = "<!-- made by benchmarks/scaling.py -->", "<!-- made by benchmarks/scaling.py, in parts -->"
 COUNTS = (1, 2, 4, 8)
 STRONG, WEAK = 256, 32
 SPECS = {
     "MLP 64-512-512-10": "model: {name: mlp, hidden: [512, 512], dropout: 0.2, norm: batch}\n",
     "ResNet-8": "model: {name: resnet, depth: 8}\n",
 }
+TRANSFORMER = (
+    "model: {name: vit, patch: 2, width: 256, blocks: 6}\noptimizer: {name: adam, learning_rate: 1e-3}\n"
+    "average: {name: ema, decay: 0.99}\ndata: {name: digits, batch_size: 64}\n"
+)
 TRAIN = "train: {duration: 4 steps, log_every: 4 steps}\noptimizer: {name: momentum, learning_rate: 0.1}\n"
 
 
@@ -68,10 +73,10 @@ def cost(model: str, batch: int, devices: int) -> Cost:
     return Cost(advance.cost_analysis()["flops"], bytes_sent(advance.as_text()), parameters)
 
 
-def bytes_sent(program: str) -> int:
-    """Bytes of the sums over all devices in a program."""
+def bytes_sent(program: str, operation: str = "all-reduce") -> int:
+    """Bytes of the sums over all devices in a program, or of what another operation exchanges."""
     sizes = 0
-    for shapes in re.findall(r"= (\([^)]*\)|\S+) all-reduce(?:-start)?\(", program):
+    for shapes in re.findall(rf"= (\([^)]*\)|\S+) {operation}(?:-start)?\(", program):
         for kind, dimensions in re.findall(r"([a-z]+\d+)\[([\d,]*)\]", shapes):
             count = int(np.prod([int(size) for size in dimensions.split(",") if size] or [1]))
             sizes += int(kind.strip("fsup")) // 8 * count
@@ -91,21 +96,45 @@ def lines() -> Iterator[str]:
                 yield f"| {name} | {batch} | {devices} | {computed} | {step.sent:,} | {step.parameters:,} |"
 
 
+def lines_in_parts() -> Iterator[str]:
+    """What a device holds of a transformer, whole and in parts, in MiB."""
+    yield "| devices | each holds | its share of the state | with all of a step | gathered in a step | summed |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for devices, in_parts in ((1, False), (8, False), (2, True), (4, True), (8, True)):
+        with tempfile.TemporaryDirectory() as folder:
+            spec = Path(folder) / "spec.yaml"
+            spec.write_text(
+                f"{TRANSFORMER}train: {{duration: 4 steps, devices: {devices}, fsdp: {in_parts}}}\n"
+            )
+            programs = compile_programs(session.prepare(spec, []).experiment)
+        advance: Any = programs.chunk.advance
+        state = programs.initial()
+        leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
+        held = sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves)
+        plan = advance.memory_analysis()
+        step = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
+        exchanged = [bytes_sent(advance.as_text(), kind) for kind in ("all-gather", "all-reduce")]
+        cells = [f"{size / 2**20:.1f}" for size in (held, step, *exchanged)]
+        yield f"| {devices} | {'a part' if in_parts else 'all'} | {' | '.join(cells)} |"
+
+
 def main() -> None:
-    """Prints the table, and writes it into the document where asked to."""
+    """Prints the tables, and writes it into the document where asked to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help="the table into docs/scaling.md")
+    parser.add_argument("--write", action="store_true", help="the tables into docs/scaling.md")
     arguments = parser.parse_args()
     conv.convolve = plain_convolution
-    table = ""
-    for line in lines():
-        print(line, flush=True)
-        table += f"{line}\n"
-    if arguments.write:
-        text = DOCUMENT.read_text(encoding="utf-8")
-        DOCUMENT.write_text(BLOCK.sub(lambda block: f"{block[1]}{table}{block[3]}", text), encoding="utf-8")
+    for mark, rows in zip(MARKS, (lines(), lines_in_parts()), strict=True):
+        table = ""
+        for line in rows:
+            print(line, flush=True)
+            table += f"{line}\n"
+        if arguments.write:
+            block = re.compile(f"({re.escape(mark)}\n)(.*?)(<!-- to here -->)", re.DOTALL)
+            text = DOCUMENT.read_text(encoding="utf-8")
+            DOCUMENT.write_text(block.sub(rf"\g<1>{table}\g<3>", text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -81,10 +81,16 @@ def spec(tmp_path: Path) -> Path:
     return tmp_path / "spec.yaml"
 
 
-def test_two_processes_end_together_and_continue(spec: Path, begun: Any, warm: Any, same: Any) -> None:
+@pytest.mark.quick("parts")
+@pytest.mark.parametrize("held", ["whole", "parts"])
+def test_two_processes_end_together_and_continue(
+    held: str, spec: Path, begun: Any, warm: Any, same: Any
+) -> None:
     """A signal to the second one is answered by both, with a checkpoint; continued, the run has the bytes of one
     process with two devices."""
     place = spec.parent
+    if held == "parts":
+        spec.write_text(SPEC.replace("precision: float64", "precision: float64, fsdp: true"))
     pair = Together(begun, 2, "train", "spec.yaml", "--run-dir", "pair", folder=place)
     pair.signal_after(1, place / "pair", 1, signal.SIGTERM)
     assert pair.codes == [143, 143], pair.errors
@@ -131,9 +137,11 @@ def test_who_loses_another_process_ends(spec: Path, begun: Any, warm: Any, same:
 
 
 @pytest.mark.slow
-def test_four_processes_are_one_with_four_devices(tmp_path: Path, begun: Any, warm: Any) -> None:
+@pytest.mark.parametrize("held", ["whole", "parts"])
+def test_four_processes_are_one_with_four_devices(held: str, tmp_path: Path, begun: Any, warm: Any) -> None:
     """Streamed data, batch norm, an average, a schedule that reacts, early stopping; then three go on, then one."""
-    (tmp_path / "spec.yaml").write_text(NET)
+    net = NET if held == "whole" else NET.replace("precision: float64", "precision: float64, fsdp: true")
+    (tmp_path / "spec.yaml").write_text(net)
     four = Together(begun, 4, "train", "spec.yaml", "--run-dir", "four", folder=tmp_path)
     assert four.codes == [0, 0, 0, 0], four.errors
     alone = warm(

@@ -26,15 +26,26 @@ SPECS = {
     "lbfgs": "model: {name: mlp, hidden: [8]}\noptimizer: lbfgs\n",
     "resnet": "model: {name: resnet, depth: 8, width: 4, survival: 0.8}\naverage: {name: ema, decay: 0.9}\n"
     "optimizer: {name: momentum, learning_rate: 0.05}\naugment: [{name: translate, pixels: 1}]\n",
+    "parts": "model: {name: mlp, hidden: [64], dropout: 0.3}\n"
+    "optimizer: {name: adam, learning_rate: 1e-3}\naverage: {name: ema, decay: 0.9}\n",
+    "transformer": "model: {name: vit, patch: 2, width: 32, blocks: 1, dropout: 0.1}\n"
+    "optimizer: {name: adam, learning_rate: 1e-3}\naverage: {name: ema, decay: 0.9}\n",
+    "muon": "model: {name: mlp, hidden: [64], norm: batch}\noptimizer: {name: muon, learning_rate: 0.01}\n",
+    "newton_cg": "model: {name: mlp, hidden: [64]}\noptimizer: {name: newton_cg, allow_noise: true}\n",
     "sam": "model: {name: mlp, hidden: [8], norm: batch}\n"
     "optimizer: {name: sam, inner: {name: sgd, learning_rate: 0.1}}\n",
 }
 
 
+IN_PARTS = ("parts", "transformer", "muon", "newton_cg")
+
+
 def prepared(folder: Path, name: str, devices: int) -> Any:
     data = BATCHES.replace("48", "full").replace("300", "297") if name == "lbfgs" else BATCHES
     (folder / "spec.yaml").write_text(TRAIN + data + SPECS[name])
-    return session.prepare(folder / "spec.yaml", [f"train.devices={devices}"]).experiment
+    sharing = [f"train.devices={devices}"] if devices > 1 else []
+    in_parts = ["train.fsdp=true"] if devices > 1 and name in IN_PARTS else []
+    return session.prepare(folder / "spec.yaml", [*sharing, *in_parts]).experiment
 
 
 def trained(programs: Programs, arrays: Mapping[str, np.ndarray] | None, first: int, last: int) -> Any:
@@ -51,6 +62,13 @@ def distance(one: Mapping[str, np.ndarray], two: Mapping[str, np.ndarray]) -> fl
     return max(
         float(np.abs(one[name] - two[name]).max() / max(np.abs(one[name]).max(), 1e-3)) for name in floats
     )
+
+
+def bytes_held(programs: Programs) -> tuple[int, int]:
+    """Bytes of the state that the first device holds, and those of all of it."""
+    state = programs.initial()
+    leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
+    return sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves), sum(leaf.nbytes for leaf in leaves)
 
 
 def bytes_exchanged(program: Any) -> int:
@@ -74,6 +92,8 @@ def compared(folder: Path, name: str, devices: int) -> dict[str, Any]:
         halfway = trained(several, None, 0, 3)[0]
         moved = trained(alone, halfway, 3, 6)[0]
         kernels = sum(array.nbytes for path, array in one[0].items() if path.startswith("params/"))
+        held, whole = bytes_held(several)
+        memory = several.chunk.advance.memory_analysis()  # type: ignore[attr-defined]
         flops = [programs.chunk.advance.cost_analysis()["flops"] for programs in (alone, several)]  # type: ignore[attr-defined]
         return {
             "devices": len(several.initial().step.sharding.device_set),
@@ -83,6 +103,9 @@ def compared(folder: Path, name: str, devices: int) -> dict[str, Any]:
             "metrics": max(abs(one[2][metric] - two[2][metric]) for metric in one[2]),
             "of_parameters": bytes_exchanged(several.chunk.advance) / kernels,
             "flops": flops[1] / flops[0],
+            "held": held / whole,
+            "beside_the_state": (memory.argument_size_in_bytes - held) / whole,
+            "gathered": several.chunk.advance.as_text().count(" all-gather"),  # type: ignore[attr-defined]
         }
 
 

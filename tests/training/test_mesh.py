@@ -51,6 +51,26 @@ def test_a_shared_batch_is_the_batch(tmp_path: Path) -> None:
     assert results["mlp"]["flops"] < 0.4
 
 
+def test_a_state_in_parts_is_the_state(tmp_path: Path) -> None:
+    """Dropout, Adam and an average, of which each of eight devices holds an eighth."""
+    result = on_devices(tmp_path, "parts=8")["parts"]
+    check(result, 8)
+    # The first kernel, 64 · 64, is in parts; the second, 64 · 10, and the biases are small, and whole everywhere.
+    assert result["held"] == pytest.approx((4096 / 8 + 640 + 74) / (4096 + 640 + 74), abs=2e-3)
+    assert result["beside_the_state"] < 0.3  # the data: no second state comes in
+    assert result["gathered"] > 0
+
+
+@pytest.mark.slow
+def test_more_states_in_parts(tmp_path: Path) -> None:
+    """A transformer; Muon multiplies whole matrices; Newton-CG keeps vectors of all parameters, whose length is odd."""
+    results = on_devices(tmp_path, "transformer=8", "muon=8", "newton_cg=8")
+    check(results["transformer"], 8)
+    assert 0.125 < results["transformer"]["held"] < 0.25
+    check(results["muon"], 8)
+    check(results["newton_cg"], 8)
+
+
 @pytest.mark.slow
 def test_more_shared_batches(tmp_path: Path) -> None:
     """Convolutions with stochastic depth; SAM, which evaluates twice; L-BFGS on three devices."""

@@ -70,6 +70,7 @@ def make_plan(spec: Spec, dataset: Dataset, loss: Loss) -> Plan:
         reacts_to=None,
         accumulate=_accumulate(spec, batch),
         devices=_devices(spec, batch),
+        fsdp=_fsdp(spec),
         sampling=_sampling(spec, loss),
     )
 
@@ -122,6 +123,19 @@ def _devices(spec: Spec, batch: int) -> int | str:
             f"{count} devices cannot have equal parts of a batch of {batch}; write data.batch_size: {near}",
         )
     return count
+
+
+def _fsdp(spec: Spec) -> bool:
+    """Whether each device holds a part of the state, see Plan.  Raises SpecError where no devices share a batch."""
+    if spec.train.fsdp and spec.train.seeds > 1:
+        raise spec.fail(
+            ("train", "fsdp"), "true, but several seeds are spread over the devices, each whole; leave it out"
+        )
+    if spec.train.fsdp and spec.train.devices == 1:
+        raise spec.fail(
+            ("train", "fsdp"), "true divides the state over several devices; write train.devices: all"
+        )
+    return spec.train.fsdp
 
 
 def _at_least_one(spec: Spec, path: tuple[str, ...], duration: Duration, clock: Clock) -> int:

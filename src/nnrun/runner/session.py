@@ -84,9 +84,9 @@ def _prepare(document: spec.Document, need: Wanted | None, in_memory: bool = Tru
 
 
 def sharing(prepared: Prepared) -> str:
-    """That several devices share each batch of the run, "" where they do not."""
+    """That several devices share each batch of the run, "" where they do not and need not."""
     plan = prepared.experiment.plan
-    return shared_in_words(plan) if devices_used(plan) > 1 else ""
+    return shared_in_words(plan) if plan.fsdp or devices_used(plan) > 1 else ""
 
 
 def origin() -> Provenance:

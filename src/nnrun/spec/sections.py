@@ -107,6 +107,12 @@ class TrainSection(_Section):
         "one of a single process. The same run but for the order in which sums are added; several seeds are spread "
         "over the devices without it",
     )
+    fsdp: bool = Field(
+        False,
+        description="fully sharded data parallelism: each of the devices that share a batch holds an equal part of the "
+        "parameters, of what the optimizer remembers and of averages, and gathers parameters where the model needs "
+        "them; with it `devices: auto` is all devices here. For what does not fit one device: it sends more",
+    )
     random: Literal["threefry", "fast"] = Field(
         "threefry",
         description="what noise is drawn from: the generator of jax, or `fast`, a hash that makes dropout nearly free; "

@@ -12,6 +12,7 @@ from jax import Array
 
 from nnrun.training import shards
 from nnrun.training.chunks import chunks
+from nnrun.training.memory import share_of_state
 from nnrun.training.programs import one_like
 from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, State
@@ -113,7 +114,10 @@ def state_bytes(experiment: Experiment) -> int:
 
 
 def memory_of(experiment: Experiment, lanes: int) -> int:
-    """Bytes of the states of a population three times (before and after a chunk, and gradients), and of its data."""
+    """Bytes of the states of a population three times (before and after a chunk, and gradients), and of its data.
+
+    Of a state in parts, those of one device.
+    """
     parts = experiment.dataset.train, experiment.dataset.val, experiment.dataset.test
     data = sum(part.x.nbytes + part.y.nbytes for part in parts if isinstance(part.x, np.ndarray))
-    return 3 * state_bytes(experiment) * lanes + data
+    return int(3 * state_bytes(experiment) * share_of_state(experiment.plan)) * lanes + data

@@ -27,6 +27,10 @@ def checked_trial(spec: Spec) -> Spec:
             f"{train.devices}, but a sweep spreads its trials over the devices, not each batch; leave it out"
         )
         raise spec.fail(("train", "devices"), message)
+    if train.fsdp:
+        raise spec.fail(
+            ("train", "fsdp"), "true, but a sweep spreads its trials over the devices; leave it out"
+        )
     if spec.track:
         remedy = "leave track out, and send the runs that matter afterwards: nnrun track RUN TRACKER"
         raise spec.fail(("track",), f"a sweep sends its runs to no tracker; {remedy}")

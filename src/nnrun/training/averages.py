@@ -11,6 +11,7 @@ from jax import Array, lax
 
 from nnrun.training.compiling import compiled
 from nnrun.training.feed import Feed
+from nnrun.training.fsdp import places_of
 from nnrun.training.mesh import jit_on, shared
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment, State, Tree
@@ -36,7 +37,9 @@ def compile_averages(
         return {name: average.value(state.average[name], state.params) for name, average in averages.items()}
 
     function = averaged if lanes is None else jax.vmap(averaged)
-    program = compiled(jit_on(feed.place, function).lower(state))
+    places = places_of(state, feed.place)
+    results = places and dict.fromkeys(experiment.averages(experiment.knobs), places.params)
+    program = compiled(jit_on(feed.place, function, (places,), results).lower(state))
     statistics = compile_statistics(experiment, state, feed, lanes)
 
     def states(state: State) -> dict[str, State]:
@@ -80,9 +83,10 @@ def compile_statistics(
     parts = state.params, state.stats, state.knobs
     positions = jax.ShapeDtypeStruct((together, size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    program = compiled(
-        jit_on(feed.place, function).lower(*parts, *feed.like(together * size), positions, count)
-    )
+    places = feed.place and (*places_of(parts, feed.place), *[feed.place] * 4)
+    results = places and places[1]
+    jitted = jit_on(feed.place, function, places, results)
+    program = compiled(jitted.lower(*parts, *feed.like(together * size), positions, count))
 
     def statistics(params: Tree, stats: Tree, knobs: Tree) -> Tree:
         for start in range(0, _BATCHES, together):

@@ -15,6 +15,7 @@ from nnrun.training import columns
 from nnrun.training.columns import column_names, side_by_side
 from nnrun.training.compiling import compiled
 from nnrun.training.feed import Feed, Shaped
+from nnrun.training.fsdp import places_of
 from nnrun.training.mesh import Everywhere, jit_on, put, shared
 from nnrun.training.predictions import targets_of
 from nnrun.training.sampled import Predict, without_noise
@@ -205,7 +206,8 @@ def compile_evaluator(
         function = jax.vmap(sums, in_axes=(0, 0, 0, 0, *[None] * 5))
     bound = jax.ShapeDtypeStruct((), jnp.int32)
     leaves = state.params, state.stats, state.knobs, state.key
-    lowered = jit_on(held.place, function).lower(*leaves, *like, bound, bound, bound)
+    places = None if held.place is None else (*places_of(leaves, held.place), *[held.place] * 5)
+    lowered = jit_on(held.place, function, places).lower(*leaves, *like, bound, bound, bound)
 
     def tallies() -> list[Tally]:
         return [Tally(loss_of_run, experiment.dataset, size) for _ in range(lanes or 1)] if measured else []

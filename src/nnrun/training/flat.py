@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
-from nnrun.training.mesh import Everywhere, put
+from nnrun.training.mesh import put
 from nnrun.types import State, Tree
 
 __all__ = ["flatten", "lane", "named", "shapes", "stack", "unflatten"]
@@ -39,12 +39,12 @@ def shapes(like: State) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     return {_name(path): (tuple(leaf.shape), np.dtype(leaf.dtype)) for path, leaf in leaves}
 
 
-def unflatten(arrays: Mapping[str, np.ndarray], like: State, place: Everywhere = None) -> State:
-    """The state again, with the structure of `like`; `place`: where its arrays are put."""
+def unflatten(arrays: Mapping[str, np.ndarray], like: State, places: Tree = None) -> State:
+    """The state again, with the structure of `like`; `places`: where its arrays are put."""
     structure = jax.eval_shape(_raw, like)
     raw = jax.tree_util.tree_map_with_path(lambda path, _: np.asarray(arrays[_name(path)]), structure)
     # A copy, so that nothing the compiled programs do can reach the caller's arrays.
-    state = put(raw, place, may_alias=False)
+    state = put(raw, places, may_alias=False)
     return state._replace(key=jax.random.wrap_key_data(state.key))
 
 

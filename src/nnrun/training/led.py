@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -23,6 +24,8 @@ from nnrun.training.programs import Programs, Sums, compile_programs, one_like
 from nnrun.types import Experiment, State
 
 __all__ = ["Leader", "follow"]
+
+_REMEMBERED = 2  # states: while a checkpoint of one is made, the next chunk is under way
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -54,12 +57,12 @@ def _blaming(party: Party) -> Iterator[None]:
 class Leader:
     """The interface of Programs in process 0; what needs the other processes, they are told to do as well.
 
-    A state is always the newest one: the others remember no other.
+    A state is one of the two newest: the others remember no older one.
     """
 
     def __init__(self, programs: Programs, party: Party) -> None:
         self.programs, self.party = programs, party
-        self._newest: State | None = None
+        self._states: deque[State] = deque(maxlen=_REMEMBERED)
         with _blaming(party):
             _meet(programs.experiment)
 
@@ -91,8 +94,7 @@ class Leader:
     @_with_the_others
     def advance(self, state: State, first: int, count: int) -> tuple[State, Any]:
         """Begins to train steps first .. first + count − 1; returns at once, `rows` waits for the log."""
-        self._check(state)
-        self.party.order("advance", first, count)
+        self.party.order("advance", self._age(state), first, count)
         state, log = self.programs.advance(state, first, count)
         return self._now(state), log
 
@@ -104,8 +106,7 @@ class Leader:
     @_with_the_others
     def measure(self, state: State, split: str) -> Sums:
         """Begins to evaluate the validation or test part; `metrics` waits."""
-        self._check(state)
-        self.party.order("measure", split)
+        self.party.order("measure", self._age(state), split)
         return self.programs.measure(state, split)
 
     @_with_the_others
@@ -120,13 +121,15 @@ class Leader:
     @_with_the_others
     def reacted(self, state: State, metrics: list[dict[str, float]]) -> State:
         """The state after its schedule has seen what an evaluation found."""
-        self._check(state)
-        self.party.order("reacted", [{name: float(value) for name, value in row.items()} for row in metrics])
+        values = [{name: float(value) for name, value in row.items()} for row in metrics]
+        self.party.order("reacted", self._age(state), values)
         return self._now(self.programs.reacted(state, metrics))
 
     @_with_the_others
     def unpack(self, state: State) -> list[Arrays]:
         """The arrays of the run, copied to the host."""
+        if self.experiment.plan.fsdp:
+            self.party.order("unpack", self._age(state))
         return self.programs.unpack(state)
 
     @_with_the_others
@@ -140,11 +143,12 @@ class Leader:
         raise AssertionError("several processes train no population")
 
     def _now(self, state: State) -> State:
-        self._newest = state
+        self._states.appendleft(state)
         return state
 
-    def _check(self, state: State) -> None:
-        assert state is self._newest, "the other processes know the newest state only"
+    def _age(self, state: State) -> int:
+        """How many states are newer: the name of a state for the others."""
+        return next(age for age, remembered in enumerate(self._states) if remembered is state)
 
 
 def follow(experiment: Experiment, party: Party) -> None:
@@ -156,31 +160,39 @@ def follow(experiment: Experiment, party: Party) -> None:
         programs = compile_programs(experiment)
         _meet(experiment)
         shapes = flat.shapes(one_like(experiment))
-        state: Any = None
+        states: deque[State] = deque(maxlen=_REMEMBERED)
         for what, *arguments in party.orders():
             if what == "initial":
-                state = programs.initial()
-            elif what == "advance":
-                state = programs.advance(state, *arguments)[0]
-            elif what == "measure":
-                programs.measure(state, *arguments)
-            elif what == "reacted":
-                state = programs.reacted(state, *arguments)
+                states.appendleft(programs.initial())
             elif what == "pack":
                 blank = {name: np.zeros(shape, kind) for name, (shape, kind) in shapes.items()}
-                state = programs.pack([_from_process_0(blank)])
+                states.appendleft(programs.pack([_from_process_0(blank)]))
             else:
-                raise AssertionError(f"process 0 asks for {what!r}")
+                _do(programs, states, what, *arguments)
+
+
+def _do(programs: Programs, states: deque[State], what: str, age: int, *arguments: Any) -> None:
+    """Does what process 0 does with the state that is so many behind the newest."""
+    state = states[age]
+    if what == "advance":
+        states.appendleft(programs.advance(state, *arguments)[0])
+    elif what == "measure":
+        programs.measure(state, *arguments)
+    elif what == "reacted":
+        states.appendleft(programs.reacted(state, *arguments))
+    elif what == "unpack":
+        programs.unpack(state)
+    else:
+        raise AssertionError(f"process 0 asks for {what!r}")
 
 
 def _from_process_0(arrays: Arrays) -> Arrays:
     """The arrays of process 0 in all processes, bit for bit: they travel as bytes, of which no sum changes any."""
     plain = {name: np.ascontiguousarray(array).reshape(-1).view(np.uint8) for name, array in arrays.items()}
-    received = multihost_utils.broadcast_one_to_all(plain)
-    return {
-        name: np.array(received[name]).view(array.dtype).reshape(array.shape)
-        for name, array in arrays.items()
+    received = {  # one after another, since a device may have no room for all; in one order everywhere
+        name: np.array(multihost_utils.broadcast_one_to_all(plain[name])) for name in sorted(plain)
     }
+    return {name: received[name].view(array.dtype).reshape(array.shape) for name, array in arrays.items()}
 
 
 def _meet(experiment: Experiment) -> None:

@@ -18,6 +18,7 @@ from jax import Array, lax
 from nnrun.training.columns import column_names, side_by_side
 from nnrun.training.compiling import compiled
 from nnrun.training.feed import Shaped
+from nnrun.training.fsdp import kept, places_of
 from nnrun.training.mesh import Everywhere, jit_on, shared
 from nnrun.training.order import PADDING
 from nnrun.training.step import make_step
@@ -65,10 +66,12 @@ def compile_chunk(
     """Compiles the loop over steps for one run (lanes None) or a population with a leading axis of lanes.
 
     length   most steps of one call
-    place    where the arrays are, if several devices share each batch
+    state    as shapes, which say where their arrays are if those are in parts
+    place    where the other arrays are, if several devices share each batch
     """
     step, plan = jax.jit(make_step(experiment), inline=True), experiment.plan  # traced once, used twice
     names: list[str] = []
+    places = places_of(state, place)
 
     def advance(
         state: State, x: Array, y: Array, positions: Array, first: Array, count: Array
@@ -86,7 +89,7 @@ def compile_chunk(
             state, rows = carry
             state, log = step(state, batch(i))
             row = side_by_side({name: value.astype(rows.dtype) for name, value in log.items()})
-            return state, lax.dynamic_update_index_in_dim(rows, row, i, 0)
+            return kept(places, state), lax.dynamic_update_index_in_dim(rows, row, i, 0)
 
         rows = jnp.zeros((positions.shape[0], len(names)))
         return lax.fori_loop(0, count, body, (state, rows))
@@ -97,7 +100,8 @@ def compile_chunk(
     leading = () if lanes is None else (lanes,)
     like = jax.ShapeDtypeStruct((*leading, length, plan.batch_size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    program = compiled(jit_on(place, function).lower(state, x, y, like, count, count))
+    jitted = jit_on(place, function, (places, *[place] * 5), (places, place))
+    program = compiled(jitted.lower(state, x, y, like, count, count))
     return Program(tuple(names), program)
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import jax
 
-__all__ = ["free_memory", "room_for_data"]
+from nnrun.training.mesh import devices_used
+from nnrun.types import Plan
+
+__all__ = ["free_memory", "room_for_data", "share_of_state"]
 
 _SHARE = 4  # data that would take more than 1 / _SHARE of the free memory are streamed
 
@@ -18,6 +21,11 @@ def room_for_data(stream: bool | str) -> float:
         free = free_memory()
         return math.inf if free is None else free / _SHARE
     return -1.0 if stream else math.inf
+
+
+def share_of_state(plan: Plan) -> float:
+    """How much of the state of a run is in the memory of one device; the devices of a CPU have one memory together."""
+    return 1 / devices_used(plan) if plan.fsdp and jax.default_backend() != "cpu" else 1.0
 
 
 def free_memory() -> int | None:

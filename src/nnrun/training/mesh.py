@@ -20,6 +20,7 @@ from nnrun.errors import MachineError
 from nnrun.types import Plan, Tree
 
 __all__ = [
+    "BATCH",
     "Everywhere",
     "check_devices",
     "devices_used",
@@ -31,7 +32,7 @@ __all__ = [
     "shared_in_words",
 ]
 
-_AXIS = "batch"
+BATCH = "batch"  # the axis of the mesh
 
 Everywhere = NamedSharding | None  # arrays that are whole on each device of a mesh; None: on the one device
 Tree_ = TypeVar("Tree_", bound=Tree)
@@ -41,14 +42,15 @@ def devices_used(plan: Plan) -> int:
     """How many devices share a batch of this run here, as many of each process.
 
     `auto` is one in one process, since a small net gains nothing from a second and what pays is not known, and all of
-    several processes; of all, and of a number that is not here, it is the most that divide the batch.
+    several processes, or where the state is to be in parts; of all, and of a number that is not here, it is the most
+    that divide the batch.
     Raises MachineError where the processes cannot have equal parts.
     """
     if len(plan.seeds) > 1:
         return 1
     processes, present = jax.process_count(), len(jax.local_devices())
     if plan.devices == "auto":
-        most = 1 if processes == 1 else present
+        most = present if processes > 1 or plan.fsdp else 1
     else:
         most = present if plan.devices == "all" else min(int(plan.devices) // processes, present)
     counts = (count * processes for count in range(most, 0, -1))
@@ -93,7 +95,10 @@ def shared_in_words(plan: Plan) -> str:
     count, processes, present = devices_used(plan), jax.process_count(), len(jax.local_devices())
     if count > 1:
         where = f" of {processes} processes" if processes > 1 else ""
-        return f"{count} devices{where} share each batch, {plan.batch_size // count} examples each"
+        state = ", and the state" if plan.fsdp else ""
+        return f"{count} devices{where} share each batch{state}, {plan.batch_size // count} examples each"
+    if plan.fsdp:
+        return "train.fsdp: one device computes each batch here, and holds the whole state"
     if present == 1 or plan.devices != "auto":
         return "each batch is computed on one device"
     return f"each batch is computed on one of {present} devices; train.devices=all would have them share it"
@@ -110,7 +115,7 @@ def everywhere(plan: Plan) -> Everywhere:
         for index in range(processes)
         for device in jax.local_devices(process_index=index)[: count // processes]
     ]
-    return NamedSharding(Mesh(np.array(chosen), (_AXIS,)), PartitionSpec())
+    return NamedSharding(Mesh(np.array(chosen), (BATCH,)), PartitionSpec())
 
 
 def is_far(place: Everywhere) -> bool:
@@ -118,12 +123,14 @@ def is_far(place: Everywhere) -> bool:
     return place is not None and not place.is_fully_addressable
 
 
-def put(arrays: Any, place: Everywhere, may_alias: bool | None = None) -> Any:
-    """Arrays of the host on the devices of a place; each process has the same and puts them on its own."""
-    if place is None or not is_far(place):
+def put(arrays: Any, place: Any, may_alias: bool | None = None) -> Any:
+    """Arrays of the host on the devices of a place, or each at its own; each process has the same and puts its part."""
+    first = next(iter(jax.tree.leaves(place)), None)
+    if first is None or not is_far(first):
         return jax.device_put(arrays, place, may_alias=may_alias)
+    places = jax.tree.broadcast(place, arrays)
     return jax.tree.map(
-        lambda array: _spread(np.array(array, copy=may_alias is False or None), place), arrays
+        lambda array, where: _spread(np.array(array, copy=may_alias is False or None), where), arrays, places
     )
 
 
@@ -131,16 +138,20 @@ def _spread(array: np.ndarray, place: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(array.shape, place, lambda index: array[index])
 
 
-def jit_on(place: Everywhere, function: Callable[..., Tree]) -> jax.stages.Wrapped:
-    """The jitted function, its arguments and results whole on each device."""
-    return jax.jit(function) if place is None else jax.jit(function, in_shardings=place, out_shardings=place)
+def jit_on(
+    place: Everywhere, function: Callable[..., Tree], arguments: Tree = None, results: Tree = None
+) -> jax.stages.Wrapped:
+    """The jitted function; where its arguments and its results are, whole on each device unless that is said."""
+    if place is None:
+        return jax.jit(function)
+    return jax.jit(function, in_shardings=arguments or place, out_shardings=results or place)
 
 
 def shared(place: Everywhere, batch: Tree_) -> Tree_:
     """The arrays (n, ...) of a batch divided over the devices, as long as n is a multiple of their number."""
     if place is None:
         return batch
-    parts = NamedSharding(place.mesh, PartitionSpec(_AXIS))
+    parts = NamedSharding(place.mesh, PartitionSpec(BATCH))
 
     def divided(leaf: jax.Array | bool) -> jax.Array | bool:
         shape = jnp.shape(leaf)

@@ -18,6 +18,7 @@ from nnrun.training.averages import compile_averages
 from nnrun.training.compiling import compiled
 from nnrun.training.evaluate import Evaluator, compile_evaluator, for_data, make_held, width_of
 from nnrun.training.feed import begin, make_feed
+from nnrun.training.fsdp import gathering, in_parts, places_of, whole
 from nnrun.training.loop import Program, capacity, compile_chunk
 from nnrun.training.mesh import everywhere, is_far, jit_on
 from nnrun.training.reader import Reader
@@ -92,13 +93,14 @@ class Programs(NamedTuple):
 
     def unpack(self, state: State) -> list[dict[str, np.ndarray]]:
         """The arrays of each lane, copied to the host."""
-        arrays = flat.flatten(state)
+        place = self.reader.feed.place
+        arrays = flat.flatten(whole(state, place) if is_far(place) else state)
         return [flat.lane(arrays, i) for i in range(self.lanes)] if self.lanes else [arrays]
 
     def pack(self, lanes: list[dict[str, np.ndarray]]) -> State:
         """The state of a run or population from the arrays of its lanes."""
         arrays = flat.stack(lanes) if self.lanes else lanes[0]
-        return flat.unflatten(arrays, self.shapes, self.reader.feed.place)
+        return flat.unflatten(arrays, self.shapes, places_of(self.shapes, self.reader.feed.place))
 
     def measure(self, state: State, split: str) -> Sums:
         """Begins to evaluate the validation or test part; returns at once, `metrics` waits."""
@@ -194,8 +196,10 @@ def compile_programs(experiment: Experiment, rows: int = 0) -> Programs:
     seeds = jax.ShapeDtypeStruct(leading, jnp.uint32)
     knobs = jax.tree.map(lambda value: jax.ShapeDtypeStruct(leading, value.dtype), _knobs(experiment)[0])
     fresh = jax.vmap(one) if lanes else one
-    traced = jit_on(place, fresh).trace(seeds, knobs)
-    start, shapes = compiled(traced.lower()), traced.out_info
+    shapes = jax.eval_shape(fresh, seeds, knobs)
+    if experiment.plan.fsdp:
+        shapes, experiment = in_parts(place, shapes), gathering(experiment, place)
+    start = compiled(jit_on(place, fresh, None, places_of(shapes, place)).lower(seeds, knobs))
     chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity, place)
     evaluator = compile_evaluator(experiment, shapes, held, lanes)
     averages = compile_averages(experiment, shapes, feed, lanes)

@@ -51,6 +51,7 @@ class Plan(NamedTuple):
     reacts_to: str | None  # validation metric that a Reactive schedule waits for; None: it has a fixed course
     accumulate: int  # parts of a batch, one after another
     devices: int | str = 1  # that share each batch of a single run; all there are; auto: see training.mesh
+    fsdp: bool = False  # whether each of these devices holds a part of the state only
     sampling: str = ""  # what an epoch draws: bootstrap, balanced (over classes); "": every example once
     kept: tuple[int, ...] = ()  # steps whose checkpoints are kept for good: the ends of a schedule's cycles
     convolutions: str = ""  # what computes them on a CPU: kernels for AVX2, ..., or jax; "": there are none
