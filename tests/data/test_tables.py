@@ -130,13 +130,47 @@ class TestKinds:
             "remark": ("excluded", "text"), "b": ("feature", "number"), "y": ("target", "category"),
         }  # fmt: skip
 
-    @pytest.mark.parametrize("name", ["id", "ID", "user_id", "PassengerId", "uuid", "id_of_row"])
+    @pytest.mark.parametrize(
+        "name", ["id", "ID", "user_id", "PassengerId", "uuid", "id_of_row", "Nr", "no", "row"]
+    )
     def test_row_numbers_by_that_name_are_identifiers(self, name, tmp_path):
         rows = [[100 + i, i % 3, "pq"[i % 2]] for i in range(20)]
         path = written(tmp_path, f"{name},b,y", rows)
         with pytest.raises(DataError, match=rf"'{name}' is an identifier; write data\.exclude: \[{name}\]"):
             csv(path, "y")
         assert csv(path, "y", features=[name, "b"]).train.x.shape == (20, 2)
+
+    def test_identifiers_of_rows_that_are_there_twice_are_no_categories(self, tmp_path):
+        rows = [[f"C{i}", 500 + i, i % 3, "pq"[i % 2]] for i in range(38)]
+        path = written(tmp_path, "customer,order_id,b,y", [*rows, rows[3], rows[8]])
+        with pytest.raises(DataError, match=r"write data\.exclude: \[customer, order_id\]") as caught:
+            csv(path, "y")
+        assert "customer: identifier, 38 of its 40 values are different" in str(caught.value)
+
+    def test_a_column_that_counts_the_rows_is_noted(self, tmp_path):
+        rows = [[i + 1, i, 20 - i, "pq"[i % 2]] for i in range(20)]
+        notes = {about.name: about.note for about in csv(written(tmp_path, "a,b,c,y", rows), "y").table.about}
+        assert "counts the rows" in notes["a"] and "counts the rows" in notes["b"] and not notes["c"]
+
+    def test_every_column_at_fault_has_a_line(self, tmp_path):
+        rows = [[i, f"{i},000", 1.5, "pq"[i % 2]] for i in range(1, 6)]
+        rows[2][0], rows[4][2] = "many", "1.5%"
+        path = written(tmp_path, "a,b,c,y", [[*row[:1], f'"{row[1]}"', *row[2:]] for row in rows])
+        with pytest.raises(DataError) as caught:
+            csv(path, "y")
+        many, thousands, percent = str(caught.value).split("\n")
+        assert f"{path}:4:1: column 'a': 'many' is not a number" in many
+        assert thousands.endswith("has commas between its thousands; write 1000; so are 4 more of its cells")
+        assert f"{path}:6:3: column 'c': '1.5%' is a percentage" in percent
+
+    def test_one_rule_is_proposed_for_many_gaps(self, tmp_path):
+        rows = [["" if i == 3 else i] * 6 + ["pq"[i % 2]] for i in range(9)]
+        path = written(tmp_path, "a,b,c,d,e,f,y", rows)
+        with pytest.raises(
+            DataError, match=r"write data\.missing: median \(for these 6 columns and all other numbers\)"
+        ):
+            csv(path, "y")
+        assert csv(path, "y", missing="median").train.x.shape == (9, 6)
 
     @pytest.mark.parametrize("name", ["humid", "paid", "width", "valid", "grid"])
     def test_numbers_by_another_name_are_not(self, name, tmp_path):
@@ -342,6 +376,32 @@ class TestDates:
             numbers(tmp_path, [cell] * 2 + [cell.replace("1", "3", 1)])
         assert ("date_format" in str(caught.value)) == bool(form)
         assert form in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("cells", "form"),
+        [
+            (["11/23/2022", "1/2/2022"], '"%m/%d/%Y"'),  # there is no month 23
+            (["23/11/22", "1/2/22"], '"%d/%m/%y"'),
+            (["28-08-2021", "01-02-2021"], '"%d-%m-%Y"'),
+            (["1.2.2021 08:30", "2.2.2021 17:05"], '"%d.%m.%Y %H:%M" or "%m.%d.%Y %H:%M"'),
+            (["31.01.2024", "30.01.2024", "33.01.2024"], '"%d.%m.%Y"'),  # one is mistyped
+        ],
+    )
+    def test_the_form_that_is_proposed_is_that_of_the_cells(self, cells, form, tmp_path):
+        with pytest.raises(DataError) as caught:
+            numbers(tmp_path, cells)
+        assert str(caught.value).endswith(f"write data.dates: {{a: days}}, data.date_format: {form}")
+
+    def test_columns_whose_dates_have_different_forms_are_told(self, tmp_path):
+        path = written(tmp_path, "a,b,y", [["1/23/2022", "1/25/22", "p"], ["11/23/2022", "12/2/22", "q"]])
+        with pytest.raises(
+            DataError, match=r"\(dates of a table have one form, these differ \(a: .*%Y.*, b: .*%y"
+        ):
+            csv(path, "y")
+        with pytest.raises(
+            DataError, match=r"'1/25/22' is not a date as %m/%d/%Y; this column needs data\.date_format"
+        ):
+            csv(path, "y", dates={"a": "days", "b": "days"}, date_format="%m/%d/%Y")
 
     def test_a_missing_date_is_filled_before_its_parts_are_made(self, tmp_path):
         cells = ["2024-01-01", "2024-01-03", "NA", "2024-01-05"]

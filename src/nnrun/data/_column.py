@@ -69,7 +69,12 @@ class Column(NamedTuple):
         cell = self.cells[row]
         if is_missing(cell):
             self.refuse(row, "is a missing value; fill it in or remove the row")
-        self.refuse(row, odd_number(cell, self.decimal, self.trained) or f"is not a number; {remedy}")
+        problem = odd_number(cell, self.decimal, self.trained) or f"is not a number; {remedy}"
+        others = sum(self.number(cell) is None and not is_missing(cell) for cell in self.cells) - 1
+        self.refuse(
+            row,
+            problem + (f"; so {'are' if others > 1 else 'is'} {others} more of its cells" if others else ""),
+        )
 
     def check_filled(self, remedy: str = "") -> None:
         """Raise DataError at the first cell that is empty or says that its value is missing."""

@@ -103,13 +103,17 @@ def _check_delimiter(header: list[str], dialect: Dialect) -> None:
         for separator in (
             character for character in _DELIMITERS if character in header[0] and delimiter not in header[0]
         ):
-            written = {"\t": '"\\t"'}.get(separator, f'"{separator}"')
             remedy = (
                 f"the run was trained with {delimiter!r}: save it so"
                 if dialect.trained
-                else f"write data.delimiter: {written}"
+                else f"write data.delimiter: {_written(separator)}"
             )
             raise DataError(f"{dialect.place}:1: the names are separated by {separator!r}; {remedy}")
+
+
+def _written(separator: str) -> str:
+    """A separator as YAML has it."""
+    return {"\t": '"\\t"'}.get(separator, f'"{separator}"')
 
 
 def _tables(
@@ -144,15 +148,17 @@ def _rows(stream: BinaryIO, dialect: Dialect) -> Iterator[_Row]:
     place, delimiter = dialect.place, dialect.delimiter
     reader = csv.reader(lines_of(stream, place), delimiter=delimiter, strict=True)
     begin, width = 1, 0
+    first: list[str] = []
     try:
         for cells in reader:
             if cells:
                 width = width or len(cells)
                 if len(cells) != width:
                     raise DataError(
-                        f"{place}:{begin}:{min(len(cells), width) + 1}: the row has {len(cells)} cells, the header "
-                        f"{width}; {_ragged(dialect)}"
+                        f"{place}:{begin}:{min(len(cells), width) + 1}: the row has {len(cells)} "
+                        f"cell{'s' * (len(cells) != 1)}, the header {width}; {_ragged(dialect, first, cells)}"
                     )
+                first = first or cells
                 yield _Row(cells, begin)
             begin = reader.line_num + 1
     except csv.Error as error:
@@ -161,10 +167,14 @@ def _rows(stream: BinaryIO, dialect: Dialect) -> Iterator[_Row]:
         ) from error
 
 
-def _ragged(dialect: Dialect) -> str:
+def _ragged(dialect: Dialect, header: list[str], cells: list[str]) -> str:
     """What to do about a row that is shorter or longer than the header."""
     if dialect.trained:
         return f"cells are separated by {dialect.delimiter!r}, as in training; correct the row"
+    for separator in _DELIMITERS:  # names that hold the delimiter themselves
+        counts = {dialect.delimiter.join(row).count(separator) for row in (header, cells)}
+        if separator != dialect.delimiter and len(counts) == 1 and 0 not in counts:
+            return f"both are separated by {separator!r}: write data.delimiter: {_written(separator)}"
     return f"check data.delimiter ({dialect.delimiter!r}), or correct the row"
 
 
