@@ -20,7 +20,7 @@ from nnrun.report.ensemble.account import Account
 from nnrun.report.live import sparkline
 from nnrun.report.metric_table import metric_tables
 from nnrun.report.overview import STATUS_COLOURS, newest_values
-from nnrun.report.provenance import origin_lines
+from nnrun.report.provenance import data_line, origin_lines
 from nnrun.report.run.remarks import remarks
 from nnrun.report.run.subject import read_subject
 from nnrun.report.summary import (
@@ -90,7 +90,8 @@ def show_view(folder: Path) -> Group:
         )
     if status in _RESUMABLE:
         parts.append(Text(f"continue  nnrun resume {shlex.quote(str(folder))}"))
-    return Group(*parts, *(Text(line, "dim") for line in origin_lines(content.origin)))
+    lines = [*data_line(folder, content.origin), *origin_lines(content.origin)]
+    return Group(*parts, *(Text(line, "dim") for line in lines))
 
 
 def _damage_of_checkpoints(folder: Path, status: str, summary: Summary) -> Iterator[Text]:
