@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import RenderableType
 
 from nnrun.errors import counted
-from nnrun.report.columns import column_lines
+from nnrun.report.columns import COLUMN_INDENT, column_lines
 from nnrun.report.live import duration
 from nnrun.report.plot import curve
 from nnrun.report.settings import setting_text
@@ -169,7 +169,8 @@ def data_lines(
     about: Sequence[About], notes: Sequence[str], examples: dict[str, int], inputs: tuple[int, ...]
 ) -> Iterator[str]:
     """The columns of a table, and the sizes of the parts."""
-    yield from column_lines(about)
+    for line in column_lines(about):
+        yield from textwrap.wrap(line, _WIDTH, subsequent_indent=" " * COLUMN_INDENT, break_long_words=False)
     yield from notes
     parts = ", ".join(f"{count:,} in {name}" for name, count in examples.items())
     yield f"examples: {parts}; {' x '.join(map(str, inputs))} {'input' if inputs == (1,) else 'inputs'} each"

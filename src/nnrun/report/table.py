@@ -12,12 +12,12 @@ from rich.text import Text
 from nnrun.record import columns, run, tags
 from nnrun.record.summary import RunSummary, Summary, SweepSummary
 from nnrun.report.chart import Line
-from nnrun.report.columns import column_lines
+from nnrun.report.columns import COLUMN_INDENT, column_lines
 from nnrun.report.content import read_content
 from nnrun.report.damage import SUMMARY, damaged_checkpoints, lost_best_step
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
-from nnrun.report.live import sparkline
+from nnrun.report.lines import CurveLine, Folded
 from nnrun.report.metric_table import metric_tables
 from nnrun.report.overview import STATUS_COLOURS, newest_values
 from nnrun.report.provenance import data_line, origin_lines
@@ -36,6 +36,7 @@ from nnrun.statistics.metric import without_targets
 
 __all__ = ["show_view"]
 
+_LABEL = 9  # characters of a label with its blanks
 _RESUMABLE = ("created", "interrupted", "crashed", "failed")
 
 
@@ -55,7 +56,9 @@ def show_view(folder: Path) -> Group:
         parts.append(Text(headline(summary), "bold"))
     parts += map(Text, warnings(summary))
     parts += [
-        Text(f"{remark.about:8} {remark.sentence}") for remark in remarks(subject) if remark.about != "end"
+        Folded(f"{remark.about:8} {remark.sentence}", _LABEL)
+        for remark in remarks(subject)
+        if remark.about != "end"
     ]
     if "mean" in summary:
         if summary["mean"]:
@@ -75,7 +78,8 @@ def show_view(folder: Path) -> Group:
         account: Account = run.read_json(folder / tables.ACCOUNT)
         parts += tables.view(account)
     described = columns.read(folder)
-    parts += map(Text, [*column_lines(described.columns), *described.notes])
+    parts += [Folded(line, COLUMN_INDENT) for line in column_lines(described.columns)]
+    parts += map(Text, described.notes)
     parts += _curves(subject.lines)
     if "best" in summary and (best := summary["best"]):
         parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))
@@ -91,7 +95,7 @@ def show_view(folder: Path) -> Group:
     if status in _RESUMABLE:
         parts.append(Text(f"continue  nnrun resume {shlex.quote(str(folder))}"))
     lines = [*data_line(folder, content.origin), *origin_lines(content.origin)]
-    return Group(*parts, *(Text(line, "dim") for line in lines))
+    return Group(*parts, *(Folded(line, _LABEL, "dim") for line in lines))
 
 
 def _damage_of_checkpoints(folder: Path, status: str, summary: Summary) -> Iterator[Text]:
@@ -111,12 +115,8 @@ def _sections(summary: RunSummary | SweepSummary) -> dict[str, Mapping[str, obje
     return {"best": columns["best"], **({"last": columns["last"]} if "last" in columns else {})}
 
 
-def _curves(lines: Mapping[str, Line]) -> list[Text]:
+def _curves(lines: Mapping[str, Line]) -> list[CurveLine]:
     """Each metric as a row of bars, of a group its mean, with the value at the end."""
     names = sorted(name for name in without_targets(lines) if name.startswith(("train/", "val/")))
     width = max(map(len, names), default=0) + 1
-    rows = []
-    for name in names:
-        values = lines[name].y.tolist()
-        rows.append(Text.assemble(f"{name:{width}}", (sparkline(values), "green"), f" {number(values[-1])}"))
-    return rows
+    return [CurveLine(name, lines[name].y.tolist(), width) for name in names]
