@@ -190,6 +190,13 @@ class TestKinds:
         assert "surrounding blanks" in notes["colour"]
         assert not notes["b"]
 
+    def test_classes_that_differ_in_case_and_are_meant_are_still_noted(self, tmp_path):
+        path = written(tmp_path, "a,y", [[1.5 * i, ["yes", "Yes", "no"][i % 3]] for i in range(9)])
+        (target,) = [
+            about for about in csv(path, "y", task="classification").table.about if about.role == "target"
+        ]
+        assert target.note == "'Yes' and 'yes' differ in case only, and are two"
+
     def test_a_constant_text_is_to_be_left_out(self, tmp_path):
         with pytest.raises(DataError, match=r"data\.exclude: \[a\] \(a: constant, every value is EUR\)"):
             numbers(tmp_path, ["EUR"] * 4)

@@ -184,6 +184,18 @@ def _tracking() -> object:
     return dict[str, dict[str, Sent]]
 
 
+def _tag() -> object:
+    from nnrun.commands.keeping import TagReport
+
+    return TagReport
+
+
+def _rm() -> object:
+    from nnrun.commands.keeping import RemovalReport
+
+    return RemovalReport
+
+
 _CONTRACTS = {
     "summary": Contract("summary.json of a run, a group or a sweep", _summary),
     "run": Contract("run.json: where a run came from", _run),
@@ -216,6 +228,8 @@ _CONTRACTS = {
     "sweep-dry-run": Contract("nnrun sweep --dry-run --json", _dry_run),
     "export": Contract("nnrun export --json", _export),
     "reproduce": Contract("nnrun reproduce --json", _reproduce),
+    "tag": Contract("nnrun tag --json", _tag),
+    "rm": Contract("nnrun rm --json", _rm),
     "account": Contract("account.json of an ensemble", _account),
     "leaderboard": Contract("leaderboard.json of a sweep", _leaderboard),
     "report": Contract("nnrun report --json", _report),

@@ -115,7 +115,7 @@ def schema_(
             metavar="NAME",
             help="Of what nnrun writes: summary, run, state, metrics, tracking, ls, evaluate, train, train-dry-run, "
             "sweep, ensemble, predict, show, compare, explain, list, track, check, bench, lr-find, race, "
-            "sweep-dry-run, export, reproduce, account, leaderboard or report.",
+            "sweep-dry-run, export, reproduce, tag, rm, account, leaderboard or report.",
         ),
     ] = None,
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import Checkpoint, Json, Root, app, prepare_device, resolved
-from nnrun.errors import one_line
+from nnrun.errors import one_line, size_text
 
 __all__ = ["export"]
 
@@ -46,7 +46,7 @@ def export(
         return console.print_json(report)
     place = shlex.quote(one_line(exported.folder))
     lines = [
-        f"exported: {one_line(exported.folder)} ({exported.size / 1e6:.3g} MB)",
+        f"exported: {one_line(exported.folder)} ({size_text(exported.size)})",
         f"checked on {exported.probes} random inputs: differs from the run by at most {exported.difference:.1g}",
         *([f"without NumPy code: {exported.why_not}"] if exported.why_not else []),
         f"use it: cd {place}, then Python: from model import Model; Model().predict(x)",

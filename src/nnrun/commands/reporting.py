@@ -12,7 +12,7 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import Checkpoint, Device, Json, Quiet, Root, app, counting, prepare_device, resolved
-from nnrun.errors import DataError, RunError, SpecError, one_line
+from nnrun.errors import DataError, RunError, SpecError, one_line, size_text
 
 if TYPE_CHECKING:
     from nnrun.report.run.looked import Looked
@@ -86,7 +86,7 @@ def report(
         return console.print_json(
             {"report": str(target), "remarks": reports.remarks_of(folders), "looked": looked}
         )
-    return console.show(f"report: {one_line(target)} ({len(content) / 1e6:.2g} MB)")
+    return console.show(f"report: {one_line(target)} ({size_text(len(content))})")
 
 
 def _target(output: Path | None, folders: Sequence[Path], force: bool, usual: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import RenderableType
 
-from nnrun.errors import counted
+from nnrun.errors import counted, size_text
 from nnrun.report.columns import COLUMN_INDENT, column_lines
 from nnrun.report.live import duration
 from nnrun.report.plot import curve
@@ -190,5 +190,5 @@ def cost_lines(
 ) -> Iterator[str]:
     """Time, memory and the size of a checkpoint."""
     yield f"about {duration(seconds)}{runs}: {1000 * step:.3g} ms a step, {compiling:.1f} s to compile"
-    yield f"about {memory / 2**20:,.1f} MB of memory for data, parameters and optimizer"
-    yield f"a checkpoint has about {state / 2**20:,.1f} MB"
+    yield f"about {size_text(memory)} of memory for data, parameters and optimizer"
+    yield f"a checkpoint has about {size_text(state)}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nnrun.errors import size_text
+
 __all__ = ["speed_lines"]
 
 _BUSY = 0.3  # of the load, above which figures are not to be quoted
@@ -28,7 +30,7 @@ def speed_lines(speed: Mapping[str, Any]) -> Iterator[str]:
             f"{peak / 1e9:,.3g}"
         )
         yield "             that large products of matrices reach here"
-    state, memory = _bytes(speed["state_bytes"]), _bytes(speed["memory"])
+    state, memory = size_text(speed["state_bytes"]), size_text(speed["memory"])
     yield f"memory       {state} a state; {memory} with data, without activations"
     if speed["versus"] is not None:
         yield from _versus_lines(speed["versus"])
@@ -66,10 +68,3 @@ def _time(seconds: float) -> str:
         if seconds * factor >= 1:
             return f"{seconds * factor:.3g} {unit}"
     return f"{seconds * 1e6:.3g} µs"
-
-
-def _bytes(count: float) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count} B"

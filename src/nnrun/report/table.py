@@ -9,12 +9,13 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from nnrun.errors import NnrunError
 from nnrun.record import columns, run, tags
 from nnrun.record.summary import RunSummary, Summary, SweepSummary
 from nnrun.report.chart import Line
 from nnrun.report.columns import COLUMN_INDENT, column_lines
 from nnrun.report.content import read_content
-from nnrun.report.damage import SUMMARY, damaged_checkpoints, lost_best_step
+from nnrun.report.damage import SUMMARY, damaged_checkpoints, damaged_file, lost_best_step
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
 from nnrun.report.lines import CurveLine, Folded
@@ -28,6 +29,7 @@ from nnrun.report.summary import (
     RUN_PARTS,
     headline,
     number,
+    read_summary,
     runs_line,
     shown_section,
     warnings,
@@ -84,6 +86,8 @@ def show_view(folder: Path) -> Group:
     if "best" in summary and (best := summary["best"]):
         parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))
     parts += _damage_of_checkpoints(folder, status, summary)
+    for member in content.members:
+        parts += _damage_of_member(member)
     if content.checkpoints:
         parts.append(Text("kept     checkpoints of steps " + ", ".join(map(str, content.checkpoints))))
     parts += [Text(f"member   {path}") for path in content.members]
@@ -107,6 +111,16 @@ def _damage_of_checkpoints(folder: Path, status: str, summary: Summary) -> Itera
     if damaged := damaged_checkpoints(folder):
         steps = ", ".join(map(str, damaged))
         yield Text(f"damaged  checkpoints of steps {steps}, cut short; restore them from a copy", "red")
+
+
+def _damage_of_member(member: Path) -> list[Text]:
+    """The same of a seed or fold of a group, with its name."""
+    try:
+        status, summary = run.status(member), read_summary(member)
+    except NnrunError:  # `nnrun ls` of the group names the file
+        return [Text(f"damaged  {member.name}: {damaged_file(member)}", "red")]
+    lines = _damage_of_checkpoints(member, status, summary)
+    return [Text(f"{text.plain[:_LABEL]}{member.name}: {text.plain[_LABEL:]}", text.style) for text in lines]
 
 
 def _sections(summary: RunSummary | SweepSummary) -> dict[str, Mapping[str, object]]:
