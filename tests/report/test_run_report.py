@@ -124,6 +124,12 @@ def test_a_short_run_is_told_how_far_apart_its_parts_are(tmp_path: Path) -> None
     assert "train/accuracy 100.00%, val/accuracy 50.00% (the last ones)" in remark.sentence
 
 
+def test_a_run_that_is_better_in_validation_is_not_called_close(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", val__loss=FLAT, train__accuracy=GOOD - 0.1, val__accuracy=GOOD)
+    (remark,) = remarks(read_subject("run", folder))
+    assert remark.fine and "better in validation by 10.00 points: train/accuracy 76.84%" in remark.sentence
+
+
 def test_a_run_that_has_come_to_rest_has_nothing_to_be_fixed(tmp_path: Path) -> None:
     folder = write_run(
         tmp_path / "run", val__loss=FLAT, train__loss=FLAT, train__accuracy=GOOD, val__accuracy=GOOD - 0.01,

@@ -173,6 +173,13 @@ def _distance(subject: Subject) -> Iterator[Remark]:
             f"it is better in training by {gap(judge, distance)}: {seen}. More data, augmentation, dropout or "
             "weight_decay may close some of it",
         )
+    elif distance < -_GAP:
+        yield Remark(
+            "fit",
+            f"it is better in validation by {gap(judge, distance)}: {seen}. Dropout and augmentation do that: they are "
+            "off in validation",
+            fine=True,
+        )
     else:
         yield Remark("fit", f"training and validation are close: {seen}", fine=True)
 
