@@ -160,8 +160,20 @@ class TestKinds:
             csv(path, "y")
         many, thousands, percent = str(caught.value).split("\n")
         assert f"{path}:4:1: column 'a': 'many' is not a number" in many
-        assert thousands.endswith("has commas between its thousands; write 1000; so are 4 more of its cells")
+        assert "has commas between its thousands; write 1000, or, of a CSV file, data.thousands" in thousands
+        assert thousands.endswith("; so are 4 more of its cells")
         assert f"{path}:6:3: column 'c': '1.5%' is a percentage" in percent
+
+    def test_rows_that_are_there_twice_are_noted(self, tmp_path):
+        rows = [[f"C{i}", i % 3, "pq"[i % 2]] for i in range(30)]
+        path = written(tmp_path, "customer,b,y", [*rows, rows[3], rows[8], rows[3]])
+        [note] = csv(path, "y", exclude=["customer"]).table.notes
+        assert note.startswith(
+            f"3 of 33 rows are the same as an earlier one in every column, the first {path}:32"
+        )
+        assert csv(written(tmp_path, "customer,b,y", rows), "y", exclude=["customer"]).table.notes == ()
+        few = [[i % 3, i % 2, "pq"[i % 2]] for i in range(30)]  # chance makes equal rows
+        assert csv(written(tmp_path, "a,b,y", few), "y").table.notes == ()
 
     def test_one_rule_is_proposed_for_many_gaps(self, tmp_path):
         rows = [["" if i == 3 else i] * 6 + ["pq"[i % 2]] for i in range(9)]
@@ -423,6 +435,39 @@ class TestDecimalCommas:
         source = csv(str(tmp_path / "t.csv"), "y", delimiter=";", decimal=",")
         assert source.train.x[:, 0].tolist() == [1.5, -2, 0.5, 100]
         assert source.train.y.tolist() == [0.25, 1.5, 2.75, 4]
+
+    @pytest.mark.parametrize(
+        ("thousands", "decimal", "cells"),
+        [
+            (".", ",", ["1.258,95", "12", "1.234.567", "-2,5", "1500,25"]),
+            (",", ".", ["1,258.95", "12", "1,234,567", "-2.5", "1500.25"]),
+            ("'", ".", ["1'258.95", "12", "1'234'567", "-2.5", "1500.25"]),
+            (" ", ",", ["1 258,95", "12", "1 234 567", "-2,5", "1500,25"]),
+        ],
+    )
+    def test_thousands_as_the_spec_says(self, thousands, decimal, cells, tmp_path):
+        rows = "".join(f'"{cell}";"{cell}"\n' for cell in cells)
+        (tmp_path / "t.csv").write_text(f"a;y\n{rows}")
+        source = csv(str(tmp_path / "t.csv"), "y", delimiter=";", decimal=decimal, thousands=thousands)
+        numbers = [1258.95, 12, 1234567, -2.5, 1500.25]
+        assert source.train.x[:, 0].tolist() == source.train.y.tolist() == numbers
+        with pytest.raises(DataError) as caught:
+            csv(str(tmp_path / "t.csv"), "y", delimiter=";", decimal=decimal)
+        assert "between its thousands" in str(caught.value)
+        assert f'data.thousands: "{thousands}"' in str(caught.value)
+
+    @pytest.mark.parametrize("cell", ["12.34", "1.2345", "1234.567", "1.234,5.6", ".123"])
+    def test_groups_that_are_not_of_three_are_no_thousands(self, cell, tmp_path):
+        (tmp_path / "t.csv").write_text(f"a;y\n1.000;p\n{cell};q\n3;p\n4;q\n")
+        with pytest.raises(DataError, match=rf"t\.csv:3:1: column 'a': '{cell}'"):
+            csv(str(tmp_path / "t.csv"), "y", delimiter=";", decimal=",", thousands=".")
+
+    def test_thousands_and_fractions_are_told_apart(self, tmp_path):
+        (tmp_path / "t.csv").write_text("a;y\n1.000;p\n")
+        with pytest.raises(
+            DataError, match=r"data\.thousands: '\.' stands before fractions too; write data\.decimal: ','"
+        ):
+            csv(str(tmp_path / "t.csv"), "y", delimiter=";", thousands=".")
 
     def test_a_point_is_refused_where_commas_are_written(self, tmp_path):
         (tmp_path / "t.csv").write_text("a;y\n1,5;p\n2.5;q\n3,5;p\n")

@@ -26,7 +26,7 @@ class TagReport(TypedDict):
     tags: list[str]
 
 
-class RemovedRun(TypedDict):
+class _RemovedRun(TypedDict):
     """A run that was deleted.
 
     bytes   of its files, what links lead to not counted
@@ -42,7 +42,7 @@ class RemovedRun(TypedDict):
 class RemovalReport(TypedDict):
     """What `nnrun rm --json` prints."""
 
-    deleted: list[RemovedRun]
+    deleted: list[_RemovedRun]
 
 
 @app.command()
@@ -95,7 +95,7 @@ def rm(
         _check_whole(folder, folders)
         run.check_free(folder)
     foreign = {folder: contents.foreign_files(folder) for folder in folders}
-    removed: list[RemovedRun] = [
+    removed: list[_RemovedRun] = [
         {
             "run": str(folder),
             "status": _status(folder),
@@ -122,7 +122,7 @@ def rm(
     return console.show(f"deleted: {len(folders)} {'run' if len(folders) == 1 else 'runs'}")
 
 
-def _announce(removed: Sequence[RemovedRun], foreign: Mapping[Path, Sequence[Path]]) -> None:
+def _announce(removed: Sequence[_RemovedRun], foreign: Mapping[Path, Sequence[Path]]) -> None:
     """What is about to be deleted, and what stays."""
     for entry, (folder, files) in zip(removed, foreign.items(), strict=True):
         console.show(f"{one_line(folder)}  {entry['status']}  {size_text(entry['bytes'])}")

@@ -21,15 +21,23 @@ _DELIMITERS = ";\t|,"
 _UNNAMED = "the first row must hold names; if it counts the rows, remove the column (pandas: to_csv(..., index=False))"
 
 
-def read_table(path: str, delimiter: str, decimal: str = ".") -> Table:
+def read_table(path: str, delimiter: str, decimal: str = ".", thousands: str = "") -> Table:
     """The CSV file `path`: UTF-8, a header of distinct names, and rows as long as it.
 
     Blank lines are skipped.  Raises DataError naming FILE:ROW:COLUMN of the first mistake.
 
-    decimal   what numbers have before their fractions
+    decimal     what numbers have before their fractions
+    thousands   what they may have between their thousands
     """
+    if thousands == decimal:
+        raise DataError(
+            f"{one_line(path)}: data.thousands: '{thousands}' stands before fractions too; write data.decimal: "
+            f"'{'.' if decimal == ',' else ','}' beside it, or leave it out"
+        )
     with open_file(Path(path), MAX_CSV_BYTES) as (stream, _):
-        [table] = _tables(stream, Dialect(one_line(path), delimiter, decimal), _named, None)
+        [table] = _tables(
+            stream, Dialect(one_line(path), delimiter, decimal, thousands=thousands), _named, None
+        )
     return table
 
 
@@ -38,12 +46,14 @@ class Dialect(NamedTuple):
 
     decimal   what numbers have before their fractions
     trained   whether a run has this dialect already, so that the file must follow
+    thousands   what numbers may have between their thousands
     """
 
     place: str
     delimiter: str
     decimal: str = "."
     trained: bool = False
+    thousands: str = ""
 
 
 def table_pieces(stream: BinaryIO, dialect: Dialect, rows: Callable[[int], int]) -> Iterator[Table]:
@@ -197,7 +207,8 @@ def _column(
 ) -> Column:
     stripped = tuple(map(str.strip, cells))
     padded = stripped != cells and len(set(stripped)) < len(set(cells))
-    return Column(name, stripped, lines, dialect.place, index, dialect.decimal, dialect.trained, padded)
+    numbers = dialect.decimal, dialect.trained, padded, dialect.thousands
+    return Column(name, stripped, lines, dialect.place, index, *numbers)
 
 
 def _lines_of(data: list[_Row], index: int) -> tuple[int, ...]:

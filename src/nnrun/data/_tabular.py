@@ -8,6 +8,7 @@ import numpy as np
 
 from nnrun.data._check import check
 from nnrun.data._column import Table
+from nnrun.data._copies import copies_in
 from nnrun.data._encode import Parsed, UnknownNames, encoded, features_of, parsed, refuse_missing
 from nnrun.data._fit_columns import Rule, fitted_column, missing_rule
 from nnrun.data._goals import goals_of
@@ -51,6 +52,7 @@ def source_of(
     read = _parsed(table, roles.features)
     _check_missing(read, roles.features)
     facts = facts_of(table, test, request)
+    notes = (*notes, *copies_in(table))
 
     def fit(rows: np.ndarray, recorded: tuple[FittedColumn, ...] | None = None) -> Source:
         if recorded is not None and [column.name for column in recorded] == list(roles.features):
