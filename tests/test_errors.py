@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nnrun import cli
+from nnrun.commands import console
 from nnrun.errors import size_text
 
 
@@ -16,3 +18,12 @@ from nnrun.errors import size_text
 )  # fmt: skip
 def test_sizes_have_three_digits_and_none_is_0_mb(count: float, text: str) -> None:
     assert size_text(count) == text
+
+
+def test_an_option_without_its_value_names_the_help_of_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["nnrun", "sweep", "--resume"])
+    with pytest.raises(Exception, match="--resume") as caught:
+        cli.app(["sweep", "--resume"], prog_name="nnrun", standalone_mode=False)
+    assert console.explain(caught.value) == (
+        2, "sweep: Option '--resume' requires an argument; see `nnrun sweep --help`"
+    )  # fmt: skip
