@@ -33,6 +33,7 @@ __all__ = [
     "odd_character",
     "one_line",
     "remark",
+    "size_text",
 ]
 
 # What word processors and web pages make of plain characters.
@@ -137,3 +138,12 @@ def remark(text: object) -> str:
     """The first odd character of a text as a part of a message, `it contains ...; `; "" where there is none."""
     character = odd_character(text) if isinstance(text, str) else None
     return f"it contains {character}; " if character else ""
+
+
+def size_text(count: float) -> str:
+    """So many bytes in three digits: `0 B`, `12.3 kB`, `1.05 GB`, `1,230 TB`."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= 0.9995 * size:
+            shown = float(f"{count / size:.3g}")
+            return f"{shown:,.0f} {unit}" if shown >= 1000 else f"{shown:.3g} {unit}"
+    return f"{count:.0f} B"

@@ -80,6 +80,15 @@ def test_auto_tells_quantities_from_classes(tmp_path: Path, values: list[str], c
     assert source.train.y.dtype == (np.int32 if classes else np.float64)
 
 
+def test_names_that_hold_the_delimiter_do_not_hide_the_one_between_them(tmp_path: Path):
+    (tmp_path / "t.csv").write_text("shake (x, mm)\tkind\n0.1\tp\n0.2\tq\n")
+    with pytest.raises(DataError, match="both are separated by") as caught:
+        csv(str(tmp_path / "t.csv"), "kind")
+    assert str(caught.value).endswith('write data.delimiter: "\\t"')
+    assert "2:2: the row has 1 cell, the header 2" in str(caught.value)
+    assert csv(str(tmp_path / "t.csv"), "kind", delimiter="\t").classes == ("p", "q")
+
+
 def test_the_task_can_be_said(tmp_path: Path):
     assert targets(tmp_path, ["0", "1"], task="regression").classes == ()
     assert targets(tmp_path, ["1.5", "0.5", "1.50"], task="classification").classes == ("0.5", "1.5")
@@ -106,7 +115,7 @@ def test_the_test_part_follows_the_training_part(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ("a,kind\n1,p\n2\n", ":3:2", "the row has 1 cells, the header 2"),
+        ("a,kind\n1,p\n2\n", ":3:2", "the row has 1 cell, the header 2"),
         ("a,kind\n1,p,7\n2,q\n", ":2:3", "the row has 3 cells, the header 2"),
         ("a,kind\n1,p\nx,q\n", ":3:1", "column 'a': 'x' is not a number; .* data.categorical"),
         ("a,kind\n1,p\n1_0,q\n", ":3:1", "'1_0' is not a number"),

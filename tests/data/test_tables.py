@@ -130,13 +130,59 @@ class TestKinds:
             "remark": ("excluded", "text"), "b": ("feature", "number"), "y": ("target", "category"),
         }  # fmt: skip
 
-    @pytest.mark.parametrize("name", ["id", "ID", "user_id", "PassengerId", "uuid", "id_of_row"])
+    @pytest.mark.parametrize(
+        "name", ["id", "ID", "user_id", "PassengerId", "uuid", "id_of_row", "Nr", "no", "row"]
+    )
     def test_row_numbers_by_that_name_are_identifiers(self, name, tmp_path):
         rows = [[100 + i, i % 3, "pq"[i % 2]] for i in range(20)]
         path = written(tmp_path, f"{name},b,y", rows)
         with pytest.raises(DataError, match=rf"'{name}' is an identifier; write data\.exclude: \[{name}\]"):
             csv(path, "y")
         assert csv(path, "y", features=[name, "b"]).train.x.shape == (20, 2)
+
+    def test_identifiers_of_rows_that_are_there_twice_are_no_categories(self, tmp_path):
+        rows = [[f"C{i}", 500 + i, i % 3, "pq"[i % 2]] for i in range(38)]
+        path = written(tmp_path, "customer,order_id,b,y", [*rows, rows[3], rows[8]])
+        with pytest.raises(DataError, match=r"write data\.exclude: \[customer, order_id\]") as caught:
+            csv(path, "y")
+        assert "customer: identifier, 38 of its 40 values are different" in str(caught.value)
+
+    def test_a_column_that_counts_the_rows_is_noted(self, tmp_path):
+        rows = [[i + 1, i, 20 - i, "pq"[i % 2]] for i in range(20)]
+        notes = {about.name: about.note for about in csv(written(tmp_path, "a,b,c,y", rows), "y").table.about}
+        assert "counts the rows" in notes["a"] and "counts the rows" in notes["b"] and not notes["c"]
+
+    def test_every_column_at_fault_has_a_line(self, tmp_path):
+        rows = [[i, f"{i},000", 1.5, "pq"[i % 2]] for i in range(1, 6)]
+        rows[2][0], rows[4][2] = "many", "1.5%"
+        path = written(tmp_path, "a,b,c,y", [[*row[:1], f'"{row[1]}"', *row[2:]] for row in rows])
+        with pytest.raises(DataError) as caught:
+            csv(path, "y")
+        many, thousands, percent = str(caught.value).split("\n")
+        assert f"{path}:4:1: column 'a': 'many' is not a number" in many
+        assert "has commas between its thousands; write 1000, or, of a CSV file, data.thousands" in thousands
+        assert thousands.endswith("; so are 4 more of its cells")
+        assert f"{path}:6:3: column 'c': '1.5%' is a percentage" in percent
+
+    def test_rows_that_are_there_twice_are_noted(self, tmp_path):
+        rows = [[f"C{i}", i % 3, "pq"[i % 2]] for i in range(30)]
+        path = written(tmp_path, "customer,b,y", [*rows, rows[3], rows[8], rows[3]])
+        [note] = csv(path, "y", exclude=["customer"]).table.notes
+        assert note.startswith(
+            f"3 of 33 rows are the same as an earlier one in every column, the first {path}:32"
+        )
+        assert csv(written(tmp_path, "customer,b,y", rows), "y", exclude=["customer"]).table.notes == ()
+        few = [[i % 3, i % 2, "pq"[i % 2]] for i in range(30)]  # chance makes equal rows
+        assert csv(written(tmp_path, "a,b,y", few), "y").table.notes == ()
+
+    def test_one_rule_is_proposed_for_many_gaps(self, tmp_path):
+        rows = [["" if i == 3 else i] * 6 + ["pq"[i % 2]] for i in range(9)]
+        path = written(tmp_path, "a,b,c,d,e,f,y", rows)
+        with pytest.raises(
+            DataError, match=r"write data\.missing: median \(for these 6 columns and all other numbers\)"
+        ):
+            csv(path, "y")
+        assert csv(path, "y", missing="median").train.x.shape == (9, 6)
 
     @pytest.mark.parametrize("name", ["humid", "paid", "width", "valid", "grid"])
     def test_numbers_by_another_name_are_not(self, name, tmp_path):
@@ -155,6 +201,13 @@ class TestKinds:
         assert "'Red' and 'red' differ in case only" in notes["colour"]
         assert "surrounding blanks" in notes["colour"]
         assert not notes["b"]
+
+    def test_classes_that_differ_in_case_and_are_meant_are_still_noted(self, tmp_path):
+        path = written(tmp_path, "a,y", [[1.5 * i, ["yes", "Yes", "no"][i % 3]] for i in range(9)])
+        (target,) = [
+            about for about in csv(path, "y", task="classification").table.about if about.role == "target"
+        ]
+        assert target.note == "'Yes' and 'yes' differ in case only, and are two"
 
     def test_a_constant_text_is_to_be_left_out(self, tmp_path):
         with pytest.raises(DataError, match=r"data\.exclude: \[a\] \(a: constant, every value is EUR\)"):
@@ -343,6 +396,32 @@ class TestDates:
         assert ("date_format" in str(caught.value)) == bool(form)
         assert form in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("cells", "form"),
+        [
+            (["11/23/2022", "1/2/2022"], '"%m/%d/%Y"'),  # there is no month 23
+            (["23/11/22", "1/2/22"], '"%d/%m/%y"'),
+            (["28-08-2021", "01-02-2021"], '"%d-%m-%Y"'),
+            (["1.2.2021 08:30", "2.2.2021 17:05"], '"%d.%m.%Y %H:%M" or "%m.%d.%Y %H:%M"'),
+            (["31.01.2024", "30.01.2024", "33.01.2024"], '"%d.%m.%Y"'),  # one is mistyped
+        ],
+    )
+    def test_the_form_that_is_proposed_is_that_of_the_cells(self, cells, form, tmp_path):
+        with pytest.raises(DataError) as caught:
+            numbers(tmp_path, cells)
+        assert str(caught.value).endswith(f"write data.dates: {{a: days}}, data.date_format: {form}")
+
+    def test_columns_whose_dates_have_different_forms_are_told(self, tmp_path):
+        path = written(tmp_path, "a,b,y", [["1/23/2022", "1/25/22", "p"], ["11/23/2022", "12/2/22", "q"]])
+        with pytest.raises(
+            DataError, match=r"\(dates of a table have one form, these differ \(a: .*%Y.*, b: .*%y"
+        ):
+            csv(path, "y")
+        with pytest.raises(
+            DataError, match=r"'1/25/22' is not a date as %m/%d/%Y; this column needs data\.date_format"
+        ):
+            csv(path, "y", dates={"a": "days", "b": "days"}, date_format="%m/%d/%Y")
+
     def test_a_missing_date_is_filled_before_its_parts_are_made(self, tmp_path):
         cells = ["2024-01-01", "2024-01-03", "NA", "2024-01-05"]
         source = numbers(tmp_path, list(cells), dates={"a": ["days", "weekday"]}, missing="median")
@@ -356,6 +435,39 @@ class TestDecimalCommas:
         source = csv(str(tmp_path / "t.csv"), "y", delimiter=";", decimal=",")
         assert source.train.x[:, 0].tolist() == [1.5, -2, 0.5, 100]
         assert source.train.y.tolist() == [0.25, 1.5, 2.75, 4]
+
+    @pytest.mark.parametrize(
+        ("thousands", "decimal", "cells"),
+        [
+            (".", ",", ["1.258,95", "12", "1.234.567", "-2,5", "1500,25"]),
+            (",", ".", ["1,258.95", "12", "1,234,567", "-2.5", "1500.25"]),
+            ("'", ".", ["1'258.95", "12", "1'234'567", "-2.5", "1500.25"]),
+            (" ", ",", ["1 258,95", "12", "1 234 567", "-2,5", "1500,25"]),
+        ],
+    )
+    def test_thousands_as_the_spec_says(self, thousands, decimal, cells, tmp_path):
+        rows = "".join(f'"{cell}";"{cell}"\n' for cell in cells)
+        (tmp_path / "t.csv").write_text(f"a;y\n{rows}")
+        source = csv(str(tmp_path / "t.csv"), "y", delimiter=";", decimal=decimal, thousands=thousands)
+        numbers = [1258.95, 12, 1234567, -2.5, 1500.25]
+        assert source.train.x[:, 0].tolist() == source.train.y.tolist() == numbers
+        with pytest.raises(DataError) as caught:
+            csv(str(tmp_path / "t.csv"), "y", delimiter=";", decimal=decimal)
+        assert "between its thousands" in str(caught.value)
+        assert f'data.thousands: "{thousands}"' in str(caught.value)
+
+    @pytest.mark.parametrize("cell", ["12.34", "1.2345", "1234.567", "1.234,5.6", ".123"])
+    def test_groups_that_are_not_of_three_are_no_thousands(self, cell, tmp_path):
+        (tmp_path / "t.csv").write_text(f"a;y\n1.000;p\n{cell};q\n3;p\n4;q\n")
+        with pytest.raises(DataError, match=rf"t\.csv:3:1: column 'a': '{cell}'"):
+            csv(str(tmp_path / "t.csv"), "y", delimiter=";", decimal=",", thousands=".")
+
+    def test_thousands_and_fractions_are_told_apart(self, tmp_path):
+        (tmp_path / "t.csv").write_text("a;y\n1.000;p\n")
+        with pytest.raises(
+            DataError, match=r"data\.thousands: '\.' stands before fractions too; write data\.decimal: ','"
+        ):
+            csv(str(tmp_path / "t.csv"), "y", delimiter=";", thousands=".")
 
     def test_a_point_is_refused_where_commas_are_written(self, tmp_path):
         (tmp_path / "t.csv").write_text("a;y\n1,5;p\n2.5;q\n3,5;p\n")

@@ -37,6 +37,16 @@ def test_inputs_become_their_cells_again() -> None:
     }
 
 
+def test_cells_are_those_of_the_file_and_not_what_rounding_left_of_them() -> None:
+    columns = (FittedColumn("calls"), FittedColumn("signup", date=Date(("days",), "2020-01-01")))
+    offset = np.array([1.37, 431.123456789])  # means of a training part
+    for days, day in ((78.0, "2020-03-19"), (20000.0, "2074-10-04"), (1.25, "2020-01-02 06:00")):
+        stored = (np.array([0.0, days]) - offset).astype(np.float32)
+        assert cells_of(columns, stored, offset) == {"calls": "0", "signup": day}
+    stored = (np.array([1e-3, 0.0]) - offset).astype(np.float32)
+    assert cells_of(columns, stored, offset) == {"calls": "0.001", "signup": "2020-01-01"}
+
+
 def test_white_is_the_largest_value_of_the_images() -> None:
     photo = np.random.default_rng(0).permutation(256)[:72].astype(np.uint8).reshape(2, 3, 4, 3)
     photo[0, 0, 0, 0] = 255

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnrun.report.amounts import bytes_text, short_number, time_text, with_digits
+from nnrun.report.amounts import short_number, time_text, with_digits
 
 
 @pytest.mark.parametrize(
@@ -17,17 +17,6 @@ from nnrun.report.amounts import bytes_text, short_number, time_text, with_digit
 )  # fmt: skip
 def test_a_time_is_in_the_largest_unit_of_which_it_is_one(seconds: float, text: str) -> None:
     assert time_text(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 B"), (999, "999 B"), (999.6, "1 kB"), (5_000, "5 kB"), (999_400, "999 kB"), (999_999, "1 MB"),
-        (1_234_567, "1.23 MB"), (999.9e6, "1 GB"), (2.5e9, "2.5 GB"), (2.5e12, "2,500 GB"),
-    ],
-)  # fmt: skip
-def test_a_size_likewise(count: float, text: str) -> None:
-    assert bytes_text(count) == text
 
 
 @pytest.mark.parametrize(

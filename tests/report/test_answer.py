@@ -69,6 +69,22 @@ def test_the_words(make_sweep: Callable[..., Path]) -> None:
     )
 
 
+def test_one_alternative_with_one_fresh_seed_is_told_that_it_has_no_interval(
+    make_sweep: Callable[..., Path],
+) -> None:
+    found = answer(read_sweep(make_sweep()))
+    [part] = found.bases
+    best = part.rows[0]
+    several = found._replace(bases=(part._replace(rows=(best,), comparisons=()),))
+    assert sentences(several)[0].startswith("the chosen setting has test/accuracy 96.")
+    assert sentences(several)[0].endswith("(10 seeds)")
+    single = best._replace(values={0: 0.9625}, mean=0.9625, low=None, high=None)
+    alone = found._replace(bases=(part._replace(rows=(single,), comparisons=()),))
+    assert sentences(alone)[0] == (
+        "the chosen setting has test/accuracy 96.25% (1 seed, which has no interval: sweep.final_seeds=5 gives it one)"
+    )
+
+
 def test_a_metric_of_which_less_is_better(make_sweep: Callable[..., Path]) -> None:
     folder = make_sweep()
     about(folder, metric="val/loss", goal="min", bounds=[0, None])

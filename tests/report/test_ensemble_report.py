@@ -10,7 +10,7 @@ from PIL import Image
 from rich.console import Console
 
 from nnrun.report.ensemble.page import page, pictures
-from nnrun.report.ensemble.tables import gain_line, gain_lines, member_table, names_of, view
+from nnrun.report.ensemble.tables import answer_line, gain_line, gain_lines, member_table, names_of, view
 from nnrun.statistics.metric import SHARE, Metric
 
 
@@ -209,6 +209,28 @@ def test_the_page_has_the_table_the_gains_and_the_pictures():
     assert text.count('src="data:image/png;base64,') == 2
     assert "best member (b:20)" in text
     assert "<h2>Pictures</h2>" not in page(content, [])
+    assert (
+        "test/accuracy is 90.00%, of its members alone 75.00% on average: better by 15.00 points, which is"
+        in text
+    )
+    assert "<h2>The ensemble</h2>" not in text
+    assert '<h2>The ensemble</h2><p class="dim">from &lt;x&gt;</p>' in page(content, [], origin=["from <x>"])
+
+
+def test_the_answer_says_whether_a_gain_is_more_than_chance() -> None:
+    unsure = account(gain={"over_mean": {"accuracy": gain(0.15, 0.2)}, "over_best": None})
+    assert answer_line(unsure).endswith("better by 15.00 points, which may be chance")
+    assert answer_line(account()).endswith("better by 15.00 points, which is more than chance")
+    loss = account(
+        judge="loss",
+        mean={"loss": 0.1},
+        ensemble={"loss": 0.25},
+        gain={"over_mean": {"loss": gain(-0.15, 0.1)}},
+    )
+    assert answer_line(loss) == (
+        "test/loss is 0.25, of its members alone 0.1 on average: worse by 0.15, which is more than chance"
+    )
+    assert answer_line(account(gain={"over_mean": {}, "over_best": None})) == ""
 
 
 def test_a_gain_below_the_precision_of_predictions_is_none() -> None:

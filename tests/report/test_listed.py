@@ -13,6 +13,7 @@ import pytest
 from nnrun.errors import SpecError
 from nnrun.record import tags
 from nnrun.report.listed import ListOptions, listed
+from nnrun.report.overview import overview_table
 
 Made = Callable[..., Path]
 RUNS = {  # optimizer, rate, test/accuracy, test/loss
@@ -105,6 +106,25 @@ def test_what_differs_is_a_column(runs: list[Path]) -> None:
     ]
     rows, _ = listed(runs, ListOptions(conditions=["learning_rate=0.001 accuracy>0"]))
     assert [row.get("settings") for row in rows] == [{}]  # alone, it differs from none
+
+
+def test_settings_that_tell_runs_on_the_same_data_apart_come_first_and_none_is_left_out(
+    runs: list[Path],
+) -> None:
+    for folder, path in zip(runs, ["houses.csv", "churn.csv", "churn.csv", "houses.csv"], strict=True):
+        block = ", ".join(f"option_{i}: {path[0]}{i}" for i in range(6))
+        for file in ("resolved.yaml", "spec.yaml"):
+            text = (folder / file).read_text()
+            (folder / file).write_text(
+                text.replace("{name: digits}", f"{{name: csv, path: {path}, {block}}}")
+            )
+    rows, _ = listed(runs, ListOptions())
+    settings = rows[1]["settings"]
+    assert list(settings)[:2] == ["optimizer.name", "optimizer.learning_rate"] and len(settings) == 9
+    [*_, shown] = overview_table(rows).columns
+    assert str(shown.cells[1]) == (
+        "optimizer=adam  learning_rate=0.001  path=churn.csv  option_0=c0  option_1=c1  option_2=c2  +3 more"
+    )
 
 
 def test_columns_are_those_of_the_user(runs: list[Path]) -> None:

@@ -31,7 +31,7 @@ def write_run(folder: Path, **curves: np.ndarray) -> Path:
     names = [name.replace("__", "/") for name in curves]
     rows = [
         {"step": int(step), **dict(zip(names, map(float, row), strict=True))}
-        for step, *row in zip(STEPS, *curves.values(), strict=True)
+        for step, *row in zip(STEPS[: len(next(iter(curves.values())))], *curves.values(), strict=True)
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     summary = {
@@ -58,6 +58,16 @@ GOOD = np.linspace(0.5, 0.9, 20)
             {"val__loss": TURNING, "train__loss": FALLING},
             "fit",
             "it overfits from step 110 on: val/loss was 0.5 there",
+        ),
+        (  # a rate that is too high is no overfitting, and updates of a net that is dead are no comfort
+            {
+                "val__loss": TURNING,
+                "train__loss": TURNING,
+                "update__ratio": STEPS * 1e-5,
+                "learning_rate": RATE,
+            },
+            "rate",
+            "it got worse in training too, from step 110 on: train/loss was 0.5 there and 0.875 in the last fifth",
         ),
         ({"val__loss": FALLING, "learning_rate": RATE}, "fit", "val/loss was still falling when it ended: "),
         (
@@ -92,6 +102,32 @@ def test_a_curve_is_put_into_words(
     ]
     assert [remark.about for remark in said] == [about]
     assert said[0].sentence.startswith(beginning), said[0].sentence
+
+
+def test_a_run_that_overfits_before_it_has_learned_anything_is_told_both(tmp_path: Path) -> None:
+    guessed = np.full(20, 0.29)
+    folder = write_run(tmp_path / "run", val__loss=TURNING, train__loss=FALLING, val__accuracy=guessed)
+    overfits, no_better = remarks(read_subject("run", folder))
+    assert overfits.sentence.startswith("it overfits from step 110 on")
+    assert (
+        "constant prediction (largest class): val/accuracy 29.00%, and 30.00% for that" in no_better.sentence
+    )
+
+
+def test_a_short_run_is_told_how_far_apart_its_parts_are(tmp_path: Path) -> None:
+    metrics = {
+        "val__loss": np.full(3, 2.0),
+        "train__accuracy": np.full(3, 1.0),
+        "val__accuracy": np.full(3, 0.5),
+    }
+    (remark,) = remarks(read_subject("run", write_run(tmp_path / "run", **metrics)))
+    assert "train/accuracy 100.00%, val/accuracy 50.00% (the last ones)" in remark.sentence
+
+
+def test_a_run_that_is_better_in_validation_is_not_called_close(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", val__loss=FLAT, train__accuracy=GOOD - 0.1, val__accuracy=GOOD)
+    (remark,) = remarks(read_subject("run", folder))
+    assert remark.fine and "better in validation by 10.00 points: train/accuracy 76.84%" in remark.sentence
 
 
 def test_a_run_that_has_come_to_rest_has_nothing_to_be_fixed(tmp_path: Path) -> None:

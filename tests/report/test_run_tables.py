@@ -245,6 +245,16 @@ def test_what_show_prints_of_a_run(tmp_path):
     assert not any("nnrun resume" in line for line in text)
 
 
+def test_what_show_prints_of_a_group_looks_into_its_seeds(tmp_path):
+    folder = group_in(tmp_path / "group")
+    (folder / "seed_0" / "checkpoints" / "step_00000020").mkdir(parents=True)  # without a manifest
+    (folder / "seed_1" / "summary.json").write_text("{")
+    text = lines(show_view(folder))
+    assert "damaged  seed_0: checkpoints of steps 20, cut short; restore them from a copy" in text
+    assert "damaged  seed_1: summary.json" in text
+    assert any(line.startswith("lost     seed_2: the checkpoint of the best step, 20") for line in text)
+
+
 @pytest.mark.parametrize("status", ["interrupted", "failed", "running", "created"])
 def test_what_can_be_resumed_has_the_command(status: str, tmp_path):
     """A state of `running` without a process is that of a crash."""

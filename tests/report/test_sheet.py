@@ -103,5 +103,17 @@ def test_only_the_widest_key_is_shortened_to_what_the_others_leave() -> None:
     assert lines(sheet, 100)[1].split()[0] == "x" * 40  # all fits
 
 
+@pytest.mark.parametrize("width", [40, 60])
+def test_long_heads_differ_and_are_listed_in_full(width: int) -> None:
+    heads = [f"{LONG}{end}_and_more_of_it" for end in ("a", "b")]
+    rows = [["model.hidden", "[256]", "[16]"], ["test/accuracy", "97.38%", "89.64%"]]
+    found = lines(sheet_of(["run", *heads], rows, ["name", "words", "words"]), width)
+    first, second = (line.removeprefix("run").strip() for line in found if line.startswith("run "))
+    assert first != second and "…" in first and "…" in second
+    text = " ".join(" ".join(found).split())
+    assert first in text and all(head in "".join(found).replace(" ", "") for head in heads)
+    assert all(cell_len(line) <= width for line in found)
+
+
 def test_a_table_of_no_rows_is_its_head() -> None:
     assert lines(sheet_of(["run", "step"], []), 80) == ["run  step"]

@@ -169,6 +169,18 @@ def test_what_cannot_be_told_yet_has_the_seeds_that_would():
     assert "seeds would show one, if it is the" in answers[1]
 
 
+def test_five_seeds_are_told_that_they_can_show_nothing():
+    # Of n differences that all have one sign the test gives 2 / 2^n at best: 0.0625 of five, 0.031 of six.
+    few = sentences(group("a", [0.9, 0.91, 0.92, 0.9, 0.91]), group("b", [0.5, 0.52, 0.53, 0.55, 0.54]))
+    assert "(p = 0.062, 5 seeds); 5 seeds can show none at all (at best p = 0.062); about 6 seeds" in few[1]
+    enough = sentences(
+        group("a", [0.9, 0.91, 0.92, 0.9, 0.91, 0.92]), group("b", [0.5, 0.52, 0.53, 0.55, 0.54, 0.5])
+    )
+    assert enough[1].startswith("a beats b") and "can show none" not in " ".join(enough)
+    alone = [entry(name, metrics={"test/accuracy": {i: 0.9}}, seeds=(i,)) for i, name in enumerate("abc")]
+    assert "train.seeds=7" in sentences(*alone)[0]  # three pairs: 3 * 2 / 2^7 = 0.047
+
+
 def test_other_examples_are_not_compared():
     answers = sentences(group("a", [0.9, 0.91]), group("b", [0.8, 0.81], data=("other", 0, None)))
     assert answers == ["the runs were not tested on the same examples, so their differences are not tested"]
@@ -176,7 +188,7 @@ def test_other_examples_are_not_compared():
 
 def test_one_seed_each_cannot_be_told_from_chance():
     [reason] = sentences(group("a", [0.9]), entry("b", metrics={"test/accuracy": {7: 0.8}}, seeds=(7,)))
-    assert "no two settings have two seeds in common" in reason and "train.seeds=5" in reason
+    assert "no two settings have two seeds in common" in reason and "train.seeds=6" in reason
 
 
 def test_too_many_runs_are_not_tested_each_against_each():

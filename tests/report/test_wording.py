@@ -201,6 +201,8 @@ def test_settings_by_their_last_part_where_that_is_unique():
         == "learning_rate=0.0123  model.layers.1.rate=0.5  augment.rate=1  hidden=[4]"
     )
     assert settings_text({}) == ""
+    odd = {"data.delimiter": "\t", "data.exclude": ["Straße"], "data.target": "a b"}
+    assert settings_text(odd) == 'delimiter="\\t"  exclude=["Straße"]  target=a b'
     names = {"optimizer.name": "lookahead", "optimizer.inner.name": "sgd", "model.norm.name": "batch"}
     assert settings_text(names) == "optimizer=lookahead  inner=sgd  norm=batch"
     rates = {"optimizer.learning_rate": 0.012345, "optimizer.inner.learning_rate": 0.5}

@@ -58,6 +58,10 @@ def test_the_starter_spec_trains_as_the_message_says(warm: Callable[..., Any], t
     again = warm("init", folder=tmp_path)
     assert (again.code, again.err.count("\n")) == (2, 1)
     assert "nnrun.yaml: already exists" in again.err
+    table = warm("init", "new.csv", folder=tmp_path)
+    assert (table.code, table.err) == (
+        2, "nnrun: new.csv: is no name of a spec; write one with .yaml: nnrun init my_spec.yaml\n"
+    )  # fmt: skip
     done = warm("train", "nnrun.yaml", "train.duration=2 epochs", "-q", folder=tmp_path)
     assert (done.code, done.err) == (0, "")
     first, second, third = done.out.splitlines()

@@ -36,6 +36,23 @@ def test_a_run_goes_whole_and_what_a_link_leads_to_stays(runs: Path, warm: Calla
     assert (runs / "kept" / "table.csv").read_text() == "a,b\n"
 
 
+def test_tags_and_what_was_deleted_as_json(
+    runs: Path, warm: Callable[..., Any], keeps_contract: Callable[..., None]
+) -> None:
+    tagged = warm("tag", "one", "good", "best", "--json", folder=runs).json
+    assert tagged == {"run": "runs/one", "tags": ["best", "good"]}
+    (runs / "runs/one/notes.txt").write_text("mine")
+    asked = warm("rm", "one", "--json", folder=runs)
+    assert (asked.code, asked.out) == (2, "") and "--json does not ask; write --yes" in asked.err
+    size = sum(file.stat().st_size for file in (runs / "runs/one").rglob("*"))
+    deleted = warm("rm", "one", "two", "--yes", "--json", folder=runs).json
+    one, two = deleted["deleted"]
+    assert one == {"run": "runs/one", "status": "interrupted", "bytes": size, "kept": ["runs/one/notes.txt"]}
+    assert two["kept"] == [] and left(runs) == ["one", "three"]
+    keeps_contract("tag", tagged)
+    keeps_contract("rm", deleted)
+
+
 def test_files_of_others_stay_and_are_named(runs: Path, warm: Callable[..., Any]) -> None:
     kept = {
         "notes.txt": "a",

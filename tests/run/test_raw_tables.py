@@ -80,10 +80,18 @@ def houses(draw: np.random.Generator) -> Raw:
         "Id": [str(1000 + i) for i in range(ROWS)],
         "Fläche": comma(size, 2),
         "Entfernung": comma(draw.uniform(0, 30, ROWS), 1),
-        "Preis": comma(3.5 * size + draw.normal(0, 9, ROWS), 2),
+        "Preis": [
+            f"{price:,.2f}".translate(str.maketrans(",.", ".,"))
+            for price in 3500 * size + draw.normal(0, 9000, ROWS)
+        ],
     }
     return Raw(
-        columns, "Preis", ("decimal: ','", "delimiter: ';'", "exclude: [Id]"), "Id", ";", "squared_error"
+        columns,
+        "Preis",
+        ("decimal: ','", "thousands: '.', delimiter: ';'", "exclude: [Id]"),
+        "Id",
+        ";",
+        "squared_error",
     )
 
 
@@ -238,7 +246,7 @@ def test_python_predicts_the_same(trained, warm):
     answers = predicted(folder, warm, raw, np.arange(ROWS))
     predictor = nnrun.load(folder / "runs/a")
     columns = {
-        name: [cell.replace(",", ".") for cell in cells] if raw.delimiter == ";" else cells
+        name: [cell.replace(".", "").replace(",", ".") for cell in cells] if raw.delimiter == ";" else cells
         for name, cells in without_target(raw).items()
     }
     lacks = any("unknown: other" in option for option in raw.options)

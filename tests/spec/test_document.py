@@ -306,3 +306,24 @@ def test_a_name_with_a_colon_is_shown_in_quotes(tmp_path):
     changes = ["data={name: csv, target: y}", "data.path=x: y.csv"]
     with pytest.raises(SpecError, match=r"data\.path: got .*; write text in quotes: 'x: y\.csv'"):
         catalog.bind(catalog.read(tmp_path / "spec.yaml", changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        ("houses.csv", "data: {name: csv, path: houses.csv, target: COLUMN}"),
+        ("a b.tsv", "data: {name: csv, path: 'a b.tsv', target: COLUMN, delimiter: \"\\t\"}"),
+        ("x.parquet", "data: {name: parquet, path: x.parquet, target: COLUMN}"),
+        ("x.npz", "data: {name: npz, path: x.npz}"),
+    ],
+)
+def test_data_in_place_of_a_spec_are_told_where_they_belong(
+    name: str, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(b"PAR1\xff,1\n")
+    with pytest.raises(SpecError, match="not a spec; `nnrun init my_spec") as caught:
+        spec.read(Path(name))
+    assert example in str(caught.value)
+    with pytest.raises(SpecError, match="no such file"):
+        spec.read(Path("other.csv"))

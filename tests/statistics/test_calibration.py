@@ -7,7 +7,7 @@ import pytest
 from scipy import special
 from sklearn.calibration import calibration_curve
 
-from nnrun.statistics.calibration import fit_temperature, is_at_end, reliability, scaled
+from nnrun.statistics.calibration import error_by_chance, fit_temperature, is_at_end, reliability, scaled
 
 
 def predictions(examples: int = 400, classes: int = 5, sharp: float = 3.0):
@@ -25,6 +25,30 @@ def test_the_error_on_paper():
     assert found.counts == [2, 1]
     assert found.confidence == pytest.approx([0.7, 0.95])
     assert found.accuracy == pytest.approx([0.5, 1.0])
+
+
+def test_calibrated_probabilities_are_seldom_called_uncalibrated_and_others_often():
+    """Over data drawn as the probabilities say, p <= 0.05 in at most 5% (and some); of sharper ones nearly always."""
+    random = np.random.default_rng(1)
+    alarms = {1.0: 0, 3.0: 0}
+    for sharp in alarms:
+        for _ in range(200):
+            z = random.normal(size=(150, 3))
+            p = special.softmax(z, axis=1)
+            labels = (random.random((150, 1)) > p.cumsum(1)).sum(1)
+            alarms[sharp] += (
+                error_by_chance(reliability(special.softmax(sharp * z, axis=1), labels))[1] <= 0.05
+            )
+    assert alarms[1.0] <= 18  # binomial(200, 0.05) is above that once in 100
+    assert alarms[3.0] >= 190
+
+
+def test_what_chance_makes_on_paper():
+    """One bin of two examples at 0.5: errors 0.5, 0, 0.5 with chances 1/4, 1/2, 1/4, so 0.25 on average."""
+    p = np.array([[0.5, 0.5], [0.5, 0.5]])
+    usual, at_least = error_by_chance(reliability(p, np.array([0, 0])))
+    assert usual == pytest.approx(0.25, abs=0.02) and at_least == pytest.approx(0.5, abs=0.05)
+    assert error_by_chance(reliability(p, np.array([0, 1])))[1] == 1.0
 
 
 def test_bins_are_those_of_scikit_learn():

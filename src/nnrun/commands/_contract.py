@@ -7,6 +7,7 @@ name goes away or changes its meaning.  New names may come at any time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from nnrun.errors import SpecError, one_line
@@ -23,22 +24,15 @@ class Contract(NamedTuple):
     type_of: Callable[[], object]
 
 
+def _named(module: str, name: str) -> Callable[[], object]:
+    """The type of this name, whose module is imported when it is asked for."""
+    return lambda: getattr(import_module(module), name)
+
+
 def _summary() -> object:
     from nnrun.record.summary import GroupSummary, NoSummary, RunSummary, SweepSummary
 
     return GroupSummary | RunSummary | SweepSummary | NoSummary
-
-
-def _run() -> object:
-    from nnrun.record.provenance import Provenance
-
-    return Provenance
-
-
-def _state() -> object:
-    from nnrun.record.run import RunState
-
-    return RunState
 
 
 def _metrics() -> object:
@@ -57,82 +51,10 @@ def _evaluate() -> object:
     return EnsembleEvaluation | GroupEvaluation | RunEvaluation
 
 
-def _account() -> object:
-    from nnrun.report.ensemble.account import Account
-
-    return Account
-
-
-def _leaderboard() -> object:
-    from nnrun.report.sweep.answer import Leaderboard
-
-    return Leaderboard
-
-
-def _report() -> object:
-    from nnrun.report.run.looked import ReportReport
-
-    return ReportReport
-
-
-def _check() -> object:
-    from nnrun.probe.finding import CheckReport
-
-    return CheckReport
-
-
-def _bench() -> object:
-    from nnrun.probe.speed import SpeedReport
-
-    return SpeedReport
-
-
-def _rates() -> object:
-    from nnrun.probe.rates import RatesReport
-
-    return RatesReport
-
-
-def _race() -> object:
-    from nnrun.race.report import RaceReport
-
-    return RaceReport
-
-
-def _dry_run() -> object:
-    from nnrun.sweep.dry_run import DryRunReport
-
-    return DryRunReport
-
-
-def _export() -> object:
-    from nnrun.export.folder import ExportReport
-
-    return ExportReport
-
-
-def _reproduce() -> object:
-    from nnrun.runner.again import ReproductionReport
-
-    return ReproductionReport
-
-
 def _train() -> object:
     from nnrun.record.summary import EndedGroup, EndedRun
 
     return EndedGroup | EndedRun
-
-
-def _train_dry_run() -> object:
-    from nnrun.commands._data import DataReport
-
-    return DataReport
-
-
-def _sweep() -> object:
-    from nnrun.report.sweep.answer import LeaderboardReport
-
-    return LeaderboardReport
 
 
 def _show() -> object:
@@ -142,40 +64,10 @@ def _show() -> object:
     return LeaderboardReport | Description
 
 
-def _ensemble() -> object:
-    from nnrun.report.ensemble.account import AccountReport
-
-    return AccountReport
-
-
-def _predict() -> object:
-    from nnrun.prediction.inquiry import PredictionReport
-
-    return PredictionReport
-
-
-def _compare() -> object:
-    from nnrun.report.side_by_side_text import ComparisonReport
-
-    return ComparisonReport
-
-
-def _explain() -> object:
-    from nnrun.probe.explanation import ExplanationReport
-
-    return ExplanationReport
-
-
 def _list() -> object:
     from nnrun.catalog.listing import CatalogueEntry
 
     return CatalogueEntry | dict[str, dict[str, CatalogueEntry]]
-
-
-def _track() -> object:
-    from nnrun.track.state import SentReport
-
-    return SentReport
 
 
 def _tracking() -> object:
@@ -186,8 +78,8 @@ def _tracking() -> object:
 
 _CONTRACTS = {
     "summary": Contract("summary.json of a run, a group or a sweep", _summary),
-    "run": Contract("run.json: where a run came from", _run),
-    "state": Contract("state.json: where a run is", _state),
+    "run": Contract("run.json: where a run came from", _named("nnrun.record.provenance", "Provenance")),
+    "state": Contract("state.json: where a run is", _named("nnrun.record.run", "RunState")),
     "metrics": Contract(
         "a line of metrics.jsonl: step and epoch, then numbers by name; what JSON does not have is a text",
         _metrics,
@@ -198,27 +90,31 @@ _CONTRACTS = {
         "nnrun evaluate --json; --per-class adds `per_class` or `per_label`, as of `report`", _evaluate
     ),
     "train": Contract("nnrun train --json, nnrun resume --json", _train),
-    "train-dry-run": Contract("nnrun train --dry-run --json", _train_dry_run),
-    "sweep": Contract("nnrun sweep --json", _sweep),
-    "ensemble": Contract("nnrun ensemble --json", _ensemble),
-    "predict": Contract("nnrun predict --json", _predict),
+    "train-dry-run": Contract("nnrun train --dry-run --json", _named("nnrun.commands._data", "DataReport")),
+    "sweep": Contract("nnrun sweep --json", _named("nnrun.report.sweep.answer", "LeaderboardReport")),
+    "ensemble": Contract("nnrun ensemble --json", _named("nnrun.report.ensemble.account", "AccountReport")),
+    "predict": Contract("nnrun predict --json", _named("nnrun.prediction.inquiry", "PredictionReport")),
     "show": Contract("nnrun show --json", _show),
-    "compare": Contract("nnrun compare --json", _compare),
-    "explain": Contract("nnrun explain --json", _explain),
+    "compare": Contract("nnrun compare --json", _named("nnrun.report.side_by_side_text", "ComparisonReport")),
+    "explain": Contract("nnrun explain --json", _named("nnrun.probe.explanation", "ExplanationReport")),
     "list": Contract(
         "nnrun list --json: kind -> name -> an entry with its options; with KIND and NAME that entry", _list
     ),
-    "track": Contract("nnrun track --json", _track),
-    "check": Contract("nnrun check --json", _check),
-    "bench": Contract("nnrun bench --json", _bench),
-    "lr-find": Contract("nnrun lr-find --json", _rates),
-    "race": Contract("nnrun race --json", _race),
-    "sweep-dry-run": Contract("nnrun sweep --dry-run --json", _dry_run),
-    "export": Contract("nnrun export --json", _export),
-    "reproduce": Contract("nnrun reproduce --json", _reproduce),
-    "account": Contract("account.json of an ensemble", _account),
-    "leaderboard": Contract("leaderboard.json of a sweep", _leaderboard),
-    "report": Contract("nnrun report --json", _report),
+    "track": Contract("nnrun track --json", _named("nnrun.track.state", "SentReport")),
+    "check": Contract("nnrun check --json", _named("nnrun.probe.finding", "CheckReport")),
+    "bench": Contract("nnrun bench --json", _named("nnrun.probe.speed", "SpeedReport")),
+    "lr-find": Contract("nnrun lr-find --json", _named("nnrun.probe.rates", "RatesReport")),
+    "race": Contract("nnrun race --json", _named("nnrun.race.report", "RaceReport")),
+    "sweep-dry-run": Contract("nnrun sweep --dry-run --json", _named("nnrun.sweep.dry_run", "DryRunReport")),
+    "export": Contract("nnrun export --json", _named("nnrun.export.folder", "ExportReport")),
+    "reproduce": Contract("nnrun reproduce --json", _named("nnrun.runner.again", "ReproductionReport")),
+    "tag": Contract("nnrun tag --json", _named("nnrun.commands.keeping", "TagReport")),
+    "rm": Contract("nnrun rm --json", _named("nnrun.commands.keeping", "RemovalReport")),
+    "account": Contract("account.json of an ensemble", _named("nnrun.report.ensemble.account", "Account")),
+    "leaderboard": Contract(
+        "leaderboard.json of a sweep", _named("nnrun.report.sweep.answer", "Leaderboard")
+    ),
+    "report": Contract("nnrun report --json", _named("nnrun.report.run.looked", "ReportReport")),
 }
 
 

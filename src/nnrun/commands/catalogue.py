@@ -115,7 +115,7 @@ def schema_(
             metavar="NAME",
             help="Of what nnrun writes: summary, run, state, metrics, tracking, ls, evaluate, train, train-dry-run, "
             "sweep, ensemble, predict, show, compare, explain, list, track, check, bench, lr-find, race, "
-            "sweep-dry-run, export, reproduce, account, leaderboard or report.",
+            "sweep-dry-run, export, reproduce, tag, rm, account, leaderboard or report.",
         ),
     ] = None,
 ) -> None:
@@ -137,6 +137,10 @@ def init(
 
     if file.exists():
         raise SpecError(f"{one_line(file)}: already exists; write another name: nnrun init my_spec.yaml")
+    if file.suffix not in (".yaml", ".yml"):
+        raise SpecError(
+            f"{one_line(file)}: is no name of a spec; write one with .yaml: nnrun init my_spec.yaml"
+        )
     if not file.parent.is_dir():
         raise SpecError(f"{one_line(file.parent)}: no such folder; make it first or write another name")
     text = files("nnrun").joinpath("starter.yaml").read_text(encoding="utf-8")

@@ -79,13 +79,18 @@ def _in_own_code(error: BaseException) -> str:
 def _misused(error: BaseException, text: str) -> str:
     """What typer says of a wrong command line, in the form of our own messages."""
     context = getattr(error, "ctx", None)
-    where = context.command_path if context else "nnrun"
+    where = context.command_path if context else _command_line()
     message = one_line(text).rstrip(".")
     if not message:
         return ""  # a bare `nnrun`: the help is printed
     place = where.removeprefix("nnrun").strip()
     hint = "" if message.endswith(("?", ")")) else f"; see `{where} --help`"  # it names the nearest itself
     return f"{place}{': ' if place else ''}{message}{hint}"
+
+
+def _command_line() -> str:
+    """`nnrun train`: the command that was asked for, where the error does not know."""
+    return " ".join(["nnrun", *[argument for argument in sys.argv[1:2] if not argument.startswith("-")]])
 
 
 def leave(code: int, message: str = "") -> NoReturn:

@@ -10,7 +10,7 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import CheckpointOption, Json, Root, app, prepare_device, resolved
-from nnrun.errors import one_line
+from nnrun.errors import one_line, size_text
 
 __all__ = ["export"]
 
@@ -38,7 +38,6 @@ def export(
     prepare_device("cpu", resolved(folder), [])
     from nnrun.export import folder as exporting
     from nnrun.prediction.predictor import load_predictor
-    from nnrun.report.amounts import bytes_text
 
     exporting.check_target(output)
     exported = exporting.export(load_predictor(folder, step or checkpoint, average, console.warn), output)
@@ -47,7 +46,7 @@ def export(
         return console.print_json(report)
     place = shlex.quote(one_line(exported.folder))
     lines = [
-        f"exported: {one_line(exported.folder)} ({bytes_text(exported.size)})",
+        f"exported: {one_line(exported.folder)} ({size_text(exported.size)})",
         f"checked on {exported.probes} random inputs: differs from the run by at most {exported.difference:.1g}",
         *([f"without NumPy code: {exported.why_not}"] if exported.why_not else []),
         f"use it: cd {place}, then Python: from model import Model; Model().predict(x)",

@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typing_extensions import TypedDict
 
 from nnrun.commands import console
-from nnrun.commands._app import Root, RunName, app
-from nnrun.errors import RunError, SpecError, one_line
+from nnrun.commands._app import Json, Root, RunName, app
+from nnrun.errors import RunError, SpecError, one_line, size_text
 
-__all__ = ["rm", "tag"]
+__all__ = ["RemovalReport", "TagReport", "rm", "tag"]
 
 _NAMED = 5  # files that stay
+
+
+class TagReport(TypedDict):
+    """What `nnrun tag --json` prints: the tags that a run has now."""
+
+    run: str
+    tags: list[str]
+
+
+class _RemovedRun(TypedDict):
+    """A run that was deleted.
+
+    bytes   of its files, what links lead to not counted
+    kept    files in its folder that stay, for nnrun has not written them; with them stays the folder
+    """
+
+    run: str
+    status: str
+    bytes: int
+    kept: list[str]
+
+
+class RemovalReport(TypedDict):
+    """What `nnrun rm --json` prints."""
+
+    deleted: list[_RemovedRun]
 
 
 @app.command()
@@ -26,6 +53,7 @@ def tag(
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take these tags away; without any, all.")] = False,
     runs_root: Root = Path("runs"),
+    as_json: Json = False,
 ) -> None:
     """Give a run tags, which `nnrun ls` shows and finds (--filter tags=baseline); without any, print them."""
     from nnrun.record import run
@@ -41,7 +69,11 @@ def tag(
         stored.write(folder, known - given if given else ())
     elif given:
         stored.write(folder, known | given)
-    console.show(f"{one_line(folder)}: {', '.join(stored.read(folder)) or 'no tags'}")
+    now = stored.read(folder)
+    if as_json:
+        report: TagReport = {"run": str(folder), "tags": list(now)}
+        return console.print_json(report)
+    return console.show(f"{one_line(folder)}: {', '.join(now) or 'no tags'}")
 
 
 @app.command()
@@ -51,6 +83,7 @@ def rm(
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     runs_root: Root = Path("runs"),
+    as_json: Json = False,
 ) -> None:
     """Delete runs, groups, sweeps and ensembles, after asking; files of others, and what links lead to, stay."""
     from nnrun.record import contents, run
@@ -62,10 +95,19 @@ def rm(
         _check_whole(folder, folders)
         run.check_free(folder)
     foreign = {folder: contents.foreign_files(folder) for folder in folders}
-    for folder, size in zip(folders, sizes, strict=True):
-        console.show(f"{one_line(folder)}  {_status(folder)}  {size / 1e6:.1f} MB")
-        if foreign[folder]:
-            console.show(_kept(folder, foreign[folder]))
+    removed: list[_RemovedRun] = [
+        {
+            "run": str(folder),
+            "status": _status(folder),
+            "bytes": size,
+            "kept": list(map(str, foreign[folder])),
+        }
+        for folder, size in zip(folders, sizes, strict=True)
+    ]
+    if not as_json:
+        _announce(removed, foreign)
+    elif not yes:
+        raise SpecError("rm: --json does not ask; write --yes to delete without asking")
     if not yes:
         _ask(folders, sum(sizes))
     for folder in folders:
@@ -74,7 +116,18 @@ def rm(
             contents.remove_ours(folder)
         else:
             fsio.remove_folder(folder)
-    console.show(f"deleted: {len(folders)} {'run' if len(folders) == 1 else 'runs'}")
+    if as_json:
+        report: RemovalReport = {"deleted": removed}
+        return console.print_json(report)
+    return console.show(f"deleted: {len(folders)} {'run' if len(folders) == 1 else 'runs'}")
+
+
+def _announce(removed: Sequence[_RemovedRun], foreign: Mapping[Path, Sequence[Path]]) -> None:
+    """What is about to be deleted, and what stays."""
+    for entry, (folder, files) in zip(removed, foreign.items(), strict=True):
+        console.show(f"{one_line(folder)}  {entry['status']}  {size_text(entry['bytes'])}")
+        if files:
+            console.show(_kept(folder, files))
 
 
 def _kept(folder: Path, files: Sequence[Path]) -> str:
@@ -123,5 +176,5 @@ def _ask(folders: Sequence[Path], size: int) -> None:
     if sys.stdin is None or not sys.stdin.isatty():
         raise SpecError("rm: there is nobody to ask; write --yes to delete without asking")
     what = "this run" if len(folders) == 1 else f"these {len(folders)} runs"
-    if not typer.confirm(f"delete {what} ({size / 1e6:.1f} MB)?", default=False):
+    if not typer.confirm(f"delete {what} ({size_text(size)})?", default=False):
         raise SpecError("nothing was deleted")

@@ -22,7 +22,7 @@ from nnrun.commands._app import (
     prepare_device,
     resolved,
 )
-from nnrun.errors import DataError, RunError, SpecError, one_line
+from nnrun.errors import DataError, RunError, SpecError, one_line, size_text
 
 if TYPE_CHECKING:
     from nnrun.report.run.looked import Looked
@@ -76,7 +76,6 @@ def report(
     """Write one HTML file about runs, a sweep or an ensemble: the answer, curves, and where they err."""
     from nnrun.record import run
     from nnrun.report import reports
-    from nnrun.report.amounts import bytes_text
 
     folders = [run.resolve(name, runs_root) for name in names]
     kind = reports.kind_of(folders)
@@ -97,7 +96,7 @@ def report(
         return console.print_json(
             {"report": str(target), "remarks": reports.remarks_of(folders), "looked": looked}
         )
-    return console.show(f"report: {one_line(target)} ({bytes_text(len(content.encode()))})")
+    return console.show(f"report: {one_line(target)} ({size_text(len(content.encode()))})")
 
 
 def _target(output: Path | None, folders: Sequence[Path], force: bool, usual: Path) -> Path:

@@ -14,6 +14,7 @@ __all__ = ["alike", "is_missing", "odd_number", "oddity"]
 _MISSING = frozenset(["na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "nil", "missing", "?", "-", "--"])
 _DATE = "is a date; write it as a number, such as days since the first"
 _GAPS = " '’\u00a0\u202f"
+_THOUSANDS = ",. '"  # of those that data.thousands takes
 _COMMAS = "data.decimal: ',' for the table"
 _NUMBERS = (
     (r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", "has commas between its thousands; write {plain}", ","),
@@ -53,11 +54,25 @@ def oddity(name: str) -> str:
     return odd_character(name) or "another way to write a blank or an accent"
 
 
-def odd_number(cell: str, decimal: str = ".", trained: bool = False) -> str | None:
+def _option(remark: str, drop: str, cell: str, decimal: str, thousands: str) -> str:
+    """What the spec may say so that such cells are read as they are; "" where it cannot."""
+    if remark.startswith("has a decimal comma"):
+        return f", or {_COMMAS}"
+    between = next((character for character in cell if character in drop), "")
+    fraction = {",": ".", ".": ","}.get(between, decimal)  # what then stands before fractions
+    if not between or thousands or between not in _THOUSANDS:
+        return ""
+    return f', or, of a CSV file, data.thousands: "{between}"' + (
+        "" if fraction == decimal else f", data.decimal: '{fraction}'"
+    )
+
+
+def odd_number(cell: str, decimal: str = ".", trained: bool = False, thousands: str = "") -> str | None:
     """What is odd about a number or date that a program cannot read, with the remedy; None: it looks like neither.
 
     decimal   what numbers of the table have before their fractions
     trained   whether a run has that already, so that the table must follow
+    thousands   what numbers of the table have between their thousands
     """
     if decimal == "," and re.fullmatch(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", cell):
         remedy = "write a comma, as in training" if trained else "write a comma, or leave data.decimal out"
@@ -66,11 +81,7 @@ def odd_number(cell: str, decimal: str = ".", trained: bool = False) -> str | No
         if re.fullmatch(pattern, cell):
             plain = "".join(c for c in cell if c not in drop).replace(",", ".")
             remark = remark.format(plain=plain if decimal == "." else plain.replace(".", ","))
-            return (
-                f"{remark}, or {_COMMAS}"
-                if remark.startswith("has a decimal comma") and not trained
-                else remark
-            )
+            return remark + ("" if trained else _option(remark, drop, cell, decimal, thousands))
     character = odd_character(cell)
     if character and any(c.isdecimal() for c in cell):
         return f"contains {character}"

@@ -31,10 +31,11 @@ class Column(NamedTuple):
     decimal: str = "."  # what numbers have before their fractions
     trained: bool = False  # whether a model that is trained already is to predict for it
     padded: bool = False  # whether cells that differ in surrounding blanks alone became one
+    thousands: str = ""  # what numbers may have between their thousands
 
     def number(self, cell: str) -> float | None:
         """The number in a cell, perhaps infinite or NaN; None: it is not one."""
-        return number(cell, self.decimal)
+        return number(cell, self.decimal, self.thousands)
 
     def refuse(self, row: int, problem: str) -> NoReturn:
         """Raise DataError for the cell of `row` (counted from 0), naming FILE:ROW:COLUMN."""
@@ -60,7 +61,8 @@ class Column(NamedTuple):
         values = self.numbers(remedy)
         if max(map(len, self.cells), default=0) > _DIGITS:  # only then may cells that differ be one float64
             place = f"{self.place}:{self.lines[0]}:{self.position}: column '{one_line(self.name, 40)}'"
-            written = {Decimal(cell.replace(self.decimal, ".")) for cell in self.cells}
+            plain = (_without_thousands(cell, self.decimal, self.thousands) for cell in self.cells)
+            written = {Decimal(cell.replace(self.decimal, ".")) for cell in plain}
             check_digits(len(written), len(np.unique(values)), place)
         return values
 
@@ -69,7 +71,12 @@ class Column(NamedTuple):
         cell = self.cells[row]
         if is_missing(cell):
             self.refuse(row, "is a missing value; fill it in or remove the row")
-        self.refuse(row, odd_number(cell, self.decimal, self.trained) or f"is not a number; {remedy}")
+        problem = odd_number(cell, self.decimal, self.trained, self.thousands) or f"is not a number; {remedy}"
+        others = sum(self.number(cell) is None and not is_missing(cell) for cell in self.cells) - 1
+        self.refuse(
+            row,
+            problem + (f"; so {'are' if others > 1 else 'is'} {others} more of its cells" if others else ""),
+        )
 
     def check_filled(self, remedy: str = "") -> None:
         """Raise DataError at the first cell that is empty or says that its value is missing."""
@@ -99,11 +106,21 @@ class Table(NamedTuple):
         raise DataError(f"{self.place}:1: data.{option}: there is no column '{one_line(name, 40)}'; {hint}")
 
 
-def number(cell: str, decimal: str = ".") -> float | None:
+def _without_thousands(cell: str, decimal: str, thousands: str) -> str:
+    """The cell without what stands between its thousands, where these are in groups of three; else as it is."""
+    if not thousands or thousands not in cell:
+        return cell
+    pattern = rf"[+-]?\d{{1,3}}({re.escape(thousands)}\d{{3}})+({re.escape(decimal)}\d*)?"
+    return cell.replace(thousands, "") if re.fullmatch(pattern, cell) else cell
+
+
+def number(cell: str, decimal: str = ".", thousands: str = "") -> float | None:
     """The number in `cell`, perhaps infinite or NaN; None: it is not one.  1_000 is Python, not a number.
 
-    decimal   what stands before fractions: a point, or a comma in place of it
+    decimal     what stands before fractions: a point, or a comma in place of it
+    thousands   what may stand between thousands; "": nothing
     """
+    cell = _without_thousands(cell, decimal, thousands)
     if decimal != ".":
         if "." in cell:
             return None

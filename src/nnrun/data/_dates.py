@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-__all__ = ["as_iso", "date_inputs", "days_of", "format_of", "is_date"]
+__all__ = ["as_iso", "date_inputs", "days_of", "formats_of", "is_date"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 _LOCAL = re.compile(r"\d{1,2}([./-])\d{1,2}\1(\d{4}|\d{2})([ T]\d{1,2}:\d{2}(:\d{2})?)?")
+_DAYS = [
+    f"{day}{sep}{year}".replace("-", sep)
+    for sep in "./-"
+    for year in ("%Y", "%y")
+    for day in ("%d-%m", "%m-%d")
+]
+_TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S")
+_FORMS = (None, *(f"{day}{time}" for day in _DAYS for time in _TIMES))
+_LOOKED_AT = 5000  # different cells of a column, which say how its dates are written
 _THURSDAY = 3  # the day of the week of 1970-01-01, Monday being 0
 
 
@@ -21,11 +31,17 @@ def is_date(cell: str) -> bool:
     return bool(_ISO.fullmatch(cell) or _LOCAL.fullmatch(cell))
 
 
-def format_of(cell: str) -> str:
-    """What data.date_format has to be for dates like this; "" where it is ISO 8601, which needs none."""
-    if _ISO.fullmatch(cell):
-        return ""
-    return '"%d.%m.%Y"' if "." in cell else '"%d/%m/%Y" or "%m/%d/%Y"'
+def formats_of(cells: Iterable[str]) -> list[str | None]:
+    """What data.date_format may be for these dates, the day first; None: ISO 8601.  Empty: most fit no form.
+
+    A few mistyped cells hide no form: those of most cells are given.
+    """
+    distinct = sorted(set(cells))[:_LOOKED_AT]
+    beginning = distinct[:: max(1, len(distinct) // 50)]
+    likely = [form for form in _FORMS if any(days_of(cell, form) is not None for cell in beginning)]
+    counts = {form: sum(days_of(cell, form) is not None for cell in distinct) for form in likely}
+    most = max(counts.values(), default=0)
+    return [form for form, count in counts.items() if count == most and 2 * count >= len(distinct)]
 
 
 def days_of(cell: str, form: str | None) -> float | None:

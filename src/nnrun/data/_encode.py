@@ -9,7 +9,7 @@ import numpy as np
 
 from nnrun.data._cells import is_missing
 from nnrun.data._column import Column, Table
-from nnrun.data._dates import date_inputs, days_of
+from nnrun.data._dates import date_inputs, days_of, formats_of
 from nnrun.errors import DataError, Warn, one_line
 from nnrun.preprocessing import Date, FittedColumn
 
@@ -87,9 +87,17 @@ def _days(column: Column, date: Date) -> np.ndarray:
     for row, value in enumerate(values):
         if value is None:
             form = "ISO 8601 (2024-01-31)" if date.format is None else date.format
-            remedy = "correct it" if column.trained else "correct it, or write data.date_format"
-            column.refuse(row, f"is not a date as {form}; {remedy}")
+            column.refuse(row, f"is not a date as {form}; {_date_remedy(column, date.format)}")
     return np.array(values, np.float64)
+
+
+def _date_remedy(column: Column, form: str | None) -> str:
+    """For a cell that is no date of the form that the spec has."""
+    fitting = [] if column.trained else formats_of(column.cells)
+    if not fitting or form in fitting:
+        return "correct it"
+    fits = "no data.date_format (ISO 8601)" if fitting[0] is None else f'data.date_format: "{fitting[0]}"'
+    return f"this column needs {fits}; columns of dates in another form are to be rewritten or excluded"
 
 
 def features_of(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nnrun.data._cells import is_missing, odd_number
 from nnrun.data._column import Column, Table, canonical
-from nnrun.data._dates import format_of, is_date
+from nnrun.data._dates import formats_of, is_date
 from nnrun.errors import DataError, one_line
 
 __all__ = ["ColumnKind", "check_kinds", "in_case", "in_number", "kind_of", "note_of", "quoted"]
@@ -17,8 +17,13 @@ __all__ = ["ColumnKind", "check_kinds", "in_case", "in_number", "kind_of", "note
 _ENOUGH = 20  # values that are all different make an identifier; of fewer, nothing follows
 _WORDS = 4  # on average in a cell of free text
 _WHOLE = re.compile(r"[+-]?[0-9]+")
-# customer_id, ID, PassengerId, uuid; not humid
-_IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|rowid|index)([\W_]|$))|(?<=[a-z])(Id|ID)$")
+_REPEATED = 0.9  # of the cells of an identifier are different, where rows are there twice
+# customer_id, ID, PassengerId, uuid, Nr., "Unnamed: 0" of pandas; not humid, not number_of_calls
+_IDENTIFIER = re.compile(
+    r"(?i:(^|[\W_])(id|uuid|guid|rowid|index)([\W_]|$))|(?<=[a-z])(Id|ID)$"
+    r"|(?i:^(nr|no|num|number|nummer|row|rownum|key|pk|unnamed: ?\d+|#)\.?$)"
+)
+_COUNTS = "counts the rows of the file; leave it out (data.exclude) unless their order means something"
 
 
 class ColumnKind(NamedTuple):
@@ -47,11 +52,9 @@ def kind_of(column: Column) -> ColumnKind:
     if len(distinct) == 1:
         return ColumnKind("constant", f"every value is {one_line(filled[0], 40)}", odd)
     if 2 * sum(cell in numeric for cell in filled) >= len(filled):
-        once = len(filled) >= _ENOUGH and len(distinct) == len(filled)
-        if once and odd is None and _IDENTIFIER.search(column.name) and all(map(_WHOLE.fullmatch, filled)):
-            return ColumnKind(
-                "identifier", f"its name, and each of its {len(filled)} whole numbers occurs once"
-            )
+        telling = len(filled) >= _ENOUGH and len(distinct) >= _REPEATED * len(filled)
+        if telling and odd is None and _IDENTIFIER.search(column.name) and all(map(_WHOLE.fullmatch, filled)):
+            return ColumnKind("identifier", f"its name, and {_once(distinct, filled, 'whole numbers')}")
         return ColumnKind(
             "number", f"{len({_as_number(column, name) for name in distinct})} different numbers", odd
         )
@@ -66,14 +69,30 @@ def _of_text(column: Column, filled: Sequence[str], distinct: set[str], odd: int
     words = sum(len(cell.split()) for cell in filled) / len(filled)
     if words >= _WORDS and 2 * len(distinct) > len(filled):
         return ColumnKind("text", f"{words:.0f} words in a cell", odd)
-    if len(filled) >= _ENOUGH and len(distinct) == len(filled):
-        return ColumnKind("identifier", f"each of its {len(filled)} values occurs once", odd)
+    if len(filled) >= _ENOUGH and len(distinct) >= _REPEATED * len(filled):
+        return ColumnKind("identifier", _once(distinct, filled, "values"), odd)
     return ColumnKind("category", f"{len(distinct)} different names", odd)
+
+
+def _once(distinct: set[str], filled: Sequence[str], what: str) -> str:
+    if len(distinct) == len(filled):
+        return f"each of its {len(filled)} {what} occurs once"
+    return f"{len(distinct)} of its {len(filled)} {what} are different"
+
+
+def _counts_the_rows(column: Column) -> bool:
+    """Whether the cells are 0, 1, 2, ... or 1, 2, 3, ... from the first row to the last."""
+    count = len(column.cells)
+    if count < _ENOUGH or column.cells[0] not in ("0", "1"):
+        return False
+    first = int(column.cells[0])
+    return list(column.cells) == [str(i) for i in range(first, first + count)]
 
 
 def note_of(column: Column, kind: ColumnKind, is_category: bool) -> str:
     """What deserves a look: cells that say nothing, names that differ in case or blanks only."""
     notes = ["says nothing: constant"] if kind.name == "constant" else []
+    notes += [_COUNTS] if not is_category and _counts_the_rows(column) else []
     missing = sum(map(is_missing, column.cells))
     notes += [f"{missing} of {len(column.cells)} cells are missing"] if missing else []
     if is_category:
@@ -146,12 +165,10 @@ def _needs_a_word(kind: ColumnKind, named: bool) -> bool:
 def _remedy(table: Table, unsettled: Mapping[str, ColumnKind]) -> str:
     """What to write about these columns, and why some of them are to be left out."""
     lists: dict[str, list[str]] = {"categorical": [], "dates": [], "exclude": []}
-    reasons, forms = [], []
+    reasons = []
     for name, kind in unsettled.items():
         if kind.name == "date":
             lists["dates"].append(f"{quoted(name)}: days")
-            first = next(cell for cell in table.columns[name].cells if not is_missing(cell))
-            forms += [form] if (form := format_of(first)) and form not in forms else []
         elif kind.name == "category":
             lists["categorical"].append(quoted(name))
         else:
@@ -159,10 +176,37 @@ def _remedy(table: Table, unsettled: Mapping[str, ColumnKind]) -> str:
             reasons.append(f"{one_line(name, 40)}: {kind.name}, {kind.why}")
     written = [f"data.categorical: [{', '.join(lists['categorical'])}]"] if lists["categorical"] else []
     written += [f"data.dates: {{{', '.join(lists['dates'])}}}"] if lists["dates"] else []
-    written += [f"data.date_format: {form}" for form in forms]
+    date_form, differ = _date_form(
+        {name: table.columns[name] for name, kind in unsettled.items() if kind.name == "date"}
+    )
+    written += [date_form] if date_form else []
+    reasons += [differ] if differ else []
     written += [f"data.exclude: [{', '.join(lists['exclude'])}]"] if lists["exclude"] else []
     why = f" ({'; '.join(reasons)})" if reasons else ""
     return f"write {', '.join(written)}{why}"
+
+
+def _date_form(columns: Mapping[str, Column]) -> tuple[str, str]:
+    """What to write as data.date_format, and why that is not enough: dates of one table have one form."""
+    forms = {
+        name: formats_of(cell for cell in column.cells if not is_missing(cell))
+        for name, column in columns.items()
+    }
+    common = [
+        form for form in next(iter(forms.values()), ()) if all(form in other for other in forms.values())
+    ]
+    if common:
+        return ("" if None in common else f"data.date_format: {_either(common)}"), ""
+    if not forms:
+        return "", ""
+    shown = ", ".join(
+        f"{one_line(name, 40)}: {_either(known) if known else 'several'}" for name, known in forms.items()
+    )
+    return "", f"dates of a table have one form, these differ ({shown}): write them alike, or leave some out"
+
+
+def _either(forms: Sequence[str | None]) -> str:
+    return " or ".join("ISO 8601" if form is None else f'"{form}"' for form in forms)
 
 
 def quoted(name: str) -> str:

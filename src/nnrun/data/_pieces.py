@@ -158,7 +158,8 @@ def _tables(path: Path, place: str, block: Block, fitted: Preprocessing) -> Iter
             yield from number_pieces(stream, Dialect(place, ",", trained=True), rows)
             return
         delimiter, decimal = str(block.get("delimiter", ",")), str(block.get("decimal", "."))
-        yield from table_pieces(stream, Dialect(place, delimiter, decimal, trained=True), rows)
+        dialect = Dialect(place, delimiter, decimal, trained=True, thousands=str(block.get("thousands", "")))
+        yield from table_pieces(stream, dialect, rows)
 
 
 def _inputs(

@@ -48,7 +48,8 @@ def shown(
             becomes = f"{len(classes)} classes" if classes else "a number"
             if classes and len(targets) > 1:
                 becomes = f"a label, {' or '.join(one_line(label, 20) for label in classes)}"
-            about.append(About(name, "target", "category" if classes else "number", kind.why, becomes))
+            note = "; ".join(in_case(classes))
+            about.append(About(name, "target", "category" if classes else "number", kind.why, becomes, note))
         else:
             role = beside.get(name, "unused")
             note = "; ".join(in_case(sorted(set(column.cells)))) if role == "group" else ""

@@ -21,15 +21,23 @@ _DELIMITERS = ";\t|,"
 _UNNAMED = "the first row must hold names; if it counts the rows, remove the column (pandas: to_csv(..., index=False))"
 
 
-def read_table(path: str, delimiter: str, decimal: str = ".") -> Table:
+def read_table(path: str, delimiter: str, decimal: str = ".", thousands: str = "") -> Table:
     """The CSV file `path`: UTF-8, a header of distinct names, and rows as long as it.
 
     Blank lines are skipped.  Raises DataError naming FILE:ROW:COLUMN of the first mistake.
 
-    decimal   what numbers have before their fractions
+    decimal     what numbers have before their fractions
+    thousands   what they may have between their thousands
     """
+    if thousands == decimal:
+        raise DataError(
+            f"{one_line(path)}: data.thousands: '{thousands}' stands before fractions too; write data.decimal: "
+            f"'{'.' if decimal == ',' else ','}' beside it, or leave it out"
+        )
     with open_file(Path(path), MAX_CSV_BYTES) as (stream, _):
-        [table] = _tables(stream, Dialect(one_line(path), delimiter, decimal), _named, None)
+        [table] = _tables(
+            stream, Dialect(one_line(path), delimiter, decimal, thousands=thousands), _named, None
+        )
     return table
 
 
@@ -38,12 +46,14 @@ class Dialect(NamedTuple):
 
     decimal   what numbers have before their fractions
     trained   whether a run has this dialect already, so that the file must follow
+    thousands   what numbers may have between their thousands
     """
 
     place: str
     delimiter: str
     decimal: str = "."
     trained: bool = False
+    thousands: str = ""
 
 
 def table_pieces(stream: BinaryIO, dialect: Dialect, rows: Callable[[int], int]) -> Iterator[Table]:
@@ -103,13 +113,17 @@ def _check_delimiter(header: list[str], dialect: Dialect) -> None:
         for separator in (
             character for character in _DELIMITERS if character in header[0] and delimiter not in header[0]
         ):
-            written = {"\t": '"\\t"'}.get(separator, f'"{separator}"')
             remedy = (
                 f"the run was trained with {delimiter!r}: save it so"
                 if dialect.trained
-                else f"write data.delimiter: {written}"
+                else f"write data.delimiter: {_written(separator)}"
             )
             raise DataError(f"{dialect.place}:1: the names are separated by {separator!r}; {remedy}")
+
+
+def _written(separator: str) -> str:
+    """A separator as YAML has it."""
+    return {"\t": '"\\t"'}.get(separator, f'"{separator}"')
 
 
 def _tables(
@@ -144,15 +158,17 @@ def _rows(stream: BinaryIO, dialect: Dialect) -> Iterator[_Row]:
     place, delimiter = dialect.place, dialect.delimiter
     reader = csv.reader(lines_of(stream, place), delimiter=delimiter, strict=True)
     begin, width = 1, 0
+    first: list[str] = []
     try:
         for cells in reader:
             if cells:
                 width = width or len(cells)
                 if len(cells) != width:
                     raise DataError(
-                        f"{place}:{begin}:{min(len(cells), width) + 1}: the row has {len(cells)} cells, the header "
-                        f"{width}; {_ragged(dialect)}"
+                        f"{place}:{begin}:{min(len(cells), width) + 1}: the row has {len(cells)} "
+                        f"cell{'s' * (len(cells) != 1)}, the header {width}; {_ragged(dialect, first, cells)}"
                     )
+                first = first or cells
                 yield _Row(cells, begin)
             begin = reader.line_num + 1
     except csv.Error as error:
@@ -161,10 +177,14 @@ def _rows(stream: BinaryIO, dialect: Dialect) -> Iterator[_Row]:
         ) from error
 
 
-def _ragged(dialect: Dialect) -> str:
+def _ragged(dialect: Dialect, header: list[str], cells: list[str]) -> str:
     """What to do about a row that is shorter or longer than the header."""
     if dialect.trained:
         return f"cells are separated by {dialect.delimiter!r}, as in training; correct the row"
+    for separator in _DELIMITERS:  # names that hold the delimiter themselves
+        counts = {dialect.delimiter.join(row).count(separator) for row in (header, cells)}
+        if separator != dialect.delimiter and len(counts) == 1 and 0 not in counts:
+            return f"both are separated by {separator!r}: write data.delimiter: {_written(separator)}"
     return f"check data.delimiter ({dialect.delimiter!r}), or correct the row"
 
 
@@ -187,7 +207,8 @@ def _column(
 ) -> Column:
     stripped = tuple(map(str.strip, cells))
     padded = stripped != cells and len(set(stripped)) < len(set(cells))
-    return Column(name, stripped, lines, dialect.place, index, dialect.decimal, dialect.trained, padded)
+    numbers = dialect.decimal, dialect.trained, padded, dialect.thousands
+    return Column(name, stripped, lines, dialect.place, index, *numbers)
 
 
 def _lines_of(data: list[_Row], index: int) -> tuple[int, ...]:

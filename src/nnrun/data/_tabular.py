@@ -8,6 +8,7 @@ import numpy as np
 
 from nnrun.data._check import check
 from nnrun.data._column import Table
+from nnrun.data._copies import copies_in
 from nnrun.data._encode import Parsed, UnknownNames, encoded, features_of, parsed, refuse_missing
 from nnrun.data._fit_columns import Rule, fitted_column, missing_rule
 from nnrun.data._goals import goals_of
@@ -16,11 +17,13 @@ from nnrun.data._request import TableRequest
 from nnrun.data._roles import roles_of
 from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
 from nnrun.data._shown import shown
-from nnrun.errors import one_line
+from nnrun.errors import DataError, one_line
 from nnrun.preprocessing import FittedColumn, TableFacts
 from nnrun.types import Examples, Source
 
 __all__ = ["facts_of", "source_of"]
+
+_MOST_NAMED = 4  # columns of numbers for each of which a rule is proposed by its name
 
 
 def source_of(
@@ -46,12 +49,10 @@ def source_of(
     goals = goals_of(table, request.targets, task, classifies, binary)
     kinds = {name: kind_of(column) for name, column in table.columns.items()}
     _check_features(table, kinds, roles.features, request.features is not None)
-    read = {
-        name: parsed(table.columns[name], rule.is_category, rule.date)
-        for name, rule in roles.features.items()
-    }
+    read = _parsed(table, roles.features)
     _check_missing(read, roles.features)
     facts = facts_of(table, test, request)
+    notes = (*notes, *copies_in(table))
 
     def fit(rows: np.ndarray, recorded: tuple[FittedColumn, ...] | None = None) -> Source:
         if recorded is not None and [column.name for column in recorded] == list(roles.features):
@@ -101,6 +102,19 @@ def _check_features(
     check_kinds(table, {name: kinds[name] for name in rules}, chosen, named)
 
 
+def _parsed(table: Table, rules: Mapping[str, Rule]) -> dict[str, Parsed]:
+    """The features.  Raises DataError with a line for each column that is at fault, as for new rows."""
+    read, problems = {}, []
+    for name, rule in rules.items():
+        try:
+            read[name] = parsed(table.columns[name], rule.is_category, rule.date)
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
+    return read
+
+
 def _check_missing(read: Mapping[str, Parsed], rules: Mapping[str, Rule]) -> None:
     """Refuses missing cells where the spec does not say what stands for them, with what to write for all features."""
     refused = [
@@ -110,10 +124,17 @@ def _check_missing(read: Mapping[str, Parsed], rules: Mapping[str, Rule]) -> Non
     ]
     if not refused:
         return
-    written = [f"{quoted(name)}: {'category' if rules[name].is_category else 'median'}" for name in refused]
     first = read[refused[0]]
-    remedy = f"write data.missing: {{{', '.join(written)}}}, fill it in or remove the row"
+    remedy = f"write data.missing: {_rules_for(refused, rules)}, fill it in or remove the row"
     refuse_missing(first, int(first.missing.argmax()), remedy, ";")
+
+
+def _rules_for(refused: Sequence[str], rules: Mapping[str, Rule]) -> str:
+    """What to write for these features: their names, or one rule where they are many numbers."""
+    if len(refused) > _MOST_NAMED and not any(rules[name].is_category for name in refused):
+        return f"median (for these {len(refused)} columns and all other numbers)"
+    written = [f"{quoted(name)}: {'category' if rules[name].is_category else 'median'}" for name in refused]
+    return f"{{{', '.join(written)}}}"
 
 
 def _inputs(read: Mapping[str, Parsed], columns: tuple[FittedColumn, ...]) -> np.ndarray:

@@ -31,6 +31,7 @@ def csv(
     dates: dict[str, DatePart | list[DatePart]] | None = None,
     date_format: str | None = None,
     decimal: Literal[".", ","] = ".",
+    thousands: Literal["", ",", ".", " ", "'"] = "",
     weights: str | None = None,
     split_by: str | None = None,
     time: str | None = None,
@@ -59,6 +60,7 @@ def csv(
                  weekday, month and hour sine and cosine
     date_format  as strptime takes it: "%d.%m.%Y"; default: ISO 8601
     decimal      what numbers have before their fractions
+    thousands    what they may have between their thousands, as 1.258,95 has
     weights      a column of numbers: how much a row counts in the loss that is minimised; metrics are unweighted
     split_by     a column, such as `patient`: rows with the same cell stay in one part of the data
     time         a column of numbers or dates: the last rows are the test part, those before them validate
@@ -70,5 +72,5 @@ def csv(
     """
     cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
     request = request_of(target, features, exclude, categorical, dates, date_format, cells, rows)
-    tables = [read_table(file, delimiter, decimal=decimal) for file in (path, test_path) if file is not None]
+    tables = [read_table(file, delimiter, decimal, thousands) for file in (path, test_path) if file]
     return source_of(tables, request, task, standardize, classifies, binary)

@@ -13,34 +13,52 @@ from nnrun.report.summary import number
 __all__ = ["cells_of"]
 
 
-def cells_of(columns: Sequence[FittedColumn], inputs: np.ndarray) -> dict[str, str]:
+_ROUNDED = (
+    2.0**-23
+)  # of a number that is kept as a float32: by how much it may differ from the one in the file
+
+
+def cells_of(
+    columns: Sequence[FittedColumn], stored: np.ndarray, offset: np.ndarray | float = 0.0
+) -> dict[str, str]:
     """Feature -> its cell, from the inputs (d,) of one row before they are standardised.
 
+    stored   (d,) the inputs less their offsets, rounded to float32
+    offset   (d,) or one for all
     A missing cell with an indicator is empty; one that was filled without an indicator shows what it was filled with.
     """
+    exact = stored.astype(np.float64)
+    inputs, rounding = exact + offset, np.abs(exact) * _ROUNDED
     cells, first = {}, 0
     for column in columns:
-        values = inputs[first : first + column.width]
+        place = slice(first, first + column.width)
         first += column.width
-        missing = column.indicator and values[-1] > 0.5
-        cells[column.name] = "" if missing else _cell(column, values)
+        missing = column.indicator and inputs[place][-1] > 0.5
+        cells[column.name] = "" if missing else _cell(column, inputs[place], rounding[place])
     return cells
 
 
-def _cell(column: FittedColumn, values: np.ndarray) -> str:
+def _cell(column: FittedColumn, values: np.ndarray, rounding: np.ndarray) -> str:
     if column.date is not None:
-        return _date(column.date, values)
+        return _date(column.date, values, rounding)
     if column.categories is None:
-        return number(float(values[0]))
+        value = float(values[0])
+        return number(
+            value if abs(value) > rounding[0] else 0.0
+        )  # a 0 in the file, not what rounding left of it
     names = [*column.categories, *(["(rare)"] if column.rare else [])]
     chosen = np.flatnonzero(values[: len(names)] > 0.5)
     return names[chosen[0]] if len(chosen) else "(unknown)"
 
 
-def _date(date: Date, values: np.ndarray) -> str:
-    """The day, where the inputs have it."""
+def _date(date: Date, values: np.ndarray, rounding: np.ndarray) -> str:
+    """The day, where the inputs have it, and the minute, where rounding does not explain it."""
     if "days" not in date.parts:
         return "(parts of a date)"
     place = sum(1 if part == "days" else 2 for part in date.parts[: date.parts.index("days")])
-    day = datetime.fromisoformat(date.origin) + timedelta(days=float(values[place]))
-    return day.isoformat(sep=" ", timespec="minutes").removesuffix(" 00:00")
+    origin = datetime.fromisoformat(date.origin)
+    moment = origin + timedelta(days=float(values[place]), seconds=30)  # nearest minute
+    midnight = (moment + timedelta(hours=12)).replace(hour=0, minute=0, second=0, microsecond=0)
+    if abs((midnight - origin) / timedelta(days=1) - float(values[place])) <= rounding[place]:
+        moment = midnight
+    return moment.isoformat(sep=" ", timespec="minutes").removesuffix(" 00:00")

@@ -94,7 +94,7 @@ def _erring(prediction: Prediction, data: Dataset, split: str, chosen: np.ndarra
     inputs = np.stack([x[position] for position in chosen.tolist()])
     offset = data.offset if inputs.dtype.kind == "f" else 0
     pictures = pictures_of(inputs)
-    table = [cells_of(data.fitted.columns, row) for row in inputs.astype(np.float64) + offset]
+    table = [cells_of(data.fitted.columns, row, offset) for row in inputs]
     entries = []
     for i, position in enumerate(chosen.tolist()):
         entry = _words(prediction, position)

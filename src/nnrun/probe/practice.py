@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nnrun.build.checks import check_memory as refuse_too_large
-from nnrun.errors import MachineError, NnrunError, one_line
+from nnrun.errors import MachineError, NnrunError, one_line, size_text
 from nnrun.probe.finding import Finding
 from nnrun.record import checkpoint
 from nnrun.record.checkpoint import Progress
@@ -78,7 +78,7 @@ def check_checkpoint(measured: Measured, root: Path) -> Finding:
         array.tobytes() == again[name].tobytes() for name, array in arrays.items()
     )
     numbers = {"bytes": size, "seconds": seconds}
-    evidence = f"{size / 2**20:.1f} MB written and read back in {seconds:.2f} s"
+    evidence = f"{size_text(size)} written and read back in {seconds:.2f} s"
     if not same:
         return Finding("checkpoint", "fail", f"{evidence}, not the same", "look at the disk", numbers)
     return Finding("checkpoint", "pass", evidence, numbers=numbers)
@@ -88,7 +88,7 @@ def check_memory(experiment: Experiment) -> Finding:
     """The data and the states of all seeds beside what is free; what is computed with needs some besides."""
     needed, free = memory_of(experiment, len(experiment.plan.seeds)), free_memory()
     numbers = {"bytes": needed, "free": free}
-    evidence = f"about {_size(needed)} for data, parameters and optimizer"
+    evidence = f"about {size_text(needed)} for data, parameters and optimizer"
     remedy = "fewer train.seeds, a smaller model or optimizer, or data.stream: true"
     try:
         refuse_too_large(experiment, one_like(experiment))
@@ -96,7 +96,7 @@ def check_memory(experiment: Experiment) -> Finding:
         return Finding("memory", "fail", "nnrun train refuses it", one_line(error), numbers)
     if free is None:
         return Finding("memory", "pass", evidence, numbers=numbers)
-    evidence += f", {_size(free)} free"
+    evidence += f", {size_text(free)} free"
     if needed > _FULL * free:
         return Finding("memory", "warn", evidence, remedy, numbers)
     return Finding("memory", "pass", evidence, numbers=numbers)
@@ -113,9 +113,8 @@ def check_disk(experiment: Experiment, root: Path, runs: int = 1) -> Finding:
     needed = runs * len(plan.seeds) * (kept * state_bytes(experiment) + _LOG * lines)
     free = shutil.disk_usage(_existing(root)).free
     numbers = {"bytes": needed, "free": free}
-    evidence = (
-        f"up to {_size(needed)} for {kept} checkpoints and {lines:,} lines of metrics, {_size(free)} free"
-    )
+    what = f"{kept} checkpoints and {lines:,} lines of metrics"
+    evidence = f"up to {size_text(needed)} for {what}, {size_text(free)} free"
     if runs * len(plan.seeds) > 1:
         evidence = f"{evidence} ({runs} folds)" if runs > 1 else f"{evidence} ({len(plan.seeds)} seeds)"
     if needed > free:
@@ -144,10 +143,6 @@ def check_time(measured: Measured, runs: int) -> Finding:
 def _existing(root: Path) -> Path:
     """The folder, or the nearest above it that is there."""
     return next(path for path in (root, *root.absolute().parents) if path.is_dir())
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.1f} MB"
 
 
 def _time(seconds: float) -> str:

@@ -1,8 +1,8 @@
-"""Amounts with their units: times, bytes, and numbers that are too large to be read digit by digit."""
+"""Amounts with their units: times, and numbers that are too large to be read digit by digit."""
 
 from __future__ import annotations
 
-__all__ = ["bytes_text", "short_number", "time_text", "with_digits"]
+__all__ = ["short_number", "time_text", "with_digits"]
 
 
 def with_digits(value: float, digits: int = 3) -> str:
@@ -26,11 +26,3 @@ def time_text(seconds: float) -> str:
         if seconds * factor >= 0.9995:  # shown as 1
             return f"{with_digits(seconds * factor)} {unit}"
     return f"{with_digits(seconds * 1e6)} µs"
-
-
-def bytes_text(count: float) -> str:
-    """A size with three digits in the largest of GB, MB and kB of which it is at least one, else in bytes."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= 0.9995 * size:  # shown as 1
-            return f"{with_digits(count / size)} {unit}"
-    return f"{count:.0f} B"

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from nnrun.errors import one_line
 from nnrun.preprocessing import About
 
-__all__ = ["column_lines"]
+__all__ = ["COLUMN_INDENT", "column_lines"]
 
 _ROLES = ("target", "feature")  # first; others follow in the order of the table
 _NAMES = 80  # characters of names in a line
 _WIDTH = 11  # of a role or a kind
+COLUMN_INDENT = 2 * _WIDTH  # characters before the names in a line
 
 
 def column_lines(about: Sequence[About]) -> list[str]:

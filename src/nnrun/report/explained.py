@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import RenderableType
 
-from nnrun.errors import counted
-from nnrun.report.amounts import bytes_text, short_number, time_text
-from nnrun.report.columns import column_lines
+from nnrun.errors import counted, size_text
+from nnrun.report.amounts import short_number, time_text
+from nnrun.report.columns import COLUMN_INDENT, column_lines
 from nnrun.report.live import duration
 from nnrun.report.plot import curve
 from nnrun.report.settings import setting_text
@@ -160,7 +160,8 @@ def data_lines(
     about: Sequence[About], notes: Sequence[str], examples: dict[str, int], inputs: tuple[int, ...]
 ) -> Iterator[str]:
     """The columns of a table, and the sizes of the parts."""
-    yield from column_lines(about)
+    for line in column_lines(about):
+        yield from textwrap.wrap(line, _WIDTH, subsequent_indent=" " * COLUMN_INDENT, break_long_words=False)
     yield from notes
     parts = ", ".join(f"{count:,} in {name}" for name, count in examples.items())
     yield f"examples: {parts}; {' x '.join(map(str, inputs))} {'input' if inputs == (1,) else 'inputs'} each"
@@ -180,5 +181,5 @@ def cost_lines(
 ) -> Iterator[str]:
     """Time, memory and the size of a checkpoint."""
     yield f"about {duration(seconds)}{runs}: {time_text(step)} a step, {compiling:.1f} s to compile"
-    yield f"about {bytes_text(memory)} of memory for data, parameters and optimizer"
-    yield f"a checkpoint has about {bytes_text(state)}"
+    yield f"about {size_text(memory)} of memory for data, parameters and optimizer"
+    yield f"a checkpoint has about {size_text(state)}"

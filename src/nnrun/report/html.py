@@ -30,11 +30,11 @@ p, li { overflow-wrap: anywhere; }
 ul { padding-left: 1.2rem; margin: 0.3rem 0; }
 .note { background: var(--note); border-left: 4px solid var(--edge); padding: 0.5rem 0.9rem; margin: 0.9rem 0; }
 .lack { background: var(--lack); border-left-color: var(--lack-edge); }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; margin-bottom: 0.9rem; }
 table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.3rem 0.7rem 0.3rem 0; text-align: left; border-bottom: 1px solid var(--line);
          white-space: nowrap; vertical-align: top; }
-th { color: var(--dim); font-weight: 500; }
+th { color: var(--dim); font-weight: 500; white-space: normal; vertical-align: bottom; }
 td.number, th.number { text-align: right; }
 td.text { white-space: normal; min-width: 11rem; }
 tr.best td { font-weight: 600; }
@@ -44,6 +44,7 @@ figure h3 { font-size: 1rem; margin: 0.6rem 0 0.2rem; }
 figure img { width: 100%; height: auto; display: block; }
 figcaption { font-size: 0.85rem; }
 summary { cursor: pointer; margin: 0.6rem 0; }
+@media (max-width: 480px) { th, td { padding-right: 0.45rem; } }
 @media (min-width: 1800px) {  /* a third column of pictures, and lines of text that can still be read */
   body { max-width: 108rem; }
   p, ul, .note { max-width: 72rem; box-sizing: border-box; }

@@ -16,7 +16,6 @@ from nnrun.report.side_by_side import differing
 __all__ = ["ListOptions", "listed"]
 
 _MOST_READ = 100  # runs whose specs are read where nobody asks for a setting
-_MOST_SHOWN = 6  # settings of a row
 
 
 class ListOptions(NamedTuple):
@@ -71,12 +70,22 @@ def _with_differences(rows: list[OverviewRow], entries: dict[str, Entry]) -> lis
     """The rows with the settings that they do not all have, as `nnrun compare` knows them."""
     present = [entries[row["run"]] for row in rows if row["run"] in entries]
     keys = [key for key in differing(present) if any(key in entry.written for entry in present)]
-    shown = keys[:_MOST_SHOWN]
+    shown = _telling(keys, present)
     without: list[OverviewRow] = []
     for row in rows:
         known = entries[row["run"]].settings if row["run"] in entries else {}
         without.append(_with(row, {key: known[key] for key in shown if key in known}))
     return without
+
+
+def _telling(keys: Sequence[str], present: Sequence[Entry]) -> list[str]:
+    """The keys, first those in which runs on the same data differ: the others are told by the data."""
+    of_data: dict[str, list[Entry]] = {}
+    for entry in present:
+        data = [entry.settings.get(key) for key in ("data.name", "data.path", "data.target")]
+        of_data.setdefault(repr(data), []).append(entry)
+    inside = {key for entries in of_data.values() for key in differing(entries)}
+    return sorted(keys, key=lambda key: key not in inside)
 
 
 def _read(folders: Sequence[Path]) -> dict[str, Entry]:

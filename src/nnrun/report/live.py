@@ -133,8 +133,11 @@ def sparkline(values: list[float], width: int = 40) -> str:
     finite = [value for value in values if value == value and abs(value) != float("inf")]
     if not finite:
         return ""
-    stride = max(1, -(-len(finite) // width))
-    picked = finite[::-stride][::-1]
+    picked = finite
+    if (
+        len(finite) > width
+    ):  # evenly from the first to the last, so that curves of one run lie above each other
+        picked = [finite[round(i * (len(finite) - 1) / max(width - 1, 1))] for i in range(width)]
     low, high = min(picked), max(picked)
     scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
     return "".join(_BARS[round((value - low) * scale)] for value in picked)

@@ -32,6 +32,7 @@ __all__ = [
 STATUS_COLOURS = {
     "done": "green", "running": "cyan", "diverged": "red", "failed": "red", "crashed": "yellow",
 }  # fmt: skip
+_MOST_SETTINGS = 6  # of a row, in a table
 
 
 class OverviewRow(TypedDict):
@@ -146,12 +147,19 @@ def _column(name: str, rows: Sequence[OverviewRow]) -> SheetColumn:
         cells = [Text(_status_cell(row), STATUS_COLOURS.get(row["status"], "")) for row in rows]
         return SheetColumn(name, cells, "name")
     if name == "settings":
-        return SheetColumn(name, [Text(settings_text(row.get("settings", {}))) for row in rows], "words")
+        return SheetColumn(name, [Text(_settings_cell(row.get("settings", {}))) for row in rows], "words")
     if name == "changed":
         return SheetColumn(name, [Text(_ago(row.get("changed"))) for row in rows], "name")
     values = [value_of(row, name) for row in rows]
     kind = "name" if any(isinstance(value, str) for value in values) else "number"
     return SheetColumn(name, [Text("" if value is None else _shown(value)) for value in values], kind)
+
+
+def _settings_cell(settings: Mapping[str, object]) -> str:
+    """The first few settings in which runs differ, and how many more there are."""
+    names = settings_text(settings, only=_MOST_SETTINGS)
+    left = len(settings) - _MOST_SETTINGS
+    return f"{names}  +{left} more" if left > 0 else names
 
 
 def _shown(value: object) -> str:

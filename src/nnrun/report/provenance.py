@@ -6,11 +6,26 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnrun.errors import one_line
+from nnrun.errors import NnrunError, one_line
+from nnrun.record import preprocessing
 from nnrun.record.provenance import Provenance
 from nnrun.record.weights_from import in_words, lineage
 
-__all__ = ["origin_lines"]
+__all__ = ["data_line", "origin_lines"]
+
+_PURPOSES = {"train": "to train", "val": "to validate", "test": "to test"}
+
+
+def data_line(folder: Path, origin: Provenance) -> list[str]:
+    """What a run was trained and judged with: the size of each part, and a digest; [] where nothing is known."""
+    try:
+        parts = preprocessing.read(folder).parts
+    except NnrunError:  # that it is damaged is said elsewhere
+        return []
+    sizes = [f"{parts[part].examples} {words}" for part, words in _PURPOSES.items() if part in parts]
+    sha256 = origin.get("data_digest")
+    digest = f"; digest {sha256[:10]}" if sha256 else ""
+    return [f"data     {', '.join(sizes)}{digest}"]
 
 
 def origin_lines(origin: Provenance) -> list[str]:

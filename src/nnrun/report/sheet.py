@@ -72,6 +72,8 @@ class Sheet:
         keys, rest = self.columns[: self._keys], self.columns[self._keys :]
         keys, full_names = _shortened(keys, rest, options.max_width)
         taken = sum(column.unfolded + _GAP for column in keys)
+        rest, full_heads = _short_heads(rest, max(options.max_width - taken, _SHORTEST))
+        full_names = [*full_names, *full_heads]
         for i, block in enumerate(_blocks(rest, options.max_width - taken)):
             if i:
                 yield Text("")
@@ -121,6 +123,18 @@ def _shortened(
         if text != cell.plain
     ]
     return [*keys[:widest], column._replace(cells=cells), *keys[widest + 1 :]], legend
+
+
+def _short_heads(columns: list[SheetColumn], room: int) -> tuple[list[SheetColumn], list[Text]]:
+    """The columns, a head that is one word and too long for a block shortened, and a line for each that was."""
+    long = [column.head for column in columns if column.narrowest_head > room]
+    if not long:
+        return columns, []
+    shorter = {head: _middle_left_out(head, room) for head in long}
+    if len(set(shorter.values())) < len(shorter):
+        shorter = {head: _middle_left_out(f"{i} {head}", room) for i, head in enumerate(shorter, 1)}
+    legend = [Text.assemble((text, "dim"), "  ", head) for head, text in shorter.items()]
+    return [column._replace(head=shorter.get(column.head, column.head)) for column in columns], legend
 
 
 def _middle_left_out(name: str, room: int) -> str:

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from nnrun.errors import one_line
 from nnrun.report.entry import Entry
-from nnrun.report.words import gap, level, pair_sentence
+from nnrun.report.words import chance, gap, level, pair_sentence
 from nnrun.statistics.compare import compare_all
 from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.folds import compare_folds
 from nnrun.statistics.metric import Metric, is_of_loss, last_part, metric_of, target_of
+from nnrun.statistics.sign_flips import ALPHA
 
 __all__ = [
     "NO_DIFFERENCE",
@@ -161,8 +162,34 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[PairCompariso
         return comparisons, None
     return [], (
         "no two settings have two seeds in common, so no difference can be distinguished from chance; "
-        "train each with the same seeds, as train.seeds=5 does"
+        f"train each with the same seeds, as train.seeds={_seeds_that_can(_pairs(len(entries)))} does"
     )
+
+
+def _pairs(count: int) -> int:
+    """How many pairs so many settings are."""
+    return count * (count - 1) // 2
+
+
+def _least_p(seeds: int, pairs: int) -> float:
+    """The least p-value that flipping the signs of so many differences can give, after Holm's correction."""
+    return min(1.0, pairs * 2.0 ** (1 - seeds))
+
+
+def _seeds_that_can(pairs: int) -> int:
+    """The fewest seeds with which a difference can be significant at all."""
+    return next(seeds for seeds in range(2, 100) if _least_p(seeds, pairs) <= ALPHA)
+
+
+def _outlook(pair: PairComparison, metric: Metric, pairs: int) -> str:
+    """What more seeds could show where these show nothing."""
+    if pair.significant or pair.unit != "seeds":
+        return ""
+    least = _least_p(pair.seeds, pairs)
+    never = f"; {pair.seeds} seeds can show none at all (at best {chance(least)})" if least > ALPHA else ""
+    if not pair.seeds_needed:
+        return never
+    return f"{never}; about {pair.seeds_needed} seeds would show one, if it is the {gap(metric, pair.difference)} seen"
 
 
 def _words(entries: Sequence[Entry], metric: Metric, comparisons: Sequence[PairComparison]) -> Iterator[str]:
@@ -173,11 +200,7 @@ def _words(entries: Sequence[Entry], metric: Metric, comparisons: Sequence[PairC
     yield f"{best} has the best {metric}: {level(metric, means[best])}"
     for pair in comparisons:
         if best in (pair.first, pair.second):
-            needed = ""
-            if not pair.significant and pair.seeds_needed:
-                size = gap(metric, pair.difference)
-                needed = f"; about {pair.seeds_needed} seeds would show one, if it is the {size} seen"
-            yield pair_sentence(metric, pair) + needed
+            yield pair_sentence(metric, pair) + _outlook(pair, metric, len(comparisons))
     compared = {name for pair in comparisons if best in (pair.first, pair.second) for name in pair[:2]}
     for entry in entries:
         if entry.name not in compared and entry.name != best:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nnrun.errors import counted
-from nnrun.report.amounts import bytes_text, short_number, time_text, with_digits
+from nnrun.errors import counted, size_text
+from nnrun.report.amounts import short_number, time_text, with_digits
 
 __all__ = ["speed_lines"]
 
@@ -31,7 +31,7 @@ def speed_lines(speed: Mapping[str, Any]) -> Iterator[str]:
         )
         yield f"operations   {short_number(speed['flops'])} a step, {reached}"
         yield "             that large products of matrices reach here"
-    state, memory = bytes_text(speed["state_bytes"]), bytes_text(speed["memory"])
+    state, memory = size_text(speed["state_bytes"]), size_text(speed["memory"])
     yield f"memory       {state} a state; {memory} with data, without activations"
     if speed["versus"] is not None:
         yield from _versus_lines(speed["versus"])

@@ -9,18 +9,19 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from nnrun.errors import NnrunError
 from nnrun.record import columns, run, tags
 from nnrun.record.summary import RunSummary, Summary, SweepSummary
 from nnrun.report.chart import Line
-from nnrun.report.columns import column_lines
+from nnrun.report.columns import COLUMN_INDENT, column_lines
 from nnrun.report.content import read_content
-from nnrun.report.damage import SUMMARY, damaged_checkpoints, lost_best_step
+from nnrun.report.damage import SUMMARY, damaged_checkpoints, damaged_file, lost_best_step
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
-from nnrun.report.live import sparkline
+from nnrun.report.lines import CurveLine, Folded
 from nnrun.report.metric_table import metric_tables
 from nnrun.report.overview import STATUS_COLOURS, newest_values
-from nnrun.report.provenance import origin_lines
+from nnrun.report.provenance import data_line, origin_lines
 from nnrun.report.run.remarks import remarks
 from nnrun.report.run.subject import read_subject
 from nnrun.report.summary import (
@@ -28,6 +29,7 @@ from nnrun.report.summary import (
     RUN_PARTS,
     headline,
     number,
+    read_summary,
     runs_line,
     shown_section,
     warnings,
@@ -36,6 +38,7 @@ from nnrun.statistics.metric import without_targets
 
 __all__ = ["show_view"]
 
+_LABEL = 9  # characters of a label with its blanks
 _RESUMABLE = ("created", "interrupted", "crashed", "failed")
 
 
@@ -55,7 +58,9 @@ def show_view(folder: Path) -> Group:
         parts.append(Text(headline(summary), "bold"))
     parts += map(Text, warnings(summary))
     parts += [
-        Text(f"{remark.about:8} {remark.sentence}") for remark in remarks(subject) if remark.about != "end"
+        Folded(f"{remark.about:8} {remark.sentence}", _LABEL)
+        for remark in remarks(subject)
+        if remark.about != "end"
     ]
     if "mean" in summary:
         if summary["mean"]:
@@ -75,11 +80,14 @@ def show_view(folder: Path) -> Group:
         account: Account = run.read_json(folder / tables.ACCOUNT)
         parts += tables.view(account)
     described = columns.read(folder)
-    parts += map(Text, [*column_lines(described.columns), *described.notes])
+    parts += [Folded(line, COLUMN_INDENT) for line in column_lines(described.columns)]
+    parts += map(Text, described.notes)
     parts += _curves(subject.lines)
     if "best" in summary and (best := summary["best"]):
         parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))
     parts += _damage_of_checkpoints(folder, status, summary)
+    for member in content.members:
+        parts += _damage_of_member(member)
     if content.checkpoints:
         parts.append(Text("kept     checkpoints of steps " + ", ".join(map(str, content.checkpoints))))
     parts += [Text(f"member   {path}") for path in content.members]
@@ -90,7 +98,8 @@ def show_view(folder: Path) -> Group:
         )
     if status in _RESUMABLE:
         parts.append(Text(f"continue  nnrun resume {shlex.quote(str(folder))}"))
-    return Group(*parts, *(Text(line, "dim") for line in origin_lines(content.origin)))
+    lines = [*data_line(folder, content.origin), *origin_lines(content.origin)]
+    return Group(*parts, *(Folded(line, _LABEL, "dim") for line in lines))
 
 
 def _damage_of_checkpoints(folder: Path, status: str, summary: Summary) -> Iterator[Text]:
@@ -104,18 +113,24 @@ def _damage_of_checkpoints(folder: Path, status: str, summary: Summary) -> Itera
         yield Text(f"damaged  checkpoints of steps {steps}, cut short; restore them from a copy", "red")
 
 
+def _damage_of_member(member: Path) -> list[Text]:
+    """The same of a seed or fold of a group, with its name."""
+    try:
+        status, summary = run.status(member), read_summary(member)
+    except NnrunError:  # `nnrun ls` of the group names the file
+        return [Text(f"damaged  {member.name}: {damaged_file(member)}", "red")]
+    lines = _damage_of_checkpoints(member, status, summary)
+    return [Text(f"{text.plain[:_LABEL]}{member.name}: {text.plain[_LABEL:]}", text.style) for text in lines]
+
+
 def _sections(summary: RunSummary | SweepSummary) -> dict[str, Mapping[str, object]]:
     """The metrics of the best state and, where the summary has them, of the last one."""
     columns = summary["metrics"]
     return {"best": columns["best"], **({"last": columns["last"]} if "last" in columns else {})}
 
 
-def _curves(lines: Mapping[str, Line]) -> list[Text]:
+def _curves(lines: Mapping[str, Line]) -> list[CurveLine]:
     """Each metric as a row of bars, of a group its mean, with the value at the end."""
     names = sorted(name for name in without_targets(lines) if name.startswith(("train/", "val/")))
     width = max(map(len, names), default=0) + 1
-    rows = []
-    for name in names:
-        values = lines[name].y.tolist()
-        rows.append(Text.assemble(f"{name:{width}}", (sparkline(values), "green"), f" {number(values[-1])}"))
-    return rows
+    return [CurveLine(name, lines[name].y.tolist(), width) for name in names]

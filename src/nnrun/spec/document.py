@@ -107,6 +107,12 @@ def from_data(value: Block, problems: Problems, path: FileSystemPath, text: str)
 
 def content(path: FileSystemPath) -> bytes:
     """The bytes of a YAML file, but no more than show that it is too large.  Raises SpecError."""
+    if path.suffix.lower() in _OF_DATA and path.is_file():
+        kind, example = _OF_DATA[path.suffix.lower()]
+        raise SpecError(
+            f"{one_line(path)}: is {kind}, not a spec; `nnrun init my_spec.yaml` writes one: put data: "
+            f"{{name: {example.format(shlex.quote(one_line(path)))}}} into it"
+        )
     try:
         with path.open("rb") as file:
             return file.read(yaml12.MAX_BYTES + 1)
@@ -117,6 +123,14 @@ def content(path: FileSystemPath) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise SpecError(f"{one_line(path)}: {one_line(reason)}; check the path") from None
+
+
+_TABLE = "{}, path: {{}}, target: COLUMN"
+_OF_DATA = {
+    ".csv": ("a table", _TABLE.format("csv")), ".tsv": ("a table", _TABLE.format("csv") + ', delimiter: "\\t"'),
+    ".parquet": ("a table", _TABLE.format("parquet")), ".feather": ("a table", _TABLE.format("parquet")),
+    ".npz": ("an archive of arrays", "npz, path: {}"),
+}  # fmt: skip
 
 
 def _other_file(path: FileSystemPath) -> str:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["BINS", "Reliability", "fit_temperature", "is_at_end", "reliability", "scaled"]
+__all__ = ["BINS", "Reliability", "error_by_chance", "fit_temperature", "is_at_end", "reliability", "scaled"]
 
 BINS = 15
+_DRAWS = 2000  # of calibrated probabilities
 _HOTTEST = 100.0
 
 
@@ -39,6 +40,20 @@ def reliability(p: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliabil
     means = [total / counts[filled] for total in sums]
     error = float((counts[filled] * np.abs(means[0] - means[1])).sum() / len(labels))
     return Reliability(error, counts[filled].tolist(), means[0].tolist(), means[1].tolist())
+
+
+def error_by_chance(bins: Reliability) -> tuple[float, float]:
+    """What calibrated probabilities would have: the mean of their calibration error, and how often it is as large.
+
+    The second is a p-value: (1 + draws with an error of at least `bins.error`) / (1 + draws), where a draw has
+    Binomial(n_b, confidence_b) right ones in each bin.  Few examples make a large error by chance alone, so an error
+    says nothing without it.  Draws are the same each time.
+    """
+    counts, confidence = np.array(bins.counts), np.array(bins.confidence)
+    right = np.random.default_rng(0).binomial(counts, confidence, (_DRAWS, len(counts)))
+    errors = np.abs(right - counts * confidence).sum(1) / counts.sum()
+    as_large = int((errors >= bins.error - 1e-12).sum())
+    return float(errors.mean()), (1 + as_large) / (1 + _DRAWS)
 
 
 def scaled(log_p: np.ndarray, temperature: float) -> np.ndarray:

@@ -204,15 +204,20 @@ def compile_evaluator(
     function: Callable[..., Tree] = sums
     if lanes is not None:
         function = jax.vmap(sums, in_axes=(0, 0, 0, 0, *[None] * 5))
-    bound = jax.ShapeDtypeStruct((), jnp.int32)
-    leaves = state.params, state.stats, state.knobs, state.key
-    places = None if held.place is None else (*places_of(leaves, held.place), *[held.place] * 5)
-    lowered = jit_on(held.place, function, places).lower(*leaves, *like, bound, bound, bound)
+    lowered = _lowered(function, state, held)
 
     def tallies() -> list[Tally]:
         return [Tally(loss_of_run, experiment.dataset, size) for _ in range(lanes or 1)] if measured else []
 
     return Evaluator(tuple(names), tuple(beside), compiled(lowered), held, tallies, targets)
+
+
+def _lowered(function: Callable[..., Tree], state: State, held: Held) -> jax.stages.Lowered:
+    """The sums of a state as shapes, traced for where its arrays and the data are."""
+    leaves = state.params, state.stats, state.knobs, state.key
+    places = None if held.place is None else (*places_of(leaves, held.place), *[held.place] * 5)
+    bounds = [jax.ShapeDtypeStruct((), jnp.int32)] * 3
+    return jit_on(held.place, function, places).lower(*leaves, *held.like(), *bounds)
 
 
 def _of_nothing(*arguments: object) -> tuple[Array, Array]:

@@ -7,11 +7,12 @@ from html import escape
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nnrun.report import drawing
 from nnrun.report.drawing import COLOURS, Picture
 from nnrun.report.ensemble.account import Account, Barrier, Calibration
-from nnrun.report.ensemble.tables import gain_lines, names_of
+from nnrun.report.ensemble.tables import answer_line, gain_lines, names_of
 from nnrun.report.html import PageColumn, document, figure, table
 from nnrun.report.interactive import head
 from nnrun.report.run.examples import STYLE, examples_html
@@ -53,9 +54,10 @@ def pictures(account: Account) -> list[Picture]:
     ]
 
 
-def _figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(5.4 * columns, 3.8), layout="constrained")
-    return figure, [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
+def _figure(rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """Axes above each other: beside each other their letters would be too small on a page."""
+    figure = Figure(figsize=(5.4, 3.8 if rows == 1 else 2.9 * rows), layout="constrained")
+    return figure, [figure.add_subplot(rows, 1, i + 1) for i in range(rows)]
 
 
 def _shown(account: Account) -> list[str]:
@@ -78,6 +80,7 @@ def _curve(account: Account) -> Figure:
             value = account["best"]["metrics"][name]
             axis.axhline(value, color=_ORANGE, linestyle="--", label="best member by validation")
         axis.set_xlabel("members")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_ylabel(f"{account['split']}/{name}")
         axis.legend(frameon=False, fontsize=8)
     return figure
@@ -95,6 +98,7 @@ def _members(account: Account) -> Figure:
         ):
             axis.axhline(row[name], color=colour, label=label)
         axis.set_xlabel("member")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_ylabel(f"{account['split']}/{name}")
         axis.legend(frameon=False, fontsize=8)
     return figure
@@ -128,15 +132,30 @@ def _barrier(barrier: Barrier, names: Sequence[str]) -> Figure:
     return figure
 
 
-def page(account: Account, images: Sequence[Picture], looked: Iterable[Looked] = ()) -> str:
-    """One HTML file that needs no other: tables, gains, pictures, and what was looked at in the data."""
+def page(
+    account: Account,
+    images: Sequence[Picture],
+    looked: Iterable[Looked] = (),
+    origin: Sequence[str] = (),
+) -> str:
+    """One HTML file that needs no other: tables, gains, pictures, and what was looked at in the data.
+
+    origin   lines that say where the ensemble came from
+    """
     title = f"Ensemble of {len(account['members'])}: {account['average']}"
-    parts = [f"<h1>{escape(title)}</h1>", _table(account)]
+    answer = answer_line(account)
+    lead = [f'<p class="lead">{escape(answer)}</p>'] if answer else []
+    parts = [f"<h1>{escape(title)}</h1>", *lead, _table(account)]
     parts += [f"<p>{escape(line.plain)}</p>" for line in gain_lines(account)]
     if images:
         parts.append('<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>")
     sections = [examples_html(entry, "") for entry in looked]
-    return document(f"nnrun ensemble: {title}", parts + sections, head() if sections else "", STYLE)
+    scripts = head() if sections else ""
+    if origin:
+        sections.append(
+            "<h2>The ensemble</h2>" + "".join(f'<p class="dim">{escape(line)}</p>' for line in origin)
+        )
+    return document(f"nnrun ensemble: {title}", parts + sections, scripts, STYLE)
 
 
 def _table(account: Account) -> str:

@@ -8,9 +8,10 @@ from rich.text import Text
 from nnrun.report.ensemble.account import Account, Gain
 from nnrun.report.sheet import Sheet, SheetColumn
 from nnrun.report.summary import number
+from nnrun.report.words import gap, level
 from nnrun.statistics.metric import Metric, all_bounds, metric_of, without_targets
 
-__all__ = ["ACCOUNT", "gain_line", "gain_lines", "member_table", "names_of", "view"]
+__all__ = ["ACCOUNT", "answer_line", "gain_line", "gain_lines", "member_table", "names_of", "view"]
 
 ACCOUNT = "account.json"  # in the run folder of an ensemble
 _SHOWN = {"calibration_error": "calibration error"}
@@ -68,6 +69,31 @@ def _member_columns(account: Account) -> dict[str, list[str]]:
         rows = len(metrics) + bool(reference) + 1
         columns["weight"] = weights + [""] * (rows - len(weights))
     return columns
+
+
+def answer_line(account: Account) -> str:
+    """The ensemble beside its members in the metric that judges, and whether that is more than chance; "" for none."""
+    name, gains = account["judge"], account["gain"].get("over_mean") or {}
+    together, alone = account["ensemble"].get(name), account["mean"].get(name)
+    if (
+        name not in gains
+        or isinstance(together, str)
+        or isinstance(alone, str)
+        or together is None
+        or alone is None
+    ):
+        return ""
+    gain = gains[name]
+    if isinstance(gain["value"], str):  # "nan"
+        return ""
+    metric = metric_of(name, account["rising"], all_bounds(account["bounds"]))
+    low, high = gain["both"] or gain["examples"]
+    chance = "which may be chance" if low <= 0 <= high else "which is more than chance"
+    than = "better" if gain["value"] >= 0 else "worse"
+    return (
+        f"{account['split']}/{name} is {level(metric, together)}, of its members alone {level(metric, alone)} on "
+        f"average: {than} by {gap(metric, gain['value'])}, {chance}"
+    )
 
 
 def gain_lines(account: Account) -> list[Text]:

@@ -16,6 +16,7 @@ from nnrun.report.per_class import PerClass, classes_sheet, confusions_sheet
 from nnrun.report.per_label import labels_sheet
 from nnrun.report.run.inside import inside_html
 from nnrun.report.run.looked import Erring, Looked
+from nnrun.report.run.verdicts import calibration_verdict, class_verdicts
 
 __all__ = ["STYLE", "examples_html"]
 
@@ -43,7 +44,8 @@ def examples_html(looked: Looked, label: str) -> str:
     ]
     if "per_class" in looked:
         per_class = looked["per_class"]
-        parts += ["<h3>Each class</h3>", sheet_table(classes_sheet(per_class)), _confusions(per_class)]
+        said = "".join(f"<p>{escape(sentence)}</p>" for sentence in class_verdicts(per_class))
+        parts += ["<h3>Each class</h3>", said, sheet_table(classes_sheet(per_class)), _confusions(per_class)]
     if "per_label" in looked:
         parts += ["<h3>Each label</h3>", sheet_table(labels_sheet(looked["per_label"]))]
     if "reliability" in looked:
@@ -108,8 +110,8 @@ def _calibration(bins: Bins) -> Chart:
     line = Line("accuracy", confidence, 100 * np.array(bins["accuracy"]), dots=True)
     right = Line("calibrated", np.array([0.0, 100.0]), np.array([0.0, 100.0]))
     caption = (
-        "Of the examples with a confidence, how many are right, in bins of equal width; expected calibration error "
-        f"{100 * bins['error']:.2f}%."
+        "Of the examples with a confidence, how many are right, in bins of equal width. "
+        f"{calibration_verdict(bins)}"
     )
     return Chart("calibration", "Calibration", caption, "confidence (%)", "accuracy (%)", (line, right))
 

@@ -84,7 +84,17 @@ def _idle(layers: Sequence[OfLayer]) -> str:
         for layer in layers
         if layer["idle"] is not None and layer["idle"] >= _MANY
     )
-    return f'<div class="note"><strong>Worth a look</strong><ul>{items}</ul></div>' if items else ""
+    if items:
+        return f'<div class="note"><strong>Worth a look</strong><ul>{items}</ul></div>'
+    idle = [(layer["idle"], layer["name"]) for layer in layers if layer["idle"] is not None]
+    if not idle:
+        return ""
+    share, name = max(idle)
+    return (
+        f'<p class="dim">No layer is dead: most units are dead or saturated in {escape(name)}, {_share(share)}.</p>'
+        if share
+        else '<p class="dim">No unit is dead or saturated.</p>'
+    )
 
 
 def _layers(layers: Sequence[OfLayer]) -> str:

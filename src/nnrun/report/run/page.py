@@ -10,7 +10,7 @@ from nnrun.record import columns
 from nnrun.report.html import document, sheet_table
 from nnrun.report.interactive import charts_html, head
 from nnrun.report.metric_table import metric_tables
-from nnrun.report.provenance import origin_lines
+from nnrun.report.provenance import data_line, origin_lines
 from nnrun.report.run.charts import charts_of
 from nnrun.report.run.examples import STYLE, examples_html
 from nnrun.report.run.looked import Looked
@@ -129,6 +129,7 @@ def _of_the_run(subject: Subject, several: bool) -> str:
         parts.append(
             f"<details><summary>its spec, every default filled in</summary><pre>{text}</pre></details>"
         )
-    lines = [one_line(line, 400) for line in origin_lines(subject.content.origin)]
+    origin = subject.content.origin
+    lines = [one_line(line, 400) for line in [*data_line(subject.folder, origin), *origin_lines(origin)]]
     parts += [f'<p class="dim">{escape(line)}</p>' for line in lines]
     return "".join(parts)

@@ -43,7 +43,13 @@ class Remark(NamedTuple):
 
 def remarks(subject: Subject) -> list[Remark]:
     """What the curves of a run, or the mean curves of several, say."""
-    return [*_end(subject), *_fit(subject), *_rate(subject)]
+    about_fit = list(_fit(subject))
+    blamed = any(remark.about == "rate" for remark in about_fit)  # then the size of its updates is no comfort
+    return [
+        *_end(subject),
+        *about_fit,
+        *(remark for remark in _rate(subject) if not (blamed and remark.fine)),
+    ]
 
 
 def _end(subject: Subject) -> Iterator[Remark]:
@@ -65,13 +71,17 @@ def _end(subject: Subject) -> Iterator[Remark]:
 def _fit(subject: Subject) -> Iterator[Remark]:
     """Whether the validation loss rises again, still falls, or lies far from that of training."""
     val, train = subject.lines.get("val/loss"), subject.lines.get("train/loss")
-    if val is None or len(val.y) < _FEWEST or not np.isfinite(val.y).all():
+    if val is None or not np.isfinite(val.y).all():
+        return
+    if len(val.y) < _FEWEST:
+        yield from _distance(subject)
         return
     tail = max(2, round(_TAIL * len(val.y)))
     least, last = int(val.y.argmin()), float(val.y[-tail:].mean())
     rise = last - float(val.y[least])
     if rise > max(_RISEN * float(val.y.max() - val.y[least]), _AGAIN * float(val.y[least])):
-        yield Remark("fit", _overfits(val, train, least, last))
+        yield _came_apart(val, train, least, last) or Remark("fit", _overfits(val, train, least, last))
+        yield from _no_better(subject)
         return
     before, after = (float(part.mean()) for part in (val.y[-2 * tail : -tail], val.y[-tail:]))
     if before - after > _FALLING * abs(after) and _rate_is_left(subject):
@@ -81,6 +91,23 @@ def _fit(subject: Subject) -> Iterator[Remark]:
             f"fifths). Train longer: train.duration, or nnrun train SPEC --from RUN",
         )
     yield from _distance(subject)
+
+
+def _came_apart(val: Line, train: Line | None, least: int, last: float) -> Remark | None:
+    """Where the training loss rises too, it is no overfitting: what was learned is lost again."""
+    if train is None or not len(train.y):
+        return None
+    step = int(val.x[least])
+    tail = max(1, round(_TAIL * len(train.y)))
+    then, end = float(np.interp(step, train.x, train.y)), float(train.y[-tail:].mean())
+    if end - then <= _AGAIN * abs(then):
+        return None
+    return Remark(
+        "rate",
+        f"it got worse in training too, from step {step} on: train/loss was {number(then)} there and {number(end)} in "
+        f"the last fifth, val/loss {number(float(val.y[least]))} and {number(last)}. The learning rate may be too "
+        "high: nnrun lr-find SPEC shows the range",
+    )
 
 
 def _overfits(val: Line, train: Line | None, least: int, last: float) -> str:
@@ -101,6 +128,24 @@ def _rate_is_left(subject: Subject) -> bool:
     return rate is None or float(rate.y[-1]) > 0.05 * float(rate.y.max())
 
 
+def _no_better(subject: Subject) -> Iterator[Remark]:
+    """Whether a run that got worse was at no time better than a constant prediction."""
+    judge, baseline = subject.judge, subject.content.summary.get("baseline")
+    if judge is None or not judge.share or not baseline:
+        return
+    name = f"val/{judge.name.rpartition('/')[2]}"
+    val, constant = subject.lines.get(name), reference(name, baseline)
+    if val is None or not len(val.y):
+        return
+    best = max(map(float, val.y), key=lambda value: judge.gain(value, 0.0))
+    if constant is not None and judge.gain(best, constant) < _GAP:
+        yield Remark(
+            "fit",
+            f"even at its best it is hardly better than a constant prediction ({baseline['prediction']}): {name} "
+            f"{level(judge, best)}, and {level(judge, constant)} for that. Look at the inputs and the labels",
+        )
+
+
 def _distance(subject: Subject) -> Iterator[Remark]:
     """How far apart training and validation are in the metric that judges, where it is a share."""
     judge, baseline = subject.judge, subject.content.summary.get("baseline")
@@ -110,7 +155,8 @@ def _distance(subject: Subject) -> Iterator[Remark]:
     val, train = subject.lines.get(f"val/{name}"), subject.lines.get(f"train/{name}")
     if val is None or train is None:
         return
-    ends = [float(line.y[-max(1, round(_TAIL * len(line.y))) :].mean()) for line in (train, val)]
+    tails = [line.y[-max(1, round(_TAIL * len(line.y))) :] for line in (train, val)]
+    ends = [float(tail.mean()) for tail in tails]
     constant = reference(f"val/{name}", baseline) if baseline else None
     if baseline and constant is not None and judge.gain(ends[1], constant) < _GAP:
         yield Remark(
@@ -120,14 +166,20 @@ def _distance(subject: Subject) -> Iterator[Remark]:
         )
         return
     distance = judge.gain(*ends)
-    seen = (
-        f"train/{name} {level(judge, ends[0])}, val/{name} {level(judge, ends[1])} (means of the last fifth)"
-    )
+    which = "means of the last fifth" if min(map(len, tails)) > 1 else "the last ones"
+    seen = f"train/{name} {level(judge, ends[0])}, val/{name} {level(judge, ends[1])} ({which})"
     if distance > _GAP:
         yield Remark(
             "fit",
             f"it is better in training by {gap(judge, distance)}: {seen}. More data, augmentation, dropout or "
             "weight_decay may close some of it",
+        )
+    elif distance < -_GAP:
+        yield Remark(
+            "fit",
+            f"it is better in validation by {gap(judge, distance)}: {seen}. Dropout and augmentation do that: they are "
+            "off in validation",
+            fine=True,
         )
     else:
         yield Remark("fit", f"training and validation are close: {seen}", fine=True)

@@ -48,7 +48,9 @@ def _headline(part: BaseAnswer, best: AnswerRow, judge: Metric) -> str:
         fresh = "fresh seeds" if best.studies else "fresh ones"
         return f"{best.alternative} leads the search with {judge} {value} ({seeds}, not yet tried on {fresh})"
     if len(part.rows) == 1:
-        return f"the chosen setting has {part.metric} {value} ({seeds})"
+        alone = len(best.values) == 1 and not best.studies
+        unsure = ", which has no interval: sweep.final_seeds=5 gives it one" if alone else ""
+        return f"the chosen setting has {part.metric} {value} ({seeds}{unsure})"
     beaten = [
         pair for pair in part.comparisons if pair.decided and winner(part.metric, pair) == best.alternative
     ]

@@ -1,0 +1,56 @@
+"""Lines of a terminal that fit its width: folded under their text, or with bars that make room for a number."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from nnrun.report.live import sparkline
+from nnrun.report.summary import number
+
+__all__ = ["CurveLine", "Folded"]
+
+_NARROW = 20  # characters of text in a line, at least: in less room it is not indented
+_BARS = (8, 40)  # of a curve, from to
+
+
+class Folded(NamedTuple):
+    """A line of text; what does not fit goes into further ones that are indented.
+
+    indent   characters before the text of the first line: a label and its blanks
+    """
+
+    text: str
+    indent: int
+    style: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yields its lines."""
+        width = options.max_width
+        indent = " " * (self.indent if width - self.indent >= _NARROW else 0)
+        lines = textwrap.wrap(
+            self.text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+        yield from (Text(line, self.style) for line in lines or [""])
+
+
+class CurveLine(NamedTuple):
+    """The course of a metric as bars between its name and its last value.
+
+    width   of the names of all of them
+    """
+
+    name: str
+    values: Sequence[float]
+    width: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yields one line."""
+        last = f" {number(self.values[-1])}"
+        least, most = _BARS
+        bars = min(most, max(least, options.max_width - self.width - len(last)))
+        yield Text.assemble(f"{self.name:{self.width}}", (sparkline(list(self.values), bars), "green"), last)
