@@ -17,6 +17,7 @@ from nnrun.catalog import Spec
 from nnrun.catalog.bound import Bound
 from nnrun.duration import Clock, Duration
 from nnrun.errors import MachineError, first_line, one_line
+from nnrun.layer._remat import noticing_blocks
 from nnrun.optimizer._paths import name_of
 from nnrun.spec.schema import nearest
 from nnrun.training.feed import block_bytes
@@ -168,7 +169,7 @@ def check_model(spec: Spec, experiment: Experiment, outputs: int) -> str:
         return model.apply(params, stats, x, jax.random.key(1), jnp.ones(2))[0]
 
     try:
-        with kernels.noticing() as computed_by:
+        with kernels.noticing() as computed_by, noticing_blocks() as blocks:
             y = jax.eval_shape(run, batch)
     except (ValueError, TypeError) as error:
         message = first_line(error)
@@ -178,6 +179,9 @@ def check_model(spec: Spec, experiment: Experiment, outputs: int) -> str:
     if y.shape != (2, outputs):
         message = f"{spec.model.name} puts out shape {y.shape[1:]} per example, the data needs ({outputs},)"
         raise spec.fail(("model",), f"{message}; end with {outputs} outputs")
+    if spec.train.remat and not blocks:
+        message = f"{spec.model.name} is not made of blocks, which residual nets and transformers are"
+        raise spec.fail(("train", "remat"), f"{message}; leave remat out")
     return ", ".join(sorted(computed_by))
 
 

@@ -12,6 +12,7 @@ from nnrun.catalog import Spec, bound, user_code
 from nnrun.catalog.bound import WrongResultError
 from nnrun.duration import Clock
 from nnrun.errors import first_line
+from nnrun.layer._remat import by_blocks
 from nnrun.model import _foreign
 from nnrun.model._bfloat16 import in_bfloat16
 from nnrun.types import Dataset, Layer, Tree
@@ -33,7 +34,8 @@ def make_model(
         return bound.invoke(block, knobs, clock, outputs=outputs, key=key)
 
     library = _library(spec, make) if user_code.is_user_name(block.name) else None
-    rounded = in_bfloat16 if spec.train.precision == "bfloat16" else lambda layer: layer
+    kept = by_blocks if spec.train.remat else lambda layer: layer
+    rounded = (lambda layer: in_bfloat16(kept(layer))) if spec.train.precision == "bfloat16" else kept
     if library is None:
 
         def layer(knobs: Tree) -> Layer:

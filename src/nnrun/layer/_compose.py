@@ -41,7 +41,7 @@ def serial(layers: Sequence[tuple[str, Layer]]) -> Layer:
             new_stats |= {name: own_stats} if name in stats else {}
         return x, new_stats
 
-    return Layer(init, apply, first=any(layer.first for _, layer in layers[:1]))
+    return Layer(init, apply, first=any(layer.first for _, layer in layers[:1]), composed=True)
 
 
 def stateless(function, shape=lambda x_shape: x_shape) -> Layer:

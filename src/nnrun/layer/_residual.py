@@ -96,7 +96,7 @@ def residual_block(
             y, new = _perhaps(f, x, jax.random.fold_in(key, 0), drawn, mask, stats.get("branch", {}))
         return beside + y, _named(new, own_stats)
 
-    return Layer(init, apply)
+    return Layer(init, apply, composed=True)
 
 
 def _drawn(key: Array, survival: float, x: Array, mask: DepthMask) -> Array:

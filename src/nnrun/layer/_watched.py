@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from jax import Array
 
+from nnrun.layer._remat import through
 from nnrun.types import Layer, Tree
 
 __all__ = ["Passage", "applied", "inside", "watching"]
@@ -77,7 +78,7 @@ def applied(
     """layer.apply(params, stats, x, key, weight), seen by whoever watches."""
     watch = _watch.get()
     if watch is None:
-        return layer.apply(params, stats, x, key, weight)
+        return through(name, layer, params, stats, x, key, weight)
     before = set(watch.passages)
     with inside(name):
         y, new = layer.apply(params, stats, x, key, weight)

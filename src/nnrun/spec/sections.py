@@ -94,6 +94,12 @@ class TrainSection(_Section):
         description="compute the gradient of a batch in this many parts, one after another, in less memory; the same "
         "step but for batch norm, which sees each part for itself, and for noise, which is drawn for each",
     )
+    remat: Literal["blocks"] | None = Field(
+        None,
+        description="`blocks`: what the layers of a block of the model put out is not kept but computed again on the "
+        "way back, block by block, so that a deep net takes less memory and about a third more time on a GPU or TPU "
+        "(on a CPU XLA undoes it); the same step. For residual nets and transformers",
+    )
     precision: Precision = Field(
         "float32",
         description="of parameters and arithmetic, or `float64`; `tf32`: float32, but products with 10 bits on a GPU "

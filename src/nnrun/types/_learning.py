@@ -33,6 +33,7 @@ class Layer(NamedTuple):
     stats   what is remembered but not trained (batch-norm statistics)
     first   whether it must see the inputs themselves
     draws   of how many predictions, as probabilities, an output is the mean where there is no noise
+    composed   whether it is made of layers
     key     one key for this layer's noise at this step; None: no noise.
     weight  (n,) 1 for an example, 0 for padding of a short batch, in training; None: use stored statistics.
     """
@@ -41,6 +42,7 @@ class Layer(NamedTuple):
     apply: Callable[..., tuple[Array, Tree]]
     first: bool = False
     draws: int = 1
+    composed: bool = False
 
 
 class Loss(NamedTuple):
