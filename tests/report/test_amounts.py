@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnrun.report.amounts import short_number, time_text, with_digits
+from nnrun.report.amounts import figure, short_number, time_text, with_digits
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,15 @@ def test_a_large_number_is_in_groups_of_three(value: float, digits: int, text: s
 def test_the_letter_changes_where_the_digits_would_be_four() -> None:
     values = (999.4, 999.5, 999_499, 999_500, 1.5e9, 1e13, 2e16)
     assert [short_number(value) for value in values] == ["999", "1k", "999k", "1M", "1.5G", "10T", "20,000T"]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "sign", "text"),
+    [
+        (0.012345, 4, "", "0.01235"), (9999.4, 4, "", "9999"), (45_123.4, 4, "", "45123"), (-45_123.4, 4, "", "-45123"),
+        (123.4, 2, "", "123"), (1234.0, 3, "+", "+1234"), (0.5, 3, "+", "+0.5"), (1e16, 4, "", "1e+16"),
+        (3.2e-7, 4, "", "3.2e-07"), (0.0, 4, "", "0"),
+    ],
+)  # fmt: skip
+def test_a_value_keeps_all_digits_before_its_point(value: float, digits: int, sign: str, text: str) -> None:
+    assert figure(value, digits, sign) == text

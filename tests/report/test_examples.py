@@ -91,14 +91,15 @@ def test_of_more_than_thirty_classes_the_confusions_are_a_list() -> None:
 
 
 def test_calibration_is_in_percent() -> None:
-    bins = {"confidence": [0.25, 0.75], "accuracy": [0.5, 0.7], "count": [4, 4], "error": 0.0512}
+    bins = {"confidence": [0.25, 0.75], "accuracy": [0.5, 0.7], "counts": [4, 4], "error": 0.0512}
     html = examples_html(looked(reliability=bins), "")
     [chart] = charts(html)
     line, diagonal = chart["series"]
     assert (line["label"], line["dots"]) == ("accuracy", True)
     assert [value for value in line["values"] if value is not None] == [50, 70]
     assert chart["x"] == [0, 25, 75, 100] and [v for v in diagonal["values"] if v is not None] == [0, 100]
-    assert "expected calibration error 5.12%" in html
+    assert "as far as 8 examples can tell: on average 50.0% sure and 60.0% right" in html  # means of two fours
+    assert "the calibration error is 5.12%" in html
 
 
 def of_numbers(count: int, **changes: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnrun.api._frames import frame_of_columns
 from nnrun.prediction.output import Prediction, names_of_labels
+from nnrun.report.amounts import figure
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingImports]
@@ -93,7 +94,7 @@ class Predictions(NamedTuple):
 
 
 def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return figure(value) if isinstance(value, float) else str(value)
 
 
 def joined(pieces: Sequence[Prediction]) -> Predictions:

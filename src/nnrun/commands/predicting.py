@@ -135,10 +135,12 @@ def _print(pieces: Pieces) -> None:
 
 def _words(adjust: Adjustment) -> list[str]:
     """What was fitted to the validation part."""
+    from nnrun.report.amounts import figure
+
     lines = []
     if adjust.interval:
         level, width, rank, examples = adjust.interval
-        widths = [f"± {number:.4g}" for number in _as_list(width)]
+        widths = [f"± {figure(number)}" for number in _as_list(width)]
         by_itself = ", for each target by itself" if len(widths) > 1 else ""
         lines.append(
             f"{100 * level:g}% intervals: {', '.join(widths)}, error {rank} of {examples} on the validation part, in "

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nnrun.report.amounts import figure
 from nnrun.report.live import Pace, duration, heading, sparkline
 from nnrun.statistics.metric import target_of, without_targets
 
@@ -106,7 +107,7 @@ def _where(news: Shown) -> str:
 def _measured(metrics: dict[str, float], beginnings: tuple[str, ...]) -> str:
     """The metrics with these beginnings of their names, not those of single targets."""
     shown = (name for name in metrics if name.startswith(beginnings) and target_of(name) is None)
-    return "  ".join(f"{name} {metrics[name]:.4g}" for name in shown)
+    return "  ".join(f"{name} {figure(metrics[name])}" for name in shown)
 
 
 def _numbers(metrics: dict[str, float]) -> Table:

@@ -10,6 +10,7 @@ from nnrun.errors import RunError, counted, one_line
 from nnrun.record import run
 from nnrun.record.early_stop import stop_in, stops_in_words
 from nnrun.record.summary import Baseline, Division, GroupSummary, Summary
+from nnrun.report.amounts import figure
 from nnrun.statistics.metric import last_part, target_of, without_targets
 
 __all__ = [
@@ -218,8 +219,8 @@ def reference(name: str, baseline: Baseline) -> float | None:
 
 
 def number(value: object) -> str:
-    """Four digits of a number; what is no number (a written NaN) as it is."""
-    return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
+    """Four digits of a number, or all before its point; what is no number (a written NaN) as it is."""
+    return figure(value) if isinstance(value, (int, float)) else str(value)
 
 
 def plus_minus(mean: object, ends: Sequence[float] | None) -> str:
@@ -228,5 +229,5 @@ def plus_minus(mean: object, ends: Sequence[float] | None) -> str:
         return ""
     low, high = ends
     if math.isclose(high - mean, mean - low, rel_tol=1e-6, abs_tol=1e-12 * abs(mean)):
-        return f" ± {(high - low) / 2:.2g}"
+        return f" ± {figure((high - low) / 2, 2)}"
     return f" [{number(low)}, {number(high)}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnrun.report.amounts import figure
 from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.metric import Metric
 
@@ -28,7 +29,7 @@ def level(metric: Metric, value: float | None) -> str:
     """A value of a metric: 97.9% for a share, four digits else; a dash for none."""
     if value is None:
         return "–"
-    return f"{100 * value:.2f}%" if metric.share else f"{value:.4g}"
+    return f"{100 * value:.2f}%" if metric.share else figure(value)
 
 
 def span(metric: Metric, low: float | None, high: float | None) -> str:
@@ -37,12 +38,12 @@ def span(metric: Metric, low: float | None, high: float | None) -> str:
         return ""
     if metric.share:
         return f"[{100 * low:.2f}, {100 * high:.2f}]"
-    return f"[{low:.4g}, {high:.4g}]"
+    return f"[{figure(low)}, {figure(high)}]"
 
 
 def gap(metric: Metric, value: float) -> str:
     """A difference without its sign: in points for a share."""
-    return f"{abs(100 * value):.2f} points" if metric.share else f"{abs(value):.3g}"
+    return f"{abs(100 * value):.2f} points" if metric.share else figure(abs(value), 3)
 
 
 def chance(p: float) -> str:
@@ -64,16 +65,18 @@ def difference(metric: Metric, pair: PairComparison, forward: bool = True) -> st
 
 def with_ends(metric: Metric, value: float, ends: tuple[float, float] | None) -> str:
     """A number with its sign and its interval, `+1.20 [+0.80, +1.60]`, in points for a share."""
-    scale, form = (100.0, "+.2f") if metric.share else (1.0, "+.3g")
-    middle = format(scale * value, form)
+    middle = _with_sign(metric, value)
     return middle if ends is None else f"{middle} {signed(metric, *ends)}"
+
+
+def _with_sign(metric: Metric, value: float) -> str:
+    return f"{100 * value:+.2f}" if metric.share else figure(value, 3, "+")
 
 
 def signed(metric: Metric, low: float, high: float) -> str:
     """An interval of a difference, in either order, with signs: `[-0.10, +1.90]`."""
-    scale, form = (100.0, "+.2f") if metric.share else (1.0, "+.3g")
-    low, high = sorted((scale * low, scale * high))
-    return f"[{low:{form}}, {high:{form}}]"
+    low, high = sorted((low, high))
+    return f"[{_with_sign(metric, low)}, {_with_sign(metric, high)}]"
 
 
 def pair_sentence(metric: Metric, pair: PairComparison, averaged: bool = False) -> str:
@@ -179,5 +182,5 @@ def ends_of(metric: Metric, size: float, low: float | None, high: float | None) 
     scale = (100.0 if metric.share else 1.0) * (1.0 if size > 0 else -1.0)
     # A metric of which less is better is better by the same amount.
     low, high = sorted((scale * low, scale * high))
-    form = ".2f" if metric.share else ".3g"
-    return f" [{low:{form}}, {high:{form}}]"
+    ends = (f"{end:.2f}" if metric.share else figure(end, 3) for end in (low, high))
+    return f" [{', '.join(ends)}]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nnrun.report.amounts import figure
 from nnrun.report.summary import plus_minus
 from nnrun.report.sweep.entries import TrialEntry
 from nnrun.report.sweep.live import Board, BoardRow
@@ -76,4 +77,4 @@ def _best(records: Sequence[TrialEntry], metric: Metric) -> str:
     if best is None:
         return ""
     mean, ends = metric.mean([value for value in best[0]["values"] if value is not None])
-    return f"{mean:.4g}{plus_minus(mean, ends)}"
+    return f"{figure(mean)}{plus_minus(mean, ends)}"

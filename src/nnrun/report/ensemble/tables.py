@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
+from nnrun.report.amounts import figure
 from nnrun.report.ensemble.account import Account, Gain
 from nnrun.report.sheet import Sheet, SheetColumn
 from nnrun.report.summary import number
@@ -130,11 +131,11 @@ def gain_line(metric: Metric, gain: Gain, size: float = 1.0) -> str:
         0.0 if abs(end) <= _ROUNDING * size else scale * end for end in (gain["value"], *span)
     )
     if metric.rising:
-        shown = f"{value:+.3g}{unit}  [{low:+.3g}, {high:+.3g}]"
+        shown = f"{figure(value, 3, '+')}{unit}  [{figure(low, 3, '+')}, {figure(high, 3, '+')}]"
     elif value >= 0:
-        shown = f"{value:.3g} lower  [{low:.3g}, {high:.3g}]"
+        shown = f"{figure(value, 3)} lower  [{figure(low, 3)}, {figure(high, 3)}]"
     else:
-        shown = f"{-value:.3g} higher  [{-high:.3g}, {-low:.3g}]"
+        shown = f"{figure(-value, 3)} higher  [{figure(-high, 3)}, {figure(-low, 3)}]"
     return f"{metric.name} {shown}, 95% over {covers}"
 
 
