@@ -7,7 +7,8 @@ Runs train_mlp.py (its small net once more on one core), convolutions.py, lbfgs.
 stochastic_depth.py one after the other, each in a process of its own; about half an hour.  More than 1 means that
 nnrun is faster, but for shares of a time, where less is better.  Before each it looks what else the machine is doing.
 Where other processes use more than 0.3 cores, it says so, exits with 1, and `--write`, which puts the table into
-README.md, writes nothing: such figures are not to be quoted.
+README.md, writes nothing: such figures are not to be quoted.  With `--only` it replaces the rows of these scripts, and
+says so.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -42,6 +44,25 @@ def table(rows: list[Row], about: str) -> str:
     """As Markdown."""
     lines = [f"| {row.work} | {row.ratio:.2f} |" for row in rows]
     return "\n".join([about, "", "| work: rival | times its speed |", "| --- | --- |", *lines])
+
+
+def merged(old: str, rows: list[Row], scripts: str, about: str) -> str:
+    """A table of which some scripts were run again: their rows are replaced, new ones follow them, and it says so."""
+    head, _, body = old.partition("| --- | --- |\n")
+    lines = body.splitlines()
+    place = len(lines)
+    for row in rows:
+        line = f"| {row.work} | {row.ratio:.2f} |"
+        before = next((i for i, known in enumerate(lines) if known.startswith(f"| {row.work} |")), None)
+        if before is None:
+            lines.insert(place, line)
+        else:
+            lines[before], place = line, before
+        place += 1
+    note = f"{scripts} once more, {about}\n\n"
+    kept = re.sub(rf"{re.escape(scripts)} once more, .*\n\n", "", head)
+    before_table, _, _ = kept.partition("| work: rival")
+    return f"{before_table}{note}| work: rival | times its speed |\n| --- | --- |\n" + "\n".join(lines)
 
 
 def with_table(text: str, made: str) -> str:
@@ -72,7 +93,10 @@ def main() -> None:
     if load > BUSY:
         raise SystemExit(f"other processes used {load:.2f} cores: these figures are not to be quoted")
     if arguments.write:
-        README.write_text(with_table(README.read_text(), table(rows, about)))
+        text, whole = README.read_text(), arguments.only == ",".join(SCRIPTS)
+        old = text.partition(BEGIN)[2].partition(END)[0].strip()
+        made = table(rows, about) if whole else merged(old, rows, arguments.only, about)
+        README.write_text(with_table(text, made))
 
 
 if __name__ == "__main__":
