@@ -98,7 +98,9 @@ def test_calibration_is_in_percent() -> None:
     assert (line["label"], line["dots"]) == ("accuracy", True)
     assert [value for value in line["values"] if value is not None] == [50, 70]
     assert chart["x"] == [0, 25, 75, 100] and [v for v in diagonal["values"] if v is not None] == [0, 100]
-    assert "as far as 8 examples can tell: on average 50.0% sure and 60.0% right" in html  # means of two fours
+    assert (
+        "as far as 8 examples can tell: on average 50.0% sure and 60.0% right" in html
+    )  # means of two fours
     assert "the calibration error is 5.12%" in html
 
 
