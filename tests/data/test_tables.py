@@ -456,7 +456,7 @@ class TestDecimalCommas:
         assert "between its thousands" in str(caught.value)
         assert f'data.thousands: "{thousands}"' in str(caught.value)
 
-    @pytest.mark.parametrize("cell", ["12.34", "1.2345", "1234.567", "1.234,5.6", ".123"])
+    @pytest.mark.parametrize("cell", ["12.34", "1.2345", "1234.567", "1.234,5.6", ".123", "0.123"])
     def test_groups_that_are_not_of_three_are_no_thousands(self, cell, tmp_path):
         (tmp_path / "t.csv").write_text(f"a;y\n1.000;p\n{cell};q\n3;p\n4;q\n")
         with pytest.raises(DataError, match=rf"t\.csv:3:1: column 'a': '{cell}'"):

@@ -62,6 +62,11 @@ def test_bins_are_those_of_scikit_learn():
     assert found.error == pytest.approx(np.abs(accuracy - confidence) @ np.array(found.counts) / len(labels))
 
 
+def test_a_mean_that_is_rounded_above_one_is_one():
+    p = np.array([[1.0000001, 0.0]] * 20)
+    assert error_by_chance(reliability(p, np.zeros(20, int)))[1] == 1.0
+
+
 def test_certain_and_right_is_calibrated():
     p = np.eye(3)[[0, 1, 2, 2]]
     assert reliability(p, np.array([0, 1, 2, 2])).error == 0

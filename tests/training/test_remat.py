@@ -16,6 +16,7 @@ from nnrun.layer._remat import by_blocks
 from nnrun.layer._watched import watching
 from nnrun.runner import session
 from nnrun.training.programs import compile_programs
+from nnrun.training.sampled import is_noisy
 from nnrun.types import Layer, Tree
 
 DATA = "data: {name: digits, batch_size: 32, examples: 200}\n"
@@ -85,3 +86,15 @@ def test_a_model_without_blocks_is_refused(tmp_path: Path, warm: Callable[..., A
         and "mlp is not made of blocks, which residual nets and transformers are; leave remat out" in done.err
     )
     assert read(tmp_path / "spec.yaml", []).sections["train"].remat is None
+
+
+def test_a_net_without_noise_may_meet_methods_that_bear_none(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(
+        "data: {name: digits, batch_size: full, examples: 100}\ntrain: {duration: 2 steps, remat: blocks}\n"
+        "model: {name: residual_mlp, width: 8, blocks: 2, inner: 8}\noptimizer: newton_cg\n"
+    )
+    assert not is_noisy(session.prepare(tmp_path / "spec.yaml", ["optimizer=adam"]).experiment)
+    assert is_noisy(
+        session.prepare(tmp_path / "spec.yaml", ["optimizer=adam", "model.dropout=0.2"]).experiment
+    )
+    session.prepare(tmp_path / "spec.yaml", [])

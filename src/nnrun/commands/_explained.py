@@ -84,6 +84,9 @@ def _cost(meaning: Explanation) -> Iterator[str]:
         yield f"the {seeds} seeds are lanes of one program"
     else:
         yield meaning.sharing
+    if meaning.plan.fsdp or meaning.plan.devices not in (1, "auto"):
+        return  # which sweeps refuse, and several seeds
+    if seeds == 1:
         yield "one seed; train.seeds=5 would train five as lanes of one program"
     options = ", ".join(meaning.knobs)
     yield (

@@ -17,7 +17,7 @@ _GAPS = " '’\u00a0\u202f"
 _THOUSANDS = ",. '"  # of those that data.thousands takes
 _COMMAS = "data.decimal: ',' for the table"
 _NUMBERS = (
-    (r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", "has commas between its thousands; write {plain}", ","),
+    (r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?", "has commas between its thousands; write {plain}", ","),
     (rf"[+-]?\d{{1,3}}([{_GAPS}]\d{{3}})+([.,]\d+)?", "has gaps between its thousands; write {plain}", _GAPS),
     (r"[+-]?\d{1,3}(\.\d{3})+,\d+", "has points between its thousands and a decimal comma; write {plain}", "."),
     (r"[+-]?\d*,\d+([eE][+-]?\d+)?", "has a decimal comma; write {plain}", ""),
@@ -76,6 +76,8 @@ def odd_number(cell: str, decimal: str = ".", trained: bool = False, thousands: 
     """
     if decimal == "," and re.fullmatch(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", cell):
         remedy = "write a comma, as in training" if trained else "write a comma, or leave data.decimal out"
+        if re.fullmatch(r"[+-]?[1-9]\d{0,2}\.\d{3}", cell) and not (trained or thousands):
+            remedy += ', or, of a CSV file where it stands between thousands, data.thousands: "."'
         return f"has a decimal point, and data.decimal is ','; {remedy}"
     for pattern, remark, drop in _NUMBERS:
         if re.fullmatch(pattern, cell):

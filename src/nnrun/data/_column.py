@@ -107,10 +107,13 @@ class Table(NamedTuple):
 
 
 def _without_thousands(cell: str, decimal: str, thousands: str) -> str:
-    """The cell without what stands between its thousands, where these are in groups of three; else as it is."""
+    """The cell without what stands between its thousands, where these are in groups of three; else as it is.
+
+    0.123 stays: what begins with 0 has no thousands, so the mark stands before a fraction there.
+    """
     if not thousands or thousands not in cell:
         return cell
-    pattern = rf"[+-]?\d{{1,3}}({re.escape(thousands)}\d{{3}})+({re.escape(decimal)}\d*)?"
+    pattern = rf"[+-]?[1-9]\d{{0,2}}({re.escape(thousands)}\d{{3}})+({re.escape(decimal)}\d*)?"
     return cell.replace(thousands, "") if re.fullmatch(pattern, cell) else cell
 
 

@@ -32,7 +32,8 @@ def reliability(p: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliabil
     The confidence of a prediction is its largest probability; bin b holds confidences in (b/bins, (b+1)/bins].
     Source: Guo et al. 2017, "On calibration of modern neural networks", equation 3.
     """
-    confidence, right = p.max(1), (p.argmax(1) == labels).astype(np.float64)
+    confidence = np.minimum(p.max(1), 1.0)  # float32 rounds probabilities above 1
+    right = (p.argmax(1) == labels).astype(np.float64)
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
     filled = counts > 0

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.interpreters import partial_eval
 from jax.scipy.special import entr
 
 from nnrun.preprocessing import Preprocessing
@@ -122,8 +123,7 @@ def is_noisy(experiment: Experiment, training: bool = True) -> bool:
         return model.apply(params, stats, jnp.zeros((2, *x.shape[1:])), key, weight)[0]
 
     jaxpr = jax.make_jaxpr(outputs)(jax.random.key(0)).jaxpr
-    needed = {id(var) for var in jaxpr.outvars}
-    for equation in reversed(jaxpr.eqns):
-        if any(id(var) in needed for var in equation.outvars):
-            needed |= {id(var) for var in equation.invars}
-    return id(jaxpr.invars[0]) in needed
+    _, needed = partial_eval.dce_jaxpr(
+        jaxpr, [True] * len(jaxpr.outvars)
+    )  # it looks into blocks of train.remat too
+    return needed[0]
