@@ -7,8 +7,8 @@ Runs train_mlp.py (its small net once more on one core), convolutions.py, lbfgs.
 stochastic_depth.py one after the other, each in a process of its own; about half an hour.  More than 1 means that
 nnrun is faster, but for shares of a time, where less is better.  Before each it looks what else the machine is doing.
 Where other processes use more than 0.3 cores, it says so, exits with 1, and `--write`, which puts the table into
-README.md, writes nothing: such figures are not to be quoted.  With `--only` it replaces the rows of these scripts, and
-says so.
+README.md, writes nothing: such figures are not to be quoted.  With `--only` it replaces the rows of these scripts, or
+one of a script's (`--only train_mlp:overhead`), and says so.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ BEGIN, END = "<!-- made by benchmarks/all.py -->", "<!-- to here -->"
 
 
 def measured(script: str, rounds: int, file: Path) -> list[Row]:
-    """The rows of a script, which prints what it does as it runs."""
+    """The rows of a script, or, as train_mlp:overhead, one of them; it prints what it does as it runs."""
     alone = script == "small_on_one_core"
-    name, *options = ON_ONE_CORE if alone else [f"{script}.py"]
+    script, _, row = script.partition(":")
+    name, *options = ON_ONE_CORE if alone else [f"{script}.py", *(["--rows", row] if row else [])]
     command = [sys.executable, str(PLACE / name), *options, "--rounds", str(rounds), "--json", str(file)]
     subprocess.run(command, check=True, env={**os.environ, "NPROC": "1"} if alone else None)
     return [Row(**row) for row in json.loads(file.read_text())]
