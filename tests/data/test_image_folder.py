@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -543,10 +545,12 @@ def test_a_killed_decoding_is_begun_again(at: str, tree: Path, cache: Path, deco
 
 
 def test_a_second_process_waits_for_the_first_and_decodes_nothing(
-    tree: Path, cache: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+    tree: Path, cache: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     image_folder(str(tree))
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
     [folder] = cache.iterdir()
     manifest = (folder / "manifest.json").read_bytes()
     (folder / "manifest.json").unlink()
@@ -556,16 +560,16 @@ def test_a_second_process_waits_for_the_first_and_decodes_nothing(
         found: list[Source] = []
         thread = threading.Thread(target=lambda: found.append(image_folder(str(tree))))
         thread.start()
-        said = ""
-        while thread.is_alive() and "waiting for it" not in said:
-            said += capsys.readouterr().err
+        end = time.monotonic() + 20
+        while not terminal.getvalue().endswith("waiting for it\n") and time.monotonic() < end:
+            time.sleep(0.005)
         assert not found
         (folder / "manifest.json").write_bytes(manifest)  # the first has finished
         fcntl.flock(held, fcntl.LOCK_UN)
         thread.join(timeout=20)
     assert content(found[0]) == PETS
     assert decoded == []
-    assert said.endswith("another nnrun is decoding these images: waiting for it\n")
+    assert terminal.getvalue().endswith("another nnrun is decoding these images: waiting for it\n")
 
 
 def test_many_batches_keep_the_order_on_any_number_of_threads(
