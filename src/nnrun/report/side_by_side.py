@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nnrun.errors import one_line
 from nnrun.report.entry import Entry
 from nnrun.report.words import chance, gap, level, pair_sentence
-from nnrun.statistics.compare import compare_all
+from nnrun.statistics.compare import compare_all, least_p, least_seeds
 from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.folds import compare_folds
 from nnrun.statistics.metric import Metric, is_of_loss, last_part, metric_of, target_of
@@ -162,30 +163,15 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[PairCompariso
         return comparisons, None
     return [], (
         "no two settings have two seeds in common, so no difference can be distinguished from chance; "
-        f"train each with the same seeds, as train.seeds={_seeds_that_can(_pairs(len(entries)))} does"
+        f"train each with the same seeds, as train.seeds={least_seeds(math.comb(len(entries), 2))} does"
     )
-
-
-def _pairs(count: int) -> int:
-    """How many pairs so many settings are."""
-    return count * (count - 1) // 2
-
-
-def _least_p(seeds: int, pairs: int) -> float:
-    """The least p-value that flipping the signs of so many differences can give, after Holm's correction."""
-    return min(1.0, pairs * 2.0 ** (1 - seeds))
-
-
-def _seeds_that_can(pairs: int) -> int:
-    """The fewest seeds with which a difference can be significant at all."""
-    return next(seeds for seeds in range(2, 100) if _least_p(seeds, pairs) <= ALPHA)
 
 
 def _outlook(pair: PairComparison, metric: Metric, pairs: int) -> str:
     """What more seeds could show where these show nothing."""
     if pair.significant or pair.unit != "seeds":
         return ""
-    least = _least_p(pair.seeds, pairs)
+    least = least_p(pair.seeds, pairs)
     never = f"; {pair.seeds} seeds can show none at all (at best {chance(least)})" if least > ALPHA else ""
     if not pair.seeds_needed:
         return never

@@ -21,6 +21,7 @@ __all__ = [
     "compare_all",
     "fewest",
     "holm",
+    "least_p",
     "least_seeds",
     "over_examples",
     "seeds_for",
@@ -130,10 +131,15 @@ def share_higher(first: Sequence[float], second: Sequence[float]) -> float:
     return float((1 + gaps.mean()) / 2)
 
 
+def least_p(seeds: int, pairs: int) -> float:
+    """The least p-value that the test can give with so many seeds, after Holm's correction: 2 · pairs / 2ⁿ."""
+    return min(1.0, pairs * 2.0 ** (1 - seeds))
+
+
 def least_seeds(pairs: int) -> int:
-    """The fewest seeds with which the test can find any difference among this many pairs: 2 · pairs / 2ⁿ ≤ 5%."""
+    """The fewest seeds with which the test can find any difference among this many pairs."""
     n = 2
-    while 2.0 ** (1 - n) * pairs > ALPHA:
+    while least_p(n, pairs) > ALPHA:
         n += 1
     return n
 

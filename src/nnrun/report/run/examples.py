@@ -44,8 +44,13 @@ def examples_html(looked: Looked, label: str) -> str:
     ]
     if "per_class" in looked:
         per_class = looked["per_class"]
-        said = "".join(f"<p>{escape(sentence)}</p>" for sentence in class_verdicts(per_class))
-        parts += ["<h3>Each class</h3>", said, sheet_table(classes_sheet(per_class)), _confusions(per_class)]
+        sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in class_verdicts(per_class))
+        parts += [
+            "<h3>Each class</h3>",
+            sentences,
+            sheet_table(classes_sheet(per_class)),
+            _confusions(per_class),
+        ]
     if "per_label" in looked:
         parts += ["<h3>Each label</h3>", sheet_table(labels_sheet(looked["per_label"]))]
     if "reliability" in looked:
