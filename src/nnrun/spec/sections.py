@@ -97,7 +97,7 @@ class TrainSection(_Section):
     remat: Literal["blocks"] | None = Field(
         None,
         description="`blocks`: what the layers of a block of the model put out is not kept but computed again on the "
-        "way back, block by block, so that a deep net takes less memory and about a third more time on a GPU or TPU "
+        "way back, block by block, so that a deep net takes less memory, and more time, on a GPU or TPU "
         "(on a CPU XLA mostly undoes it); the same step, but for rounding in bfloat16. For residual nets and "
         "transformers",
     )
