@@ -34,6 +34,7 @@ from nnrun.training.programs import compile_programs
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
 MARKS = "<!-- made by benchmarks/scaling.py -->", "<!-- made by benchmarks/scaling.py, in parts -->"
 COUNTS = (1, 2, 4, 8)
+EXCHANGES = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
 STRONG, WEAK = 256, 32
 SPECS = {
     "MLP 64-512-512-10": "model: {name: mlp, hidden: [512, 512], dropout: 0.2, norm: batch}\n",
@@ -73,10 +74,10 @@ def cost(model: str, batch: int, devices: int) -> Cost:
     return Cost(advance.cost_analysis()["flops"], bytes_sent(advance.as_text()), parameters)
 
 
-def bytes_sent(program: str, operation: str = "all-reduce") -> int:
-    """Bytes of the sums over all devices in a program, or of what another operation exchanges."""
+def bytes_sent(program: str, operation: str = EXCHANGES) -> int:
+    """Bytes of all that the devices of a program send each other, or of some operations only."""
     sizes = 0
-    for shapes in re.findall(rf"= (\([^)]*\)|\S+) {operation}(?:-start)?\(", program):
+    for shapes in re.findall(rf"= (\([^)]*\)|\S+) (?:{operation})(?:-start)?\(", program):
         for kind, dimensions in re.findall(r"([a-z]+\d+)\[([\d,]*)\]", shapes):
             count = int(np.prod([int(size) for size in dimensions.split(",") if size] or [1]))
             sizes += int(kind.strip("fsup")) // 8 * count

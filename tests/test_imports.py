@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "catalog": LEAVES - {"types"} | {"catalog", "spec"},
     **{folder: LEAVES | {folder} for folder in CATALOGUE},
     **{folder: LEAVES | {folder, "statistics"} for folder in ("loss", "metric")},
-    "kernels": set(),
+    "kernels": {"kernels"},
     "layer": LEAVES | {"kernels", "layer"},
     "model": LEAVES | {"model", "layer"},
     "search": LEAVES | {"search", "space"},

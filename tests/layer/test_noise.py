@@ -231,3 +231,12 @@ def test_generators_give_different_masks_and_a_run_of_either_repeats():
     ]
     np.testing.assert_array_equal(masks[1], masks[2])
     assert abs(float((masks[0] == masks[1]).mean()) - 0.5) < 5 * 0.5 / np.sqrt(1000)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), (0, 4), (5, 7), (8, 6), (2, 3, 4, 5), (64, 128)])
+def test_units_that_are_computed_where_they_are_have_the_same_bits(shape):
+    """A batch that several devices share has the mask of one device, and so do the numbers that jax draws."""
+    plain, in_place = (noise_key(jax.random.key(3), "threefry", shared) for shared in (False, True))
+    plain, in_place = (jax.random.fold_in(jax.random.split(key)[1], 5) for key in (plain, in_place))
+    np.testing.assert_array_equal(drop_mask(plain, shape, 0.3)[0], drop_mask(in_place, shape, 0.3)[0])
+    np.testing.assert_array_equal(jax.random.normal(plain, shape), jax.random.normal(in_place, shape))

@@ -13,16 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from nnrun import catalog
 from nnrun.runner import session
 from nnrun.training.programs import Programs, compile_programs
+from nnrun.types import Batch
 
 TRAIN = "train: {duration: 6 steps, precision: float64, log_every: 2 steps}\n"
 BATCHES = "data: {name: digits, batch_size: 48, examples: 300}\n"
 SPECS = {
     "mlp": "model: {name: mlp, hidden: [32], dropout: 0.3, norm: batch}\naugment: [mixup]\n"
     "optimizer: {name: nesterov, learning_rate: 0.1, clip_norm: 1}\naverage: {name: ema, decay: 0.9}\nmetrics: [f1]\n",
+    "convolutions": "model: {name: convnet, filters: [4], convs: 1, hidden: [8]}\n"
+    "optimizer: {name: momentum, learning_rate: 0.05}\n",
     "lbfgs": "model: {name: mlp, hidden: [8]}\noptimizer: lbfgs\n",
     "resnet": "model: {name: resnet, depth: 8, width: 4, survival: 0.8}\naverage: {name: ema, decay: 0.9}\n"
     "optimizer: {name: momentum, learning_rate: 0.05}\naugment: [{name: translate, pixels: 1}]\n",
@@ -71,16 +77,14 @@ def bytes_held(programs: Programs) -> tuple[int, int]:
     return sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves), sum(leaf.nbytes for leaf in leaves)
 
 
-def bytes_exchanged(program: Any) -> int:
-    """Bytes of the sums over all devices, in the program of one of them."""
-    sizes = 0
-    for shapes in re.findall(r"= (\([^)]*\)|\S+) all-reduce(?:-start)?\(", program.as_text()):
+def bytes_exchanged(program: Any) -> dict[str, int]:
+    """Bytes that devices send each other, by operation, in the program of one of them."""
+    sizes: dict[str, int] = {}
+    kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
+    for shapes, operation in re.findall(rf"= (\([^)]*\)|\S+) ({kinds})(?:-start)?\(", program.as_text()):
         for kind, dimensions in re.findall(r"([a-z]+\d+)\[([\d,]*)\]", shapes):
-            sizes += (
-                int(kind.strip("fsup"))
-                // 8
-                * int(np.prod([int(d) for d in dimensions.split(",") if d] or [1]))
-            )
+            count = int(np.prod([int(size) for size in dimensions.split(",") if size] or [1]))
+            sizes[operation] = sizes.get(operation, 0) + int(kind.strip("fsup")) // 8 * count
     return sizes
 
 
@@ -91,7 +95,7 @@ def compared(folder: Path, name: str, devices: int) -> dict[str, Any]:
         one, two = trained(alone, None, 0, 6), trained(several, None, 0, 6)
         halfway = trained(several, None, 0, 3)[0]
         moved = trained(alone, halfway, 3, 6)[0]
-        kernels = sum(array.nbytes for path, array in one[0].items() if path.startswith("params/"))
+        parameters = sum(array.nbytes for path, array in one[0].items() if path.startswith("params/"))
         held, whole = bytes_held(several)
         memory = several.chunk.advance.memory_analysis()  # type: ignore[attr-defined]
         flops = [programs.chunk.advance.cost_analysis()["flops"] for programs in (alone, several)]  # type: ignore[attr-defined]
@@ -101,7 +105,10 @@ def compared(folder: Path, name: str, devices: int) -> dict[str, Any]:
             "moved": distance(one[0], moved),
             "log": float(np.abs(one[1] - two[1]).max()),
             "metrics": max(abs(one[2][metric] - two[2][metric]) for metric in one[2]),
-            "of_parameters": bytes_exchanged(several.chunk.advance) / kernels,
+            "sent": {
+                operation: size / parameters
+                for operation, size in bytes_exchanged(several.chunk.advance).items()
+            },
             "flops": flops[1] / flops[0],
             "held": held / whole,
             "beside_the_state": (memory.argument_size_in_bytes - held) / whole,
@@ -109,10 +116,26 @@ def compared(folder: Path, name: str, devices: int) -> dict[str, Any]:
         }
 
 
+def sent_by_augmentations() -> dict[str, list[str]]:
+    """Which exchanges each augmentation of the catalogue makes of a batch of images that eight devices share."""
+    place = NamedSharding(Mesh(np.array(jax.devices()), ("batch",)), PartitionSpec("batch"))
+    arrays = jnp.zeros((16, 8, 8, 1)), jnp.zeros(16, jnp.int32), jnp.ones(16), jnp.zeros(16, jnp.int32)
+    exchanges = {}
+    for name in catalog.names("augment"):
+        augment = catalog.find("augment", name)()
+
+        def images(key: Any, x: Any, y: Any, weight: Any, turn: Any, augment: Any = augment) -> Any:
+            return augment(key, Batch(x, y, weight, turn=turn)).x
+
+        jitted = jax.jit(images, in_shardings=(None, *[place] * 4), out_shardings=place)
+        exchanges[name] = list(bytes_exchanged(jitted.lower(jax.random.key(0), *arrays).compile()))
+    return exchanges
+
+
 if __name__ == "__main__":
     jax.config.update("jax_platforms", "cpu")
     place, *asked = sys.argv[1:]
-    results = {}
+    results: dict[str, Any] = {"augmentations": sent_by_augmentations()}
     for argument in asked:
         spec, _, count = argument.partition("=")
         results[spec] = compared(Path(place), spec, int(count))

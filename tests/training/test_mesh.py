@@ -23,12 +23,14 @@ optimizer: {name: sgd, learning_rate: 0.1}
 train: {duration: 2 steps}
 """
 
+PARAMETERS = (64 + 1) * 32 + 2 * 32 + (32 + 1) * 10  # of `mlp` in on_devices.py
 
-def on_devices(folder: Path, *asked: str) -> dict[str, Any]:
+
+def on_devices(folder: Path, *asked: str, kernels: str = "on") -> dict[str, Any]:
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("on_devices.py")), str(folder), *asked],
-        env={**os.environ, "XLA_FLAGS": flags, "NNRUN_KERNELS": "off"},
+        env={**os.environ, "XLA_FLAGS": flags, "NNRUN_KERNELS": kernels},
         capture_output=True,
         text=True,
         timeout=600,
@@ -42,18 +44,37 @@ def check(result: dict[str, Any], devices: int) -> None:
     assert max(result["arrays"], result["moved"], result["log"], result["metrics"]) < 1e-12
 
 
-def test_a_shared_batch_is_the_batch(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return on_devices(tmp_path_factory.mktemp("devices"), "mlp=8", "parts=8", "convolutions=4")
+
+
+def test_a_shared_batch_is_the_batch(results: dict[str, Any]) -> None:
     """Dropout, batch norm, mixup, clipping, an average and a metric of examples on eight devices."""
-    results = on_devices(tmp_path, "mlp=8")
     check(results["mlp"], 8)
-    # What devices exchange is the gradient, and a few numbers of losses and of batch norm; each does its part only.
-    assert 1 <= results["mlp"]["of_parameters"] < 1.2
+    # What devices send is the gradient, with a few numbers of losses and of batch norm, and the examples that mixup
+    # mixes, 48 inputs and targets; masks are drawn where they are used.  Each does its part only.
+    assert results["mlp"]["sent"].keys() == {"all-reduce", "all-gather"}
+    assert 1 <= results["mlp"]["sent"]["all-reduce"] < 1.2
+    assert results["mlp"]["sent"]["all-gather"] <= 48 * (64 + 10) / PARAMETERS
     assert results["mlp"]["flops"] < 0.4
 
 
-def test_a_state_in_parts_is_the_state(tmp_path: Path) -> None:
+def test_convolutions_are_computed_where_their_examples_are(results: dict[str, Any]) -> None:
+    """XLA cannot look into kernels: it would gather the batch, and every device would compute all of it."""
+    check(results["convolutions"], 4)
+    assert results["convolutions"]["sent"].keys() == {"all-reduce"}
+    assert 1 <= results["convolutions"]["sent"]["all-reduce"] < 1.2
+
+
+def test_an_augmentation_keeps_examples_where_they_are(results: dict[str, Any]) -> None:
+    mixing = {name for name, exchanges in results["augmentations"].items() if exchanges}
+    assert mixing == {"cutmix", "mixup"}  # which need examples of the whole batch
+
+
+def test_a_state_in_parts_is_the_state(results: dict[str, Any]) -> None:
     """Dropout, Adam and an average, of which each of eight devices holds an eighth."""
-    result = on_devices(tmp_path, "parts=8")["parts"]
+    result = results["parts"]
     check(result, 8)
     # The first kernel, 64 · 64, is in parts; the second, 64 · 10, and the biases are small, and whole everywhere.
     assert result["held"] == pytest.approx((4096 / 8 + 640 + 74) / (4096 + 640 + 74), abs=2e-3)
@@ -74,7 +95,8 @@ def test_more_states_in_parts(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_more_shared_batches(tmp_path: Path) -> None:
     """Convolutions with stochastic depth; SAM, which evaluates twice; L-BFGS on three devices."""
-    results = on_devices(tmp_path, "resnet=4", "sam=8", "lbfgs=3")
+    results = on_devices(tmp_path, "resnet=4", "sam=8", "lbfgs=3", kernels="off")
+    assert results["resnet"]["sent"].keys() == {"all-reduce"}
     check(results["lbfgs"], 3)
     assert results["lbfgs"]["flops"] < 0.4
     check(results["resnet"], 4)

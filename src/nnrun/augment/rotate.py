@@ -60,8 +60,8 @@ def turned(x: jax.Array, angle: jax.Array) -> jax.Array:
 
 def _pixels(x: jax.Array, i: jax.Array, j: jax.Array) -> jax.Array:
     """x (n, h, w, c) at rows i (n, k, l), columns j (n, k, l), 0 outside -> (n, k, l, c)."""
-    n, height, width, _ = x.shape
+    height, width = x.shape[1:3]
     within = (i >= 0) & (i < height) & (j >= 0) & (j < width)
-    image = jnp.arange(n, dtype=jnp.int32)[:, None, None]
-    values = x.at[image, jnp.clip(i, 0, height - 1), jnp.clip(j, 0, width - 1)].get(mode="promise_in_bounds")
+    pick = jax.vmap(lambda image, i, j: image.at[i, j].get(mode="promise_in_bounds"))
+    values = pick(x, jnp.clip(i, 0, height - 1), jnp.clip(j, 0, width - 1))
     return jnp.where(within[..., None], values, 0)

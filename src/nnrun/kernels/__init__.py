@@ -25,6 +25,8 @@ import jax
 import numpy as np
 from jax import Array
 
+from nnrun.kernels._divided import by_example
+
 __all__ = [
     "WITHOUT",
     "Geometry",
@@ -136,29 +138,48 @@ def forward(geometry: Geometry, x: Array, kernel: Array) -> Array:
         (entries + sum(pads) - window) // geometry.stride + 1
         for entries, pads, window in zip(geometry.size, geometry.pads, geometry.kernel, strict=True)
     ]
-    return _call("nnrun_forward", geometry, (x.shape[0], *size, kernel.shape[3]), x, kernel)
+
+    def call(x: Array, kernel: Array) -> Array:
+        return _call("nnrun_forward", geometry, (x.shape[0], *size, kernel.shape[3]), x, kernel)
+
+    return by_example(call, "ni -> n")(x, kernel)
 
 
 def input_gradient(geometry: Geometry, dy: Array, kernel: Array) -> Array:
     """dy (n, h', w', o), kernel (kh, kw, c, o) -> dx (n, h, w, c)."""
-    shape = (dy.shape[0], *geometry.size, kernel.shape[2])
-    return _call("nnrun_input_gradient", geometry, shape, dy, kernel)
+
+    def call(dy: Array, kernel: Array) -> Array:
+        shape = (dy.shape[0], *geometry.size, kernel.shape[2])
+        return _call("nnrun_input_gradient", geometry, shape, dy, kernel)
+
+    return by_example(call, "ni -> n")(dy, kernel)
 
 
 def kernel_gradient(geometry: Geometry, x: Array, dy: Array) -> Array:
     """x (n, h, w, c), dy (n, h', w', o) -> dk (kh, kw, c, o)."""
-    shape = (*geometry.kernel, x.shape[3], dy.shape[3])
-    return _call("nnrun_kernel_gradient", geometry, shape, x, dy)
+
+    def call(x: Array, dy: Array) -> Array:
+        return _call("nnrun_kernel_gradient", geometry, (*geometry.kernel, x.shape[3], dy.shape[3]), x, dy)
+
+    return by_example(call, "nn -> i")(x, dy)
 
 
 def moments(x: Array) -> Array:
     """x (n, ..., c) -> (n, 2, c): of each example the mean, and the sum of squared deviations from it."""
-    return jax.ffi.ffi_call("nnrun_moments", _two_for_each(x))(x)
+
+    def call(x: Array) -> Array:
+        return jax.ffi.ffi_call("nnrun_moments", _two_for_each(x))(x)
+
+    return by_example(call, "n -> n")(x)
 
 
 def slopes(dy: Array, x: Array, mean: Array) -> Array:
     """dy, x (n, ..., c), mean (n, c) -> (n, 2, c): of each example Σ dy and Σ dy (x − mean)."""
-    return jax.ffi.ffi_call("nnrun_slopes", _two_for_each(x))(dy, x, mean)
+
+    def call(dy: Array, x: Array, mean: Array) -> Array:
+        return jax.ffi.ffi_call("nnrun_slopes", _two_for_each(x))(dy, x, mean)
+
+    return by_example(call, "nnn -> n")(dy, x, mean)
 
 
 def _two_for_each(x: Array) -> jax.ShapeDtypeStruct:
