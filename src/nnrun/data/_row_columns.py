@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.data._cells import is_missing
 from nnrun.data._column import Column, Table, canonical
 from nnrun.data._dates import days_of
@@ -45,8 +46,8 @@ def scaled_weights(weights: np.ndarray) -> np.ndarray:
         )
     if (faint := weights[(weights > 0) & (weights < _LEAST * largest)]).size:
         raise DataError(
-            f"data.weights: {faint[0]:.6g} is lost beside {largest:.6g}, the largest of the training part; write 0 in "
-            "its place, or weights that are nearer to one another"
+            f"data.weights: {figure(faint[0], 6)} is lost beside {figure(largest, 6)}, the largest of the training "
+            "part; write 0 in its place, or weights that are nearer to one another"
         )
     _, power = np.frexp(largest)
     return np.ldexp(weights, 1 - int(power))

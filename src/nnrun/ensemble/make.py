@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnrun import signals
+from nnrun.amounts import figure
 from nnrun.ensemble.account import account
 from nnrun.ensemble.blend import blend_predictions
 from nnrun.ensemble.members import apart, check_choice, find
@@ -198,7 +199,7 @@ def _warn_of_basins(averager: ParameterAverager, request: EnsembleRequest, warn:
         (a, b), (first, middle, last) = barrier["between"], [point["loss"] for point in barrier["line"]]
         warn(
             f"--average {request.how}: these are independent runs, whose parameters lie in different basins: "
-            f"{request.split}/loss is {first:.4g} at {a}, {last:.4g} at {b} and {middle:.4g} half-way; "
+            f"{request.split}/loss is {figure(first)} at {a}, {figure(last)} at {b} and {figure(middle)} half-way; "
             + ("" if request.barrier else "--barrier shows the line, ")
             + "--average probabilities averages what they predict"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from nnrun.report.amounts import figure
+from nnrun.amounts import figure
 from nnrun.report.ensemble.account import Account, Gain
 from nnrun.report.sheet import Sheet, SheetColumn
 from nnrun.report.summary import number

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import cast
 
+from nnrun.amounts import figure
 from nnrun.record import run
 from nnrun.report.sweep.evidence import distinct
 from nnrun.report.sweep.examples import read_examples
@@ -194,7 +196,8 @@ def _borders(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
             end = border(dimension, row.settings[dimension.path]) if dimension.path in row.settings else None
             if end is None:
                 continue
-            value = f"{row.alternative}: the best {dimension.path}, {row.settings[dimension.path]:.4g}"
+            number = cast(float, row.settings[dimension.path])  # as it lies at a border
+            value = f"{row.alternative}: the best {dimension.path}, {figure(number)}"
             weight = importances.get(dimension.path)
             if weight and weight.p > _UNIMPORTANT:
                 yield f"{value}, is at the {end} end of its range; the metric hardly depends on it there"

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.report.drawing import axis_label, scale_of
 from nnrun.report.settings import settings_text
 from nnrun.report.sweep.evidence import ranked
@@ -170,7 +171,7 @@ def _logarithmic(name: str, low: float, high: float) -> _Axis:
     exponents = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
     powers = [10.0**exponent for exponent in exponents]
     shown = powers if len(powers) > 1 else [low, *powers, high]
-    return _Axis(f"{name} (log)", [(place(value), f"{value:.3g}") for value in shown], place)
+    return _Axis(f"{name} (log)", [(place(value), figure(value, 3)) for value in shown], place)
 
 
 def _linear(name: str, low: float, high: float) -> _Axis:
@@ -179,7 +180,7 @@ def _linear(name: str, low: float, high: float) -> _Axis:
     def place(value: object) -> float:
         return (float(str(value)) - low) / span
 
-    return _Axis(name, [(place(value), f"{value:.4g}") for value in _round_values(low, high)], place)
+    return _Axis(name, [(place(value), figure(value)) for value in _round_values(low, high)], place)
 
 
 def _score_axis(trials: Sequence[TrialRecord], judge: Metric) -> _Axis:
@@ -192,7 +193,7 @@ def _score_axis(trials: Sequence[TrialRecord], judge: Metric) -> _Axis:
         height = (scale * float(str(value)) - low) / (high - low)
         return float(np.clip(height if judge.rising else 1 - height, 0, 1))
 
-    ticks = [(place(value / scale), f"{value:.5g}") for value in _round_values(low, high)]
+    ticks = [(place(value / scale), figure(value, 5)) for value in _round_values(low, high)]
     return _Axis(axis_label(judge).replace(r"\$", "$"), ticks, place)
 
 
