@@ -213,9 +213,11 @@ def _budget(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     few = {label: at_budget(curve, _FEW_TRIALS) for label, curve in curves.items()}
     all_ = {label: at_budget(curve, longest) for label, curve in curves.items()}
     early, late = (sweep.judge.best(values, values.__getitem__) for values in (few, all_))
-    if early is not None and late is not None and early != late:
+    if early is None or late is None:
+        return
+    lead, rival = (level(sweep.judge, few[label]) for label in (early, late))
+    if lead != rival:  # a lead that no digit shows is none
         yield (
             f"the ranking changes with the budget: after {_FEW_TRIALS} trials of tuning {early} would lead "
-            f"({sweep.metric} {level(sweep.judge, few[early])} against {level(sweep.judge, few[late])} of {late}), "
-            f"after {longest} it is {late}"
+            f"({sweep.metric} {lead} against {rival} of {late}), after {longest} it is {late}"
         )
