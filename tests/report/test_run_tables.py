@@ -97,7 +97,7 @@ def test_a_run_without_a_summary_has_its_newest_values(tmp_path):
 
 
 def test_a_log_of_five_megabytes(tmp_path):
-    """The best value lies in its middle, where a list does not look: the summary has it; what is read whole is whole."""
+    """The best value lies in its middle, where a list does not look: the summary has it."""
     filler = {f"train/metric_{i}": 0.125 for i in range(20)}
     rows = [
         {"step": i, "val/accuracy": 0.99 if i == 5000 else 0.5 + i / 1e6, **filler} for i in range(10_000)

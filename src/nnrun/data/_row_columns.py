@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from nnrun.amounts import figure
-from nnrun.data._cells import is_missing
 from nnrun.data._column import Column, Table, canonical
 from nnrun.data._dates import days_of
 from nnrun.data._fit_columns import refuse_alike
@@ -116,7 +115,7 @@ def check_apart(table: Table, test: Table, columns: RowColumns, date_format: str
 
 def _filled(column: Column) -> Column:
     """The column, if none of its cells is missing."""
-    row = next((row for row, cell in enumerate(column.cells) if is_missing(cell)), None)
+    row = next((row for row, cell in enumerate(column.cells) if column.is_missing(cell)), None)
     if row is not None:
         column.refuse(
             row, "is a missing value, and rows are split by this column; fill it in or remove the row"

@@ -204,9 +204,7 @@ def check_scale(dataset: Dataset, sample: Sample) -> Finding:
     if size < _SMALL:
         return Finding("input scale", "fail", f"{evidence}: hardly more than 0", remedy, numbers)
     if extreme > _EXTREME:
-        remedy = (
-            "look at the outliers: a typing error, a code such as -999 for missing values, or a long tail"
-        )
+        remedy = "look at the outliers: a typing error, -999 for a missing value (data.missing_marks), or a long tail"
         return Finding(
             "input scale", "warn", f"{evidence}; one number at {figure(extreme, 3)}", remedy, numbers
         )
