@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "nnrun"
-LEAVES = {"errors", "types", "options", "duration", "rows", "machine", "preprocessing"}
+LEAVES = {"amounts", "errors", "types", "options", "duration", "rows", "machine", "preprocessing"}
 CATALOGUE = {
     "augment", "data", "layer", "loss", "metric", "penalty", "optimizer", "schedule", "average", "surface",
 }  # fmt: skip
 
 ALLOWED: dict[str, set[str]] = {
+    "amounts": set(),
     "errors": set(),
     "rows": set(),
     "machine": set(),
@@ -39,8 +40,8 @@ ALLOWED: dict[str, set[str]] = {
     "tracker": LEAVES | {"tracker", "tracking"},
     "track": {"errors", "record", "report", "spec", "storage", "track", "tracking"},
     "training": LEAVES | {"hosts", "signals", "statistics", "training"},
-    "record": {"errors", "machine", "preprocessing", "record", "storage"},
-    "report": {"errors", "preprocessing", "record", "report", "spec", "statistics", "storage"},
+    "record": {"amounts", "errors", "machine", "preprocessing", "record", "storage"},
+    "report": {"amounts", "errors", "preprocessing", "record", "report", "spec", "statistics", "storage"},
     "build": {
         *LEAVES, "build", "catalog", "data", "kernels", "layer", "loss", "model", "optimizer", "schedule", "spec",
         "statistics", "training",
@@ -55,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
         "statistics", "storage", "sweep", "training",
     },
     "probe": {
-        "machine",
+        "amounts", "machine",
         "build", "catalog", "errors", "kernels", "layer", "optimizer", "preprocessing", "probe", "record", "runner",
         "spec", "sweep", "training", "types",
     },
@@ -68,25 +69,25 @@ ALLOWED: dict[str, set[str]] = {
         "training",
     },
     "look": {
-        "errors", "layer", "look", "optimizer", "prediction", "preprocessing", "probe", "record", "report", "runner",
-        "statistics", "training", "types",
+        "amounts", "errors", "layer", "look", "optimizer", "prediction", "preprocessing", "probe", "record", "report",
+        "runner", "statistics", "training", "types",
     },
     "export": {
         "", "errors", "export", "kernels", "prediction", "preprocessing", "runner", "storage", "training", "types",
     },
     "api": {
-        "api", "catalog", "ensemble", "errors", "prediction", "record", "report", "runner", "signals",
+        "amounts", "api", "catalog", "ensemble", "errors", "prediction", "record", "report", "runner", "signals",
         "sweep", "track", "types",
     },
     "commands": {
-        "", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "hosts", "kernels",
-        "look", "prediction", "probe", "race", "record", "report", "runner", "signals", "spec", "statistics", "storage",
-        "sweep", "track", "tracking", "types",
+        "", "amounts", "build", "catalog", "commands", "device", "duration", "ensemble", "errors", "export", "hosts",
+        "kernels", "look", "prediction", "probe", "race", "record", "report", "runner", "signals", "spec", "statistics",
+        "storage", "sweep", "track", "tracking", "types",
     },
     "cli": {"commands", "hosts"},
     "sklearn": {
-        "build", "catalog", "data", "device", "errors", "prediction", "preprocessing", "record", "runner", "sklearn",
-        "spec", "storage", "training", "types",
+        "amounts", "build", "catalog", "data", "device", "errors", "prediction", "preprocessing", "record", "runner",
+        "sklearn", "spec", "storage", "training", "types",
     },
     "__init__": {"api", "errors", "sklearn"},
     "__main__": {"signals", "cli"},

@@ -54,6 +54,7 @@ class FittedColumn(NamedTuple):
         "refuse"  # of names that the training part lacks: refuse, zeros, other (the input of rare ones)
     )
     date: Date | None = None
+    marks: tuple[str, ...] = ()  # cells that count as missing, beside those that always do
 
     @property
     def width(self) -> int:
@@ -71,7 +72,7 @@ class FittedColumn(NamedTuple):
             "name": self.name,
             "categories": None if self.categories is None else list(self.categories),
         }
-        for key in ("fill", "indicator", "rare", "unknown"):
+        for key in ("fill", "indicator", "rare", "unknown", "marks"):
             value = getattr(self, key)
             if value != getattr(plain, key):
                 content[key] = list(value) if isinstance(value, tuple) else value

@@ -116,21 +116,24 @@ def averager_with(losses: list[float], origins: list[bytes]) -> Any:
     return SimpleNamespace(members=members, line=lambda part, points: barrier)
 
 
-def test_independent_runs_in_different_basins_are_warned_of_with_the_losses():
-    warnings: list[str] = []
-    averager = averager_with([0.25, 2.0, 0.5], [b"a", b"b"])
-    make_module._warn_of_basins(averager, EnsembleRequest("parameters"), warnings.append)
-    assert warnings == [
-        "--average parameters: these are independent runs, whose parameters lie in different basins: "
-        "test/loss is 0.25 at run_0:5, 0.5 at run_1:5 and 2 half-way; --barrier shows the line, "
-        "--average probabilities averages what they predict"
-    ]
-    make_module._warn_of_basins(averager, EnsembleRequest("parameters", barrier=True), warnings.append)
-    assert "--barrier shows" not in warnings[1]
+def caution(losses: list[float], origins: list[bytes], together: float = 0.3, barrier: bool = False) -> str:
+    """That on the average of two members with the mean loss 0.375."""
+    result: Any = {"ensemble": {"loss": together}, "mean": {"loss": 0.375}}
+    request = EnsembleRequest("parameters", barrier=barrier)
+    return make_module._basins(averager_with(losses, origins), request, result)
 
 
-@pytest.mark.parametrize(
-    ("losses", "origins"), [([0.25, 0.3, 0.5], [b"a", b"b"]), ([0.25, 2.0, 0.5], [b"a", b"a"])]
-)
-def test_no_warning_without_a_barrier_or_for_snapshots_of_one_run(losses, origins):
-    make_module._warn_of_basins(averager_with(losses, origins), EnsembleRequest("parameters"), pytest.fail)
+def test_independent_runs_in_different_basins_have_a_caution_with_the_losses():
+    assert caution([0.25, 12345.6, 0.5], [b"a", b"b"]) == (
+        "--average parameters: these are independent runs, each in a minimum of its own, and between the minima the "
+        "loss is higher: test/loss is 0.25 at run_0:5, 0.5 at run_1:5 and 12346 half-way (--barrier shows the line). "
+        "--average probabilities averages what they predict; parameters can be averaged of runs that began with the "
+        "weights of one (nnrun train --from)"
+    )
+    assert "--barrier shows" not in caution([0.25, 2.0, 0.5], [b"a", b"b"], barrier=True)
+
+
+def test_no_caution_without_a_barrier_and_of_snapshots_only_where_their_average_is_worse():
+    assert caution([0.25, 0.3, 0.5], [b"a", b"b"]) == ""
+    assert caution([0.25, 2.0, 0.5], [b"a", b"a"]) == ""
+    assert "these are snapshots of one run" in caution([0.25, 2.0, 0.5], [b"a", b"a"], together=1.9)

@@ -55,6 +55,21 @@ def test_inputs_that_chance_repeats_are_no_conflict(tmp_path: Path) -> None:
     assert made.verdict == "pass" and made.evidence.endswith("inputs take few values, so that chance does it")
 
 
+def test_copies_that_all_parts_have_alike(tmp_path: Path) -> None:
+    """One row in twenty is a copy of another one, anywhere; where rows are six bits, chance makes as many."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1000, 3))
+    x[rng.choice(1000, 50, replace=False)] = x[rng.choice(1000, 50)]
+    rows = [f"{a:.4f},{b:.4f},{c:.4f},{a + b:.4f}" for a, b, c in x]
+    made = of_table(tmp_path, ["a,b,c,y", *rows], loss="squared_error")["duplicates"]
+    assert made.verdict == "warn" and "do not repeat by chance" in made.evidence
+    assert "remove them, or keep copies together" in made.remedy
+    bits = rng.integers(0, 2, (1000, 6))
+    rows = [",".join(map(str, row)) + f",{row[0] + rng.normal():.3f}" for row in bits]
+    made = of_table(tmp_path, [",".join("abcdef") + ",y", *rows], loss="squared_error")["duplicates"]
+    assert made.verdict == "pass" and made.numbers["val_in_train"] == 100
+
+
 @pytest.mark.parametrize("unknown", ["refuse", "zeros"])
 def test_names_that_only_a_later_part_has(tmp_path: Path, unknown: str) -> None:
     """The parts follow one another in time, and the last twelve rows have a name of their own."""

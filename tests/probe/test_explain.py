@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from nnrun.amounts import short_number
 from nnrun.build.experiment import build
 from nnrun.catalog import bind, read
 from nnrun.probe.explain import course_of, rules_of
 from nnrun.probe.layers import layer_rows
 from nnrun.probe.objective import beginning
-from nnrun.report.amounts import short_number
 from nnrun.report.explained import LayerCost, grouped, layer_sheet, rule_lines
 from nnrun.types import Experiment
 
@@ -95,7 +95,9 @@ def test_the_equations_are_those_of_the_catalogue_with_the_numbers_of_the_spec(s
     assert [name for name, _, _ in outer.options] == ["every", "alpha"]
     assert inner.options[0][:2] == ("learning_rate", 0.004)
     assert len(inner.equations) == 1 and inner.equations[0].startswith("m ← β₁m + (1 − β₁)g")
-    text = list(rule_lines(*inner))
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(*rule_lines(*inner), sep="\n")
+    text = [line.rstrip() for line in console.export_text().splitlines()]
     assert max(map(len, text)) <= 80
     assert any(line.split() == ["learning_rate", "=", "0.004", "α", "≥", "0"] for line in text)
     equations = " ".join(

@@ -15,6 +15,7 @@ from PIL import Image
 
 from nnrun.errors import SpecError
 from nnrun.probe.rates import RangeTestRequest, highest_stable, range_test, suggested
+from nnrun.report.plot import curve
 from nnrun.report.rates import curve_of_rates, rate_lines
 
 SPEC = """
@@ -112,6 +113,11 @@ def test_a_seed_that_diverges_rules_a_rate_out() -> None:
     assert highest_stable(RATES, losses, 1.0) == 1e-2
 
 
+def test_a_loss_below_zero_may_rise_by_a_tenth_of_its_size() -> None:
+    losses = np.array([[-2.0], [-1.9], [-1.85], [-1.7], [5.0]])  # of −2 a tenth is 0.2
+    assert highest_stable(RATES, losses, -2.0) == RATES[2]
+
+
 def test_the_words_and_the_curve() -> None:
     losses = np.array([[0.9], [0.5], [0.2], [math.nan], [math.nan]])
     lines = list(
@@ -122,7 +128,7 @@ def test_the_words_and_the_curve() -> None:
     assert "stable up to 0.1: above, a seed diverges or ends higher than it begins" in lines
     assert "the spec's 0.01 reaches 0.5" in lines
     assert lines[-1] == "use it: nnrun train 'my spec.yaml' optimizer.learning_rate=0.1"
-    rows = curve_of_rates(RATES, losses, 1.0).splitlines()
+    rows = curve(*curve_of_rates(RATES, losses, 1.0)).splitlines()
     columns = [sum(row.split("│")[1].ljust(5)[i] == "█" for row in rows[:10]) for i in range(5)]
     assert columns[0] > columns[1] > columns[2] and columns[3:] == [0, 0]
 

@@ -60,7 +60,7 @@ def test_every_bit_comes_back(tmp_path_factory: pytest.TempPathFactory, fitted: 
 
 FITTED = Preprocessing(
     classes=("no", "yes"),
-    columns=(FittedColumn("a"), FittedColumn("b", ("u", "v"))),
+    columns=(FittedColumn("a", marks=("-999",)), FittedColumn("b", ("u", "v"))),
     shape=(3,),
     dtype="float64",
     shift=np.array([1.25, 0.5, 0.5]),

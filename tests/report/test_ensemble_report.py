@@ -25,7 +25,10 @@ def gain(value: float, half: float = 0.25, both: bool = True) -> dict[str, Any]:
 
 
 def member(name: str, weight: float, accuracy: float) -> dict[str, Any]:
-    return {"name": name, "weight": weight, "metrics": {"loss": 1 - accuracy, "accuracy": accuracy}}
+    return {
+        "name": name, "run": "/runs/a", "step": 20, "epochs": 2.0, "parameters": "trained", "sha256": "f" * 64,
+        "weight": weight, "metrics": {"loss": 1 - accuracy, "accuracy": accuracy},
+    }  # fmt: skip
 
 
 def account(**changes: Any) -> dict[str, Any]:
@@ -112,6 +115,13 @@ def test_metrics_that_do_not_fit_have_tables_of_their_own():
 def test_names_are_no_markup():
     lines = shown(member_table(account(members=[member("[red]x[/red]:1", 0.5, 0.5)])))
     assert any("[red]x[/red]:1" in line for line in lines)
+
+
+def test_what_explains_a_loss_stands_below_the_gains():
+    lines = shown(*view(account(cautions=["these are independent runs"])))
+    assert lines.index("these are independent runs") == 1 + max(
+        i for i, line in enumerate(lines) if line.startswith("gain over")
+    )
 
 
 def test_a_line_for_each_gain():
@@ -213,8 +223,8 @@ def test_the_page_has_the_table_the_gains_and_the_pictures():
         "test/accuracy is 90.00%, of its members alone 75.00% on average: better by 15.00 points, which is"
         in text
     )
-    assert "<h2>The ensemble</h2>" not in text
-    assert '<h2>The ensemble</h2><p class="dim">from &lt;x&gt;</p>' in page(content, [], origin=["from <x>"])
+    about = page(content, [], origin=["from <x>"]).partition("<h2>The ensemble</h2>")[2]
+    assert '<p class="dim">from &lt;x&gt;</p>' in about and about.count('<td class="">ffffffffff</td>') == 2
 
 
 def test_the_answer_says_whether_a_gain_is_more_than_chance() -> None:

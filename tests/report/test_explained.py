@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from nnrun.preprocessing import About
 from nnrun.report import rates
@@ -27,6 +27,14 @@ from nnrun.report.explained import (
 from nnrun.report.findings import findings_table, verdict_line
 from nnrun.report.rates import curve_of_rates, rate_lines
 from nnrun.report.speed import speed_lines
+
+
+def printed(content: list[RenderableType], width: int = 78) -> list[str]:
+    """What a terminal of this width shows."""
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    for part in content:
+        console.print(part, markup=False, emoji=False, soft_wrap=isinstance(part, str))
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
 
 
 def cost(path: str, shape: tuple[int, ...] = (8,), parameters: int = 10, seconds: float = 1.0) -> LayerCost:
@@ -63,7 +71,8 @@ def test_layers_without_a_time_divide_by_nothing() -> None:
 
 def test_an_optimizer_has_its_equations_and_the_values_of_its_symbols() -> None:
     options = [("learning_rate", 1e-3, "the step size"), ("nesterov", True, "x " * 60), ("mask", [1], "")]
-    lines = list(rule_lines("adam", "Adam.", ["m = b m,  " + "v = c v,  " * 8 + "p = p - m"], options))
+    content = list(rule_lines("adam", "Adam.", ["m = b m,  " + "v = c v,  " * 8 + "p = p - m"], options))
+    lines = printed(content)
     assert lines[0] == "Adam." and lines[-1] == "more: nnrun list optimizer adam"
     equations = [line for line in lines if line.startswith("    ") and "=" in line and "," in line]
     assert len(equations) == 2 and all(len(line) <= 78 for line in equations)
@@ -74,20 +83,27 @@ def test_an_optimizer_has_its_equations_and_the_values_of_its_symbols() -> None:
     assert sum(line.count("x ") + line.endswith("x") for line in long) == 60
     assert any(line.strip() == "mask          = [1]" for line in lines)
     assert max(map(len, lines)) <= 78
+    for width in (60, 120):
+        assert width - 12 < max(map(len, printed(content, width))) <= width
+    assert len(printed(content, 1000)) == 6  # as where nobody looks: each on a line of its own
 
 
 def test_sentences_are_folded_with_a_margin() -> None:
-    first, second = folded(["word " * 20])
+    first, second = printed([*folded(["word " * 20])])
     assert len(first) <= 78 and not first.startswith(" ") and second.startswith("    word")
 
 
 def test_the_course_of_the_learning_rate() -> None:
-    curve, words, fall = course_lines("cosine", 0.0, 0.1, 99, 1e-4, [0.0, 1.0, 0.5], reacts=True)
-    rows = curve.splitlines()
+    *rows, words, fall = printed(
+        [*course_lines("cosine", 0.0, 0.1, 99, 1e-4, [0.0, 1.0, 0.5], reacts=True)], 90
+    )
     assert rows[0] == "0.1 │ █" and rows[9] == "  0 │ ██" and rows[5] == "    │ ██"
     assert words == "cosine: 0 at the first step, 0.1 at step 100, 0.0001 at the last"
     assert fall.startswith("it falls when an evaluation finds no improvement")
     assert len(list(course_lines("constant", 1, 1, 0, 1, [1.0], reacts=False))) == 2
+    shares = [i / 59 for i in range(60)]
+    narrow = printed([*course_lines("linear", 0, 0.1, 59, 0.1, shares, reacts=False)], 40)
+    assert max(map(len, narrow)) == 40 and narrow[0].endswith("█") and narrow[11].endswith("last step")
 
 
 @pytest.mark.parametrize(
@@ -125,13 +141,13 @@ def test_an_evaluation_that_is_due_behind_the_end_is_made_there() -> None:
 
 def test_the_data() -> None:
     about = [About("age", "feature", "number", "", "1 input", "")]
-    lines = list(data_lines(about, ["a note"], {"train": 1200, "val": 30}, (3, 8, 8)))
+    lines = printed([*data_lines(about, ["a note"], {"train": 1200, "val": 30}, (3, 8, 8))])
     assert lines == [
         "feature    number     age: 1 input",
         "a note",
         "examples: 1,200 in train, 30 in val; 3 x 8 x 8 inputs each",
     ]
-    assert list(data_lines([], [], {"train": 1}, (1,))) == ["examples: 1 in train; 1 input each"]
+    assert printed([*data_lines([], [], {"train": 1}, (1,))]) == ["examples: 1 in train; 1 input each"]
 
 
 def test_time_and_memory() -> None:
@@ -249,7 +265,7 @@ def test_one_seed_has_no_spread() -> None:
 
 def test_the_curve_of_a_range_test() -> None:
     """The means 1.9, 1.1 and 0.5 between 0.5 and the 2.3 of the beginning: 80%, 36% and 3% of the height."""
-    rows = curve_of_rates(RATES, LOSSES, 2.3).splitlines()
+    rows = printed([curve_of_rates(RATES, LOSSES, 2.3)])
     columns = ["".join(row[5 + i : 6 + i] for row in rows[:10]) for i in range(4)]
     full = [column.count("█") + (bool(column.strip()) and column.strip()[0] != "█") for column in columns]
     assert full == [8, 4, 1, 0]

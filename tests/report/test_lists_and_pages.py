@@ -314,9 +314,12 @@ def test_rows_of_a_list_as_they_are_read(tmp_path: Path) -> None:
 
 def account(**changes: Any) -> Any:
     members = [
-        {"name": name, "weight": 0.5, "metrics": {"loss": 0.5, "f1": 0.25, "f1(a)": 1.0}}
+        {
+            "name": name, "run": "/runs/a", "step": 20, "epochs": 2.0, "parameters": "trained", "sha256": "f" * 64,
+            "weight": 0.5, "metrics": {"loss": 0.5, "f1": 0.25, "f1(a)": 1.0},
+        }
         for name in ("a", "<b>")
-    ]
+    ]  # fmt: skip
     known = {
         "average": "logits", "split": "val", "judge": "f1", "rising": ["f1"], "bounds": {"f1": [0, 1]},
         "members": members, "mean": {"loss": 0.5, "f1": 0.25}, "best": None,

@@ -71,8 +71,8 @@ def test_a_leaderboard_has_single_runs_an_interval_and_a_mean_the_best_on_top() 
         figures.leaderboard(part(row(), row("sgd", low=None, high=None), row("lion", mean=None)), LOOKS)
     )
     assert rounded(xy(axes)) == [
-        ([80, 100], [0, 0]), ([90], [0]),  # sgd without an interval, in the lowest row
-        ([80, 100], [1, 1]), ([70, 95], [1, 1]), ([90], [1]),
+        ([80, 100], [-0.22, -0.22]), ([90], [0]),  # sgd without an interval, in the lowest row; runs below its middle
+        ([80, 100], [0.78, 0.78]), ([70, 95], [1, 1]), ([90], [1]),
     ]  # fmt: skip
     assert [label.get_text() for label in axes.get_yticklabels()] == ["sgd", "adam"]
     assert axes.get_xlabel() == "test/accuracy (%)" and axes.lines[-1].get_color() == COLOURS[0]
@@ -94,6 +94,11 @@ def test_learning_curves_in_percent_over_the_steps(tmp_path: Path) -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["adam", "sgd"]  # type: ignore[union-attr]
     low, high = axes.get_ylim()  # the ends are 80 and 90; room of a quarter of 80, and 5% of that beside it
     assert (low, high) == pytest.approx((60 - 1, 90 + 1))
+    assert figures.left_out(axes.get_figure(), JUDGE) == (  # type: ignore[arg-type]
+        " Values below 59.00% are left out, to show how the curves end."
+    )
+    flat = figures.curves(part(row(run=write_curve(tmp_path / "flat", [0.8, 0.9, 0.9]))), JUDGE, LOOKS)
+    assert flat is not None and figures.left_out(flat, JUDGE) == ""
     assert figures.curves(part(row()), JUDGE, LOOKS) is None
     alone = only(figures.curves(part(rows[0]), JUDGE, LOOKS))
     assert alone.get_legend() is None
@@ -327,6 +332,21 @@ def test_names_are_drawn_letter_by_letter() -> None:
         and plain("x" * 24) == "x" * 24
     )
     assert (axis_label(JUDGE), axis_label(LOSS)) == ("val/accuracy (%)", "val/loss")
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2, relative luminance of #rrggbb."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_lines_stand_out_from_paper_by_day_and_by_night() -> None:
+    """WCAG 2.2, 1.4.11: 3 to 1 for graphics; black is drawn in the colour of letters by night (charts.js)."""
+    for colour in COLOURS:
+        assert 1.05 / (luminance(colour) + 0.05) >= 3, colour
+        if colour != "#000000":
+            assert (luminance(colour) + 0.05) / (luminance("#16191d") + 0.05) >= 3, colour
 
 
 def test_the_ninth_line_has_the_first_colour_and_another_style() -> None:

@@ -126,6 +126,11 @@ def test_without_a_best_step_none_stands_out() -> None:
     assert chart.at is None
 
 
+def test_what_has_no_value_has_no_chart() -> None:
+    lines = {"train/loss": line(*[np.nan] * 3), "train/accuracy": LINES["train/accuracy"]}
+    assert [chart.name for chart in charts_of([subject(lines)])] == ["accuracy"]
+
+
 def test_thinning_takes_means_of_equal_pieces() -> None:
     """3001 points in pieces of three: the first is the mean of 0, 1, 2, the last that of what is left."""
     x = np.arange(2 * MOST_POINTS + 1)

@@ -234,6 +234,17 @@ def test_small_updates_after_all_is_learned_say_nothing_of_the_rate(tmp_path: Pa
     assert remark.fine and "0.002 of the parameters" in remark.sentence
 
 
+def test_a_loss_below_zero_is_judged_by_its_size(tmp_path: Path) -> None:
+    """As that of counts may be: it rises from −2 by 0.15, less than a tenth; it is at −0.1 first, and still learns."""
+    val = FLAT - 2.5 + np.where(np.arange(20) > 10, 0.02 * (np.arange(20) - 10), 0)
+    ratio = np.where(np.arange(20) < 1, 1e-1, 2e-3)
+    folder = write_run(
+        tmp_path / "run", val__loss=val, train__loss=-0.1 - 0.1 * np.arange(20), update__ratio=ratio, learning_rate=RATE
+    )  # fmt: skip
+    (remark,) = remarks(read_subject("run", folder))
+    assert remark.fine and "0.002 of the parameters" in remark.sentence
+
+
 def test_a_metric_of_one_target_is_drawn_where_it_is_asked_for(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", **{"val__rmse": GOOD, "val__rmse(a)": GOOD, "val__loss": FLAT})
     subjects = reports.subjects_of([folder])

@@ -96,6 +96,29 @@ def test_a_run_without_a_summary_has_its_newest_values(tmp_path):
     assert (row["best"], row["test"]) == ({"val/accuracy": 0.75}, {})
 
 
+def test_a_log_of_five_megabytes(tmp_path):
+    """The best value lies in its middle, where a list does not look: the summary has it."""
+    filler = {f"train/metric_{i}": 0.125 for i in range(20)}
+    rows = [
+        {"step": i, "val/accuracy": 0.99 if i == 5000 else 0.5 + i / 1e6, **filler} for i in range(10_000)
+    ]
+    done = run_in(tmp_path / "done", summary=summary_of(), rows=rows)
+    going = run_in(tmp_path / "going", "interrupted", rows=[{"step": 0, "val/f1": 0.25}, *rows])
+    torn = run_in(tmp_path / "torn", "interrupted", rows=rows)
+    for folder in (done, going, torn):
+        assert (folder / "metrics.jsonl").stat().st_size > 5e6
+    content = (torn / "metrics.jsonl").read_bytes().split(b"\n")
+    content[5000] = content[5000][:40]
+    (torn / "metrics.jsonl").write_bytes(b"\n".join(content))
+    with (going / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step": 10000, "val/acc')  # torn by a kill: it counts as not written
+    of_done, of_going, of_torn = overview([done, going, torn])
+    assert (of_done["status"], of_done["step"], of_done["best"]) == ("done", 20, {"val/accuracy": 0.75})
+    assert (of_going["status"], of_going["step"]) == ("interrupted", 9999)
+    assert of_going["best"] == {"val/f1": 0.25, "val/accuracy": 0.5 + 9999 / 1e6}
+    assert (of_torn["status"], of_torn["reason"]) == ("damaged", "metrics.jsonl")
+
+
 def test_a_run_that_has_only_begun(tmp_path):
     [row] = overview([run_in(tmp_path / "run", "created", rows=[])])
     assert (row["status"], row["step"], row["best"], row["test"]) == ("created", 20, None, {})

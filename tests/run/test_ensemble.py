@@ -149,7 +149,7 @@ def test_weights_make_the_validation_loss_least(ensemble):
 
 
 def test_the_average_of_parameters_from_the_safetensors_files(ensemble, runs, warm):
-    folder, account, err = ensemble("four", "--average", "parameters", "--barrier")
+    folder, account, _ = ensemble("four", "--average", "parameters", "--barrier")
     given = kernels(folder, account)
     [file] = folder.glob("checkpoints/step_*/arrays.safetensors")
     found = load_file(file)
@@ -159,7 +159,15 @@ def test_the_average_of_parameters_from_the_safetensors_files(ensemble, runs, wa
         wanted = np.mean([one[name] for one in given], axis=0, dtype=np.float64).astype(np.float32)
         np.testing.assert_array_equal(found[name], wanted)
     assert any(not np.array_equal(found[n], given[0][n]) for n in found if n.startswith("stats/"))
-    assert "these are independent runs" in err and "half-way" in err and "--barrier" not in err
+    [caution] = account["cautions"]
+    assert "these are independent runs" in caution and "half-way" in caution and "--barrier" not in caution
+    report = (folder / "report.html").read_text()
+    assert (
+        caution in report
+        and "SHA-256" in report
+        and f"jax {jax.__version__}" in report
+        and "digest " in report
+    )
     line = account["barrier"]["line"]
     assert line[0]["loss"] < line[5]["loss"] > line[-1]["loss"]  # different seeds, different basins
     assert account["barrier"]["height"] > 0.1

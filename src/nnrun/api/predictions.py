@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.api._frames import frame_of_columns
 from nnrun.prediction.output import Prediction, names_of_labels
-from nnrun.report.amounts import figure
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingImports]

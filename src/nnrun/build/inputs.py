@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.catalog import Spec
 from nnrun.data._absent import Absent
 from nnrun.errors import one_line
@@ -32,7 +33,7 @@ def check_inputs(spec: Spec, dataset: Dataset) -> None:
         if before > 2 and after < min(before, _ENOUGH) / 2:
             names = [one_line(feature.name, 40) for feature in dataset.fitted.columns]
             which = names[index] if len(names) == len(columns) else index
-            where = f"they lie between {column.min():.6g} and {column.max():.6g} as the model gets them"
+            where = f"they lie between {figure(column.min(), 6)} and {figure(column.max(), 6)} as the model gets them"
             raise spec.fail(
                 ("train", "precision"),
                 f"bfloat16 has 8 bits, and of the {before} different values of input {which} it leaves {after}, for "

@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["content"]
 
-_FLOPS = (
-    "FLOPs: forwards for one example, counted by XLA's cost analysis of each layer.\n"
-    "Time: each layer alone, forwards and backwards, in share of their sum."
-)
+_FLOPS = "FLOPs: forwards for one example, counted by XLA's cost analysis of each layer."
+_TIME = "Time: each layer alone, forwards and backwards, in share of their sum."
 
 
 def content(meaning: Explanation) -> Iterator[RenderableType]:
@@ -43,10 +41,13 @@ def content(meaning: Explanation) -> Iterator[RenderableType]:
 
 def _layers(meaning: Explanation) -> Iterator[RenderableType]:
     if not meaning.layers:
-        yield f"{meaning.parameters:,} parameters; the layers of another library's module cannot be looked into"
+        words = (
+            f"{meaning.parameters:,} parameters; the layers of another library's module cannot be looked into"
+        )
+        yield from explained.folded([words])
         return
     yield explained.layer_sheet([explained.LayerCost(*row) for row in meaning.layers])
-    yield _FLOPS
+    yield from explained.folded([_FLOPS, _TIME])
 
 
 def _steps(meaning: Explanation) -> Iterator[str]:

@@ -38,8 +38,13 @@ def plain(content: RenderableType) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    from nnrun.report.lines import Folded, Joined
     from nnrun.report.sheet import Sheet
 
+    if isinstance(content, Folded):
+        return content._replace(text=content.text.translate(_TABLE))
+    if isinstance(content, Joined):
+        return content._replace(parts=[part.translate(_TABLE) for part in content.parts])
     if isinstance(content, Group):
         return Group(*map(plain, content.renderables))
     if isinstance(content, Text):

@@ -208,15 +208,16 @@ def counting(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[],
 
 def _shown(turn: Turn) -> Shown:
     from nnrun.report.run_view import Shown
+    from nnrun.report.summary import number
     from nnrun.statistics.metric import metric_of
 
     progress = turn.progress
     plan, recorders = progress.plan, progress.recorders
-    best, runs = "", ""
+    best = runs = ""
     if recorders and recorders[0].best and plan.judge:
         marks = [recorder.best for recorder in recorders if recorder.best]
         mark = metric_of(plan.judge, plan.rising).best(marks, lambda mark: mark.value) or marks[0]
-        best = f"{plan.judge} {mark.value:.5g} at step {mark.step}"
+        best = f"{plan.judge} {number(mark.value)} at step {mark.step}"
     if len(recorders) > 1:
         runs = f"{sum(recorder.live for recorder in recorders)} of {len(recorders)} seeds"
     fold = f"fold {turn.fold} of {turn.folds}" if turn.folds else ""
@@ -224,10 +225,8 @@ def _shown(turn: Turn) -> Shown:
     metrics = next(
         (recorder.latest for recorder in recorders if recorder.live), recorders[0].latest if recorders else {}
     )
-    epoch = progress.step / plan.steps_per_epoch
-    return Shown(
-        plan.name, progress.phase, progress.step, plan.steps, epoch, epochs, runs, metrics, best, fold
-    )
+    step, epoch = progress.step, progress.step / plan.steps_per_epoch
+    return Shown(plan.name, progress.phase, step, plan.steps, epoch, epochs, runs, metrics, best, fold)
 
 
 def report(folder: Path, as_json: bool) -> None:

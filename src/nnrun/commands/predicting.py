@@ -135,7 +135,7 @@ def _print(pieces: Pieces) -> None:
 
 def _words(adjust: Adjustment) -> list[str]:
     """What was fitted to the validation part."""
-    from nnrun.report.amounts import figure
+    from nnrun.amounts import figure
 
     lines = []
     if adjust.interval:
@@ -148,7 +148,9 @@ def _words(adjust: Adjustment) -> list[str]:
         )
     if adjust.temperature:
         value, examples = adjust.temperature
-        lines.append(f"probabilities at temperature {value:.4g}, fitted to {examples} validation examples")
+        lines.append(
+            f"probabilities at temperature {figure(value)}, fitted to {examples} validation examples"
+        )
     return lines
 
 

@@ -79,14 +79,15 @@ def bench(
     prepare_device(device, spec, overrides or [])
     from nnrun.probe import speed
     from nnrun.probe.versus import versus
-    from nnrun.report.speed import speed_lines
+    from nnrun.report.lines import Folded
+    from nnrun.report.speed import LABEL, speed_lines
 
     shown = counting(quiet or as_json)
     beside = versus(spec, overrides or [], shown) if rival else None
     figures = speed.as_data(speed.bench(spec, overrides or [], shown), beside)
     if as_json:
         return console.print_json(figures)
-    return console.show(*speed_lines(figures))
+    return console.show(*(Folded(line, LABEL) for line in speed_lines(figures)))
 
 
 @app.command("lr-find")
@@ -115,6 +116,7 @@ def lr_find(
     prepare_device(device, spec, overrides or [])
     from nnrun.probe import rates
     from nnrun.report import rates as shown
+    from nnrun.report.explained import folded
     from nnrun.storage import fsio
 
     request = rates.RangeTestRequest(low, high, count, seeds, steps)
@@ -127,6 +129,6 @@ def lr_find(
     if as_json:
         return console.print_json(rates.as_data(test))
     console.show(shown.curve_of_rates(test.rates, test.losses, test.start))
-    for line in shown.rate_lines(*test, command=[str(spec), *(overrides or [])]):
-        console.show(line)
+    *sentences, command = shown.rate_lines(*test, command=[str(spec), *(overrides or [])])
+    console.show(*folded(sentences), command)
     return console.show("-o rates.png draws it" if output is None else f"picture: {one_line(output)}")

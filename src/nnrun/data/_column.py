@@ -32,10 +32,23 @@ class Column(NamedTuple):
     trained: bool = False  # whether a model that is trained already is to predict for it
     padded: bool = False  # whether cells that differ in surrounding blanks alone became one
     thousands: str = ""  # what numbers may have between their thousands
+    marks: tuple[str, ...] = ()  # cells that say that there is no value, beside those that always do
+
+    def is_missing(self, cell: str) -> bool:
+        """Whether a cell says that there is no value; of marks that are numbers, however it is written."""
+        if is_missing(cell) or cell in self.marks:
+            return True
+        if not self.marks or (value := self.number(cell)) is None:
+            return False
+        return value in {number(mark) for mark in self.marks}
 
     def number(self, cell: str) -> float | None:
         """The number in a cell, perhaps infinite or NaN; None: it is not one."""
         return number(cell, self.decimal, self.thousands)
+
+    def plain(self, cell: str) -> str:
+        """The cell without what stands between its thousands."""
+        return _without_thousands(cell, self.decimal, self.thousands)
 
     def refuse(self, row: int, problem: str) -> NoReturn:
         """Raise DataError for the cell of `row` (counted from 0), naming FILE:ROW:COLUMN."""
@@ -50,7 +63,7 @@ class Column(NamedTuple):
         """
         values = [self.number(cell) for cell in self.cells]
         for row, value in enumerate(values):
-            if value is None:
+            if value is None or (self.marks and self.is_missing(self.cells[row])):
                 self.refuse_number(row, remedy)
             if not abs(value) <= _FLOAT32_MAX:
                 self.refuse(row, "is not a finite float32 number; correct or remove the row")
@@ -61,18 +74,17 @@ class Column(NamedTuple):
         values = self.numbers(remedy)
         if max(map(len, self.cells), default=0) > _DIGITS:  # only then may cells that differ be one float64
             place = f"{self.place}:{self.lines[0]}:{self.position}: column '{one_line(self.name, 40)}'"
-            plain = (_without_thousands(cell, self.decimal, self.thousands) for cell in self.cells)
-            written = {Decimal(cell.replace(self.decimal, ".")) for cell in plain}
+            written = {Decimal(self.plain(cell).replace(self.decimal, ".")) for cell in self.cells}
             check_digits(len(written), len(np.unique(values)), place)
         return values
 
     def refuse_number(self, row: int, remedy: str = "correct it") -> NoReturn:
         """Raise DataError for a cell that should be a number, naming what it looks like."""
         cell = self.cells[row]
-        if is_missing(cell):
+        if self.is_missing(cell):
             self.refuse(row, "is a missing value; fill it in or remove the row")
         problem = odd_number(cell, self.decimal, self.trained, self.thousands) or f"is not a number; {remedy}"
-        others = sum(self.number(cell) is None and not is_missing(cell) for cell in self.cells) - 1
+        others = sum(self.number(cell) is None and not self.is_missing(cell) for cell in self.cells) - 1
         self.refuse(
             row,
             problem + (f"; so {'are' if others > 1 else 'is'} {others} more of its cells" if others else ""),
@@ -83,7 +95,7 @@ class Column(NamedTuple):
         for row, cell in enumerate(self.cells):
             if not cell:
                 self.refuse(row, "is empty; fill it in or remove the row")
-            if is_missing(cell):
+            if self.is_missing(cell):
                 self.refuse(row, f"looks like a missing value; fill it in or remove the row{remedy}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.data._absent import Absent
 from nnrun.errors import DataError, one_line
 from nnrun.types import Examples, Source
@@ -59,4 +60,4 @@ def _columns(targets: np.ndarray) -> np.ndarray:
 
 
 def _problem(value: float) -> str:
-    return f"{value:g} is no count, and the loss takes none below 0; correct it, or write loss: squared_error"
+    return f"{figure(value, 6)} is no count, and the loss takes none below 0; correct it, or write loss: squared_error"

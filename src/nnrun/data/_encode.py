@@ -7,7 +7,6 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from nnrun.data._cells import is_missing
 from nnrun.data._column import Column, Table
 from nnrun.data._dates import date_inputs, days_of, formats_of
 from nnrun.errors import DataError, Warn, one_line
@@ -59,7 +58,7 @@ class UnknownNames:
 
 def parsed(column: Column, is_category: bool, date: Date | None) -> Parsed:
     """Reads the cells of a feature.  Raises DataError naming FILE:ROW:COLUMN of one that is not of its kind."""
-    missing = np.array([is_missing(cell) for cell in column.cells], bool)
+    missing = np.array([column.is_missing(cell) for cell in column.cells], bool)
     if is_category:
         return Parsed(column, None, missing)
     values = np.full(len(column.cells), np.nan)
@@ -79,7 +78,10 @@ def _remedy(column: Column) -> str:
     """For a cell that is no number."""
     if column.trained:
         return "the run was trained with numbers in this column; correct it, or leave the row out"
-    return f"correct it, or write data.categorical: [{one_line(column.name, 40)}] if the column holds names"
+    return (
+        f"correct it, or write data.categorical: [{one_line(column.name, 40)}] if the column holds names, or "
+        "data.missing_marks if such a cell says that there is no value"
+    )
 
 
 def _days(column: Column, date: Date) -> np.ndarray:
@@ -110,7 +112,7 @@ def features_of(
     """
     inputs, problems = [], []
     for feature in columns:
-        column = part.column(feature.name, "features")
+        column = part.column(feature.name, "features")._replace(marks=feature.marks)
         try:
             read = parsed(column, feature.categories is not None, feature.date)
             inputs.append(encoded(read, feature, unknown))

@@ -59,7 +59,9 @@ def fitted_column(read: Parsed, rule: Rule, rows: np.ndarray) -> FittedColumn:
     if missing != "refuse" and absent.all():
         raise _unfit(read.column, "every cell of the training part is missing", "data.exclude")
     feature = FittedColumn(
-        read.column.name, indicator=bool(rule.indicator and missing != "refuse" and absent.any())
+        read.column.name,
+        indicator=bool(rule.indicator and missing != "refuse" and absent.any()),
+        marks=read.column.marks,
     )
     if rule.is_category:
         return _names(read, rule, rows, missing, feature)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from nnrun.data._cells import is_missing, odd_number
+from nnrun.data._cells import odd_number
 from nnrun.data._column import Column, Table, canonical
 from nnrun.data._dates import formats_of, is_date
 from nnrun.errors import DataError, one_line
@@ -40,7 +40,7 @@ class ColumnKind(NamedTuple):
 
 def kind_of(column: Column) -> ColumnKind:
     """The kind of a column, from its name and cells alone."""
-    filled = [cell for cell in column.cells if not is_missing(cell)]
+    filled = [cell for cell in column.cells if not column.is_missing(cell)]
     if not filled:
         return ColumnKind("empty", "no cell has a value", 0)
     distinct = set(filled)
@@ -53,7 +53,12 @@ def kind_of(column: Column) -> ColumnKind:
         return ColumnKind("constant", f"every value is {one_line(filled[0], 40)}", odd)
     if 2 * sum(cell in numeric for cell in filled) >= len(filled):
         telling = len(filled) >= _ENOUGH and len(distinct) >= _REPEATED * len(filled)
-        if telling and odd is None and _IDENTIFIER.search(column.name) and all(map(_WHOLE.fullmatch, filled)):
+        if (
+            telling
+            and odd is None
+            and _IDENTIFIER.search(column.name)
+            and all(_WHOLE.fullmatch(column.plain(cell)) for cell in filled)
+        ):
             return ColumnKind("identifier", f"its name, and {_once(distinct, filled, 'whole numbers')}")
         return ColumnKind(
             "number", f"{len({_as_number(column, name) for name in distinct})} different numbers", odd
@@ -93,7 +98,7 @@ def note_of(column: Column, kind: ColumnKind, is_category: bool) -> str:
     """What deserves a look: cells that say nothing, names that differ in case or blanks only."""
     notes = ["says nothing: constant"] if kind.name == "constant" else []
     notes += [_COUNTS] if not is_category and _counts_the_rows(column) else []
-    missing = sum(map(is_missing, column.cells))
+    missing = sum(map(column.is_missing, column.cells))
     notes += [f"{missing} of {len(column.cells)} cells are missing"] if missing else []
     if is_category:
         names = sorted(set(column.cells))
@@ -189,7 +194,7 @@ def _remedy(table: Table, unsettled: Mapping[str, ColumnKind]) -> str:
 def _date_form(columns: Mapping[str, Column]) -> tuple[str, str]:
     """What to write as data.date_format, and why that is not enough: dates of one table have one form."""
     forms = {
-        name: formats_of(cell for cell in column.cells if not is_missing(cell))
+        name: formats_of(cell for cell in column.cells if not column.is_missing(cell))
         for name, column in columns.items()
     }
     common = [

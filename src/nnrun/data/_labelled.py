@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.data._column import Table, number
 from nnrun.errors import DataError, SpecError, one_line
 from nnrun.preprocessing import Preprocessing
@@ -154,7 +155,10 @@ def _codes(y: np.ndarray, classes: tuple[str, ...], place: str) -> np.ndarray:
         )
     unknown = sorted({*np.unique(y).tolist()} - codes.keys())
     if unknown:
-        shown, known = ", ".join(map(str, unknown)), ", ".join(f"{name:g}" for name in codes)
+        shown, known = (
+            ", ".join(map(str, unknown)),
+            ", ".join(figure(name, 6) for name in codes if name is not None),
+        )
         raise DataError(
             f"{place}: the run has no label {one_line(shown, 80)}; it has {one_line(known, 80)}; correct them, or "
             "leave those examples out"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnrun import machine
+from nnrun.amounts import figure
 from nnrun.data._image_exclude import Exclusion
 from nnrun.data._image_tree import find_images
 from nnrun.data._images import decode_bytes, form_of, is_image, only_errors
@@ -85,6 +86,6 @@ def check_range(x: np.ndarray, block: Mapping[str, Any], place: str) -> None:
     ends = range_of(block)
     if ends and x.size and (x.min() < ends[0] or x.max() > ends[1]):
         raise DataError(
-            f"{place}: values from {x.min():.6g} to {x.max():.6g}; the model was trained on images from 0 to 1: divide "
-            "values of 16 bits by 65535"
+            f"{place}: values from {figure(x.min(), 6)} to {figure(x.max(), 6)}; the model was trained on images "
+            "from 0 to 1: divide values of 16 bits by 65535"
         )

@@ -9,16 +9,23 @@ from nnrun.data._fit_columns import Missing
 from nnrun.data._targets import as_targets
 from nnrun.options import DatePart
 
-__all__ = ["Cells", "RowColumns", "TableRequest", "request_of"]
+__all__ = ["Cells", "Marks", "RowColumns", "TableRequest", "request_of"]
+
+
+Marks = list[str | float]  # cells that say that there is no value
 
 
 class Cells(NamedTuple):
-    """What stands for missing cells and for unknown and rare names: options of the loaders of tables."""
+    """What stands for missing cells and for unknown and rare names: options of the loaders of tables.
+
+    missing_marks   further cells that count as missing, of all columns or by name and pattern
+    """
 
     missing: Missing | Mapping[str, Missing]
     missing_indicator: bool
     unknown: str
     rare: int
+    missing_marks: Marks | Mapping[str, Marks] | None
 
 
 class RowColumns(NamedTuple):

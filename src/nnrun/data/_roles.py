@@ -15,7 +15,7 @@ from nnrun.errors import DataError, one_line
 from nnrun.options import DatePart
 from nnrun.preprocessing import Date
 
-__all__ = ["Roles", "roles_of"]
+__all__ = ["Roles", "matched", "roles_of"]
 
 _UNNAMED = "Unnamed: "
 
@@ -62,7 +62,7 @@ def roles_of(table: Table, request: TableRequest) -> Roles:
 
 
 def _excluded(table: Table, request: TableRequest) -> tuple[str, ...]:
-    fitting = _matched(table, request.exclude, "exclude", table.columns)
+    fitting = matched(table, request.exclude, "exclude", table.columns)
     for target in request.targets:
         if target in fitting:
             pattern = one_line(fitting[target], 40)
@@ -130,7 +130,7 @@ def _features(
 
 def _among(table: Table, patterns: Collection[str], option: str, features: Sequence[str]) -> dict[str, str]:
     """The features that names and patterns fit, each with the first that does."""
-    fitting = _matched(table, patterns, option, features)
+    fitting = matched(table, patterns, option, features)
     for name in patterns:
         if name in table.columns and name not in features:
             raise DataError(
@@ -139,7 +139,7 @@ def _among(table: Table, patterns: Collection[str], option: str, features: Seque
     return fitting
 
 
-def _matched(table: Table, patterns: Collection[str], option: str, among: Collection[str]) -> dict[str, str]:
+def matched(table: Table, patterns: Collection[str], option: str, among: Collection[str]) -> dict[str, str]:
     """Column -> the first name or pattern that fits it; DataError for one that fits no column."""
     for pattern in patterns:
         if pattern in table.columns or any(fnmatchcase(name, pattern) for name in among):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.errors import DataError
 from nnrun.rows import Rows
 
@@ -46,8 +47,8 @@ def check_distinct(x: np.ndarray, kept: np.ndarray, name: str) -> None:
             which = f" {index}" if x.ndim > 1 else ""
             raise DataError(
                 f"data: {name}{which}: its {before} different values are {after} in {short.dtype}, for they lie "
-                f"between {column.min():.6g} and {column.max():.6g}; write train.precision: float64, or remove "
-                "what lies far out"
+                f"between {figure(column.min(), 6)} and {figure(column.max(), 6)}; write train.precision: float64, "
+                "or remove what lies far out"
             )
 
 

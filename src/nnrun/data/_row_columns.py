@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from nnrun.data._cells import is_missing
+from nnrun.amounts import figure
 from nnrun.data._column import Column, Table, canonical
 from nnrun.data._dates import days_of
 from nnrun.data._fit_columns import refuse_alike
@@ -45,8 +45,8 @@ def scaled_weights(weights: np.ndarray) -> np.ndarray:
         )
     if (faint := weights[(weights > 0) & (weights < _LEAST * largest)]).size:
         raise DataError(
-            f"data.weights: {faint[0]:.6g} is lost beside {largest:.6g}, the largest of the training part; write 0 in "
-            "its place, or weights that are nearer to one another"
+            f"data.weights: {figure(faint[0], 6)} is lost beside {figure(largest, 6)}, the largest of the training "
+            "part; write 0 in its place, or weights that are nearer to one another"
         )
     _, power = np.frexp(largest)
     return np.ldexp(weights, 1 - int(power))
@@ -115,7 +115,7 @@ def check_apart(table: Table, test: Table, columns: RowColumns, date_format: str
 
 def _filled(column: Column) -> Column:
     """The column, if none of its cells is missing."""
-    row = next((row for row, cell in enumerate(column.cells) if is_missing(cell)), None)
+    row = next((row for row, cell in enumerate(column.cells) if column.is_missing(cell)), None)
     if row is not None:
         column.refuse(
             row, "is a missing value, and rows are split by this column; fill it in or remove the row"

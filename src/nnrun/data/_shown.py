@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nnrun.amounts import figure
 from nnrun.data._column import Table
 from nnrun.data._dates import as_iso, days_of
 from nnrun.data._fit_columns import Rule
@@ -92,6 +93,6 @@ def _fill(feature: FittedColumn, rule: Rule) -> str:
     value = feature.fill
     if feature.date is not None:
         value = as_iso(float(feature.fill or 0) + (days_of(feature.date.origin, None) or 0.0))
-    elif not isinstance(value, str):
-        value = f"{value:.6g}"
+    elif value is not None and not isinstance(value, str):
+        value = figure(value, 6)
     return f"{value} ({rule.missing})"

@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.data._absent import Absent
 from nnrun.data._moments import moments
 from nnrun.data._rounding import check_distinct, rounded
@@ -129,6 +130,7 @@ def new_inputs(x: np.ndarray, fitted: Preprocessing, precision: np.dtype, before
         bad = tuple(map(int, np.argwhere(~np.isfinite(ready))[0]))
         index = (bad[0] + before, *bad[1:])
         raise DataError(
-            f"the inputs: the number at index {index} is {x[bad]:.4g}, too large for {kind}; correct it or leave it out"
+            f"the inputs: the number at index {index} is {figure(x[bad])}, too large for {kind}; correct it or leave "
+            "it out"
         )
     return ready

@@ -13,6 +13,7 @@ from nnrun.data._encode import Parsed, UnknownNames, encoded, features_of, parse
 from nnrun.data._fit_columns import Rule, fitted_column, missing_rule
 from nnrun.data._goals import goals_of
 from nnrun.data._kinds import ColumnKind, check_kinds, kind_of, quoted
+from nnrun.data._marks import unused_marks, with_marks
 from nnrun.data._request import TableRequest
 from nnrun.data._roles import roles_of
 from nnrun.data._row_columns import check_apart, groups_of, times_of, weights_of
@@ -43,7 +44,7 @@ def source_of(
     notes        lines for people
     Raises DataError naming FILE:ROW:COLUMN.
     """
-    table, *others = tables
+    table, *others = (with_marks(part, request.cells.missing_marks) for part in tables)
     test, place = next(iter(others), None), " with ".join(part.place for part in tables)
     roles = roles_of(table, request)
     goals = goals_of(table, request.targets, task, classifies, binary)
@@ -52,7 +53,7 @@ def source_of(
     read = _parsed(table, roles.features)
     _check_missing(read, roles.features)
     facts = facts_of(table, test, request)
-    notes = (*notes, *copies_in(table))
+    notes = (*notes, *copies_in(table), *unused_marks(table))
 
     def fit(rows: np.ndarray, recorded: tuple[FittedColumn, ...] | None = None) -> Source:
         if recorded is not None and [column.name for column in recorded] == list(roles.features):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.data._column import Column, Table
 from nnrun.data._target import classes_of, is_regression, labels_in, refuse_odd
 from nnrun.errors import DataError, one_line
@@ -119,7 +120,7 @@ def refuse_constant(goals: Sequence[Column], values: np.ndarray) -> None:
     same = np.flatnonzero((values == values[0]).all(0)).tolist()
     lines = [
         f"{goals[j].place}:{goals[j].lines[0]}:{goals[j].position}: column '{one_line(goals[j].name, 40)}' is a target "
-        f"and {values[0, j]:.6g} in every row, from which nothing is learned; leave it out of data.target"
+        f"and {figure(values[0, j], 6)} in every row, from which nothing is learned; leave it out of data.target"
         for j in same
     ]
     if lines:

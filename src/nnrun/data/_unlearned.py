@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.errors import one_line
 from nnrun.preprocessing import About, FittedColumn
 
@@ -40,7 +41,7 @@ def _note(column: FittedColumn, least: np.ndarray, most: np.ndarray) -> str:
     if column.categories is None:
         values = slice(0, column.width - column.indicator)
         same = (least[values] == most[values]).all()
-        value = f" ({least[0]:.6g})" if column.date is None else ""
+        value = f" ({figure(least[0], 6)})" if column.date is None else ""
         return f"the same{value} in the whole training part, so nothing is learned of it" if same else ""
     names = [*column.categories, *([] if not column.rare else ["rare names"])]
     absent = [name or "missing" for name, top in zip(names, most, strict=False) if top == 0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from nnrun.data._fit_columns import Missing
-from nnrun.data._request import Cells, RowColumns, request_of
+from nnrun.data._request import Cells, Marks, RowColumns, request_of
 from nnrun.data._table import read_table
 from nnrun.data._tabular import source_of
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
@@ -26,6 +26,7 @@ def csv(
     exclude: list[str] | None = None,
     missing: Missing | dict[str, Missing] = "refuse",
     missing_indicator: bool = False,
+    missing_marks: Marks | dict[str, Marks] | None = None,
     unknown: Literal["refuse", "zeros", "other"] = "refuse",
     rare: AtLeastZero = 0,
     dates: dict[str, DatePart | list[DatePart]] | None = None,
@@ -53,6 +54,7 @@ def csv(
     missing      what stands for a cell that is empty or says NA, null, ? and the like, fitted to the training part; or
                  by feature: `{age: median, city: category}`; "category" is one more name
     missing_indicator  one more input for each feature with missing cells: 1 where the cell is missing
+    missing_marks  further cells that say so, such as `["-999", unknown]`, or by column: `{age: [-999]}`
     unknown      names that the training part lacks: "zeros" has none of the inputs, "other" counts them as rare ones
                  with "refuse", all names of `path` are known
     rare         names with fewer training examples than this share one input
@@ -70,7 +72,8 @@ def csv(
     Features may be patterns, such as `note_*`.  Class names are sorted, as numbers if they all are.  Identifiers, free
     text and dates are refused until the spec says what to do with them.  Raises DataError naming FILE:ROW:COLUMN.
     """
-    cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
+    cells = Cells(missing, missing_indicator, unknown, rare, missing_marks)
+    rows = RowColumns(weights, split_by, time)
     request = request_of(target, features, exclude, categorical, dates, date_format, cells, rows)
     tables = [read_table(file, delimiter, decimal, thousands) for file in (path, test_path) if file]
     return source_of(tables, request, task, standardize, classifies, binary)

@@ -11,7 +11,7 @@ from nnrun.data._image_modes import Alpha, Depth
 from nnrun.data._imaged_table import image_column, source_of_images
 from nnrun.data._images import Channels, ImageForm, Resize, Size, form_from
 from nnrun.data._kinds import in_number, quoted
-from nnrun.data._request import Cells, RowColumns, TableRequest, request_of
+from nnrun.data._request import Cells, Marks, RowColumns, TableRequest, request_of
 from nnrun.data._saved_set import SavedTable, is_chosen, read_saved
 from nnrun.data._saved_splits import Parts, parts_of
 from nnrun.data._tabular import source_of
@@ -27,6 +27,7 @@ _CELLS = {
     "dates": {},
     "missing": "refuse",
     "missing_indicator": False,
+    "missing_marks": None,
     "unknown": "refuse",
     "rare": 0,
 }
@@ -45,6 +46,7 @@ def hf_folder(
     exclude: list[str] | None = None,
     missing: Missing | dict[str, Missing] = "refuse",
     missing_indicator: bool = False,
+    missing_marks: Marks | dict[str, Marks] | None = None,
     unknown: Literal["refuse", "zeros", "other"] = "refuse",
     rare: AtLeastZero = 0,
     dates: dict[str, DatePart | list[DatePart]] | None = None,
@@ -74,6 +76,7 @@ def hf_folder(
     exclude      columns that are left out
     missing      what stands for null, for -1 of a ClassLabel, and for what a CSV file calls missing
     missing_indicator  one more input for each feature with missing cells
+    missing_marks  further cells that say so, such as `["-999", unknown]`, or by column: `{age: [-999]}`
     unknown      names that the training part lacks
     rare         names with fewer training examples than this share one input
     dates        what dates become: `{signup: [days, weekday]}`
@@ -88,7 +91,8 @@ def hf_folder(
     Images are read and kept decoded as by `image_folder`.  Needs pyarrow: pip install 'nnrun[parquet]'.  Raises
     DataError naming FOLDER:ROW:COLUMN; rows of joined splits are counted on.
     """
-    cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
+    cells = Cells(missing, missing_indicator, unknown, rare, missing_marks)
+    rows = RowColumns(weights, split_by, time)
     request = request_of(target, features, exclude, categorical, dates, date_format, cells, rows)
     form, parts = form_from(channels, size, resize, alpha, depth), parts_of(Path(path), splits, test_split)
     return _source(parts, request, form, task, standardize, classifies, binary)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.data._check import check
 from nnrun.data._npy import open_npz, read_member
 from nnrun.data._rounding import check_digits
@@ -79,8 +80,8 @@ def _refuse_constant(y: np.ndarray, place: str) -> None:
     same = np.flatnonzero((y == y[0]).all(0)).tolist()
     if same:
         raise DataError(
-            f"{place}: its column {same[0]} is {y[0, same[0]]:.6g} in every row, from which nothing is learned; leave "
-            f"it out: np.delete(y, {same}, axis=1)"
+            f"{place}: its column {same[0]} is {figure(y[0, same[0]], 6)} in every row, from which nothing is "
+            f"learned; leave it out: np.delete(y, {same}, axis=1)"
         )
 
 
@@ -93,7 +94,9 @@ def _weights(path: Path, name: str, examples: int) -> np.ndarray:
         raise DataError(f"{place}: shape {values.shape}; needed: a weight for each example, ({examples},)")
     if (values < 0).any():
         first = int((values < 0).argmax())
-        raise DataError(f"{place}: the weight at index {first} is {values[first]:.6g}; write 0 or more")
+        raise DataError(
+            f"{place}: the weight at index {first} is {figure(values[first], 6)}; write 0 or more"
+        )
     if not values.any():
         raise DataError(f"{place}: all weights are 0; write what counts more than nothing")
     return values
@@ -127,8 +130,8 @@ def _read_labels(path: Path, x: str, y: str) -> Examples:
     if bad.any():
         first = tuple(map(int, np.argwhere(bad)[0]))
         raise DataError(
-            f"{place}: the value at index {first} is {examples.y[first]:.6g}; labels of binary_cross_entropy are 0 "
-            "and 1"
+            f"{place}: the value at index {first} is {figure(examples.y[first], 6)}; labels of binary_cross_entropy "
+            "are 0 and 1"
         )
     return examples._replace(y=examples.y.astype(np.float64))
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from nnrun.data._arrow import read_arrow
 from nnrun.data._fit_columns import Missing
-from nnrun.data._request import Cells, RowColumns, request_of
+from nnrun.data._request import Cells, Marks, RowColumns, request_of
 from nnrun.data._tabular import source_of
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
 from nnrun.types import Source
@@ -25,6 +25,7 @@ def parquet(
     exclude: list[str] | None = None,
     missing: Missing | dict[str, Missing] = "refuse",
     missing_indicator: bool = False,
+    missing_marks: Marks | dict[str, Marks] | None = None,
     unknown: Literal["refuse", "zeros", "other"] = "refuse",
     rare: AtLeastZero = 0,
     dates: dict[str, DatePart | list[DatePart]] | None = None,
@@ -47,6 +48,7 @@ def parquet(
     exclude      columns that are left out
     missing      what stands for null, and for what a CSV file calls missing
     missing_indicator  one more input for each feature with missing cells
+    missing_marks  further cells that say so, such as `["-999", unknown]`, or by column: `{age: [-999]}`
     unknown      names that the training part lacks
     rare         names with fewer training examples than this share one input
     dates        what dates become: `{signup: [days, weekday]}`
@@ -59,7 +61,8 @@ def parquet(
 
     Needs pyarrow: pip install 'nnrun[parquet]'.  Raises DataError naming FILE:ROW:COLUMN, rows counted from 1.
     """
-    cells, rows = Cells(missing, missing_indicator, unknown, rare), RowColumns(weights, split_by, time)
+    cells = Cells(missing, missing_indicator, unknown, rare, missing_marks)
+    rows = RowColumns(weights, split_by, time)
     request = request_of(target, features, exclude, categorical, dates, date_format, cells, rows)
     tables = [read_arrow(file) for file in (path, test_path) if file is not None]
     return source_of(tables, request, task, standardize, classifies, binary)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnrun import signals
+from nnrun.amounts import figure
 from nnrun.ensemble.account import account
 from nnrun.ensemble.blend import blend_predictions
 from nnrun.ensemble.members import apart, check_choice, find
@@ -147,8 +148,8 @@ def _build(
             result["barrier"] = averager.line(split)
         for name, reason in reasons(result["ensemble"]).items():
             warn(undefined([f"{split}/{name}"], reason))
-        if how in PARAMETERS:
-            _warn_of_basins(averager, request, warn)
+        if how in PARAMETERS and (caution := _basins(averager, request, result)):
+            result["cautions"] = [caution]
     result = finite(result)
     write_run(folder, members, how, result)
     return result
@@ -189,16 +190,22 @@ def _warn_of_weights(members: Sequence[Member], loss: Loss, warn: Warn) -> None:
     )
 
 
-def _warn_of_basins(averager: ParameterAverager, request: EnsembleRequest, warn: Warn) -> None:
-    """Warns where independent runs lie in different basins, with the losses along the line between two of them."""
-    if not independent(averager.members):
-        return
+def _basins(averager: ParameterAverager, request: EnsembleRequest, result: Account) -> str:
+    """Why an average of parameters loses: a barrier on the line between two members, and what to do; "" for none.
+
+    Snapshots of one run are looked at where their average has a higher loss than they have.
+    """
+    runs = independent(averager.members)
+    if not runs and not result["ensemble"]["loss"] > result["mean"]["loss"]:
+        return ""
     barrier = averager.line(request.split, _MIDDLE)
-    if barrier["height"] > 0:
-        (a, b), (first, middle, last) = barrier["between"], [point["loss"] for point in barrier["line"]]
-        warn(
-            f"--average {request.how}: these are independent runs, whose parameters lie in different basins: "
-            f"{request.split}/loss is {first:.4g} at {a}, {last:.4g} at {b} and {middle:.4g} half-way; "
-            + ("" if request.barrier else "--barrier shows the line, ")
-            + "--average probabilities averages what they predict"
-        )
+    if not barrier["height"] > 0:
+        return ""
+    (a, b), (first, middle, last) = barrier["between"], [figure(point["loss"]) for point in barrier["line"]]
+    who = "independent runs" if runs else "snapshots of one run"
+    return (
+        f"--average {request.how}: these are {who}, each in a minimum of its own, and between the minima the loss "
+        f"is higher: {request.split}/loss is {first} at {a}, {last} at {b} and {middle} half-way"
+        f"{'' if request.barrier else ' (--barrier shows the line)'}. --average probabilities averages what they "
+        f"predict; parameters can be averaged of runs that began with the weights of one (nnrun train --from)"
+    )

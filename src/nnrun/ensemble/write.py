@@ -34,6 +34,7 @@ from nnrun.record.provenance import SpecOrigin
 from nnrun.report.ensemble.account import Account, MemberEntry
 from nnrun.report.ensemble.page import page, pictures
 from nnrun.report.ensemble.tables import ACCOUNT
+from nnrun.report.provenance import page_lines
 from nnrun.storage import fsio
 
 __all__ = ["building", "finite", "publish", "write_average", "write_member", "write_record", "write_run"]
@@ -86,11 +87,12 @@ def write_run(folder: Path, members: Sequence[Member], how: str, account: Accoun
     how       one of the averages
     account   with every number that JSON does not have as a text
     """
-    _draw(folder, account)
     fsio.write_json(folder / ACCOUNT, account)
+    _write_origin(folder, members[0])
+    _draw(folder, account)
     metrics = {f"{account['split']}/{name}": value for name, value in account["ensemble"].items()}
     epochs = max(member["epochs"] for member in account["members"])
-    write_record(folder, members, _record(how, account), epochs, metrics)
+    _write_end(folder, members, _record(how, account), epochs, metrics)
 
 
 def write_record(
@@ -101,12 +103,27 @@ def write_record(
     metrics: Mapping[str, float],
 ) -> None:
     """The files that an ensemble predicts with, beside its members; state.json at last."""
-    _write_spec(folder, members[0])
+    _write_origin(folder, members[0])
+    _write_end(folder, members, record, epochs, metrics)
+
+
+def _write_origin(folder: Path, first: Member) -> None:
+    """The spec of the first member, and run.json: this command and this machine."""
+    _write_spec(folder, first)
     device = jax.devices()[0]
-    of_first = provenance.read(members[0].folder)
+    of_first = provenance.read(first.folder)
     shared = cast(SpecOrigin, {name: value for name, value in of_first.items() if name in _SHARED})
     origin = provenance.collect({"platform": device.platform, "kind": device.device_kind}, shared)
     fsio.write_json(folder / "run.json", origin)
+
+
+def _write_end(
+    folder: Path,
+    members: Sequence[Member],
+    record: EnsembleRecord,
+    epochs: float,
+    metrics: Mapping[str, float],
+) -> None:
     fsio.write_json(folder / RECORD, record)
     step = max(member.step for member in members)
     _write_summary(folder, step, epochs, metrics)
@@ -118,7 +135,8 @@ def _draw(folder: Path, account: Account) -> None:
     fsio.make_folder(folder / "plots")
     for image in images:
         fsio.write_file(folder / "plots" / f"{image.name}.png", image.png)
-    fsio.write_file(folder / "report.html", page(account, images).encode())
+    origin = page_lines(folder, provenance.read(folder))
+    fsio.write_file(folder / "report.html", page(account, images, origin=origin).encode())
 
 
 def _record(how: str, account: Account) -> EnsembleRecord:

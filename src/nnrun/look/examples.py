@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from typing_extensions import TypedDict
 
+from nnrun.amounts import figure
 from nnrun.errors import DataError, RunError, Warn
 from nnrun.look.cells import cells_of
 from nnrun.look.filters import filters_of, pictures_of
@@ -164,4 +165,4 @@ def _in_digits(target: float, predicted: float) -> tuple[str, str, str]:
     error = predicted - target
     size = max(abs(target), abs(predicted))
     digits = 4 if not error else min(17, max(4, math.ceil(math.log10(size / abs(error))) + 3))
-    return f"{target:.{digits}g}", f"{predicted:.{digits}g}", f"{error:+.3g}"
+    return figure(target, digits), figure(predicted, digits), figure(error, 3, "+")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
+from nnrun.amounts import with_digits
 from nnrun.optimizer._flat import Past, flat, nothing_yet, start
 from nnrun.optimizer._krylov import hessian_product
 from nnrun.options import Count, Rate
@@ -62,6 +63,6 @@ def _check_size(n: int, limit: int, itemsize: int) -> None:
     if n > limit:
         memory = 2 * n**2 * itemsize / 2**30
         raise ValueError(
-            f"the Hessian of {n:,} parameters and its factors need {memory:,.3g} GiB, and max_parameters is "
+            f"the Hessian of {n:,} parameters and its factors need {with_digits(memory)} GiB, and max_parameters is "
             f"{limit:,}; use newton_cg or lbfgs, which do not form it"
         )

@@ -89,7 +89,7 @@ def of_data(experiment: Experiment) -> Iterator[Finding]:
     yield _made("categories", lambda: examples.check_categories(dataset))
     yield _made("constant features", lambda: examples.check_constants(dataset))
     yield _made("input scale", lambda: examples.check_scale(dataset, sample()))
-    yield _made("duplicates", lambda: copies.check_duplicates(digests()))
+    yield _made("duplicates", lambda: copies.check_duplicates(dataset, sample(), digests()))
     yield _made("conflicting labels", lambda: copies.check_conflicts(dataset, sample(), digests()))
     yield _made("leaks", lambda: leaks.check_leaks(dataset, sample()))
     yield _made("inputs and targets", lambda: relation.check_relation(dataset, sample()))

@@ -20,6 +20,7 @@ Digests = dict[str, list[bytes]]  # part -> a digest of the inputs of each of it
 
 _MEMORY = 1.5  # times as many duplicates as within the training part, and
 _DEVIATIONS = 3.0  # of a binomial count more: no chance
+_MUCH, _FEW = 0.01, 2  # of a part, and examples: no more than this is not worth a word
 _MOST_FEATURES = 4096
 
 
@@ -36,30 +37,40 @@ def _hashes(examples: Examples) -> list[bytes]:
     ]
 
 
-def check_duplicates(digests: Digests) -> Finding:
+def check_duplicates(dataset: Dataset, sample: Sample, digests: Digests) -> Finding:
     """Whether inputs of the validation or test part are, to the bit, among those of training.
 
-    Chance makes duplicates where inputs take few values; then there are as many within the training part.
+    A part with more of them than the training part has within itself is at fault.  Where all parts have as many, they
+    are chance if features take few values; where chance makes fewer, rows may have been recorded more than once, or
+    different things look alike, which a person has to say.
     """
     known = Counter(digests["train"])
     within = sum(count for count in known.values() if count > 1) / len(digests["train"])
-    findings, numbers = [], {"within_train": within}
+    said, numbers, is_more, is_much = [], {"within_train": within}, False, False
     for part in ("val", "test"):
         if not digests[part]:
             continue
         count, examples = sum(digest in known for digest in digests[part]), len(digests[part])
         share = count / examples
         numbers |= {f"{part}_in_train": count}
-        chance = within + _DEVIATIONS * math.sqrt(within * (1 - within) / examples)
-        is_more = share > max(chance, _MEMORY * within, 0.01) and count > 2
-        findings.append((is_more, f"{count} of {examples} {part} inputs"))
-    evidence = f"{' and '.join(text for _, text in findings) or 'no held-out part'} are training inputs too"
+        alike = within + _DEVIATIONS * math.sqrt(within * (1 - within) / examples)
+        is_more |= share > max(alike, _MEMORY * within, _MUCH) and count > _FEW
+        is_much |= share > _MUCH and count > _FEW
+        said.append(f"{count} of {examples} {part} inputs")
+    evidence = f"{' and '.join(said) or 'no held-out part'} are training inputs too"
     if within:
         evidence += f"; {within:.1%} of the training part are there more than once"
-    if not any(is_more for is_more, _ in findings):
-        return Finding("duplicates", "pass", evidence, numbers=numbers)
-    remedy = "metrics there measure memory; remove them, or keep copies together (data.split_by)"
-    return Finding("duplicates", "fail", evidence, remedy, numbers)
+    if is_more:
+        remedy = "metrics there measure memory; remove them, or keep copies together (data.split_by)"
+        return Finding("duplicates", "fail", evidence, remedy, numbers)
+    if is_much and _pairs(digests) > _pairs_by_chance(dataset, sample, sum(map(len, digests.values()))):
+        evidence += "; all parts have about as many, but values such as these do not repeat by chance"
+        remedy = (
+            "if rows were recorded more than once, metrics measure memory in part: remove them, or keep copies "
+            "together (data.split_by); if different things look alike, go on"
+        )
+        return Finding("duplicates", "warn", evidence, remedy, numbers)
+    return Finding("duplicates", "pass", evidence, numbers=numbers)
 
 
 class _Place(NamedTuple):
@@ -73,9 +84,7 @@ class _Place(NamedTuple):
 def check_conflicts(dataset: Dataset, sample: Sample, digests: Digests) -> Finding:
     """Whether the same input is there under two labels, of which no model can get both right.
 
-    Where inputs take few values, chance makes equal ones: of n examples about n(n − 1) / 2 ∏ₖ cₖ pairs, where cₖ is
-    the share of pairs that agree in feature k and features are independent.  They are not, so the root of the product
-    is taken: that many pairs are no fault of the data, whatever their labels.
+    As many pairs of equal inputs as chance makes are no fault of the data, whatever their labels.
     """
     name = "conflicting labels"
     if not (dataset.classes or dataset.fitted.label_classes):
@@ -91,9 +100,7 @@ def check_conflicts(dataset: Dataset, sample: Sample, digests: Digests) -> Findi
         f"{counted(len(conflicts), 'input')} with more than one label, such as {_example(dataset, conflicts[0])}; "
         f"no model gets more than {1 - lost / total:.1%} of all examples right"
     )
-    sizes = Counter(digest for part in digests.values() for digest in part).values()
-    pairs, by_chance = sum(size * (size - 1) // 2 for size in sizes), _pairs_by_chance(dataset, sample, total)
-    if pairs <= by_chance:
+    if _pairs(digests) <= _pairs_by_chance(dataset, sample, total):
         return Finding(
             name, "pass", f"{evidence}; inputs take few values, so that chance does it", "", numbers
         )
@@ -137,8 +144,18 @@ def _label_in_words(dataset: Dataset, label: int | tuple[int, ...]) -> str:
     return one_line(", ".join(names[code] for code, names in pairs), 40)
 
 
+def _pairs(digests: Digests) -> int:
+    """Pairs of equal inputs, in all parts together."""
+    sizes = Counter(digest for part in digests.values() for digest in part).values()
+    return sum(size * (size - 1) // 2 for size in sizes)
+
+
 def _pairs_by_chance(dataset: Dataset, sample: Sample, total: int) -> float:
-    """Pairs of equal inputs that are expected among so many examples of which features take these values."""
+    """Pairs of equal inputs that chance makes among so many examples of which features take these values.
+
+    Of n examples they are about n(n − 1) / 2 ∏ₖ cₖ, where cₖ is the share of pairs that agree in feature k and features
+    are independent.  They are not, so the root of the product is taken.
+    """
     z = sample.z.reshape(len(sample.z), -1)
     if is_image(dataset) or z.shape[1] > _MOST_FEATURES:
         return 0.0

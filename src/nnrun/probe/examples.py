@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.errors import counted
 from nnrun.preprocessing import FittedColumn
 from nnrun.probe.finding import Finding, graded, some_of
@@ -79,7 +80,9 @@ def _targets(dataset: Dataset) -> Finding:
     y = np.abs(dataset.train.y.astype(np.float64))
     distinct, furthest = len(np.unique(dataset.train.y)), float(y.max())
     numbers = {"distinct": distinct, "furthest": furthest}
-    evidence = f"targets: {distinct} distinct values, the furthest {furthest:.3g} deviations from the mean"
+    evidence = (
+        f"targets: {distinct} distinct values, the furthest {figure(furthest, 3)} deviations from the mean"
+    )
     if furthest > _FAR:
         remedy = "look at the outliers; loss: huber gives them less weight, or train on the logarithm"
         return Finding("classes", "warn", evidence, remedy, numbers)
@@ -188,9 +191,8 @@ def check_scale(dataset: Dataset, sample: Sample) -> Finding:
     size, extreme = float(np.sqrt(np.mean(z**2))), float(np.abs(z).max())
     numbers = {"rms": size, "largest_mean": float(mean.max()), "largest_deviation": float(deviation.max())}
     numbers["extreme"] = extreme
-    evidence = (
-        f"root mean square {size:.3g}, largest mean {mean.max():.3g}, largest deviation {deviation.max():.3g}"
-    )
+    largest = f"largest mean {figure(mean.max(), 3)}, largest deviation {figure(deviation.max(), 3)}"
+    evidence = f"root mean square {figure(size, 3)}, {largest}"
     remedy = "leave data.standardize at its default (feature, or image), or scale the inputs"
     worst = np.maximum(mean, deviation)
     verdict = graded(float(worst.max()), _LARGE, _HUGE)
@@ -202,8 +204,8 @@ def check_scale(dataset: Dataset, sample: Sample) -> Finding:
     if size < _SMALL:
         return Finding("input scale", "fail", f"{evidence}: hardly more than 0", remedy, numbers)
     if extreme > _EXTREME:
-        remedy = (
-            "look at the outliers: a typing error, a code such as -999 for missing values, or a long tail"
+        remedy = "look at the outliers: a typing error, -999 for a missing value (data.missing_marks), or a long tail"
+        return Finding(
+            "input scale", "warn", f"{evidence}; one number at {figure(extreme, 3)}", remedy, numbers
         )
-        return Finding("input scale", "warn", f"{evidence}; one number at {extreme:.3g}", remedy, numbers)
     return Finding("input scale", "pass", evidence, numbers=numbers)

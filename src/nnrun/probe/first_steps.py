@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.build.optimizer import learning_rate
 from nnrun.catalog import Spec
 from nnrun.probe.finding import Finding
@@ -123,7 +124,7 @@ def check_rate(steps: FirstSteps) -> Finding:
         f"loss_at_{rate:.3g}": end if math.isfinite(end) else None
         for rate, end in zip(steps.rates, ends, strict=True)
     }
-    words = f"the loss goes from {start:.4g} to {_in_words(ends[0])} in {count} steps"
+    words = f"the loss goes from {figure(start)} to {_in_words(ends[0])} in {count} steps"
     smaller = [f"{_in_words(end)} at {rate:.2g}" for rate, end in zip(steps.rates[1:], ends[1:], strict=True)]
     beside = f" at the highest rate, {steps.rates[0]:.2g} ({', '.join(smaller)})" if smaller else ""
     evidence = f"{words}{beside}; update / parameters {ratio:.1e}, where 1e-3 is usual"
@@ -146,4 +147,4 @@ def check_rate(steps: FirstSteps) -> Finding:
 
 
 def _in_words(loss: float) -> str:
-    return f"{loss:.4g}" if math.isfinite(loss) else "no finite number"
+    return figure(loss) if math.isfinite(loss) else "no finite number"

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.optimizer._paths import name_of
 from nnrun.probe.finding import Finding, some_of
 from nnrun.probe.objective import beginning, objective_on, ready
@@ -53,7 +54,7 @@ def check_gradients(experiment: Experiment, state: State | None = None) -> Findi
         )
         evidence = (
             f"{len(wrong)} of {len(errors)} arrays are off: {some_of([leaf.name for leaf in wrong])}; "
-            f"{last.name} {last.derivative:.4g}, by finite differences {last.difference:.4g}"
+            f"{last.name} {figure(last.derivative)}, by finite differences {figure(last.difference)}"
         )
         return Finding("gradients", "fail", evidence, remedy, numbers)
     if largest.error > _FINE:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnrun.amounts import figure, time_text
 from nnrun.build.checks import check_memory as refuse_too_large
 from nnrun.errors import MachineError, NnrunError, one_line, size_text
 from nnrun.probe.finding import Finding
@@ -44,7 +45,7 @@ def check_batches(measured: Measured) -> Finding:
         loss = float(row[names.index("train/loss")])
         arrays = [array for lane in compiled.unpack(state) for array in lane.values()]
         finite = all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
-        losses.append(f"{loss:.4g} on {size} examples")
+        losses.append(f"{figure(loss)} on {size} examples")
         bad += [] if finite and math.isfinite(loss) else [size]
     numbers = {"batch": plan.batch_size, "last_batch": short}
     evidence = f"a step each: loss {', '.join(losses)}"
@@ -134,7 +135,7 @@ def check_time(measured: Measured, runs: int) -> Finding:
         "compile_seconds": measured.compile_seconds,
         "step_seconds": measured.step_seconds,
     }
-    each = f"{plan.steps:,} steps of {1000 * measured.step_seconds:.4g} ms"
+    each = f"{plan.steps:,} steps of {time_text(measured.step_seconds)}"
     times = f", {runs} times" if runs > 1 else ""
     evidence = f"about {_time(seconds)}: {each}, {measured.compile_seconds:.1f} s to compile{times}"
     return Finding("time", "pass", evidence, numbers=numbers)

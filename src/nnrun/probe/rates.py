@@ -34,6 +34,7 @@ __all__ = [
 Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 
 _LAST = 0.2  # of the steps, over which the training loss is averaged
+_NOISE = 0.1  # of the first loss: what a batch may have more
 _CONSTANT = (  # nothing but the rate decides, and nothing is measured but the training loss
     "schedule=constant", "average=[]", "train.early_stopping=null", "train.log_every=1 steps", "train.seeds=1",
     "checkpoint.keep=2", "checkpoint.best=null",
@@ -174,7 +175,8 @@ def suggested(rates: np.ndarray, losses: np.ndarray, start: float) -> float | No
 
 def highest_stable(rates: np.ndarray, losses: np.ndarray, start: float) -> float | None:
     """The highest rate up to which every seed ends finite, and not above where it began."""
-    good = np.isfinite(losses).all(1) & (np.where(np.isfinite(losses), losses, np.inf).max(1) <= 1.1 * start)
+    finite = np.isfinite(losses).all(1)
+    good = finite & (np.where(np.isfinite(losses), losses, np.inf).max(1) <= start + _NOISE * abs(start))
     count = len(good) if good.all() else int(np.argmin(good))
     return float(rates[count - 1]) if count else None
 

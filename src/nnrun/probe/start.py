@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nnrun.amounts import figure
 from nnrun.layer._watched import Passage, watching
 from nnrun.probe.finding import Finding, graded, some_of
 from nnrun.probe.objective import constant_loss, objective_on
@@ -30,7 +31,7 @@ def check_start(experiment: Experiment, state: State, batch: Batch) -> Finding:
     what = "of equal scores" if classes else "of predicting the mean"
     if classes and math.isclose(nothing, math.log(classes), rel_tol=1e-3):
         what = f"ln {classes}"
-    evidence = f"{loss:.4g}, where a model that knows nothing has {nothing:.4g} ({what})"
+    evidence = f"{figure(loss)}, where a model that knows nothing has {figure(nothing)} ({what})"
     remedy = (
         "initial weights are too large, or inputs are; an output layer with smaller ones begins at that value"
     )
@@ -80,7 +81,8 @@ def check_activations(batch: Batch, seen: list[Passage]) -> Finding:
     inner = sizes[:-1] or sizes  # an output layer may begin small
     (low_name, low), (high_name, high) = (choose(inner, key=lambda entry: entry[1]) for choose in (min, max))
     numbers = {"smallest": low, "largest": high}
-    evidence = f"root mean square behind layers from {low:.3g} ({low_name}) to {high:.3g} ({high_name}) of the inputs'"
+    ends = f"{figure(low, 3)} ({low_name}) to {figure(high, 3)} ({high_name})"
+    evidence = f"root mean square behind layers from {ends} of the inputs'"
     remedy = (
         "choose initial weights for the activation (he_normal for relu, glorot or lecun for tanh), or a norm"
     )

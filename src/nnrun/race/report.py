@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.text import Text
 from typing_extensions import TypedDict
 
+from nnrun.amounts import figure
 from nnrun.race.trajectory import Trajectory
 from nnrun.report.sheet import sheet_of
 from nnrun.types import Surface
@@ -45,10 +46,10 @@ def table(title: str, surface: Surface, trajectories: Sequence[Trajectory]) -> G
                 trajectory.label,
                 "none" if rate is None else f"{rate:.3g}",
                 "–" if trajectory.steps is None else str(trajectory.steps),
-                f"{last:.3g}" if math.isfinite(last) else "diverged",
+                figure(last, 3) if math.isfinite(last) else "diverged",
             ]
         )
-    head = Text(f"{title}: steps after which the value stays at {surface.goal:.3g} or below", "italic")
+    head = Text(f"{title}: steps after which the value stays at {figure(surface.goal, 3)} or below", "italic")
     return Group(head, sheet_of(["optimizer", "learning rate", "steps", "value at the end"], rows))
 
 

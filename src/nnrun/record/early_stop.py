@@ -7,6 +7,7 @@ from typing import NamedTuple, NotRequired
 
 from typing_extensions import TypedDict
 
+from nnrun.amounts import figure
 from nnrun.errors import counted
 
 __all__ = ["EarlyStop", "StopEntry", "Stopped", "stop_in", "stops_in_words"]
@@ -57,7 +58,7 @@ class EarlyStop(NamedTuple):
 
     @property
     def _margin(self) -> str:
-        return f" by more than {self.min_delta:g}" if self.min_delta else ""
+        return f" by more than {figure(self.min_delta, 6)}" if self.min_delta else ""
 
 
 def stop_in(summary: Stopped) -> EarlyStop | None:

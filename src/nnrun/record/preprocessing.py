@@ -43,6 +43,7 @@ class _ColumnEntry(TypedDict):
     rare: NotRequired[list[str]]
     unknown: NotRequired[str]
     date: NotRequired[_DateEntry]
+    marks: NotRequired[list[str]]
 
 
 class _PartEntry(TypedDict):
@@ -176,4 +177,5 @@ def _column(entry: _ColumnEntry) -> FittedColumn:
         rare=tuple(entry.get("rare", ())),
         unknown=entry.get("unknown", "refuse"),
         date=None if date is None else Date(tuple(date["parts"]), date["origin"], date["format"]),
+        marks=tuple(entry.get("marks", ())),
     )

@@ -12,7 +12,7 @@ from nnrun.record.summary import Summary
 from nnrun.report.summary import read_summary
 from nnrun.storage import fsio
 
-__all__ = ["SUMMARY", "damaged_beside", "damaged_checkpoints", "damaged_file", "lost_best_step"]
+__all__ = ["METRICS", "SUMMARY", "damaged_beside", "damaged_checkpoints", "damaged_file", "lost_best_step"]
 
 METRICS = "metrics.jsonl"
 SUMMARY = "summary.json"

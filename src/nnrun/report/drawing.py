@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COLOURS", "Look", "Picture", "axis_label", "look", "plain", "png", "scale_of"]
 
-COLOURS = (  # Okabe & Ito 2008: told apart by colour-blind readers too; the yellow is darker, for white paper
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800",
+COLOURS = (  # Okabe & Ito 2008: told apart by colour-blind readers too; light ones darker, to be seen on white paper
+    "#0072B2", "#D55E00", "#009E73", "#C770A1", "#C78500", "#3493CE", "#000000", "#9C8F00",
 )  # fmt: skip
 _STYLES = ("-", "--", ":")
 

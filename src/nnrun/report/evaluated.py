@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from nnrun.amounts import figure
 from nnrun.errors import counted, one_line
 from nnrun.report import summary
 from nnrun.report.metric_table import metric_tables
@@ -44,7 +45,7 @@ def _beside(result: Evaluated) -> str:
         else ""
     )
     parts = (result, *([] if "average" in result else result.get("runs", ())))
-    temperatures = [f"{part['temperature']:.4g}" for part in parts if "temperature" in part]
+    temperatures = [figure(part["temperature"]) for part in parts if "temperature" in part]
     parameters = f"  {result['parameters']}" if "parameters" in result else ""
     return parameters + file + (f"  temperature {', '.join(temperatures)}" if temperatures else "")
 

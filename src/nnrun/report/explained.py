@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import RenderableType
 
+from nnrun.amounts import figure, short_number, time_text
 from nnrun.errors import counted, size_text
-from nnrun.report.amounts import short_number, time_text
 from nnrun.report.columns import COLUMN_INDENT, column_lines
+from nnrun.report.lines import Folded, Joined
 from nnrun.report.live import duration
-from nnrun.report.plot import curve
+from nnrun.report.plot import FittedCurve
 from nnrun.report.settings import setting_text
 from nnrun.report.sheet import Sheet, sheet_of
 
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _MOST = 24  # rows of layers; more are grouped by their blocks
-_WIDTH = 78
+_MARGIN = 4  # characters before the further lines of a sentence, and before equations
 
 
 class LayerCost(NamedTuple):
@@ -83,38 +83,24 @@ def layer_sheet(costs: Sequence[LayerCost]) -> Sheet:
 
 def rule_lines(
     name: str, summary: str, equations: Sequence[str], options: Sequence[tuple[str, object, str]]
-) -> Iterator[str]:
+) -> Iterator[RenderableType]:
     """An optimizer: its equations, and what this spec has for each of its symbols."""
-    yield from textwrap.wrap(summary, _WIDTH)
+    yield Folded(summary, 0)
     for line in equations:
-        yield from _equation_lines(line)
+        *parts, last = line.split(",  ")
+        yield Joined([*(f"{part},  " for part in parts), last], _MARGIN)
     margin = max((len(option) for option, _, _ in options), default=0)
     for option, value, about in options:
         text = f"{option:{margin}} = {_value(value)}"
         head = f"  {text:{margin + 12}}  "
-        lines = textwrap.wrap(about, max(_WIDTH - len(head), 20)) or [""]
-        yield f"{head}{lines[0]}".rstrip()
-        for line in lines[1:]:
-            yield f"{'':{len(head)}}{line}"
+        yield Folded(f"{head}{about}", len(head))
     yield f"more: nnrun list optimizer {name}"
 
 
-def _equation_lines(line: str) -> Iterator[str]:
-    """An equation, after the commas between its parts on several lines if it is long."""
-    parts, row = line.split(",  "), "    "
-    for i, part in enumerate(parts):
-        text = part if i == len(parts) - 1 else f"{part},  "
-        if row.strip() and len(row) + len(text.rstrip()) > _WIDTH:
-            yield row.rstrip()
-            row = "    "
-        row += text
-    yield row.rstrip()
-
-
-def folded(lines: Iterable[str]) -> Iterator[str]:
-    """Sentences on lines that fit on a narrow terminal, those after the first further in."""
+def folded(lines: Iterable[str]) -> Iterator[Folded]:
+    """Sentences on lines that fit, those after the first further in."""
     for line in lines:
-        yield from textwrap.wrap(line, _WIDTH, subsequent_indent="    ")
+        yield Folded(line, _MARGIN)
 
 
 def _value(value: object) -> str:
@@ -125,12 +111,13 @@ def _value(value: object) -> str:
 
 def course_lines(
     name: str, start: float, peak: float, peak_step: int, end: float, shares: Sequence[float], reacts: bool
-) -> Iterator[str]:
+) -> Iterator[RenderableType]:
     """The learning rate over the run, and its values where it begins, is highest and ends."""
-    yield curve(shares, ("first step", "last step"), ("0", f"{peak:.3g}"))
-    yield f"{name}: {start:.3g} at the first step, {peak:.3g} at step {peak_step + 1:,}, {end:.3g} at the last"
+    yield FittedCurve(shares, ("first step", "last step"), ("0", f"{peak:.3g}"))
+    values = f"{start:.3g} at the first step, {peak:.3g} at step {peak_step + 1:,}, {end:.3g} at the last"
+    yield Folded(f"{name}: {values}", _MARGIN)
     if reacts:
-        yield "it falls when an evaluation finds no improvement, which the curve cannot show"
+        yield Folded("it falls when an evaluation finds no improvement, which the curve cannot show", _MARGIN)
 
 
 def plan_lines(
@@ -146,7 +133,7 @@ def plan_lines(
     last = examples - (per_epoch - 1) * batch
     short = f", the last of an epoch {last}" if last != batch else ""
     whole = f"{counted(steps, 'step', ',')} {'is' if steps == 1 else 'are'}"
-    yield f"{whole} {steps / per_epoch:.4g} epochs of {per_epoch:,}; batches of {batch}{short}"
+    yield f"{whole} {figure(steps / per_epoch)} epochs of {per_epoch:,}; batches of {batch}{short}"
     count = -(-steps // evaluate_every)
     if judge:
         every = counted(evaluate_every, "step", ",")
@@ -158,13 +145,13 @@ def plan_lines(
 
 def data_lines(
     about: Sequence[About], notes: Sequence[str], examples: dict[str, int], inputs: tuple[int, ...]
-) -> Iterator[str]:
+) -> Iterator[RenderableType]:
     """The columns of a table, and the sizes of the parts."""
-    for line in column_lines(about):
-        yield from textwrap.wrap(line, _WIDTH, subsequent_indent=" " * COLUMN_INDENT, break_long_words=False)
-    yield from notes
+    yield from (Folded(line, COLUMN_INDENT) for line in column_lines(about))
+    yield from folded(notes)
     parts = ", ".join(f"{count:,} in {name}" for name, count in examples.items())
-    yield f"examples: {parts}; {' x '.join(map(str, inputs))} {'input' if inputs == (1,) else 'inputs'} each"
+    size = f"{' x '.join(map(str, inputs))} {'input' if inputs == (1,) else 'inputs'} each"
+    yield Folded(f"examples: {parts}; {size}", _MARGIN)
 
 
 def sections(pairs: Sequence[tuple[str, Sequence[RenderableType]]]) -> Iterator[RenderableType]:

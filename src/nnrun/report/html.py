@@ -18,7 +18,7 @@ _STYLE = """
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e3e6e9; --dim: #9aa3ad; --line: #353b42; --paper: #16191d; --note: #33290f; --edge: #b98d10;
           --lack: #14283a; --lack-edge: #4f8fc9; }
-  figure img { filter: invert(0.91) hue-rotate(180deg); }
+  figure img { filter: invert(1) hue-rotate(180deg) brightness(0.93); mix-blend-mode: screen; }  /* white: the page's */
 }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto;
        padding: 1rem; max-width: 72rem; }

@@ -12,7 +12,7 @@ from rich.text import Text
 from nnrun.report.live import sparkline
 from nnrun.report.summary import number
 
-__all__ = ["CurveLine", "Folded"]
+__all__ = ["CurveLine", "Folded", "Joined"]
 
 _NARROW = 20  # characters of text in a line, at least: in less room it is not indented
 _BARS = (8, 40)  # of a curve, from to
@@ -36,6 +36,26 @@ class Folded(NamedTuple):
             self.text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
         )
         yield from (Text(line, self.style) for line in lines or [""])
+
+
+class Joined(NamedTuple):
+    """Parts of an equation, each of which stays whole; a line begins anew before one that does not fit.
+
+    indent   characters before each line
+    """
+
+    parts: Sequence[str]
+    indent: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yields its lines."""
+        row = margin = " " * self.indent
+        for part in self.parts:
+            if row.strip() and len(row) + len(part.rstrip()) > options.max_width:
+                yield Text(row.rstrip())
+                row = margin
+            row += part
+        yield Text(row.rstrip())
 
 
 class CurveLine(NamedTuple):

@@ -80,9 +80,11 @@ def metric_table(
 
     baseline   of a constant prediction, a column of its own
     """
-    head = ["metric", *sections, *([baseline["prediction"]] if baseline else [])]
     rows = []
     names = without_targets(dict.fromkeys(name for section in sections.values() for name in section))
+    if baseline and all(reference(name, baseline) is None for name in names):
+        baseline = None  # as of a run that diverged before it was evaluated
+    head = ["metric", *sections, *([baseline["prediction"]] if baseline else [])]
     for name in sorted(names, key=lambda name: (name.startswith(("grad", "learning", "update")), name)):
         cells = []
         for column, section in sections.items():

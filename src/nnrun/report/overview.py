@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing_extensions import TypedDict
 from nnrun.errors import NnrunError
 from nnrun.record import metrics, run, tags
 from nnrun.record.summary import Summary
-from nnrun.report.damage import damaged_beside, damaged_file
+from nnrun.report.damage import METRICS, damaged_beside, damaged_file
 from nnrun.report.settings import setting_text, settings_text
 from nnrun.report.sheet import Sheet, SheetColumn
 from nnrun.report.summary import finished, number, read_summary, shown_section, some_of
@@ -86,7 +85,10 @@ def _row(folder: Path) -> OverviewRow:
     elif "metrics" in summary:
         best = summary["metrics"]["best"]
     else:
-        best = newest = newest_values(folder)
+        try:
+            best = newest = newest_values(folder)
+        except NnrunError:  # somewhere between the ends of a long file, which are looked at for all runs
+            return {**row, "status": "damaged", "reason": METRICS}
         if "step" in newest:
             row["step"] = int(newest["step"])
     row["best"] = {name: value for name, value in best.items() if name.startswith("val/")} or None
@@ -102,11 +104,13 @@ def _rising(summary: Summary) -> list[str]:
 
 
 def newest_values(folder: Path) -> dict[str, float]:
-    """The newest value of each metric of a run that has no summary, and the step of its newest line."""
+    """The newest value of each metric of a run that has no summary, and the step of its newest line.
+
+    Raises RunError where a line is damaged.
+    """
     newest: dict[str, float] = {}
-    with contextlib.suppress(NnrunError):
-        for record in metrics.read(folder / "metrics.jsonl"):
-            newest |= record
+    for record in metrics.read(folder / METRICS):
+        newest |= record
     return newest
 
 

@@ -11,9 +11,16 @@ from nnrun.record import preprocessing
 from nnrun.record.provenance import Provenance
 from nnrun.record.weights_from import in_words, lineage
 
-__all__ = ["data_line", "origin_lines"]
+__all__ = ["data_line", "origin_lines", "page_lines"]
+
+_LONGEST = 400  # characters of a line on a page
 
 _PURPOSES = {"train": "to train", "val": "to validate", "test": "to test"}
+
+
+def page_lines(folder: Path, origin: Provenance) -> list[str]:
+    """What a page says of where a run or an ensemble came from: its data, command, machine and versions."""
+    return [one_line(line, _LONGEST) for line in [*data_line(folder, origin), *origin_lines(origin)]]
 
 
 def data_line(folder: Path, origin: Provenance) -> list[str]:

@@ -7,9 +7,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from nnrun.amounts import figure
 from nnrun.errors import counted
 from nnrun.report.drawing import COLOURS, plain, png
-from nnrun.report.plot import curve
+from nnrun.report.plot import FittedCurve
 from nnrun.report.summary import number
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ def rounded(rate: float) -> str:
     return f"{rate:.2g}"
 
 
-def curve_of_rates(rates: np.ndarray, losses: np.ndarray, start: float) -> str:
+def curve_of_rates(rates: np.ndarray, losses: np.ndarray, start: float) -> FittedCurve:
     """The mean loss against the rate: the top row is the loss of the beginning; a gap is a rate that diverges."""
     means = losses.mean(1)
     finite = [value for value in means.tolist() if math.isfinite(value)]
     low, high = min(finite, default=0.0), max(start, 1e-300)
     span = max(high - low, 1e-300)
     shares = [0.03 + 0.97 * (value - low) / span if math.isfinite(value) else 0.0 for value in means.tolist()]
-    return curve(shares, (f"{rates[0]:.2g}", f"{rates[-1]:.2g}"), (f"{low:.3g}", f"{high:.3g}"))
+    return FittedCurve(shares, (f"{rates[0]:.2g}", f"{rates[-1]:.2g}"), (figure(low, 3), figure(high, 3)))
 
 
 def rate_lines(
@@ -58,7 +59,7 @@ def rate_lines(
     nearest = int(abs(_logs(rates) - math.log(written)).argmin()) if written > 0 else 0
     if rates[0] <= written <= rates[-1]:
         reached = losses[nearest].mean()
-        yield f"the spec's {written:g} " + (
+        yield f"the spec's {figure(written, 6)} " + (
             f"reaches {number(reached)}" if math.isfinite(reached) else "diverges"
         )
     yield "a long run at a constant rate may need a lower one than a short run; a schedule that falls may begin here"

@@ -14,7 +14,7 @@ from nnrun.report import drawing
 from nnrun.report.content import origin_of
 from nnrun.report.ensemble.account import Account
 from nnrun.report.named_runs import compare_runs, short_names
-from nnrun.report.provenance import data_line, origin_lines
+from nnrun.report.provenance import page_lines
 from nnrun.report.run.charts import charts_of, logged_names
 from nnrun.report.run.looked import Looked
 from nnrun.report.run.page import page
@@ -101,8 +101,7 @@ def _ensemble_page(folder: Path, looked: Mapping[str, Looked]) -> str:
     from nnrun.report.ensemble import page as ensemble
 
     account: Account = run.read_json(folder / _ACCOUNT)
-    origin = origin_of(folder)
-    lines = [one_line(line, 400) for line in [*data_line(folder, origin), *origin_lines(origin)]]
+    lines = page_lines(folder, origin_of(folder))
     return ensemble.page(account, ensemble.pictures(account), looked.values(), lines)
 
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nnrun.report.amounts import figure
+from nnrun.amounts import figure
 from nnrun.report.live import Pace, duration, heading, sparkline
 from nnrun.statistics.metric import target_of, without_targets
 
@@ -85,7 +85,7 @@ class RunView:
         is_going = self._rate and news.phase == "training"
         digits = 0 if self._rate >= 10 else 2
         speed = f"{self._rate:.{digits}f} steps/s  {self._left(news)}" if is_going else news.phase
-        where = f"epoch {news.epoch:.1f}/{news.epochs:.4g}  step {news.step}/{news.steps}  {news.fold or news.runs}"
+        where = f"epoch {news.epoch:.1f}/{figure(news.epochs)}  step {news.step}/{news.steps}  {news.fold or news.runs}"
         rows = [heading(news.name, news.step, news.steps, speed), Text(where, no_wrap=True)]
         rows.append(_numbers(news.metrics))
         bars = min(60, width - len("train/loss "))
@@ -101,7 +101,7 @@ class RunView:
 
 
 def _where(news: Shown) -> str:
-    return f"epoch {news.epoch:.4g}/{news.epochs:.4g}  step {news.step}/{news.steps}"
+    return f"epoch {figure(news.epoch)}/{figure(news.epochs)}  step {news.step}/{news.steps}"
 
 
 def _measured(metrics: dict[str, float], beginnings: tuple[str, ...]) -> str:
@@ -114,5 +114,5 @@ def _numbers(metrics: dict[str, float]) -> Table:
     """The metrics, those of the optimizer below the rest."""
     table = Table.grid(padding=(0, 2))
     for name in sorted(without_targets(metrics), key=lambda name: (name.startswith(_LAST), name)):
-        table.add_row(Text(name, "dim"), f"{metrics[name]:.5g}")
+        table.add_row(Text(name, "dim"), figure(metrics[name], 5))
     return table

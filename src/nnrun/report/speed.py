@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nnrun.amounts import short_number, time_text, with_digits
 from nnrun.errors import counted, size_text
-from nnrun.report.amounts import short_number, time_text, with_digits
 
-__all__ = ["speed_lines"]
+__all__ = ["LABEL", "speed_lines"]
 
+LABEL = 13  # characters of a label with its blanks
 _BUSY = 0.3  # of the load, above which figures are not to be quoted
 
 

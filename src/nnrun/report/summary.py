@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nnrun.amounts import figure
 from nnrun.errors import RunError, counted, one_line
 from nnrun.record import run
 from nnrun.record.early_stop import stop_in, stops_in_words
 from nnrun.record.summary import Baseline, Division, GroupSummary, Summary
-from nnrun.report.amounts import figure
 from nnrun.statistics.metric import last_part, target_of, without_targets
 
 __all__ = [

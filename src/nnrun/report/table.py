@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from nnrun.amounts import figure
 from nnrun.errors import NnrunError
 from nnrun.record import columns, run, tags
 from nnrun.record.summary import RunSummary, Summary, SweepSummary
@@ -74,7 +75,7 @@ def show_view(folder: Path) -> Group:
         parts += metric_tables(_sections(summary), None, summary.get("baseline"), targets=order)
     elif newest := newest_values(folder):
         step = newest.pop("step")
-        parts.append(Text(f"reached   step {step}, epoch {newest.pop('epoch', 0):.4g}"))
+        parts.append(Text(f"reached   step {step}, epoch {figure(newest.pop('epoch', 0))}"))
         parts += metric_tables({"newest": newest})
     if (folder / tables.ACCOUNT).is_file():
         account: Account = run.read_json(folder / tables.ACCOUNT)

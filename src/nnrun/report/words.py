@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnrun.report.amounts import figure
+from nnrun.amounts import figure
 from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.metric import Metric
 

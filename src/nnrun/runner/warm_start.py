@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import Preprocessing
 from nnrun.record import checkpoint, metrics, pointer, provenance, run
@@ -157,8 +158,8 @@ def _changes(before: Preprocessing, now: Preprocessing) -> list[str]:
             )
     elif not before.classes and not before.has_units_of(now):
         changes.append(
-            f"its targets were (y − {before.target_shift:.4g}) / {before.target_scale:.4g}, here they are "
-            f"(y − {now.target_shift:.4g}) / {now.target_scale:.4g}"
+            f"its targets were (y − {figure(before.target_shift)}) / {figure(before.target_scale)}, here they are "
+            f"(y − {figure(now.target_shift)}) / {figure(now.target_scale)}"
         )
     return changes
 
@@ -181,7 +182,7 @@ def seam(beginnings: list[Beginning], experiment: Experiment) -> str:
     was, starts = _rate_of(Path(first["run"]), first["step"] or 0), _first_rate(experiment)
     rates = ""
     if was is not None and starts is not None:
-        rates = f": the rate was {was:.4g}, it starts at {starts:.4g}"
+        rates = f": the rate was {figure(was)}, it starts at {figure(starts)}"
     return f"weights from {in_words(of_group(beginnings))}{rates}"
 
 

@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from nnrun.amounts import figure
 from nnrun.sklearn._data import Given
 from nnrun.sklearn._fitting import fit
 from nnrun.sklearn._settings import Parameters
@@ -66,7 +67,11 @@ class _Estimator(BaseEstimator):
         weights = np.asarray(check_array(weights, ensure_2d=False, input_name="sample_weight"), np.float64)
         shape = (len(y),)
         if weights.shape != shape or (weights < 0).any():
-            got = f"shape {weights.shape}" if weights.shape != shape else f"a weight of {weights.min():.6g}"
+            got = (
+                f"shape {weights.shape}"
+                if weights.shape != shape
+                else f"a weight of {figure(weights.min(), 6)}"
+            )
             raise ValueError(f"sample_weight: got {got}; give a number of 0 or more for each sample, {shape}")
         rows = weights > 0
         if not rows.any():

@@ -15,6 +15,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from typing_extensions import TypedDict
 
+from nnrun.amounts import figure
 from nnrun.build import structure_of
 from nnrun.catalog import Spec
 from nnrun.report.live import duration
@@ -239,7 +240,7 @@ def tables(dry_run: DryRun) -> list[RenderableType]:
 def _shown(value: object) -> str:
     """A value as YAML has it in a line: a record as {rate: 0.5}, which can be written into a spec."""
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return figure(value)
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_shown(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, list):

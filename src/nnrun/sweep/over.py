@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 
+from nnrun.amounts import figure
 from nnrun.space import Dimension, Space
 from nnrun.spec import BLOCKS, LISTS
 from nnrun.spec.plain import Block, Plain, in_full, is_number
@@ -190,16 +191,18 @@ def _dimension(key: str, kind: str, bounds: Plain) -> Dimension:
     if kind == "normal":
         if high <= 0:
             raise ValueError(
-                f"got the deviation {high:g}; write {{normal: [mean, deviation]}} with a deviation > 0"
+                f"got the deviation {figure(high, 6)}; write {{normal: [mean, deviation]}} with a deviation > 0"
             )
         return Dimension(key, kind, float(low), float(high))
     if low >= high:
-        raise ValueError(f"the range [{low:g}, {high:g}] is empty; write the lower end first")
+        raise ValueError(
+            f"the range [{figure(low, 6)}, {figure(high, 6)}] is empty; write the lower end first"
+        )
     if kind.endswith("int") and not all(float(bound).is_integer() for bound in (low, high)):
         raise ValueError(f"got {shown(bounds)}; write two whole numbers")
     if kind in ("log", "log_int") and low <= 0:
         raise ValueError(
-            f"the logarithm of {low:g} does not exist; write a lower end > 0, such as {high / 1000:g}"
+            f"the logarithm of {figure(low, 6)} does not exist; write a lower end > 0, such as {figure(high / 1000, 6)}"
         )
     return Dimension(key, kind, float(low), float(high))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnrun.report.amounts import figure
+from nnrun.amounts import figure
 from nnrun.report.summary import plus_minus
 from nnrun.report.sweep.entries import TrialEntry
 from nnrun.report.sweep.live import Board, BoardRow

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from nnrun.amounts import figure
 from nnrun.spec.plain import Block, Plain, is_number
 from nnrun.spec.problem import Path, Problems
 from nnrun.spec.schema import nearest, shown
@@ -111,8 +112,9 @@ def _warnings(parameters: Block, problems: Problems) -> list[str]:
         low, high = value.get("min"), value.get("max")
         if isinstance(low, int | float) and isinstance(high, int | float) and 0 < low < high:
             message = (
-                f"log_uniform takes exponents of e, so this is from {_exp(low):.6g} to {_exp(high):.6g}; for "
-                f"values from {low:g} to {high:g} write distribution: log_uniform_values"
+                f"log_uniform takes exponents of e, so this is from {figure(_exp(low), 6)} to "
+                f"{figure(_exp(high), 6)}; for values from {figure(low, 6)} to {figure(high, 6)} write "
+                "distribution: log_uniform_values"
             )
             warnings.add((key,), message)
     return list(map(str, warnings))

@@ -75,7 +75,7 @@ def _features(table: Any, names: Sequence[object], columns: list[_Entry]) -> np.
         cells = list(table[name])
         if parts and len(cells) != len(parts[0]):
             raise ValueError(f"column {name!r}: has {len(cells)} cells, those before it {len(parts[0])}")
-        absent = np.array([_is_missing(cell) for cell in cells], bool)
+        absent = np.array([_is_missing(cell, column.get("marks", ())) for cell in cells], bool)
         if column.get("fill") is None and absent.any():
             raise ValueError(f"column {name!r}: the input at index {absent.argmax()} is missing; fill it in")
         if column["categories"] is not None:
@@ -89,11 +89,21 @@ def _features(table: Any, names: Sequence[object], columns: list[_Entry]) -> np.
     return np.hstack(parts)
 
 
-def _is_missing(cell: object) -> bool:
-    """Whether a cell holds no value, as nnrun reads tables."""
+def _is_missing(cell: object, marks: Sequence[str]) -> bool:
+    """Whether a cell holds no value, as nnrun reads tables; `marks`: further cells that say so."""
     if cell is None or type(cell).__name__ in ("NaTType", "NAType") or cell != cell:
         return True
-    return isinstance(cell, str) and cell.strip().lower() in _MISSING
+    text = str(cell).strip()
+    if (isinstance(cell, str) and text.lower() in _MISSING) or text in marks:
+        return True
+    return bool(marks) and _as_number(text) in {_as_number(mark) for mark in marks} - {None}
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
 
 
 def _one_hot(cells: list[object], absent: np.ndarray, column: _Entry) -> np.ndarray:

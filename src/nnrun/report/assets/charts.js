@@ -14,10 +14,35 @@
     return Math.min(9, Math.max(4, Math.ceil(Math.log10(size / (high - low))) + 4));
   }
   // On a logarithmic axis the lines of the powers of ten, or all of them where there are fewer than two.
+  // and of many orders of magnitude every second, third, ... one, so that their numbers stand apart.
   function powers(u, splits) {
-    const kept = splits.map((v) => (v != null && Number.isInteger(Math.round(1e9 * Math.log10(v)) / 1e9) ? v : null));
-    return kept.filter((v) => v != null).length > 1 ? kept : splits;
+    const order = (v) => Math.round(1e9 * Math.log10(v)) / 1e9;
+    const kept = splits.map((v) => (v != null && Number.isInteger(order(v)) ? v : null));
+    const count = kept.filter((v) => v != null).length, step = Math.ceil(count / 8);
+    if (count < 2) return splits;
+    return kept.map((v) => (v != null && order(v) % step === 0 ? v : null));
   }
+  // Numbers of an axis all have one form: 0.0015, 0.001, 0.0005, and powers of ten where they are large.
+  function numbers(ticks) {
+    const sizes = ticks.filter((v) => v != null).map(Math.abs), largest = Math.max(...sizes);
+    const precision = precisionOf([ticks]);
+    return ticks.map((v) => {
+      if (v == null) return "";
+      if (largest >= 1e5) return v ? v.toExponential(1).replace(".0e", "e").replace("e+", "e") : "0";
+      if (largest >= 1e-3 && Math.abs(v) >= 1e-5) return Number(v.toPrecision(precision)).toString();
+      return digits(v, precision);
+    });
+  }
+  // Text over curves, with a rim of the paper around it.
+  function written(ctx, text, x, y, ratio) {
+    ctx.save();
+    ctx.setLineDash([]); ctx.lineJoin = "round"; ctx.lineWidth = 4 * ratio; ctx.strokeStyle = colourOf("--paper");
+    ctx.strokeText(text, x, y);
+    ctx.restore();
+    ctx.fillText(text, x, y);
+  }
+  // Black is the colour of the letters: white by night.
+  const shown = (colour) => (colour === "#000000" ? colourOf("--ink") : colour);
   const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   // One series for each line, and two that are not in the legend for the ends of its band.
@@ -26,10 +51,10 @@
     const precision = precisionOf(chart.series.map((line) => line.values));
     const columns = [chart.x], bands = [], edgesOf = {};
     for (const line of chart.series) {
-      const shape = line.dots ? { paths: () => null, points: { show: true, size: 5, width: 0, fill: line.colour } } : {};
+      const shape = line.dots ? { paths: () => null, points: { show: true, size: 5, width: 0, fill: () => shown(line.colour) } } : {};
       const single = line.values.filter((v) => v != null).length === 1;
       series.push({
-        label: line.label, stroke: line.colour, width: 1.6, dash: line.dash, spanGaps: true,
+        label: line.label, stroke: () => shown(line.colour), width: 1.6, dash: line.dash, spanGaps: true,
         points: { show: single }, value: (u, v) => digits(v, precision), ...shape,
       });
       columns.push(line.values);
@@ -39,7 +64,7 @@
           series.push({ label: "", class: "edge", stroke: "transparent", spanGaps: true, points: { show: false } });
           columns.push(edge);
         }
-        bands.push({ series: [position + 1, position + 2], fill: line.colour + "26" });
+        bands.push({ series: [position + 1, position + 2], fill: () => shown(line.colour) + "26" });
         edgesOf[position] = [position + 1, position + 2];
       }
     }
@@ -60,7 +85,7 @@
           ctx.beginPath(); ctx.moveTo(x, top); ctx.lineTo(x, top + height); ctx.stroke();
           const right = x > left + width / 2;
           ctx.textAlign = right ? "right" : "left";
-          ctx.fillText(chart.at[1], x + (right ? -4 : 4) * ratio, top + 10 * ratio);
+          written(ctx, chart.at[1], x + (right ? -4 : 4) * ratio, top + 10 * ratio, ratio);
         }
       }
       if (chart.level) {
@@ -69,7 +94,7 @@
           ctx.setLineDash([6 * ratio, 4 * ratio]);
           ctx.beginPath(); ctx.moveTo(left, y); ctx.lineTo(left + width, y); ctx.stroke();
           ctx.textAlign = "right";
-          ctx.fillText(chart.level[1], left + width - 4 * ratio, y - 4 * ratio);
+          written(ctx, chart.level[1], left + width - 4 * ratio, y - 5 * ratio, ratio);
         }
       }
       ctx.restore();
@@ -83,12 +108,12 @@
       ticks: { stroke: () => colourOf("--line"), width: 1 }, font: "11px system-ui, sans-serif",
       labelFont: "12px system-ui, sans-serif", labelSize: 20,
     });
-    const gridY = { stroke: () => colourOf("--line"), width: 1, ...(chart.log ? { filter: powers } : {}) };
+    const filter = chart.log ? { filter: powers } : {}, gridY = { stroke: () => colourOf("--line"), width: 1, ...filter };
     // Where points share an x, uPlot would leave out those at the very edges: a margin keeps them inside.
     const first = chart.x[0], last = chart.x[chart.x.length - 1], margin = 0.02 * (last - first || Math.abs(last) || 1);
     const dotted = chart.series.some((line) => line.dots);
     const x = { time: false, ...(dotted ? { range: () => [first - margin, last + margin] } : {}) };
-    const y = { ...axis(chart.yLabel), grid: gridY, size: 58, values: (u, ticks) => ticks.map((v) => (v == null ? "" : digits(v, precisionOf([ticks])))) };
+    const y = { ...axis(chart.yLabel), ...filter, grid: gridY, size: 58, values: (u, ticks) => numbers(ticks) };
     const size = () => ({ width: place.clientWidth, height: Math.max(220, Math.min(360, place.clientWidth * 0.6)) });
     const plot = new uPlot({
       ...size(), series, bands, scales: { x, y: chart.log ? { distr: 3 } : {} },

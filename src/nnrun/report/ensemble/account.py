@@ -129,6 +129,7 @@ class Account(TypedDict):
     baseline: NotRequired[Baseline]
     examples: int
     gain: Gains
+    cautions: NotRequired[list[str]]  # what explains a loss, in sentences
     curve: list[Point]  # metrics against the number of members
     diversity: dict[str, float] | None
     calibration: NotRequired[Calibration]

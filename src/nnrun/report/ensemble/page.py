@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from nnrun.errors import one_line
 from nnrun.report import drawing
 from nnrun.report.drawing import COLOURS, Picture
 from nnrun.report.ensemble.account import Account, Barrier, Calibration
@@ -36,6 +37,7 @@ _CAPTIONS = {
     "reliability": "Accuracy against confidence, in bins; on the dotted line they are equal.",
     "barrier": "Weighted averages of two members' parameters; the dotted line joins the ends.",
 }
+_OF_PARAMETERS = "The average of the best member by validation, of the best two, and so on: one of each size."
 
 
 def pictures(account: Account) -> list[Picture]:
@@ -47,8 +49,11 @@ def pictures(account: Account) -> list[Picture]:
         drawn["reliability"] = _reliability(calibration)
     if barrier := account.get("barrier"):
         drawn["barrier"] = _barrier(barrier, _shown(account))
+    captions = dict(_CAPTIONS)
+    if all(point["subsets"] == 1 for point in account["curve"]):
+        captions["curve"] = _OF_PARAMETERS
     return [
-        Picture(name, _TITLES[name], _CAPTIONS[name], drawing.png(drawn[name], _DPI))
+        Picture(name, _TITLES[name], captions[name], drawing.png(drawn[name], _DPI))
         for name in _TITLES
         if name in drawn
     ]
@@ -145,17 +150,32 @@ def page(
     title = f"Ensemble of {len(account['members'])}: {account['average']}"
     answer = answer_line(account)
     lead = [f'<p class="lead">{escape(answer)}</p>'] if answer else []
-    parts = [f"<h1>{escape(title)}</h1>", *lead, _table(account)]
+    notes = [f'<p class="note">{escape(caution)}</p>' for caution in account.get("cautions", [])]
+    parts = [f"<h1>{escape(title)}</h1>", *lead, *notes, _table(account)]
     parts += [f"<p>{escape(line.plain)}</p>" for line in gain_lines(account)]
     if images:
         parts.append('<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>")
     sections = [examples_html(entry, "") for entry in looked]
     scripts = head() if sections else ""
-    if origin:
-        sections.append(
-            "<h2>The ensemble</h2>" + "".join(f'<p class="dim">{escape(line)}</p>' for line in origin)
-        )
+    lines = "".join(f'<p class="dim">{escape(line)}</p>' for line in origin)
+    sections.append(f"<h2>The ensemble</h2>{_members_table(account)}{lines}")
     return document(f"nnrun ensemble: {title}", parts + sections, scripts, STYLE)
+
+
+def _members_table(account: Account) -> str:
+    """What was averaged: of each member its run, and the digest of its arrays."""
+    columns = [
+        PageColumn("member"), PageColumn("step", "number"), PageColumn("epochs", "number"), PageColumn("parameters"),
+        PageColumn("weight", "number"), PageColumn("SHA-256"), PageColumn("run"),
+    ]  # fmt: skip
+    rows = [
+        [
+            member["name"], str(member["step"]), number(member["epochs"]), member["parameters"],
+            f"{member['weight']:.3f}", member["sha256"][:10], one_line(member["run"], 120),
+        ]
+        for member in account["members"]
+    ]  # fmt: skip
+    return table(columns, rows)
 
 
 def _table(account: Account) -> str:

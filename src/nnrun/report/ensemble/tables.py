@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from nnrun.report.amounts import figure
+from nnrun.amounts import figure
 from nnrun.report.ensemble.account import Account, Gain
 from nnrun.report.sheet import Sheet, SheetColumn
 from nnrun.report.summary import number
@@ -21,7 +21,8 @@ _ROUNDING = 2.0**-23  # predictions are float32
 
 def view(account: Account) -> list[RenderableType]:
     """What `nnrun ensemble` prints: members and ensemble, gains, notes on diversity, calibration, soup and barrier."""
-    return [member_table(account), *gain_lines(account), *_notes(account)]
+    cautions = [Text(caution, "bold yellow") for caution in account.get("cautions", [])]
+    return [member_table(account), *gain_lines(account), *cautions, *_notes(account)]
 
 
 def names_of(account: Account) -> list[str]:

@@ -53,7 +53,13 @@ def charts_of(subjects: Sequence[Subject], of_targets: bool = False) -> list[Cha
         charts = [_of_one(subjects[0], group) for group in groups]
     else:
         charts = [_of_all(subjects, name) for name in sorted(metrics, key=_validation_first)]
-    return [*charts, *(_of_all(subjects, name) for name in of_steps)]
+    charts += [_of_all(subjects, name) for name in of_steps]
+    return [chart for chart in charts if _has_values(chart)]
+
+
+def _has_values(chart: Chart) -> bool:
+    """Whether there is anything to draw: a run that diverged at once may have logged NaN alone."""
+    return any(np.isfinite(line.y).any() for line in chart.lines)
 
 
 def _judged_first(subject: Subject, names: Iterable[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +30,8 @@ STYLE = """
 .heat th[scope=row] { text-align: left; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: 0.9rem; }
 .gallery figcaption { overflow-wrap: anywhere; }
-.gallery figure img { image-rendering: pixelated; border: 1px solid var(--line); filter: none; }
+.gallery figure img { image-rendering: pixelated; border: 1px solid var(--line); filter: none;
+                      mix-blend-mode: normal; }
 .filters { display: flex; flex-wrap: wrap; gap: 4px; }
 .filters img { width: 3.2rem; height: 3.2rem; image-rendering: pixelated; border: 1px solid var(--line); }
 """
@@ -37,6 +39,9 @@ STYLE = """
 
 def examples_html(looked: Looked, label: str) -> str:
     """The section of a run: `label` says which, where there are several."""
+    member = Path(looked["folder"]).name
+    if member.startswith(("seed_", "fold_")):  # of a group
+        label = f"{label}: {member}" if label else member
     of_whom = f" of {escape(label)}" if label else ""
     parts = [
         f"<h2>Examples of the {looked['split']} part{of_whom}</h2>",

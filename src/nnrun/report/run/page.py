@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from nnrun.errors import one_line
 from nnrun.record import columns
 from nnrun.report.html import document, sheet_table
 from nnrun.report.interactive import charts_html, head
 from nnrun.report.metric_table import metric_tables
-from nnrun.report.provenance import data_line, origin_lines
+from nnrun.report.provenance import page_lines
 from nnrun.report.run.charts import charts_of
 from nnrun.report.run.examples import STYLE, examples_html
 from nnrun.report.run.looked import Looked
@@ -38,7 +37,7 @@ def page(
     reload_after  seconds until a browser reads the file again; 0: never
     """
     several = len(subjects) > 1
-    names = ", ".join(subject.label for subject in subjects)
+    names, charts = ", ".join(subject.label for subject in subjects), charts_of(subjects)
     refresh = f'<meta http-equiv="refresh" content="{reload_after}">' if reload_after else ""
     body = [
         f"<h1>{escape(names)}</h1>",
@@ -46,8 +45,8 @@ def page(
         *(_remarks(subject, several) for subject in subjects),
         "<h2>Results</h2>",
         sheet_table(as_sheet(comparison)) if comparison else _results(subjects[0]),
-        "<h2>Curves</h2>" if any(subject.lines for subject in subjects) else "",
-        charts_html(charts_of(subjects)),
+        "<h2>Curves</h2>" if charts else "",
+        charts_html(charts),
         *(examples_html(entry, label if several else "") for label, entry in looked.items()),
         *(_of_the_run(subject, several) for subject in subjects),
     ]
@@ -67,7 +66,7 @@ def _answer(subjects: Sequence[Subject], comparison: SideBySide | None) -> str:
 def _headline(subject: Subject) -> str:
     summary = subject.content.summary
     if "steps" in summary and ("mean" in summary or "best" in summary):
-        return " · ".join(part.strip() for part in headline(summary).split("  "))
+        return " · ".join(part.strip() for part in headline(summary).split("  ")).replace(" · (", " (")
     reached = max((int(line.x[-1]) for line in subject.lines.values() if len(line.x)), default=0)
     return f"{subject.content.status}, at step {reached}"
 
@@ -129,7 +128,6 @@ def _of_the_run(subject: Subject, several: bool) -> str:
         parts.append(
             f"<details><summary>its spec, every default filled in</summary><pre>{text}</pre></details>"
         )
-    origin = subject.content.origin
-    lines = [one_line(line, 400) for line in [*data_line(subject.folder, origin), *origin_lines(origin)]]
+    lines = page_lines(subject.folder, subject.content.origin)
     parts += [f'<p class="dim">{escape(line)}</p>' for line in lines]
     return "".join(parts)

@@ -79,7 +79,7 @@ def _fit(subject: Subject) -> Iterator[Remark]:
     tail = max(2, round(_TAIL * len(val.y)))
     least, last = int(val.y.argmin()), float(val.y[-tail:].mean())
     rise = last - float(val.y[least])
-    if rise > max(_RISEN * float(val.y.max() - val.y[least]), _AGAIN * float(val.y[least])):
+    if rise > max(_RISEN * float(val.y.max() - val.y[least]), _AGAIN * abs(float(val.y[least]))):
         yield _came_apart(val, train, least, last) or Remark("fit", _overfits(val, train, least, last))
         yield from _no_better(subject)
         return
@@ -209,7 +209,8 @@ def _learning_until(subject: Subject) -> float:
     train = subject.lines.get("train/loss")
     if train is None or not len(train.y):
         return float("inf")
-    learned = np.flatnonzero(train.y < _LEARNED * train.y[0])
+    floor = min(0.0, float(np.nanmin(train.y)))  # of a loss that may be negative, the least that it became
+    learned = np.flatnonzero(train.y - floor < _LEARNED * (train.y[0] - floor))
     return float(train.x[learned[0]]) if len(learned) else float("inf")
 
 

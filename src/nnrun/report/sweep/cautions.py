@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import cast
 
+from nnrun.amounts import figure
 from nnrun.record import run
 from nnrun.report.sweep.evidence import distinct
 from nnrun.report.sweep.examples import read_examples
@@ -194,7 +196,8 @@ def _borders(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
             end = border(dimension, row.settings[dimension.path]) if dimension.path in row.settings else None
             if end is None:
                 continue
-            value = f"{row.alternative}: the best {dimension.path}, {row.settings[dimension.path]:.4g}"
+            number = cast(float, row.settings[dimension.path])  # as it lies at a border
+            value = f"{row.alternative}: the best {dimension.path}, {figure(number)}"
             weight = importances.get(dimension.path)
             if weight and weight.p > _UNIMPORTANT:
                 yield f"{value}, is at the {end} end of its range; the metric hardly depends on it there"
@@ -210,9 +213,11 @@ def _budget(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
     few = {label: at_budget(curve, _FEW_TRIALS) for label, curve in curves.items()}
     all_ = {label: at_budget(curve, longest) for label, curve in curves.items()}
     early, late = (sweep.judge.best(values, values.__getitem__) for values in (few, all_))
-    if early is not None and late is not None and early != late:
+    if early is None or late is None:
+        return
+    lead, rival = (level(sweep.judge, few[label]) for label in (early, late))
+    if lead != rival:  # a lead that no digit shows is none
         yield (
             f"the ranking changes with the budget: after {_FEW_TRIALS} trials of tuning {early} would lead "
-            f"({sweep.metric} {level(sweep.judge, few[early])} against {level(sweep.judge, few[late])} of {late}), "
-            f"after {longest} it is {late}"
+            f"({sweep.metric} {lead} against {rival} of {late}), after {longest} it is {late}"
         )

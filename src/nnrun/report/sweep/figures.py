@@ -13,15 +13,17 @@ import numpy as np
 from nnrun.report.curves import band, seed_curves
 from nnrun.report.drawing import Look, axis_label, plain, scale_of
 from nnrun.report.sweep.findings import Answer, BaseAnswer
+from nnrun.report.words import level
 from nnrun.statistics.metric import Metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["WIDTH", "best_of", "curves", "importance", "leaderboard", "profile"]
+__all__ = ["WIDTH", "best_of", "curves", "importance", "leaderboard", "left_out", "profile"]
 
 WIDTH = 5.2  # inches
+_BELOW = 0.22  # of a row: where single runs are, below their interval, which would hide them
 Looks = Mapping[str, Look]
 
 
@@ -32,7 +34,7 @@ def leaderboard(part: BaseAnswer, looks: Looks) -> Figure:
     for i, row in enumerate(rows):
         colour = looks[row.alternative]["color"]
         values, scale = np.array(list(row.values.values())), scale_of(part.metric)
-        axes.plot(scale * values, np.full(len(values), i), "o", ms=3, color=colour, alpha=0.35, mew=0)
+        axes.plot(scale * values, np.full(len(values), i - _BELOW), "o", ms=3, color=colour, alpha=0.6, mew=0)
         mean = scale * (row.mean or 0.0)
         if row.low is not None and row.high is not None:
             axes.plot(
@@ -70,7 +72,8 @@ def curves(part: BaseAnswer, metric: Metric, looks: Looks) -> Figure | None:
             lw=0,
         )
     values = np.concatenate([curve.mean for _, curve in drawn])
-    _zoom(axes, scale * values, scale * np.array(last))
+    if len(drawn) > 1:
+        _zoom(axes, scale * values, scale * np.array(last))
     axes.set(xlabel="step", ylabel=axis_label(metric))
     _legend(axes, len(drawn))
     return figure
@@ -85,18 +88,33 @@ def best_of(part: BaseAnswer, metric: Metric, looks: Looks) -> Figure:
         curve, style = part.best_of[label], looks[label]
         k = [point.k for point in curve]
         axes.plot(k, [scale * point.value for point in curve], label=plain(label), lw=1.5, **style)
-        ends = [
+        bands = [
             (point.low, point.high) for point in curve if point.low is not None and point.high is not None
         ]
-        if len(ends) == len(curve):
-            low, high = scale * np.array(ends).T
+        if len(bands) == len(curve):
+            low, high = scale * np.array(bands).T
             axes.fill_between(k, low, high, color=style["color"], alpha=0.1, lw=0)
     values = scale * np.array([point.value for curve in part.best_of.values() for point in curve])
-    _zoom(axes, values, scale * np.array([curve[-1].value for curve in part.best_of.values()]))
+    last = [curve[-1] for curve in part.best_of.values()]
+    ends = [end for point in last for end in (point.value, point.low, point.high) if end is not None]
+    if len(part.best_of) > 1:
+        _zoom(axes, values, scale * np.array(ends))
     axes.set(xlabel="trials", ylabel=f"best {axis_label(metric)}")
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     _legend(axes, len(part.best_of))
     return figure
+
+
+def left_out(figure: Figure, metric: Metric) -> str:
+    """What curves cut off, in a sentence: values far from where they end; "" where everything is shown."""
+    [axes] = figure.axes
+    lines = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+    bands = [np.asarray(path.vertices)[:, 1] for band in axes.collections for path in band.get_paths()]
+    heights = np.concatenate([*lines, *bands])
+    (low, high), scale = axes.get_ylim(), scale_of(metric)
+    cut = [f"below {level(metric, low / scale)}"] if (heights < low).any() else []
+    cut += [f"above {level(metric, high / scale)}"] if (heights > high).any() else []
+    return f" Values {' and '.join(cut)} are left out, to show how the curves end." if cut else ""
 
 
 def importance(part: BaseAnswer, looks: Looks) -> Figure:
@@ -106,7 +124,8 @@ def importance(part: BaseAnswer, looks: Looks) -> Figure:
     ][::-1]
     figure, axes = _figure(0.9 + 0.3 * len(bars))
     for y, (label, share) in enumerate(bars):
-        style = {"color": looks[label]["color"], "alpha": 1.0 if share.p <= 0.05 else 0.3}
+        colour, pale = looks[label]["color"], share.p > 0.05
+        style = {"color": (colour, 0.3 if pale else 1.0), "edgecolor": colour, "lw": 0.8}
         axes.barh(y, max(share.explained, 0.004), height=0.7, **style)
     axes.set_yticks(
         range(len(bars)), [plain(f"{label}: {share.path.rpartition('.')[2]}", 34) for label, share in bars]
@@ -137,7 +156,7 @@ def _figure(height: float) -> tuple[Figure, Axes]:
 
 
 def _zoom(axes: Axes, values: np.ndarray, last: np.ndarray) -> None:
-    """Shows where the curves end, not how far they have come: what is far from all ends is cut off."""
+    """Shows where several curves end, not how far they have come: what is far from all ends is cut off."""
     low, high = float(values.min()), float(values.max())
     bottom, top = float(last.min()), float(last.max())
     room = max(2 * (top - bottom), 0.25 * (high - low))

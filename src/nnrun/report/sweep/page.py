@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from types import MappingProxyType
 
+from nnrun import amounts
+from nnrun.amounts import with_digits
 from nnrun.errors import counted
-from nnrun.report.amounts import with_digits
 from nnrun.report.drawing import Picture
 from nnrun.report.html import PageColumn, document, figure, table
 from nnrun.report.interactive import head
@@ -203,9 +204,9 @@ def _range(dimension: DimensionRecord) -> str:
         return "one of " + ", ".join(map(str, dimension.values))
     low, high = dimension.low or 0.0, dimension.high or 0.0
     if dimension.kind == "normal":
-        return f"normal, {low:g} ± {high:g}"
+        return f"normal, {amounts.figure(low, 6)} ± {amounts.figure(high, 6)}"
     kinds = {"log": ", logarithmic", "int": ", whole", "log_int": ", whole, logarithmic"}
-    return f"{low:g} to {high:g}{kinds.get(dimension.kind, '')}"
+    return f"{amounts.figure(low, 6)} to {amounts.figure(high, 6)}{kinds.get(dimension.kind, '')}"
 
 
 def _trials(answer: Answer) -> str:

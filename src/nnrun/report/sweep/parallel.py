@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnrun.amounts import figure
 from nnrun.report.drawing import axis_label, scale_of
 from nnrun.report.settings import settings_text
 from nnrun.report.sweep.evidence import ranked
@@ -33,11 +34,14 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 80, 40, 90, 18
 _WORST, _BEST = (147, 178, 214), (213, 94, 0)  # colours of the ends of the score
 _SHADES = 20  # of the axis of the score
 _TICKS = 5  # of an axis that is not logarithmic, about
+_LEAST, _MOST = 0.9, 1.4  # pixels of a unit: smaller letters cannot be read, larger ones waste the screen
+_BESIDE = 3  # settings, above which a picture takes the whole width
 _FEWEST = 2  # settings that vary: of one, the score by setting is the same picture
 
 _STYLE = """
-.parallel svg { min-width: 42rem; width: 100%; max-width: 72rem; height: auto; display: block;
-                touch-action: pan-x pan-y; }
+.parallels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 34rem), 1fr)); gap: 1rem 2rem; }
+.parallel.broad { grid-column: 1 / -1; }
+.parallel svg { width: 100%; height: auto; display: block; touch-action: pan-x pan-y; }
 .parallel text { font: 12px system-ui, sans-serif; fill: var(--dim); paint-order: stroke; stroke: var(--paper);
                  stroke-width: 3px; }
 .parallel .name { fill: var(--ink); font-size: 13px; }
@@ -46,9 +50,8 @@ _STYLE = """
 .parallel path { fill: none; stroke-width: 1.6; opacity: 0.75; }
 .parallel .lost { stroke: var(--dim); stroke-dasharray: 4 4; }
 .parallel .chosen { stroke-width: 3.5; opacity: 1; }
-.parallel .off { opacity: 0.06; }
 .parallel .on { stroke-width: 4; opacity: 1; }
-.parallel .grip { fill: transparent; cursor: ns-resize; touch-action: none; }
+.parallel .grip { fill: transparent; cursor: ns-resize; touch-action: none; }  .parallel .off { opacity: 0.06; }
 .parallel .range { fill: var(--dim); opacity: 0.25; pointer-events: none; }
 .parallel .picked { min-height: 3em; margin: 0.2rem 0; font-size: 0.85rem; }
 """
@@ -82,7 +85,8 @@ def parallel_section(answer: Answer) -> str:
         for part in answer.bases
         for row in part.rows
     ]
-    return "<h2>Settings and scores</h2>" + "".join(figures) if any(figures) else ""
+    inside = "".join(figures)
+    return f'<h2>Settings and scores</h2><div class="parallels">{inside}</div>' if inside else ""
 
 
 def _figure(
@@ -109,7 +113,8 @@ def _figure(
         + (f" Dashed: {lost} that diverged." if lost else "")
         + " Point at a line for its numbers; drag along an axis to keep what goes through, click it to release."
     )
-    width = _LEFT + _STEP * len(paths) + _RIGHT
+    width, height = _LEFT + _STEP * len(paths) + _RIGHT, _TOP + _HEIGHT + _BOTTOM
+    broad = " broad" if len(paths) > _BESIDE else ""
     title = f"{alternative.label}: settings and {judge.name}"
     marks = "".join(_axis_svg(i, axis) for i, axis in enumerate([*axes, score])) + _shades(len(paths))
     grips = "".join(
@@ -117,8 +122,9 @@ def _figure(
         for i in range(len(paths) + 1)
     )
     return (
-        f'<figure class="parallel"><h3>{escape(title)}</h3><div class="wide">'
-        f'<svg viewBox="0 0 {width} {_TOP + _HEIGHT + _BOTTOM}" role="img" aria-label="{escape(title)}">'
+        f'<figure class="parallel{broad}"><h3>{escape(title)}</h3><div class="wide">'
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}" '
+        f'style="min-width: {_LEAST * width:.0f}px; max-width: {_MOST * width:.0f}px">'
         f'{"".join(lines)}{marks}{grips}</svg></div><p class="dim picked"></p>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
@@ -170,7 +176,7 @@ def _logarithmic(name: str, low: float, high: float) -> _Axis:
     exponents = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
     powers = [10.0**exponent for exponent in exponents]
     shown = powers if len(powers) > 1 else [low, *powers, high]
-    return _Axis(f"{name} (log)", [(place(value), f"{value:.3g}") for value in shown], place)
+    return _Axis(f"{name} (log)", [(place(value), figure(value, 3)) for value in shown], place)
 
 
 def _linear(name: str, low: float, high: float) -> _Axis:
@@ -179,7 +185,7 @@ def _linear(name: str, low: float, high: float) -> _Axis:
     def place(value: object) -> float:
         return (float(str(value)) - low) / span
 
-    return _Axis(name, [(place(value), f"{value:.4g}") for value in _round_values(low, high)], place)
+    return _Axis(name, [(place(value), figure(value)) for value in _round_values(low, high)], place)
 
 
 def _score_axis(trials: Sequence[TrialRecord], judge: Metric) -> _Axis:
@@ -192,7 +198,7 @@ def _score_axis(trials: Sequence[TrialRecord], judge: Metric) -> _Axis:
         height = (scale * float(str(value)) - low) / (high - low)
         return float(np.clip(height if judge.rising else 1 - height, 0, 1))
 
-    ticks = [(place(value / scale), f"{value:.5g}") for value in _round_values(low, high)]
+    ticks = [(place(value / scale), figure(value, 5)) for value in _round_values(low, high)]
     return _Axis(axis_label(judge).replace(r"\$", "$"), ticks, place)
 
 

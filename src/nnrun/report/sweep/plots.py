@@ -81,7 +81,8 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
             "curves",
             f"{sweep.metric} while training",
             "Means over the seeds of the chosen settings, with 95% intervals as bands."
-            + (" Of several studies it is the best one." if sweep.studies > 1 else ""),
+            + (" Of several studies it is the best one." if sweep.studies > 1 else "")
+            + figures.left_out(figure, sweep.judge),
             figure,
         )
     if part.best_of:
@@ -95,12 +96,9 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
             caption = (
                 "Best value so far after k trials, mean over the studies; bands are 95% intervals of it."
             )
-        yield (
-            "best-of-k",
-            "How good after k trials of tuning",
-            caption,
-            figures.best_of(part, sweep.judge, looks),
-        )
+        figure = figures.best_of(part, sweep.judge, looks)
+        caption += figures.left_out(figure, sweep.judge)
+        yield "best-of-k", "How good after k trials of tuning", caption, figure
     known = {alternative.label: alternative for alternative in sweep.alternatives}
     explained = _DOTS
     for row in part.rows:

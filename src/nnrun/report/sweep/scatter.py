@@ -68,8 +68,8 @@ def _panel(
     for status, style in (("done", {}), ("stopped", {"mfc": "none"})):
         shown = [(x, y) for x, y, trial in known if trial.status == status and low <= y <= high]
         _dots(axes, shown, "o", 4.5, COLOURS[0], alpha=0.7, **style)
-    _dots(axes, [(x, low) for x, y, _ in known if y < low], "v", 4, COLOURS[0])
-    _dots(axes, [(x, high) for x, y, _ in known if y > high], "^", 4, COLOURS[0])
+    _dots(axes, [(x, low) for x, y, _ in known if y < low], "v", 6, COLOURS[0], zorder=5)
+    _dots(axes, [(x, high) for x, y, _ in known if y > high], "^", 6, COLOURS[0], zorder=5)
     lost = [x for x, trial in have if trial.value is None and trial.status != "failed"]
     _dots(axes, [(x, low if rising else high) for x in lost], "x", 5, COLOURS[1])
     best = [(x, y) for x, y, trial in known if trial.trial == chosen]

@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
+from nnrun.amounts import figure
 from nnrun.report.sweep.evidence import distinct, ranked
 from nnrun.report.sweep.findings import BaseAnswer
 from nnrun.report.sweep.folder import SweepRecord, TrialRecord
@@ -162,8 +163,8 @@ def _never_drawn(part: BaseAnswer, sweep: SweepRecord, rows: Sequence[AnswerRow]
             if unusual:
                 low, high, share = unusual
                 yield (
-                    f"{row.alternative}: none of its {len(values)} trials has {dimension.path} between {low:.3g} and "
-                    f"{high:.3g}, {100 * share:.0f}% of the range"
+                    f"{row.alternative}: none of its {len(values)} trials has {dimension.path} between "
+                    f"{figure(low, 3)} and {figure(high, 3)}, {100 * share:.0f}% of the range"
                 )
 
 

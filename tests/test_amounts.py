@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from nnrun.report.amounts import figure, short_number, time_text, with_digits
+from nnrun.amounts import figure, short_number, time_text, with_digits
 
 
 @pytest.mark.parametrize(
@@ -45,3 +48,9 @@ def test_the_letter_changes_where_the_digits_would_be_four() -> None:
 )  # fmt: skip
 def test_a_value_keeps_all_digits_before_its_point(value: float, digits: int, sign: str, text: str) -> None:
     assert figure(value, digits, sign) == text
+
+
+def test_no_message_writes_a_number_its_own_way() -> None:
+    """`.4g` makes 1.235e+07 of 12345678: `figure` is the one that keeps its digits."""
+    for file in (Path(__file__).parents[1] / "src" / "nnrun").rglob("*.py"):
+        assert not re.search(r":[+,]?\.[4-9]g\}", file.read_text()), file

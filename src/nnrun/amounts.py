@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import SupportsFloat
+
 __all__ = ["figure", "short_number", "time_text", "with_digits"]
 
 _EXPONENTS = 1e15  # from here on digits before the point say nothing in float64
 
 
-def figure(value: float, digits: int = 4, sign: str = "") -> str:
-    """A value of a metric: this many significant digits, or all that stand before the point: `0.01234`, `45123`.
+def figure(value: SupportsFloat, digits: int = 4, sign: str = "") -> str:
+    """A number to be read: this many significant digits, or all that stand before the point: `0.01234`, `45123`.
 
     sign   "+": always with one
     """
-    if 10**digits <= abs(value) < _EXPONENTS:
-        return f"{value:{sign}.0f}"
-    return f"{value:{sign}.{digits}g}"
+    number = float(value)
+    if 10**digits <= abs(number) < _EXPONENTS:
+        return f"{number:{sign}.0f}"
+    return f"{number:{sign}.{digits}g}"
 
 
 def with_digits(value: float, digits: int = 3) -> str:
