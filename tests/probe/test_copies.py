@@ -70,9 +70,17 @@ def test_few_duplicates_of_many_are_no_fault() -> None:
     others = [str(i).encode() for i in range(2000, 3000)]
     for count, verdict in ((10, "pass"), (11, "fail")):
         held = train[:count] + others[count:]
-        for part, rest in (("val", "test"), ("test", "val")):
+        for part, rest in [("val", "test"), ("test", "val")]:
             made = check_duplicates({"train": train, part: held, rest: others[:500]})
             assert made.verdict == verdict and made.numbers[f"{part}_in_train"] == count
+
+
+def test_half_as_many_more_than_chance_gives_are_still_chance() -> None:
+    """A fifth of training is there twice; of a thousand inputs a quarter is, far beyond a binomial count."""
+    train = [str(i).encode() for i in [*range(9000), *range(1000)]]
+    for count, verdict in ((299, "pass"), (301, "fail")):
+        held = train[:count] + [str(-i).encode() for i in range(1, 1001 - count)]
+        assert check_duplicates({"train": train, "val": held, "test": []}).verdict == verdict
 
 
 def conflicting(dataset_of: DatasetOf, **more: object) -> Dataset:
@@ -151,3 +159,17 @@ def test_equal_images_are_never_chance(dataset_of: DatasetOf) -> None:
     data = dataset_of((x, np.tile([0, 1], 20).astype(np.int32)), classes="ab")
     made = check_conflicts(data, sample_of(data, "train", 100), digests_of(data))
     assert made.verdict == "warn"
+
+
+@pytest.mark.parametrize(("bits", "verdict"), [(2, "pass"), (30, "warn")])
+def test_conflicts_that_chance_makes_are_no_fault(bits: int, verdict: str, dataset_of: DatasetOf) -> None:
+    """Forty rows of two bits are 180 equal pairs at least, where 260 are expected; of thirty bits none is."""
+    x = np.random.default_rng(0).integers(0, 2, (40, bits)).astype(float)
+    if bits == 2:
+        x = np.tile([[0.0, 0], [0, 1], [1, 0], [1, 1]], (10, 1))
+    x[4] = x[0]
+    y = np.repeat([0, 1], [4, 36]).astype(np.int32)
+    data = dataset_of((x, y), classes="ab")
+    made = check_conflicts(data, sample_of(data, "train", 100), digests_of(data))
+    assert made.verdict == verdict and made.evidence.startswith(f"{4 if bits == 2 else 1} input")
+    assert made.evidence.endswith("so that chance does it") is (verdict == "pass")

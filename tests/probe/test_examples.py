@@ -84,6 +84,7 @@ def test_classes_with_few_examples(
     made = check_classes(labelled(dataset_of, ["a", "b"], train, test))
     assert (made.verdict, made.evidence) == (verdict, evidence)
     assert made.numbers == {"classes": 2, "fewest": min(train), "most": max(train)}
+    assert ("class_weight" in made.remedy) is (train[0] == 9)
 
 
 def test_both_sides_of_each_label_are_counted(dataset_of: DatasetOf) -> None:
@@ -96,11 +97,12 @@ def test_both_sides_of_each_label_are_counted(dataset_of: DatasetOf) -> None:
     assert "class_weight" not in made.remedy  # which several labels do not have
 
 
-def test_a_feature_that_never_varies(dataset_of: DatasetOf) -> None:
+def test_a_feature_that_never_varies(dataset_of: DatasetOf, monkeypatch: pytest.MonkeyPatch) -> None:
     x = normal(30, 4)
     x[:, 2] = 7.0
     assert check_constants(dataset_of((x, x[:, 0]))).evidence.endswith("training examples: input 2")
-    x[-1, 2] = 7.5
+    x[-1, 2] = 7.5  # in the last piece
+    monkeypatch.setattr("nnrun.probe.sample._PIECE", 7 * 4 * 8)  # seven examples at a time
     made = check_constants(dataset_of((x, x[:, 0])))
     assert made.verdict == "pass" and made.numbers == {"features": 4, "constant": 0}
 
