@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, r2_score
 
+from nnrun import catalog
 from nnrun.layer._compose import stateless
 from nnrun.layer._watched import Passage
 from nnrun.probe import capacity, first_steps, start
@@ -391,6 +392,58 @@ def test_the_rates_that_are_tried_and_the_way_to_the_peak(classifier: Experiment
     assert (short.plan.steps, short.plan.log_every, short.plan.judge) == (20, 1, None)
     assert len(short.dataset.val.y) == len(short.dataset.test.y) == 0
     assert len(classifier.dataset.val.y) > 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps"),
+    [(0.1, 40), (2.0, 10), (4.0, 10), (16.0, 3)],
+    ids=["all", "ten", "slow", "very slow"],
+)  # each is of one step
+def test_as_many_first_steps_as_there_is_time_for(
+    seconds: float, steps: int, regression: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After fifteen seconds ten steps are enough, after 45 any number; three lanes of one seed at three rates."""
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+
+    class Compiled:
+        names = ("train/loss", "other", "update/ratio")
+
+        def __init__(self, short: Experiment) -> None:
+            self.rates = [knobs["optimizer"]["learning_rate"] for knobs in short.lanes]
+            assert short.plan.seeds == (0, 0, 0) and short.plan.steps == 40
+
+        def initial(self) -> str:
+            return "first"
+
+        def unpack(self, state: int) -> list[int]:
+            return [state, -1, -1]
+
+    def chunks(compiled: Compiled, state: str, step: int, until: int) -> Any:
+        assert (state, step) == ("first", 0)
+        for step in range(1, until + 1):
+            clock.now += seconds
+            lanes = [[[rate + step, math.nan, rate * step]] for rate in compiled.rates]
+            yield SimpleNamespace(rows=np.array(lanes), state=step, step=step)
+
+    monkeypatch.setattr(first_steps, "time", clock)
+    monkeypatch.setattr(first_steps.shards, "compile_shards", Compiled)
+    monkeypatch.setattr(first_steps, "chunks", chunks)
+    monkeypatch.setattr(first_steps.flat, "unflatten", lambda arrays, like: arrays)
+    monkeypatch.setattr(first_steps, "one_like", lambda short: None)
+    monkeypatch.setattr(first_steps, "peak", lambda experiment: (5, 0.5))
+    spec: Any = SimpleNamespace(
+        optimizer=catalog.bind_one("optimizer", "{name: sgd, learning_rate: 0.1}", Path())
+    )
+    plan = regression.plan._replace(steps=40)
+    made = first_steps.first_steps(spec, regression._replace(plan=plan))
+    assert made.rates == pytest.approx(
+        [0.05, 0.005, 0.0005]
+    )  # half of them is the highest that the schedule gives
+    t = np.arange(1, steps + 1)
+    tried = np.array([[0.1], [0.01], [0.001]])
+    np.testing.assert_allclose(made.losses, tried + t)
+    np.testing.assert_allclose(made.ratios, tried * t)
+    assert made.state == steps  # that of the rate of the spec
 
 
 # --- dead units ----------------------------------------------------------------------------------------------------
