@@ -7,14 +7,26 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from nnrun import catalog
 from nnrun.errors import SpecError
-from nnrun.probe.rates import RangeTestRequest, highest_stable, range_test, suggested
+from nnrun.probe import rates
+from nnrun.probe.rates import (
+    RangeTest,
+    RangeTestRequest,
+    as_data,
+    highest_stable,
+    place_of_rate,
+    range_test,
+    suggested,
+    with_rate,
+)
 from nnrun.report.plot import curve
 from nnrun.report.rates import curve_of_rates, rate_lines
 
@@ -149,3 +161,95 @@ def test_the_command(spec: Path, warm: Callable[..., Any], keeps_contract: Calla
         "nnrun: --from 1 --to 0.1: write two rates above 0, the lower one first\n",
     )
     assert sorted(path.name for path in spec.parent.iterdir() if path.name == "runs") == []
+
+
+@pytest.mark.parametrize(
+    ("block", "place"),
+    [
+        ("{name: adam, learning_rate: 0.1}", ("learning_rate",)),
+        ("{name: lookahead, inner: adam}", ("inner", "learning_rate")),
+        ("{name: lookahead, inner: {name: sam, inner: sgd}}", ("inner", "inner", "learning_rate")),
+        ("lbfgs", None),
+    ],
+)
+def test_where_a_rate_stands(block: str, place: tuple[str, ...] | None, tmp_path: Path) -> None:
+    """The place that is given another rate is where the optimizer reads it from."""
+    bound = catalog.bind_one("optimizer", block, tmp_path)
+    assert place_of_rate(bound) == place
+    if place is not None:
+        knobs = with_rate(catalog.bound.knobs(bound), place, 0.625)
+        assert rates.learning_rate(bound, knobs) == 0.625
+
+
+def test_another_rate_changes_nothing_else() -> None:
+    before = {
+        "model": {"dropout": 0.1},
+        "optimizer": {"inner": {"learning_rate": 1.0, "b1": 0.9}, "alpha": 0.5},
+    }
+    after = with_rate(before, ("optimizer", "inner", "learning_rate"), 2.0)
+    assert before["optimizer"]["inner"] == {"learning_rate": 1.0, "b1": 0.9}
+    assert after == {**before, "optimizer": {"inner": {"learning_rate": 2.0, "b1": 0.9}, "alpha": 0.5}}
+
+
+class Program:
+    """A program whose loss in step t of a lane is 100 · seed + 10 · rate + t, in chunks of 2 and 1 steps."""
+
+    names = ("update/ratio", "train/loss")
+
+    def __init__(self, population: Any) -> None:
+        self.lanes = list(zip(population.plan.seeds, population.lanes, strict=True))
+
+    def for_lanes(self, population: Any) -> Program:
+        assert len(population.plan.seeds) == len(self.lanes), "another number of lanes is another program"
+        return Program(population)
+
+    def initial(self) -> Program:
+        return self
+
+
+def test_lanes_are_padded_to_one_program_and_come_back_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[Program] = []
+
+    def compile_shards(population: Any) -> Program:
+        assert (population.plan.judge, population.plan.evaluate_every) == (None, 3)
+        compiled.append(Program(population))
+        return compiled[-1]
+
+    def chunks(program: Program, state: Program, step: int, until: int) -> Any:
+        assert state is program and (step, until) == (0, 3)
+        starts = np.array([[100 * seed + 10 * knobs["optimizer"]["rate"]] for seed, knobs in program.lanes])
+        for steps in (np.arange(2), np.arange(2, 3)):
+            loss = starts + steps
+            yield SimpleNamespace(rows=np.stack([np.zeros_like(loss), loss], axis=2))
+
+    class Plan(SimpleNamespace):
+        def _replace(self, **changes: Any) -> Plan:
+            return Plan(**{**vars(self), **changes})
+
+    monkeypatch.setattr(rates.shards, "compile_shards", compile_shards)
+    monkeypatch.setattr(rates, "chunks", chunks)
+    plan = Plan(seeds=(0,), steps=3, judge="val/accuracy", evaluate_every=1)
+    experiment: Any = Plan(plan=plan, knobs={"optimizer": {"rate": 0.0}}, lanes=())
+    lanes = [(seed, float(rate)) for rate in range(3) for seed in (4, 5)][:5]
+    ticks: list[int] = []
+    made = list(rates._trained(experiment, ("rate",), lanes, 2, lambda: ticks.append(1)))
+    expected = [[100 * seed + 10 * rate + t for t in range(3)] for seed, rate in lanes]
+    np.testing.assert_array_equal(made, expected)
+    assert len(compiled) == 1 and len(ticks) == 3 * 3  # three programs of three steps
+
+
+def test_a_run_ends_with_the_mean_of_its_last_fifth() -> None:
+    """Of ten steps two; of two the last; a step that is not finite anywhere is divergence."""
+    curves = np.array([np.arange(10.0), np.r_[1.0, np.inf, np.zeros(8)], np.full(10, 4.0)])
+    np.testing.assert_array_equal(rates._ends(curves), [8.5, math.nan, 4.0])
+    np.testing.assert_array_equal(rates._ends(np.array([[3.0, 1.0]])), [1.0])
+
+
+def test_for_programs_divergence_is_null() -> None:
+    test = RangeTest(
+        "optimizer.learning_rate", 0.1, np.array([0.1, 1.0]), np.array([[0.5, 0.25], [math.nan, math.inf]]), 1.0, 9,
+        0.1, None,
+    )  # fmt: skip
+    made = as_data(test)
+    assert made["losses"] == [[0.5, 0.25], [None, None]] and made["rates"] == [0.1, 1.0]
+    assert json.loads(json.dumps(made, allow_nan=False))["stable"] is None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -44,6 +45,66 @@ def test_operations_are_those_of_the_products(
     assert figures.share == pytest.approx(figures.flops / figures.step_seconds / figures.peak)
     assert figures.spread[0] <= figures.step_seconds <= figures.spread[1] and figures.pieces >= 1
     assert (figures.lanes, figures.batch_size) == (2, 50)
+
+
+class Clock:
+    """Seconds that pass only where a test lets them."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("steps", "lengths", "limit", "expected"),
+    [
+        (
+            100,
+            [1, 4, 10, 10],
+            3.0,
+            [0.1, 0.1],
+        ),  # the first two chunks are left out; it ends after three seconds
+        (5, [1, 4], 1.0, [0.1, 0.1, 0.1]),  # a short run begins again, and its last chunk counts
+        (1, [1], 0.35, [0.1, 0.1, 0.1, 0.1]),
+        (3, [3], 0.0, [0.1]),
+    ],
+)
+def test_pieces_of_training_are_timed_without_what_comes_first(
+    steps: int, lengths: list[int], limit: float, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step takes a tenth of a second; the last chunk of a run ends at its last step."""
+    clock = Clock()
+
+    def chunks(compiled: object, state: object, step: int, until: int) -> Iterator[Any]:
+        for length in [*lengths, *[10] * 99]:
+            length = min(length, until - step)
+            if not length:
+                return
+            step += length
+            clock.now += 0.1 * length
+            yield SimpleNamespace(step=step)
+
+    monkeypatch.setattr(speed, "time", clock)
+    monkeypatch.setattr(speed, "chunks", chunks)
+    monkeypatch.setattr(speed, "_SECONDS", limit)
+    times = list(speed._pieces(None, None, steps))  # type: ignore[arg-type]
+    assert times == pytest.approx([0.1] * len(times)) and times[: len(expected)] == pytest.approx(expected)
+    assert clock.now <= limit + 1.0
+
+
+def test_the_peak_is_that_of_the_fastest_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 n³ operations; of five the fastest took a hundredth of a second."""
+    ends = iter([0.0, 0.5, 1.0, 1.01, 2.0, 2.4, 3.0, 3.3, 4.0, 4.2])
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: next(ends)))
+    monkeypatch.setattr(speed, "_SIZE", 8)
+    assert speed.peak_flops("float32") == pytest.approx(2 * 8**3 / 0.01)
+
+
+def test_the_share_of_the_peak_is_of_operations_a_second() -> None:
+    figures = speed.Speed("cpu", 2, 1, 8, 1.0, 0.002, (0.001, 0.003), 5, 4e6, 8e9, 1, 1, None)
+    assert figures.share == pytest.approx(4e6 / 0.002 / 8e9) and figures._replace(flops=None).share is None
 
 
 def test_the_words() -> None:

@@ -110,6 +110,16 @@ def test_nothing_of_an_argument_is_lost(write, arguments, message):
     assert [message in str(problem) for problem in problems] == [True]
 
 
+def test_every_argument_that_is_wrong_is_named(write):
+    """They set no value of the file, so none of them is an echo of another one."""
+    arguments = ["learning_rate", "train.seed=4", "b.=1", "train.seed=5", "train.seeds=2", "train.seeds=3"]
+    with pytest.raises(SpecError) as caught:
+        catalog.bind(spec.read(write(VALID), arguments))
+    assert [problem.split(": ")[0] for problem in caught.value.problems] == [
+        "argument train.seed=5", "argument train.seeds=3", "argument learning_rate", "argument b.=1",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "arguments", [["name='a #b'"], ["name=a#b"], ["train={duration: 1 epochs}", "train.seed=4"]]
 )

@@ -15,6 +15,8 @@ def test_ranks_by_hand():
     assert [least_examples(level) for level in (0.5, 0.9, 0.95, 0.99, 0.999)] == [1, 9, 19, 99, 999]
     assert half_width(np.array([3.0, 1.0, 2.0, 5.0, 4.0, 9.0, 8.0, 7.0, 6.0]), 0.9) == 9
     assert half_width(np.arange(19.0, 0, -1), 0.9) == 18
+    levels = np.array([0.5, 0.9, 0.99])  # as one takes them from an array
+    assert [(rank_of(99, level), least_examples(level)) for level in levels] == [(50, 1), (90, 9), (99, 99)]
 
 
 @pytest.mark.parametrize(("examples", "level"), [(9, 0.9), (30, 0.9), (50, 0.5)])

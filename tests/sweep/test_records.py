@@ -142,6 +142,20 @@ def test_a_trial_with_a_seed_that_diverged_has_no_value(run_in, tmp_path):
     assert trial_value(record) is None
 
 
+def test_a_trial_of_a_later_study_says_so_and_counts_seeds_that_rose(run_in, tmp_path):
+    runs = [
+        {"run": "seed_0", **seed_summary(0.25), "rise": {"step": 10}}, {"run": "seed_1", **seed_summary(0.5)},
+        {"run": "seed_2", **seed_summary(0.5), "rise": {"step": 20}},
+    ]  # fmt: skip
+    run_in("trials/study-2/sgd-000", summary={"runs": runs})
+    trial = trial_at(arm()._replace(study=2), 0, (0.5, 0.0))
+    record = trial_record(tmp_path, trial, False, 0.0)
+    assert (record["study"], record["risen"]) == (2, 2)  # type: ignore[typeddict-item]
+    final = final_record(tmp_path, trial, "trials/study-2/sgd-000", 0.0)
+    assert (final["study"], final["risen"]) == (2, 2)  # type: ignore[typeddict-item]
+    assert "study" not in trial_record(tmp_path, trial._replace(arm=arm()), False, 0.0)
+
+
 def test_a_trial_that_nothing_judges_has_failed(run_in, tmp_path):
     """Its metric was NaN at every evaluation: it did not diverge, and a sweep of such trials has no answer."""
     undefined = {"val/mine": "it was never a finite number; so no step is the best"}

@@ -16,6 +16,7 @@ import pytest
 from nnrun.statistics.compare import compare_all, holm
 from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.searches import OverSearches
+from nnrun.sweep.file import SweepBlock
 from nnrun.sweep.rounds import next_round
 
 DECIDED = PairComparison("a", "b", 0.02, 0.01, 0.03, 0.001, 0.001, 8, None)
@@ -83,6 +84,29 @@ def test_a_grid_has_no_further_trials(tmp_path: Path) -> None:
     following = look(tmp_path, NO_TRIALS, grid=True)
     assert following.changes == []
     assert following.words.endswith("neither trials nor seeds would make it so")
+
+
+@pytest.mark.parametrize(
+    ("pair", "has", "changes"),
+    [
+        (NO_TRIALS, {"trials": 60_000}, ["sweep.trials=100000"]),
+        (NO_TRIALS, {"trials": 100_000}, []),
+        (NO_SEEDS, {"seeds": 600}, ["sweep.final_seeds=1024"]),
+        (NO_SEEDS, {"seeds": 1024}, []),
+        (NO_SEEDS, {"studies": 600}, ["sweep.studies=1000"]),
+        (NO_SEEDS, {"studies": 1000}, []),
+    ],
+)
+def test_nothing_grows_beyond_what_a_sweep_file_may_ask_for(
+    pair: PairComparison, has: dict[str, int], changes: list[str], tmp_path: Path
+) -> None:
+    sweep = SweepBlock(over={"x": 1})
+    for change in changes:
+        key, _, value = change.removeprefix("sweep.").partition("=")
+        SweepBlock.model_validate({**sweep.model_dump(), key: int(value)})
+        with pytest.raises(ValueError, match="less than or equal"):
+            SweepBlock.model_validate({**sweep.model_dump(), key: int(value) + 1})
+    assert look(tmp_path, pair, **has).changes == changes
 
 
 def test_looks_multiply_p_values() -> None:

@@ -38,7 +38,7 @@ from nnrun.sweep.workers import Slot, Workers, error_of, places
         (2, "", SpecError, "its worker ended with exit code 2"),
         (-9, "", NnrunError, "its worker was killed by signal 9"),
         (-9, "step 5", NnrunError, "its worker was killed (step 5)"),
-        (137, "", NnrunError, "its worker was killed by signal 137"),
+        (137, "", NnrunError, "its worker was killed by signal 9"),  # as a shell says it
     ],
 )
 def test_why_a_worker_ended(code: int, reason: str, kind: type[NnrunError], message: str):

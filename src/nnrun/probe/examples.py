@@ -111,8 +111,9 @@ def _constant(dataset: Dataset) -> list[str]:
     """Names of the features, or of the channels of images, that do not vary."""
     least, most = _extremes(dataset.train)
     if is_image(dataset):
-        same = least.min(axis=tuple(range(least.ndim - 1))) == most.max(axis=tuple(range(most.ndim - 1)))
-        return [f"channel {i}" for i in np.flatnonzero(np.atleast_1d(same))]
+        channels = least.shape[-1] if least.ndim > 1 else 1  # pixels in a row have one
+        least, most = (extreme.reshape(-1, channels) for extreme in (least, most))
+        return [f"channel {i}" for i in np.flatnonzero(least.min(0) == most.max(0))]
     same = (least == most).reshape(-1)
     return [
         name

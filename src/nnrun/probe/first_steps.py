@@ -115,7 +115,7 @@ def check_rate(steps: FirstSteps) -> Finding:
     cs231n: ‖update‖ / ‖parameters‖ is about 1e-3 in a healthy run; small nets, and Adam, begin with more.
     """
     count = steps.losses.shape[1]
-    start = float(np.nanmean(steps.losses[:, 0]))
+    start = float(steps.losses[0, 0])  # that of all, which begin alike
     last = max(1, round(_LAST * count))
     ends = [float(np.mean(curve[-last:])) if np.isfinite(curve).all() else math.inf for curve in steps.losses]
     ratio = float(np.median(steps.ratios[0]))
@@ -124,7 +124,7 @@ def check_rate(steps: FirstSteps) -> Finding:
         f"loss_at_{rate:.3g}": end if math.isfinite(end) else None
         for rate, end in zip(steps.rates, ends, strict=True)
     }
-    words = f"the loss goes from {figure(start)} to {_in_words(ends[0])} in {count} steps"
+    words = f"the loss goes from {_in_words(start)} to {_in_words(ends[0])} in {count} steps"
     smaller = [f"{_in_words(end)} at {rate:.2g}" for rate, end in zip(steps.rates[1:], ends[1:], strict=True)]
     beside = f" at the highest rate, {steps.rates[0]:.2g} ({', '.join(smaller)})" if smaller else ""
     evidence = f"{words}{beside}; update / parameters {ratio:.1e}, where 1e-3 is usual"

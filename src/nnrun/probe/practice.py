@@ -12,7 +12,7 @@ import numpy as np
 
 from nnrun.amounts import figure, time_text
 from nnrun.build.checks import check_memory as refuse_too_large
-from nnrun.errors import MachineError, NnrunError, one_line, size_text
+from nnrun.errors import DivergedError, MachineError, NnrunError, one_line, size_text
 from nnrun.probe.finding import Finding
 from nnrun.record import checkpoint
 from nnrun.record.checkpoint import Progress
@@ -52,7 +52,7 @@ def check_batches(measured: Measured) -> Finding:
     if bad:
         remedy = (
             "choose data.batch_size so that no batch is that short"
-            if bad == [short]
+            if bad == [short] and short < plan.batch_size
             else "see the checks above"
         )
         evidence += f"; after the step on {bad[0]} examples parameters are not finite"
@@ -71,6 +71,8 @@ def check_checkpoint(measured: Measured, root: Path) -> Finding:
             path = checkpoint.save(Path(place), 0, arrays, _EMPTY, 0)
             again = checkpoint.load(path).arrays
             size = sum(file.stat().st_size for file in path.iterdir())
+    except DivergedError as error:
+        return Finding("checkpoint", "fail", one_line(error), "see the checks above")
     except (NnrunError, OSError) as error:
         remedy = "write to another place: --run-dir or --runs-root of nnrun train"
         return Finding("checkpoint", "fail", f"{one_line(root)}: {one_line(error)}", remedy)

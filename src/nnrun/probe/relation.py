@@ -115,7 +115,7 @@ def agreement(predictions: np.ndarray, targets: np.ndarray, classifies: bool) ->
         best = min(of_each, key=lambda each: each.chance)
         return Agreement(best.size, min(1.0, len(of_each) * best.chance))
     if not classifies:
-        if np.ptp(predictions) == 0:
+        if np.ptp(predictions) == 0 or np.ptp(targets) == 0:  # of several targets, one may not vary in a part
             return Agreement(0.0, 1.0)
         size, chance = stats.spearmanr(predictions, targets, alternative="greater")
         return Agreement(float(size), float(chance))  # pyright: ignore[reportArgumentType]

@@ -88,14 +88,17 @@ class Problems:
     def refusal(self) -> SpecError:
         """The error that reports the problems in the order of the file, at most six lines.
 
-        A value that could not be read is reported once: what it then lacks is not another mistake.
+        A value that could not be read is reported once: what it then lacks is not another mistake.  Arguments of the
+        command line that are no value of the document are as many mistakes.
         """
-        first_at: dict[Path, Problem] = {}
+        first_at: dict[tuple[Path, Place | None], Problem] = {}
         for problem in self:
             path = problem.path
-            is_echo = path not in self.places and any(path[:i] in first_at for i in range(1, len(path)))
+            is_echo = path not in self.places and any(
+                (path[:i], None) in first_at for i in range(1, len(path))
+            )
             if not is_echo:
-                first_at.setdefault(path, problem)
+                first_at.setdefault((path, None if path else problem.place), problem)
         in_order = sorted(first_at.values(), key=lambda problem: (problem.place.line, problem.place.column))
         lines = list(map(str, in_order))
         if len(lines) > _MAX_LINES:

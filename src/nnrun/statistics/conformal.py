@@ -16,12 +16,12 @@ def rank_of(examples: int, level: float) -> int:
     level   in (0, 1), taken as the decimal number that it is written as: 0.9 is nine tenths
     Where it is larger than n, only an infinite interval holds at this level.
     """
-    return math.ceil((examples + 1) * Fraction(repr(level)))
+    return math.ceil((examples + 1) * _decimal(level))
 
 
 def least_examples(level: float) -> int:
     """The fewest examples with which an interval at this level is finite: ⌈level / (1 − level)⌉."""
-    exact = Fraction(repr(level))
+    exact = _decimal(level)
     return math.ceil(exact / (1 - exact))
 
 
@@ -36,3 +36,8 @@ def half_width(errors: np.ndarray, level: float) -> float | np.ndarray:
     """
     width = np.sort(np.asarray(errors), axis=0)[rank_of(len(errors), level) - 1]
     return float(width) if np.ndim(width) == 0 else width
+
+
+def _decimal(level: float) -> Fraction:
+    """The shortest decimal number that is read as this one, which may be one of NumPy's."""
+    return Fraction(repr(float(level)))

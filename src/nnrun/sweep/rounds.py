@@ -23,6 +23,7 @@ from nnrun.sweep.trials import final_seeds
 __all__ = ["Round", "RoundEntry", "next_round"]
 
 LEDGER = "rounds.jsonl"
+_MOST_TRIALS = 100_000  # these are what a sweep file may ask for
 _MOST_SEEDS = 1024
 _MOST_STUDIES = 1000
 
@@ -114,8 +115,9 @@ def _growth(
         is_open = any(not pair.significant and not pair.unknown for pair in open_pairs)
         return [f"sweep.studies={studies}"] if is_open and studies > last["studies"] else []
     grows = sweep_plan.search.most is None and any(arm.alternative.space for arm in sweep_plan.arms)
+    grows = grows and trials < _MOST_TRIALS
     if grows and any(pair.searches and not pair.over_searches for pair in open_pairs):
-        changes.append(f"sweep.trials={trials + first['trials']}")
+        changes.append(f"sweep.trials={min(_MOST_TRIALS, trials + first['trials'])}")
     if any(not pair.significant for pair in open_pairs) and seeds < _MOST_SEEDS:
         changes.append(f"sweep.final_seeds={min(_MOST_SEEDS, seeds + first['final_seeds'])}")
     return changes

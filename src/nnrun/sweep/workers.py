@@ -184,7 +184,8 @@ class Workers:
 def error_of(code: int, reason: str) -> NnrunError:
     """Why a worker that ended with an exit code, or by a signal, did so."""
     if code < 0 or code > 128:
-        return NnrunError(f"its worker was killed{f' ({reason})' if reason else f' by signal {abs(code)}'}")
+        number = -code if code < 0 else code - 128
+        return NnrunError(f"its worker was killed{f' ({reason})' if reason else f' by signal {number}'}")
     return _ERRORS.get(code, NnrunError)(reason or f"its worker ended with exit code {code}")
 
 
