@@ -19,14 +19,21 @@ def normal(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=shape)
 
 
-@pytest.mark.parametrize(
-    ("furthest", "verdict"), [(19.0, "pass"), (20.0, "pass"), (21.0, "warn"), (-21.0, "warn")]
-)
-def test_targets_far_from_the_mean(furthest: float, verdict: str, dataset_of: DatasetOf) -> None:
-    y = np.r_[np.repeat([0.5, -0.5, 0.25], 10), furthest]
-    made = check_classes(dataset_of((normal(31, 2), y)))
+@pytest.mark.parametrize(("count", "verdict"), [(399, "pass"), (403, "warn")])
+@pytest.mark.parametrize("scale", [1.0, -1.0])
+@pytest.mark.parametrize("shift", [0.0, 50.0])
+def test_targets_far_from_the_mean(
+    scale: float, shift: float, count: int, verdict: str, dataset_of: DatasetOf
+) -> None:
+    """Of n equal targets and another one, that is √n deviations from the mean, whatever the unit and the sign."""
+    y = shift + scale * np.r_[np.zeros(count), 1.0]
+    made = check_classes(dataset_of((normal(count + 1, 2), y)))
     assert made.verdict == verdict
-    assert made.numbers == {"distinct": 4, "furthest": abs(furthest)}
+    assert made.numbers == pytest.approx({"distinct": 2, "furthest": np.sqrt(count)})
+    several = np.stack([1000 * normal(count + 1), y], 1)
+    assert check_classes(dataset_of((normal(count + 1, 2), several))).numbers["furthest"] == pytest.approx(
+        np.sqrt(count)
+    )
 
 
 def labelled(dataset_of: DatasetOf, names: list[str], train: list[int], test: list[int]) -> Dataset:

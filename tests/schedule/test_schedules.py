@@ -127,6 +127,29 @@ def test_the_shapes_of_the_decay_on_paper(shape, half):
     np.testing.assert_allclose(found[[16, 20, 21]], [0.2 + 0.8 * half, 0.2, 0.2], rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("total", "period", "growth", "ends"),
+    [
+        (70, 10, 2, (10, 30, 70)), (69, 10, 2, (10, 30)), (71, 10, 2, (10, 30, 70)), (25, 10, 1, (10, 20)),
+        (20, 10, 1, (10, 20)), (9, 10, 3, ()), (10, 10, 3, (10,)), (130, 10, 3, (10, 40, 130)),
+    ],
+)  # fmt: skip
+def test_the_ends_of_whole_cycles_on_paper(total, period, growth, ends):
+    """Cycles of T, gT, g²T, ... steps; one that the run does not finish has no end, and the shape of a whole one."""
+    made = cosine_restarts(total, period, growth)
+    assert made.ends == ends
+    begins = (0, *ends)[-1] if (0, *ends)[-1] < total else (0, *ends)[-2]
+    length = period * growth ** (0, *ends).index(begins)
+    into = total - 1 - begins
+    assert float(made(jnp.int32(total - 1))) == pytest.approx((1 + np.cos(np.pi * into / length)) / 2)
+
+
+def test_one_cycle_has_its_peak_at_three_tenths_and_begins_at_a_25th():
+    found = values(one_cycle(100), 101)
+    assert found.argmax() == 30 and found[30] == 1
+    np.testing.assert_allclose(found[[0, 15, 65, 100]], [0.04, 0.52, 0.5, 4e-6], rtol=1e-4)
+
+
 def test_a_cycle_may_rise_at_once_or_to_the_end():
     np.testing.assert_allclose(values(one_cycle(10, 0.0, 0.5, 0.0), 11)[[0, 10]], [1, 0], atol=1e-12)
     np.testing.assert_allclose(values(one_cycle(10, 1.0, 0.5, 0.0), 10)[[0, 5]], [0.5, 0.75], atol=1e-12)

@@ -77,8 +77,9 @@ def _gaps(classes: tuple[str, ...]) -> list[str]:
 
 
 def _targets(dataset: Dataset) -> Finding:
-    y = np.abs(dataset.train.y.astype(np.float64))
-    distinct, furthest = len(np.unique(dataset.train.y)), float(y.max())
+    y = dataset.train.y.astype(np.float64)
+    deviations = np.abs(y - y.mean(0)) / np.maximum(y.std(0), 1e-300)  # counts are not standardised
+    distinct, furthest = len(np.unique(dataset.train.y)), float(deviations.max())
     numbers = {"distinct": distinct, "furthest": furthest}
     evidence = (
         f"targets: {distinct} distinct values, the furthest {figure(furthest, 3)} deviations from the mean"
