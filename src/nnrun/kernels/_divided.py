@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 __all__ = ["by_example"]
 
 Shape = jax.ShapeDtypeStruct  # with its sharding
-Division = (
+AxisNames = (
     str | tuple[str, ...] | None
 )  # the axis of a mesh along which examples are divided; None: they are not
 Partition = tuple[Mesh, Callable[..., Array], NamedSharding, tuple[NamedSharding, ...]]
@@ -32,10 +32,10 @@ def by_example(call: Callable[..., Array], axes: str) -> Callable[..., Array]:
     letters, of_result = axes.split(" -> ")
     is_sum = of_result == "i"
 
-    def place(mesh: Mesh, letter: str, divided: Division) -> NamedSharding:
+    def place(mesh: Mesh, letter: str, divided: AxisNames) -> NamedSharding:
         return NamedSharding(mesh, PartitionSpec(divided) if letter == "n" else PartitionSpec())
 
-    def division(arrays: tuple[Shape, ...]) -> Division:
+    def division(arrays: tuple[Shape, ...]) -> AxisNames:
         specs = [array.sharding.spec for array, letter in zip(arrays, letters, strict=True) if letter == "n"]
         return next((spec[0] for spec in specs if spec and spec[0]), None)
 
