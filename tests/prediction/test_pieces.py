@@ -180,6 +180,24 @@ def test_pieces_of_any_length_have_the_metrics_of_the_whole() -> None:
         np.testing.assert_array_equal(confusion, confusion_matrix(targets, outputs.argmax(1)))
 
 
+def test_labels_in_pieces_are_counted_as_those_of_the_whole() -> None:
+    """A label is predicted where its log-odds are above 0."""
+    rng = np.random.default_rng(0)
+    odds, targets = rng.normal(size=(20, 2)), (rng.random((20, 2)) < 0.4).astype(float)
+    judge = Judge()
+    pairs = (("no", "yes"), ("cold", "hot"))
+    judge.dataset.fitted = fitted(targets=("x", "y"))._replace(label_classes=pairs)
+    judge.terms = lambda outputs, targets: (outputs - targets).sum(1)[None]  # type: ignore[method-assign]
+    tally = PiecewiseMetrics(judge, Path("run"), None)  # type: ignore[arg-type]
+    for rows in np.split(np.arange(20), [3, 11]):
+        tally.add(odds[rows], targets[rows])
+    counts = multilabel_confusion_matrix(targets > 0.5, odds > 0)
+    for entry, of_label in zip(tally.classes()["labels"], counts, strict=True):  # type: ignore[typeddict-item]
+        (_, wrongly), (missed, right) = of_label
+        assert entry["recall"] == pytest.approx(right / (right + missed))
+        assert entry["precision"] == pytest.approx(right / (right + wrongly))
+
+
 def test_outputs_are_divided_by_the_temperature() -> None:
     tally = PiecewiseMetrics(Judge(), Path("run"), Temperature(4.0, 10))  # type: ignore[arg-type]
     tally.add(np.array([[8.0], [4.0]]), np.array([1.0, 1.0]))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nnrun.preprocessing import FittedColumn
+from nnrun.probe import copies
 from nnrun.probe.copies import _pairs_by_chance, check_conflicts, check_duplicates, digests_of
+from nnrun.probe.finding import Finding
 from nnrun.probe.sample import sample_of
 from nnrun.types import Dataset
 
@@ -18,6 +21,18 @@ DatasetOf = Callable[..., Dataset]
 
 def letters(text: str) -> list[bytes]:
     return [letter.encode() for letter in text]
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finding]:
+    """found(by_chance, train=, val=, test=): the finding on these digests, where chance makes so many equal pairs."""
+
+    def check(by_chance: float, **digests: list[bytes]) -> Finding:
+        monkeypatch.setattr(copies, "_pairs_by_chance", lambda dataset, sample, total: by_chance)
+        nothing: Any = None
+        return check_duplicates(nothing, nothing, {"train": [], "val": [], "test": [], **digests})
+
+    return check
 
 
 def test_digests_tell_inputs_apart_to_the_last_bit(dataset_of: DatasetOf) -> None:
@@ -52,8 +67,10 @@ def test_large_parts_are_read_in_pieces(dataset_of: DatasetOf, monkeypatch: pyte
         ("aaabcdefgh", "", "pass", 0.3),
     ],
 )
-def test_duplicates_beyond_those_of_chance(train: str, val: str, verdict: str, within: float) -> None:
-    made = check_duplicates({"train": letters(train), "val": letters(val), "test": []})
+def test_duplicates_beyond_those_of_chance(
+    train: str, val: str, verdict: str, within: float, found: Callable[..., Finding]
+) -> None:
+    made = found(math.inf, train=letters(train), val=letters(val))
     assert made.verdict == verdict
     assert made.numbers["within_train"] == pytest.approx(within)
     assert made.numbers.get("val_in_train") == (sum(letter in train for letter in val) if val else None)
@@ -64,23 +81,40 @@ def test_duplicates_beyond_those_of_chance(train: str, val: str, verdict: str, w
     assert (made.remedy != "") is (verdict == "fail")
 
 
-def test_few_duplicates_of_many_are_no_fault() -> None:
+@pytest.mark.parametrize(
+    ("train", "val", "pairs"),
+    [
+        ("aabbccddee", "abcdeabcde", 5 * 6),  # each letter four times
+        ("aabbcdefgh", "abcmnopqrs", 3 + 3 + 1),  # a and b three times, c twice
+        ("aabbcdefgh", "abmnopqrst", 0),  # two inputs are not worth a word
+    ],
+)
+def test_copies_that_all_parts_have_alike_and_chance_does_not_make(
+    train: str, val: str, pairs: int, found: Callable[..., Finding]
+) -> None:
+    """It is said where there are more pairs of equal inputs than chance makes of such values."""
+    for by_chance, verdict in ((pairs - 1, "warn" if pairs else "pass"), (pairs, "pass")):
+        made = found(by_chance, train=letters(train), val=letters(val))
+        assert made.verdict == verdict and (made.remedy != "") is (verdict == "warn")
+
+
+def test_few_duplicates_of_many_are_no_fault(found: Callable[..., Finding]) -> None:
     """A hundredth may be chance, more is a fault; either part can have it."""
     train = [str(i).encode() for i in range(1000)]
     others = [str(i).encode() for i in range(2000, 3000)]
     for count, verdict in ((10, "pass"), (11, "fail")):
         held = train[:count] + others[count:]
         for part, rest in [("val", "test"), ("test", "val")]:
-            made = check_duplicates({"train": train, part: held, rest: others[:500]})
+            made = found(math.inf, **{"train": train, part: held, rest: others[:500]})
             assert made.verdict == verdict and made.numbers[f"{part}_in_train"] == count
 
 
-def test_half_as_many_more_than_chance_gives_are_still_chance() -> None:
+def test_half_as_many_more_than_chance_gives_are_still_chance(found: Callable[..., Finding]) -> None:
     """A fifth of training is there twice; of a thousand inputs a quarter is, far beyond a binomial count."""
     train = [str(i).encode() for i in [*range(9000), *range(1000)]]
     for count, verdict in ((299, "pass"), (301, "fail")):
         held = train[:count] + [str(-i).encode() for i in range(1, 1001 - count)]
-        assert check_duplicates({"train": train, "val": held, "test": []}).verdict == verdict
+        assert found(math.inf, train=train, val=held).verdict == verdict
 
 
 def conflicting(dataset_of: DatasetOf, **more: object) -> Dataset:
