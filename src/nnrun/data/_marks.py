@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nnrun.data._column import Column, Table, canonical
-from nnrun.data._request import Marks
+from nnrun.data._request import MissingMarks
 from nnrun.data._roles import matched
 from nnrun.errors import one_line
 
 __all__ = ["unused_marks", "with_marks"]
 
 
-def with_marks(table: Table, marks: Marks | Mapping[str, Marks] | None) -> Table:
+def with_marks(table: Table, marks: MissingMarks | Mapping[str, MissingMarks] | None) -> Table:
     """The table whose columns know their marks.  Raises DataError for a name or pattern that fits no column."""
     if not marks:
         return table
@@ -27,7 +27,7 @@ def with_marks(table: Table, marks: Marks | Mapping[str, Marks] | None) -> Table
     return table._replace(columns=columns)
 
 
-def _texts(marks: Marks) -> tuple[str, ...]:
+def _texts(marks: MissingMarks) -> tuple[str, ...]:
     """As cells are: -999 is `-999`, whatever YAML took it for."""
     return tuple(mark.strip() if isinstance(mark, str) else canonical(str(mark), mark) for mark in marks)
 

@@ -9,10 +9,10 @@ from nnrun.data._fit_columns import Missing
 from nnrun.data._targets import as_targets
 from nnrun.options import DatePart
 
-__all__ = ["Cells", "Marks", "RowColumns", "TableRequest", "request_of"]
+__all__ = ["Cells", "MissingMarks", "RowColumns", "TableRequest", "request_of"]
 
 
-Marks = list[str | float]  # cells that say that there is no value
+MissingMarks = list[str | float]  # cells that say that there is no value
 
 
 class Cells(NamedTuple):
@@ -25,7 +25,7 @@ class Cells(NamedTuple):
     missing_indicator: bool
     unknown: str
     rare: int
-    missing_marks: Marks | Mapping[str, Marks] | None
+    missing_marks: MissingMarks | Mapping[str, MissingMarks] | None
 
 
 class RowColumns(NamedTuple):

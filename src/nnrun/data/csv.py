@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from nnrun.data._fit_columns import Missing
-from nnrun.data._request import Cells, Marks, RowColumns, request_of
+from nnrun.data._request import Cells, MissingMarks, RowColumns, request_of
 from nnrun.data._table import read_table
 from nnrun.data._tabular import source_of
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
@@ -26,7 +26,7 @@ def csv(
     exclude: list[str] | None = None,
     missing: Missing | dict[str, Missing] = "refuse",
     missing_indicator: bool = False,
-    missing_marks: Marks | dict[str, Marks] | None = None,
+    missing_marks: MissingMarks | dict[str, MissingMarks] | None = None,
     unknown: Literal["refuse", "zeros", "other"] = "refuse",
     rare: AtLeastZero = 0,
     dates: dict[str, DatePart | list[DatePart]] | None = None,
@@ -55,19 +55,16 @@ def csv(
                  by feature: `{age: median, city: category}`; "category" is one more name
     missing_indicator  one more input for each feature with missing cells: 1 where the cell is missing
     missing_marks  further cells that say so, such as `["-999", unknown]`, or by column: `{age: [-999]}`
-    unknown      names that the training part lacks: "zeros" has none of the inputs, "other" counts them as rare ones
-                 with "refuse", all names of `path` are known
+    unknown      names that the training part lacks: "zeros" has none of the inputs, "other" counts them as rare
     rare         names with fewer training examples than this share one input
-    dates        what dates become: `{signup: [days, weekday]}`; days since the earliest of the training part; of
-                 weekday, month and hour sine and cosine
+    dates        what dates become: `{signup: [days, weekday]}`, days since the first; of others sine and cosine
     date_format  as strptime takes it: "%d.%m.%Y"; default: ISO 8601
     decimal      what numbers have before their fractions
     thousands    what they may have between their thousands, as 1.258,95 has
     weights      a column of numbers: how much a row counts in the loss that is minimised; metrics are unweighted
     split_by     a column, such as `patient`: rows with the same cell stay in one part of the data
     time         a column of numbers or dates: the last rows are the test part, those before them validate
-    classifies   whether the loss that the spec names wants labels; nnrun fills it in
-    binary       whether it wants several labels; nnrun fills it in
+    classifies, binary   whether the loss that the spec names wants labels, or several; nnrun fills them in
 
     Features may be patterns, such as `note_*`.  Class names are sorted, as numbers if they all are.  Identifiers, free
     text and dates are refused until the spec says what to do with them.  Raises DataError naming FILE:ROW:COLUMN.

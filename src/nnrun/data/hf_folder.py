@@ -11,7 +11,7 @@ from nnrun.data._image_modes import Alpha, Depth
 from nnrun.data._imaged_table import image_column, source_of_images
 from nnrun.data._images import Channels, ImageForm, Resize, Size, form_from
 from nnrun.data._kinds import in_number, quoted
-from nnrun.data._request import Cells, Marks, RowColumns, TableRequest, request_of
+from nnrun.data._request import Cells, MissingMarks, RowColumns, TableRequest, request_of
 from nnrun.data._saved_set import SavedTable, is_chosen, read_saved
 from nnrun.data._saved_splits import Parts, parts_of
 from nnrun.data._tabular import source_of
@@ -46,7 +46,7 @@ def hf_folder(
     exclude: list[str] | None = None,
     missing: Missing | dict[str, Missing] = "refuse",
     missing_indicator: bool = False,
-    missing_marks: Marks | dict[str, Marks] | None = None,
+    missing_marks: MissingMarks | dict[str, MissingMarks] | None = None,
     unknown: Literal["refuse", "zeros", "other"] = "refuse",
     rare: AtLeastZero = 0,
     dates: dict[str, DatePart | list[DatePart]] | None = None,
@@ -64,10 +64,9 @@ def hf_folder(
 ) -> Source:
     """A table or images that Hugging Face's datasets saved (save_to_disk): as `csv`.
 
-    path         the folder; at most 256 MiB a split, without the content of images
+    path         the folder; at most 256 MiB a split, but for images
     target       the column to predict, or a list: several numbers, or labels for loss: binary_cross_entropy
-    splits       to train on, one or several, joined; the validation part is cut from them; default: `train`, or the
-                 only one.  Others but the test part are left out where this is written, else refused
+    splits       to train on, joined; default: `train`, or the only one.  Others but the test part are then refused
     test_split   the test part; default: `test`, else a test part is cut too
     features     the columns to predict it from; default: all others.  One of type Image is the only one
     categorical  features that are names, not numbers; those of type ClassLabel are already
@@ -85,8 +84,7 @@ def hf_folder(
     split_by     a column: rows with the same cell stay in one part of the data
     time         a column of numbers or dates: the last rows are the test part
     size, resize, channels, alpha, depth   of images: as those of `image_folder`
-    classifies   whether the loss that the spec names wants labels; nnrun fills it in
-    binary       whether it wants several labels; nnrun fills it in
+    classifies, binary   whether the loss that the spec names wants labels, or several; nnrun fills them in
 
     Images are read and kept decoded as by `image_folder`.  Needs pyarrow: pip install 'nnrun[parquet]'.  Raises
     DataError naming FOLDER:ROW:COLUMN; rows of joined splits are counted on.

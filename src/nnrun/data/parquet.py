@@ -6,7 +6,7 @@ from typing import Literal
 
 from nnrun.data._arrow import read_arrow
 from nnrun.data._fit_columns import Missing
-from nnrun.data._request import Cells, Marks, RowColumns, request_of
+from nnrun.data._request import Cells, MissingMarks, RowColumns, request_of
 from nnrun.data._tabular import source_of
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
 from nnrun.types import Source
@@ -25,7 +25,7 @@ def parquet(
     exclude: list[str] | None = None,
     missing: Missing | dict[str, Missing] = "refuse",
     missing_indicator: bool = False,
-    missing_marks: Marks | dict[str, Marks] | None = None,
+    missing_marks: MissingMarks | dict[str, MissingMarks] | None = None,
     unknown: Literal["refuse", "zeros", "other"] = "refuse",
     rare: AtLeastZero = 0,
     dates: dict[str, DatePart | list[DatePart]] | None = None,
