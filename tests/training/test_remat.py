@@ -31,7 +31,7 @@ NETS = {
 }  # fmt: skip
 
 
-@pytest.mark.quick("mlp", "vit")
+@pytest.mark.quick("mlp")
 @pytest.mark.parametrize("net", NETS)
 def test_steps_are_the_same(net: str, tmp_path: Path, float64: None) -> None:
     """Two seeds in one program, with noise, batch norm, skipped blocks and second derivatives."""

@@ -55,7 +55,7 @@ def csv(
                  by feature: `{age: median, city: category}`; "category" is one more name
     missing_indicator  one more input for each feature with missing cells: 1 where the cell is missing
     missing_marks  further cells that say so, such as `["-999", unknown]`, or by column: `{age: [-999]}`
-    unknown      names that the training part lacks: "zeros" has none of the inputs, "other" counts them as rare
+    unknown      names that the training part lacks: "refuse" knows all of `path`; "zeros" none; "other": as rare ones
     rare         names with fewer training examples than this share one input
     dates        what dates become: `{signup: [days, weekday]}`, days since the first; of others sine and cosine
     date_format  as strptime takes it: "%d.%m.%Y"; default: ISO 8601
