@@ -62,6 +62,7 @@ def _pixels(x: jax.Array, i: jax.Array, j: jax.Array) -> jax.Array:
     """x (n, h, w, c) at rows i (n, k, l), columns j (n, k, l), 0 outside -> (n, k, l, c)."""
     height, width = x.shape[1:3]
     within = (i >= 0) & (i < height) & (j >= 0) & (j < width)
+    # By image, so that devices that share a batch each look at their own images only.
     pick = jax.vmap(lambda image, i, j: image.at[i, j].get(mode="promise_in_bounds"))
     values = pick(x, jnp.clip(i, 0, height - 1), jnp.clip(j, 0, width - 1))
     return jnp.where(within[..., None], values, 0)

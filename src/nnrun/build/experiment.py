@@ -38,7 +38,6 @@ from nnrun.preprocessing import Wanted
 from nnrun.schedule._cycles import Cycles
 from nnrun.schedule._warmup import warmed_up
 from nnrun.training.memory import room_for_data
-from nnrun.training.mesh import devices_used
 from nnrun.types import Augmentation, Average, Dataset, Experiment, Loss, Plan, Reactive, Source, Tree
 
 __all__ = ["build", "data_of", "dataset_of", "knobs_of", "source_of"]
@@ -142,7 +141,7 @@ def _build(spec: Spec, dataset: Dataset, in_memory: bool) -> Experiment:
         rate=rate,
         averages=lambda knobs: _averages(spec, knobs["average"], clock),
         augment=lambda knobs: _augment(spec, knobs["augment"], clock),
-        noise=lambda key: noise_key(key, spec.train.random, shared=devices_used(plan) > 1),
+        noise=lambda key, shared=False: noise_key(key, spec.train.random, shared),
         knobs=knobs_of(spec, model_knobs),
         dataset=dataset,
         plan=plan,

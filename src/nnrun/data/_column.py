@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -38,9 +39,7 @@ class Column(NamedTuple):
         """Whether a cell says that there is no value; of marks that are numbers, however it is written."""
         if is_missing(cell) or cell in self.marks:
             return True
-        if not self.marks or (value := self.number(cell)) is None:
-            return False
-        return value in {number(mark) for mark in self.marks}
+        return bool(self.marks) and self.number(cell) in _numbers_in(self.marks)
 
     def number(self, cell: str) -> float | None:
         """The number in a cell, perhaps infinite or NaN; None: it is not one."""
@@ -144,6 +143,12 @@ def number(cell: str, decimal: str = ".", thousands: str = "") -> float | None:
         return None if "_" in cell or not cell.isascii() else float(cell)
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=256)
+def _numbers_in(marks: tuple[str, ...]) -> frozenset[float]:
+    """The marks that are numbers: once for all cells of a column."""
+    return frozenset(value for value in map(number, marks) if value is not None)
 
 
 def canonical(cell: str, value: float) -> str:

@@ -66,7 +66,7 @@ def hf_folder(
 
     path         the folder; at most 256 MiB a split, but for images
     target       the column to predict, or a list: several numbers, or labels for loss: binary_cross_entropy
-    splits       to train on, joined; default: `train`, or the only one.  Others but the test part are then refused
+    splits       to train on, joined; default: `train`, or the only one, and others are refused, not left out
     test_split   the test part; default: `test`, else a test part is cut too
     features     the columns to predict it from; default: all others.  One of type Image is the only one
     categorical  features that are names, not numbers; those of type ClassLabel are already

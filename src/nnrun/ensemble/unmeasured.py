@@ -8,7 +8,7 @@ from pathlib import Path
 from nnrun import signals
 from nnrun.ensemble.make import EnsembleRequest, check_request
 from nnrun.ensemble.members import apart, find
-from nnrun.ensemble.write import building, publish, write_member, write_record
+from nnrun.ensemble.write import building, publish, write_member, write_origin, write_record
 from nnrun.errors import RunError, SpecError, Warn
 from nnrun.prediction.by_member import Tasks
 from nnrun.prediction.combiner import PARAMETERS
@@ -43,6 +43,7 @@ def make_unmeasured(
             for i, member in enumerate(members):
                 write_member(folder / f"member_{i + 1:02d}", member, epochs[i], {})
             record = _record(members, request.how)
+            write_origin(folder, members[0])
             write_record(folder, members, record, max(epochs), {})
             path = publish(folder, target, root)
         signals.forget()  # it came too late to interrupt anything

@@ -37,7 +37,16 @@ from nnrun.report.ensemble.tables import ACCOUNT
 from nnrun.report.provenance import page_lines
 from nnrun.storage import fsio
 
-__all__ = ["building", "finite", "publish", "write_average", "write_member", "write_record", "write_run"]
+__all__ = [
+    "building",
+    "finite",
+    "publish",
+    "write_average",
+    "write_member",
+    "write_origin",
+    "write_record",
+    "write_run",
+]
 
 _BUILD = ".tmp_ensemble-"
 _SHARED = ("data_digest", "spec_hash", "spec_folder", "code")  # of run.json: those of the first member
@@ -88,11 +97,11 @@ def write_run(folder: Path, members: Sequence[Member], how: str, account: Accoun
     account   with every number that JSON does not have as a text
     """
     fsio.write_json(folder / ACCOUNT, account)
-    _write_origin(folder, members[0])
+    write_origin(folder, members[0])
     _draw(folder, account)
     metrics = {f"{account['split']}/{name}": value for name, value in account["ensemble"].items()}
     epochs = max(member["epochs"] for member in account["members"])
-    _write_end(folder, members, _record(how, account), epochs, metrics)
+    write_record(folder, members, _record(how, account), epochs, metrics)
 
 
 def write_record(
@@ -102,12 +111,14 @@ def write_record(
     epochs: float,
     metrics: Mapping[str, float],
 ) -> None:
-    """The files that an ensemble predicts with, beside its members; state.json at last."""
-    _write_origin(folder, members[0])
-    _write_end(folder, members, record, epochs, metrics)
+    """The files that an ensemble predicts with, beside its members and its origin; state.json at last."""
+    fsio.write_json(folder / RECORD, record)
+    step = max(member.step for member in members)
+    _write_summary(folder, step, epochs, metrics)
+    run.write_state(folder, "done", step=step)
 
 
-def _write_origin(folder: Path, first: Member) -> None:
+def write_origin(folder: Path, first: Member) -> None:
     """The spec of the first member, and run.json: this command and this machine."""
     _write_spec(folder, first)
     device = jax.devices()[0]
@@ -115,19 +126,6 @@ def _write_origin(folder: Path, first: Member) -> None:
     shared = cast(SpecOrigin, {name: value for name, value in of_first.items() if name in _SHARED})
     origin = provenance.collect({"platform": device.platform, "kind": device.device_kind}, shared)
     fsio.write_json(folder / "run.json", origin)
-
-
-def _write_end(
-    folder: Path,
-    members: Sequence[Member],
-    record: EnsembleRecord,
-    epochs: float,
-    metrics: Mapping[str, float],
-) -> None:
-    fsio.write_json(folder / RECORD, record)
-    step = max(member.step for member in members)
-    _write_summary(folder, step, epochs, metrics)
-    run.write_state(folder, "done", step=step)
 
 
 def _draw(folder: Path, account: Account) -> None:

@@ -16,9 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 __all__ = ["by_example"]
 
 Shape = jax.ShapeDtypeStruct  # with its sharding
-AxisNames = (
-    str | tuple[str, ...] | None
-)  # the axis of a mesh along which examples are divided; None: they are not
+AxisNames = str | tuple[str, ...] | None  # of a mesh, along which examples are divided; None: they are not
 Partition = tuple[Mesh, Callable[..., Array], NamedSharding, tuple[NamedSharding, ...]]
 
 

@@ -67,7 +67,7 @@ def check_duplicates(dataset: Dataset, sample: Sample, digests: Digests) -> Find
         evidence += "; all parts have about as many, but values such as these do not repeat by chance"
         remedy = (
             "if rows were recorded more than once, metrics measure memory in part: remove them, or keep copies "
-            "together (data.split_by); if different things look alike, go on"
+            "together (data.split_by); if different things look alike, nothing is wrong"
         )
         return Finding("duplicates", "warn", evidence, remedy, numbers)
     return Finding("duplicates", "pass", evidence, numbers=numbers)

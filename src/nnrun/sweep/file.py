@@ -22,7 +22,11 @@ from nnrun.spec.problem import Path, Place, Problems, error_at
 from nnrun.sweep import wandb
 from nnrun.sweep.over import Alternative, read_over
 
-__all__ = ["BaseSpec", "SweepBlock", "SweepFile", "read"]
+__all__ = ["MOST_SEEDS", "MOST_STUDIES", "MOST_TRIALS", "BaseSpec", "SweepBlock", "SweepFile", "read"]
+
+MOST_TRIALS = 100_000  # of an alternative
+MOST_SEEDS = 1024
+MOST_STUDIES = 1000
 
 _KEYS = ("name", "base", "sweep")
 _SHAPE = "write base: SPEC and sweep: {over: {optimizer.learning_rate: {log: [1e-4, 1]}}}"
@@ -37,18 +41,18 @@ class SweepBlock(BaseModel):
     over: dict[str, Any] = Field(
         min_length=1, description="what varies: key of the spec -> range, choice or blocks"
     )
-    trials: Annotated[int, Ge(1), Le(100_000)] | None = Field(
+    trials: Annotated[int, Ge(1), Le(MOST_TRIALS)] | None = Field(
         None, description="of each alternative; null: 20, or all of a grid"
     )
-    seeds: Annotated[int, Ge(1), Le(1024)] | None = Field(
+    seeds: Annotated[int, Ge(1), Le(MOST_SEEDS)] | None = Field(
         None, description="of each trial; null: the base's own"
     )
-    final_seeds: Annotated[int, Ge(0), Le(1024)] | None = Field(
+    final_seeds: Annotated[int, Ge(0), Le(MOST_SEEDS)] | None = Field(
         None,
         description="fresh ones for the final comparison; null: at least `seeds`, and enough to tell the "
         "alternatives apart; 0: no comparison",
     )
-    studies: Annotated[int, Ge(1), Le(1000)] = Field(
+    studies: Annotated[int, Ge(1), Le(MOST_STUDIES)] = Field(
         1, description="how often the whole search is repeated, with draws and seeds of its own each time"
     )
     until: Literal["decided"] | None = Field(

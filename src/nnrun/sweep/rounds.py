@@ -17,15 +17,13 @@ from typing_extensions import TypedDict
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.statistics.comparison import PairComparison
 from nnrun.storage import fsio
+from nnrun.sweep.file import MOST_SEEDS, MOST_STUDIES, MOST_TRIALS
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.trials import final_seeds
 
 __all__ = ["Round", "RoundEntry", "next_round"]
 
 LEDGER = "rounds.jsonl"
-_MOST_TRIALS = 100_000  # these are what a sweep file may ask for
-_MOST_SEEDS = 1024
-_MOST_STUDIES = 1000
 
 
 class RoundEntry(TypedDict):
@@ -111,15 +109,15 @@ def _growth(
     changes = []
     trials, seeds = last["trials"], last["final_seeds"]
     if "studies" in last:
-        studies = min(_MOST_STUDIES, last["studies"] + first.get("studies", 0))
+        studies = min(MOST_STUDIES, last["studies"] + first.get("studies", 0))
         is_open = any(not pair.significant and not pair.unknown for pair in open_pairs)
         return [f"sweep.studies={studies}"] if is_open and studies > last["studies"] else []
     grows = sweep_plan.search.most is None and any(arm.alternative.space for arm in sweep_plan.arms)
-    grows = grows and trials < _MOST_TRIALS
+    grows = grows and trials < MOST_TRIALS
     if grows and any(pair.searches and not pair.over_searches for pair in open_pairs):
-        changes.append(f"sweep.trials={min(_MOST_TRIALS, trials + first['trials'])}")
-    if any(not pair.significant for pair in open_pairs) and seeds < _MOST_SEEDS:
-        changes.append(f"sweep.final_seeds={min(_MOST_SEEDS, seeds + first['final_seeds'])}")
+        changes.append(f"sweep.trials={min(MOST_TRIALS, trials + first['trials'])}")
+    if any(not pair.significant for pair in open_pairs) and seeds < MOST_SEEDS:
+        changes.append(f"sweep.final_seeds={min(MOST_SEEDS, seeds + first['final_seeds'])}")
     return changes
 
 

@@ -197,6 +197,8 @@ def compile_programs(experiment: Experiment, rows: int = 0) -> Programs:
     knobs = jax.tree.map(lambda value: jax.ShapeDtypeStruct(leading, value.dtype), _knobs(experiment)[0])
     fresh = jax.vmap(one) if lanes else one
     shapes = jax.eval_shape(fresh, seeds, knobs)
+    if place is not None:
+        experiment = experiment._replace(noise=partial(experiment.noise, shared=True))
     if experiment.plan.fsdp:
         shapes, experiment = in_parts(place, shapes), gathering(experiment, place)
     start = compiled(jit_on(place, fresh, None, places_of(shapes, place)).lower(seeds, knobs))

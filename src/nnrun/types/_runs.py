@@ -68,7 +68,7 @@ class Experiment(NamedTuple):
     rate: Callable[[Tree, Tree, Array], Array | None]  # knobs, schedule_state, step -> learning rate, or None
     averages: Callable[[Tree], dict[str, Average]]  # knobs -> {name: Average}
     augment: Callable[[Tree], list[Augmentation]]  # knobs -> Augmentations, one after another
-    noise: Callable[[Array], Array]  # the run's key -> that key as one of the generator of noise
+    noise: Callable[..., Array]  # the run's key, shared=False -> that key as one of the generator of noise
     knobs: Tree
     dataset: Dataset
     plan: Plan
