@@ -6,8 +6,9 @@
 Runs train_mlp.py (its small net once more on one core), convolutions.py, lbfgs.py, sweep.py and
 stochastic_depth.py one after the other, each in a process of its own; about half an hour.  More than 1 means that
 nnrun is faster, but for shares of a time, where less is better.  Before each it looks what else the machine is doing.
-Where other processes use more than 0.3 cores, it says so, exits with 1, and `--write`, which puts the table into
-README.md, writes nothing: such figures are not to be quoted.  With `--only` it replaces the rows of these scripts, or
+Where other processes use more than 0.3 cores, or the host of a virtual machine gives more than 5% of its time to
+others while they run, it says so, exits with 1, and `--write`, which puts the table into README.md, writes nothing:
+such figures are not to be quoted.  With `--only` it replaces the rows of these scripts, or
 one of a script's (`--only train_mlp:overhead`), and says so.
 """
 
@@ -22,7 +23,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rows import BUSY, Row, busy_cores, machine
+from rows import BUSY, STOLEN, Row, busy_cores, machine, processor_times, stolen_share
 
 PLACE = Path(__file__).resolve().parent
 README = PLACE.parent / "README.md"
@@ -81,18 +82,27 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(SCRIPTS))
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    rows, loads = [], []
+    rows, loads, thefts = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for script in arguments.only.split(","):
             loads.append(busy_cores())
             print(f"{script}: other processes use {loads[-1]:.2f} cores", flush=True)
+            before = processor_times()
             rows += measured(script, arguments.rounds, Path(folder) / "rows.json")
-    load = max(loads)
+            thefts.append(stolen_share(before))
+            print(f"{script}: the host gave {thefts[-1]:.1%} of its time to others", flush=True)
+    load, stolen = max(loads), max(thefts)
     average = f", load average {os.getloadavg()[0]:.1f} with its own" if hasattr(os, "getloadavg") else ""
-    about = f"{machine()}; {arguments.rounds} rounds; other processes used at most {load:.2f} cores{average}:"
+    about = (
+        f"{machine()}; {arguments.rounds} rounds; other processes used at most {load:.2f} cores, the host gave at "
+        f"most {stolen:.1%} of the time to others{average}:"
+    )
     print(table(rows, about))
-    if load > BUSY:
-        raise SystemExit(f"other processes used {load:.2f} cores: these figures are not to be quoted")
+    if load > BUSY or stolen > STOLEN:
+        raise SystemExit(
+            f"other processes used {load:.2f} cores, and the host gave {stolen:.1%} of the time to others: "
+            "these figures are not to be quoted"
+        )
     if arguments.write:
         text, whole = README.read_text(), arguments.only == ",".join(SCRIPTS)
         old = text.partition(BEGIN)[2].partition(END)[0].strip()

@@ -13,9 +13,20 @@ from typing import NamedTuple
 
 from nnrun import device
 
-__all__ = ["BUSY", "Row", "busy_cores", "machine", "prepare_process", "write"]
+__all__ = [
+    "BUSY",
+    "STOLEN",
+    "Row",
+    "busy_cores",
+    "machine",
+    "prepare_process",
+    "processor_times",
+    "stolen_share",
+    "write",
+]
 
 BUSY = 0.3  # cores that other processes use; above it no figure is to be quoted
+STOLEN = 0.05  # of the processor time asked for, which a virtual machine gave to others; likewise
 
 
 class Row(NamedTuple):
@@ -36,20 +47,40 @@ def prepare_process() -> None:
     device.prepare("cpu")
 
 
+class ProcessorTimes(NamedTuple):
+    """Seconds of all cores since the machine started: used, and wanted but given to other virtual machines."""
+
+    used: float
+    stolen: float
+
+
+def processor_times() -> ProcessorTimes:
+    """What /proc/stat says; zeros where there is none."""
+    if not Path("/proc/stat").is_file():
+        return ProcessorTimes(0.0, 0.0)
+    user, nice, system, _, _, irq, softirq, stolen, *_ = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    )
+    ticks = os.sysconf("SC_CLK_TCK")
+    return ProcessorTimes((user + nice + system + irq + softirq) / ticks, stolen / ticks)
+
+
+def stolen_share(before: ProcessorTimes) -> float:
+    """Of the processor time that was asked for since `before`, the share that other virtual machines got.
+
+    An idle machine has none of it, however busy its host is: it can only be seen while something computes.
+    """
+    now = processor_times()
+    used, stolen = now.used - before.used, now.stolen - before.stolen
+    return stolen / (used + stolen) if stolen else 0.0
+
+
 def busy_cores(seconds: float = 2.0) -> float:
     """How many cores other processes keep busy, measured while this one sleeps; 0 where nothing says so."""
-
-    def busy() -> float:
-        user, nice, system, _, _, irq, softirq, steal, *_ = map(
-            int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
-        )
-        return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-    if not Path("/proc/stat").is_file():
-        return 0.0
-    before = busy()
+    before = processor_times()
     time.sleep(seconds)
-    return (busy() - before) / seconds
+    now = processor_times()
+    return (now.used + now.stolen - before.used - before.stolen) / seconds
 
 
 def machine() -> str:
