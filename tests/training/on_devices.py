@@ -40,18 +40,74 @@ SPECS = {
     "newton_cg": "model: {name: mlp, hidden: [64]}\noptimizer: {name: newton_cg, allow_noise: true}\n",
     "sam": "model: {name: mlp, hidden: [8], norm: batch}\n"
     "optimizer: {name: sam, inner: {name: sgd, learning_rate: 0.1}}\n",
+    "weighted": "model: {name: mlp, hidden: [64], norm: batch}\nloss: squared_error\nmetrics: [r2, mae]\n"
+    "optimizer: {name: adam, learning_rate: 1e-2}\n",
+    "labels": "model: {name: mlp, hidden: [64]}\nloss: binary_cross_entropy\nmetrics: [f1]\n"
+    "optimizer: {name: adam, learning_rate: 1e-2}\n",
+    "user": "model: {name: 'net:noisy_net'}\noptimizer: {name: nesterov, learning_rate: 0.05}\n"
+    "augment: ['net:darker']\npenalty: {name: l2, strength: 1e-3}\n",
+    "remat": "model: {name: residual_mlp, width: 64, blocks: 2, inner: 64, dropout: 0.2, survival: 0.7}\n"
+    "optimizer: {name: nesterov, learning_rate: 0.05}\n",
 }
+TABLE = "data: {name: csv, path: rows.csv, batch_size: 48, %s}\n"
+DATA = {
+    "lbfgs": BATCHES.replace("48", "full").replace("300", "297"),
+    "weighted": TABLE % "target: y, weights: w, exclude: [a, b]",
+    "labels": TABLE % "target: [a, b], exclude: [y, w]",
+}
+USER = """
+import jax
+from nnrun.layer import serial
+from nnrun.layer.dense import dense
+from nnrun.layer.flatten import flatten
+from nnrun.types import Augmentation, Layer
 
 
-IN_PARTS = ("parts", "transformer", "muon", "newton_cg")
+def noisy(deviation: float = 0.1) -> Layer:
+    def init(key, x_shape):
+        return {}, {}, x_shape
+
+    def apply(params, stats, x, key, weight):
+        return x if key is None else x + deviation * jax.random.normal(key, x.shape, x.dtype), stats
+
+    return Layer(init, apply)
+
+
+def noisy_net(outputs: int) -> Layer:
+    return serial([("flatten", flatten()), ("first", dense(64)), ("noisy", noisy()), ("last", dense(outputs))])
+
+
+def darker(most: float = 0.2) -> Augmentation:
+    def augment(key, batch):
+        scale = 1 - most * jax.random.uniform(key, (len(batch.x),) + (1,) * (batch.x.ndim - 1), batch.x.dtype)
+        return batch._replace(x=scale * batch.x)
+
+    return augment
+"""
+
+IN_PARTS = ("parts", "transformer", "muon", "newton_cg", "user", "remat")
 
 
 def prepared(folder: Path, name: str, devices: int) -> Any:
-    data = BATCHES.replace("48", "full").replace("300", "297") if name == "lbfgs" else BATCHES
-    (folder / "spec.yaml").write_text(TRAIN + data + SPECS[name])
+    (folder / "spec.yaml").write_text(TRAIN + DATA.get(name, BATCHES) + SPECS[name])
+    (folder / "net.py").write_text(USER)
+    write_table(folder / "rows.csv")
     sharing = [f"train.devices={devices}"] if devices > 1 else []
     in_parts = ["train.fsdp=true"] if devices > 1 and name in IN_PARTS else []
-    return session.prepare(folder / "spec.yaml", [*sharing, *in_parts]).experiment
+    blocks = ["train.remat=blocks"] if devices > 1 and name == "remat" else []
+    return session.prepare(folder / "spec.yaml", [*sharing, *in_parts, *blocks]).experiment
+
+
+def write_table(file: Path) -> None:
+    """Rows of eight numbers, with a target, two labels, and what each row weighs."""
+    chance = np.random.default_rng(0)
+    x = chance.normal(size=(400, 8))
+    about = [x.sum(axis=1), x[:, 0] > 0, x[:, 1] > x[:, 2], chance.uniform(0, 3, len(x)).round(3)]
+    lines = [
+        f"{','.join(f'x{i}' for i in range(8))},y,a,b,w",
+        *(",".join(f"{v:.6g}" for v in row) for row in np.column_stack([x, *about])),
+    ]
+    file.write_text("\n".join(lines) + "\n")
 
 
 def trained(programs: Programs, arrays: Mapping[str, np.ndarray] | None, first: int, last: int) -> Any:

@@ -103,6 +103,18 @@ def test_more_shared_batches(tmp_path: Path) -> None:
     check(results["sam"], 8)
 
 
+@pytest.mark.slow
+def test_shared_batches_of_other_kinds(tmp_path: Path) -> None:
+    """Weighted rows with two moments over the batch, several labels, a user's model and augmentation, and blocks that
+    are computed again on the way back, with a state in parts."""
+    results = on_devices(tmp_path, "weighted=8", "labels=8", "user=8", "remat=8")
+    for name, result in results.items():
+        if name != "augmentations":
+            check(result, 8)
+            assert 1 <= result["sent"]["all-reduce"] < 1.4 and result["flops"] < 0.4, name
+    assert max(results["user"]["held"], results["remat"]["held"]) < 0.3
+
+
 def test_a_batch_has_equal_parts_or_is_refused(
     tmp_path: Path, warm: Callable[..., Any], experiment: Callable[..., Any]
 ) -> None:
