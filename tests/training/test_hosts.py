@@ -6,6 +6,7 @@ import contextlib
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from nnrun import signals
 from nnrun.errors import DataError, MachineError, RunError, SpecError
-from nnrun.hosts import HostsRequest, request_of
+from nnrun.hosts import HostsRequest, relay, request_of
 from nnrun.hosts.relay import Hub, Post
 from nnrun.runner.together import differences
 from nnrun.training.mesh import check_devices, devices_used
@@ -91,6 +92,36 @@ def test_a_relay_passes_on_and_hides_that_the_far_end_is_gone() -> None:
         near.settimeout(0.2)
         with pytest.raises(TimeoutError):  # silence, not the end
             near.recv(1)
+    post.close()
+    server.close()
+
+
+def test_who_stands_still_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is stopped keeps its connections; only its beat is missed."""
+    monkeypatch.setattr(relay, "_BEAT", 0.05)
+    monkeypatch.setattr(relay, "_SILENCE", 0.4)
+    place, lost = ("127.0.0.1", free_port()), []
+    hub = Hub(place, 3, lost.append)
+    alive = Post(place, 2, 3, lambda: lost.append(0), 5.0)
+    with socket.create_connection(place) as stopped:
+        stopped.sendall(b"nnrun 2,stay,1,3\n")
+        time.sleep(1.0)
+        assert lost == [1] and hub.present == {2}
+    alive.close()
+    hub.close()
+
+    server = socket.create_server(place)  # a process 0 that says welcome and stops
+
+    def welcome() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"welcome\n")
+            stands_still.wait(5.0)
+
+    stands_still = threading.Event()
+    threading.Thread(target=welcome, daemon=True).start()
+    post = Post(place, 1, 2, stands_still.set, 5.0)
+    assert stands_still.wait(5.0)
     post.close()
     server.close()
 

@@ -3,7 +3,8 @@
 jax ends a process that loses process 0 by an abort with a page of stack trace, because the connection to its
 coordination service broke.  So jax does not hold that connection: it talks to a relay in its own process, which keeps
 the near end open when the far end is lost, and says so to us.  Beside the connections that are passed on, each process
-has one that nothing is sent through: it ends when a process ends, however that happens.
+has one that carries a beat every few seconds: it ends when a process ends, however that happens, and a process that
+is stopped, or a host that hangs, is silent there.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from nnrun.errors import MachineError, one_line
 
 __all__ = ["Hub", "Post"]
 
-_GREETING = "nnrun 1"
+_GREETING = "nnrun 2"
 _LOOK = 0.1  # seconds between two tries
 _SERVICE = 60.0  # seconds in which jax begins its service
 _IDLE, _APART, _PROBES = 10, 5, 4  # a host that is gone without a word is noticed after half a minute
+_BEAT, _SILENCE = 5.0, 45.0  # seconds: lost is who is silent for long; jax aborts all after 80 to 100
 
 
 class Hub:
@@ -97,6 +99,7 @@ class Hub:
         if problem:
             return connection.close()
         self.present.add(index)
+        _thread(_beat, connection)
         _until_gone(connection)
         self.present.discard(index)
         return self._lost(index)
@@ -126,6 +129,7 @@ class Post:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.service = f"127.0.0.1:{self._server.getsockname()[1]}"
         self._open = [self._server, connection]
+        _thread(_beat, connection)
         _thread(self._watch, connection)
         _thread(_accept, self._server, self._open, self._take)
 
@@ -187,9 +191,17 @@ def _reached(address: tuple[str, int], seconds: float) -> socket.socket:
         time.sleep(_LOOK)
 
 
+def _beat(connection: socket.socket) -> None:
+    """Says to the other end that this process is alive, until the connection is closed."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(b".")
+            time.sleep(_BEAT)
+
+
 def _until_gone(connection: socket.socket) -> None:
-    """Returns when the other end is gone; probes are sent where nothing else is."""
-    connection.settimeout(None)
+    """Returns when the other end is gone, or has been silent for too long; probes tell of a host that is gone."""
+    connection.settimeout(_SILENCE)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", _IDLE), ("TCP_KEEPINTVL", _APART), ("TCP_KEEPCNT", _PROBES)):
         if hasattr(socket, name):
