@@ -58,6 +58,7 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 CASES = [(seed, classes, digits) for seed in range(6) for classes in (2, 3, 5) for digits in (0, 1, 9)]
 
 
+@pytest.mark.quick(18)
 @pytest.mark.parametrize(("seed", "classes", "digits"), CASES)
 def test_labels(seed, classes, digits):
     p, y = drawn(seed, classes, digits=digits)
