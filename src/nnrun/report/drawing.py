@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import io
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typing_extensions import TypedDict
@@ -12,7 +15,7 @@ from nnrun.statistics.metric import Metric
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "Look", "Picture", "axis_label", "look", "plain", "png", "scale_of"]
+__all__ = ["COLOURS", "Look", "Picture", "axis_label", "import_ahead", "look", "plain", "png", "scale_of"]
 
 COLOURS = (  # Okabe & Ito 2008: told apart by colour-blind readers too; light ones darker, to be seen on white paper
     "#0072B2", "#D55E00", "#009E73", "#C770A1", "#C78500", "#3493CE", "#000000", "#9C8F00",
@@ -56,6 +59,17 @@ def plain(text: str, limit: int = 24) -> str:
     shown = "".join(c if c.isprintable() else "?" for c in text)
     shown = shown if len(shown) <= limit else shown[: limit - 1] + "…"
     return shown.replace("$", r"\$")
+
+
+def import_ahead() -> None:
+    """Begins to import what draws, in a thread: it is there when a sweep has its answer, and nobody waited for it."""
+    threading.Thread(target=_import_all, name="drawing", daemon=True).start()
+
+
+def _import_all() -> None:
+    with contextlib.suppress(ImportError):  # who draws reports it
+        for module in ("matplotlib.figure", "matplotlib.backends.backend_agg", "scipy.special"):
+            importlib.import_module(module)
 
 
 def png(figure: Figure, dpi: float) -> bytes:
