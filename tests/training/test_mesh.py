@@ -14,7 +14,7 @@ import jax
 import pytest
 
 from nnrun.errors import MachineError
-from nnrun.training.mesh import check_devices, devices_used
+from nnrun.training.mesh import check_devices, devices_used, shared_in_words
 
 SPEC = """
 data: {name: digits, batch_size: 64, examples: 300}
@@ -147,3 +147,21 @@ def test_all_are_as_many_as_divide_the_batch(
     assert devices_used(plan._replace(devices=4)) == 4
     with pytest.raises(MachineError, match=r"train\.devices: 12, but there are 8 here"):
         check_devices(plan._replace(devices=12))
+
+
+def test_explain_says_who_computes_a_batch(
+    monkeypatch: pytest.MonkeyPatch, experiment: Callable[..., Any]
+) -> None:
+    plan = experiment("mlp").plan._replace(batch_size=64)
+    in_parts = plan._replace(fsdp=True)
+    assert shared_in_words(plan) == "each batch is computed on one device"
+    assert shared_in_words(in_parts).startswith("train.fsdp: one device computes each batch here")
+    monkeypatch.setattr(jax, "local_devices", lambda: [None] * 4)
+    assert "on one of 4 devices; train.devices=all" in shared_in_words(plan)
+    shared = "4 devices share each batch, and the state, 16 examples each"
+    assert shared_in_words(in_parts._replace(devices="all")) == shared
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    assert (
+        shared_in_words(plan._replace(devices=8))
+        == "8 devices of 2 processes share each batch, 8 examples each"
+    )
