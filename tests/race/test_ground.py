@@ -1,4 +1,4 @@
-"""Where a race takes place, and who takes part: what is refused, and the plane through three checkpoints."""
+"""Where a race takes place, and who takes part: what is refused, and the plane through steps of a run."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from nnrun.race.plane import pick
 from nnrun.race.plane import plane as plane_of
 from nnrun.race.trajectory import RATES
 from nnrun.record import checkpoint
+from nnrun.runner import session
 from nnrun.training import flat, programs
 from nnrun.types import Examples, Layer, Loss, State
 
@@ -33,24 +34,37 @@ def folders_of(place: Path, steps: list[int]) -> Path:
     return place
 
 
-def test_the_first_the_middle_and_the_last_checkpoint(tmp_path):
-    assert pick(folders_of(tmp_path, [10, 20, 30, 40, 50]), None) == [10, 30, 50]
-    assert pick(tmp_path, [50, 20, 10]) == [50, 20, 10]  # as they are written
+@pytest.mark.parametrize(
+    ("known", "steps"),
+    [
+        ([10, 20, 30, 40, 50], [0, 30, 50]),
+        ([10, 20], [0, 10, 20]),
+        ([0, 20], [0, 20]),  # a run that was interrupted before its first step has a checkpoint of the start
+        ([20], [0, 20]),
+    ],
+)
+def test_the_start_the_middle_and_the_last_checkpoint(known: list[int], steps: list[int], tmp_path):
+    assert pick(folders_of(tmp_path, known), None) == steps
 
 
-@pytest.mark.parametrize(("steps", "shown"), [([], "none"), ([10, 20], "10, 20")])
-def test_a_plane_needs_three_checkpoints(steps: list[int], shown: str, tmp_path):
-    message = rf"has checkpoints {shown}, a plane needs three; train it again with more: nnrun train SPEC "
+def test_steps_are_taken_as_they_are_written(tmp_path):
+    folders_of(tmp_path, [10, 20, 50])
+    assert pick(tmp_path, [50, 20, 10]) == [50, 20, 10]
+    assert pick(tmp_path, [50, 0, 10]) == [50, 0, 10]
+
+
+@pytest.mark.parametrize("steps", [None, [0, 10, 20]])
+def test_a_plane_needs_a_checkpoint(steps: list[int] | None, tmp_path):
+    message = r"has no checkpoint, and a plane needs one; train it first: nnrun train SPEC$"
     with pytest.raises(RunError, match=message):
-        pick(folders_of(tmp_path, steps), None)
+        pick(folders_of(tmp_path, []), steps)
 
 
 @pytest.mark.parametrize("steps", [[10, 20], [10, 20, 20], [10, 20, 40], [10, 20, 30, 30], []])
 def test_three_steps_that_there_are_checkpoints_of(steps: list[int], tmp_path):
     folders_of(tmp_path, [10, 20, 30])
-    with pytest.raises(
-        SpecError, match=r"--checkpoints: got .*; write three steps .* checkpoints of: 10, 20, 30"
-    ):
+    message = r"--checkpoints: got .*; write three of the start, 0, and .* checkpoints of: 0, 10, 20, 30"
+    with pytest.raises(SpecError, match=message):
         pick(tmp_path, steps)
 
 
@@ -91,6 +105,7 @@ class Line:
 def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
     experiment_line = Line(tmp_path / "run")
     monkeypatch.setattr(programs, "one_like", lambda experiment: experiment_line.state)
+    monkeypatch.setattr(programs, "one_initial", lambda experiment: experiment_line.state)
     monkeypatch.setattr(plane, "normalise", lambda experiment, batch: (batch.x, batch.y))
     return experiment_line
 
@@ -113,6 +128,49 @@ def test_the_plane_goes_through_the_three_checkpoints(line):
     assert result.steps == [10, 20, 30]
 
 
+def test_the_plane_of_one_checkpoint_goes_through_the_start(line):
+    """The other direction is drawn, at a right angle and as long as the way from the start to the checkpoint."""
+    line.save(30, (3.0, 0.0), 4.0)
+    result = plane_of(line.experiment, line.folder, [0, 30])
+    np.testing.assert_allclose(result.points, [[0, 0], [1, 0]], atol=1e-12)
+    value = result.surface.value
+    assert float(value(jnp.zeros(2))) == pytest.approx(loss_of(np.zeros(2), 0.0))
+    assert float(value(jnp.array([1.0, 0.0]))) == pytest.approx(loss_of(np.array([3.0, 0.0]), 4.0))
+    # The loss is ((1, 2, 3) · (w, b))² + b² / 2 and lower powers, so second differences tell the directions.
+    curvature = [float(value(d) - 2 * value(0 * d) + value(-d)) for d in jnp.eye(2)]
+    along, drawn = curvature
+    assert along == pytest.approx(2 * ((3 + 12) ** 2 + 16 / 2))
+    # What is at a right angle to (3, 0, 4), of length 5: 5 (sin t (0, 1, 0) + cos t (0.8, 0, -0.6)).
+    angles = np.linspace(0, np.pi, 1001)
+    directions = 5 * np.stack([0.8 * np.cos(angles), np.sin(angles), -0.6 * np.cos(angles)])
+    possible = 2 * ((np.array([1, 2, 3]) @ directions) ** 2 + directions[2] ** 2 / 2)
+    assert possible.min() <= drawn <= possible.max()
+    again = plane_of(line.experiment, line.folder, [0, 30]).surface.value
+    assert float(again(jnp.array([0.3, 0.7]))) == float(value(jnp.array([0.3, 0.7])))
+
+
+def test_the_start_is_where_the_run_began(tmp_path, monkeypatch):
+    """The weights of the seed, or, of a run that began with another's, those."""
+    (tmp_path / "spec.yaml").write_text(
+        "data: iris\nmodel: {name: mlp, hidden: [4]}\noptimizer: {name: adam, learning_rate: 0.01}\n"
+        "train: {duration: 2 steps, precision: float64, seed: 7}\n"
+    )
+    spec = session.prepare(tmp_path / "spec.yaml").experiment
+    like = programs.one_like(spec)
+    state = plane._state_at(spec, tmp_path, 0, like)
+    compiled = programs.compile_programs(spec)
+    [arrays] = compiled.unpack(compiled.initial())
+    for name, array in flat.flatten(state).items():
+        np.testing.assert_array_equal(array, arrays[name], err_msg=name)
+    name = next(name for name in arrays if name.startswith("params/") and name.endswith("kernel"))
+    taken = {name: np.full_like(arrays[name], 0.25)}
+    monkeypatch.setattr(plane.weights_from, "read_arrays", lambda folder: taken)
+    warm = flat.flatten(plane._state_at(spec, tmp_path, 0, like))
+    np.testing.assert_array_equal(warm[name], taken[name])
+    others = [other for other in arrays if other.startswith("params/") and other != name]
+    assert all(np.array_equal(warm[other], arrays[other]) for other in others)
+
+
 def test_the_window_has_room_around_the_three_points(line):
     for step, w in ((10, (0.0, 0.0)), (20, (0.0, 4.0)), (30, (4.0, 0.0))):
         line.save(step, w, 0.0)
@@ -130,7 +188,7 @@ def test_three_points_on_a_line_have_no_plane(second: tuple[float, float], line)
     for step, w in ((10, (0.0, 0.0)), (20, second), (30, (4.0, 0.0))):
         line.save(step, w, 0.0)
     with pytest.raises(
-        RunError, match=r"the checkpoints 10, 20, 30 lie on a line; choose others with --checkpoints"
+        RunError, match=r"the steps 10, 20, 30 lie on a line; choose others with --checkpoints"
     ):
         plane_of(line.experiment, line.folder, [10, 20, 30])
 
@@ -143,16 +201,16 @@ def test_a_first_and_a_last_checkpoint_that_are_equal_have_no_plane(line):
 
 
 def test_the_ground_of_a_run_names_its_steps(line, monkeypatch):
-    for step, w in ((10, (0.0, 0.0)), (20, (0.0, 4.0)), (30, (4.0, 0.0))):
+    for step, w in ((20, (0.0, 4.0)), (30, (4.0, 0.0))):
         line.save(step, w, 0.0)
     plan = SimpleNamespace(precision="float64")
     experiment = SimpleNamespace(**vars(line.experiment) | {"plan": plan})
     prepared = SimpleNamespace(experiment=experiment)
     monkeypatch.setattr(ground.session, "rebuild", lambda folder, warn, parts: prepared)
-    for steps in (None, " 10, 20 ,30"):
+    for steps in (None, " 0, 20 ,30"):
         result = of_run(line.folder, steps, pytest.fail)
-        assert result.title == "run, steps 10, 20, 30"
-        assert result.marks == {"step 10": (0, 0), "step 20": pytest.approx((0, 1)), "step 30": (1, 0)}
+        assert result.title == "run, steps 0, 20, 30"
+        assert result.marks == {"start": (0, 0), "step 20": pytest.approx((0, 1)), "step 30": (1, 0)}
         assert (result.precision, result.grid, result.steps) == ("float64", 33, 100)
         assert set(result.rates) < set(RATES) and len(result.rates) == 11
 

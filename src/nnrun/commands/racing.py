@@ -29,7 +29,7 @@ _Surface = Annotated[str, typer.Option("--surface", metavar="NAME", help="See `n
 _RunName = Annotated[
     str | None,
     typer.Option(
-        "--run", metavar="RUN", help="Race over the plane through three checkpoints of this run instead."
+        "--run", metavar="RUN", help="Race over the plane through the start and two checkpoints of this run."
     ),
 ]
 _Checkpoints = Annotated[
@@ -37,7 +37,7 @@ _Checkpoints = Annotated[
     typer.Option(
         "--checkpoints",
         metavar="A,B,C",
-        help="With --run: the steps of the three; left out: the first, the middle and the last.",
+        help="With --run: the steps of three, 0 is the start; left out: the start, the middle and the last.",
     ),
 ]
 _Steps = Annotated[

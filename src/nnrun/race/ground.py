@@ -1,4 +1,4 @@
-"""Where a race takes place: a surface of the catalogue, or the plane through three checkpoints of a run."""
+"""Where a race takes place: a surface of the catalogue, or a plane through the start and checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnrun.types import Surface
 __all__ = ["Ground", "of_run", "of_surface"]
 
 
-# Three checkpoints of a run are about 1 apart on its plane: smaller rates would not get anywhere.
+# The steps of a run are about 1 apart on its plane: smaller rates would not get anywhere.
 _RATES = RATES[16::3]  # from 1e-3 to 10
 
 
@@ -41,7 +41,7 @@ def of_surface(text: str, folder: Path) -> Ground:
 def of_run(folder: Path, checkpoints: str | None, warn: Callable[[str], None]) -> Ground:
     """The plane of a run; a network takes long to evaluate, so fewer rates and points are tried.
 
-    checkpoints   three steps as text, `10,200,400`; None: the first, the middle and the last
+    checkpoints   three steps as text, `0,200,400`; None: the start, the middle and the last
     Raises SpecError, RunError, DataError.
     """
     steps = plane.pick(folder, None if checkpoints is None else _steps(checkpoints))
@@ -49,14 +49,16 @@ def of_run(folder: Path, checkpoints: str | None, warn: Callable[[str], None]) -
     with session.precision(experiment.plan.precision):
         surface_plane = plane.plane(experiment, folder, steps)
     marks = {
-        f"step {step}": (x, y) for step, (x, y) in zip(steps, surface_plane.points.tolist(), strict=True)
+        f"step {step}" if step else "start": (x, y)
+        for step, (x, y) in zip(steps, surface_plane.points.tolist(), strict=True)
     }
-    title = f"{folder.name}, steps {', '.join(map(str, steps))}"
+    drawn = " and a direction drawn at random" if len(steps) == 2 else ""
+    title = f"{folder.name}, steps {', '.join(map(str, steps))}{drawn}"
     return Ground(title, surface_plane.surface, marks, experiment.plan.precision, _RATES, 100, 33)
 
 
 def _steps(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
-        raise SpecError(f"--checkpoints: got {one_line(text, 60)!r}; write three steps: 10,200,400")
+        raise SpecError(f"--checkpoints: got {one_line(text, 60)!r}; write three steps: 0,200,400")
     return [int(part) for part in parts]

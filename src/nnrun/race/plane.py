@@ -1,4 +1,4 @@
-"""The plane through three checkpoints of a run as a surface: the loss of the network over two directions."""
+"""The plane through the start of a run and its checkpoints as a surface: the loss over two directions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 from jax import Array
 
 from nnrun.errors import RunError, SpecError, one_line
-from nnrun.record import checkpoint, provenance, run
+from nnrun.record import checkpoint, provenance, run, weights_from
 from nnrun.record.provenance import Provenance
+from nnrun.runner.warm_start import begin_with
 from nnrun.training import flat, programs
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment, State, Surface, Tree
@@ -24,23 +25,22 @@ __all__ = ["Plane", "pick", "plane"]
 _EXAMPLES = 128  # of the training data that the loss is averaged over
 _MARGIN = 0.6  # of the extent of the three points, around them
 _NEAR = 1e-3  # of the first distance: a third point nearer than that to the line through the others
-
-
-_MORE = "checkpoint.keep=10 checkpoint.every=10%"  # at least three, if a run has as many steps
+_START = 0  # the step before the first
+_SEED = 0  # of a direction that is drawn
 
 
 class Plane(NamedTuple):
-    """A surface, and where the three checkpoints lie on it."""
+    """A surface, and where the steps of the run lie on it."""
 
     surface: Surface
     steps: list[int]
-    points: np.ndarray  # (3, 2)
+    points: np.ndarray  # (2 or 3, 2)
 
 
 def _remedy(folder: Path) -> str:
-    """The command that leads to a run, or a seed of a group, with three checkpoints."""
+    """The command that leads to a run, or a seed of a group, with a checkpoint."""
     for member in run.members(folder):
-        if len(checkpoint.steps(member / "checkpoints")) >= 3:
+        if checkpoint.steps(member / "checkpoints"):
             return f"it is a group; take one of its runs: nnrun race --run {shlex.quote(one_line(member))}"
     origin: Provenance = provenance.read(folder) if (folder / "run.json").is_file() else {}
     match origin.get("argv"):
@@ -49,63 +49,86 @@ def _remedy(folder: Path) -> str:
             command = shlex.join(map(one_line, [spec, *changes]))
         case _:
             command = "SPEC"
-    return f"train it again with more: nnrun train {command} {_MORE}"
+    return f"train it first: nnrun train {command}"
 
 
 def pick(folder: Path, steps: list[int] | None) -> list[int]:
-    """Three steps of which there are checkpoints: `steps`, or the first, the middle and the last.
+    """The steps that the plane goes through: `steps`, or the start, the middle and the last checkpoint.
 
-    Raises RunError, SpecError.
+    Of a run with one checkpoint there are two.  Raises RunError, SpecError.
     """
     place = folder / "checkpoints"
     known = checkpoint.steps(place) if place.is_dir() else []
-    shown = ", ".join(map(str, known)) or "none"
+    if not known:
+        raise RunError(f"{one_line(folder)}: has no checkpoint, and a plane needs one; {_remedy(folder)}")
+    known = sorted({_START, *known})
     if steps is None:
-        if len(known) < 3:
-            raise RunError(
-                f"{one_line(folder)}: has checkpoints {shown}, a plane needs three; {_remedy(folder)}"
-            )
-        return [known[0], known[len(known) // 2], known[-1]]
-    missing = [step for step in steps if step not in known]
-    if len(steps) != 3 or len(set(steps)) != 3 or missing:
-        got = ",".join(map(str, steps))
-        raise SpecError(f"--checkpoints: got {got}; write three steps that there are checkpoints of: {shown}")
+        return known if len(known) < 3 else [_START, known[len(known) // 2], known[-1]]
+    if len(steps) != 3 or len(set(steps)) != 3 or not set(steps) <= set(known):
+        got, shown = ",".join(map(str, steps)), ", ".join(map(str, known))
+        raise SpecError(
+            f"--checkpoints: got {got}; write three of the start, 0, and the steps that there are checkpoints of: "
+            f"{shown}"
+        )
     return steps
 
 
 def plane(experiment: Experiment, folder: Path, steps: list[int]) -> Plane:
-    """The loss on training data over the plane through the parameters of three checkpoints.
+    """The loss on training data over the plane through the parameters of two or three steps of a run.
 
-    x (2,) stands for the parameters first + x₀ · u + x₁ · v: u leads from the first checkpoint to the last, v
-    is as long, at a right angle, and together they reach the second.  Batch-norm statistics are those of the
-    last.  Raises RunError.
+    x (2,) stands for the parameters first + x₀ · u + x₁ · v: u leads from the first step to the last, v is as long,
+    at a right angle, and together they reach the second.  Where there are two steps, v is drawn: in each array as
+    long as u is there (Li et al. 2018 scale it by filters).  Batch-norm statistics are those of the last.
+    Raises RunError.
     """
     like = programs.one_like(experiment)
-    states = [_load(folder, step, like) for step in steps]
+    states = [_state_at(experiment, folder, step, like) for step in steps]
     flats = [np.concatenate([np.ravel(a) for a in jax.tree.leaves(state.params)]) for state in states]
-    along, aside = flats[2] - flats[0], flats[1] - flats[0]
+    along = flats[-1] - flats[0]
+    aside = flats[1] - flats[0] if len(steps) == 3 else _drawn(_shaped(along, like.params))
     length = float(np.linalg.norm(along))
     share = float(along @ aside) / max(length**2, 1e-30)
     across = aside - share * along
     height = float(np.linalg.norm(across))
     if length == 0 or height < _NEAR * length:
         named = ", ".join(map(str, steps))
-        message = (
-            f"{one_line(folder)}: the checkpoints {named} lie on a line; choose others with --checkpoints"
+        raise RunError(
+            f"{one_line(folder)}: the steps {named} lie on a line; choose others with --checkpoints, or another run"
         )
-        raise RunError(message)
-    points = np.array([[0.0, 0.0], [share, height / length], [1.0, 0.0]])
+    second = [[share, height / length]] if len(steps) == 3 else []
+    points = np.array([[0.0, 0.0], *second, [1.0, 0.0]])
     basis = [
         states[0].params,
         _shaped(along, states[0].params),
         _shaped(across * length / height, states[0].params),
     ]
-    value = _loss(experiment, states[2], basis)
+    value = _loss(experiment, states[-1], basis)
     window = _window(points)
     heights = _heights(value, window)
     least, start = float(np.nanmin(heights)), float(value(jnp.zeros(2)))
     goal = least + 0.05 * (start - least)
     return Plane(Surface(value, (0.0, 0.0), window, goal=goal, floor=least, noise=0.0), steps, points)
+
+
+def _drawn(along: Tree) -> np.ndarray:
+    """A random direction, in each array as long as `along`."""
+    chance = np.random.default_rng(_SEED)
+    parts = []
+    for leaf in jax.tree.leaves(along):
+        part = chance.normal(size=leaf.size)
+        parts.append(part * float(jnp.linalg.norm(leaf)) / np.linalg.norm(part))
+    return np.concatenate(parts)
+
+
+def _state_at(experiment: Experiment, folder: Path, step: int, like: State) -> State:
+    """The state of a checkpoint, or, at 0, the one that the run began with."""
+    if step > _START:
+        return _load(folder, step, like)
+    state = programs.one_initial(experiment)
+    weights = weights_from.read_arrays(folder)
+    if not weights:
+        return state
+    return flat.unflatten(begin_with(experiment, like)(flat.flatten(state), weights), like)
 
 
 def _load(folder: Path, step: int, like: State) -> State:

@@ -30,7 +30,17 @@ from nnrun.types import Experiment, State, Tree
 Pieces = dict[str, PartEvaluation]
 Sums = Pieces | Future[Pieces]
 
-__all__ = ["Pieces", "Programs", "Sums", "compile_programs", "measured", "one_like", "to_metrics", "waited"]
+__all__ = [
+    "Pieces",
+    "Programs",
+    "Sums",
+    "compile_programs",
+    "measured",
+    "one_initial",
+    "one_like",
+    "to_metrics",
+    "waited",
+]
 
 _PARTS = ("val", "test")
 
@@ -227,3 +237,9 @@ def one_like(experiment: Experiment) -> State:
     return jax.eval_shape(
         lambda knobs: initial_state(experiment, jax.random.key(jnp.uint32(0)), knobs), _knobs(experiment)[0]
     )
+
+
+def one_initial(experiment: Experiment) -> State:
+    """The state of the first lane before its first step."""
+    program = jax.jit(lambda seed, knobs: initial_state(experiment, jax.random.key(seed), knobs))
+    return program(jnp.uint32(experiment.plan.seeds[0]), _knobs(experiment)[0])
