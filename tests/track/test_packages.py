@@ -94,6 +94,28 @@ def test_a_local_file_has_the_runs(place: Path, nnrun: Callable[..., Any]) -> No
     assert rows[-1]["status"] == "done" and any("curves.png" in row for row in rows)
 
 
+def test_a_folder_has_the_runs(place: Path, nnrun: Callable[..., Any]) -> None:
+    pytest.importorskip("aim")
+    done = nnrun("track", "group", "aim", folder=place, PYTHONWARNINGS="default")
+    assert done.code == 0, done.err
+    code = (
+        "import json; from aim import Run; from aim.sdk.repo import Repo\n"
+        "repo, found = Repo.from_path('.'), {}\n"
+        "for number in repo.list_all_runs():\n"
+        "    run = Run(number, repo=repo, system_tracking_interval=None, capture_terminal_logs=False)\n"
+        "    curves = {m.name: [m.data.numpy()[0].tolist(), m.data.numpy()[1][0].tolist()] for m in run.metrics()}\n"
+        "    pictures = [image['name'] for image in run.collect_sequence_info(('images',))['images']]\n"
+        "    found[run.name] = [curves, run['optimizer', 'learning_rate'], run['group'], run['status'], pictures]\n"
+        "print(json.dumps(found))"
+    )
+    read = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, check=True)
+    runs = json.loads(read.stdout)
+    assert set(runs) == {"group-seed_0", "group-seed_1"}
+    curves, rate, group, status, pictures = runs["group-seed_1"]
+    assert list(zip(*curves["val/loss"], strict=True)) == losses(place / "group/seed_1")
+    assert (rate, group, status, pictures) == (0.001, "group", "done", ["curves.png"])
+
+
 def test_a_server_that_is_not_there_costs_one_warning(place: Path, nnrun: Callable[..., Any]) -> None:
     pytest.importorskip("mlflow")
     done = nnrun(

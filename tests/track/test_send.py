@@ -162,7 +162,7 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path, warm: Any) -> None:
     import importlib.util
 
     write_run(tmp_path / "runs/run", "done", [line(1)])
-    for name in ("mlflow", "tensorboard", "trackio", "wandb"):
+    for name in ("aim", "mlflow", "tensorboard", "trackio", "wandb"):
         if importlib.util.find_spec(name) is None:
             done = warm("track", "run", name, folder=tmp_path)
             assert done.code == 6
