@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def plain(content: RenderableType) -> RenderableType:
     if isinstance(content, Sheet):
         for i, column in enumerate(content.columns):
             cells = [_text(cell) for cell in column.cells]
-            content.columns[i] = column._replace(head=column.head.translate(_TABLE), cells=cells)
+            content.columns[i] = replace(column, head=column.head.translate(_TABLE), cells=cells)
     if isinstance(content, Table):
         for column in content.columns:
             column.header = plain(column.header)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -20,7 +21,8 @@ _SHARE = 0.4  # of the width that keys may take where not all columns fit beside
 _SHORTEST = 16
 
 
-class SheetColumn(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class SheetColumn:
     """A column of a sheet.
 
     head     may be folded between its words
@@ -33,22 +35,22 @@ class SheetColumn(NamedTuple):
     cells: Sequence[Text]
     kind: str = "number"
 
-    @property
+    @cached_property
     def unfolded(self) -> int:
         """How wide it is with its head on one line."""
         return max(self.width, cell_len(self.head))
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Of its longest cell, and the longest word of its head."""
         return max([self.narrowest_head, *(cell_len(cell.plain) for cell in self.cells)])
 
-    @property
+    @cached_property
     def narrowest_head(self) -> int:
         """Of the longest word of the head."""
         return max(map(cell_len, self.head.split()), default=0)
 
-    @property
+    @cached_property
     def narrowest(self) -> int:
         """How narrow it may become."""
         if self.kind != "words":
@@ -122,7 +124,7 @@ def _shortened(
         for text, cell in zip(shorter, column.cells, strict=True)
         if text != cell.plain
     ]
-    return [*keys[:widest], column._replace(cells=cells), *keys[widest + 1 :]], legend
+    return [*keys[:widest], replace(column, cells=cells), *keys[widest + 1 :]], legend
 
 
 def _short_heads(columns: list[SheetColumn], room: int) -> tuple[list[SheetColumn], list[Text]]:
@@ -134,7 +136,7 @@ def _short_heads(columns: list[SheetColumn], room: int) -> tuple[list[SheetColum
     if len(set(shorter.values())) < len(shorter):
         shorter = {head: _middle_left_out(f"{i} {head}", room) for i, head in enumerate(shorter, 1)}
     legend = [Text.assemble((text, "dim"), "  ", head) for head, text in shorter.items()]
-    return [column._replace(head=shorter.get(column.head, column.head)) for column in columns], legend
+    return [replace(column, head=shorter.get(column.head, column.head)) for column in columns], legend
 
 
 def _middle_left_out(name: str, room: int) -> str:
