@@ -31,6 +31,7 @@ __all__ = ["GRID", "draw"]
 GRID = 240  # points of a contour map on each axis
 
 _FRAMES = 90
+_LETTERS = 140  # in a line of the legend
 _PER_SECOND = 15
 _REST = 2500  # milliseconds that a moving picture stays at its end
 _STILL_DPI, _MOVING_DPI = 110, 80
@@ -93,7 +94,7 @@ def draw(
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         still = suffix == ".png"
         figure = Figure(
-            figsize=(10, 4.6 + 0.18 * math.ceil(len(trajectories) / 3)),
+            figsize=(10, 4.6 + 0.18 * math.ceil(len(trajectories) / _columns(trajectories))),
             dpi=_STILL_DPI if still else _MOVING_DPI,
             layout="constrained",
         )
@@ -182,7 +183,8 @@ def _plot(
     top = max(float(np.nanmax(np.where(heights < 1e3 * heights[0], heights, np.nan))), scale)
     right.set_ylim(scale, 2 * top)
     right.axhline(max(surface.goal - surface.floor, scale), color="0.6", lw=0.8, ls="--")
-    figure.legend(loc="outside lower center", ncols=min(3, len(trajectories)), fontsize=8, frameon=False)
+    columns = _columns(trajectories)
+    figure.legend(loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
     def show(step: int) -> None:
         for trajectory, (trail, head, curve) in zip(trajectories, lines, strict=True):
@@ -209,8 +211,16 @@ def _place(
     head.set(mfc=colour if inside else "white", mec="white" if inside else colour)
 
 
+def _columns(trajectories: Sequence[Trajectory]) -> int:
+    """How many columns of a legend are as wide as the picture at most."""
+    longest = max(len(_label(trajectory)) for trajectory in trajectories)
+    return max(1, min(3, len(trajectories), _LETTERS // (longest + 6)))  # 6: the line and the gaps
+
+
 def _label(trajectory: Trajectory) -> str:
-    rate = "" if trajectory.learning_rate is None else f"  rate {trajectory.learning_rate:.2g}"
+    """Its name, and its rate where the name does not say it."""
+    told = trajectory.learning_rate is None or "learning_rate" in trajectory.label[:40]
+    rate = "" if told else f"  rate {trajectory.learning_rate:.2g}"
     return f"{trajectory.label[:40]}{rate}"
 
 
