@@ -23,7 +23,7 @@ from nnrun.report import table
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-WIDTH, HEIGHTS = 1280, {"report": 1590, "report_examples": 2010}
+WIDTH, HEIGHTS = 1280, {"report": 1545, "report_examples": 1915}
 
 
 def main() -> None:

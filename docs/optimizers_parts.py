@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import nnrun
+from nnrun.report.drawing import COLOURS
 from nnrun.statistics.mean import mean_and_interval
 
 __all__ = [
@@ -36,7 +37,6 @@ __all__ = [
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 EPOCH = 422  # steps: 54,000 examples of MNIST in batches of 128
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe & Ito 2008
 _LOOK: Any = {
     "font.size": 9,
     "axes.spines.top": False,

@@ -12,9 +12,10 @@ _EXPONENTS = 1e15  # from here on digits before the point say nothing in float64
 def figure(value: SupportsFloat, digits: int = 4, sign: str = "") -> str:
     """A number to be read: this many significant digits, or all that stand before the point: `0.01234`, `45123`.
 
-    sign   "+": always with one
+    sign   "+": always with one, but for 0
     """
-    number = float(value)
+    number = float(value) or 0.0  # -0.0 is 0
+    sign = sign if number else ""
     if 10**digits <= abs(number) < _EXPONENTS:
         return f"{number:{sign}.0f}"
     return f"{number:{sign}.{digits}g}"

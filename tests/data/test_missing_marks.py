@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,28 @@ def test_without_the_option_a_number_is_a_number_and_a_word_says_what_to_write(t
         table(tmp_path, "t.csv", "1", "k.A.", "x")
 
 
-def test_a_target_or_a_weight_that_is_a_mark_is_refused(tmp_path: Path) -> None:
-    rows = "a,w,y\n1,1,2.5\n2,-999,3.5\n3,1,-999\n4,1,1.25\n"
-    (tmp_path / "t.csv").write_text(rows)
-    with pytest.raises(DataError, match=r"t\.csv:4:3: column 'y': '-999' looks like a missing value; fill"):
-        csv(str(tmp_path / "t.csv"), "y", missing_marks=[-999], exclude=["w"])
-    with pytest.raises(DataError, match=r"t\.csv:3:2: column 'w': '-999' is a missing value"):
-        csv(str(tmp_path / "t.csv"), "y", missing_marks={"w": [-999]}, weights="w")
+def test_what_must_have_a_value_and_is_a_mark_is_refused_with_the_remedy_of_marks(tmp_path: Path) -> None:
+    rows = "a,w,g,y,z,kind\n1,1,u,2.5,1,p\n2,-999,v,3.5,-999,q\n3,1,k.A.,-999.0,2,k.A.\n4,1,w,1.25,3,p\n"
+    path, remedy = (
+        tmp_path / "t.csv",
+        r" counts as missing by data\.missing_marks; .* by column: data\.missing_marks",
+    )
+    path.write_text(rows)
+    for place, target, options in (
+        ("4:4: column 'y': '-999.0'", "y", {"missing_marks": [-999]}),
+        ("3:2: column 'w': '-999'", "a", {"missing_marks": {"w": [-999]}, "weights": "w"}),
+        ("4:3: column 'g': 'k.A.'", "a", {"missing_marks": {"g": ["k.A."]}, "split_by": "g"}),
+        ("3:2: column 'w': '-999'", "a", {"missing_marks": {"w": [-999]}, "time": "w"}),
+        ("4:6: column 'kind': 'k.A.'", "kind", {"missing_marks": ["k.A."], "task": "classification"}),
+    ):
+        with pytest.raises(DataError, match=re.escape(f"t.csv:{place}") + remedy):
+            csv(str(path), target, features=["a" if target != "a" else "z"], **options)
+    with pytest.raises(DataError) as error:
+        csv(str(path), ["y", "z"], features=["a"], missing_marks=[-999], task="regression")
+    places = [
+        line.partition(" counts as")[0].partition("t.csv:")[2] for line in str(error.value).splitlines()
+    ]
+    assert places == ["4:4: column 'y': '-999.0'", "3:5: column 'z': '-999'"]
 
 
 def test_a_mark_that_no_cell_has_is_noted_and_a_column_that_is_not_there_refused(tmp_path: Path) -> None:

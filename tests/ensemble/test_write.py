@@ -15,6 +15,7 @@ from nnrun.ensemble.write import building, finite, publish, write_average, write
 from nnrun.errors import RunError
 from nnrun.prediction.member import make_member
 from nnrun.record import checkpoint, run
+from nnrun.report.provenance import page_lines
 from nnrun.runner.evaluation import load_checkpoint, load_intact
 
 METRICS = {"accuracy": 0.5, "loss": 1.5, "calibration_error": 0.1}
@@ -175,9 +176,35 @@ def test_the_folder_is_a_run(make_run, tmp_path):
     assert (origin["data_digest"], origin["spec_hash"]) == ("d" * 64, "s")
     assert origin["cpu"] != "x"  # that is of this machine, not of the member's
     assert run.read_state(place) == {"status": "done", "step": 20}
-    assert json.loads((place / "account.json").read_text()) == account_of(calibration=calibration)
+    written = json.loads((place / "account.json").read_text())
+    assert [member.pop("data_digest") for member in written["members"]] == ["d" * 64] * 2
+    assert written == account_of(calibration=calibration)
     assert sorted(path.name for path in (place / "plots").iterdir()) == ["members.png", "reliability.png"]
     assert "<h1>Ensemble of 2: probabilities</h1>" in (place / "report.html").read_text()
+
+
+def test_what_members_do_not_share_is_not_said_of_all(make_run, tmp_path):
+    """Two folds: each has data of its own, and one of two files of code has changed between them."""
+    members, place = [], tmp_path / "whole"
+    place.mkdir()
+    for name, digest, sha256 in (("one", "a", "x"), ("two", "b", "y")):
+        folder = make_run(name, steps=(10,), seed=ord(digest), data=digest * 64)
+        origin = json.loads((folder / "run.json").read_text()) | {
+            "code": {"/m/same.py": "s", "/m/net.py": sha256}
+        }
+        (folder / "run.json").write_text(json.dumps(origin))
+        members.append(make_member(folder, load_intact(folder, "10"), None))
+        write_member(place / f"member_0{len(members)}", members[-1], 1.0, METRICS)
+    write_run(place, members, "probabilities", account_of())
+    origin = json.loads((place / "run.json").read_text())
+    assert "data_digest" not in origin and origin["code"] == {"/m/same.py": "s"}
+    data, code, *_ = page_lines(place, origin)
+    assert data.startswith("data     of each member its own: ") and data.endswith(
+        "; digests aaaaaaaaaa, bbbbbbbbbb"
+    )
+    assert code == "code     not the same for all members: net.py"
+    page = (place / "report.html").read_text().partition("<h2>The ensemble</h2>")[2]
+    assert all(f'<td class="">{letter * 10}</td>' in page for letter in "ab")
 
 
 @pytest.mark.parametrize(("how", "kind"), [("parameters", "parameters"), ("vote", "predictions")])

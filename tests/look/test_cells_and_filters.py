@@ -61,4 +61,4 @@ def test_white_is_the_largest_value_of_the_images() -> None:
 def test_a_difference_is_seen_in_the_numbers() -> None:
     assert _in_digits(1_000_003.0, 1_000_002.25) == ("1000003", "1000002.25", "-0.75")
     assert _in_digits(0.5, 0.4) == ("0.5", "0.4", "-0.1")
-    assert _in_digits(2.0, 2.0) == ("2", "2", "+0")
+    assert _in_digits(2.0, 2.0) == ("2", "2", "0")

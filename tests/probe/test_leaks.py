@@ -29,7 +29,12 @@ def test_von_neumanns_ratio_by_hand(dataset_of: DatasetOf) -> None:
         made = found(dataset_of((x, y)))
         assert made.numbers["closest"] == pytest.approx((count - 1) / (count * (count**2 - 1) / 6))
         assert made.verdict == verdict, "the line lies at 0.005; 30 steps are 0.0064"
-    assert made.evidence.startswith("input 0 alone gives away the target")
+    assert made.evidence.startswith("input 0 alone gives away the target") and "leave it out" in made.remedy
+    made = found(dataset_of((np.stack([y, -y], 1), y)))
+    assert made.evidence.startswith("input 0, input 1: each alone gives away the target")
+    assert (
+        made.remedy == "would they be known when predictions are made? if not, leave them out (data.exclude)"
+    )
 
 
 def test_independent_targets_have_a_ratio_of_about_1(dataset_of: DatasetOf) -> None:

@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -95,6 +96,8 @@ def test_axes_and_labels():
     assert right.get_legend() is None  # it would hide the curves
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["sgd  rate 0.1", "lbfgs", "x" * 40 + "  rate 0.001"]
+    known, _, _ = plotted([trajectory_of("{name: sgd, learning_rate: 0.1}", 0.1)])
+    assert known.legends[0].get_texts()[0].get_text() == "{name: sgd, learning_rate: 0.1}"  # the rate once
     assert len(moving) == 9
     assert figure.get_suptitle() == "a race"
     colours = [line.get_color() for line in moving[::3]]
@@ -157,13 +160,38 @@ def test_a_page_holds_its_frames_and_escapes_its_title(monkeypatch):
     text = draw(bowl(), [trajectory_of()], '<script>"x"&', ".html", grid=GRID).decode()
     assert "<title>nnrun race: &lt;script&gt;&quot;x&quot;&amp;</title>" in text
     assert '<script>"x"' not in text
-    assert not re.search(r"\b(TITLE|FRAMES|SPEED)\b", text)
+    assert not re.search(r"\b(TITLE|FRAMES|SPEED|REST)\b", text)
     [frames] = re.findall(r"const frames = (\[.*?\]),", text)
     images = [base64.b64decode(frame.partition(",")[2]) for frame in json.loads(frames)]
     assert len(images) == 2
     assert images[0] != images[1]
     for image in images:
         assert Image.open(io.BytesIO(image)).format == "PNG"
+
+
+def test_a_moving_picture_has_the_layout_of_a_still_one():
+    """Heads without a place made the axes smaller."""
+    places = []
+    for moves in (False, True):
+        figure = Figure(figsize=(10, 4.8), dpi=40, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        show, moving = draw_module._plot(figure, bowl(), [trajectory_of()], "title", GRID)
+        if moves:
+            next(draw_module._frames(canvas, show, moving, [0, 8], lambda: None))
+        else:
+            show(8)
+            canvas.draw()
+        places.append(figure.axes[0].get_position().bounds)
+    np.testing.assert_allclose(*places, atol=1e-3)
+
+
+def test_legends_of_long_names_are_no_wider_than_the_picture():
+    names = [f"{{name: momentum, momentum: 0.{i}}}" for i in range(4)]
+    figure, *_ = plotted([trajectory_of(name, 3e-4) for name in names])
+    figure.set_size_inches(10, 5)
+    FigureCanvasAgg(figure).draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
 
 
 def test_what_a_progress_display_raises_ends_the_drawing():

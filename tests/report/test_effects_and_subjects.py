@@ -244,6 +244,35 @@ def test_a_run_alone_has_its_values_as_they_were_logged(tmp_path: Path) -> None:
     assert read_subject("b", run_in(tmp_path / "b", [0.5])).judge is None
 
 
+def test_before_there_is_a_summary_run_json_says_what_metrics_are(tmp_path: Path) -> None:
+    """A run that was killed: its accuracy is in percent, as that of others."""
+    folder = run_in(tmp_path / "a", [0.5, 0.75], "running")
+    metrics = {"judge": "val/accuracy", "rising": ["accuracy"], "bounds": {"accuracy": [0, 1]}}
+    (folder / "run.json").write_text(json.dumps({"metrics": metrics}))
+    subject = read_subject("a", folder)
+    assert subject.judge == Metric("val/accuracy", True, SHARE)
+    [chart] = charts_of([subject])
+    assert (chart.y_label, chart.lines[0].y.tolist()) == ("accuracy (%)", [50, 75])
+
+
+def test_the_band_of_a_norm_ends_at_0(tmp_path: Path) -> None:
+    folder = group_in(tmp_path / "g")
+    for seed, norm in enumerate((0.5, 0.75)):
+        (folder / f"seed_{seed}/metrics.jsonl").write_text(json.dumps({"step": 10, "grad/norm": norm}) + "\n")
+    line = read_subject("g", folder).lines["grad/norm"]
+    assert line.low is not None and line.low.tolist() == [0] and line.y.tolist() == [0.625]
+
+
+def test_that_a_seed_keeps_its_last_value_is_said_where_one_stopped_early(tmp_path: Path) -> None:
+    for name, steps, said in (("a", 20, False), ("b", 10, True)):
+        folder = group_in(tmp_path / name)
+        summary = json.loads((folder / "summary.json").read_text())
+        summary["runs"][0]["steps"] = steps
+        (folder / "summary.json").write_text(json.dumps(summary))
+        [chart] = charts_of([read_subject("g", folder)])
+        assert ("stopped early" in chart.caption) is said
+
+
 def test_seeds_have_a_band_that_ends_where_the_metric_does(tmp_path: Path) -> None:
     """0.8 ± 12.7062 · 0.1 is cut to a share."""
     subject = read_subject("g", group_in(tmp_path / "g"))

@@ -112,6 +112,26 @@ def test_metrics_that_do_not_fit_have_tables_of_their_own():
     assert of_a == ["0.222", "0.111", "0.333", "0.444", "0.555", "0.666", "0.250"]
 
 
+def test_members_are_in_the_order_of_their_names():
+    """Whatever the order of their arrays; 1200 comes after 600."""
+    content = account(members=[member(f"snap:{step}", 0.5, 0.7) for step in (600, 1200, 240)])
+    names = ["snap:240", "snap:600", "snap:1200"]
+    assert [line.split()[0] for line in shown(member_table(content))[1:4]] == names
+    table = page(content, []).partition("<h2>The ensemble</h2>")[2]
+    assert sorted(names, key=table.index) == names and "<th" in table
+    heads = [
+        head
+        for head in ("step", "epochs", "parameters", "weight", "data", "SHA-256", "run")
+        if f">{head}<" in table
+    ]
+    assert heads == ["step", "epochs", "SHA-256", "run"]  # the others are the same for all
+
+
+def test_the_page_says_what_the_terminal_says_of_the_members():
+    text = page(account(), [])
+    assert "members disagree on 12.5% of the examples on average" in text
+
+
 def test_names_are_no_markup():
     lines = shown(member_table(account(members=[member("[red]x[/red]:1", 0.5, 0.5)])))
     assert any("[red]x[/red]:1" in line for line in lines)
@@ -126,8 +146,8 @@ def test_what_explains_a_loss_stands_below_the_gains():
 
 def test_a_line_for_each_gain():
     assert [line.plain for line in gain_lines(account())] == [
-        "gain over the mean member: loss 0.15 lower  [-0.1, 0.4], 95% over examples and members",
         "gain over the mean member: accuracy +15 points  [+14, +16], 95% over examples and members",
+        "gain over the mean member: loss 0.15 lower  [-0.1, 0.4], 95% over examples and members",
         "gain over the best member: accuracy +10 points  [+8, +12], 95% over examples and members",
     ]
 
@@ -139,7 +159,7 @@ def test_what_has_no_value_has_no_line():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1.11e-16, "+0 points  [+0, +0]"), (-1.11e-16, "+0 points  [+0, +0]"), (1e-6, "+0.0001 points")],
+    [(1.11e-16, "0 points  [0, 0]"), (-1.11e-16, "0 points  [0, 0]"), (1e-6, "+0.0001 points")],
 )
 def test_rounding_errors_are_no_gain(value: float, text: str):
     """What float32 does not tell from the metric is shown as 0."""
@@ -241,6 +261,10 @@ def test_the_answer_says_whether_a_gain_is_more_than_chance() -> None:
         "test/loss is 0.25, of its members alone 0.1 on average: worse by 0.15, which is more than chance"
     )
     assert answer_line(account(gain={"over_mean": {}, "over_best": None})) == ""
+    none = account(
+        ensemble={"accuracy": 0.75}, gain={"over_mean": {"accuracy": gain(1e-9)}, "over_best": None}
+    )
+    assert answer_line(none) == "test/accuracy is 75.00%, of its members alone 75.00% on average: no gain"
 
 
 def test_a_gain_below_the_precision_of_predictions_is_none() -> None:

@@ -20,7 +20,7 @@ def test_points_of_accuracy():
     line = gain_line(Metric("accuracy", True, SHARE), found(0.0193, 0.015, 0.024))
     assert line == "accuracy +1.93 points  [+1.5, +2.4], 95% over examples and members"
     assert gain_line(Metric("accuracy", True, SHARE), found(-0.01, -0.02, 0.0, both=False)) == (
-        "accuracy -1 points  [-2, +0], 95% over examples"
+        "accuracy -1 points  [-2, 0], 95% over examples"
     )
 
 
@@ -37,6 +37,5 @@ def test_a_zero_has_no_sign():
     nothing = found(-0.0, -0.0, 0.0, both=False)
     assert gain_line(Metric("loss", False), nothing) == "loss 0 lower  [0, 0], 95% over examples"
     assert (
-        gain_line(Metric("accuracy", True, SHARE), nothing)
-        == "accuracy +0 points  [+0, +0], 95% over examples"
+        gain_line(Metric("accuracy", True, SHARE), nothing) == "accuracy 0 points  [0, 0], 95% over examples"
     )

@@ -10,7 +10,7 @@ import pytest
 
 from nnrun.report.per_class import per_class_of
 from nnrun.report.per_label import per_label_of
-from nnrun.report.run.examples import examples_html
+from nnrun.report.run.examples import _kind, examples_html
 from nnrun.report.run.inside import inside_html
 
 HOSTILE = "<b>&x"
@@ -234,3 +234,15 @@ def test_a_long_table_is_folded(count: int, folded: int) -> None:
     html = inside([layer(f"l{i}") for i in range(count)], [LEAF])
     assert html.count("<details>") == folded
     assert (f"<summary>{count} layers</summary>" in html) == bool(folded)
+
+
+def test_the_ensemble_predicts_and_a_seed_is_named_once() -> None:
+    assert "predicted by the ensemble, without noise" in examples_html(looked(), "", "the ensemble")
+    html = examples_html(looked(folder="final/adam/seed_9"), "the best setting (final/adam/seed_9)")
+    assert html.count("seed_9") == 1
+
+
+def test_cells_of_numbers_stand_to_the_right_and_lists_of_labels_fold() -> None:
+    assert [_kind(cells) for cells in (["1.5", "", "-3"], ["Ulm", "3"], ["a yes 90.0%, b no 51.0%"])] == [
+        "number", "", "text",
+    ]  # fmt: skip

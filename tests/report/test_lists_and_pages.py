@@ -345,7 +345,7 @@ def test_the_page_of_an_ensemble_has_a_row_for_each_member() -> None:
     baseline = {"prediction": "largest class", "metrics": {"loss": 2.0}}
     html = ensemble_page(account(best=best, baseline=baseline), [])
     assert page_rows(html) == [
-        ["val", "f1", "loss", "ece"], ["a", "0.25", "0.5", ""], ["&lt;b&gt;", "0.25", "0.5", ""],
+        ["val", "f1", "loss", "ece"], ["&lt;b&gt;", "0.25", "0.5", ""], ["a", "0.25", "0.5", ""],
         ["mean member", "0.25", "0.5", ""], ["best member (a)", "0.25", "0.5", ""], ["largest class", "", "2", ""],
         ["ensemble", "0.5", "0.25", "0.1"],
     ]  # fmt: skip
@@ -359,8 +359,8 @@ def test_weights_stand_beside_their_members_alone() -> None:
         member["metrics"]["ece"] = 0.2
     known["mean"]["ece"] = 0.2
     shown = cells(member_table(known))
-    assert [line[-1] for line in shown] == ["weight", "0.250", "0.750", "", ""]
-    assert [line[0] for line in shown] == ["val", "a", "<b>", "mean member", "ensemble of 2, logits"]
+    assert [line[-1] for line in shown] == ["weight", "0.750", "0.250", "", ""]
+    assert [line[0] for line in shown] == ["val", "<b>", "a", "mean member", "ensemble of 2, logits"]
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_the_facts_count_one_as_one() -> None:
     finals = (FinalRecord("digits", "adam", "adam-0", "f", {}, (1, 2), "done", {}, 30, 1.0),)
     html = page_of(base(answer_row()), trials_planned=1, trials=(trial(0, 0.9),), finals=finals)
     assert (
-        "1 alternative, 1 trial each by random search, 1 seed a trial, judged by val/accuracy (more is better); 3 runs"
+        "1 alternative, 1 trial by random search, 1 seed a trial, judged by val/accuracy (more is better); 3 runs"
         in html
     )
     assert "; 1 run<" in page_of(base(answer_row()), trials=(trial(0, 0.9),))

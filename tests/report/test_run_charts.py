@@ -182,6 +182,7 @@ def test_lines_beyond_the_colours_are_dashed() -> None:
     lines = tuple(Line(f"l{i}", X, X) for i in range(10))
     series = data_of(Chart("c", "t", "", "x", "y", lines))["series"]
     assert series[8]["colour"] == series[0]["colour"] != series[1]["colour"]
+    assert series[8]["night"] == series[0]["night"] != series[0]["colour"]
     assert [known["dash"] for known in series[6:]] == [[], [], [8, 4], [8, 4]]
 
 

@@ -100,7 +100,7 @@ def test_the_facts_in_a_line():
         part(row("sgd")), trials=(trial(0, 0.5), trial(1, 0.5)), seeds=1, judge=Metric("val/loss", False)
     )
     assert (
-        "1 alternative, 20 trials each by random search, 1 seed a trial, judged by val/loss (less is better); 2 runs"
+        "1 alternative, 20 trials by random search, 1 seed a trial, judged by val/loss (less is better); 2 runs"
         in (page.page(falling, []))
     )
 

@@ -496,7 +496,7 @@ def test_bars_of_importance_are_pale_where_chance_explains_them() -> None:
     [axes] = figure.axes
     bars = [(bar.get_width(), bar.get_facecolor()[3]) for bar in axes.patches]  # type: ignore[attr-defined]
     assert bars == [(0.004, 0.3), (0.5, 1.0)]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["adam: width", "adam: rate"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["width", "rate"]
 
 
 # records

@@ -60,9 +60,10 @@ class Column(NamedTuple):
 
         remedy   for a cell that is a name
         """
+        self.check_marks()
         values = [self.number(cell) for cell in self.cells]
         for row, value in enumerate(values):
-            if value is None or (self.marks and self.is_missing(self.cells[row])):
+            if value is None:
                 self.refuse_number(row, remedy)
             if not abs(value) <= _FLOAT32_MAX:
                 self.refuse(row, "is not a finite float32 number; correct or remove the row")
@@ -89,8 +90,19 @@ class Column(NamedTuple):
             problem + (f"; so {'are' if others > 1 else 'is'} {others} more of its cells" if others else ""),
         )
 
+    def check_marks(self) -> None:
+        """Raise DataError at the first cell that is a mark of the spec, of a column in which none may be missing."""
+        for row, cell in enumerate(self.cells if self.marks else ()):
+            if self.is_missing(cell) and not is_missing(cell):
+                self.refuse(
+                    row,
+                    "counts as missing by data.missing_marks; fill it in or remove the row, or, where it is a value in "
+                    "this column, list the marks by column: data.missing_marks: {OTHER_COLUMN: [...]}",
+                )
+
     def check_filled(self, remedy: str = "") -> None:
         """Raise DataError at the first cell that is empty or says that its value is missing."""
+        self.check_marks()
         for row, cell in enumerate(self.cells):
             if not cell:
                 self.refuse(row, "is empty; fill it in or remove the row")

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnrun.data._column import Column, Table
 from nnrun.data._target import classes_of, is_regression, refuse_odd
-from nnrun.data._targets import check_several, classes_of_labels, refuse_constant, targets_in
+from nnrun.data._targets import check_marks, check_several, classes_of_labels, refuse_constant, targets_in
 
 __all__ = ["Goals", "goals_of"]
 
@@ -61,7 +61,9 @@ def goals_of(table: Table, names: tuple[str, ...], task: str, classifies: bool |
 
 
 def _columns(table: Table, names: Sequence[str]) -> list[Column]:
-    return [table.column(name, "target") for name in names]
+    columns = [table.column(name, "target") for name in names]
+    check_marks(columns)
+    return columns
 
 
 def _classes(columns: Sequence[Column], task: str, classifies: bool | None) -> tuple[str, ...]:

@@ -115,6 +115,7 @@ def check_apart(table: Table, test: Table, columns: RowColumns, date_format: str
 
 def _filled(column: Column) -> Column:
     """The column, if none of its cells is missing."""
+    column.check_marks()
     row = next((row for row, cell in enumerate(column.cells) if column.is_missing(cell)), None)
     if row is not None:
         column.refuse(

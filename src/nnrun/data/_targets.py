@@ -11,7 +11,9 @@ from nnrun.data._column import Column, Table
 from nnrun.data._target import classes_of, is_regression, labels_in, refuse_odd
 from nnrun.errors import DataError, one_line
 
-__all__ = ["as_targets", "check_names", "check_several", "classes_of_labels", "refuse_constant", "targets_in"]
+__all__ = [
+    "as_targets", "check_marks", "check_names", "check_several", "classes_of_labels", "refuse_constant", "targets_in",
+]  # fmt: skip
 
 _REMEDY = (
     "write loss: binary_cross_entropy if each is one of two classes, loss: squared_error (or data.task: regression) if "
@@ -41,6 +43,11 @@ def check_names(table: Table, targets: Sequence[str], kinds: Mapping[str, Collec
                 raise DataError(
                     f"{table.place}: data.{option}: '{shown}' is a target, and no feature; leave it out of one"
                 )
+
+
+def check_marks(goals: Sequence[Column]) -> None:
+    """Raises DataError with a line for each target that has a cell which only data.missing_marks takes for missing."""
+    _of_each(goals, Column.check_marks)
 
 
 def check_several(goals: Sequence[Column], task: str, classifies: bool | None) -> None:

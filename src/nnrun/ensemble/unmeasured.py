@@ -43,7 +43,7 @@ def make_unmeasured(
             for i, member in enumerate(members):
                 write_member(folder / f"member_{i + 1:02d}", member, epochs[i], {})
             record = _record(members, request.how)
-            write_origin(folder, members[0])
+            write_origin(folder, members)
             write_record(folder, members, record, max(epochs), {})
             path = publish(folder, target, root)
         signals.forget()  # it came too late to interrupt anything

@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 _BUILD = ".tmp_ensemble-"
-_SHARED = ("data_digest", "spec_hash", "spec_folder", "code")  # of run.json: those of the first member
+_OF_SPEC = ("spec_hash", "spec_folder")  # of run.json: those of the first member, whose spec is in the folder
 
 
 @contextlib.contextmanager
@@ -96,8 +96,11 @@ def write_run(folder: Path, members: Sequence[Member], how: str, account: Accoun
     how       one of the averages
     account   with every number that JSON does not have as a text
     """
+    for entry, member in zip(account["members"], members, strict=True):
+        if digest := provenance.read(member.folder).get("data_digest"):
+            entry["data_digest"] = digest
     fsio.write_json(folder / ACCOUNT, account)
-    write_origin(folder, members[0])
+    write_origin(folder, members)
     _draw(folder, account)
     metrics = {f"{account['split']}/{name}": value for name, value in account["ensemble"].items()}
     epochs = max(member["epochs"] for member in account["members"])
@@ -118,13 +121,19 @@ def write_record(
     run.write_state(folder, "done", step=step)
 
 
-def write_origin(folder: Path, first: Member) -> None:
-    """The spec of the first member, and run.json: this command and this machine."""
-    _write_spec(folder, first)
+def write_origin(folder: Path, members: Sequence[Member]) -> None:
+    """The spec of the first member, and run.json: this command, this machine, and what all members have in common."""
+    _write_spec(folder, members[0])
     device = jax.devices()[0]
-    of_first = provenance.read(first.folder)
-    shared = cast(SpecOrigin, {name: value for name, value in of_first.items() if name in _SHARED})
-    origin = provenance.collect({"platform": device.platform, "kind": device.device_kind}, shared)
+    origins = [provenance.read(member.folder) for member in members]
+    shared = {name: value for name, value in origins[0].items() if name in _OF_SPEC}
+    if len({origin.get("data_digest") for origin in origins}) == 1 and "data_digest" in origins[0]:
+        shared["data_digest"] = origins[0]["data_digest"]
+    files = [{*origin.get("code", {}).items()} for origin in origins]
+    shared["code"] = dict(sorted(set.intersection(*files)))
+    origin = provenance.collect(
+        {"platform": device.platform, "kind": device.device_kind}, cast(SpecOrigin, shared)
+    )
     fsio.write_json(folder / "run.json", origin)
 
 

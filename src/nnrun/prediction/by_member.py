@@ -101,16 +101,16 @@ def predict(
     # The model of the first member is needed afterwards, so its turn comes last: one model is held at a time.
     folders = [member.folder for member in members]
     groups = sorted(by_model(folders), key=lambda group: 0 in group)
-    units = units_of(folders, 0)
+    units, of_folds = units_of(folders, 0), any(map(is_fold, folders))
     epochs = [0.0] * len(members)
     parts: list[str] = []
     tasks = Tasks(how)
 
     def inputs(model: SharedModel, index: int) -> dict[str, np.ndarray | Rows]:
         tasks.check(members[index].name, model)
-        validated = how in _JUDGED or (bool(len(model.part("val").y)) and not any(map(is_fold, folders)))
+        validated = how in _JUDGED or (bool(len(model.part("val").y)) and not of_folds)
         parts[:] = parts or dict.fromkeys(["val", split] if validated else [split])
-        return {part: _examples(model, part).x for part in parts}
+        return {part: _examples(model, part, of_folds).x for part in parts}
 
     def give(model: SharedModel, index: int, part: str, outputs: np.ndarray) -> None:
         epochs[index] = members[index].step / model.experiment.plan.steps_per_epoch
@@ -158,10 +158,13 @@ _REMEDY = {
 }
 
 
-def _examples(model: SharedModel, part: str) -> Examples:
+def _examples(model: SharedModel, part: str, of_folds: bool) -> Examples:
     examples = model.part(part)
     if not len(examples.y):
-        raise SpecError(f"there is no {part} part, for the members held nothing out for it; {_REMEDY[part]}")
+        remedy = _REMEDY[part]
+        if of_folds and part == "test":  # what one validates with, others were trained on
+            remedy = "train with data.test=0.2"
+        raise SpecError(f"there is no {part} part, for the members held nothing out for it; {remedy}")
     return examples
 
 

@@ -53,10 +53,11 @@ def check_leaks(dataset: Dataset, sample: Sample) -> Finding:
         evidence = f"von Neumann's ratio of the target along the most telling feature is {closest:.3f}"
     numbers = {"closest": closest}
     if names := [name for (name, _, _), leak in zip(groups, leaks, strict=True) if leak]:
-        remedy = "would it be known when predictions are made? if not, leave it out (data.exclude)"
-        return Finding(
-            "leaks", "warn", f"{some_of(names)} alone gives away the target: {evidence}", remedy, numbers
-        )
+        several = len(names) > 1
+        found = f"{some_of(names)}{': each' if several else ''} alone gives away the target: {evidence}"
+        known = "would they be known" if several else "would it be known"
+        remedy = f"{known} when predictions are made? if not, leave {'them' if several else 'it'} out (data.exclude)"
+        return Finding("leaks", "warn", found, remedy, numbers)
     return Finding("leaks", "pass", evidence, numbers=numbers)
 
 

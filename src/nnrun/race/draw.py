@@ -31,23 +31,44 @@ __all__ = ["GRID", "draw"]
 GRID = 240  # points of a contour map on each axis
 
 _FRAMES = 90
+_LETTERS = 140  # in a line of the legend
 _PER_SECOND = 15
-_REST = 2500  # milliseconds that a GIF stays at its end
+_REST = 2500  # milliseconds that a moving picture stays at its end
 _STILL_DPI, _MOVING_DPI = 110, 80
 _LEAST = 1e-8  # of the range of values: what a logarithmic picture shows as 0
-_PAGE = """<!doctype html><html lang=en><meta charset=utf-8><title>nnrun race: TITLE</title>
-<body style="font:14px sans-serif;margin:1em auto;max-width:820px">
-<img id=picture alt="the paths of the optimizers over TITLE, and their values" style="width:100%">
-<p><button id=play>pause</button> <input id=at type=range min=0 value=0 style="width:80%" aria-label=step></p>
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>nnrun race: TITLE</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 1rem auto; padding: 0 1rem; max-width: 68rem; background: #fff; }
+.wide { overflow-x: auto; }
+img { width: 100%; min-width: 37rem; display: block; }  /* smaller letters could not be read on a phone */
+p { display: flex; gap: 1rem; align-items: center; }
+input { flex: 1; min-width: 0; }
+button { font: inherit; min-width: 5rem; }
+@media (prefers-color-scheme: dark) {
+  body { background: #16191d; }
+  img { filter: invert(1) hue-rotate(180deg) brightness(0.93); mix-blend-mode: screen; }
+}
+</style>
+<body>
+<div class="wide"><img id="picture" alt="the paths of the optimizers over TITLE, and their values"></div>
+<p><button id="play">pause</button> <input id="at" type="range" min="0" value="0" aria-label="step"></p>
 <script>
 const frames = FRAMES, picture = document.getElementById("picture"), at = document.getElementById("at"),
       play = document.getElementById("play");
-let playing = true;
+let playing = true, rest = 0;
 at.max = frames.length - 1;
 const show = () => { picture.src = frames[at.value]; };
 at.oninput = () => { playing = false; play.textContent = "play"; show(); };
 play.onclick = () => { playing = !playing; play.textContent = playing ? "pause" : "play"; };
-setInterval(() => { if (playing) { at.value = (+at.value + 1) % frames.length; show(); } }, SPEED);
+setInterval(() => {
+  if (!playing) return;
+  if (+at.value === frames.length - 1 && (rest += SPEED) < REST) return;
+  rest = 0;
+  at.value = (+at.value + 1) % frames.length;
+  show();
+}, SPEED);
 show();
 </script></body></html>
 """
@@ -73,7 +94,7 @@ def draw(
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         still = suffix == ".png"
         figure = Figure(
-            figsize=(10, 4.6 + 0.18 * math.ceil(len(trajectories) / 3)),
+            figsize=(10, 4.6 + 0.18 * math.ceil(len(trajectories) / _columns(trajectories))),
             dpi=_STILL_DPI if still else _MOVING_DPI,
             layout="constrained",
         )
@@ -102,6 +123,9 @@ def _frames(
     tick: Callable[[], None],
 ) -> Iterator[Image.Image]:
     """A picture for each of the steps; what does not move is drawn once."""
+    show(steps[0])  # an empty line without clipping would upset the layout
+    for line in moving:
+        line.set_animated(True)
     canvas.draw()
     behind = canvas.copy_from_bbox(canvas.figure.bbox)
     for step in steps:
@@ -133,6 +157,7 @@ def _page(frames: list[Image.Image], title: str) -> bytes:
         frame.quantize(255, dither=Image.Dither.NONE).save(content, "PNG")
         pictures.append("data:image/png;base64," + base64.b64encode(content.getvalue()).decode())
     text = _PAGE.replace("TITLE", html.escape(title)).replace("SPEED", str(1000 // _PER_SECOND))
+    text = text.replace("REST", str(_REST))
     return text.replace("FRAMES", json.dumps(pictures)).encode()
 
 
@@ -158,7 +183,8 @@ def _plot(
     top = max(float(np.nanmax(np.where(heights < 1e3 * heights[0], heights, np.nan))), scale)
     right.set_ylim(scale, 2 * top)
     right.axhline(max(surface.goal - surface.floor, scale), color="0.6", lw=0.8, ls="--")
-    figure.legend(loc="outside lower center", ncols=min(3, len(trajectories)), fontsize=8, frameon=False)
+    columns = _columns(trajectories)
+    figure.legend(loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
     def show(step: int) -> None:
         for trajectory, (trail, head, curve) in zip(trajectories, lines, strict=True):
@@ -185,8 +211,16 @@ def _place(
     head.set(mfc=colour if inside else "white", mec="white" if inside else colour)
 
 
+def _columns(trajectories: Sequence[Trajectory]) -> int:
+    """How many columns of a legend are as wide as the picture at most."""
+    longest = max(len(_label(trajectory)) for trajectory in trajectories)
+    return max(1, min(3, len(trajectories), _LETTERS // (longest + 6)))  # 6: the line and the gaps
+
+
 def _label(trajectory: Trajectory) -> str:
-    rate = "" if trajectory.learning_rate is None else f"  rate {trajectory.learning_rate:.2g}"
+    """Its name, and its rate where the name does not say it."""
+    told = trajectory.learning_rate is None or "learning_rate" in trajectory.label[:40]
+    rate = "" if told else f"  rate {trajectory.learning_rate:.2g}"
     return f"{trajectory.label[:40]}{rate}"
 
 

@@ -23,12 +23,12 @@ from nnrun.errors import one_line
 from nnrun.record import run
 from nnrun.record.weights_from import WeightsFrom
 
-__all__ = ["Commit", "Provenance", "SpecOrigin", "collect", "cpu", "differences", "read"]
+__all__ = ["Commit", "JudgedBy", "Provenance", "SpecOrigin", "collect", "cpu", "differences", "read"]
 
 _PACKAGES = ("nnrun", "jax", "jaxlib", "numpy", "optax")
 _VARIABLES = ("XLA_FLAGS", "JAX_", "NNRUN_")
 _CACHES = ("JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE")  # where programs are kept changes none of them
-_IGNORED = ("argv", "git", "hostname", "started", "weights_from")
+_IGNORED = ("argv", "git", "hostname", "started", "weights_from", "metrics")
 _ABSENT = "absent"
 _DIGESTS = {"data_digest": "the data have", "spec_hash": "resolved.yaml has"}
 
@@ -38,6 +38,14 @@ class Commit(TypedDict):
 
     commit: str
     dirty: bool
+
+
+class JudgedBy(TypedDict):
+    """What is known of the metrics of a run before it ends; its summary says the same."""
+
+    judge: str | None  # the validation metric that picks the best step
+    rising: list[str]  # metrics of which more is better
+    bounds: dict[str, list[float | None]]  # the least and the most that metrics can be; null: there is none
 
 
 class SpecOrigin(TypedDict, total=False):
@@ -50,6 +58,7 @@ class SpecOrigin(TypedDict, total=False):
     devices: int  # that share each batch; absent where it is one
     processes: int  # that train the run; absent where it is one
     convolutions: str  # what computes them on a CPU; absent where there are none
+    metrics: JudgedBy
 
 
 class Provenance(SpecOrigin, total=False):

@@ -15,10 +15,24 @@ from nnrun.statistics.metric import Metric
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "Look", "Picture", "axis_label", "import_ahead", "look", "plain", "png", "scale_of"]
+__all__ = [
+    "COLOURS",
+    "NIGHT",
+    "Look",
+    "Picture",
+    "axis_label",
+    "import_ahead",
+    "look",
+    "plain",
+    "png",
+    "scale_of",
+]
 
 COLOURS = (  # Okabe & Ito 2008: told apart by colour-blind readers too; light ones darker, to be seen on white paper
     "#0072B2", "#D55E00", "#009E73", "#C770A1", "#C78500", "#3493CE", "#000000", "#9C8F00",
+)  # fmt: skip
+NIGHT = (  # the same by night, as the filter of a page makes them of pictures
+    "#4EB0E6", "#E48136", "#21A886", "#B46C97", "#AE781D", "#3C8EC1", "#EFEFEF", "#8D841D",
 )  # fmt: skip
 _STYLES = ("-", "--", ":")
 

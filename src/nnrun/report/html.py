@@ -24,13 +24,19 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
        padding: 1rem; max-width: 72rem; }
 h1 { font-size: 1.5rem; margin: 0.2rem 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2rem 0 0.5rem; }
+h3 { font-size: 1rem; margin: 1.2rem 0 0.4rem; }
 p, li { overflow-wrap: anywhere; }
 .dim, figcaption, summary { color: var(--dim); }
 .lead { font-size: 1.15rem; font-weight: 600; }
 ul { padding-left: 1.2rem; margin: 0.3rem 0; }
 .note { background: var(--note); border-left: 4px solid var(--edge); padding: 0.5rem 0.9rem; margin: 0.9rem 0; }
 .lack { background: var(--lack); border-left-color: var(--lack-edge); }
-.wide { overflow-x: auto; margin-bottom: 0.9rem; }
+.wide { overflow-x: auto; margin-bottom: 0.9rem; --shade: rgb(128 128 128 / 45%);  /* where more is to the side */
+        background: linear-gradient(to right, var(--paper) 40%, transparent) -2px 0 / 1.7rem 100% local,
+                    linear-gradient(to left, var(--paper) 40%, transparent) right -2px top / 1.7rem 100% local,
+                    linear-gradient(to right, var(--shade), transparent) left / 0.7rem 100% scroll,
+                    linear-gradient(to left, var(--shade), transparent) right / 0.7rem 100% scroll;
+        background-repeat: no-repeat; }
 table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.3rem 0.7rem 0.3rem 0; text-align: left; border-bottom: 1px solid var(--line);
          white-space: nowrap; vertical-align: top; }
@@ -44,7 +50,11 @@ figure h3 { font-size: 1rem; margin: 0.6rem 0 0.2rem; }
 figure img { width: 100%; height: auto; display: block; }
 figcaption { font-size: 0.85rem; }
 summary { cursor: pointer; margin: 0.6rem 0; }
-@media (max-width: 480px) { th, td { padding-right: 0.45rem; } }
+@media (max-width: 480px) {  /* names fold, so that there is room for numbers */
+  th, td { padding-right: 0.45rem; }
+  td:first-child:not(.number) { white-space: normal; }
+  td.name { min-width: 6.5rem; }
+}
 @media (min-width: 1800px) {  /* a third column of pictures, and lines of text that can still be read */
   body { max-width: 108rem; }
   p, ul, .note { max-width: 72rem; box-sizing: border-box; }
@@ -53,7 +63,7 @@ summary { cursor: pointer; margin: 0.6rem 0; }
 
 
 class PageColumn(NamedTuple):
-    """A column of a table; `kind`: the class of its cells (number, text or "")."""
+    """A column of a table; `kind`: the class of its cells (number, name, text or "")."""
 
     name: str
     kind: str = ""

@@ -16,7 +16,7 @@ from importlib.resources import files
 import numpy as np
 
 from nnrun.report.chart import Chart, Line, thinned
-from nnrun.report.drawing import COLOURS, png
+from nnrun.report.drawing import COLOURS, NIGHT, png
 from nnrun.report.drawn import figure_of
 
 __all__ = ["charts_html", "head"]
@@ -75,6 +75,7 @@ def _data(chart: Chart) -> dict[str, object]:
         {
             "label": line.label,
             "colour": COLOURS[i % len(COLOURS)],
+            "night": NIGHT[i % len(NIGHT)],
             "dash": _DASHES[i // len(COLOURS) % len(_DASHES)],
             "dots": line.dots,
             "values": _spread(line.y, at, len(x)),

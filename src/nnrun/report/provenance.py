@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnrun.errors import NnrunError, one_line
-from nnrun.record import preprocessing
+from nnrun.record import preprocessing, provenance
 from nnrun.record.provenance import Provenance
 from nnrun.record.weights_from import in_words, lineage
 
@@ -24,15 +24,41 @@ def page_lines(folder: Path, origin: Provenance) -> list[str]:
 
 
 def data_line(folder: Path, origin: Provenance) -> list[str]:
-    """What a run was trained and judged with: the size of each part, and a digest; [] where nothing is known."""
+    """What a run was trained and judged with: the size of each part, and a digest; [] where nothing is known.
+
+    Of an ensemble whose members differ in their data, as folds do, the sizes and digests of all; and the files of code
+    that differ.
+    """
+    members = sorted(folder.glob("member_*/"))
     try:
-        parts = preprocessing.read(folder).parts
+        parts = [preprocessing.read(path).parts for path in members or [folder]]
+        origins = [provenance.read(path) for path in members] or [origin]
     except NnrunError:  # that it is damaged is said elsewhere
         return []
-    sizes = [f"{parts[part].examples} {words}" for part, words in _PURPOSES.items() if part in parts]
-    sha256 = origin.get("data_digest")
-    digest = f"; digest {sha256[:10]}" if sha256 else ""
-    return [f"data     {', '.join(sizes)}{digest}"]
+    sizes = [
+        f"{_span([of_one[part].examples for of_one in parts])} {words}"
+        for part, words in _PURPOSES.items()
+        if all(part in of_one for of_one in parts)
+    ]
+    digests = [str(about.get("data_digest") or "")[:10] for about in origins]
+    if len({*digests}) > 1:
+        whose, digest = "of each member its own: ", f"; digests {one_line(', '.join(digests), 240)}"
+    else:
+        whose, digest = "", f"; digest {digests[0]}" if digests[0] else ""
+    return [f"data     {whose}{', '.join(sizes)}{digest}", *_different_code(origins)]
+
+
+def _span(counts: Sequence[int]) -> str:
+    """How many there are, of several the least and the most."""
+    return str(counts[0]) if min(counts) == max(counts) else f"{min(counts)}-{max(counts)}"
+
+
+def _different_code(origins: Sequence[Provenance]) -> list[str]:
+    """The files that are not the same for all members of an ensemble."""
+    codes = [origin.get("code", {}) for origin in origins]
+    files = dict.fromkeys(file for code in codes for file in code)
+    names = [Path(file).name for file in files if len({code.get(file) for code in codes}) > 1]
+    return [f"code     not the same for all members: {one_line(', '.join(names), 120)}"] if names else []
 
 
 def origin_lines(origin: Provenance) -> list[str]:

@@ -15,6 +15,7 @@ from nnrun.record.checkpoint import sha256_of
 from nnrun.record.provenance import Provenance, SpecOrigin
 from nnrun.record.weights_from import Beginning, of_group, write_arrays
 from nnrun.spec import yaml12
+from nnrun.statistics.metric import all_ends
 from nnrun.storage import fsio
 from nnrun.training.mesh import devices_used
 from nnrun.types import Experiment
@@ -58,16 +59,18 @@ def origin_of(checked: Spec, experiment: Experiment, resolved: str, begun: Prove
 
     resolved   the text of its resolved.yaml
     """
+    plan = experiment.plan
     extra: SpecOrigin = {
         "data_digest": experiment.dataset.fitted.digest,
         "spec_hash": hashlib.sha256(resolved.encode()).hexdigest(),
         "spec_folder": str(checked.document.folder),
         "code": {str(file): sha256_of(file) for file in catalog.user_files(checked)},
+        "metrics": {"judge": plan.judge, "rising": list(plan.rising), "bounds": all_ends(plan.bounds)},
     }
-    if experiment.plan.convolutions:
-        extra["convolutions"] = experiment.plan.convolutions
-    count = devices_used(experiment.plan)
-    if count > 1 or experiment.plan.devices not in (1, "auto"):
+    if plan.convolutions:
+        extra["convolutions"] = plan.convolutions
+    count = devices_used(plan)
+    if count > 1 or plan.devices not in (1, "auto"):
         extra["devices"] = count
     if jax.process_count() > 1:
         extra["processes"] = jax.process_count()

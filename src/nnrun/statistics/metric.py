@@ -12,6 +12,7 @@ from nnrun.statistics.mean import mean_and_interval
 __all__ = [
     "ANY",
     "CORRELATION",
+    "OF_STEPS",
     "SHARE",
     "SIZE",
     "Bounds",
@@ -36,6 +37,12 @@ ANY: Bounds = (-math.inf, math.inf)
 SHARE: Bounds = (0.0, 1.0)
 SIZE: Bounds = (0.0, math.inf)
 CORRELATION: Bounds = (-1.0, 1.0)
+OF_STEPS = (
+    "learning_rate",
+    "grad/norm",
+    "update/norm",
+    "update/ratio",
+)  # what steps say of themselves, none below 0
 
 
 class Metric(NamedTuple):
@@ -116,7 +123,7 @@ def metric_of(
     bounds   the least and the most that metrics can be, likewise by name; others can be anything
     """
     last = last_part(name)
-    return Metric(name, last in rising, bounds.get(last, ANY))
+    return Metric(name, last in rising, SIZE if name in OF_STEPS else bounds.get(last, ANY))
 
 
 def is_of_loss(name: str) -> bool:

@@ -28,8 +28,8 @@
     const precision = precisionOf([ticks]);
     return ticks.map((v) => {
       if (v == null) return "";
-      if (largest >= 1e5) return v ? v.toExponential(1).replace(".0e", "e").replace("e+", "e") : "0";
-      if (largest >= 1e-3 && Math.abs(v) >= 1e-5) return Number(v.toPrecision(precision)).toString();
+      if (largest >= 1e7) return v ? v.toExponential(1).replace(".0e", "e").replace("e+", "e") : "0";
+      if (largest >= 1e-4 && Math.abs(v) >= 1e-4) return Number(v.toPrecision(precision)).toString();
       return digits(v, precision);
     });
   }
@@ -41,8 +41,9 @@
     ctx.restore();
     ctx.fillText(text, x, y);
   }
-  // Black is the colour of the letters: white by night.
-  const shown = (colour) => (colour === "#000000" ? colourOf("--ink") : colour);
+  // By night lines are lighter, as the pictures are; black is the colour of the letters.
+  const night = matchMedia("(prefers-color-scheme: dark)");
+  const shown = (line) => (line.colour === "#000000" ? colourOf("--ink") : night.matches ? line.night : line.colour);
   const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   // One series for each line, and two that are not in the legend for the ends of its band.
@@ -51,10 +52,10 @@
     const precision = precisionOf(chart.series.map((line) => line.values));
     const columns = [chart.x], bands = [], edgesOf = {};
     for (const line of chart.series) {
-      const shape = line.dots ? { paths: () => null, points: { show: true, size: 5, width: 0, fill: () => shown(line.colour) } } : {};
+      const shape = line.dots ? { paths: () => null, points: { show: true, size: 6, width: 0, fill: () => shown(line) } } : {};
       const single = line.values.filter((v) => v != null).length === 1;
       series.push({
-        label: line.label, stroke: () => shown(line.colour), width: 1.6, dash: line.dash, spanGaps: true,
+        label: line.label, stroke: () => shown(line), width: 1.6, dash: line.dash, spanGaps: true,
         points: { show: single }, value: (u, v) => digits(v, precision), ...shape,
       });
       columns.push(line.values);
@@ -64,7 +65,7 @@
           series.push({ label: "", class: "edge", stroke: "transparent", spanGaps: true, points: { show: false } });
           columns.push(edge);
         }
-        bands.push({ series: [position + 1, position + 2], fill: () => shown(line.colour) + "26" });
+        bands.push({ series: [position + 1, position + 2], fill: () => shown(line) + (night.matches ? "40" : "26") });
         edgesOf[position] = [position + 1, position + 2];
       }
     }
@@ -93,8 +94,8 @@
         if (y >= top && y <= top + height) {
           ctx.setLineDash([6 * ratio, 4 * ratio]);
           ctx.beginPath(); ctx.moveTo(left, y); ctx.lineTo(left + width, y); ctx.stroke();
-          ctx.textAlign = "right";
-          written(ctx, chart.level[1], left + width - 4 * ratio, y - 5 * ratio, ratio);
+          ctx.textAlign = "left";  // where curves begin, they are far from what is usual at their end
+          written(ctx, chart.level[1], left + 4 * ratio, y + 12 * ratio, ratio);
         }
       }
       ctx.restore();
@@ -129,7 +130,7 @@
     new ResizeObserver(() => {
       if (place.clientWidth && place.clientWidth !== drawnAt) { drawnAt = place.clientWidth; plot.setSize(size()); }
     }).observe(place);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot.redraw(false, true));
+    night.addEventListener("change", () => plot.redraw(false, true));
   }
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -44,6 +44,7 @@ class MemberEntry(TypedDict):
     epochs: float
     metrics: Metrics
     validation: Metrics | None
+    data_digest: NotRequired[str]  # of what it was trained and judged with
 
 
 class BestMember(TypedDict):

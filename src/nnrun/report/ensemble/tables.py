@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import RenderableType
 from rich.text import Text
 
 from nnrun.amounts import figure
-from nnrun.report.ensemble.account import Account, Gain
+from nnrun.report.ensemble.account import Account, Gain, MemberEntry
 from nnrun.report.sheet import Sheet, SheetColumn
 from nnrun.report.summary import number
 from nnrun.report.words import gap, level
 from nnrun.statistics.metric import Metric, all_bounds, metric_of, without_targets
 
-__all__ = ["ACCOUNT", "answer_line", "gain_line", "gain_lines", "member_table", "names_of", "view"]
+__all__ = [
+    "ACCOUNT", "answer_line", "gain_line", "gain_lines", "head_of", "in_order", "member_table", "names_of", "notes",
+    "view",
+]  # fmt: skip
 
 ACCOUNT = "account.json"  # in the run folder of an ensemble
 _SHOWN = {"calibration_error": "calibration error"}
@@ -22,7 +27,23 @@ _ROUNDING = 2.0**-23  # predictions are float32
 def view(account: Account) -> list[RenderableType]:
     """What `nnrun ensemble` prints: members and ensemble, gains, notes on diversity, calibration, soup and barrier."""
     cautions = [Text(caution, "bold yellow") for caution in account.get("cautions", [])]
-    return [member_table(account), *gain_lines(account), *cautions, *_notes(account)]
+    shown = [Text(note, "dim") for note in notes(account)]
+    return [member_table(account), *gain_lines(account), *cautions, *shown]
+
+
+def in_order(account: Account) -> list[MemberEntry]:
+    """The members in the order of their names, numbers in them by size; in the account it is that of their arrays."""
+    return sorted(
+        account["members"],
+        key=lambda member: [
+            (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", member["name"])
+        ],
+    )
+
+
+def head_of(name: str) -> str:
+    """What the column of a metric is called."""
+    return _SHOWN.get(name, name)
 
 
 def names_of(account: Account) -> list[str]:
@@ -44,7 +65,7 @@ def member_table(account: Account) -> Sheet:
 
 def _member_rows(account: Account) -> list[Text]:
     """What the rows of the table are called."""
-    labels = [Text(member["name"]) for member in account["members"]]
+    labels = [Text(member["name"]) for member in in_order(account)]
     labels.append(Text("mean member", "bold"))
     if best := account["best"]:
         labels.append(Text.assemble(("best member", "bold"), f"  {best['name']}, by val/{best['by']}"))
@@ -55,7 +76,8 @@ def _member_rows(account: Account) -> list[Text]:
 
 def _member_columns(account: Account) -> dict[str, list[str]]:
     """Head -> cells, as many as there are rows; the weights last, where they differ."""
-    metrics = [member["metrics"] for member in account["members"]] + [account["mean"]]
+    members = in_order(account)
+    metrics = [member["metrics"] for member in members] + [account["mean"]]
     if account["best"]:
         metrics.append(account["best"]["metrics"])
     reference = account.get("baseline")
@@ -65,9 +87,9 @@ def _member_columns(account: Account) -> dict[str, list[str]]:
         if reference:
             value = reference["metrics"].get(name)
             cells.append("" if value is None else number(value))
-        columns[_SHOWN.get(name, name)] = [*cells, number(account["ensemble"][name])]
-    weights = [f"{member['weight']:.3f}" for member in account["members"]]
-    if len({member["weight"] for member in account["members"]}) > 1:
+        columns[head_of(name)] = [*cells, number(account["ensemble"][name])]
+    weights = [f"{member['weight']:.3f}" for member in members]
+    if len({member["weight"] for member in members}) > 1:
         rows = len(metrics) + bool(reference) + 1
         columns["weight"] = weights + [""] * (rows - len(weights))
     return columns
@@ -91,11 +113,12 @@ def answer_line(account: Account) -> str:
     metric = metric_of(name, account["rising"], all_bounds(account["bounds"]))
     low, high = gain["both"] or gain["examples"]
     chance = "which may be chance" if low <= 0 <= high else "which is more than chance"
+    of_members = f"of its members alone {level(metric, alone)} on average"
+    answer = f"{account['split']}/{name} is {level(metric, together)}, {of_members}"
+    if gap(metric, gain["value"]) == gap(metric, 0.0):
+        return f"{answer}: no gain"
     than = "better" if gain["value"] >= 0 else "worse"
-    return (
-        f"{account['split']}/{name} is {level(metric, together)}, of its members alone {level(metric, alone)} on "
-        f"average: {than} by {gap(metric, gain['value'])}, {chance}"
-    )
+    return f"{answer}: {than} by {gap(metric, gain['value'])}, {chance}"
 
 
 def gain_lines(account: Account) -> list[Text]:
@@ -106,7 +129,7 @@ def gain_lines(account: Account) -> list[Text]:
         (gains.get("over_mean"), "the mean member"),
         (gains.get("over_best"), "the best member"),
     ):
-        for name in without_targets(over or {}):
+        for name in [name for name in names_of(account) if name in (over or {})]:
             gain = (over or {})[name]
             if not isinstance(gain["value"], str):  # "nan"
                 metric = metric_of(name, account["rising"], all_bounds(account["bounds"]))
@@ -140,10 +163,11 @@ def gain_line(metric: Metric, gain: Gain, size: float = 1.0) -> str:
     return f"{metric.name} {shown}, 95% over {covers}"
 
 
-def _notes(account: Account) -> list[Text]:
-    notes = []
+def notes(account: Account) -> list[str]:
+    """What is known of the diversity of the members, calibration, soup and barrier, a sentence each."""
+    lines = []
     if diversity := account.get("diversity"):
-        notes.append(
+        lines.append(
             f"members disagree on {_share(account, diversity['disagreement'])} on average; "
             f"correlation of their errors {diversity['error_correlation']:.2f}"
             if "accuracy" in account["ensemble"]
@@ -155,16 +179,16 @@ def _notes(account: Account) -> list[Text]:
         and "after" in calibration
         and "temperature" in calibration
     ):
-        notes.append(
+        lines.append(
             f"calibration error {number(calibration['before']['error'])}, "
             f"{number(calibration['after']['error'])} at the "
             f"temperature {calibration['temperature']:.3f} fitted on validation"
         )
     if steps := account.get("soup"):
         entered = sum(bool(step["entered"]) for step in steps)
-        notes.append(f"greedy soup: {entered} of {len(steps)} members entered")
+        lines.append(f"greedy soup: {entered} of {len(steps)} members entered")
     if barrier := account.get("barrier"):
-        notes.append(
+        lines.append(
             f"along the line from {barrier['between'][0]} to {barrier['between'][1]} the loss "
             + (
                 f"rises by up to {number(barrier['height'])} above"
@@ -173,7 +197,7 @@ def _notes(account: Account) -> list[Text]:
             )
             + " the straight line between its ends"
         )
-    return [Text(note, "dim") for note in notes]
+    return lines
 
 
 def _share(account: Account, value: float) -> str:

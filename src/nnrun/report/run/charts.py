@@ -10,12 +10,11 @@ import numpy as np
 from nnrun.report.chart import Chart, Line
 from nnrun.report.drawing import axis_label, scale_of
 from nnrun.report.run.subject import Subject
-from nnrun.statistics.metric import Metric, last_part, without_targets
+from nnrun.statistics.metric import OF_STEPS, Metric, last_part, without_targets
 
 __all__ = ["charts_of", "logged_names"]
 
 _BESIDE = ("epoch",)  # logged, but no curve
-_OF_STEPS = ("learning_rate", "grad/norm", "update/norm", "update/ratio")  # what steps say of themselves
 _RANGE = 20.0  # between the least and the largest value: beyond it an axis is logarithmic
 _TITLES = {
     "learning_rate": "Learning rate",
@@ -31,9 +30,9 @@ def logged_names(subjects: Sequence[Subject]) -> list[str]:
     """The names that charts can be made of, metrics first."""
     names = dict.fromkeys(name for subject in subjects for name in subject.lines if name not in _BESIDE)
     of_data = sorted(
-        (name for name in names if name not in _OF_STEPS), key=lambda name: name.partition("(")[0]
+        (name for name in names if name not in OF_STEPS), key=lambda name: name.partition("(")[0]
     )
-    return [*of_data, *(name for name in _OF_STEPS if name in names)]  # targets stay in the order of the spec
+    return [*of_data, *(name for name in OF_STEPS if name in names)]  # targets stay in the order of the spec
 
 
 def charts_of(subjects: Sequence[Subject], of_targets: bool = False) -> list[Chart]:
@@ -43,8 +42,8 @@ def charts_of(subjects: Sequence[Subject], of_targets: bool = False) -> list[Cha
     """
     names = logged_names(subjects)
     names = names if of_targets else without_targets(names)
-    metrics = [name for name in names if name not in _OF_STEPS]
-    of_steps = [name for name in names if name in _OF_STEPS]
+    metrics = [name for name in names if name not in OF_STEPS]
+    of_steps = [name for name in names if name in OF_STEPS]
     if len(subjects) == 1:
         by_metric: dict[str, list[str]] = {}
         for name in metrics:
@@ -133,12 +132,18 @@ def _caption(subjects: Sequence[Subject]) -> str:
     if seeds:
         count = _count(seeds)
         parts.append(
-            f"Means over {count} seeds; the bands are their 95% intervals (Student's t). A seed that stopped early "
-            "keeps its last value."
+            f"Means over {count} seeds; the bands are their 95% intervals (Student's t)."
+            + (" A seed that stopped early keeps its last value." if any(map(_stopped_early, seeds)) else "")
         )
     if folds:
         parts.append(f"Means over {_count(folds)} folds.")
     return " ".join(parts)
+
+
+def _stopped_early(subject: Subject) -> bool:
+    """Whether not all runs of a group have the same steps."""
+    summary = subject.content.summary
+    return "mean" in summary and len({run.get("steps") for run in summary["runs"]}) > 1
 
 
 def _count(subjects: Sequence[Subject]) -> str:

@@ -28,6 +28,11 @@ _POINTS = 1500
 STYLE = """
 .heat td, .heat th { padding: 0.2rem 0.45rem; text-align: right; border: 1px solid var(--line); }
 .heat th[scope=row] { text-align: left; }
+@media (max-width: 480px) {
+  .heat { font-size: 0.78rem; }
+  .heat td, .heat th { padding: 0.2rem 0.25rem; }
+  .heat td:first-child { min-width: 0; }
+}
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: 0.9rem; }
 .gallery figcaption { overflow-wrap: anywhere; }
 .gallery figure img { image-rendering: pixelated; border: 1px solid var(--line); filter: none;
@@ -37,15 +42,18 @@ STYLE = """
 """
 
 
-def examples_html(looked: Looked, label: str) -> str:
-    """The section of a run: `label` says which, where there are several."""
+def examples_html(looked: Looked, label: str, predictor: str = "") -> str:
+    """The section of a run: `label` says which, where there are several.
+
+    predictor   what predicted them; "": the checkpoint of a run
+    """
     member = Path(looked["folder"]).name
-    if member.startswith(("seed_", "fold_")):  # of a group
+    if member.startswith(("seed_", "fold_")) and member not in label:  # of a group
         label = f"{label}: {member}" if label else member
     of_whom = f" of {escape(label)}" if label else ""
     parts = [
         f"<h2>Examples of the {looked['split']} part{of_whom}</h2>",
-        f'<p class="dim">{escape(_facts(looked))}</p>',
+        f'<p class="dim">{escape(_facts(looked, predictor))}</p>',
     ]
     if "per_class" in looked:
         per_class = looked["per_class"]
@@ -76,9 +84,9 @@ def examples_html(looked: Looked, label: str) -> str:
     return "".join(parts)
 
 
-def _facts(looked: Looked) -> str:
+def _facts(looked: Looked, predictor: str) -> str:
     checkpoint = looked["checkpoint"]
-    name = (
+    name = predictor or (
         f"the checkpoint of step {checkpoint}" if checkpoint.isdecimal() else f"the {checkpoint} checkpoint"
     )
     if _is_of_numbers(looked):
@@ -169,10 +177,16 @@ def _rows(wrong: Sequence[Erring]) -> str:
     features = [*wrong[0].get("cells", {})]
     shown = features[:_CELLS]
     confident = "confidence" in wrong[0]
-    columns = [PageColumn("row (from 0)", "number"), PageColumn("predicted"), PageColumn("is")]
+    columns = [
+        PageColumn("row (from 0)", "number"),
+        PageColumn("predicted", _kind([erring["predicted"] for erring in wrong])),
+        PageColumn("is", _kind([erring["target"] for erring in wrong])),
+    ]
     columns += [PageColumn("error", "number")] if "error" in wrong[0] else []
     columns += [PageColumn("confidence", "number")] if confident else []
-    columns += [PageColumn(name, "number") for name in shown]
+    columns += [
+        PageColumn(name, _kind([erring.get("cells", {}).get(name, "") for erring in wrong])) for name in shown
+    ]
     rows = [
         [
             "–" if erring["row"] is None else str(erring["row"]),
@@ -187,6 +201,21 @@ def _rows(wrong: Sequence[Erring]) -> str:
     rest = len(features) - len(shown)
     more = f'<p class="dim">The first {_CELLS} of {len(features)} features.</p>' if rest else ""
     return table(columns, rows) + more
+
+
+def _kind(cells: Sequence[str]) -> str:
+    """How cells are set: numbers to the right, long lists, as of several labels, folded."""
+    if any("," in cell for cell in cells):
+        return "text"
+    return "number" if all(map(_is_number, filter(None, cells))) else ""
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _png(picture: str) -> str:

@@ -88,9 +88,16 @@ def _fit(subject: Subject) -> Iterator[Remark]:
         yield Remark(
             "fit",
             f"val/loss was still falling when it ended: {number(before)}, then {number(after)} (means of the last two "
-            f"fifths). Train longer: train.duration, or nnrun train SPEC --from RUN",
+            f"fifths). {_longer(subject.content.status)}",
         )
     yield from _distance(subject)
+
+
+def _longer(status: str) -> str:
+    """How to train on: a run that did not come to its end continues."""
+    if status in ("crashed", "interrupted"):
+        return "Continue it: nnrun resume RUN"
+    return "Train longer: train.duration, or nnrun train SPEC --from RUN"
 
 
 def _came_apart(val: Line, train: Line | None, least: int, last: float) -> Remark | None:

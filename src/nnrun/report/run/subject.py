@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnrun.record import metrics
+from nnrun.record.provenance import JudgedBy
 from nnrun.record.summary import MemberSummary, RunSummary
 from nnrun.report.chart import Line
-from nnrun.report.content import Content, read_content
+from nnrun.report.content import Content, origin_of, read_content
 from nnrun.report.curves import Curve, band
 from nnrun.report.summary import finished
 from nnrun.statistics.metric import Bounds, Metric, all_bounds, metric_of
@@ -22,7 +23,8 @@ class Subject(NamedTuple):
     label   what it is called
     runs    how many the curves are means of; 1: of a run alone
     lines   logged name -> its curve; of seeds the mean with its 95% interval, of folds the mean
-    rising, bounds   the metrics of which more is better, and what metrics can be, as its summary has them
+    rising, bounds   the metrics of which more is better, and what metrics can be, as its summary has them, or before
+                     there is one its run.json
     """
 
     label: str
@@ -39,8 +41,11 @@ class Subject(NamedTuple):
 
     @property
     def judge(self) -> Metric | None:
-        """The validation metric that picked the best step; None where none did."""
-        names = [best["metric"] for entry in _entries(self.content) if (best := entry.get("best"))]
+        """The validation metric that picked the best step, or will; None where none did."""
+        entries = _entries(self.content)
+        names = [best["metric"] for entry in entries if (best := entry.get("best"))]
+        if not entries:
+            names = [about["judge"] for about in _announced(self.folder, self.content)]
         return self.metric(names[0]) if names and names[0] else None
 
     @property
@@ -57,6 +62,10 @@ def read_subject(label: str, folder: Path) -> Subject:
     bounds: dict[str, Bounds] = {}
     for entry in entries:
         bounds |= all_bounds(entry.get("bounds", {}))
+    if not entries:
+        announced = _announced(folder, content)
+        rising = frozenset(name for about in announced for name in about["rising"])
+        bounds = {name: pair for about in announced for name, pair in all_bounds(about["bounds"]).items()}
     columns = [metrics.columns(metrics.read(path / "metrics.jsonl")) for path in folders]
     names = dict.fromkeys(name for logged in columns for name in logged)
     subject = Subject(label, folder, content, len(folders), {}, rising, bounds)
@@ -75,6 +84,12 @@ def _entries(content: Content) -> list[RunSummary | MemberSummary]:
     if "mean" in summary:
         return [*summary["runs"]]
     return [summary] if "best" in summary and "steps" in summary and "trials" not in summary else []
+
+
+def _announced(folder: Path, content: Content) -> list[JudgedBy]:
+    """What run.json says of the metrics of each run: there is no summary while they train, or after they crashed."""
+    origins = map(origin_of, content.members or [folder])
+    return [origin["metrics"] for origin in origins if "metrics" in origin]
 
 
 def _line(subject: Subject, metric: Metric, curves: list[Curve]) -> Line | None:

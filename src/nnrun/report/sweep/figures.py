@@ -34,7 +34,7 @@ def leaderboard(part: BaseAnswer, looks: Looks) -> Figure:
     for i, row in enumerate(rows):
         colour = looks[row.alternative]["color"]
         values, scale = np.array(list(row.values.values())), scale_of(part.metric)
-        axes.plot(scale * values, np.full(len(values), i - _BELOW), "o", ms=3, color=colour, alpha=0.6, mew=0)
+        axes.plot(scale * values, np.full(len(values), i - _BELOW), "o", ms=4, color=colour, alpha=0.7, mew=0)
         mean = scale * (row.mean or 0.0)
         if row.low is not None and row.high is not None:
             axes.plot(
@@ -127,9 +127,10 @@ def importance(part: BaseAnswer, looks: Looks) -> Figure:
         colour, pale = looks[label]["color"], share.p > 0.05
         style = {"color": (colour, 0.3 if pale else 1.0), "edgecolor": colour, "lw": 0.8}
         axes.barh(y, max(share.explained, 0.004), height=0.7, **style)
-    axes.set_yticks(
-        range(len(bars)), [plain(f"{label}: {share.path.rpartition('.')[2]}", 34) for label, share in bars]
-    )
+    names = [share.path.rpartition(".")[2] for _, share in bars]
+    if len(part.rows) > 1:
+        names = [f"{label}: {name}" for (label, _), name in zip(bars, names, strict=True)]
+    axes.set_yticks(range(len(bars)), [plain(name, 34) for name in names])
     axes.set(xlabel="share explained", xlim=(0, 1), ylim=(-0.6, len(bars) - 0.4))
     return figure
 

@@ -70,7 +70,8 @@ def _facts(answer: Answer) -> str:
     )
     bases = f" on {len(sweep.bases)} bases" if len(sweep.bases) > 1 else ""
     studies = f"repeated in {sweep.studies} studies, " if sweep.studies > 1 else ""
-    trials = f"{counted(sweep.trials_planned, 'trial')} each by {sweep.search} search"
+    of_each = " each" if len(sweep.alternatives) > 1 else ""
+    trials = f"{counted(sweep.trials_planned, 'trial')}{of_each} by {sweep.search} search"
     return (
         f"{counted(alternatives, 'alternative')}{bases}, {trials}, {studies}{counted(sweep.seeds, 'seed')} a trial, "
         f"judged by {sweep.metric} "

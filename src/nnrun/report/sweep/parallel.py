@@ -74,8 +74,10 @@ def parallel_head() -> str:
 
 def parallel_section(answer: Answer) -> str:
     """The pictures of all alternatives on each base; "" where there is none."""
-    known = {alternative.label: alternative for alternative in answer.sweep.alternatives}
-    figures = [
+    alternatives = answer.sweep.alternatives
+    several = len(alternatives) > 1  # what a single one is called says nothing
+    known = {known.label: known._replace(label=known.label if several else "") for known in alternatives}
+    inside = "".join(
         _figure(
             known[row.alternative],
             [t for t in answer.sweep.trials if (t.base, t.alternative) == (part.base, row.alternative)],
@@ -84,8 +86,7 @@ def parallel_section(answer: Answer) -> str:
         )
         for part in answer.bases
         for row in part.rows
-    ]
-    inside = "".join(figures)
+    )
     return f'<h2>Settings and scores</h2><div class="parallels">{inside}</div>' if inside else ""
 
 
@@ -114,15 +115,14 @@ def _figure(
         + " Point at a line for its numbers; drag along an axis to keep what goes through, click it to release."
     )
     width, height = _LEFT + _STEP * len(paths) + _RIGHT, _TOP + _HEIGHT + _BOTTOM
-    broad = " broad" if len(paths) > _BESIDE else ""
-    title = f"{alternative.label}: settings and {judge.name}"
+    title = f"{alternative.label}: settings and {judge.name}".removeprefix(": ")
     marks = "".join(_axis_svg(i, axis) for i, axis in enumerate([*axes, score])) + _shades(len(paths))
     grips = "".join(
         f'<rect class="grip" x="{_x(i) - 14}" y="{_TOP}" width="28" height="{_HEIGHT}"/>'
         for i in range(len(paths) + 1)
     )
     return (
-        f'<figure class="parallel{broad}"><h3>{escape(title)}</h3><div class="wide">'
+        f'<figure class="parallel{" broad" if len(paths) > _BESIDE else ""}"><h3>{escape(title)}</h3><div class="wide">'
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}" '
         f'style="min-width: {_LEAST * width:.0f}px; max-width: {_MOST * width:.0f}px">'
         f'{"".join(lines)}{marks}{grips}</svg></div><p class="dim picked"></p>'

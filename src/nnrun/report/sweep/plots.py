@@ -53,10 +53,7 @@ def pictures(answer: Answer) -> list[Picture]:
     return images
 
 
-_DOTS = (
-    "One dot for each trial; the star is the chosen one, hollow dots were stopped early, triangles are beyond the "
-    "edge, crosses diverged."
-)
+_DOTS = "One dot for each trial; the star is the chosen one, triangles are beyond the edge{}."
 _PROFILE = (
     "Share of the data sets on which an alternative needs at most this many times the steps of the fastest one to "
     "reach the target. Higher is better; at 1 it is the share on which it is the fastest."
@@ -71,7 +68,7 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
         dots = runs if sweep.studies == 1 else "studies, each the mean over its fresh seeds"
         yield (
             "leaderboard",
-            f"{part.metric} of the chosen settings",
+            f"{part.metric} of the chosen setting{'s' if len(part.rows) > 1 else ''}",
             f"Means with 95% intervals; small dots are {dots}.",
             figures.leaderboard(part, looks),
         )
@@ -80,8 +77,8 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
         yield (
             "curves",
             f"{sweep.metric} while training",
-            "Means over the seeds of the chosen settings, with 95% intervals as bands."
-            + (" Of several studies it is the best one." if sweep.studies > 1 else "")
+            f"Means over the seeds of {'each' if len(part.rows) > 1 else 'the'} chosen setting, with 95% intervals as "
+            f"bands.{' The setting is that of the best study.' if sweep.studies > 1 else ''}"
             + figures.left_out(figure, sweep.judge),
             figure,
         )
@@ -99,19 +96,7 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
         figure = figures.best_of(part, sweep.judge, looks)
         caption += figures.left_out(figure, sweep.judge)
         yield "best-of-k", "How good after k trials of tuning", caption, figure
-    known = {alternative.label: alternative for alternative in sweep.alternatives}
-    explained = _DOTS
-    for row in part.rows:
-        trials = [t for t in sweep.trials if (t.base, t.alternative) == (part.base, row.alternative)]
-        figure = scatter.sensitivity(known[row.alternative], trials, row.trial, sweep.judge, figures.WIDTH)
-        if figure is not None:
-            yield (
-                f"sensitivity-{row.alternative}",
-                f"{row.alternative}: {sweep.metric} by setting",
-                explained,
-                figure,
-            )
-            explained = ""
+    yield from _by_setting(answer, part)
     if any(part.importances.values()):
         yield (
             "importance",
@@ -120,6 +105,22 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
             "Pale bars: no more than chance may give (p > 0.05).",
             figures.importance(part, looks),
         )
+
+
+def _by_setting(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, Figure]]:
+    """The metric against each setting that varied, a picture for each alternative; the first explains the marks."""
+    sweep = answer.sweep
+    known = {alternative.label: alternative for alternative in sweep.alternatives}
+    states = {trial.status for trial in sweep.trials if trial.base == part.base}
+    marks = (("stopped", "hollow dots were stopped early"), ("diverged", "crosses diverged"))
+    explained = _DOTS.format("".join(f", {words}" for status, words in marks if status in states))
+    for row in part.rows:
+        trials = [t for t in sweep.trials if (t.base, t.alternative) == (part.base, row.alternative)]
+        figure = scatter.sensitivity(known[row.alternative], trials, row.trial, sweep.judge, figures.WIDTH)
+        if figure is not None:
+            whose = f"{row.alternative}: " if len(part.rows) > 1 else ""
+            yield f"sensitivity-{row.alternative}", f"{whose}{sweep.metric} by setting", explained, figure
+            explained = ""
 
 
 def _looks(answer: Answer) -> dict[str, Look]:

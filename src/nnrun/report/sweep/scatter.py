@@ -29,6 +29,7 @@ def sensitivity(
 ) -> Figure | None:
     """A panel for each dimension of an alternative, two in a row; None if nothing varied or no trial has a value."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     known = [trial for trial in trials if trial.value is not None]
     dimensions = alternative.dimensions
@@ -36,8 +37,12 @@ def sensitivity(
         return None
     columns = min(len(dimensions), 2)
     rows = -(-len(dimensions) // columns)
-    figure = Figure(figsize=(width, 0.3 + _PANEL * rows), layout="constrained")
+    figure = Figure(figsize=(width, 0.3 + _PANEL * rows))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    layout = ConstrainedLayoutEngine(
+        w_pad=0.12
+    )  # inches, so that the numbers at the ends of two axes stand apart
+    figure.set_layout_engine(layout)
     for panel in panels[len(dimensions) :]:
         panel.set_visible(False)
     for i, (panel, dimension) in enumerate(zip(panels, dimensions, strict=False)):
