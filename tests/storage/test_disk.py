@@ -192,7 +192,9 @@ def test_a_growing_file_counts_what_it_was_given(tmp_path: Path, monkeypatch: py
     assert log.offset == 14
 
 
-@pytest.mark.parametrize(("keep", "left"), [(0, b""), (4, b"one\n"), (6, b"one\ntw"), (10, b"one\ntwo\nto")])
+@pytest.mark.parametrize(
+    ("keep", "left"), [(0, b""), (4, b"one\n"), (6, b"one\ntw"), (9, b"one\ntwo\nt"), (10, b"one\ntwo\nto")]
+)
 def test_a_growing_file_is_cut_to_what_its_checkpoint_counts_on(
     keep: int, left: bytes, tmp_path: Path
 ) -> None:
