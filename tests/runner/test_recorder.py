@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -194,6 +195,49 @@ def test_a_state_that_is_not_finite_is_neither_saved_nor_the_best(
     assert recorder.keep(state(2), False, due=True) is False and recorder.end_here() is False
 
 
+def test_the_steps_of_a_line_that_is_not_full_are_in_the_checkpoint(
+    recording: Recording, rows_of: Rows
+) -> None:
+    recorder = recording()
+    recorder.advance(rows_of(1, 6), None)
+    recorder.keep(state(6), False, due=True)
+    recorder.close()
+    again = recording(start_checkpoint=checkpoint.load_latest(recorder.folder / "checkpoints", print))
+    again.advance(rows_of(7, 8), None)
+    again.close()
+    assert [line["train/loss"] for line in lines(again)] == [2.5, 6.5]
+
+
+def test_a_best_step_does_not_displace_the_regular_ones_even_after_resuming(
+    recording: Recording, rows_of: Rows
+) -> None:
+    """A population continues from a step that all its lanes have: 4, 12 and 16 were due, 8 and 20 were the best."""
+    recorder = recording()
+    for number, (accuracy, due) in enumerate(((0.5, True), (0.6, False), (0.1, True)), start=1):
+        better = recorder.advance(rows_of(4 * number - 3, 4 * number), evaluation(accuracy))
+        recorder.keep(state(number), better, due)
+    recorder.prune()
+    assert saved(recorder) == [4, 8, 12]
+    recorder.close()
+    again = recording(start_checkpoint=checkpoint.load_latest(recorder.folder / "checkpoints", print))
+    again.advance(rows_of(13, 16), evaluation(0.2))
+    again.keep(state(4), False, due=True)
+    again.prune()
+    assert saved(again) == [8, 12, 16]
+    assert again.best_arrays() is not None and again.final is None
+
+
+def test_a_state_that_is_not_finite_ends_the_run_where_it_was_to_be_saved(
+    recording: Recording, rows_of: Rows
+) -> None:
+    lost = ml_dtypes.bfloat16(math.nan)  # for NumPy alone this is no float
+    recorder = recording()
+    recorder.advance(rows_of(1, 4), None)
+    assert recorder.keep({"params/w": np.full(2, lost)}, False, due=False) is False and recorder.live
+    assert recorder.keep({"params/w": np.full(2, lost)}, False, due=True) is True
+    assert recorder.status == "diverged" and saved(recorder) == []
+
+
 def test_a_run_that_loses_a_rung_ends_at_its_last_saved_state(
     recording: Recording, rows_of: Rows, tmp_path: Path
 ) -> None:
@@ -203,6 +247,7 @@ def test_a_run_that_loses_a_rung_ends_at_its_last_saved_state(
     recorder.keep(state(1), False, due=True)
     assert recorder.end_here() is True
     assert (recorder.status, recorder.ended, saved(recorder)) == ("done", True, [4])
+    assert recorder.end_here() is False  # it has ended
     content = checkpoint.load(checkpoint.step_folder(tmp_path / "run" / "checkpoints", 4))
     assert content.progress["complete"] is True
     resumed = recording("run", start_checkpoint=content)
