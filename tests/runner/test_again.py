@@ -71,6 +71,14 @@ def test_lines_that_are_missing_and_numbers_that_are(
     assert not any("nan" in line or "inf" in line for line in found[1:])  # which would say nothing
 
 
+def test_only_the_first_line_that_differs_is_named(pair: tuple[Path, Path]) -> None:
+    log(pair[1], logged(4, 2.5, rate=0.1), logged(8, 1.5, rate=0.1))
+    found = compare(*pair).differences
+    assert found[0] == "step 4: train/loss was 2.0, is 2.5" and len(found) == 2
+    log(pair[1], logged(4, 2.5, rate=0.1))  # columns of two lengths are not compared number by number
+    assert compare(*pair).differences == [found[0], "it has logged 1 line, the first time 2"]
+
+
 def test_nan_is_the_same_as_nan(pair: tuple[Path, Path]) -> None:
     for folder in pair:
         log(folder, logged(4, float("nan")), logged(8, float("inf")))
@@ -210,6 +218,8 @@ def test_every_value_of_a_spec_has_its_dotted_key() -> None:
          [("model.norm.groups", 4, 8)]),
         ({"name": "a", "hidden": [8, 4]}, {"name": "a", "hidden": [8, 6]}, [("model.hidden.1", 4, 6)]),
         ({"name": "a", "hidden": [8, 4]}, {"name": "a", "hidden": [8]}, []),  # shapes say so
+        ({"name": "a", "dropout": 0.1}, {"name": "a", "dropout": None}, []),  # rates belong to no weight
+        ({"name": "a", "dropout": None}, {"name": "a", "dropout": 0.1}, []),
         ({"name": "a", "bias": True}, {"name": "a"}, [("model.bias", True, None)]),
     ],
 )  # fmt: skip
