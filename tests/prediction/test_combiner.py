@@ -74,6 +74,13 @@ def test_the_class_of_most_votes_wins_however_sure_the_others_are(members: int, 
         assert p.argmax() == winner, votes
 
 
+def test_many_who_are_sure_do_not_outvote_one_more() -> None:
+    """4 barely prefer a, 3 are sure of b: all probabilities together are less than a vote."""
+    z = np.array([[[0.01, 0.0]]] * 4 + [[[0.0, 50.0]]] * 3)
+    combiner, mean = averaged("vote", "classes", z, [1 / 7] * 7)
+    assert combiner.probabilities(mean)[0].argmax() == 0
+
+
 def test_a_vote_of_one_is_its_own_probabilities() -> None:
     combiner, mean = averaged("vote", "classes", Z[:1], [1.0])
     np.testing.assert_allclose(combiner.probabilities(mean), softmax(Z[0], -1))
