@@ -56,8 +56,9 @@ def test_the_first_input_without_an_answer_is_named(mean: Any, before: int, inde
 
 def test_a_run_is_an_ensemble_of_itself(tmp_path: Path) -> None:
     run.write_state(tmp_path, "done")
-    assert as_ensemble(tmp_path, None) == WeightedMembers(tmp_path, "probabilities", [tmp_path], [1.0], None)
-    assert as_ensemble(tmp_path, "ema").average == "ema"
+    assert as_ensemble(tmp_path, "ema") == WeightedMembers(
+        tmp_path, "probabilities", [tmp_path], [1.0], "ema"
+    )
 
 
 def test_groups_are_sent_to_nnrun_ensemble(tmp_path: Path) -> None:
@@ -115,7 +116,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
 
     def make(
         outputs: np.ndarray, targets: np.ndarray, *, classes: tuple[str, ...] = (), labels: Any = (),
-        kind: str = "numbers", data: Any = None, how: str = "probabilities", members: int = 1, fold: bool = False, scale: float = 1.0,
+        kind: str = "numbers", data: Any = None,
+        how: str = "probabilities", members: int = 1, fold: bool = False, scale: float = 1.0,
     ) -> WeightedMembers:  # fmt: skip
         part = SimpleNamespace(examples=len(targets))
         fitted = SimpleNamespace(
