@@ -100,6 +100,20 @@ def test_a_smoothing_of_another_size_is_a_knob(iris: Iris) -> None:
 
 
 @pytest.mark.parametrize(
+    ("block", "values", "share"),
+    [
+        ("average=[{name: ema, decay: %s}]", (0.9, 0.99), True), ("penalty=[{name: l2, strength: %s}]", (0.1, 0.2), True),
+        ("metrics=[{name: pinball, q: %s}]", (0.1, 0.9), False), ("model.dropout=%s", (0.1, 0.2), True),
+    ],
+)  # fmt: skip
+def test_numbers_of_blocks_in_lists_are_knobs_but_those_of_metrics(
+    block: str, values: tuple[float, float], share: bool, iris: Iris
+) -> None:
+    first, second = (structure_of(iris(block % value)) for value in values)
+    assert (first == second) is share
+
+
+@pytest.mark.parametrize(
     ("loss", "labels", "counts", "several"),
     [("cross_entropy", True, False, False), ("squared_error", False, False, False), ("poisson", False, True, False),
      ("binary_cross_entropy", False, False, True), ("hinge", True, False, False)],
