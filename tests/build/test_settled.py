@@ -102,7 +102,8 @@ def test_a_smoothing_of_another_size_is_a_knob(iris: Iris) -> None:
 @pytest.mark.parametrize(
     ("block", "values", "share"),
     [
-        ("average=[{name: ema, decay: %s}]", (0.9, 0.99), True), ("penalty=[{name: l2, strength: %s}]", (0.1, 0.2), True),
+        ("average=[{name: ema, decay: %s}]", (0.9, 0.99), True),
+        ("penalty=[{name: l2, strength: %s}]", (0.1, 0.2), True),
         ("metrics=[{name: pinball, q: %s}]", (0.1, 0.9), False), ("model.dropout=%s", (0.1, 0.2), True),
     ],
 )  # fmt: skip
