@@ -156,6 +156,9 @@ def test_folds_decide_what_validates(iris: Iris) -> None:
     folds = [of_fold(spec, number) for number in (1, 6)]
     assert [(fold.train.fold, fold.train.seed) for fold in folds] == [(1, 10), (6, 15)]
     assert build.folds_asked(spec) == 6 and build.folds_asked(folds[0]) == 0
+    assert (
+        with_folds(iris("train.folds=5", "train.repeats=2", "train.fold=10")).train.fold == 10
+    )  # of the second repeat
     edge: Any = with_folds(iris("train.folds=5", "train.seed=2147483643"))
     assert of_fold(edge, 5).train.seed == 2**31 - 1
     assert with_folds(iris()).data.common["validation"] != 1 / 5
