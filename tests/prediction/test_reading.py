@@ -209,9 +209,7 @@ def test_a_temperature_makes_the_validation_part_most_likely(measured: Measured)
         return -float(log_softmax(LOGITS / t, -1)[np.arange(200), LABELS].mean())
 
     best = minimize_scalar(loss, bounds=(0.1, 20), method="bounded", options={"xatol": 1e-9}).x  # pyright: ignore
-    ensemble = measured(
-        LOGITS, LABELS, classes=("a", "b", "c"), kind="classes", how="vote"
-    )  # of one: its own p
+    ensemble = measured(LOGITS, LABELS, classes=("a", "b", "c"), kind="classes", how="vote")
     found = temperature_of(ensemble, "best", NOTHING, NOTHING)
     assert found.value == pytest.approx(best, rel=1e-4) and found.value > 1 and found.examples == 200
 
