@@ -162,8 +162,11 @@ def test_the_others_pass_their_signal_on_and_end_as_the_first_has_ended(
 ) -> None:
     codes: list[int] = []
     monkeypatch.setattr(module.os, "_exit", codes.append)
-    monkeypatch.setattr(signals, "pending", lambda: 15)
     second = member(store, 1)
+    with pytest.raises(KeyError):
+        second._hear_process_0()
+    assert store.content == {}  # no signal has come
+    monkeypatch.setattr(signals, "pending", lambda: 15)
     with pytest.raises(KeyError):  # process 0 has not ended
         second._hear_process_0()
     assert json.loads(store.content["nnrun/signal/1"]) == 15 and not second.over
