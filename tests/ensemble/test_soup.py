@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -34,6 +35,17 @@ def test_the_uniform_average_is_the_mean_and_the_rest_is_the_first_ones():
         assert averaged[name].dtype == np.float32
     assert averaged["opt_state/m"] is given[0]["opt_state/m"]
     assert averaged["step"] == 0
+
+
+def test_parameters_of_every_precision_are_averaged():
+    """bfloat16 is no float for NumPy; a number of steps is none either."""
+    pair = [
+        {"params/w": np.full(2, value, ml_dtypes.bfloat16), "params/steps": np.full(1, value, np.int32)}
+        for value in (1, 3)
+    ]
+    mean = uniform(pair)
+    assert mean["params/w"].dtype == ml_dtypes.bfloat16 and mean["params/w"].tolist() == [2, 2]
+    assert mean["params/steps"].tolist() == [1]
 
 
 def test_the_average_of_one_has_its_bits():

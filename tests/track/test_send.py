@@ -134,9 +134,11 @@ def test_two_do_not_send_at_once(tmp_path: Path) -> None:
 
 
 def test_names_that_mlflow_takes() -> None:
-    assert [_name(name) for name in ("val/loss", "val/rmse(größe)", "rates.output/*", "a//b")] == [
-        "val/loss", "val/rmse/größe", "rates.output/_2a", "a/_/b",
-    ]  # fmt: skip
+    names = {
+        "val/loss": "val/loss", "val/rmse(größe)": "val/rmse/größe", "rates.output/*": "rates.output/_2a",
+        "a//b": "a/_/b", "rmse(..)": "rmse/_2e_2e", "a/.": "a/_2e", "x..y": "x..y",
+    }  # fmt: skip
+    assert {name: _name(name) for name in names} == names
 
 
 def test_seeds_are_records_of_one_group(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.errors import RunError, one_line
+from nnrun.record.pack import is_float
 from nnrun.statistics.metric import Metric
 
 __all__ = ["Mixture", "Tried", "alike", "greedy", "uniform"]
@@ -36,7 +37,7 @@ class Mixture(NamedTuple):
         sums = {
             name: self.sums.get(name, 0.0) + array.astype(np.float64)
             for name, array in arrays.items()
-            if name.startswith(_AVERAGED) and array.dtype.kind == "f"
+            if name.startswith(_AVERAGED) and is_float(array.dtype)
         }
         return Mixture(self.members + 1, self.first or arrays, sums)
 

@@ -49,7 +49,7 @@ def request_of(coordinator: str | None, process: str | None, hosts: str | None) 
             f"{present} needs {absent} beside it, such as --coordinator 10.0.0.1:6000 --process 0/2"
         )
     host, _, port = coordinator.rpartition(":")
-    if not host or not port.isdecimal() or not 1 <= int(port) < 2**16:
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) < 2**16:
         raise SpecError(
             f"--coordinator: got {one_line(coordinator, 60)!r}; write HOST:PORT of process 0, such as 10.0.0.1:6000"
         )

@@ -12,6 +12,7 @@ import numpy as np
 from nnrun.errors import RunError, one_line
 from nnrun.record import checkpoint, preprocessing, provenance
 from nnrun.record.checkpoint import Checkpoint, arrays_file, sha256_of
+from nnrun.record.pack import is_finite
 from nnrun.runner.averaged import check_average
 from nnrun.runner.evaluation import load_intact
 from nnrun.runner.group import is_fold
@@ -98,7 +99,7 @@ def _predictive(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _check_finite(content: Checkpoint, place: str) -> None:
     for name, array in _predictive(content.arrays).items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if not is_finite({name: array}):
             raise RunError(f"{place}: step {content.step}: {name} is not finite; name the others")
 
 

@@ -8,14 +8,13 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
 from nnrun.amounts import figure, time_text
 from nnrun.build.checks import check_memory as refuse_too_large
 from nnrun.errors import DivergedError, MachineError, NnrunError, one_line, size_text
 from nnrun.probe.finding import Finding
 from nnrun.record import checkpoint
 from nnrun.record.checkpoint import Progress
+from nnrun.record.pack import is_finite
 from nnrun.sweep.cost import Measured, memory_of, state_bytes
 from nnrun.training.memory import free_memory
 from nnrun.training.programs import one_like
@@ -43,8 +42,7 @@ def check_batches(measured: Measured) -> Finding:
         state, log = compiled.advance(measured.state, step, 1)
         row = compiled.rows(log, 1)[0, 0]
         loss = float(row[names.index("train/loss")])
-        arrays = [array for lane in compiled.unpack(state) for array in lane.values()]
-        finite = all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
+        finite = all(is_finite(lane) for lane in compiled.unpack(state))
         losses.append(f"{figure(loss)} on {size} examples")
         bad += [] if finite and math.isfinite(loss) else [size]
     numbers = {"batch": plan.batch_size, "last_batch": short}

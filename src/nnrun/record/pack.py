@@ -41,6 +41,7 @@ __all__ = [
     "Progress",
     "dtype",
     "is_finite",
+    "is_float",
     "pack",
     "seal",
     "unpack",
@@ -131,7 +132,12 @@ def dtype(kind: DTypeLike) -> np.dtype:
 
 def is_finite(arrays: Mapping[str, np.ndarray]) -> bool:
     """Whether no array of a state holds NaN or infinity."""
-    return all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f")
+    return all(np.isfinite(array).all() for array in arrays.values() if array.dtype.name in _FLOATS)
+
+
+def is_float(kind: np.dtype) -> bool:
+    """Whether a type is one of real numbers with a fraction; NumPy alone does not say so of bfloat16."""
+    return kind.name in _FLOATS and kind.kind != "c"
 
 
 def pack(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from typing_extensions import TypedDict
 
-from nnrun.errors import RunError, one_line
+from nnrun.errors import RunError, counted, one_line
 from nnrun.record import checkpoint, columns, metrics, preprocessing, run, weights_from
 from nnrun.runner.group import members
 from nnrun.runner.status import is_over
@@ -112,15 +113,15 @@ def _metrics(file: Path, copy: Path) -> tuple[int, list[str]]:
             )
             break
     if len(before) != len(after):
-        differences.append(f"it has logged {len(after)} lines, the first time {len(before)}")
+        differences.append(f"it has logged {counted(len(after), 'line')}, the first time {len(before)}")
     before_columns, after_columns = metrics.columns(before), metrics.columns(after)
     largest = {
         name: _relative(before_columns[name][1], after_columns[name][1])
         for name in before_columns.keys() & after_columns.keys()
         if len(before_columns[name][1]) == len(after_columns[name][1])
     }
-    if largest and differences:
-        name = max(sorted(largest), key=lambda name: largest[name])
+    name = max(sorted(largest), key=lambda name: largest[name], default="")
+    if differences and math.isfinite(largest.get(name, math.inf)):
         differences.append(
             f"the largest difference of a metric is {largest[name]:.2g} of its largest value, in {name}"
         )
@@ -150,11 +151,12 @@ def _arrays(place: Path, copy: Path) -> tuple[int, list[str]]:
 
 
 def _relative(old: np.ndarray, new: np.ndarray) -> float:
-    """The largest difference, against the largest value of the first; NaN differs from all but NaN."""
+    """The largest difference, against the largest value of the first; infinite where one of two is no number."""
     old, new = old.astype(np.float64), new.astype(np.float64)
     same = (old == new) | (np.isnan(old) & np.isnan(new))
     if same.all():
         return 0.0
     scale = float(np.abs(old[np.isfinite(old)]).max(initial=0.0))
-    size = float(np.abs(np.where(same, 0.0, new - old)).max())
+    with np.errstate(invalid="ignore"):
+        size = float(np.nan_to_num(np.abs(np.where(same, 0.0, new - old)), nan=math.inf).max())
     return size / scale if scale else size

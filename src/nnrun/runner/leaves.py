@@ -10,6 +10,7 @@ import numpy as np
 
 from nnrun.errors import SpecError, one_line
 from nnrun.record.checkpoint import Forms
+from nnrun.record.pack import dtype, is_float
 from nnrun.spec.schema import nearest
 
 __all__ = ["KEEP", "OPTIMIZER_STATE", "WeightsRequest", "as_stored", "chosen", "request_of"]
@@ -119,14 +120,14 @@ def as_stored(
         )
         rest = [f"and {len(problems) - _MOST} more"] if len(problems) > _MOST else []
         raise SpecError(f"--from {place}: {'; '.join([*problems[:_MOST], *rest])}; {remedy}")
-    return {path: arrays[path].astype(forms[path][1], copy=False) for path in paths}
+    return {path: arrays[path].astype(dtype(forms[path][1]), copy=False) for path in paths}
 
 
 def _problem(path: str, arrays: Mapping[str, np.ndarray], forms: Forms) -> str:
     shape, kind = forms[path]
     if path not in arrays:
         return f"{path} is in the model and not in that run"
-    array, kind = arrays[path], np.dtype(kind)
+    array, kind = arrays[path], dtype(kind)
     if array.shape == tuple(shape) and _alike(array.dtype, kind):
         return ""
     before, after = ("", "") if array.dtype == kind else (f"{array.dtype} ", f"{kind} ")
@@ -135,4 +136,4 @@ def _problem(path: str, arrays: Mapping[str, np.ndarray], forms: Forms) -> str:
 
 def _alike(before: np.dtype, after: np.dtype) -> bool:
     """Whether numbers of one type can become the other: floats of other precision can."""
-    return before == after or {before.kind, after.kind} == {"f"}
+    return before == after or (is_float(before) and is_float(after))

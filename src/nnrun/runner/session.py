@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 
 from nnrun import build, catalog, device, signals, spec
-from nnrun.catalog import Spec
+from nnrun.catalog import Spec, bound
 from nnrun.errors import Interrupted, NnrunError, RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
 from nnrun.record import preprocessing, provenance, run
@@ -203,8 +203,15 @@ def _with_metrics(file: Path, metrics: Sequence[str]) -> list[str]:
     """The override that adds metrics to a spec; those that it has in this form already are left out."""
     resolved: Any = yaml12.parse(fsio.read_file(file), str(file)).value
     known = resolved.get("metrics") or []
-    added = [name for name in metrics if name not in [block["name"] for block in known]]
+    added = [name for name in metrics if _in_full(name, file.parent) not in known]
     return [f"metrics={json.dumps([*known, *added])}"] if added else []
+
+
+def _in_full(metric: str, folder: Path) -> object:
+    """The block of a metric with every default filled in; None where there is none, which is reported elsewhere."""
+    with contextlib.suppress(SpecError):
+        return bound.plain(catalog.bind_one("metric", metric, folder))
+    return None
 
 
 def rebuild(

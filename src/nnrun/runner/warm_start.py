@@ -130,7 +130,7 @@ def _origin(folder: Path, content: Checkpoint, average: str | None, request: Wei
 
 
 def _warn_of_rounding(before: Arrays, after: Arrays, place: str, warn: Warn) -> None:
-    rounded = [path for path, array in after.items() if array.dtype.itemsize < before[path].dtype.itemsize]
+    rounded = [path for path, array in after.items() if not np.can_cast(before[path].dtype, array.dtype)]
     if rounded:
         first = rounded[0]
         warn(f"--from {place}: its weights are {before[first].dtype}, rounded to {after[first].dtype} here")

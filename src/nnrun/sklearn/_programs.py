@@ -88,7 +88,7 @@ def _bytes(experiment: Experiment) -> int:
 
 def room_for(examples: int) -> int:
     """A number of rows, at least so many and at most an eighth more, that data of nearly the same size share."""
-    step = max(64, 1 << max(0, (examples - 1).bit_length() - 3))
+    step = max(64, 1 << max(0, (examples - 1).bit_length() - 4))
     return -(-examples // step) * step
 
 

@@ -74,10 +74,14 @@ def mlflow(uri: str | None = None, experiment: str = "nnrun") -> Tracker:
 
 
 def _name(name: str) -> str:
-    """The name as MLflow takes it: `rmse(height)` is `rmse/height`, and other marks are `_` and their number."""
+    """The name as MLflow takes it: `rmse(height)` is `rmse/height`, and other marks are `_` and their number.
+
+    It must be a path without a detour: no part of it is empty, `.` or `..`.
+    """
     plain = name.replace("(", "/").replace(")", "")
     legal = "".join(c if c.isalnum() or c in "/_.- :" else f"_{ord(c):x}" for c in plain)
-    return "/".join(part or "_" for part in legal.split("/"))
+    parts = (part.replace(".", "_2e") if part in (".", "..") else part or "_" for part in legal.split("/"))
+    return "/".join(parts)
 
 
 def _text(value: object) -> str:
