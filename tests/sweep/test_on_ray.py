@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +14,7 @@ from nnrun import signals
 from nnrun.errors import DataError, Interrupted, MachineError, SpecError
 from nnrun.sweep import on_ray
 from nnrun.sweep.engine import RunBatch
-from nnrun.sweep.on_ray import OnRay, address_of
+from nnrun.sweep.on_ray import OnRay
 
 BATCHES = [RunBatch("r0-00", ["trials/a"], 1), RunBatch("r0-01", ["trials/b", "trials/c"], 2, 50)]
 
@@ -84,17 +82,6 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Ray], OnRay]:
     return make
 
 
-@pytest.mark.parametrize(("text", "address"), [("ray", None), ("ray://head:10001", "ray://head:10001")])
-def test_where_a_cluster_is(text: str, address: str | None) -> None:
-    assert address_of(text) == address
-
-
-@pytest.mark.parametrize("text", ["ray://", "Ray", "slurm", "", "head:10001"])
-def test_what_is_no_cluster(text: str) -> None:
-    with pytest.raises(SpecError, match=r"--on: got .*; write ray, or ray://HOST:PORT"):
-        address_of(text)
-
-
 def test_each_batch_is_a_task_and_has_its_news(trainer: Callable[..., OnRay], tmp_path: Path) -> None:
     ray = Ray({"r0-00": (0, ""), "r0-01": (3, "data.csv: line 7 is short")})
     events = list(trainer(ray, "ray://head:1").train(tmp_path, BATCHES))
@@ -154,30 +141,3 @@ def test_without_ray_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(on_ray.importlib, "import_module", missing)
     with pytest.raises(SpecError, match=r'pip install "nnrun\[ray\]", or write --jobs'):
         OnRay(None, None)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("script", "answer"),
-    [
-        (
-            'print(\'hello\'); print(\'{"error": "first"}\'); print(\'{"error": "last"}\'); raise SystemExit(4)',
-            (4, "last"),
-        ),
-        ("print('{\"step\": 3}')", (0, "")),
-        ("import os; os._exit(9)", (9, "")),
-    ],
-)
-def test_on_a_node_the_last_error_of_the_process_counts(
-    script: str, answer: tuple[int, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the user's code prints is no news."""
-    popen = subprocess.Popen
-    jobs: list[dict[str, Any]] = []
-
-    def start(command: list[str], **streams: Any) -> Any:
-        jobs.append(json.loads(command[-1]))
-        return popen([sys.executable, "-S", "-c", script], **streams)
-
-    monkeypatch.setattr(on_ray.subprocess, "Popen", start)
-    assert on_ray._work('{"root": "/x"}') == answer
-    assert jobs[0]["root"] == "/x" and jobs[0]["parent"] > 1

@@ -72,7 +72,7 @@ def sweep(
     overrides   as on the command line: ["sweep.trials=40"], or of its base
     resume      the folder of a sweep that is to continue, in place of `spec`; then overrides may make it longer
     jobs        1 or more worker processes; 1: all in this process
-    on          "ray", or "ray://HOST:PORT": train on a Ray cluster
+    on          "ray", "ray://HOST:PORT" or "slurm:time=60": train on a cluster, see `nnrun sweep --on`
     run_dir     the exact folder of a new sweep, which must not exist or be empty
     runs_root   else the folder in which a new one is made
     Trials that fail or diverge leave the others to continue; of the ones that failed a warning is given.

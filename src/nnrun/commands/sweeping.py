@@ -52,9 +52,10 @@ _On = Annotated[
     str | None,
     typer.Option(
         "--on",
-        metavar="ray|ray://HOST:PORT",
-        help="Train on a Ray cluster: that of $RAY_ADDRESS or one started here, or another. "
-        "Needs the extra `ray` of nnrun.",
+        metavar="ray|ray://HOST:PORT|slurm:time=MINUTES,...",
+        help="Train on a cluster. ray: that of $RAY_ADDRESS, or one started here. slurm: as an array of jobs of at "
+        "most that many minutes; partition=, account=, gpus_per_node= and others follow. Each needs the extra of nnrun "
+        "that has its name.",
     ),
 ]
 
@@ -120,9 +121,9 @@ def _check(spec: Path | None, resume: Path | None, of_a_new_one: bool, on: str |
     if resume is not None and of_a_new_one:
         raise SpecError("--resume: continues in its own folder; leave --dry-run and --run-dir out")
     if on is not None:
-        from nnrun.sweep.on_ray import address_of
+        from nnrun.sweep.remote import cluster_of
 
-        address_of(on)
+        cluster_of(on)
 
 
 def _train(

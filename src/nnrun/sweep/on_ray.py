@@ -1,15 +1,8 @@
-"""Batches on a Ray cluster.  Ray carries them; the files of the sweep stay the only state of record.
-
-Every node must see the folder of the sweep under the same path and have nnrun installed.  A batch whose node dies
-is sent again by Ray, to another one, where it continues from its checkpoints.
-"""
+"""Batches on a Ray cluster.  A batch whose node dies is sent again by Ray, to another one, where it continues."""
 
 from __future__ import annotations
 
 import importlib
-import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,25 +11,13 @@ from nnrun import signals
 from nnrun.errors import Interrupted, MachineError, SpecError, one_line
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import Engine, RunBatch
-from nnrun.sweep.moment import Expected
+from nnrun.sweep.remote import begin, job_of, result_of
 from nnrun.sweep.workers import error_of
 
-__all__ = ["OnRay", "address_of"]
+__all__ = ["OnRay"]
 
 _RETRIES = 3  # of a batch whose node or worker died
 _POLL_SECONDS = 0.5
-
-
-def address_of(text: str) -> str | None:
-    """What `--on` says: `ray` is the cluster of $RAY_ADDRESS, or one on this machine; ray://HOST:PORT another.
-
-    Raises SpecError.
-    """
-    if text == "ray":
-        return None
-    if text.startswith("ray://") and len(text) > len("ray://"):
-        return text
-    raise SpecError(f"--on: got {one_line(text, 60)!r}; write ray, or ray://HOST:PORT")
 
 
 class OnRay:
@@ -63,7 +44,7 @@ class OnRay:
         gpus = 1 if self.ray.cluster_resources().get("GPU") else 0
         task = self.ray.remote(num_cpus=0 if gpus else 1, num_gpus=gpus, max_retries=_RETRIES)(_work)
         running = {
-            task.remote(_job(root, batch, self.engine.moment.expected(), bool(gpus))): batch
+            task.remote(job_of(root, batch, self.engine.moment.expected(), bool(gpus))): batch
             for batch in batches
         }
         for batch in batches:
@@ -87,29 +68,6 @@ class OnRay:
         return Event(batch, 0, "done") if code == 0 else Event(batch, 0, "failed", error_of(code, reason))
 
 
-def _job(root: Path, batch: RunBatch, expected: Expected, gpu: bool) -> str:
-    job = {
-        "root": str(root.absolute()),
-        "batch": batch._asdict(),
-        "expected": expected,
-        "device": "gpu" if gpu else "cpu",
-        "cores": [],
-    }
-    return json.dumps(job)
-
-
 def _work(job: str) -> tuple[int, str]:
-    """On a node: trains a batch in a process of its own, which dies with this one; its exit code and error."""
-    import os
-
-    whole = json.dumps({**json.loads(job), "parent": os.getpid()})
-    command = [sys.executable, "-m", "nnrun.sweep.worker", whole]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        error = ""
-        for line in process.stdout:
-            try:
-                error = json.loads(line).get("error", error)
-            except ValueError:  # something that the user's code printed
-                continue
-    return process.returncode, error
+    """On a node: trains a batch in a process of its own; its exit code and error."""
+    return result_of(begin(job))

@@ -16,9 +16,11 @@ from nnrun.report.sweep.live import Board
 from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import InProcess, Trainer
 from nnrun.sweep.engine import Engine
-from nnrun.sweep.on_ray import OnRay, address_of
+from nnrun.sweep.on_ray import OnRay
+from nnrun.sweep.on_slurm import OnSlurm
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.progress import ProgressBoard
+from nnrun.sweep.remote import cluster_of
 from nnrun.sweep.rounds import next_round
 from nnrun.sweep.workers import Workers
 
@@ -60,7 +62,10 @@ def _where(folder: Path) -> str:
 def trainer_of(engine: Engine, jobs: int, on: str | None) -> Trainer:
     """Who trains the batches: this process, worker processes, or a cluster."""
     if on is not None:
-        return OnRay(address_of(on), engine)
+        cluster = cluster_of(on)
+        return (
+            OnRay(cluster.address, engine) if cluster.kind == "ray" else OnSlurm(cluster.parameters, engine)
+        )
     return Workers(jobs, engine) if jobs > 1 else InProcess(engine)
 
 

@@ -24,6 +24,10 @@ _PR_SET_PDEATHSIG = 1
 def main(argument: str) -> int:
     """Trains the batch of a job {root, batch, expected, device, cores, parent}; returns the exit code."""
     job = json.loads(argument)
+    if hasattr(
+        signal, "SIGUSR2"
+    ):  # SLURM sends it to all processes of a job; the one above this one acts on it
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     _die_with(job["parent"])
     if job["cores"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, job["cores"])
