@@ -99,9 +99,7 @@ def test_several_numbers_are_far_off_in_their_deviations(looking: Looking) -> No
     several = Prediction((), 1000 + errors, [], np.full((3, 2), 1000.0), of_targets=("a", "b"))
     looked = looking(several, scale=np.array([1.0, 1000.0]))
     assert [entry["row"] for entry in looked["wrong"]] == [100, 102, 101]
-    assert (
-        looked["wrong"][2]["predicted"] == "a 1000, b 700" and looked["wrong"][2]["error"] == "a +0, b -300"
-    )
+    assert looked["wrong"][2]["predicted"] == "a 1000, b 700" and looked["wrong"][2]["error"] == "a 0, b -300"
     assert "predictions" not in looked
 
 
@@ -149,7 +147,7 @@ def test_images_are_pictures_and_not_cells(looking: Looking) -> None:
 @pytest.mark.parametrize(
     ("target", "predicted", "texts"),
     [
-        (1.0, 1.5, ("1", "1.5", "+0.5")), (2.0, 2.0, ("2", "2", "+0")), (0.0, 0.0, ("0", "0", "+0")),
+        (1.0, 1.5, ("1", "1.5", "+0.5")), (2.0, 2.0, ("2", "2", "0")), (0.0, 0.0, ("0", "0", "0")),
         (100.001, 100.002, ("100.001", "100.002", "+0.001")), (-5.0, 5.0, ("-5", "5", "+10")),
         (123456.0, 123457.0, ("123456", "123457", "+1")), (1e-9, 3e-9, ("1e-09", "3e-09", "+2e-09")),
     ],

@@ -162,7 +162,7 @@ CIFAR = (32, 32, 3)
     [
         (20, 0.27),
         *(pytest.param(*size, marks=pytest.mark.slow) for size in [(32, 0.46), (44, 0.66), (110, 1.7)]),
-        (56, 0.85),
+        pytest.param(56, 0.85, marks=pytest.mark.slow),
     ],
 )
 def test_resnets_have_the_papers_sizes(depth, papers):
@@ -229,6 +229,7 @@ WIDE = [
 ]
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("depth", "widen", "papers"), WIDE)
 def test_wide_resnets_have_the_papers_sizes(depth, widen, papers):
     """Zagoruyko & Komodakis 2016, table 4."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ def test_words_take_what_the_numbers_leave() -> None:
 def test_a_column_knows_its_widths() -> None:
     column = SheetColumn("on fresh seeds", [Text("12"), Text("x" * 9)])
     assert (column.unfolded, column.width, column.narrowest_head, column.narrowest) == (14, 9, 5, 9)
-    words = column._replace(kind="words", cells=[Text("a " * 30 + "b" * 26)])
+    words = replace(column, kind="words", cells=[Text("a " * 30 + "b" * 26)])
     assert (words.narrowest, SheetColumn("h", [Text("a b")], "words").narrowest) == (26, 3)
 
 

@@ -93,7 +93,7 @@ sys.meta_path.insert(0, Finder())
 IMPORTS = {"the command line": "nnrun.cli", "jax": "jaxlib.xla_client", "the data": "sklearn"}
 
 
-@pytest.mark.quick("the command line-SIGINT", "jax-SIGTERM", "the data-SIGINT")
+@pytest.mark.quick("the command line-SIGINT", "jax-SIGTERM")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("what", IMPORTS)
 def test_before_the_run_begins_nothing_is_left(

@@ -38,7 +38,7 @@ def imported(report: str) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-@pytest.mark.quick(6)
+@pytest.mark.quick("--help", "train --help", "ls", "list optimizer --json")
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_nothing_slow_is_imported(command: list[str], tmp_path: Path, environment: dict[str, str]) -> None:
     for name, text in SPECS.items():

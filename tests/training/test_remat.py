@@ -22,7 +22,7 @@ from nnrun.types import Layer, Tree
 DATA = "data: {name: digits, batch_size: 32, examples: 200}\n"
 TRAIN = DATA + "train: {duration: 3 steps, precision: float64, seeds: 2}\n"
 NETS = {
-    "mlp": "model: {name: residual_mlp, width: 16, blocks: 3, inner: 16, dropout: 0.2, survival: 0.7}\n"
+    "mlp": "model: {name: residual_mlp, width: 16, blocks: 2, inner: 16, dropout: 0.2, survival: 0.7}\n"
     "optimizer: adam\n",
     "resnet": "model: {name: resnet, depth: 8, width: 4, survival: 0.8}\noptimizer: {name: sam, inner: momentum}\n",
     "vit": "model: {name: vit, patch: 2, width: 8, blocks: 2, heads: 2, dropout: 0.1}\noptimizer: adam\n",

@@ -22,7 +22,7 @@ from nnrun.sweep.engine import Engine, RunBatch
 from nnrun.sweep.remote import begin, job_of, result_of
 from nnrun.sweep.workers import error_of
 
-__all__ = ["OnSlurm"]
+__all__ = ["OnSlurm", "SlurmTask"]
 
 _AGAIN = 20  # times that a job is put back into the queue
 _POLL_SECONDS = 1.0
