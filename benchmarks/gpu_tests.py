@@ -12,7 +12,7 @@ from collections import Counter
 
 from gpu_check import ROOT, Check, say
 
-SUITES = ("layer", "optimizer", "loss", "penalty", "augment", "average")
+SUITES = ("layer", "optimizer", "loss", "penalty", "augment", "average", "model")
 SMALL_SUITES = ("penalty", "average")
 _RESULT = re.compile(
     r"(PASSED|FAILED|ERROR|SKIPPED|XFAIL)\b.*?(tests/\S+.*)|^(tests/\S+.*?) (PASSED|FAILED|ERROR|SKIPPED)"
@@ -21,7 +21,7 @@ _LAST = 6.0  # seconds that pytest gets to sum up
 
 
 def tests(check: Check) -> None:
-    """Section: tests of layers, optimizers, losses, penalties, augmentations and averages on the device."""
+    """Section: tests of layers, optimizers, losses, penalties, augmentations, averages and models on the device."""
     cores = os.cpu_count() or 1
     folders = [f"tests/{name}" for name in (SMALL_SUITES if check.small else SUITES)]
     command = [

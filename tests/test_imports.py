@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     **{folder: LEAVES | {folder} for folder in CATALOGUE},
     **{folder: LEAVES | {folder, "statistics"} for folder in ("loss", "metric")},
     "kernels": {"kernels"},
+    "data": LEAVES | {"data", "storage"},
     "layer": LEAVES | {"kernels", "layer"},
     "model": LEAVES | {"model", "layer"},
     "search": LEAVES | {"search", "space"},

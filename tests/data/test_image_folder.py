@@ -25,6 +25,7 @@ from nnrun.data._prepare import prepare
 from nnrun.data._undecoded import Undecoded
 from nnrun.data.image_folder import image_folder
 from nnrun.errors import DataError, MachineError
+from nnrun.storage import disk
 from nnrun.types import Source
 
 
@@ -490,7 +491,7 @@ def test_a_failing_disk_leaves_nothing_that_looks_whole(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((_image_cache.Path, "rename") if call == "rename" else (os, "fsync")), fail)
+        patch.setattr(disk.System, call, staticmethod(fail))
         with pytest.raises(MachineError, match="No space left on device; set XDG_CACHE_HOME"):
             image_folder(str(tree))
     assert leftovers(cache) == []
@@ -524,11 +525,12 @@ KILLED = """
     import os, signal, sys
     from nnrun.data import _image_cache
     from nnrun.data.image_folder import image_folder
+    from nnrun.storage import disk
     name = sys.argv[2]
     def die(*args): os.kill(os.getpid(), signal.SIGKILL)
     if name == "show": _image_cache.ProgressLine.show = die
-    if name == "rename": _image_cache.Path.rename = die
-    if name == "sync": _image_cache.sync_folder = die
+    if name == "rename": disk.System.rename = staticmethod(die)
+    if name == "sync": disk.sync_folder = die
     image_folder(sys.argv[1])
 """
 

@@ -168,8 +168,8 @@ def test_an_error_on_purpose_is_the_reason(group: StateFiles, planned: Planned, 
 )
 @pytest.mark.parametrize(
     ("batch", "seeds", "advice"),
-    [(64, (0,), "data.batch_size=32"), (1, (0,), "data.batch_size=1"),
-     (9, (0, 1), "data.batch_size=4 or fewer train.seeds")],
+    [(64, (0,), "train.accumulate=2 or data.batch_size=32"), (1, (0,), "a smaller model"),
+     (9, (0, 1), "train.accumulate=2 or data.batch_size=4 or fewer train.seeds")],
 )  # fmt: skip
 def test_too_little_memory_has_advice_in_numbers(
     error: Exception, batch: int, seeds: tuple[int, ...], advice: str, group: StateFiles, planned: Planned

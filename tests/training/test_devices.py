@@ -11,7 +11,7 @@ import pytest
 
 PROGRAM = """
 import sys, numpy, jax
-from nnrun import session
+from nnrun.runner import session
 from nnrun.training import shards
 from pathlib import Path
 prepared = session.prepare(Path("spec.yaml"))

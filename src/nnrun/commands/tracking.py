@@ -49,7 +49,7 @@ def track(
     runs_root: Root = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Send what trackers (MLflow, TensorBoard, Trackio, W&B) do not have yet of a run, or of each run of a group."""
+    """Send what trackers (Aim, MLflow, TensorBoard, Trackio, W&B) lack of a run, or of each run of a group."""
     from nnrun.record import run
     from nnrun.track import send
 

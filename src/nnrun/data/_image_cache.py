@@ -30,10 +30,11 @@ import PIL
 from nnrun import machine
 from nnrun.data._image_batches import batches, first_shape
 from nnrun.data._images import ImageForm
-from nnrun.data._pixel_file import Pixels, digest, map_pixels, sync_folder, write_pixels
+from nnrun.data._pixel_file import Pixels, digest, map_pixels, write_pixels
 from nnrun.data._progress import ProgressLine
 from nnrun.data._undecoded import ImageSet
 from nnrun.errors import MachineError, one_line
+from nnrun.storage import disk
 
 __all__ = ["pixels"]
 
@@ -164,13 +165,10 @@ def _counted(
 
 def _write_manifest(folder: Path, content: dict[str, object]) -> None:
     temporary = folder / f".tmp_{_MANIFEST}"
-    with temporary.open("xb") as stream:
-        stream.write(json.dumps(content, indent=2).encode())
-        stream.flush()
-        os.fsync(stream.fileno())
-    sync_folder(folder)  # the pixels are there before the manifest that says so
-    temporary.rename(folder / _MANIFEST)
-    sync_folder(folder)
+    disk.write_new(temporary, json.dumps(content, indent=2).encode())
+    disk.sync_folder(folder)  # the pixels are there before the manifest that says so
+    disk.system.rename(temporary, folder / _MANIFEST)
+    disk.sync_folder(folder)
 
 
 def _clear(folder: Path) -> None:

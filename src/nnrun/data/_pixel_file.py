@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Pixels", "digest", "map_pixels", "sync_folder", "write_pixels"]
+from nnrun.storage import disk
+
+__all__ = ["Pixels", "digest", "map_pixels", "write_pixels"]
 
 _CHUNK = 1 << 20
 
@@ -30,12 +31,12 @@ def write_pixels(
 ) -> Pixels:
     """Writes and syncs a file of pixels, through the file system: a full disk kills who writes through a map."""
     digest = _begin(shape)
-    with path.open("xb") as stream:
+    descriptor = disk.open_new(path)
+    with disk.closing(descriptor):
         for batch in decoded:
             digest.update(batch.data)
-            stream.write(batch.data)
-        stream.flush()
-        os.fsync(stream.fileno())
+            disk.write_all(descriptor, batch.tobytes())
+        disk.system.fsync(descriptor)
     return Pixels(path.name, shape, digest.hexdigest(), dtype.name)
 
 
@@ -56,15 +57,6 @@ def digest(array: np.ndarray) -> str:
     for start in range(0, flat.size, _CHUNK):
         hasher.update(flat[start : start + _CHUNK].data)
     return hasher.hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Brings the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _begin(shape: tuple[int, ...]) -> hashlib._Hash:

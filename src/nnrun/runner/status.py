@@ -138,9 +138,17 @@ def ending(state_files: StateFiles, plan: Plan) -> Iterator[None]:
         raise
 
 
+def _smaller(plan: Plan) -> str:
+    """What needs less memory: first what leaves the result as it is."""
+    rows = plan.batch_size // plan.accumulate
+    ways = [f"train.accumulate={2 * plan.accumulate}"] if rows > 1 else []
+    ways += [f"data.batch_size={plan.batch_size // 2}"] if plan.batch_size > 1 else []
+    ways += ["fewer train.seeds"] if len(plan.seeds) > 1 else []
+    return f"try {' or '.join(ways)}" if ways else "try a smaller model"
+
+
 def _out_of_memory(state_files: StateFiles, plan: Plan) -> MachineError:
-    smaller = f"data.batch_size={max(1, plan.batch_size // 2)}"
-    message = f"out of memory; try {smaller}" + (" or fewer train.seeds" if len(plan.seeds) > 1 else "")
+    message = f"out of memory; {_smaller(plan)}"
     with contextlib.suppress(NnrunError):
         state_files.write("failed", reason=message)
     return MachineError(message)

@@ -36,17 +36,20 @@ def _time(default: str | int, description: str) -> Any:
     return Field(default, description=description)
 
 
-def _not_float16(value: object) -> object:
-    """A precision; float16 is refused with the reason."""
-    if value == "float16":
-        raise ValueError(
-            "its gradients are lost below 6e-8 unless the loss is scaled, which nnrun does not do; write bfloat16, "
-            "which has the range of float32"
-        )
+_NO_PRECISION = {
+    "mixed": "bfloat16 is mixed: parameters and sums are in float32; write bfloat16",
+    "float16": "its gradients are lost below 6e-8; write bfloat16, which has the range of float32",
+}
+
+
+def _check_precision(value: object) -> object:
+    """A precision; those that are left out on purpose are refused with the reason."""
+    if reason := _NO_PRECISION.get(str(value)):
+        raise ValueError(reason)
     return value
 
 
-Precision = Annotated[Literal["float32", "float64", "tf32", "bfloat16"], BeforeValidator(_not_float16)]
+Precision = Annotated[Literal["float32", "float64", "tf32", "bfloat16"], BeforeValidator(_check_precision)]
 
 
 class EarlyStoppingSection(_Section):

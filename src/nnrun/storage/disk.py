@@ -1,6 +1,7 @@
 """The system calls that change the disk, in one replaceable object, and what every use of them shares.
 
-Only `fsio`, `append_file` and `lock` use this module.
+Only `fsio`, `append_file`, `lock` and the cache of decoded images, which has words of its own for what fails, use
+this module.
 """
 
 from __future__ import annotations
