@@ -277,3 +277,35 @@ def test_the_live_table_of_a_sweep(clock):
         "[sgd]",
     ):
         assert part in text, part
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_no_number_of_a_sweep_is_cut(width: int) -> None:
+    """Nor the time that is left, which stands in a line of its own where there is too little room."""
+    rows = [
+        BoardRow("adam with a long name", 12, 64, "0.9712 ± 0.0021", "3 stopped, 1 diverged"),
+        BoardRow("sgd", 3, 64, "", ""),
+    ]
+    view = SweepView()
+    view._left = "12:34:56 left"
+    file = io.StringIO()
+    news = Board("sweep_of_the_optimizers", "searching, round 2", "val/accuracy", 0.4, rows)
+    Console(file=file, width=width).print(view.drawing(news, width))
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    for words in (
+        "12:34:56 left",
+        "12/64",
+        "3/64",
+        "0.9712 ± 0.0021",
+        "3 stopped, 1 diverged",
+        "val/accuracy",
+    ):
+        assert any(words in line for line in lines), words
+    assert ("lost" in file.getvalue()) and "lost" not in drawn(view, news._replace(rows=rows[1:]), width)
+
+
+def drawn(view: SweepView, news: Board, width: int) -> str:
+    file = io.StringIO()
+    Console(file=file, width=width).print(view.drawing(news, width))
+    return file.getvalue()

@@ -203,3 +203,13 @@ def test_the_work_of_a_step_is_that_of_its_products(tmp_path):
     assert (
         works[0].transfer > 4 * 3 * 2000 * 74
     )  # the parameters are read, their gradients are, and they are written
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_no_number_is_cut(width: int) -> None:
+    programs = [program("an alternative with a long name", 12345, 45000.0)._replace(memory=123456 << 20)]
+    file = io.StringIO()
+    Console(file=file, width=width).print(*tables(DryRun(trials_of(2), programs, 0.0, "")), sep="\n")
+    lines = file.getvalue().splitlines()
+    for number in ("12345", "1.2 s", "12:30:00", "123456 MB", "optimizer.learning_rate=0.01"):
+        assert any(number in line for line in lines), number

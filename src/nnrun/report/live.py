@@ -13,18 +13,20 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-from rich.console import Console, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Pace", "View", "duration", "heading", "sparkline", "watching"]
+__all__ = ["Heading", "Pace", "View", "duration", "sparkline", "watching"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _REFRESH_SECONDS = 0.5
+_BAR, _SHORTEST_BAR = 30, 10  # columns
 
 
 class _News(Protocol):
@@ -120,12 +122,29 @@ class Pace:
         return spent, (done - before) / spent if spent > 0 else 0.0
 
 
-def heading(name: str, done: float, whole: float, text: str) -> RenderableType:
-    """The first row of a drawing: a name, a bar of how much of the whole is done, and a text."""
-    row = Table.grid(padding=(0, 1))
-    bar = ProgressBar(total=whole, completed=done, width=30)
-    row.add_row(Text(name, "bold", no_wrap=True), bar, Text(text, "dim", no_wrap=True))
-    return row
+class Heading(NamedTuple):
+    """The first row of a drawing: a name, a bar of how much of the whole is done, and a text.
+
+    The text has numbers and is never cut: where there is too little room it stands in a line of its own.
+    """
+
+    name: str
+    done: float
+    whole: float
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        beside = options.max_width - cell_len(self.name) - cell_len(self.text) - 2
+        bar_width = beside if beside >= _SHORTEST_BAR else options.max_width - cell_len(self.name) - 1
+        name, text = Text(self.name, "bold", no_wrap=True, overflow="ellipsis"), Text(self.text, "dim")
+        bar = ProgressBar(
+            total=self.whole, completed=self.done, width=max(_SHORTEST_BAR, min(_BAR, bar_width))
+        )
+        row = Table.grid(padding=(0, 1))
+        row.add_row(name, bar, *[text] * (beside >= _SHORTEST_BAR))
+        yield row
+        if beside < _SHORTEST_BAR and self.text:
+            yield text
 
 
 def sparkline(values: list[float], width: int = 40) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nnrun.amounts import figure
-from nnrun.report.live import Pace, duration, heading, sparkline
+from nnrun.report.live import Heading, Pace, duration, sparkline
 from nnrun.statistics.metric import target_of, without_targets
 
 __all__ = ["RunView", "Shown"]
@@ -86,7 +86,7 @@ class RunView:
         digits = 0 if self._rate >= 10 else 2
         speed = f"{self._rate:.{digits}f} steps/s  {self._left(news)}" if is_going else news.phase
         where = f"epoch {news.epoch:.1f}/{figure(news.epochs)}  step {news.step}/{news.steps}  {news.fold or news.runs}"
-        rows = [heading(news.name, news.step, news.steps, speed), Text(where, no_wrap=True)]
+        rows = [Heading(news.name, news.step, news.steps, speed), Text(where)]
         rows.append(_numbers(news.metrics))
         bars = min(60, width - len("train/loss "))
         if self._losses and bars > 0:

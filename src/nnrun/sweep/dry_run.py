@@ -12,13 +12,13 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from rich.console import RenderableType
-from rich.table import Table
 from typing_extensions import TypedDict
 
 from nnrun.amounts import figure
 from nnrun.build import structure_of
 from nnrun.catalog import Spec
 from nnrun.report.live import duration
+from nnrun.report.sheet import sheet_of
 from nnrun.runner.session import precision
 from nnrun.sweep.cost import Seconds, Work, compile_and_time, cost_like, memory_of, work_of
 from nnrun.sweep.engine import Engine, together
@@ -206,20 +206,15 @@ def as_json(dry_run: DryRun) -> DryRunReport:
 
 def tables(dry_run: DryRun) -> list[RenderableType]:
     """What a person reads: the trials, the programs, and the sum."""
-    trials = Table(box=None, padding=(0, 2), header_style="dim")
-    trials.add_column("trial", no_wrap=True)
-    trials.add_column("settings")
-    for trial in dry_run.trials[:_SHOWN]:
-        trials.add_row(
-            trial.name, "  ".join(f"{key}={_shown(value)}" for key, value in trial.settings.items())
-        )
+    settings = [
+        (trial.name, "  ".join(f"{key}={_shown(value)}" for key, value in trial.settings.items()))
+        for trial in dry_run.trials[:_SHOWN]
+    ]
+    trials = sheet_of(("trial", "settings"), settings, ("name", "words"))
     hidden = len(dry_run.trials) - _SHOWN
-    programs = Table(box=None, padding=(0, 2), header_style="dim")
-    for title in ("program", "trials", "runs at once", "steps", "compile", "time", "memory"):
-        programs.add_column(title, justify="left" if title == "program" else "right", no_wrap=True)
     about = {True: "", False: "~"}
-    for program in dry_run.programs:
-        programs.add_row(
+    rows = [
+        (
             ", ".join(program.alternatives),
             str(program.trials),
             str(program.lanes),
@@ -228,6 +223,9 @@ def tables(dry_run: DryRun) -> list[RenderableType]:
             about[program.measured] + duration(program.seconds),
             f"{program.memory / 2**20:.0f} MB",
         )
+        for program in dry_run.programs
+    ]
+    programs = sheet_of(("program", "trials", "runs at once", "steps", "compile", "time", "memory"), rows)
     total = sum(program.seconds for program in dry_run.programs)
     estimate = f"about {duration(total)} for the trials and {duration(dry_run.final_seconds)} for the final comparison"
     rest = [f"... and {hidden} more trials"] if hidden > 0 else []

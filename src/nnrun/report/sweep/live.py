@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from nnrun.report.live import Pace, duration, heading
+from nnrun.report.live import Heading, Pace, duration
+from nnrun.report.sheet import sheet_of
 
 __all__ = ["Board", "BoardRow", "SweepView"]
 
@@ -69,11 +69,11 @@ class SweepView:
     def drawing(self, news: Board, width: int) -> RenderableType:
         """All there is."""
         del width
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        table.add_column("", no_wrap=True)
-        table.add_column("trials", justify="right", no_wrap=True)
-        table.add_column(f"best {news.metric}", no_wrap=True)
-        table.add_column("", no_wrap=True)
-        for row in news.rows:
-            table.add_row(Text(row.label), f"{row.done}/{row.trials}", row.best, Text(row.lost, "dim"))
-        return Group(heading(news.name, news.share, 1.0, f"{news.phase}  {self._left}"), table)
+        rows = [(row.label, f"{row.done}/{row.trials}", row.best, Text(row.lost, "dim")) for row in news.rows]
+        head = ("alternative", "trials", f"best {news.metric}", "lost")
+        table = sheet_of(
+            head if any(row.lost for row in news.rows) else head[:-1],
+            rows,
+            ("name", "number", "name", "words"),
+        )
+        return Group(Heading(news.name, news.share, 1.0, f"{news.phase}  {self._left}"), table)
