@@ -47,6 +47,9 @@ def mnist() -> str:
     for (name, (rate, shown)), colour in zip(rates.items(), COLOURS, strict=False):
         runs = train(_CONFIG, _block(name, rate), "train.seeds=5")
         steps, loss = curve(runs, "train/loss")
+        # A line at the end of an epoch is the mean of the few steps since the line before, and as noisy as they are.
+        whole = np.diff(steps, prepend=0) > _LINE // 2
+        steps, loss = steps[whole], loss[:, whole]
         _draw(panels, steps, loss, f"{name}  rate {rate:g}", colour)
         losses[name] = _at_times(steps, loss)
         accuracy = [run.summary["metrics"]["last"]["test/accuracy"] for run in runs]
