@@ -47,6 +47,14 @@ def test_the_start_the_middle_and_the_last_checkpoint(known: list[int], steps: l
     assert pick(folders_of(tmp_path, known), None) == steps
 
 
+def test_an_average_has_no_start(tmp_path):
+    (folders_of(tmp_path, [20]) / "ensemble.json").write_text("{}")
+    with pytest.raises(
+        RunError, match="is an average, which has no start; race over the plane of one of its runs"
+    ):
+        pick(tmp_path, None)
+
+
 def test_steps_are_taken_as_they_are_written(tmp_path):
     folders_of(tmp_path, [10, 20, 50])
     assert pick(tmp_path, [50, 20, 10]) == [50, 20, 10]

@@ -125,6 +125,14 @@ def test_a_signal_cancels_what_runs(
     assert ray.cancelled == ["r0-00"]
 
 
+def test_who_stops_listening_cancels_what_was_sent(trainer: Callable[..., OnRay], tmp_path: Path) -> None:
+    ray = Ray({"r0-00": (0, ""), "r0-01": (0, "")})
+    news = trainer(ray).train(tmp_path, BATCHES)
+    assert next(news).phase == "compiling"
+    news.close()  # type: ignore[attr-defined]
+    assert ray.cancelled == ["r0-00", "r0-01"]
+
+
 def test_a_cluster_that_does_not_answer(trainer: Callable[..., OnRay]) -> None:
     ray = Ray({})
     ray.refused = ConnectionError("no route\nto host")

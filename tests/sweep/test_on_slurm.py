@@ -52,10 +52,16 @@ class Submitit:
     def __init__(self, *answers: tuple[Any, int]) -> None:
         self.answers, self.jobs, self.sent = answers, [], []
         self.refused: Exception | None = None
+        self.affinity = 2
 
-    def SlurmExecutor(self, folder: Path, max_num_timeout: int) -> Any:
-        self.folder, self.again = folder, max_num_timeout
-        return self
+    @property
+    def SlurmExecutor(self) -> Any:
+        def executor(folder: Path, max_num_timeout: int) -> Submitit:
+            self.folder, self.again = folder, max_num_timeout
+            return self
+
+        executor.affinity = lambda: self.affinity  # type: ignore[attr-defined]
+        return executor
 
     def update_parameters(self, **parameters: Any) -> None:
         self.parameters = parameters
@@ -133,6 +139,22 @@ def test_jobs_that_slurm_does_not_take(
     submitit.refused = error
     with pytest.raises(MachineError, match=r"--on slurm: SLURM does not take the jobs \(.*(srun|partition)"):
         list(trainer(submitit, time=5).train(tmp_path, BATCHES))
+
+
+def test_without_slurm_nothing_is_begun(trainer: Callable[..., OnSlurm]) -> None:
+    submitit = Submitit()
+    submitit.affinity = -1
+    with pytest.raises(MachineError, match=r"--on slurm: there is no srun here; .* or write --jobs"):
+        trainer(submitit, time=5)
+
+
+def test_who_stops_listening_cancels_what_was_sent(trainer: Callable[..., OnSlurm], tmp_path: Path) -> None:
+    """Also before the first batch has ended, as where the display of the sweep fails."""
+    submitit = Submitit(((0, ""), 0), ((0, ""), 0))
+    news = trainer(submitit, time=5).train(tmp_path, BATCHES)
+    assert next(news).phase == "compiling"
+    news.close()  # type: ignore[attr-defined]
+    assert [job.cancelled for job in submitit.jobs] == [True, True]
 
 
 def test_without_submitit_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

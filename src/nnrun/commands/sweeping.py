@@ -129,11 +129,9 @@ def _check(spec: Path | None, resume: Path | None, of_a_new_one: bool, on: str |
 def _train(
     sweep_plan: SweepPlan, folder: Path, engine: Engine, trainer: Trainer, quiet: bool, as_json: bool
 ) -> None:
-    from nnrun.report import drawing
     from nnrun.report.sweep import answer
     from nnrun.sweep import whole
 
-    drawing.import_ahead()
     silent = quiet or as_json
     ended = whole.carry_out(
         sweep_plan, folder, engine, trainer, lambda: console.sweep_view(silent), console.warn, silent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from PIL import Image
 
 from nnrun.prediction.folder import is_ensemble
 from nnrun.record import checkpoint
+from nnrun.record.run import natural
 from nnrun.runner.evaluation import load_intact
 
 __all__ = ["MOST_FILTERS", "filters_of", "pictures_of"]
@@ -52,7 +52,7 @@ def filters_of(folder: Path, which: str, shape: tuple[int, ...]) -> list[str]:
 
 def _first_kernel(state: checkpoint.Checkpoint, shape: Sequence[int]) -> np.ndarray | None:
     """The weights (units, h, w, c) of the first layer that has the form of images."""
-    names = sorted((name for name in state.arrays if name.startswith("params/")), key=_natural)
+    names = sorted((name for name in state.arrays if name.startswith("params/")), key=natural)
     for name in names:
         array = state.arrays[name].astype(np.float64)
         if array.ndim == 4 and array.shape[2] == shape[2]:
@@ -60,12 +60,6 @@ def _first_kernel(state: checkpoint.Checkpoint, shape: Sequence[int]) -> np.ndar
         if array.ndim == 2 and array.shape[0] == np.prod(shape) and name.endswith("kernel"):
             return array.T.reshape(-1, *shape)
     return None
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """hidden_2 before hidden_10."""
-    parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _stretched(images: np.ndarray, low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:

@@ -54,10 +54,10 @@ def check_leaks(dataset: Dataset, sample: Sample) -> Finding:
     numbers = {"closest": closest}
     if names := [name for (name, _, _), leak in zip(groups, leaks, strict=True) if leak]:
         several = len(names) > 1
-        found = f"{some_of(names)}{': each' if several else ''} alone gives away the target: {evidence}"
+        evidence = f"{some_of(names)}{': each' if several else ''} alone gives away the target: {evidence}"
         known = "would they be known" if several else "would it be known"
         remedy = f"{known} when predictions are made? if not, leave {'them' if several else 'it'} out (data.exclude)"
-        return Finding("leaks", "warn", found, remedy, numbers)
+        return Finding("leaks", "warn", evidence, remedy, numbers)
     return Finding("leaks", "pass", evidence, numbers=numbers)
 
 

@@ -219,8 +219,8 @@ def _columns(trajectories: Sequence[Trajectory]) -> int:
 
 def _label(trajectory: Trajectory) -> str:
     """Its name, and its rate where the name does not say it."""
-    told = trajectory.learning_rate is None or "learning_rate" in trajectory.label[:40]
-    rate = "" if told else f"  rate {trajectory.learning_rate:.2g}"
+    names_rate = trajectory.learning_rate is None or "learning_rate" in trajectory.label[:40]
+    rate = "" if names_rate else f"  rate {trajectory.learning_rate:.2g}"
     return f"{trajectory.label[:40]}{rate}"
 
 

@@ -59,6 +59,10 @@ def pick(folder: Path, steps: list[int] | None) -> list[int]:
     """
     place = folder / "checkpoints"
     known = checkpoint.steps(place) if place.is_dir() else []
+    if (folder / "ensemble.json").is_file():
+        raise RunError(
+            f"{one_line(folder)}: is an average, which has no start; race over the plane of one of its runs"
+        )
     if not known:
         raise RunError(f"{one_line(folder)}: has no checkpoint, and a plane needs one; {_remedy(folder)}")
     known = sorted({_START, *known})

@@ -35,6 +35,7 @@ __all__ = [
     "is_run",
     "lock",
     "members",
+    "natural",
     "read_json",
     "read_state",
     "resolve",
@@ -181,7 +182,7 @@ def is_run(path: Path) -> bool:
 
 def find(root: Path) -> list[Path]:
     """The runs and groups below `root`, not those inside them, sorted by path with numbers as numbers."""
-    return sorted(_below(root, _DEPTH), key=lambda path: _natural(path.relative_to(root).as_posix()))
+    return sorted(_below(root, _DEPTH), key=lambda path: natural(path.relative_to(root).as_posix()))
 
 
 def members(path: Path) -> list[Path]:
@@ -237,7 +238,8 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
+def natural(text: str) -> list[tuple[int, str]]:
+    """What names are sorted by so that seed_2 is before seed_10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", text)]
 
 

@@ -11,8 +11,7 @@ from nnrun import signals
 from nnrun.errors import Interrupted, MachineError, SpecError, one_line
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import Engine, RunBatch
-from nnrun.sweep.remote import begin, job_of, result_of
-from nnrun.sweep.workers import error_of
+from nnrun.sweep.remote import begin, ended, job_of, result_of
 
 __all__ = ["OnRay"]
 
@@ -47,9 +46,8 @@ class OnRay:
             task.remote(job_of(root, batch, self.engine.moment.expected(), bool(gpus))): batch
             for batch in batches
         }
-        for batch in batches:
-            yield Event(batch, 0, "compiling")
         try:
+            yield from (Event(batch, 0, "compiling") for batch in batches)
             while running:
                 if signals.pending():
                     raise Interrupted(signals.pending(), "")
@@ -64,8 +62,8 @@ class OnRay:
         try:
             code, reason = self.ray.get(task)
         except self.ray.exceptions.RayError as error:
-            return Event(batch, 0, "failed", error_of(-9, one_line(error, 160)))
-        return Event(batch, 0, "done") if code == 0 else Event(batch, 0, "failed", error_of(code, reason))
+            return ended(batch, -9, one_line(error, 160))
+        return ended(batch, code, reason)
 
 
 def _work(job: str) -> tuple[int, str]:

@@ -19,8 +19,7 @@ from nnrun import signals
 from nnrun.errors import Interrupted, MachineError, SpecError, one_line
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import Engine, RunBatch
-from nnrun.sweep.remote import begin, job_of, result_of
-from nnrun.sweep.workers import error_of
+from nnrun.sweep.remote import begin, ended, job_of, result_of
 
 __all__ = ["OnSlurm", "SlurmTask"]
 
@@ -43,6 +42,10 @@ class OnSlurm:
             raise SpecError(
                 '--on slurm needs submitit; pip install "nnrun[slurm]", or write --jobs'
             ) from None
+        if self.submitit.SlurmExecutor.affinity() < 0:
+            raise MachineError(
+                "--on slurm: there is no srun here; go to a node of the cluster, or write --jobs"
+            )
         self.parameters, self.engine = parameters, engine
 
     def train(self, root: Path, batches: Sequence[RunBatch]) -> Iterator[Event]:
@@ -51,9 +54,8 @@ class OnSlurm:
         gpu = bool(self.parameters.keys() & {"gpus_per_node", "gres"})
         jobs = [job_of(root, batch, expected, gpu) for batch in batches]
         running = dict(zip(self._submitted(root, jobs), batches, strict=True))
-        for batch in batches:
-            yield Event(batch, 0, "compiling")
         try:
+            yield from (Event(batch, 0, "compiling") for batch in batches)
             while running:
                 if signals.pending():
                     raise Interrupted(signals.pending(), "")
@@ -85,10 +87,8 @@ class OnSlurm:
             code, reason = job.result()
         except Exception as error:  # what submitit raises where a job is gone, or what the job raised
             lines = str(error).strip().splitlines() or [type(error).__name__]
-            return Event(
-                batch, 0, "failed", error_of(-9, f"SLURM job {job.job_id}: {one_line(lines[0], 160)}")
-            )
-        return Event(batch, 0, "done") if code == 0 else Event(batch, 0, "failed", error_of(code, reason))
+            return ended(batch, -9, f"SLURM job {job.job_id}: {one_line(lines[0], 160)}")
+        return ended(batch, code, reason)
 
 
 class SlurmTask:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnrun.errors import SpecError, one_line
+from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import RunBatch
 from nnrun.sweep.moment import Expected
+from nnrun.sweep.workers import error_of
 
-__all__ = ["Cluster", "begin", "cluster_of", "job_of", "result_of"]
+__all__ = ["Cluster", "begin", "cluster_of", "ended", "job_of", "result_of"]
 
 _SLURM = "slurm:"
 _NUMBERS = ("time", "cpus_per_task", "gpus_per_node", "array_parallelism")
@@ -106,3 +108,8 @@ def result_of(process: subprocess.Popen[bytes]) -> tuple[int, str]:
             except (ValueError, AttributeError):  # something that the user's code printed
                 continue
     return process.returncode, error
+
+
+def ended(batch: RunBatch, code: int, reason: str) -> Event:
+    """The news of a batch whose process has ended, or was killed by signal `-code`."""
+    return Event(batch, 0, "failed", error_of(code, reason)) if code else Event(batch, 0, "done")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from nnrun import signals
 from nnrun.errors import Warn, one_line
+from nnrun.report import drawing
 from nnrun.report.sweep import answer
 from nnrun.report.sweep.findings import Answer
 from nnrun.report.sweep.live import Board
@@ -84,6 +85,7 @@ def carry_out(
     quiet      whether only the last decision about another round is reported to `warn`
     Raises Interrupted, MachineError, SpecError; the folder says what happened.
     """
+    drawing.import_ahead()
     grows = sweep_plan.file.sweep.until is not None
     # Between a look and the next round a signal waits: the sweep is not done then, and the next round says so.
     with signals.deferred() if grows else contextlib.nullcontext():

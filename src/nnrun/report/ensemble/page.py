@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 import numpy as np
@@ -195,15 +195,15 @@ def _members_table(account: Account) -> str:
         PageColumn("SHA-256"): [member["sha256"][:10] for member in members],
         PageColumn("run"): [one_line(member["run"], 120) for member in members],
     }
-    said = {"parameters": {"trained"}, "data": set(), "weight": set()}  # not worth a column where all have it
-    kept = {
-        column: cells
-        for column, cells in columns.items()
-        if column.name not in said
-        or len({*cells}) > 1
-        or (said[column.name] and {*cells} != said[column.name])
-    }
+    kept = {column: cells for column, cells in columns.items() if _tells(column.name, {*cells})}
     return table([*kept], zip(*kept.values(), strict=True))
+
+
+def _tells(name: str, cells: Collection[str]) -> bool:
+    """Whether a column of the members is worth its room: not where all have what is usual."""
+    if name == "parameters":
+        return cells != {"trained"}
+    return name not in ("data", "weight") or len(cells) > 1
 
 
 def _table(account: Account) -> str:

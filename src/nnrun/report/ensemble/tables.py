@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from rich.console import RenderableType
 from rich.text import Text
 
 from nnrun.amounts import figure
+from nnrun.record.run import natural
 from nnrun.report.ensemble.account import Account, Gain, MemberEntry
 from nnrun.report.sheet import Sheet, SheetColumn
 from nnrun.report.summary import number
@@ -33,12 +32,7 @@ def view(account: Account) -> list[RenderableType]:
 
 def in_order(account: Account) -> list[MemberEntry]:
     """The members in the order of their names, numbers in them by size; in the account it is that of their arrays."""
-    return sorted(
-        account["members"],
-        key=lambda member: [
-            (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", member["name"])
-        ],
-    )
+    return sorted(account["members"], key=lambda member: natural(member["name"]))
 
 
 def head_of(name: str) -> str:
