@@ -3,13 +3,13 @@
     pip install -e ".[bench,search]"
     NNRUN_DATA_DIR=... python benchmarks/all.py [--rounds 3] [--only train_mlp,lbfgs] [--write]
 
-Runs train_mlp.py (its small net once more on one core), convolutions.py, lbfgs.py, sweep.py and
-stochastic_depth.py one after the other, each in a process of its own; about half an hour.  More than 1 means that
-nnrun is faster, but for shares of a time, where less is better.  Before each it looks what else the machine is doing.
-Where other processes use more than 0.3 cores, or the host of a virtual machine gives more than 5% of its time to
-others while they run, it says so, exits with 1, and `--write`, which puts the table into README.md, writes nothing:
-such figures are not to be quoted.  With `--only` it replaces the rows of these scripts, or
-one of a script's (`--only train_mlp:overhead`), and says so.
+Runs train_mlp.py (its small net once more on one core), convolutions.py, lbfgs.py, sweep.py, stochastic_depth.py
+and first_run.py one after the other, each in a process of its own; about 40 minutes.  More than 1 means that nnrun
+is faster, but for seconds and shares of a time, where less is better.  Before each it looks what else the machine
+is doing.  Where other processes use more than 0.3 cores, or the host of a virtual machine gives more than 5% of its
+time to others while they run, it says so, exits with 1, and `--write`, which puts the table into README.md, writes
+nothing: such figures are not to be quoted.  With `--only` it replaces the rows of these scripts, or one of a
+script's (`--only train_mlp:overhead`), and says so.
 """
 
 from __future__ import annotations
@@ -27,8 +27,17 @@ from rows import BUSY, STOLEN, Row, busy_cores, machine, processor_times, stolen
 
 PLACE = Path(__file__).resolve().parent
 README = PLACE.parent / "README.md"
-SCRIPTS = ("train_mlp", "small_on_one_core", "convolutions", "lbfgs", "sweep", "stochastic_depth")
+SCRIPTS = (
+    "train_mlp",
+    "small_on_one_core",
+    "convolutions",
+    "lbfgs",
+    "sweep",
+    "stochastic_depth",
+    "first_run",
+)
 ON_ONE_CORE = ["train_mlp.py", "--rows", "small"]
+HEAD = ("| work: rival | times its speed | aimed at |", "| --- | --- | --- |")
 BEGIN, END = "<!-- made by benchmarks/all.py -->", "<!-- to here -->"
 
 
@@ -42,29 +51,32 @@ def measured(script: str, rounds: int, file: Path) -> list[Row]:
     return [Row(**row) for row in json.loads(file.read_text())]
 
 
+def line(row: Row) -> str:
+    """One row of the table."""
+    return f"| {row.work} | {row.ratio:.2f} | {row.target} |"
+
+
 def table(rows: list[Row], about: str) -> str:
     """As Markdown."""
-    lines = [f"| {row.work} | {row.ratio:.2f} |" for row in rows]
-    return "\n".join([about, "", "| work: rival | times its speed |", "| --- | --- |", *lines])
+    return "\n".join([about, "", *HEAD, *map(line, rows)])
 
 
 def merged(old: str, rows: list[Row], scripts: str, about: str) -> str:
     """A table of which some scripts were run again: their rows are replaced, new ones follow them, and it says so."""
-    head, _, body = old.partition("| --- | --- |\n")
+    head, _, body = old.partition(f"{HEAD[-1]}\n")
     lines = body.splitlines()
     place = len(lines)
     for row in rows:
-        line = f"| {row.work} | {row.ratio:.2f} |"
         before = next((i for i, known in enumerate(lines) if known.startswith(f"| {row.work} |")), None)
         if before is None:
-            lines.insert(place, line)
+            lines.insert(place, line(row))
         else:
-            lines[before], place = line, before
+            lines[before], place = line(row), before
         place += 1
     note = f"{scripts} once more, {about}\n\n"
     kept = re.sub(rf"{re.escape(scripts)} once more, .*\n\n", "", head)
-    before_table, _, _ = kept.partition("| work: rival")
-    return f"{before_table}{note}| work: rival | times its speed |\n| --- | --- |\n" + "\n".join(lines)
+    before_table, _, _ = kept.partition(HEAD[0])
+    return "\n".join([f"{before_table}{note}{HEAD[0]}", *HEAD[1:], *lines])
 
 
 def with_table(text: str, made: str) -> str:

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from nnrun import catalog
+from nnrun.build.completed import structure_of
 from nnrun.build.folds import fold_of, folds_asked, of_fold, with_folds
 from nnrun.build.inputs import check_inputs
 from nnrun.build.metrics import make_measures, with_measures
 from nnrun.build.patches import second_moments_of
 from nnrun.build.plan import average_names, make_plan
 from nnrun.build.schedule import factors
-from nnrun.build.settled import structure_of
 from nnrun.catalog import Spec
 from nnrun.duration import Clock
 from nnrun.errors import SpecError

@@ -222,7 +222,7 @@ def test_pictures_of_what_there_is():
         barrier={"between": ["a", "b"], "split": "test", "line": LINE, "height": 0.0},
     )
     images = pictures(full)
-    assert [image.name for image in images] == ["curve", "members", "reliability", "barrier"]
+    assert [image.name for image in images] == ["curve", "members", "barrier", "reliability"]
     for image in images:
         assert Image.open(io.BytesIO(image.png)).format == "PNG"
         assert image.title and image.caption.endswith(".")
@@ -236,7 +236,8 @@ def test_the_page_has_the_table_the_gains_and_the_pictures():
     assert "<h1>Ensemble of 2: probabilities</h1>" in text
     assert "&lt;b&gt;a&lt;/b&gt;:1" in text and "<b>a</b>" not in text
     assert text.count("gain over the mean member") == 2
-    assert text.count('src="data:image/png;base64,') == 2
+    assert text.count('src="data:image/png;base64,') == 2  # for who has no scripts, each of two charts
+    assert text.count('<div class="chart">') == 4
     assert "best member (b:20)" in text
     assert "<h2>Pictures</h2>" not in page(content, [])
     assert (

@@ -13,7 +13,7 @@ from rich.console import Console
 from nnrun.report import live
 from nnrun.report.live import duration, sparkline
 from nnrun.report.run_view import RunView, Shown
-from nnrun.report.sweep.live import Board, BoardRow, SweepView
+from nnrun.report.sweep.live import ArmProgress, SweepProgress, SweepView
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_quiet_shows_nothing():
     with live.watching(console_of(file), True, RunView()) as watch:
         watch(shown(100))
     with live.watching(console_of(file), True, SweepView()) as watch_sweep:
-        watch_sweep(Board("s", "training", "val/loss", 0.5, []))
+        watch_sweep(SweepProgress("s", "training", "val/loss", 0.5, []))
     assert file.getvalue() == ""
 
 
@@ -139,6 +139,13 @@ def test_the_time_of_compiling_is_no_speed(clock):
         clock(105.0)
         watch(shown(50))
     assert file.getvalue().endswith("0:05 left\n")
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(72.4, "compiling, 1:12 last time"), (None, "compiling")])
+def test_who_waits_for_a_program_sees_how_long_it_took_last_time(seconds: float | None, words: str) -> None:
+    file = io.StringIO()
+    Console(file=file, width=80).print(RunView().drawing(shown(0, "compiling", {}, compiled_in=seconds), 80))
+    assert file.getvalue().splitlines()[0].rstrip().endswith(words)
 
 
 def test_a_resumed_run_counts_its_own_steps_for_the_speed(clock):
@@ -224,19 +231,19 @@ def test_folds_and_short_runs_leave_none(clock):
 # Sweeps
 
 
-def board(share: float, phase: str = "searching", **changes: Any) -> Board:
-    rows = [BoardRow("adam", 3, 20, "97.10% ± 0.2", "1 diverged"), BoardRow("[sgd]", 0, 20, "", "")]
-    return Board("my-sweep", phase, "val/accuracy", share, rows)._replace(**changes)
+def progress(share: float, phase: str = "searching", **changes: Any) -> SweepProgress:
+    rows = [ArmProgress("adam", 3, 20, "97.10% ± 0.2", "1 diverged"), ArmProgress("[sgd]", 0, 20, "", "")]
+    return SweepProgress("my-sweep", phase, "val/accuracy", share, rows)._replace(**changes)
 
 
 def test_plain_lines_of_a_sweep(clock):
     file = io.StringIO()
     with live.watching(console_of(file, 40), False, SweepView()) as watch:
-        watch(board(0.0))
+        watch(progress(0.0))
         clock(14.0)
-        watch(board(0.2))
+        watch(progress(0.2))
         clock(30.0)
-        watch(board(0.25))
+        watch(progress(0.25))
     assert file.getvalue().splitlines() == [
         "searching 0%  adam 3/20 97.10% ± 0.2  [sgd] 0/20",
         "searching 25%  adam 3/20 97.10% ± 0.2  [sgd] 0/20  1:30 left",
@@ -247,8 +254,8 @@ def test_the_time_left_of_a_sweep_is_known_after_two_seconds_of_progress(clock):
     view = SweepView()
 
     def left(share: float) -> str:
-        view.notice(board(share))
-        return view.line(board(share, rows=[])).partition("%")[2].strip()
+        view.notice(progress(share))
+        return view.line(progress(share, rows=[])).partition("%")[2].strip()
 
     clock(0.0)
     assert left(0.5) == ""
@@ -262,9 +269,9 @@ def test_the_time_left_of_a_sweep_is_known_after_two_seconds_of_progress(clock):
 def test_the_live_table_of_a_sweep(clock):
     file = Terminal()
     with live.watching(console_of(file), False, SweepView()) as watch:
-        watch(board(0.0))
+        watch(progress(0.0))
         clock(10.0)
-        watch(board(0.5, "final comparison"))
+        watch(progress(0.5, "final comparison"))
     text = file.getvalue()
     for part in (
         "my-sweep",
@@ -283,13 +290,13 @@ def test_the_live_table_of_a_sweep(clock):
 def test_no_number_of_a_sweep_is_cut(width: int) -> None:
     """Nor the time that is left, which stands in a line of its own where there is too little room."""
     rows = [
-        BoardRow("adam with a long name", 12, 64, "0.9712 ± 0.0021", "3 stopped, 1 diverged"),
-        BoardRow("sgd", 3, 64, "", ""),
+        ArmProgress("adam with a long name", 12, 64, "0.9712 ± 0.0021", "3 stopped, 1 diverged"),
+        ArmProgress("sgd", 3, 64, "", ""),
     ]
     view = SweepView()
     view._left = "12:34:56 left"
     file = io.StringIO()
-    news = Board("sweep_of_the_optimizers", "searching, round 2", "val/accuracy", 0.4, rows)
+    news = SweepProgress("sweep_of_the_optimizers", "searching, round 2", "val/accuracy", 0.4, rows)
     Console(file=file, width=width).print(view.drawing(news, width))
     lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
@@ -305,7 +312,7 @@ def test_no_number_of_a_sweep_is_cut(width: int) -> None:
     assert ("lost" in file.getvalue()) and "lost" not in drawn(view, news._replace(rows=rows[1:]), width)
 
 
-def drawn(view: SweepView, news: Board, width: int) -> str:
+def drawn(view: SweepView, news: SweepProgress, width: int) -> str:
     file = io.StringIO()
     Console(file=file, width=width).print(view.drawing(news, width))
     return file.getvalue()

@@ -14,8 +14,11 @@ from matplotlib.figure import Figure
 
 from nnrun.report.curves import band, curves_by_run
 from nnrun.report.drawing import COLOURS, NIGHT, Look, axis_label, look, plain
+from nnrun.report.drawn import figure_of
 from nnrun.report.ensemble import page as ensemble
-from nnrun.report.sweep import figures, parallel, plots, scatter
+from nnrun.report.ensemble.charts import charts as ensemble_charts
+from nnrun.report.interactive import chart_html
+from nnrun.report.sweep import charts, figures, parallel, plots, scatter
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, SweepRecord, TrialRecord
 from nnrun.report.sweep.rows import AnswerRow
@@ -25,6 +28,7 @@ from nnrun.statistics.metric import SHARE, Metric
 JUDGE, TESTED = Metric("val/accuracy", True, SHARE), Metric("test/accuracy", True, SHARE)
 LOSS = Metric("val/loss", False)
 RATE = DimensionRecord("optimizer.learning_rate", "log", 1e-4, 1.0, ())
+NUMBERS = {"adam": 0, "sgd": 1}
 LOOKS: dict[str, Look] = {"adam": look(0), "sgd": look(1)}
 
 
@@ -89,19 +93,28 @@ def write_curve(folder: Path, values: Sequence[float]) -> Path:
 def test_learning_curves_in_percent_over_the_steps(tmp_path: Path) -> None:
     runs = [write_curve(tmp_path / "a", [0.1, 0.5, 0.9]), write_curve(tmp_path / "b", [0.2, 0.6, 0.8])]
     rows = row(run=runs[0]), row("sgd", run=runs[1]), row("lion")
-    axes = only(figures.curves(part(*rows), JUDGE, LOOKS))
+    chart = charts.curves(part(*rows), JUDGE, NUMBERS)
+    assert chart is not None
+    axes = only(figure_of(chart))
     assert rounded(xy(axes)) == [([10, 20, 30], [10, 50, 90]), ([10, 20, 30], [20, 60, 80])]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["adam", "sgd"]  # type: ignore[union-attr]
+    assert [line.get_label() for line in axes.lines] == ["adam", "sgd"]
     low, high = axes.get_ylim()  # the ends are 80 and 90; room of a quarter of 80, and 5% of that beside it
     assert (low, high) == pytest.approx((60 - 1, 90 + 1))
-    assert figures.left_out(axes.get_figure(), JUDGE) == (  # type: ignore[arg-type]
-        " Values below 59.00% are left out, to show how the curves end."
-    )
-    flat = figures.curves(part(row(run=write_curve(tmp_path / "flat", [0.8, 0.9, 0.9]))), JUDGE, LOOKS)
-    assert flat is not None and figures.left_out(flat, JUDGE) == ""
-    assert figures.curves(part(row()), JUDGE, LOOKS) is None
-    alone = only(figures.curves(part(rows[0]), JUDGE, LOOKS))
-    assert alone.get_legend() is None
+    assert chart.caption.endswith("bands. Values below 59.00% are left out, to show how the curves end.")
+    flat = charts.curves(part(row(run=write_curve(tmp_path / "flat", [0.8, 0.9, 0.9]))), JUDGE, NUMBERS)
+    assert flat is not None and flat.window is None and flat.caption.endswith("bands.")
+    assert charts.curves(part(row()), JUDGE, NUMBERS) is None
+    studied = charts.curves(part(rows[0]), JUDGE, NUMBERS, studies=2)
+    assert studied is not None and studied.caption.endswith("bands. The setting is that of the best study.")
+
+
+def test_an_alternative_has_one_colour_in_all_pictures(tmp_path: Path) -> None:
+    rows = row(run=None), row("sgd", run=write_curve(tmp_path / "b", [0.2, 0.6, 0.8]))
+    chart = charts.curves(part(*rows), JUDGE, NUMBERS)
+    assert chart is not None
+    assert only(figure_of(chart)).lines[0].get_color() == COLOURS[NUMBERS["sgd"]]
+    data = chart_html(chart, b"").partition('<script type="application/json">')[2].partition("</script>")[0]
+    assert json.loads(data)["series"][0]["colour"] == COLOURS[NUMBERS["sgd"]]
 
 
 def test_the_band_of_a_group_is_around_its_mean(tmp_path: Path) -> None:
@@ -109,7 +122,9 @@ def test_the_band_of_a_group_is_around_its_mean(tmp_path: Path) -> None:
     (tmp_path / "group/state.json").write_text('{"status": "done"}')
     for seed, end in enumerate((0.7, 0.9)):
         write_curve(tmp_path / f"group/seed_{seed}", [0.5, end])
-    axes = only(figures.curves(part(row(run=tmp_path / "group")), JUDGE, LOOKS))
+    chart = charts.curves(part(row(run=tmp_path / "group")), JUDGE, NUMBERS)
+    assert chart is not None
+    axes = only(figure_of(chart))
     assert rounded(xy(axes)) == [([10, 20], [50, 80])]
     [filled] = axes.collections
     heights = filled.get_paths()[0].vertices[:, 1]  # type: ignore[index]
@@ -131,11 +146,11 @@ def test_the_best_of_k_trials_in_percent_with_bands_where_they_are_known() -> No
         "sgd": [BestOf(1, 0.5, None, None), BestOf(2, 0.6, None, None)],
         "adam": [BestOf(1, 0.7, 0.6, 0.8), BestOf(2, 0.9, 0.85, 0.95)],
     }
-    axes = only(figures.best_of(part(row(), row("sgd"), best_of=known), JUDGE, LOOKS))
+    axes = only(figure_of(charts.best_of(part(row(), row("sgd"), best_of=known), JUDGE, NUMBERS)))
     assert rounded(xy(axes)) == [([1, 2], [70, 90]), ([1, 2], [50, 60])]  # in the order of the rows
     assert len(axes.collections) == 1 and axes.get_ylabel() == "best val/accuracy (%)"
     half = {"adam": [*known["adam"][:1], BestOf(2, 0.9, None, None)]}
-    assert not only(figures.best_of(part(row(), best_of=half), JUDGE, LOOKS)).collections
+    assert not only(figure_of(charts.best_of(part(row(), best_of=half), JUDGE, NUMBERS))).collections
 
 
 def test_the_profile_is_a_staircase_from_the_fastest() -> None:
@@ -281,34 +296,43 @@ def account(**changes: Any) -> Any:
 
 
 def test_members_are_dots_beside_their_mean_and_the_ensemble() -> None:
-    first, second = ensemble._members(account()).axes
-    assert (first.get_ylabel(), second.get_ylabel()) == ("test/f1 (%)", "test/loss")  # not every metric
+    first, second = ensemble_charts(account())["members"]
+    assert (first.y_label, second.y_label) == ("test/f1 (%)", "test/loss")  # not every metric
+    assert (first.title, first.name) == ("Members and ensemble: test/f1", "members-f1") and first.whole
     members, mean, whole = first.lines
-    assert (list(members.get_xdata()), list(members.get_ydata())) == ([1, 2], [25, 50])  # type: ignore[arg-type]
-    assert [mean.get_ydata()[0], whole.get_ydata()[0]] == [37.5, 75]  # type: ignore[index]
-    assert [mean.get_label(), whole.get_label()] == ["their mean", "ensemble"]
+    assert (members.x.tolist(), members.y.tolist(), members.dots) == ([1, 2], [25, 50], True)
+    assert (mean.x.tolist(), mean.y.tolist(), mean.label) == ([1, 2], [37.5, 37.5], "their mean")
+    assert (whole.y.tolist(), whole.label) == ([75, 75], "ensemble")
 
 
 @pytest.mark.parametrize(
-    ("subsets", "bands", "label"), [(3, 1, "mean over subsets"), (1, 0, "average of the best by validation")]
+    ("subsets", "bands", "label"),
+    [(3, True, "mean over subsets"), (1, False, "average of the best by validation")],
 )
-def test_the_curve_has_a_band_where_there_are_subsets(subsets: int, bands: int, label: str) -> None:
+def test_the_curve_has_a_band_where_there_are_subsets(subsets: int, bands: bool, label: str) -> None:
     known = account()
     for point in known["curve"]:
         point["subsets"] = subsets
-    axes = ensemble._curve(known).axes[0]
-    assert len(axes.collections) == bands and axes.lines[0].get_label() == label
-    assert (list(axes.lines[0].get_xdata()), len(axes.lines)) == ([1, 2], 1)  # type: ignore[arg-type]
+    chart = ensemble_charts(known)["curve"][0]
+    [line] = chart.lines
+    assert (line.label, line.x.tolist(), line.y.tolist(), chart.level) == (label, [1, 2], [50, 50], None)
+    assert (line.low is not None and line.low.tolist() == [40, 40]) is bands
+    assert (line.high is not None and line.high.tolist() == [60, 60]) is bands
+    assert ("one of each size" in chart.caption) is not bands
     best = {"name": "b", "by": "f1", "metrics": {"f1": 0.5, "loss": 0.5}}
-    assert ensemble._curve(account(best=best)).axes[0].lines[1].get_ydata()[0] == 50  # type: ignore[index]
+    assert ensemble_charts(account(best=best))["curve"][0].level == (50, "best member by validation")
+    assert "curve" not in ensemble_charts(account(curve=known["curve"][:1]))
 
 
 def test_a_barrier_beside_the_straight_line_between_its_ends() -> None:
     line = [{"alpha": a, "loss": loss} for a, loss in ((0.0, 0.5), (0.5, 2.0), (1.0, 0.25))]
     barrier: Any = {"between": ["a", "b"], "split": "val", "line": line, "height": 1.6}
-    axes = ensemble._barrier(account(judge="loss", ensemble={"loss": 0.25}), barrier).axes[0]
-    assert rounded(xy(axes)) == [([0, 0.5, 1], [0.5, 2, 0.25]), ([0, 1], [0.5, 0.25])]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("a → b", "val/loss")
+    known = account(judge="loss", ensemble={"loss": 0.25}, barrier=barrier)
+    [chart] = ensemble_charts(known)["barrier"]
+    values, straight = chart.lines
+    assert (values.x.tolist(), values.y.tolist()) == ([0, 0.5, 1], [0.5, 2, 0.25])
+    assert (straight.x.tolist(), straight.y.tolist()) == ([0, 1], [0.5, 0.25])
+    assert (chart.x_label, chart.y_label) == ("a → b", "val/loss")
 
 
 def test_reliability_before_and_after() -> None:

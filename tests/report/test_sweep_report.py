@@ -97,7 +97,8 @@ def test_the_report_is_one_file_with_all_in_it(written: Path) -> None:
     ]
     assert len(page.links) == len(images)
     assert all(link.startswith("data:image/png;base64,") for link in page.links)
-    assert "http" not in re.sub(r"base64,[^\"]*", "", text)
+    assert text.count('<div class="chart">') == 2  # curves and best-of-k, which are pictures without scripts
+    assert "http" not in re.sub(r"base64,[^\"]*|<script>.*?</script>", "", text, flags=re.DOTALL)
     assert {"The answer", "Leaderboard", "Pictures", "What varied", "Trials", "How this was computed"} <= set(
         page.headings
     )
@@ -117,8 +118,9 @@ def test_names_cannot_break_out(make_sweep: Callable[..., Path]) -> None:
     folder = make_sweep(trials=8, final=2, truth={HOSTILE: 0.9, "=cmd()": 0.8}, bases=("x<b>", "y"), name="h")
     write_answer(folder)
     text = (folder / "report.html").read_text()
-    assert text.count("<script") == 1, "that of the page, in its head"
-    assert "<script" not in text.partition("<body>")[2] and "<b>" not in text
+    body = text.partition("<body>")[2]
+    assert body.count("<script") == body.count('<script type="application/json">') > 0, "the data of curves"
+    assert "<b>" not in text
     page = Outline()
     page.feed(text)
     assert page.open == []

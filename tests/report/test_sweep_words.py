@@ -23,7 +23,7 @@ from nnrun.report.sweep.folder import (
 from nnrun.report.sweep.lines import lines_of, number_of
 from nnrun.report.sweep.luck import few_studies, luck
 from nnrun.report.sweep.pairs import pair_cells
-from nnrun.report.sweep.ranges import undrawn, where
+from nnrun.report.sweep.ranges import share_of_range, undrawn
 from nnrun.report.sweep.reached import Reached
 from nnrun.report.sweep.rows import AnswerRow, rows_of
 from nnrun.report.sweep.sensitivity import sensitivity
@@ -448,7 +448,7 @@ def test_the_first_at_the_target() -> None:
     ],
 )  # fmt: skip
 def test_where_a_value_stands(dimension: DimensionRecord, value: float, place: float) -> None:
-    assert where(dimension, value) == pytest.approx(place)
+    assert share_of_range(dimension, value) == pytest.approx(place)
 
 
 def test_a_part_that_was_never_drawn() -> None:

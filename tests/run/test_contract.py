@@ -25,6 +25,25 @@ SWEEP = """
 base: spec.yaml
 sweep: {over: {optimizer.learning_rate: {log: [1e-4, 1e-2]}}, trials: 3, seeds: 1, final_seeds: 2}
 """
+GROWING = """
+base: spec.yaml
+sweep:
+  search: {name: population, every: 50%}
+  over: {optimizer.learning_rate: {log: [1e-4, 1e-2]}}
+  trials: 4
+  final_seeds: 2
+  until: decided
+"""
+FILES = {  # in a run folder, by the name of their schema
+    "summary": "summary.json", "run": "run.json", "state": "state.json", "account": "account.json",
+    "leaderboard": "leaderboard.json", "preprocessing": "preprocessing.json", "columns": "columns.json",
+    "tags": "tags.json", "manifest": "manifest.json", "sweep-file": "sweep.json", "examples": "examples.json",
+    "batches": "batches/*.json", "ensemble-file": "ensemble.json",
+}  # fmt: skip
+LINES = {
+    "metrics": "metrics.jsonl", "timing": "timing.jsonl", "trials": "trials.jsonl", "final": "final.jsonl",
+    "rounds": "rounds.jsonl",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +88,26 @@ def place(
 
 
 def test_files_are_what_their_schemas_say(place: Path, keeps_contract: Callable[..., None]) -> None:
-    for name in ("summary", "run", "state", "account", "leaderboard"):
-        files = sorted(place.rglob(f"{name}.json"))
+    for name, pattern in FILES.items():
+        files = sorted((place / "runs").rglob(pattern))
         assert files, name
         for file in files:
             keeps_contract(name, json.loads(file.read_text()))
-    for file in place.rglob("metrics.jsonl"):
-        for line in file.read_text().splitlines():
-            keeps_contract("metrics", json.loads(line))
+    for name, pattern in LINES.items():
+        lines = [line for file in (place / "runs").rglob(pattern) for line in file.read_text().splitlines()]
+        assert lines, name
+        for line in lines:
+            keeps_contract(name, json.loads(line))
+
+
+def test_every_file_of_json_has_a_schema(place: Path) -> None:
+    known = {*FILES.values(), *LINES.values()}
+    others = {
+        file.name
+        for file in (place / "runs").rglob("*.json*")
+        if file.name not in known and file.parent.name != "batches"
+    }
+    assert others == set()
 
 
 @pytest.mark.parametrize(

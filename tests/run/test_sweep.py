@@ -147,7 +147,7 @@ def test_workers_leave_the_same_results(whole: Path, folder: Path, warm: Callabl
 
 
 @pytest.mark.slow
-def test_a_rehearsal_creates_nothing(
+def test_a_dry_run_creates_nothing(
     folder: Path, warm: Callable[..., Any], keeps_contract: Callable[..., None]
 ) -> None:
     done = warm("sweep", "sweep.yaml", "--dry-run", folder=folder)

@@ -79,8 +79,8 @@ def test_what_a_program_reads():
 
 
 @pytest.fixture
-def rehearsed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """rehearsed(search, budgets): the dry run of a sweep of two arms, whose programs cost what the test says."""
+def dry_run_of_two_arms(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """dry_run_of_two_arms(search, budgets): that of a sweep of two arms, whose programs cost what the test says."""
 
     def make(search: Search, budgets: tuple[int, int] = (4, 2), seeds: int = 2, fresh: int = 6) -> DryRun:
         arms = [arm_of("sgd"), arm_of("adam")]
@@ -107,8 +107,8 @@ def even(space: Any, seed: int, first: int, count: int, seen: Any) -> list[tuple
     return [((first + i) / 10,) for i in range(count)]
 
 
-def test_every_trial_is_drawn_and_structures_are_grouped(rehearsed):
-    result = rehearsed(Search(even))
+def test_every_trial_is_drawn_and_structures_are_grouped(dry_run_of_two_arms):
+    result = dry_run_of_two_arms(Search(even))
     assert [trial.name for trial in result.trials] == [
         "sgd-000", "sgd-001", "sgd-002", "sgd-003", "adam-000", "adam-001",
     ]  # fmt: skip
@@ -116,28 +116,30 @@ def test_every_trial_is_drawn_and_structures_are_grouped(rehearsed):
     assert result.note == ""
 
 
-def test_the_final_comparison_costs_a_run_for_each_fresh_seed(rehearsed):
+def test_the_final_comparison_costs_a_run_for_each_fresh_seed(dry_run_of_two_arms):
     """A trial of two seeds takes 10 seconds here, so a run takes 5; six fresh seeds of two alternatives: 60."""
-    assert rehearsed(Search(even)).final_seconds == pytest.approx(60.0)
-    assert rehearsed(Search(even), fresh=0).final_seconds == 0
+    assert dry_run_of_two_arms(Search(even)).final_seconds == pytest.approx(60.0)
+    assert dry_run_of_two_arms(Search(even), fresh=0).final_seconds == 0
 
 
-def test_a_search_that_learns_says_that_these_are_its_first_trials(rehearsed):
+def test_a_search_that_learns_says_that_these_are_its_first_trials(dry_run_of_two_arms):
     asked: list[tuple[int, int]] = []
 
     def ask(space: Any, seed: int, first: int, count: int, seen: Any) -> list[tuple[float]]:
         asked.append((first, count))
         return even(space, seed, first, count, seen)
 
-    result = rehearsed(Search(ask, batch=3))
+    result = dry_run_of_two_arms(Search(ask, batch=3))
     assert asked == [(0, 3), (3, 1), (0, 2)]
     assert result.note.startswith("rule chooses most of its trials from what it sees")
 
 
-def test_a_search_that_stops_trials_takes_a_fraction_of_the_time(rehearsed):
-    assert rehearsed(Search(even, rungs=(0.5,), keep=0.5)).note.startswith("rule stops trials on the way")
+def test_a_search_that_stops_trials_takes_a_fraction_of_the_time(dry_run_of_two_arms):
+    assert dry_run_of_two_arms(Search(even, rungs=(0.5,), keep=0.5)).note.startswith(
+        "rule stops trials on the way"
+    )
     population = Search(even, rungs=(0.5,), keep=0.5, explore=lambda space, point, draws: point)
-    assert rehearsed(population).note == ""
+    assert dry_run_of_two_arms(population).note == ""
 
 
 def test_lanes_and_batches_of_a_program(monkeypatch):

@@ -21,7 +21,7 @@ from nnrun.sweep.file import SweepFile, read
 from nnrun.sweep.folder import Ledger, read_back, write_failure
 from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.planning import make_plan
-from nnrun.sweep.progress import ProgressBoard
+from nnrun.sweep.progress import ProgressCounter
 from nnrun.sweep.trials import arms, check, seeds_of, trial_at, trial_spec, values_at
 
 RATE = "  over: {optimizer.learning_rate: {log: [1e-3, 1]}}\n"
@@ -332,7 +332,7 @@ def test_a_trial_that_could_not_begin_leaves_its_reason(tmp_path):
 # What is shown on the way
 
 
-def board_of(planned: Any, trials: int, records: list[dict[str, Any]]) -> Any:
+def counter_of(planned: Any, trials: int, records: list[dict[str, Any]]) -> Any:
     """The board of a sweep of `trials` trials of 6 steps each, with these records."""
     plan = planned(RATE + f"  trials: {trials}\n  final_seeds: 2\n")
     [arm] = plan.arms
@@ -340,7 +340,7 @@ def board_of(planned: Any, trials: int, records: list[dict[str, Any]]) -> Any:
     loop: Any = SimpleNamespace(
         sweep_plan=plan, trials=by_name, records={record["trial"]: record for record in records}
     )
-    return ProgressBoard(loop), plan.plans[0].steps
+    return ProgressCounter(loop), plan.plans[0].steps
 
 
 def record_of(number: int, status: str, value: float | None, steps: int) -> dict[str, Any]:
@@ -359,19 +359,19 @@ def event_of(runs: list[str], step: int, phase: str = "training", name: str = "r
 
 def test_the_share_of_the_work(planned):
     """Three trials and a comparison of two seeds are five runs' worth of steps; an early end is a whole trial."""
-    progress, steps = board_of(planned, 3, [record_of(0, "done", 0.5, 6)])
+    counter, steps = counter_of(planned, 3, [record_of(0, "done", 0.5, 6)])
     assert steps == 6
-    board = progress.board(None)
-    assert (board.phase, board.share) == ("starting", pytest.approx(6 / 30))
-    board = progress.board(event_of(["trials/trial-001", "trials/trial-002"], 3))
-    assert (board.phase, board.share) == ("training", pytest.approx((6 + 3 + 3) / 30))
-    board = progress.board(event_of(["final/trial"], 3, name="final-00"))
-    assert (board.phase, board.share) == ("comparing", pytest.approx((6 + 3 + 3 + 2 * 3) / 30))
+    progress = counter.progress(None)
+    assert (progress.phase, progress.share) == ("starting", pytest.approx(6 / 30))
+    progress = counter.progress(event_of(["trials/trial-001", "trials/trial-002"], 3))
+    assert (progress.phase, progress.share) == ("training", pytest.approx((6 + 3 + 3) / 30))
+    progress = counter.progress(event_of(["final/trial"], 3, name="final-00"))
+    assert (progress.phase, progress.share) == ("comparing", pytest.approx((6 + 3 + 3 + 2 * 3) / 30))
 
 
 def test_a_trial_that_ended_early_is_no_work_that_is_left(planned):
-    progress, _ = board_of(planned, 2, [record_of(0, "diverged", None, 2)])
-    assert progress.board(None).share == pytest.approx(2 / (2 + 6 + 12))
+    counter, _ = counter_of(planned, 2, [record_of(0, "diverged", None, 2)])
+    assert counter.progress(None).share == pytest.approx(2 / (2 + 6 + 12))
 
 
 def test_the_best_trial_and_what_was_lost(planned):
@@ -379,8 +379,8 @@ def test_the_best_trial_and_what_was_lost(planned):
         record_of(0, "done", 0.5, 6), record_of(1, "done", 0.75, 6), record_of(2, "stopped", 0.9, 3),
         record_of(3, "diverged", None, 1), record_of(4, "failed", None, 0), record_of(5, "diverged", None, 1),
     ]  # fmt: skip
-    progress, _ = board_of(planned, 8, records)
-    [row] = progress.board(event_of([], 0, "done")).rows
+    counter, _ = counter_of(planned, 8, records)
+    [row] = counter.progress(event_of([], 0, "done")).rows
     assert (row.label, row.done, row.trials) == ("trial", 6, 8)
     assert row.best == "0.75"
     assert row.lost == "1 stopped, 2 diverged, 1 failed"

@@ -17,7 +17,7 @@ from nnrun.sweep import flaws, repair
 from nnrun.sweep.batches import is_done, mark
 from nnrun.sweep.engine import RunBatch
 from nnrun.sweep.flaws import flaw, rewind, unmeasured
-from nnrun.sweep.repair import reopen_round, settle
+from nnrun.sweep.repair import correct_markers, reopen_round
 
 
 class Folder:
@@ -80,7 +80,7 @@ def test_a_batch_is_done_only_if_its_runs_are_where_it_left_them(
     runs = [sweep.add("trials/a", "done"), sweep.add("trials/b", status, *saved)]
     batch = RunBatch("r0-s0-00", runs, 2, until, final)
     mark(sweep.root, batch, 3.0)
-    settle(sweep.root, [batch])
+    correct_markers(sweep.root, [batch])
     assert is_done(sweep.root, batch) is settled
 
 
@@ -90,7 +90,7 @@ def test_a_batch_is_done_only_if_its_runs_are_where_it_left_them(
 def test_a_batch_whose_runs_have_ended_is_not_trained_again(status: str, done: bool, sweep: Folder) -> None:
     """A run that failed may be tried again."""
     batch = RunBatch("r0-s0-00", [sweep.add("trials/a", "done"), sweep.add("trials/b", status)], 2)
-    settle(sweep.root, [batch])
+    correct_markers(sweep.root, [batch])
     assert is_done(sweep.root, batch) is done
 
 
@@ -98,17 +98,17 @@ def test_of_a_batch_that_was_cut_each_part_has_its_own_marker(sweep: Folder) -> 
     runs = [sweep.add(f"trials/{name}", status) for name, status in (("a", "done"), ("b", "created"))]
     batch = RunBatch("r0-s0-00", runs, 2)
     (sweep.root / "batches" / "r0-s0-00.cut.json").write_text("{}")
-    settle(sweep.root, [batch])
+    correct_markers(sweep.root, [batch])
     assert sweep.files() == ["r0-s0-00.cut.json", "r0-s0-00a.done.json"]
 
 
 def test_of_several_seeds_all_have_to_be_there(sweep: Folder) -> None:
     batch = RunBatch("r0-s0-00", [sweep.add("trials/a", "interrupted", 50, seeds=2)], 2, 50)
     mark(sweep.root, batch, 1.0)
-    settle(sweep.root, [batch])
+    correct_markers(sweep.root, [batch])
     assert is_done(sweep.root, batch)
     (sweep.root / "trials/a/seed_1/checkpoints/step_00000050").rename(sweep.root / "moved")
-    settle(sweep.root, [batch])
+    correct_markers(sweep.root, [batch])
     assert not is_done(sweep.root, batch)
 
 

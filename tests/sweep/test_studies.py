@@ -180,7 +180,7 @@ def test_studies_are_added_to_any_search(search: str, write: Any, run: Any) -> N
 
 
 @pytest.mark.slow
-def test_a_rehearsal_counts_all_studies(write: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_counts_all_studies(write: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "_SECONDS", 0.01)
     once = dry_run_of(make_plan(read(write(TWO + HALVING)), engine), engine)
     often = dry_run_of(make_plan(read(write(TWO + HALVING + "  studies: 3\n")), engine), engine)

@@ -59,7 +59,7 @@ def ensemble(
     members      runs, groups of seeds or folds, sweeps, ensembles; behind each :STEP, :AVERAGE or both
     average      of predictions: probabilities, logits, vote or weighted; of parameters: parameters or greedy
     checkpoints  of each run: best, last, all, cycle, or steps: "100,200"
-    top          only so many of the best finished trials of each sweep
+    top          how many of the best finished trials of each sweep; None: all
     split        the part of the data that it is measured on
     barrier      whether the loss along the line between the parameters of two members is measured too
     run_dir      the exact folder of the ensemble, which must not exist or be empty; None: a new one in runs_root

@@ -14,7 +14,7 @@ from nnrun.report.plain_text import as_text
 from nnrun.report.sweep import answer as answers
 from nnrun.report.sweep.answer import Leaderboard
 from nnrun.report.sweep.findings import Answer
-from nnrun.report.sweep.live import Board
+from nnrun.report.sweep.live import SweepProgress
 from nnrun.sweep import lifecycle
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.reopened import begun_sweep
@@ -110,7 +110,7 @@ def _read(folder: Path, content: Answer) -> Sweep:
 
 
 @contextlib.contextmanager
-def _unseen() -> Iterator[Callable[[Board], None]]:
+def _unseen() -> Iterator[Callable[[SweepProgress], None]]:
     """Nothing is shown."""
     yield lambda board: None
 

@@ -1,4 +1,4 @@
-"""When things happen in a run: durations and metrics of a spec, settled against the data and the loss."""
+"""When things happen in a run: durations and metrics of a spec, worked out from the data and the loss."""
 
 from __future__ import annotations
 

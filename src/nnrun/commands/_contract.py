@@ -76,6 +76,14 @@ def _tracking() -> object:
     return dict[str, dict[str, Sent]]
 
 
+def _batches() -> object:
+    from nnrun.sweep.batches import CutMarker, DoneMarker
+    from nnrun.sweep.engine import BatchFile
+    from nnrun.sweep.rungs import ExploitMarker, RungFile
+
+    return BatchFile | RungFile | ExploitMarker | DoneMarker | CutMarker
+
+
 _CONTRACTS = {
     "summary": Contract("summary.json of a run, a group or a sweep", _summary),
     "run": Contract("run.json: where a run came from", _named("nnrun.record.provenance", "Provenance")),
@@ -83,6 +91,34 @@ _CONTRACTS = {
     "metrics": Contract(
         "a line of metrics.jsonl: step and epoch, then numbers by name; what JSON does not have is a text",
         _metrics,
+    ),
+    "preprocessing": Contract(
+        "preprocessing.json: what predictions need of the training data",
+        _named("nnrun.record.preprocessing", "PreprocessingFile"),
+    ),
+    "columns": Contract(
+        "columns.json: the data of a run in words", _named("nnrun.record.columns", "ColumnsFile")
+    ),
+    "timing": Contract("a line of timing.jsonl", _named("nnrun.record.timing", "TimingEntry")),
+    "tags": Contract("tags.json of a run", _named("nnrun.record.tags", "TagsFile")),
+    "manifest": Contract(
+        "manifest.json beside the arrays of a checkpoint, or of the weights that a run began with",
+        _named("nnrun.record.pack", "Manifest"),
+    ),
+    "sweep-file": Contract(
+        "sweep.json: what a sweep was asked", _named("nnrun.report.sweep.entries", "SweepDescription")
+    ),
+    "trials": Contract(
+        "a line of trials.jsonl of a sweep", _named("nnrun.report.sweep.entries", "TrialEntry")
+    ),
+    "final": Contract("a line of final.jsonl of a sweep", _named("nnrun.report.sweep.entries", "FinalEntry")),
+    "rounds": Contract("a line of rounds.jsonl of a sweep", _named("nnrun.sweep.rounds", "RoundEntry")),
+    "batches": Contract("a file in batches/ of a sweep", _batches),
+    "examples": Contract(
+        "examples.json of a run on fresh seeds", _named("nnrun.report.sweep.examples", "ExamplesFile")
+    ),
+    "ensemble-file": Contract(
+        "ensemble.json: of what members an ensemble is", _named("nnrun.prediction.folder", "EnsembleRecord")
     ),
     "tracking": Contract("tracking.json: what trackers have of a run", _tracking),
     "ls": Contract("nnrun ls --json", _ls),

@@ -20,16 +20,16 @@ from rich.text import Text
 
 from nnrun.commands._display import Display
 from nnrun.commands._plain import ERRORS, has_all, plain
-from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError, one_line
+from nnrun.errors import Interrupted, MachineError, NnrunError, one_line
 
 if TYPE_CHECKING:
     from nnrun.report.run_view import Shown
-    from nnrun.report.sweep.live import Board
+    from nnrun.report.sweep.live import SweepProgress
     from nnrun.runner.folds import Turn
 
 __all__ = [
-    "counting", "explain", "follow", "leave", "note", "open_streams", "print_json", "report", "show", "sweep_view",
-    "warn", "watch", "write",
+    "counting", "explain", "leave", "note", "open_streams", "print_json", "report", "run_view", "show", "sweep_view",
+    "warn", "write",
 ]  # fmt: skip
 
 _MOST_LINES = 6
@@ -150,30 +150,18 @@ def warn(message: str) -> None:
     note(f"warning: {message}")
 
 
-def watch(training: Iterator[Turn], folder: Path, quiet: bool, as_json: bool) -> None:
-    """Trains, shows on stderr how it goes and on stdout the result; with `as_json` that alone."""
-    try:
-        follow(training, quiet or as_json)
-    except DivergedError:
-        if as_json:  # for whoever reads it, a diverged run is a result too
-            report(folder, as_json)
-        raise
-    report(folder, as_json)
-
-
-def follow(training: Iterator[Turn], quiet: bool) -> None:
-    """Trains, and shows on stderr how it goes."""
+@contextlib.contextmanager
+def run_view(quiet: bool) -> Iterator[Callable[[Turn], None]]:
+    """A function that shows on stderr how training goes."""
     from nnrun.report.live import watching
     from nnrun.report.run_view import RunView
 
-    console = Console(file=Display())  # type: ignore[arg-type]
-    with watching(console, quiet, RunView()) as view:
-        for turn in training:
-            view(_shown(turn))
+    with watching(Console(file=Display()), quiet, RunView()) as view:  # type: ignore[arg-type]
+        yield lambda turn: view(_shown(turn))
 
 
 @contextlib.contextmanager
-def sweep_view(quiet: bool) -> Iterator[Callable[[Board], None]]:
+def sweep_view(quiet: bool) -> Iterator[Callable[[SweepProgress], None]]:
     """A function that shows a sweep on stderr."""
     from nnrun.report.live import watching
     from nnrun.report.sweep.live import SweepView
@@ -226,7 +214,19 @@ def _shown(turn: Turn) -> Shown:
         (recorder.latest for recorder in recorders if recorder.live), recorders[0].latest if recorders else {}
     )
     step, epoch = progress.step, progress.step / plan.steps_per_epoch
-    return Shown(plan.name, progress.phase, step, plan.steps, epoch, epochs, runs, metrics, best, fold)
+    return Shown(
+        plan.name,
+        progress.phase,
+        step,
+        plan.steps,
+        epoch,
+        epochs,
+        runs,
+        metrics,
+        best,
+        fold,
+        progress.compiled_in,
+    )
 
 
 def report(folder: Path, as_json: bool) -> None:

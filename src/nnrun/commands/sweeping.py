@@ -98,7 +98,7 @@ def sweep(
     engine = Engine(console.warn)
     if dry_run:
         assert spec is not None
-        return _rehearse(spec, changes, engine, measure, as_json)
+        return _dry_run(spec, changes, engine, measure, as_json)
     from nnrun.sweep import lifecycle
     from nnrun.sweep.whole import trainer_of
 
@@ -158,7 +158,7 @@ def _leave(ended: Ended, folder: Path) -> None:
         console.leave(_FAILED, message)
 
 
-def _rehearse(spec: Path, changes: list[str], engine: Engine, measure: bool, as_json: bool) -> None:
+def _dry_run(spec: Path, changes: list[str], engine: Engine, measure: bool, as_json: bool) -> None:
     from nnrun.sweep import dry_run, file, planning
 
     estimate = dry_run.dry_run_of(planning.make_plan(file.read(spec, changes), engine), engine, measure)

@@ -28,6 +28,7 @@ from nnrun.commands._app import (
     resolved,
 )
 from nnrun.commands._data import note_columns, show_data
+from nnrun.commands._watched import follow, watch
 from nnrun.commands.tracking import Track, trackers_of
 from nnrun.errors import DivergedError, SpecError, counted, one_line
 
@@ -118,7 +119,7 @@ def train(
         trackers_of(sent_to)  # those of the spec, too, before anything trains
         if dry_run:
             return show_data(prepared.experiment.dataset, as_json, prepared.folds)
-        together.take_part(prepared)  # the first of several processes goes on alone
+        together.take_part(prepared)  # of several processes the first continues alone
         beginnings = []
         if from_run is not None:
             beginnings = warm_start.warm_start(from_run, runs_root, prepared, request, console.warn)
@@ -129,7 +130,7 @@ def train(
                 console.note(warm_start.seam(beginnings, prepared.experiment))
         training = folds.train(prepared, folder, console.warn)
         with tracked(folder, sent_to, console.warn):
-            return console.watch(profiled(training, profile) if profile else training, folder, quiet, as_json)
+            return watch(profiled(training, profile) if profile else training, folder, quiet, as_json)
 
 
 def _announce(experiment: Experiment, folds: int, sharing: str) -> None:
@@ -184,7 +185,7 @@ def resume(
     with together.signals_kept():
         together.take_part_again(folder)
         with tracked(folder, [], console.warn):
-            return console.watch(folds.resume(folder, console.warn, exact), folder, quiet, as_json)
+            return watch(folds.resume(folder, console.warn, exact), folder, quiet, as_json)
 
 
 def _refuse_changes(folder: Path, overrides: list[str]) -> None:
@@ -229,7 +230,7 @@ def reproduce(
     if not (quiet or as_json):
         console.note(f"training again in {one_line(target)}")
     with contextlib.suppress(DivergedError):  # which the first one may have done too
-        console.follow(folds.train_again(target, console.warn), quiet or as_json)
+        follow(folds.train_again(target, console.warn), quiet or as_json)
     result = again.compare(folder, target)
     if as_json:
         report = again.ReproductionReport(

@@ -38,7 +38,7 @@ class Fold(NamedTuple):
 def check_folds(
     labels: np.ndarray, classes: tuple[str, ...], folds: int, groups: np.ndarray | None, timed: bool
 ) -> None:
-    """Raises DataError where the examples cannot be divided into so many folds.
+    """Raises DataError where the examples cannot be divided into this many folds.
 
     labels   (n,) of the examples to divide, or zeros for a regression
     groups   (n,) integers, None: there are none

@@ -26,7 +26,7 @@ def refuse(why: str) -> NoReturn:
 
 
 def refuse_depth(bits: int, colour: int, depth: Depth) -> None:
-    """Refuses a PNG with so many bits a channel and this type of colour, where `depth` does not take it."""
+    """Refuses a PNG with this many bits a channel and this type of colour, where `depth` does not take it."""
     if bits <= 8 or (depth == 16 and colour == _GREY):
         return
     if colour == _GREY:

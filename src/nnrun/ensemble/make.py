@@ -21,6 +21,7 @@ from nnrun.prediction.combiner import PARAMETERS, PREDICTIONS
 from nnrun.prediction.folds import check_part
 from nnrun.prediction.member import Member
 from nnrun.prediction.models import block_of
+from nnrun.report.drawing import import_ahead
 from nnrun.report.ensemble.account import Account
 from nnrun.report.summary import undefined
 from nnrun.runner import session
@@ -98,6 +99,7 @@ def make(
         _check_folds(members, request)
         if request.how in PARAMETERS or request.barrier:
             check_alike(members)
+        import_ahead()
         with building(target.absolute().parent if target else root) as folder:
             members = stored_averages(members, folder / _AVERAGES, counting)
             if problems := apart(members):

@@ -43,7 +43,7 @@ class Past(NamedTuple):
     evaluations: Array  # () int32; 0: nothing is known yet
 
     def then(self, evaluation: ValueAndGradient, evaluations: Array | int) -> Past:
-        """After so many evaluations more, of which this one is at the new parameters."""
+        """After this many further evaluations, the last of them at the new parameters."""
         return Past(evaluation, self.evaluations + evaluations)
 
 

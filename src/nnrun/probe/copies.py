@@ -151,7 +151,7 @@ def _pairs(digests: Digests) -> int:
 
 
 def _pairs_by_chance(dataset: Dataset, sample: Sample, total: int) -> float:
-    """Pairs of equal inputs that chance makes among so many examples of which features take these values.
+    """Pairs of equal inputs that chance makes among this many examples whose features take these values.
 
     Of n examples they are about n(n − 1) / 2 ∏ₖ cₖ, where cₖ is the share of pairs that agree in feature k and features
     are independent.  They are not, so the root of the product is taken.

@@ -69,8 +69,8 @@ def first_steps(spec: Spec, experiment: Experiment) -> FirstSteps:
     rates = _rates(spec, experiment)
     path = place_of_rate(spec.optimizer) or ()
     lanes = [with_rate(experiment.knobs, ("optimizer", *path), rate) for rate in rates]
-    short = _short(experiment, highest)._replace(lanes=tuple(lanes) or (experiment.knobs,))
-    short = short._replace(plan=short.plan._replace(seeds=short.plan.seeds[:1] * len(short.lanes)))
+    short = _short(experiment, highest)._replace(lane_knobs=tuple(lanes) or (experiment.knobs,))
+    short = short._replace(plan=short.plan._replace(seeds=short.plan.seeds[:1] * len(short.lane_knobs)))
     compiled = shards.compile_shards(short)
     columns = [compiled.names.index(name) for name in ("train/loss", "update/ratio")]
     rows, state, began = [], None, time.monotonic()

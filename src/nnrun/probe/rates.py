@@ -147,7 +147,7 @@ def _population(
     plan = experiment.plan
     plan = plan._replace(seeds=tuple(seed for seed, _ in lanes), judge=None, evaluate_every=plan.steps)
     knobs = tuple(with_rate(experiment.knobs, ("optimizer", *path), rate) for _, rate in lanes)
-    return experiment._replace(plan=plan, lanes=knobs)
+    return experiment._replace(plan=plan, lane_knobs=knobs)
 
 
 def with_rate(knobs: Tree, path: tuple[str, ...], rate: float) -> Tree:

@@ -56,7 +56,7 @@ def check_relation(dataset: Dataset, sample: Sample) -> Finding:
         f"{words} {inside.size:.2f} between targets and what trees predict of them (p = {inside.chance:.2g})"
     )
     if inside.chance > _CHANCE:
-        remedy = "were labels or rows shuffled, or one of two files sorted? if the signal is known to be weak, go on"
+        remedy = "were labels or rows shuffled, or one of two files sorted? if the signal is known to be weak, continue"
         verdict = "fail" if len(sample.y) >= _ENOUGH else "warn"
         return Finding(name, verdict, f"inputs say nothing about targets: {evidence}", remedy, numbers)
     trees = _fitted(features.of(sample.z), sample.y, classifies)

@@ -44,7 +44,7 @@ class Sample(NamedTuple):
 
 
 def sample_of(dataset: Dataset, part: str, most: int) -> Sample:
-    """At most so many examples of train, val or test, drawn without replacement, always the same ones."""
+    """At most this many examples of train, val or test, drawn without replacement, always the same ones."""
     examples: Examples = getattr(dataset, part)
     count = len(examples.y)
     rows = np.arange(count)

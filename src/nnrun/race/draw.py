@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ from scipy.ndimage import zoom
 
 from nnrun.race.trajectory import Trajectory
 from nnrun.report.drawing import look, png
+from nnrun.report.html import document
 from nnrun.types import Surface
 
 __all__ = ["GRID", "draw"]
@@ -36,24 +37,16 @@ _PER_SECOND = 15
 _REST = 2500  # milliseconds that a moving picture stays at its end
 _STILL_DPI, _MOVING_DPI = 110, 80
 _LEAST = 1e-8  # of the range of values: what a logarithmic picture shows as 0
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>nnrun race: TITLE</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 1rem auto; padding: 0 1rem; max-width: 68rem; background: #fff; }
-.wide { overflow-x: auto; }
-img { width: 100%; min-width: 37rem; display: block; }  /* smaller letters could not be read on a phone */
-p { display: flex; gap: 1rem; align-items: center; }
-input { flex: 1; min-width: 0; }
-button { font: inherit; min-width: 5rem; }
-@media (prefers-color-scheme: dark) {
-  body { background: #16191d; }
-  img { filter: invert(1) hue-rotate(180deg) brightness(0.93); mix-blend-mode: screen; }
-}
-</style>
-<body>
-<div class="wide"><img id="picture" alt="the paths of the optimizers over TITLE, and their values"></div>
-<p><button id="play">pause</button> <input id="at" type="range" min="0" value="0" aria-label="step"></p>
+_STYLE = """
+.race img { min-width: 37rem; }  /* smaller letters could not be read on a phone */
+.player { display: flex; gap: 1rem; align-items: center; }
+.player input { flex: 1; min-width: 0; }
+.player button { font: inherit; min-width: 5rem; }
+"""
+_PICTURE = """<figure class="race wide">
+<img id="picture" alt="the paths of the optimizers over TITLE, and their values"></figure>"""
+_PLAYER = """<p class="player"><button id="play">pause</button>
+<input id="at" type="range" min="0" value="0" aria-label="step"></p>
 <script>
 const frames = FRAMES, picture = document.getElementById("picture"), at = document.getElementById("at"),
       play = document.getElementById("play");
@@ -70,8 +63,7 @@ setInterval(() => {
   show();
 }, SPEED);
 show();
-</script></body></html>
-"""
+</script>"""
 
 
 def draw(
@@ -156,9 +148,10 @@ def _page(frames: list[Image.Image], title: str) -> bytes:
         content = io.BytesIO()
         frame.quantize(255, dither=Image.Dither.NONE).save(content, "PNG")
         pictures.append("data:image/png;base64," + base64.b64encode(content.getvalue()).decode())
-    text = _PAGE.replace("TITLE", html.escape(title)).replace("SPEED", str(1000 // _PER_SECOND))
-    text = text.replace("REST", str(_REST))
-    return text.replace("FRAMES", json.dumps(pictures)).encode()
+    picture = _PICTURE.replace("TITLE", escape(title))
+    player = _PLAYER.replace("SPEED", str(1000 // _PER_SECOND)).replace("REST", str(_REST))
+    player = player.replace("FRAMES", json.dumps(pictures))
+    return document(f"nnrun race: {title}", [picture, player], style=_STYLE).encode()
 
 
 def _plot(

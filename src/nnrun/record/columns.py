@@ -10,16 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, cast
+
+from typing_extensions import TypedDict
 
 from nnrun.errors import RunError, one_line
 from nnrun.preprocessing import About
 from nnrun.record import run
 from nnrun.storage import fsio
 
-__all__ = ["COLUMNS", "Words", "read", "write"]
+__all__ = ["COLUMNS", "ColumnsFile", "Words", "read", "write"]
 
 COLUMNS = "columns.json"
+
+
+class _ColumnWords(TypedDict):
+    name: str
+    role: str  # feature, target, excluded, weights, group or time
+    kind: str  # number, category, date, identifier, text, constant or empty
+    why: str  # it is of this kind
+    becomes: str  # of a feature: its inputs, and what stands for missing and unknown cells
+    note: str  # what deserves a look
+
+
+class ColumnsFile(TypedDict):
+    """The content of columns.json."""
+
+    columns: list[_ColumnWords]
+    notes: NotRequired[list[str]]
 
 
 class Words(NamedTuple):
@@ -32,8 +50,10 @@ class Words(NamedTuple):
 def write(folder: Path, about: Sequence[About], notes: Sequence[str]) -> None:
     """Writes the file into a run folder; nothing where there is nothing to say.  Raises MachineError."""
     if about or notes:
-        content = {"columns": [column._asdict() for column in about]}
-        fsio.write_json(folder / COLUMNS, {**content, **({"notes": list(notes)} if notes else {})})
+        content: ColumnsFile = {"columns": [cast("_ColumnWords", column._asdict()) for column in about]}
+        if notes:
+            content["notes"] = list(notes)
+        fsio.write_json(folder / COLUMNS, content)
 
 
 def read(folder: Path) -> Words:
@@ -42,7 +62,7 @@ def read(folder: Path) -> Words:
     if not file.is_file():
         return Words([], [])
     try:
-        content = run.read_json(file)
+        content: ColumnsFile = run.read_json(file)
         return Words([About(**entry) for entry in content["columns"]], [*map(str, content.get("notes", []))])
     except (KeyError, TypeError) as error:
         raise RunError(

@@ -29,24 +29,9 @@ from typing_extensions import TypedDict
 from nnrun.errors import DivergedError, RunError, one_line
 
 __all__ = [
-    "ARRAYS",
-    "FORMAT",
-    "MANIFEST",
-    "STORABLE",
-    "WINDOW",
-    "Checkpoint",
-    "MarkEntry",
-    "Marks",
-    "OtherFormat",
-    "Progress",
-    "dtype",
-    "is_finite",
-    "is_float",
-    "pack",
-    "seal",
-    "unpack",
-    "unseal",
-]
+    "ARRAYS", "FORMAT", "MANIFEST", "STORABLE", "WINDOW", "Checkpoint", "Manifest", "MarkEntry", "Marks",
+    "OtherFormat", "Progress", "dtype", "is_finite", "is_float", "pack", "seal", "unpack", "unseal",
+]  # fmt: skip
 
 FORMAT = 2
 ARRAYS = "arrays.safetensors"
@@ -94,13 +79,16 @@ class _LeafEntry(TypedDict):
     dtype: str
 
 
-class _Manifest(TypedDict):
+class Manifest(TypedDict):
+    """The content of manifest.json."""
+
     format: int
     step: int
     metrics_offset: int
     progress: Progress
     files: dict[str, _FileEntry]
     leaves: dict[str, _LeafEntry]
+    sha256: NotRequired[str]  # of the rest; added when it is written
 
 
 class Checkpoint(NamedTuple):
@@ -150,7 +138,7 @@ def pack(
     """
     leaves = {path: _storable(path, array, step) for path, array in sorted(arrays.items())}
     content = serialize(leaves)
-    manifest: _Manifest = {
+    manifest: Manifest = {
         "format": FORMAT,
         "step": operator.index(step),
         "metrics_offset": operator.index(metrics_offset),
@@ -167,7 +155,7 @@ def unpack(files: Mapping[str, bytes], path: Path) -> Checkpoint:
 
     Raises RunError naming the file and what differs.
     """
-    manifest: _Manifest = unseal(files[MANIFEST], path / MANIFEST)
+    manifest: Manifest = unseal(files[MANIFEST], path / MANIFEST)
     place, content = one_line(path / ARRAYS), files[ARRAYS]
     try:
         promised = manifest["files"][ARRAYS]

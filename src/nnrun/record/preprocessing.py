@@ -23,7 +23,7 @@ from nnrun.preprocessing import PARTS, Date, FittedColumn, Part, Preprocessing
 from nnrun.record.pack import seal, unseal
 from nnrun.storage import fsio
 
-__all__ = ["PREPROCESSING", "content", "read", "write"]
+__all__ = ["PREPROCESSING", "PreprocessingFile", "content", "read", "write"]
 
 PREPROCESSING = "preprocessing.json"
 _FORMAT = 2
@@ -56,8 +56,8 @@ class _Inputs(TypedDict):
     shape: list[int]
     dtype: str
     columns: list[_ColumnEntry]
-    shift: list  # nested, of the inputs' shape; a number for a shape of ()
-    scale: list
+    shift: list | float  # nested, of the inputs' shape; a number for a shape of ()
+    scale: list | float
 
 
 class _Targets(TypedDict):
@@ -67,18 +67,21 @@ class _Targets(TypedDict):
     classes: NotRequired[list[list[str]]]  # of several labels
 
 
-class _Described(TypedDict):
+class PreprocessingFile(TypedDict):
+    """The content of preprocessing.json."""
+
     format: int
     task: str
     classes: list[str]
     inputs: _Inputs
     targets: _Targets
     parts: dict[str, _PartEntry]
+    sha256: NotRequired[str]  # of the rest; added when it is written
 
 
 def write(folder: Path, fitted: Preprocessing) -> None:
     """Writes the file into a run folder.  Raises MachineError."""
-    described: _Described = {
+    described: PreprocessingFile = {
         "format": _FORMAT,
         "task": "classification" if fitted.classes or fitted.label_classes else "regression",
         "classes": list(fitted.classes),
@@ -112,7 +115,9 @@ def content(folder: Path) -> bytes:
 def read(folder: Path) -> Preprocessing:
     """What the file in a run folder says.  Raises RunError if it is missing, damaged, or of another format."""
     place = folder / PREPROCESSING
-    described: _Described = unseal(content(folder), place, _FORMAT, "restore it from a copy or train again")
+    described: PreprocessingFile = unseal(
+        content(folder), place, _FORMAT, "restore it from a copy or train again"
+    )
     try:
         return _read(described)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -122,7 +127,7 @@ def read(folder: Path) -> Preprocessing:
         ) from error
 
 
-def _read(described: _Described) -> Preprocessing:
+def _read(described: PreprocessingFile) -> Preprocessing:
     inputs, targets = described["inputs"], described["targets"]
     names = tuple(map(str, targets.get("names", ())))
     return Preprocessing(

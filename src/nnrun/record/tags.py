@@ -6,14 +6,22 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
 from nnrun.errors import SpecError, one_line
 from nnrun.record import run
 from nnrun.storage import fsio
 
-__all__ = ["TAGS", "check", "read", "write"]
+__all__ = ["TAGS", "TagsFile", "check", "read", "write"]
 
 TAGS = "tags.json"
 _TAG = re.compile(r"[A-Za-z0-9._-]{1,40}")
+
+
+class TagsFile(TypedDict):
+    """The content of tags.json."""
+
+    tags: list[str]
 
 
 def check(tag: str) -> str:
@@ -34,6 +42,6 @@ def write(folder: Path, tags: Iterable[str]) -> None:
     """Replaces the tags of a run; no file is left where there are none.  Raises MachineError."""
     tags = sorted(set(tags))
     if tags:
-        fsio.write_json(folder / TAGS, {"tags": tags})
+        fsio.write_json(folder / TAGS, TagsFile(tags=tags))
     else:
         fsio.remove_file(folder / TAGS)

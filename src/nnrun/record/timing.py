@@ -7,9 +7,19 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
 from nnrun.storage.append_file import AppendFile
 
-__all__ = ["Timing"]
+__all__ = ["Timing", "TimingEntry"]
+
+
+class TimingEntry(TypedDict):
+    """A line of timing.jsonl."""
+
+    step: int
+    seconds: float  # since the process began to train
+    time: str
 
 
 class Timing:
@@ -21,9 +31,9 @@ class Timing:
 
     def note(self, step: int) -> None:
         """Writes down that a step was evaluated just now."""
-        entry = {
+        entry: TimingEntry = {
             "step": step,
-            "seconds": round(time.monotonic() - self._started, 4),  # since this process began to train
+            "seconds": round(time.monotonic() - self._started, 4),
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         self._file.write(json.dumps(entry).encode() + b"\n")

@@ -15,6 +15,7 @@ class Line(NamedTuple):
     """One line, with a band around it where it has an interval; arrays (n,), NaN where there is no value.
 
     dots   its points are drawn and not joined; x may then have equal values
+    look   number of its colour and style where that is the same in several charts; None: its place among the lines
     """
 
     label: str
@@ -23,6 +24,7 @@ class Line(NamedTuple):
     low: np.ndarray | None = None
     high: np.ndarray | None = None
     dots: bool = False
+    look: int | None = None
 
 
 class Chart(NamedTuple):
@@ -31,6 +33,8 @@ class Chart(NamedTuple):
     name      of its file, without suffix
     at        a place on the horizontal axis that stands out, and what is there
     level     a value that stands out, and what it is
+    window    the least and the largest value that are shown; None: all are
+    whole     whether the horizontal axis has whole numbers only
     """
 
     name: str
@@ -42,6 +46,8 @@ class Chart(NamedTuple):
     logarithmic: bool = False
     at: tuple[float, str] | None = None
     level: tuple[float, str] | None = None
+    window: tuple[float, float] | None = None
+    whole: bool = False
 
 
 def thinned(line: Line) -> tuple[Line, int]:
@@ -60,4 +66,4 @@ def thinned(line: Line) -> tuple[Line, int]:
 
     x, y = means(line.x), means(line.y)
     assert x is not None and y is not None
-    return Line(line.label, x, y, means(line.low), means(line.high)), count
+    return Line(line.label, x, y, means(line.low), means(line.high), look=line.look), count

@@ -50,7 +50,7 @@ def figure_of_all(charts: Sequence[Chart]) -> Figure:
 def _draw(axes: Axes, chart: Chart) -> None:
     shown = bool(_legend_rows(chart))
     for i, whole in enumerate(chart.lines):
-        line, style = thinned(whole)[0], look(i)
+        line, style = thinned(whole)[0], look(i if whole.look is None else whole.look)
         label = _wrapped(line.label) if shown else None
         if line.dots:
             axes.plot(line.x, line.y, "o", ms=3, mew=0, alpha=0.5, color=style["color"], label=label)
@@ -59,6 +59,10 @@ def _draw(axes: Axes, chart: Chart) -> None:
             axes.plot(line.x, line.y, lw=1.5, marker=marker, label=label, **style)
         if line.low is not None and line.high is not None:
             axes.fill_between(line.x, line.low, line.high, color=style["color"], alpha=0.15, lw=0)
+    if chart.window is not None:
+        axes.set_ylim(*chart.window)
+    if chart.whole:
+        axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     if chart.logarithmic:
         axes.set_yscale("log")
     if chart.at is not None:

@@ -19,7 +19,7 @@ from nnrun.report.chart import Chart, Line, thinned
 from nnrun.report.drawing import COLOURS, NIGHT, png
 from nnrun.report.drawn import figure_of
 
-__all__ = ["charts_html", "head"]
+__all__ = ["chart_html", "charts_html", "head"]
 
 _DPI = 100
 _DIGITS = 9
@@ -43,17 +43,24 @@ def head() -> str:
 
 def charts_html(charts: Sequence[Chart]) -> str:
     """The charts side by side where there is room."""
-    return '<div class="pictures">' + "".join(map(_chart, charts)) + "</div>" if charts else ""
+    return '<div class="pictures">' + "".join(map(chart_html, charts)) + "</div>" if charts else ""
 
 
-def _chart(chart: Chart) -> str:
+def chart_html(chart: Chart, picture: bytes | None = None) -> str:
+    """A chart of a page.
+
+    picture   a PNG for who has no scripts; None: it is drawn; b"": the chart before has one of both
+    """
     caption = escape(_caption(chart))
-    image = base64.b64encode(png(figure_of(chart), _DPI)).decode()
+    content = png(figure_of(chart), _DPI) if picture is None else picture
+    image = (
+        f'<img alt="{escape(chart.title)}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
+    )
     # "</script>" in a name must not end the script.
     data = json.dumps(_data(chart), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return (
         f'<figure><h3>{escape(chart.title)}</h3><div class="chart"><script type="application/json">{data}</script>'
-        f'</div><noscript><img alt="{escape(chart.title)}" src="data:image/png;base64,{image}"></noscript>'
+        f"</div>{f'<noscript>{image}</noscript>' if content else ''}"
         f"<figcaption>{caption}</figcaption></figure>\n"
     )
 
@@ -71,22 +78,24 @@ def _data(chart: Chart) -> dict[str, object]:
     if chart.logarithmic:
         lines = _above_zero(lines)
     x, places = _common_axis(lines)
+    looks = [i if line.look is None else line.look for i, line in enumerate(lines)]
     series = [
         {
             "label": line.label,
-            "colour": COLOURS[i % len(COLOURS)],
-            "night": NIGHT[i % len(NIGHT)],
-            "dash": _DASHES[i // len(COLOURS) % len(_DASHES)],
+            "colour": COLOURS[look % len(COLOURS)],
+            "night": NIGHT[look % len(NIGHT)],
+            "dash": _DASHES[look // len(COLOURS) % len(_DASHES)],
             "dots": line.dots,
             "values": _spread(line.y, at, len(x)),
             "low": None if line.low is None else _spread(line.low, at, len(x)),
             "high": None if line.high is None else _spread(line.high, at, len(x)),
         }
-        for i, (line, at) in enumerate(zip(lines, places, strict=True))
+        for look, line, at in zip(looks, lines, places, strict=True)
     ]
     return {
         "x": [_short(value) for value in x.tolist()], "xLabel": chart.x_label, "yLabel": chart.y_label,
-        "log": chart.logarithmic, "at": chart.at, "level": chart.level, "series": series,
+        "log": chart.logarithmic, "at": chart.at, "level": chart.level, "window": chart.window, "whole": chart.whole,
+        "series": series,
     }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ class Shown(NamedTuple):
     metrics: dict[str, float]
     best: str
     fold: str = ""  # which of a cross-validation it is
+    compiled_in: float | None = None  # seconds, last time, while it compiles; None: not known
 
 
 class RunView:
@@ -84,7 +85,7 @@ class RunView:
         """All there is."""
         is_going = self._rate and news.phase == "training"
         digits = 0 if self._rate >= 10 else 2
-        speed = f"{self._rate:.{digits}f} steps/s  {self._left(news)}" if is_going else news.phase
+        speed = f"{self._rate:.{digits}f} steps/s  {self._left(news)}" if is_going else _phase(news)
         where = f"epoch {news.epoch:.1f}/{figure(news.epochs)}  step {news.step}/{news.steps}  {news.fold or news.runs}"
         rows = [Heading(news.name, news.step, news.steps, speed), Text(where)]
         rows.append(_numbers(news.metrics))
@@ -98,6 +99,12 @@ class RunView:
     def _left(self, news: Shown) -> str:
         seconds = (news.steps - news.step) / self._rate if self._rate else 0.0
         return f"{duration(seconds)} left"
+
+
+def _phase(news: Shown) -> str:
+    if news.compiled_in is None:
+        return news.phase
+    return f"{news.phase}, {duration(news.compiled_in)} last time"
 
 
 def _where(news: Shown) -> str:

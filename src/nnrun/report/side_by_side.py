@@ -12,7 +12,7 @@ from nnrun.report.words import chance, gap, level, pair_sentence
 from nnrun.statistics.compare import compare_all, least_p, least_seeds
 from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.folds import compare_folds
-from nnrun.statistics.metric import Metric, is_of_loss, last_part, metric_of, target_of
+from nnrun.statistics.metric import Metric, is_of_loss, metric_of, target_of
 from nnrun.statistics.sign_flips import ALPHA
 
 __all__ = [
@@ -28,7 +28,6 @@ _ABSENT = "–"
 # settings that change nothing in what is compared
 NO_DIFFERENCE = ("name", "train.seed", "train.seeds", "checkpoint.every", "checkpoint.keep", "metrics")
 _MOST_TESTED = 30
-_OF_ANY_LOSS = ("accuracy", "r2")
 
 
 class Value(NamedTuple):
@@ -115,9 +114,9 @@ def side_by_side(entries: Sequence[Entry]) -> SideBySide:
 
 
 def _of_any_loss(shown: Sequence[Metric]) -> Metric | None:
-    """The metric that decides where the losses differ: accuracy or r2, which have no unit, if there is one."""
+    """The metric that decides where the losses differ: one that rises, such as accuracy or r2, which have no unit."""
     others = [metric for metric in shown if not is_of_loss(metric.name)]
-    first = [metric for metric in others if last_part(metric.name) in _OF_ANY_LOSS]
+    first = [metric for metric in others if metric.rising]
     return next(iter([*first, *others]), None)
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 
 from nnrun import signals
 from nnrun.errors import DivergedError, Interrupted, Warn
-from nnrun.record import run
+from nnrun.record import compile_times, run
 from nnrun.record.weights_from import read_arrays
 from nnrun.runner import restore
 from nnrun.runner.finish import finish
@@ -39,6 +39,7 @@ class RunProgress(NamedTuple):
     phase: str  # compiling, ready, training, testing
     step: int
     recorders: list[Recorder]
+    compiled_in: float | None = None  # seconds, last time, while it compiles; None: not known
 
 
 def train(
@@ -53,10 +54,11 @@ def train(
     group = group_of(folder, experiment.plan.seeds)
     recorders: list[Recorder] = []
     with precision(experiment.plan.precision):
-        make = compiled or partial(shards.compile_shards, experiment)
+        make = compiled or compile_times.timed(folder, partial(shards.compile_shards, experiment))
         for progress in train_together(experiment, [group], make, warn):
             recorders = progress.recorders
-            yield progress
+            is_new = progress.phase == "compiling" and compiled is None
+            yield progress._replace(compiled_in=compile_times.last_seconds(folder)) if is_new else progress
     if not any(recorder.status == "done" for recorder in recorders):
         raise DivergedError(f"{folder}: {divergence(recorders)}")
 

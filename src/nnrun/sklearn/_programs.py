@@ -87,7 +87,7 @@ def _bytes(experiment: Experiment) -> int:
 
 
 def room_for(examples: int) -> int:
-    """A number of rows, at least so many and at most an eighth more, that data of nearly the same size share."""
+    """A number of rows, at least this many and at most an eighth more, that data of nearly the same size share."""
     step = max(64, 1 << max(0, (examples - 1).bit_length() - 4))
     return -(-examples // step) * step
 

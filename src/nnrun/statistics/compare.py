@@ -60,7 +60,7 @@ def compare_all(
     searched  alternative -> the trials that its setting was chosen from; why they say nothing of other searches;
               or None: it was not searched for.  Without it no setting was.
     resamples alternative -> its mean over the seeds in resamples of the examples, the same ones for all
-    looks     how often such an answer is looked at before it is the last: corrected p-values are so many times larger
+    looks     how often such an answer is looked at before it is the last: corrected p-values are multiplied by it
     """
     pairs = []
     for first, second in itertools.combinations(values, 2):
@@ -132,7 +132,7 @@ def share_higher(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def least_p(seeds: int, pairs: int) -> float:
-    """The least p-value that the test can give with so many seeds, after Holm's correction: 2 · pairs / 2ⁿ."""
+    """The least p-value that the test can give with this many seeds, after Holm's correction: 2 · pairs / 2ⁿ."""
     return min(1.0, pairs * 2.0 ** (1 - seeds))
 
 

@@ -42,7 +42,7 @@ def compare_studies(
     values    alternative -> study -> value of the setting that it chose
     unknown   alternative -> why its studies say nothing of the method; only of those of which that is so
     resamples alternative -> its mean over the studies in resamples of the examples, the same ones for all
-    looks     how often such an answer is looked at before it is the last: corrected p-values are so many times larger
+    looks     how often such an answer is looked at before it is the last: corrected p-values are multiplied by it
     """
     names = [
         (first, second)

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from typing_extensions import TypedDict
+
 from nnrun.errors import Interrupted, MachineError, NnrunError, one_line
 from nnrun.record import run
 from nnrun.storage import fsio
@@ -18,6 +20,8 @@ from nnrun.sweep.engine import Engine, RunBatch, many_files
 from nnrun.sweep.moment import ChangedError
 
 __all__ = [
+    "CutMarker",
+    "DoneMarker",
     "Event",
     "InProcess",
     "Trainer",
@@ -28,6 +32,18 @@ __all__ = [
     "seconds_of",
     "unmark",
 ]
+
+
+class DoneMarker(TypedDict):
+    """The content of batches/NAME.done.json: the batch NAME was carried out."""
+
+    seconds: float
+
+
+class CutMarker(TypedDict):
+    """The content of batches/NAME.cut.json: the batch NAME was cut in half."""
+
+    reason: str
 
 
 class Event(NamedTuple):
@@ -97,7 +113,7 @@ def _halves(root: Path, event: Event) -> list[RunBatch]:
     if isinstance(error, ChangedError | MachineError) and not _out_of_memory(error):
         raise error  # an edited module, or a full disk, is no fault of a run
     if len(batch.runs) > 1:
-        fsio.write_json(_cut_marker(root, batch.name), {"reason": str(error)})
+        fsio.write_json(_cut_marker(root, batch.name), CutMarker(reason=str(error)))
         return _cut(batch)
     run.write_state(root / batch.runs[0], "failed", reason=str(error))
     mark(root, batch, 0.0)
@@ -149,7 +165,7 @@ def seconds_of(root: Path, batch: RunBatch, place: str) -> float:
 
 def mark(root: Path, batch: RunBatch, seconds: float) -> None:
     """Says that a batch was carried out, and how long that took."""
-    fsio.write_json(_marker(root, batch.name), {"seconds": round(seconds, 3)})
+    fsio.write_json(_marker(root, batch.name), DoneMarker(seconds=round(seconds, 3)))
 
 
 def unmark(root: Path, batch: RunBatch) -> None:

@@ -75,7 +75,7 @@ class RunFolders:
         """Creates a run folder; its spec is known as it would be read back, or runs alike would be told apart."""
         experiment = self.engine.experiment(checked)
         files.make_run(path, checked, experiment, self._begun)
-        self.engine.know(path, build.settled(checked, experiment))
+        self.engine.know(path, build.completed(checked, experiment))
 
     def _could_not_begin(self, path: Path) -> bool:
         """Whether a trial is marked as one that could not even begin."""

@@ -195,7 +195,7 @@ def _cost(
 
 
 def as_json(dry_run: DryRun) -> DryRunReport:
-    """The rehearsal as plain data."""
+    """The estimate as plain data."""
     return {
         "trials": [{"trial": trial.name, "settings": trial.settings} for trial in dry_run.trials],
         "programs": [PlannedProgram(**program._asdict()) for program in dry_run.programs],

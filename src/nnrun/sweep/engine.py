@@ -102,7 +102,7 @@ class Engine:
             self.moment.note(checked, data, experiment.dataset.fitted.digest)
             _keep(self._datasets, data, experiment.dataset, _DATASETS)
             # The spec that is read back from a run folder says more, and means the same.
-            for name in (key, _key(build.settled(checked, experiment))):
+            for name in (key, _key(build.completed(checked, experiment))):
                 _keep(self._shared, name, experiment, _HELD)
         self._shared.move_to_end(key)
         return self._shared[key]
@@ -168,7 +168,9 @@ class Engine:
         if compiled is None:
             filler = lanes - len(seeds)
             plan = experiment.plan._replace(seeds=(*seeds, *seeds[-1:] * filler))
-            full = experiment._replace(plan=plan, lanes=(*experiment.lanes, *experiment.lanes[-1:] * filler))
+            full = experiment._replace(
+                plan=plan, lane_knobs=(*experiment.lane_knobs, *experiment.lane_knobs[-1:] * filler)
+            )
             compiled = shards.compile_shards(full)
             _keep(self._programs, (key, lanes), compiled, _COMPILED)
         if isinstance(compiled, Shards) or lanes == len(seeds):
@@ -180,7 +182,7 @@ def together(experiments: Sequence[Experiment]) -> Experiment:
     """Experiments of one structure as one population: their seeds, each with the knobs of its own."""
     seeds = tuple(seed for experiment in experiments for seed in experiment.plan.seeds)
     knobs = tuple(experiment.knobs for experiment in experiments for _ in experiment.plan.seeds)
-    return experiments[0]._replace(plan=experiments[0].plan._replace(seeds=seeds), lanes=knobs)
+    return experiments[0]._replace(plan=experiments[0].plan._replace(seeds=seeds), lane_knobs=knobs)
 
 
 def _keep(held: OrderedDict[Key, Held], key: Key, value: Held, most: int) -> None:

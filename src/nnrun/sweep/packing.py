@@ -9,7 +9,7 @@ from nnrun.record import run
 from nnrun.runner.session import precision
 from nnrun.storage import fsio
 from nnrun.sweep.engine import BatchFile, Engine, RunBatch
-from nnrun.sweep.repair import settle
+from nnrun.sweep.repair import correct_markers
 from nnrun.sweep.width import width_of
 
 __all__ = ["pack", "planned"]
@@ -66,6 +66,6 @@ def planned(
     if not file.is_file():
         batches = pack(name, runs, engine, root, width, known=known)
         fsio.write_json(file, {"runs": list(runs), "batches": [batch._asdict() for batch in batches]})
-        settle(root, batches)
+        correct_markers(root, batches)
     content: BatchFile = run.read_json(file)
     return [RunBatch(**written) for written in content["batches"]]

@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from nnrun.amounts import figure
 from nnrun.report.summary import plus_minus
 from nnrun.report.sweep.entries import TrialEntry
-from nnrun.report.sweep.live import Board, BoardRow
+from nnrun.report.sweep.live import ArmProgress, SweepProgress
 from nnrun.statistics.metric import Metric
 from nnrun.sweep.batches import Event
 from nnrun.sweep.loop import SweepLoop
 from nnrun.sweep.trials import final_seeds, seeds_of
 
-__all__ = ["ProgressBoard"]
+__all__ = ["ProgressCounter"]
 
 
-class ProgressBoard:
+class ProgressCounter:
     """Counts the steps of all runs, for the time that is left."""
 
     def __init__(self, loop: SweepLoop) -> None:
         self.loop = loop
         self._reached: dict[str, int] = {}  # run -> steps done, of those under way
 
-    def board(self, event: Event | None) -> Board:
+    def progress(self, event: Event | None) -> SweepProgress:
         """What to show after a piece of news."""
         sweep_plan = self.loop.sweep_plan
         phase = "starting"
@@ -36,7 +36,7 @@ class ProgressBoard:
         for arm, budget in zip(sweep_plan.arms, sweep_plan.budgets, strict=True):
             budgets[arm.label] = budgets.get(arm.label, 0) + budget
         rows = [self._row(label, budget) for label, budget in budgets.items()]
-        return Board(sweep_plan.file.name, phase, sweep_plan.metric.name, self._share(), rows)
+        return SweepProgress(sweep_plan.file.name, phase, sweep_plan.metric.name, self._share(), rows)
 
     def _share(self) -> float:
         """The share of the work that is done; a trial that ended early was all of its work."""
@@ -54,7 +54,7 @@ class ProgressBoard:
             whole += seeds * (sum(ended) + (budget - len(ended)) * plan.steps) + fresh * plan.steps
         return min(1.0, done / max(1, whole))
 
-    def _row(self, label: str, budget: int) -> BoardRow:
+    def _row(self, label: str, budget: int) -> ArmProgress:
         loop = self.loop
         records = [
             record for record in loop.records.values() if loop.trials[record["trial"]].arm.label == label
@@ -64,7 +64,7 @@ class ProgressBoard:
             for status in ("stopped", "diverged", "failed")
         }
         losses = ", ".join(f"{count} {status}" for status, count in lost.items() if count)
-        return BoardRow(label, len(records), budget, _best(records, loop.sweep_plan.metric), losses)
+        return ArmProgress(label, len(records), budget, _best(records, loop.sweep_plan.metric), losses)
 
 
 def _best(records: Sequence[TrialEntry], metric: Metric) -> str:

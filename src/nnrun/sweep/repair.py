@@ -19,7 +19,7 @@ from nnrun.sweep.engine import RunBatch
 from nnrun.sweep.flaws import rewind
 from nnrun.sweep.records import steps_of
 
-__all__ = ["reopen_round", "settle"]
+__all__ = ["correct_markers", "reopen_round"]
 
 
 def reopen_round(root: Path, name: str, runs: Sequence[str], rungs: bool, exploits: bool) -> list[str]:
@@ -45,7 +45,7 @@ def reopen_round(root: Path, name: str, runs: Sequence[str], rungs: bool, exploi
         run_name
         for batch in planned
         for run_name in batch.runs
-        if (batches.is_done(root, batch) and not _is_settled(root / run_name, batch))
+        if (batches.is_done(root, batch) and not _is_where_left(root / run_name, batch))
         or (not batches.is_done(root, batch) and not _has_ended(root / run_name) and _is_stuck(root, batch))
     }
     if lost:
@@ -56,14 +56,16 @@ def reopen_round(root: Path, name: str, runs: Sequence[str], rungs: bool, exploi
         lost |= {run_name for run_name in together if exploits or not _has_ended(root / run_name)}
         for run_name in sorted(lost):
             rewind(root / run_name)
-    settle(root, planned)
+    correct_markers(root, planned)
     return sorted(lost)
 
 
-def settle(root: Path, planned: Sequence[RunBatch]) -> None:
+def correct_markers(root: Path, planned: Sequence[RunBatch]) -> None:
     """Has the markers of batches say what the run folders of their runs hold."""
     for batch in (part for whole in planned for part in batches.parts(root, whole)):
-        if batches.is_done(root, batch) and not all(_is_settled(root / name, batch) for name in batch.runs):
+        if batches.is_done(root, batch) and not all(
+            _is_where_left(root / name, batch) for name in batch.runs
+        ):
             batches.unmark(root, batch)
         elif not batches.is_done(root, batch) and all(_has_ended(root / name) for name in batch.runs):
             batches.mark(root, batch, 0.0)  # nothing of it is left to train
@@ -146,7 +148,7 @@ def _members(folder: Path) -> list[Path]:
     return run.members(folder) or [folder]
 
 
-def _is_settled(folder: Path, batch: RunBatch) -> bool:
+def _is_where_left(folder: Path, batch: RunBatch) -> bool:
     """Whether a run is where a batch that is done left it, or further."""
     if run.read_state(folder)["status"] in (*ENDED, "failed"):
         return True

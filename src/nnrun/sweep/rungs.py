@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
 from nnrun.record import run
 from nnrun.report.sweep.entries import Settings
 from nnrun.runner.status import group_of
@@ -14,12 +16,31 @@ from nnrun.sweep import exploit, records
 from nnrun.sweep.engine import BatchFile, Engine, RunBatch
 from nnrun.sweep.packing import pack
 from nnrun.sweep.plan import SweepPlan
-from nnrun.sweep.repair import settle
+from nnrun.sweep.repair import correct_markers
 from nnrun.sweep.stages import pairs_of, rung_steps, rung_value, survivors
 from nnrun.sweep.trials import Trial, seeds_of, trial_spec, values_at
 from nnrun.types import Plan, Tree
 
-__all__ = ["Rungs"]
+__all__ = ["ExploitMarker", "RungFile", "Rungs"]
+
+
+class RungFile(TypedDict):
+    """The content of batches/NAME.rung.json: what trials were ranked by after the stage NAME."""
+
+    values: dict[str, float | None]  # of each trial; None: it has none
+
+
+class _Move(TypedDict):
+    loser: str
+    winner: str
+    settings: Settings  # the loser's from then on
+
+
+class ExploitMarker(TypedDict):
+    """The content of batches/NAME-exploit.done.json: losers continue from the state of winners after the stage NAME."""
+
+    seconds: float
+    moves: list[_Move]
 
 
 class Rungs:
@@ -101,7 +122,7 @@ class Rungs:
             lanes = {run_name: self._batches[run_name][-1].lanes for run_name in going} if final else None
             new = pack(name, going, self.engine, self.root, width, untils, final, lanes)
             fsio.write_json(file, {"runs": missing, "batches": [batch._asdict() for batch in new]})
-            settle(self.root, new)
+            correct_markers(self.root, new)
             batches += new
         for batch in batches:
             for run_name in batch.runs:
@@ -143,9 +164,8 @@ class Rungs:
         """
         file = self.root / "batches" / f"{self.name}-s{k}.rung.json"
         if not file.is_file():
-            fsio.write_json(
-                file, {"values": {trial.name: self._value(trial, steps[trial.name]) for trial in going}}
-            )
+            ranked = {trial.name: self._value(trial, steps[trial.name]) for trial in going}
+            fsio.write_json(file, RungFile(values=ranked))
         return run.read_json(file)["values"]
 
     def _value(self, trial: Trial, step: int) -> float | None:
@@ -177,8 +197,8 @@ class Rungs:
             exploit.apply(move, steps[loser.name])
             if len(move.loser) > 1:
                 run.write_state(self.root / loser.run, "interrupted", step=steps[loser.name])
-        applied = [{"loser": a.name, "winner": b.name, "settings": self.settings(a)} for a, b in moves]
-        fsio.write_json(done, {"seconds": 0.0, "moves": applied})
+        applied = [_Move(loser=a.name, winner=b.name, settings=self.settings(a)) for a, b in moves]
+        fsio.write_json(done, ExploitMarker(seconds=0.0, moves=applied))
 
     def _knobs(self, trial: Trial) -> Tree:
         """The knobs of a trial's present point."""

@@ -13,21 +13,23 @@ from nnrun.errors import Warn, one_line
 from nnrun.report import drawing
 from nnrun.report.sweep import answer
 from nnrun.report.sweep.findings import Answer
-from nnrun.report.sweep.live import Board
+from nnrun.report.sweep.live import SweepProgress
 from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import InProcess, Trainer
 from nnrun.sweep.engine import Engine
 from nnrun.sweep.on_ray import OnRay
 from nnrun.sweep.on_slurm import OnSlurm
 from nnrun.sweep.plan import SweepPlan
-from nnrun.sweep.progress import ProgressBoard
+from nnrun.sweep.progress import ProgressCounter
 from nnrun.sweep.remote import cluster_of
 from nnrun.sweep.rounds import next_round
 from nnrun.sweep.workers import Workers
 
 __all__ = ["Ended", "carry_out", "trainer_of"]
 
-Watching = Callable[[], AbstractContextManager[Callable[[Board], None]]]  # a function that shows a sweep
+Watching = Callable[
+    [], AbstractContextManager[Callable[[SweepProgress], None]]
+]  # a function that shows a sweep
 
 
 class Ended(NamedTuple):
@@ -91,10 +93,10 @@ def carry_out(
     with signals.deferred() if grows else contextlib.nullcontext():
         while True:
             with watching() as view:
-                progress = None
+                counter = None
                 for loop, event in lifecycle.sweep(sweep_plan, folder, engine, trainer):
-                    progress = progress or ProgressBoard(loop)
-                    view(progress.board(event))
+                    counter = counter or ProgressCounter(loop)
+                    view(counter.progress(event))
             changes = _growth(sweep_plan, folder, warn, quiet) if grows else []
             if not changes:
                 lifecycle.finish(folder)

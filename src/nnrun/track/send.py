@@ -1,6 +1,6 @@
 """Sends runs to trackers, once or while they train.
 
-Whatever a tracker raises ends the sending to that tracker and nothing else: the run and the other trackers go on.
+Whatever a tracker raises ends the sending to that tracker and nothing else: the run and the other trackers continue.
 """
 
 from __future__ import annotations

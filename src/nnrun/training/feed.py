@@ -49,7 +49,7 @@ class Feed(NamedTuple):
         return int(np.clip(BLOCK // max(1, size * _width(self.examples)), 1, most))
 
     def like(self, rows: int) -> tuple[Shaped, Shaped]:
-        """x and y as a program gets them, when at most so many rows are fetched at a time."""
+        """x and y as a program gets them, when at most this many rows are fetched at a time."""
         if self.whole is not None:
             return self.whole
         rows = min(rows, len(self.examples.y))
@@ -85,7 +85,7 @@ def make_feed(
 
     weights   (n,) how much each counts in what is minimised: then y is (n, k + 1), targets and weights
     place     where they are put
-    rows      on the device, zeros stand behind the examples up to so many: one program serves data of several sizes
+    rows      on the device, zeros stand behind the examples up to this many: one program serves data of several sizes
     """
     if weights is not None:
         kind = jnp.zeros(()).dtype
@@ -97,7 +97,7 @@ def make_feed(
 
 
 def _filled(part: np.ndarray, rows: int) -> np.ndarray:
-    """With zeros behind, up to so many rows."""
+    """With zeros behind, up to this many rows."""
     if len(part) >= rows:
         return part
     return np.concatenate([part, np.zeros((rows - len(part), *part.shape[1:]), part.dtype)])

@@ -172,7 +172,7 @@ def follow(experiment: Experiment, party: Party) -> None:
 
 
 def _do(programs: Programs, states: deque[State], what: str, age: int, *arguments: Any) -> None:
-    """Does what process 0 does with the state that is so many behind the newest."""
+    """Does what process 0 does with the state that is this many behind the newest."""
     state = states[age]
     if what == "advance":
         states.appendleft(programs.advance(state, *arguments)[0])

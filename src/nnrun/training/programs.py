@@ -228,7 +228,7 @@ def _react(experiment: Experiment, state: State, metric: Array) -> State:
 def _knobs(experiment: Experiment) -> list[Tree]:
     """The knobs of each lane, as arrays."""
     dtype = jnp.zeros(()).dtype
-    knobs_of_lanes = experiment.lanes or (experiment.knobs,) * len(experiment.plan.seeds)
+    knobs_of_lanes = experiment.lane_knobs or (experiment.knobs,) * len(experiment.plan.seeds)
     return [jax.tree.map(lambda value: np.asarray(value, dtype), knobs) for knobs in knobs_of_lanes]
 
 

@@ -199,8 +199,8 @@ def _split(experiment: Experiment, parts: int, size: int) -> list[Experiment]:
         return [lanes[i : i + size] for i in range(0, len(lanes), size)]
 
     seeds = shares(experiment.plan.seeds)
-    knobs = shares(experiment.lanes) if experiment.lanes else [()] * parts
+    knobs = shares(experiment.lane_knobs) if experiment.lane_knobs else [()] * parts
     return [
-        experiment._replace(plan=experiment.plan._replace(seeds=seeds_of_part), lanes=lanes)
-        for seeds_of_part, lanes in zip(seeds, knobs, strict=True)
+        experiment._replace(plan=experiment.plan._replace(seeds=seeds_of_part), lane_knobs=lane_knobs)
+        for seeds_of_part, lane_knobs in zip(seeds, knobs, strict=True)
     ]

@@ -72,4 +72,4 @@ class Experiment(NamedTuple):
     knobs: Tree
     dataset: Dataset
     plan: Plan
-    lanes: tuple[Tree, ...] = ()  # the knobs of each lane of a population; (): those above, for all
+    lane_knobs: tuple[Tree, ...] = ()  # the knobs of each lane of a population; (): those above, for all

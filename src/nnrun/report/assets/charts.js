@@ -115,10 +115,12 @@
     const dotted = chart.series.some((line) => line.dots);
     const x = { time: false, ...(dotted ? { range: () => [first - margin, last + margin] } : {}) };
     const y = { ...axis(chart.yLabel), ...filter, grid: gridY, size: 58, values: (u, ticks) => numbers(ticks) };
+    const window_ = chart.window ? { range: () => chart.window } : {};
+    const whole = chart.whole ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] } : {};
     const size = () => ({ width: place.clientWidth, height: Math.max(220, Math.min(360, place.clientWidth * 0.6)) });
     const plot = new uPlot({
-      ...size(), series, bands, scales: { x, y: chart.log ? { distr: 3 } : {} },
-      axes: [axis(chart.xLabel), y], cursor: { focus: { prox: 24 }, drag: { x: true, y: false } }, focus: { alpha: 0.35 },
+      ...size(), series, bands, scales: { x, y: { ...(chart.log ? { distr: 3 } : {}), ...window_ } },
+      axes: [{ ...axis(chart.xLabel), ...whole }, y], cursor: { focus: { prox: 24 }, drag: { x: true, y: false } }, focus: { alpha: 0.35 },
       hooks: {
         draw: [marks(chart)],
         setSeries: [(u, i, options) => {

@@ -4,129 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from nnrun.errors import one_line
-from nnrun.report import drawing
-from nnrun.report.drawing import COLOURS, Picture, axis_label, scale_of
-from nnrun.report.ensemble.account import Account, Barrier, Calibration
+from nnrun.report.chart import Chart
+from nnrun.report.drawing import COLOURS, Picture, png
+from nnrun.report.drawn import figure_of_all
+from nnrun.report.ensemble.account import Account, Calibration
+from nnrun.report.ensemble.charts import charts
 from nnrun.report.ensemble.tables import answer_line, gain_lines, head_of, in_order, names_of, notes
 from nnrun.report.html import PageColumn, document, figure, table
-from nnrun.report.interactive import head
+from nnrun.report.interactive import chart_html, head
 from nnrun.report.run.examples import STYLE, examples_html
 from nnrun.report.run.looked import Looked
 from nnrun.report.summary import number
-from nnrun.statistics.metric import Metric, all_bounds, metric_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["page", "pictures"]
 
-_BLUE, _ORANGE, _GREEN = COLOURS[:3]
 _GREY = "#777777"
 _DPI = 110
 _TITLES = {
     "curve": "How many members are enough",
     "members": "Members and ensemble",
-    "reliability": "Calibration",
     "barrier": "Along the line between two members",
 }
-_CAPTIONS = {
-    "curve": "Mean over ensembles of some of the members; the band holds the middle 95% of them.",
-    "members": "Each member, from left to right as in the table; their mean, and the ensemble.",
-    "reliability": "Accuracy against confidence on the {split} part, in bins of equal width; on the dotted line they "
-    "are equal. A larger dot is a bin of more examples.",
-    "barrier": "Weighted averages of two members' parameters; the dotted line joins the ends.",
-}
-_OF_PARAMETERS = "The average of the best member by validation, of the best two, and so on: one of each size."
+_CALIBRATION = (
+    "Accuracy against confidence on the {split} part, in bins of equal width; on the dotted line they are equal. "
+    "A larger dot is a bin of more examples."
+)
 
 
 def pictures(account: Account) -> list[Picture]:
-    """The curve against the number of members, the reliability diagram, members, the barrier."""
-    drawn = {"members": _members(account)}
-    if len(account["curve"]) > 1:
-        drawn["curve"] = _curve(account)
-    if calibration := account.get("calibration"):
-        drawn["reliability"] = _reliability(calibration)
-    if barrier := account.get("barrier"):
-        drawn["barrier"] = _barrier(account, barrier)
-    captions = dict(_CAPTIONS)
-    if all(point["subsets"] == 1 for point in account["curve"]):
-        captions["curve"] = _OF_PARAMETERS
-    return [
-        Picture(name, _TITLES[name], captions[name].format(**account), drawing.png(drawn[name], _DPI))
-        for name in _TITLES
-        if name in drawn
+    """The curve against the number of members, members, the barrier, the reliability diagram."""
+    images = [
+        Picture(kind, _TITLES[kind], drawn[0].caption, png(figure_of_all(drawn), _DPI))
+        for kind, drawn in charts(account).items()
     ]
-
-
-def _figure(rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """Axes above each other: beside each other their letters would be too small on a page."""
-    figure = Figure(figsize=(5.4, 3.8 if rows == 1 else 2.9 * rows), layout="constrained")
-    return figure, [figure.add_subplot(rows, 1, i + 1) for i in range(rows)]
-
-
-def _shown(account: Account) -> list[str]:
-    """The metrics that are drawn: the one that judges, and the loss."""
-    return [name for name in names_of(account) if name in (account["judge"], "loss")]
-
-
-def _metric(account: Account, name: str, split: str) -> Metric:
-    """A metric of the account on a part of the data."""
-    return metric_of(f"{split}/{name}", account["rising"], all_bounds(account["bounds"]))
-
-
-def _curve(account: Account) -> Figure:
-    names, curve = _shown(account), account["curve"]
-    figure, axes = _figure(len(names))
-    sizes = [point["members"] for point in curve]
-    for axis, name in zip(axes, names, strict=True):
-        metric = _metric(account, name, account["split"])
-        scale = scale_of(metric)
-        mean, low, high = ([scale * point[name][kind] for point in curve] for kind in ("mean", "low", "high"))
-        if all(point["subsets"] == 1 for point in curve):  # of parameters: the best members first
-            axis.plot(sizes, mean, "o-", color=_BLUE, label="average of the best by validation")
-        else:
-            axis.fill_between(sizes, low, high, color=_BLUE, alpha=0.2, label="95% of the subsets")
-            axis.plot(sizes, mean, "o-", color=_BLUE, label="mean over subsets")
-        if account["best"]:
-            value = scale * account["best"]["metrics"][name]
-            axis.axhline(value, color=_ORANGE, linestyle="--", label="best member by validation")
-        axis.set_xlabel("members")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set_ylabel(axis_label(metric))
-        axis.legend(frameon=False, fontsize=8)
-    return figure
-
-
-def _members(account: Account) -> Figure:
-    names = _shown(account)
-    figure, axes = _figure(len(names))
-    for axis, name in zip(axes, names, strict=True):
-        metric = _metric(account, name, account["split"])
-        scale = scale_of(metric)
-        values = [scale * member["metrics"][name] for member in in_order(account)]
-        axis.plot(range(1, len(values) + 1), values, "o", color=_GREY, label="members")
-        for row, colour, label in (
-            (account["mean"], _ORANGE, "their mean"),
-            (account["ensemble"], _GREEN, "ensemble"),
-        ):
-            axis.axhline(scale * row[name], color=colour, label=label)
-        axis.set_xlabel("member")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set_ylabel(axis_label(metric))
-        axis.legend(frameon=False, fontsize=8)
-    return figure
+    if calibration := account.get("calibration"):
+        caption = _CALIBRATION.format(split=account["split"])
+        images.append(Picture("reliability", "Calibration", caption, png(_reliability(calibration), _DPI)))
+    return images
 
 
 def _reliability(calibration: Calibration) -> Figure:
-    figure, [axis] = _figure()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.4, 3.8), layout="constrained")
+    axis = figure.add_subplot()
     axis.plot([0, 100], [0, 100], color=_GREY, linewidth=1, linestyle=":")
     for bins, colour, label in (
-        (calibration.get("before"), _BLUE, "as predicted"),
-        (calibration.get("after"), _GREEN, "after temperature scaling"),
+        (calibration.get("before"), COLOURS[0], "as predicted"),
+        (calibration.get("after"), COLOURS[2], "after temperature scaling"),
     ):
         if bins:
             text = f"{label}: error {100 * bins['error']:.2f}%"
@@ -137,21 +70,6 @@ def _reliability(calibration: Calibration) -> Figure:
     axis.set_xlabel("confidence (%)")
     axis.set_ylabel("accuracy (%)")
     axis.legend(frameon=False, fontsize=8)
-    return figure
-
-
-def _barrier(account: Account, barrier: Barrier) -> Figure:
-    names = _shown(account)
-    line = barrier["line"]
-    figure, axes = _figure(len(names))
-    at = [point["alpha"] for point in line]
-    for axis, name in zip(axes, names, strict=True):
-        metric = _metric(account, name, barrier["split"])
-        values = [scale_of(metric) * point[name] for point in line]
-        axis.plot(at, values, "o-", color=_BLUE)
-        axis.plot([0, 1], [values[0], values[-1]], color=_GREY, linewidth=1, linestyle=":")
-        axis.set_xlabel(f"{barrier['between'][0]} → {barrier['between'][1]}", fontsize=8)
-        axis.set_ylabel(axis_label(metric))
     return figure
 
 
@@ -173,13 +91,22 @@ def page(
     gains = "".join(f"<li>{escape(line.plain)}</li>" for line in gain_lines(account))
     parts += [f"<ul>{gains}</ul>"] if gains else []
     parts += [f'<p class="dim">{escape(note)}</p>' for note in notes(account)]
+    drawn = charts(account) if images else {}
     if images:
-        parts.append('<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>")
+        shown = "".join(_picture(drawn.get(image.name, []), image) for image in images)
+        parts.append(f'<h2>Pictures</h2><div class="pictures">{shown}</div>')
     sections = [examples_html(entry, "", "the ensemble") for entry in looked]
-    scripts = head() if sections else ""
+    scripts = head() if sections or drawn else ""
     lines = "".join(f'<p class="dim">{escape(line)}</p>' for line in origin)
     sections.append(f"<h2>The ensemble</h2>{_members_table(account)}{lines}")
     return document(f"nnrun ensemble: {title}", parts + sections, scripts, STYLE)
+
+
+def _picture(drawn: Sequence[Chart], image: Picture) -> str:
+    """The charts that a picture shows, which answer to the pointer, or the picture where it shows none."""
+    if not drawn:
+        return figure(image)
+    return "".join(chart_html(chart, b"" if i else image.png) for i, chart in enumerate(drawn))
 
 
 def _members_table(account: Account) -> str:

@@ -10,13 +10,13 @@ from rich.text import Text
 from nnrun.report.live import Heading, Pace, duration
 from nnrun.report.sheet import sheet_of
 
-__all__ = ["Board", "BoardRow", "SweepView"]
+__all__ = ["ArmProgress", "SweepProgress", "SweepView"]
 
 _PLAIN_SECONDS = 15.0  # between plain lines
 _SURE_SECONDS = 2.0  # before this the time that is left is a guess
 
 
-class BoardRow(NamedTuple):
+class ArmProgress(NamedTuple):
     """How far one alternative is."""
 
     label: str
@@ -26,14 +26,14 @@ class BoardRow(NamedTuple):
     lost: str  # what was stopped, diverged or failed, "" if nothing
 
 
-class Board(NamedTuple):
+class SweepProgress(NamedTuple):
     """What there is to show of a sweep."""
 
     name: str
     phase: str
     metric: str
     share: float  # of the work, 0 to 1
-    rows: list[BoardRow]
+    rows: list[ArmProgress]
 
 
 class SweepView:
@@ -44,29 +44,29 @@ class SweepView:
         self._left = ""
         self._has_line = False
 
-    def notice(self, news: Board) -> None:
+    def notice(self, news: SweepProgress) -> None:
         """Takes in how much is done."""
         spent, rate = self._pace(news.share)
         is_known = rate > 0 and spent > _SURE_SECONDS
         self._left = f"{duration((1 - news.share) / rate)} left" if is_known else ""
 
-    def history(self, news: Board) -> str:
+    def history(self, news: SweepProgress) -> str:
         """Nothing: the table has all alternatives, and the answer comes at the end."""
         del news
         return ""
 
-    def is_due(self, news: Board, seconds: float) -> bool:
+    def is_due(self, news: SweepProgress, seconds: float) -> bool:
         """At the beginning, and a quarter of a minute after the line before."""
         del news
         return not self._has_line or seconds >= _PLAIN_SECONDS
 
-    def line(self, news: Board) -> str:
+    def line(self, news: SweepProgress) -> str:
         """How much is done, and the best of each alternative."""
         self._has_line = True
         rows = "  ".join(f"{row.label} {row.done}/{row.trials} {row.best}".rstrip() for row in news.rows)
         return f"{news.phase} {news.share:.0%}  {rows}  {self._left}".rstrip()
 
-    def drawing(self, news: Board, width: int) -> RenderableType:
+    def drawing(self, news: SweepProgress, width: int) -> RenderableType:
         """All there is."""
         del width
         rows = [(row.label, f"{row.done}/{row.trials}", row.best, Text(row.lost, "dim")) for row in news.rows]

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from nnrun import amounts
 from nnrun.amounts import with_digits
 from nnrun.errors import counted
+from nnrun.report.chart import Chart
 from nnrun.report.drawing import Picture
 from nnrun.report.html import PageColumn, document, figure, table
-from nnrun.report.interactive import head
+from nnrun.report.interactive import chart_html, head
 from nnrun.report.run.examples import STYLE, examples_html
 from nnrun.report.run.looked import Looked
 from nnrun.report.settings import settings_text
@@ -23,6 +24,7 @@ from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialR
 from nnrun.report.sweep.method import method
 from nnrun.report.sweep.pairs import pair_cells
 from nnrun.report.sweep.parallel import parallel_head, parallel_section
+from nnrun.report.sweep.plots import charts_of
 from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.tables import CHOSEN_DIGITS, seeds_text, trials_text
 from nnrun.report.sweep.verdict import base_sentences, steps_text
@@ -39,7 +41,7 @@ def page(
 
     looked   by name of a run of the best setting, what was looked at in the data
     """
-    sweep, drawn = answer.sweep, parallel_section(answer)
+    sweep, drawn, curves = answer.sweep, parallel_section(answer), charts_of(answer)
     body = [
         f"<h1>{escape(sweep.name)}</h1>",
         f'<p class="dim">{escape(_facts(answer))}</p>',
@@ -50,7 +52,7 @@ def page(
         *(_leaderboard(answer, part) for part in answer.bases),
         *(_studies(answer, part) for part in answer.bases if answer.sweep.studies > 1),
         *(_factors(answer, part) for part in answer.bases),
-        '<h2>Pictures</h2><div class="pictures">' + "".join(map(figure, images)) + "</div>" if images else "",
+        _pictures({chart.name: chart for chart in curves}, images),
         drawn,
         *(examples_html(entry, f"the best setting ({name})") for name, entry in looked.items()),
         *(_pairs(answer, part) for part in answer.bases if part.comparisons),
@@ -58,8 +60,17 @@ def page(
         _trials(answer),
         "<h2>How this was computed</h2>" + method(answer),
     ]
-    in_head = (parallel_head() if drawn else "") + (head() if looked else "")
+    in_head = (parallel_head() if drawn else "") + (head() if looked or curves else "")
     return document(f"nnrun sweep: {sweep.name}", body, in_head, STYLE if looked else "")
+
+
+def _pictures(curves: Mapping[str, Chart], images: Sequence[Picture]) -> str:
+    """The pictures; those that are curves answer to the pointer."""
+    shown = "".join(
+        chart_html(curves[image.name], image.png) if image.name in curves else figure(image)
+        for image in images
+    )
+    return f'<h2>Pictures</h2><div class="pictures">{shown}</div>' if images else ""
 
 
 def _facts(answer: Answer) -> str:
@@ -74,8 +85,7 @@ def _facts(answer: Answer) -> str:
     trials = f"{counted(sweep.trials_planned, 'trial')}{of_each} by {sweep.search} search"
     return (
         f"{counted(alternatives, 'alternative')}{bases}, {trials}, {studies}{counted(sweep.seeds, 'seed')} a trial, "
-        f"judged by {sweep.metric} "
-        f"({sweep.judge.words} is better); {counted(runs, 'run')}"
+        f"judged by {sweep.metric} ({sweep.judge.words} is better); {counted(runs, 'run')}"
     )
 
 

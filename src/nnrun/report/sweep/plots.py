@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from nnrun.report.chart import Chart
 from nnrun.report.drawing import Look, Picture, look, png
-from nnrun.report.sweep import figures, scatter
+from nnrun.report.drawn import figure_of
+from nnrun.report.sweep import charts, figures, scatter
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["pictures"]
+__all__ = ["charts_of", "pictures"]
 
 _DPI = 160
 _SETTINGS: dict[Any, Any] = {
@@ -37,8 +39,7 @@ def pictures(answer: Answer) -> list[Picture]:
 
     images = []
     with mpl.rc_context(_SETTINGS):
-        for part in answer.bases:
-            prefix, suffix = (f"{part.base}-", f", {part.base}") if len(answer.bases) > 1 else ("", "")
+        for part, prefix, suffix in _bases(answer):
             for name, title, caption, figure in _of_base(answer, part):
                 images.append(Picture(_file_name(prefix + name), title + suffix, caption, png(figure, _DPI)))
         if answer.profile:
@@ -72,30 +73,8 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
             f"Means with 95% intervals; small dots are {dots}.",
             figures.leaderboard(part, looks),
         )
-    figure = figures.curves(part, sweep.judge, looks)
-    if figure is not None:
-        yield (
-            "curves",
-            f"{sweep.metric} while training",
-            f"Means over the seeds of {'each' if len(part.rows) > 1 else 'the'} chosen setting, with 95% intervals as "
-            f"bands.{' The setting is that of the best study.' if sweep.studies > 1 else ''}"
-            + figures.left_out(figure, sweep.judge),
-            figure,
-        )
-    if part.best_of:
-        independent = any(point.low is not None for curve in part.best_of.values() for point in curve)
-        caption = (
-            "Expected best value of the search after k trials; bands are 95% intervals over other draws of the trials."
-            if independent
-            else "Best value of the search so far."
-        )
-        if sweep.studies > 1:
-            caption = (
-                "Best value so far after k trials, mean over the studies; bands are 95% intervals of it."
-            )
-        figure = figures.best_of(part, sweep.judge, looks)
-        caption += figures.left_out(figure, sweep.judge)
-        yield "best-of-k", "How good after k trials of tuning", caption, figure
+    for chart in _of_part(answer, part):
+        yield chart.name, chart.title, chart.caption, figure_of(chart)
     yield from _by_setting(answer, part)
     if any(part.importances.values()):
         yield (
@@ -105,6 +84,29 @@ def _of_base(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, 
             "Pale bars: no more than chance may give (p > 0.05).",
             figures.importance(part, looks),
         )
+
+
+def _of_part(answer: Answer, part: BaseAnswer) -> list[Chart]:
+    sweep, numbers = answer.sweep, {a.label: i for i, a in enumerate(answer.sweep.alternatives)}
+    learning = charts.curves(part, sweep.judge, numbers, sweep.studies)
+    best = [charts.best_of(part, sweep.judge, numbers, sweep.studies)] if part.best_of else []
+    return [*([learning] if learning else []), *best]
+
+
+def charts_of(answer: Answer) -> list[Chart]:
+    """Those of the pictures that are curves, under the same names, for a page."""
+    return [
+        chart._replace(name=_file_name(prefix + chart.name), title=chart.title + suffix)
+        for part, prefix, suffix in _bases(answer)
+        for chart in _of_part(answer, part)
+    ]
+
+
+def _bases(answer: Answer) -> Iterator[tuple[BaseAnswer, str, str]]:
+    """Each base with what stands before the names and after the titles of its pictures."""
+    for part in answer.bases:
+        prefix, suffix = (f"{part.base}-", f", {part.base}") if len(answer.bases) > 1 else ("", "")
+        yield part, prefix, suffix
 
 
 def _by_setting(answer: Answer, part: BaseAnswer) -> Iterator[tuple[str, str, str, Figure]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from nnrun.report.sweep.folder import DimensionRecord
 
-__all__ = ["border", "undrawn", "where"]
+__all__ = ["border", "share_of_range", "undrawn"]
 
 _EDGE = 0.05  # of a range, at either end
 _NORMAL_EDGE = 1.645  # standard deviations that leave 5% at either end
@@ -35,13 +35,13 @@ def border(dimension: DimensionRecord, value: object) -> str | None:
         share = 0.0 if value == min(numbers) else 1.0 if value == max(numbers) else 0.5
         low: float = min(numbers)
     else:
-        share, low = where(dimension, value), dimension.low or 0.0
+        share, low = share_of_range(dimension, value), dimension.low or 0.0
     if share >= 1 - _EDGE:
         return "upper"
     return "lower" if share <= _EDGE and (low != 0 or dimension.kind == "normal") else None
 
 
-def where(dimension: DimensionRecord, value: float) -> float:
+def share_of_range(dimension: DimensionRecord, value: float) -> float:
     """Where a value stands in a range, from 0 to 1."""
     low, high = dimension.low or 0.0, dimension.high or 0.0
     if dimension.kind == "normal":
@@ -52,20 +52,21 @@ def where(dimension: DimensionRecord, value: float) -> float:
     return (value - low) / (high - low)
 
 
-def undrawn(dimension: DimensionRecord, values: Sequence[float]) -> tuple[float, float, float] | None:
+def undrawn(dimension: DimensionRecord, values: Iterable[float]) -> tuple[float, float, float] | None:
     """The widest part of a range in which no trial lies: its ends, and its share of the range.
 
     None where so wide a gap is nothing unusual: of n + 1 gaps between n independent draws and the ends, any is wider
     than g with a chance of at most (n + 1)(1 − g)ⁿ, and below 5% it is unusual.  Only numbers that are drawn evenly,
-    or evenly in the logarithm, are looked at.
+    or evenly in the logarithm, are looked at; the values of a grid, of which many trials have the same, count once.
     """
-    if dimension.kind not in ("uniform", "log") or not values:
+    distinct = set(values)
+    if dimension.kind not in ("uniform", "log") or not distinct:
         return None
     low, high = dimension.low or 0.0, dimension.high or 0.0
-    points = np.sort([low, high, *values])
-    shares = np.clip([where(dimension, value) for value in points], 0.0, 1.0)
+    points = np.sort([low, high, *distinct])
+    shares = np.clip([share_of_range(dimension, value) for value in points], 0.0, 1.0)
     widest = int(np.diff(shares).argmax())
-    gap, n = float(np.diff(shares)[widest]), len(values)
+    gap, n = float(np.diff(shares)[widest]), len(distinct)
     if (n + 1) * (1 - gap) ** n >= _UNLIKELY:
         return None
     return float(points[widest]), float(points[widest + 1]), gap

@@ -47,7 +47,7 @@ def sensitivity(part: BaseAnswer, sweep: SweepRecord) -> Iterator[str]:
             yield from _best_trial_less(part, sweep, best, second)
         yield from _half_of_the_trials(part, sweep, best, second)
     yield from _another_target(part, rows)
-    if not sweep.adaptive and sweep.search != "grid":
+    if not sweep.adaptive:
         yield from _never_drawn(part, sweep, (best, second))
 
 

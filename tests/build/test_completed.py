@@ -11,9 +11,9 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from nnrun import build, catalog
+from nnrun.build.completed import resolved, structure_of
 from nnrun.build.experiment import data_of, knobs_of
 from nnrun.build.folds import of_fold, with_folds
-from nnrun.build.settled import resolved, structure_of
 from nnrun.build.targets import wants_counts, wants_labels, wants_several_labels
 from nnrun.catalog import Spec
 from nnrun.errors import SpecError

@@ -1,4 +1,4 @@
-"""The course of a sweep: what it leaves behind, how it is resumed, what a failure does to it."""
+"""A sweep from beginning to end: what it leaves behind, how it is resumed, what a failure does to it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from nnrun.sweep import lifecycle
 from nnrun.sweep.batches import InProcess
 from nnrun.sweep.engine import Engine
-from nnrun.sweep.progress import ProgressBoard
+from nnrun.sweep.progress import ProgressCounter
 
 HALVING = """
   search: {name: halving, eta: 3, first: 0.17}
@@ -26,12 +26,12 @@ def test_the_share_rises_to_one(write: Any, engine: Engine, tmp_path: Path) -> N
     """Also where most trials end early: what they did not need is no work that is left."""
     sweep_plan, folder = lifecycle.begin(write(HALVING), [], engine, tmp_path / "sweep", tmp_path)
     shares, rows = [], []
-    progress = None
+    counter = None
     for loop, event in lifecycle.sweep(sweep_plan, folder, engine, InProcess(engine)):
-        progress = progress or ProgressBoard(loop)
-        board = progress.board(event)
-        shares.append(board.share)
-        rows = board.rows
+        counter = counter or ProgressCounter(loop)
+        progress = counter.progress(event)
+        shares.append(progress.share)
+        rows = progress.rows
     assert shares[0] == 0
     assert shares[-1] == pytest.approx(1.0)
     assert all(later >= earlier - 1e-9 for earlier, later in itertools.pairwise(shares))

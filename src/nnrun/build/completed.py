@@ -1,4 +1,4 @@
-"""A spec once everything is settled: as its run folder has it, and what of it one program is made for."""
+"""A spec with what follows from its data filled in, as its run folder has it; what of it a program is made for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnrun.duration import Duration
 from nnrun.loss._class_weight import weights_of
 from nnrun.types import Experiment
 
-__all__ = ["resolved", "settled", "structure_of"]
+__all__ = ["completed", "resolved", "structure_of"]
 
 
 def structure_of(spec: Spec) -> dict[str, object]:
@@ -38,12 +38,12 @@ def structure_of(spec: Spec) -> dict[str, object]:
 
 
 def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
-    """The spec as YAML data with every default filled in; what a default depends on is settled."""
+    """The spec as YAML data with every default filled in; also those that follow from the data."""
 
     def section(model: Iterable[tuple[str, object]]) -> dict[str, object]:
         return {key: str(value) if isinstance(value, Duration) else value for key, value in model}
 
-    spec = settled(spec, experiment)
+    spec = completed(spec, experiment)
     train = section(spec.train)
     if spec.train.early_stopping is not None:
         train["early_stopping"] = section(spec.train.early_stopping)
@@ -58,7 +58,7 @@ def resolved(spec: Spec, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def settled(spec: Spec, experiment: Experiment) -> Spec:
+def completed(spec: Spec, experiment: Experiment) -> Spec:
     """The spec as its run folder has it: with the metrics that follow from the loss where none was written.
 
     Weights of classes that are fitted to the training part are numbers in it; each fold has its own.
