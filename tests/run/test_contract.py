@@ -23,16 +23,27 @@ train: {duration: 4 epochs}
 """
 SWEEP = """
 base: spec.yaml
-sweep: {over: {optimizer.learning_rate: {log: [1e-4, 1e-2]}}, trials: 3, seeds: 1, final_seeds: 2}
+sweep:
+  over:
+    optimizer: [{name: adam, learning_rate: {log: [1e-4, 1e-2]}}, {name: sgd, learning_rate: {log: [1e-3, 1e-1]}}]
+  trials: 3
+  final_seeds: 2
+  until: decided
+  rounds: 2
 """
-GROWING = """
+POPULATION = """
 base: spec.yaml
 sweep:
-  search: {name: population, every: 50%}
+  search: {name: population, intervals: 2, losers: 0.5}
   over: {optimizer.learning_rate: {log: [1e-4, 1e-2]}}
   trials: 4
   final_seeds: 2
-  until: decided
+"""
+TABLE = """
+data: {name: csv, path: table.csv, target: kind, batch_size: 8, validation: 0.25, test: 0.25, missing: {age: mean}}
+model: {name: mlp, hidden: [4]}
+optimizer: {name: adam, learning_rate: 1e-2}
+train: {duration: 2 epochs}
 """
 FILES = {  # in a run folder, by the name of their schema
     "summary": "summary.json", "run": "run.json", "state": "state.json", "account": "account.json",
@@ -54,6 +65,10 @@ def place(
     folder = tmp_path_factory.mktemp("contract")
     (folder / "spec.yaml").write_text(SPEC)
     (folder / "sweep.yaml").write_text(SWEEP)
+    (folder / "population.yaml").write_text(POPULATION)
+    (folder / "table.yaml").write_text(TABLE)
+    rows = [f"{i},{'' if i % 9 == 4 else i % 7},{'ab'[i % 2]}" for i in range(64)]
+    (folder / "table.csv").write_text("\n".join(["size,age,kind", *rows]) + "\n")
     for arguments, code in (
         (["train", "spec.yaml", "train.seeds=2", "--run-dir", "runs/group"], 0),
         (
@@ -79,6 +94,9 @@ def place(
         ),
         (["ensemble", "runs/group", "-o", "runs/together"], 0),
         (["sweep", "sweep.yaml", "--run-dir", "runs/sweep"], 0),
+        (["sweep", "population.yaml", "--run-dir", "runs/population"], 0),
+        (["train", "table.yaml", "--run-dir", "runs/table"], 0),
+        (["tag", "runs/table", "good"], 0),
     ):
         done = warm(*arguments, "--json", folder=folder)
         assert done.code == code, done.err

@@ -11,6 +11,7 @@ import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import Json, app
+from nnrun.commands._contract import contracts, schema_of
 from nnrun.errors import SpecError, one_line
 from nnrun.spec import COMMON, models
 from nnrun.spec.schema import nearest
@@ -113,15 +114,12 @@ def schema_(
         typer.Option(
             "--of",
             metavar="NAME",
-            help="Of what nnrun writes: summary, run, state, metrics, tracking, ls, evaluate, train, train-dry-run, "
-            "sweep, ensemble, predict, show, compare, explain, list, track, check, bench, lr-find, race, "
-            "sweep-dry-run, export, reproduce, tag, rm, account, leaderboard or report.",
+            help=f"Of what nnrun writes: {', '.join(contracts())}.",
         ),
     ] = None,
 ) -> None:
     """Print the JSON Schema of a spec, for an editor's YAML server; or of what commands and run folders say."""
     from nnrun.catalog import json_schema
-    from nnrun.commands._contract import schema_of
 
     console.print_json(json_schema.json_schema() if of is None else schema_of(of))
 
