@@ -102,10 +102,10 @@ WORKS = {
         "{name: sequential, layers: [{name: conv, filters: 32}, {name: relu}, {name: conv, filters: 64}, "
         "{name: relu}, {name: max_pool}, {name: flatten}, {name: dense, units: 10}]}",
         conv32_conv64,
-        1.0,
-        1.0,
+        1.2,
+        1.2,
     ),
-    "resnet20": Work((32, 32, 3), 4000, 1, "{name: resnet, depth: 20}", resnet20, 1.0, 0.8),
+    "resnet20": Work((32, 32, 3), 4000, 1, "{name: resnet, depth: 20}", resnet20, 1.2, 1.0),
 }
 
 

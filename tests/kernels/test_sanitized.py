@@ -13,7 +13,9 @@ PLACE = Path(__file__).with_name("sanitized.py")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("g++") or sys.platform != "linux", reason="needs g++ with its sanitizers")
+@pytest.mark.skipif(
+    not shutil.which("g++") or sys.platform != "linux", reason="needs g++ with its sanitizers"
+)
 @pytest.mark.parametrize("part", ["conv", "norm"])
 @pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
 def test_no_sanitizer_reports_anything(sanitizer: str, part: str, tmp_path: Path) -> None:

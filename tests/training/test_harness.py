@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -127,11 +128,17 @@ def test_lanes_are_solo_runs(trio: tuple[Programs, list[Programs]]) -> None:
         np.testing.assert_allclose(rows[i], solo_rows[0], rtol=1e-8)
 
 
-def test_a_divided_population_is_the_whole(trio: tuple[Programs, list[Programs]]) -> None:
-    """Three lanes in two threads: the second part has one lane and a copy of it."""
+@pytest.mark.parametrize(("cache", "parts"), [(1 << 20, 2), (1, 3)])
+def test_a_divided_population_is_the_whole(
+    cache: int, parts: int, trio: tuple[Programs, list[Programs]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three lanes in two threads: the second part has one lane and a copy of it, or a thread has two parts."""
+    monkeypatch.setattr(shards, "_CACHE", cache)
+    monkeypatch.setattr(shards, "_LEAST_LANES", 1)
     whole, _ = trio
     divided = shards.compile_shards(whole.experiment, cores=2)
     assert isinstance(divided, shards.Shards)
+    assert (len(divided.parts), len(set(map(id, divided.workers)))) == (parts, 2)
     state, log = divided.advance(divided.initial(), 0, 7)
     again, more = divided.advance(divided.pack(divided.unpack(state)), 7, STEPS - 7)
     rows = np.concatenate([divided.rows(log, 7), divided.rows(more, STEPS - 7)], axis=1)
@@ -142,6 +149,24 @@ def test_a_divided_population_is_the_whole(trio: tuple[Programs, list[Programs]]
     whole_state, _ = whole.advance(whole.initial(), 0, STEPS)
     for one, other in zip(divided.evaluate(again, "val"), whole.evaluate(whole_state, "val"), strict=True):
         assert one == pytest.approx(other, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "sizes"), [(16, [8, 8]), (17, [5, 5, 5, 5]), (100, [25] * 4), (256, [32] * 8), (9, [5, 5])]
+)
+def test_every_core_takes_as_many_parts_as_the_others(
+    seeds: int, sizes: list[int], solo: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where at most 8 lanes, or 35 of the state's size, are in a part."""
+    monkeypatch.setattr(shards, "_LEAST_LANES", 8)
+    state = shards.bytes_of(shards.one_like(solo.experiment))
+    monkeypatch.setattr(shards, "_CACHE", (35 if seeds > 17 else 8) * state)
+    monkeypatch.setattr(
+        shards, "compile_programs", lambda share: SimpleNamespace(for_lanes=lambda part: part)
+    )
+    plan = solo.experiment.plan._replace(seeds=tuple(range(seeds)))
+    divided = shards.compile_shards(solo.experiment._replace(plan=plan), cores=2)
+    assert [len(part.plan.seeds) for part in divided.parts] == sizes  # type: ignore[attr-defined]
 
 
 def test_a_permuted_population_gives_permuted_results(trio: tuple[Programs, list[Programs]]) -> None:

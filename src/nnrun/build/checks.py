@@ -21,7 +21,7 @@ from nnrun.layer._remat import noticing_blocks
 from nnrun.optimizer._paths import name_of
 from nnrun.spec.schema import nearest
 from nnrun.training.feed import block_bytes
-from nnrun.training.memory import free_memory, share_of_state
+from nnrun.training.memory import bytes_of, free_memory, share_of_state
 from nnrun.training.programs import one_like
 from nnrun.training.sampled import is_noisy
 from nnrun.training.step import make_step
@@ -220,10 +220,7 @@ def check_memory(experiment: Experiment, like: State) -> None:
 
     Of data that are streamed, what is on its way; they are read by as many threads as have seeds to train.
     """
-    leaves = jax.tree.leaves(like._replace(key=None))
-    state = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves) * share_of_state(
-        experiment.plan
-    )
+    state = bytes_of(like) * share_of_state(experiment.plan)
     parts = experiment.dataset.train, experiment.dataset.val, experiment.dataset.test
     data = sum(part.y.nbytes + (part.x.nbytes if isinstance(part.x, np.ndarray) else 0) for part in parts)
     readers = min(len(experiment.plan.seeds), len(machine.cores()))

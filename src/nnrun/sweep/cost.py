@@ -12,7 +12,7 @@ from jax import Array
 
 from nnrun.training import shards
 from nnrun.training.chunks import chunks
-from nnrun.training.memory import share_of_state
+from nnrun.training.memory import bytes_of, share_of_state
 from nnrun.training.programs import one_like
 from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, State
@@ -109,8 +109,7 @@ def compile_and_time(experiment: Experiment) -> Measured:
 
 def state_bytes(experiment: Experiment) -> int:
     """Bytes of the state of one lane: parameters, what the optimizer remembers, averages, statistics."""
-    leaves = jax.tree.leaves(one_like(experiment)._replace(key=None))
-    return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
+    return bytes_of(one_like(experiment))
 
 
 def memory_of(experiment: Experiment, lanes: int) -> int:

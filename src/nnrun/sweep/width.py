@@ -15,6 +15,7 @@ import numpy as np
 from nnrun import machine
 from nnrun.build.checks import check_memory
 from nnrun.errors import MachineError
+from nnrun.training.memory import bytes_of
 from nnrun.training.programs import one_like
 from nnrun.types import Experiment, State
 
@@ -28,12 +29,10 @@ _MOST = 512
 def width_of(experiment: Experiment) -> int:
     """The most lanes of one program for this experiment on this machine, at least 1."""
     like = one_like(experiment)
-    leaves = jax.tree.leaves(like._replace(key=None))
-    size = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
     if jax.default_backend() == "cpu":
         cores = len(machine.cores())
         convolves = any(leaf.ndim == 4 for leaf in jax.tree.leaves(like.params))
-        lanes = cores * (1 if convolves else int(np.clip(_CACHE // max(size, 1), 1, _MOST_CPU)))
+        lanes = cores * (1 if convolves else int(np.clip(_CACHE // max(bytes_of(like), 1), 1, _MOST_CPU)))
     else:
         lanes = _MOST
     return _that_fit(experiment, like, lanes)

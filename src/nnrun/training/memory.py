@@ -8,9 +8,9 @@ from pathlib import Path
 import jax
 
 from nnrun.training.mesh import devices_used
-from nnrun.types import Plan
+from nnrun.types import Plan, State
 
-__all__ = ["free_memory", "room_for_data", "share_of_state"]
+__all__ = ["bytes_of", "free_memory", "room_for_data", "share_of_state"]
 
 _SHARE = 4  # data that would take more than 1 / _SHARE of the free memory are streamed
 
@@ -26,6 +26,12 @@ def room_for_data(stream: bool | str) -> float:
 def share_of_state(plan: Plan) -> float:
     """How much of the state of a run is in the memory of one device; the devices of a CPU have one memory together."""
     return 1 / devices_used(plan) if plan.fsdp and jax.default_backend() != "cpu" else 1.0
+
+
+def bytes_of(like: State) -> int:
+    """Of a state, given as shapes, but for the key of its noise."""
+    leaves = jax.tree.leaves(like._replace(key=None))
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
 
 
 def free_memory() -> int | None:

@@ -1,7 +1,8 @@
-"""A population in equal parts that are trained side by side: one for each device, or for each processor core.
+"""A population in equal parts that are trained side by side: one for each device, or some for each processor core.
 
 The matrices of one small net do not keep two cores busy, and stacking ten nets hardly helps: XLA's CPU backend
-runs a small batched product on one core.  Two halves in two threads take 0.6 times the time of the whole.  On
+runs a small batched product on one core.  Two halves in two threads take 0.6 times the time of the whole.  A core
+trains a large population part by part, a chunk of steps each, so that the state of a part stays in its cache.  On
 one other device a population is one program; several devices get a part each, with the data, and exchange nothing.
 """
 
@@ -19,7 +20,8 @@ import numpy as np
 from nnrun import machine
 from nnrun.hosts import joined
 from nnrun.training.led import Leader
-from nnrun.training.programs import Pieces, Programs, compile_programs, waited
+from nnrun.training.memory import bytes_of
+from nnrun.training.programs import Pieces, Programs, compile_programs, one_like, waited
 from nnrun.types import Experiment, State
 
 __all__ = ["Compiled", "LanesState", "Log", "PendingEvaluation", "Shards", "compile_shards"]
@@ -28,6 +30,8 @@ LanesState = Any  # the state of all lanes, as Programs (State) or Shards (HeldS
 Log = Any  # what was logged in a chunk, likewise
 PendingEvaluation = Any  # an evaluation that was begun, likewise
 Device = Any  # a jax.Device, which is no type to checkers
+_CACHE = 4 << 20  # bytes of state that a core keeps near it
+_LEAST_LANES = 8  # of a part of a population whose lanes do not fit there: in fewer, each step costs more
 HeldStates = list["Future[tuple[State, Log]]"]  # the state of each part, and what was logged on the way to it
 
 Result = TypeVar("Result")
@@ -61,7 +65,9 @@ class Shards(NamedTuple):
 
     experiment: Experiment
     parts: list[Programs]  # the same compiled programs, for other seeds
-    workers: list[ThreadPoolExecutor]  # one thread each, so that what is sent to a part is done in order
+    workers: list[
+        ThreadPoolExecutor
+    ]  # of each part: one thread, so that what is sent to a part is done in order
     double: bool  # float64; jax keeps this setting for each thread
     devices: tuple[Device, ...]  # of each part
 
@@ -176,10 +182,12 @@ def compile_shards(experiment: Experiment, cores: int | None = None) -> Compiled
     most = (
         len(devices) if several else (cores or len(machine.cores())) if jax.default_backend() == "cpu" else 1
     )
-    parts_wanted = min(len(seeds), most)
-    if parts_wanted == 1:
+    at_once = min(len(seeds), most)
+    if at_once == 1:
         return compile_programs(experiment)
-    size = -(-len(seeds) // parts_wanted)
+    size = -(-len(seeds) // at_once)
+    if not several:
+        size = _near_the_core(experiment, size, at_once)
     shares = _split(experiment, -(-len(seeds) // size), size)
     places = tuple(devices[: len(shares)]) if several else (devices[0],) * len(shares)
     programs_at: dict[Device, Programs] = {}
@@ -188,7 +196,20 @@ def compile_shards(experiment: Experiment, cores: int | None = None) -> Compiled
             programs_at[place] = programs_at.get(place) or compile_programs(share)
     parts = [programs_at[place].for_lanes(share) for share, place in zip(shares, places, strict=True)]
     double = bool(jnp.zeros(()).dtype == jnp.float64)
-    return Shards(experiment, parts, [ThreadPoolExecutor(1) for _ in parts], double, places)
+    threads = [ThreadPoolExecutor(1) for _ in range(min(at_once, len(parts)))]
+    workers = [threads[i % len(threads)] for i in range(len(parts))]
+    return Shards(experiment, parts, workers, double, places)
+
+
+def _near_the_core(experiment: Experiment, size: int, at_once: int) -> int:
+    """The lanes of a part where a core takes several, one after another, since `size` lanes do not fit its cache.
+
+    Every core takes as many parts as the others.
+    """
+    if size <= _LEAST_LANES:
+        return size
+    most = max(_LEAST_LANES, _CACHE // bytes_of(one_like(experiment)))
+    return -(-len(experiment.plan.seeds) // (at_once * -(-size // most)))
 
 
 def _split(experiment: Experiment, parts: int, size: int) -> list[Experiment]:
