@@ -53,9 +53,8 @@ def silent(what: str, total: int | None) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
-def test_the_net_in_torch_is_the_same(model: str, tmp_path: Path) -> None:
+def test_the_net_in_torch_is_the_same(model: str, tmp_path: Path, torch_says: Callable[..., None]) -> None:
     """As many parameters, and with the same weights the same outputs; statistics of norms are copied too."""
-    torch = pytest.importorskip("torch")
     prepared = session.prepare(spec_of(tmp_path, model))
     experiment = prepared.experiment
     state = beginning(experiment)
@@ -64,14 +63,16 @@ def test_the_net_in_torch_is_the_same(model: str, tmp_path: Path) -> None:
         lambda a: np.asarray(a + 0.1 * np.abs(rng.normal(size=a.shape)), np.float32),
         (state.params, state.stats),
     )
-    net = with_weights(torch, net_of(torch, pieces_of(prepared.spec, 10), (8, 8, 1)), params, stats)
-    theirs = sum(a.numel() for a in net.module.parameters())
-    assert theirs == sum(a.size for a in jax.tree.leaves(params))
     x = rng.normal(size=(6, 8, 8, 1)).astype(np.float32)
-    with torch.no_grad():
-        outputs = net.module.eval()(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).numpy()
-    ours = experiment.model(experiment.knobs).apply(params, stats, x, None, None)[0]
-    np.testing.assert_allclose(outputs, ours, atol=2e-4 * np.abs(ours).max())
+
+    def theirs(torch: Any) -> np.ndarray:
+        net = with_weights(torch, net_of(torch, pieces_of(prepared.spec, 10), (8, 8, 1)), params, stats)
+        assert sum(a.numel() for a in net.module.parameters()) == sum(a.size for a in jax.tree.leaves(params))
+        with torch.no_grad():
+            return net.module.eval()(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).numpy()
+
+    outputs = experiment.model(experiment.knobs).apply(params, stats, x, None, None)[0]
+    torch_says(theirs, np.asarray(outputs), 2e-4)
 
 
 def test_both_sides_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
