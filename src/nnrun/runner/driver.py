@@ -23,6 +23,7 @@ from nnrun.runner.session import precision
 from nnrun.runner.status import Group, StateFiles, compiling, ending, group_of
 from nnrun.runner.summary import divergence
 from nnrun.runner.warm_start import begin_with
+from nnrun.storage.many import for_each
 from nnrun.training import flat, programs, shards
 from nnrun.training.chunks import Chunk, chunks
 from nnrun.training.shards import Compiled, LanesState
@@ -127,10 +128,12 @@ def _open(
     like = programs.one_like(experiment)
     restored = restore.newest(folders, flat.shapes(like), warn, until)
     to_metrics = experiment.loss(experiment.knobs).metrics
-    recorders = [
-        Recorder(path, experiment.plan, compiled.names, to_metrics, start_point.checkpoint, start_point.ended)
-        for path, start_point in zip(folders, restored, strict=True)
-    ]
+    recorders = for_each(
+        lambda lane: Recorder(
+            lane[0], experiment.plan, compiled.names, to_metrics, lane[1].checkpoint, lane[1].ended
+        ),
+        [*zip(folders, restored, strict=True)],
+    )
     state = compiled.initial()
     taken = [{} if recorder.start else read_arrays(recorder.folder) for recorder in recorders]
     if any(taken) or any(recorder.start for recorder in recorders):
@@ -193,21 +196,19 @@ def _keep(
     recorders: list[Recorder], arrays: list[Arrays], improved: list[bool], due: bool, state_files: StateFiles
 ) -> None:
     """Has each run keep what it must; old checkpoints go only when all runs have saved."""
-    written = [
-        recorder
-        for recorder, state, best in zip(recorders, arrays, improved, strict=True)
-        if recorder.keep(state, best, due)
-    ]
+    kept = for_each(
+        lambda lane: lane[0].keep(lane[1], lane[2], due), [*zip(recorders, arrays, improved, strict=True)]
+    )
+    written = [recorder for recorder, is_written in zip(recorders, kept, strict=True) if is_written]
     _write_ended(recorders, written, state_files)
-    for recorder in written:
-        recorder.prune()
+    for_each(Recorder.prune, written)
 
 
 def _write_ended(recorders: list[Recorder], written: list[Recorder], state_files: StateFiles) -> None:
     """The states of members that have just ended, while the others may continue."""
-    for i, recorder in enumerate(recorders):
-        if len(recorders) > 1 and recorder.ended and recorder in written:
-            state_files.write_member(i, recorder)
+    if len(recorders) > 1:
+        ended = [i for i, recorder in enumerate(recorders) if recorder.ended and recorder in written]
+        for_each(lambda i: state_files.write_member(i, recorders[i]), ended)
 
 
 def _interrupt(recorders: list[Recorder], state_files: StateFiles) -> NoReturn:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from nnrun.record.summary import RunSummary
 from nnrun.runner.recorder import Arrays, Recorder
 from nnrun.runner.restore import ENDED
 from nnrun.runner.status import Group, StateFiles, by_group, is_over
 from nnrun.runner.summary import about_data, divergence, group_summary, run_summary
 from nnrun.storage import fsio
+from nnrun.storage.many import for_each
 from nnrun.training.baseline import constant_loss
 from nnrun.training.shards import Compiled
 
@@ -30,25 +32,23 @@ def finish(compiled: Compiled, recorders: list[Recorder], state_files: StateFile
         run_summary(recorder, of_last, of_best, data, constant)
         for recorder, of_last, of_best in zip(recorders, tested_last, tested_best, strict=True)
     ]
-    for group, pairs in by_group(state_files.groups, list(zip(recorders, summaries, strict=True))):
-        if group.members[0] in over:
-            continue
-        if not all(recorder.status in ENDED for recorder, _ in pairs):
-            state_files.write_group(group, "interrupted", [recorder for recorder, _ in pairs])
-            continue
-        for recorder, summary in pairs:
-            fsio.write_json(recorder.folder / "summary.json", summary)
-        _close(group, [recorder for recorder, _ in pairs], state_files)
+    pairs_of_groups = by_group(state_files.groups, list(zip(recorders, summaries, strict=True)))
+    ending = [(group, pairs) for group, pairs in pairs_of_groups if group.members[0] not in over]
+    for_each(lambda pair: _close(*pair, state_files), ending)
 
 
-def _close(group: Group, recorders: list[Recorder], state_files: StateFiles) -> None:
-    """The summary of a group and the last states of all its runs."""
+def _close(group: Group, pairs: list[tuple[Recorder, RunSummary]], state_files: StateFiles) -> None:
+    """The summaries of a group and its runs, and their last states; where some have not ended, they are resumable."""
+    recorders = [recorder for recorder, _ in pairs]
+    if not all(recorder.status in ENDED for recorder in recorders):
+        return state_files.write_group(group, "interrupted", recorders)
+    for recorder, summary in pairs:
+        fsio.write_json(recorder.folder / "summary.json", summary)
     if not group.single:
         fsio.write_json(group.folder / "summary.json", group_summary(group.folder, recorders))
     if any(recorder.status == "done" for recorder in recorders):
-        state_files.write_group(group, "done", recorders)
-    else:
-        state_files.write_group(group, "diverged", recorders, reason=divergence(recorders))
+        return state_files.write_group(group, "done", recorders)
+    return state_files.write_group(group, "diverged", recorders, reason=divergence(recorders))
 
 
 def _test(compiled: Compiled, arrays: list[Arrays | None]) -> list[dict[str, float]]:

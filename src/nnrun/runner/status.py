@@ -18,6 +18,7 @@ from nnrun.runner.recorder import Recorder
 from nnrun.runner.restore import ENDED
 from nnrun.runner.summary import early_stop
 from nnrun.storage import fsio
+from nnrun.storage.many import for_each
 from nnrun.types import Plan
 
 __all__ = ["Group", "StateFiles", "by_group", "compiling", "ending", "group_of", "is_over"]
@@ -78,9 +79,13 @@ class StateFiles(NamedTuple):
     def write(self, status: str, recorders: Sequence[Recorder] = (), **more: Unpack[_Reason]) -> None:
         """The state of every group that has not ended, and of its members; what lanes know counts for them."""
         shared: Sequence[Recorder | None] = recorders or [None] * len(self.folders)
-        for group, members in by_group(self.groups, shared):
+
+        def write(pair: tuple[Group, list[Recorder | None]]) -> None:
+            group, members = pair
             if run.read_state(group.folder)["status"] not in ENDED:
                 self.write_group(group, status, [recorder for recorder in members if recorder], **more)
+
+        for_each(write, by_group(self.groups, shared))
 
     def write_group(
         self, group: Group, status: str, recorders: Sequence[Recorder] = (), **more: Unpack[_Reason]
