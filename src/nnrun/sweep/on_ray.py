@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nnrun import signals
-from nnrun.errors import Interrupted, MachineError, SpecError, one_line
+from nnrun.errors import MachineError, SpecError, one_line
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import Engine, RunBatch
-from nnrun.sweep.remote import begin, ended, job_of, result_of
+from nnrun.sweep.remote import begin, ended, followed, job_of, result_of
 
 __all__ = ["OnRay"]
 
@@ -46,17 +46,12 @@ class OnRay:
             task.remote(job_of(root, batch, self.engine.moment.expected(), bool(gpus))): batch
             for batch in batches
         }
-        try:
-            yield from (Event(batch, 0, "compiling") for batch in batches)
-            while running:
-                if signals.pending():
-                    raise Interrupted(signals.pending(), "")
-                done, _ = self.ray.wait(list(running), num_returns=1, timeout=_POLL_SECONDS)
-                for future in done:
-                    yield self._ended(future, running.pop(future))
-        finally:
-            for future in running:
-                self.ray.cancel(future, force=True)
+        cancel = partial(self.ray.cancel, force=True)
+        yield from followed(running, self._finished, self._ended, cancel)
+
+    def _finished(self, tasks: Sequence[Any]) -> Sequence[Any]:
+        """Those that have ended, after half a second at most."""
+        return self.ray.wait(list(tasks), num_returns=1, timeout=_POLL_SECONDS)[0]
 
     def _ended(self, task: Any, batch: RunBatch) -> Event:
         try:

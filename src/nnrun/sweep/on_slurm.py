@@ -15,11 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnrun import signals
-from nnrun.errors import Interrupted, MachineError, SpecError, one_line
+from nnrun.errors import MachineError, SpecError, one_line
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import Engine, RunBatch
-from nnrun.sweep.remote import begin, ended, job_of, result_of
+from nnrun.sweep.remote import begin, ended, followed, job_of, result_of
 
 __all__ = ["OnSlurm", "SlurmTask"]
 
@@ -54,17 +53,7 @@ class OnSlurm:
         gpu = bool(self.parameters.keys() & {"gpus_per_node", "gres"})
         jobs = [job_of(root, batch, expected, gpu) for batch in batches]
         running = dict(zip(self._submitted(root, jobs), batches, strict=True))
-        try:
-            yield from (Event(batch, 0, "compiling") for batch in batches)
-            while running:
-                if signals.pending():
-                    raise Interrupted(signals.pending(), "")
-                for job in [job for job in running if job.done()]:
-                    yield self._ended(job, running.pop(job))
-                time.sleep(_POLL_SECONDS)
-        finally:
-            for job in running:
-                job.cancel(check=False)
+        yield from followed(running, _finished, self._ended, lambda job: job.cancel(check=False))
 
     def _submitted(self, root: Path, jobs: Sequence[str]) -> list[Any]:
         try:
@@ -89,6 +78,14 @@ class OnSlurm:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             return ended(batch, -9, f"SLURM job {job.job_id}: {one_line(lines[0], 160)}")
         return ended(batch, code, reason)
+
+
+def _finished(jobs: Sequence[Any]) -> list[Any]:
+    """Those that have ended, after a second at most."""
+    done = [job for job in jobs if job.done()]
+    if not done:
+        time.sleep(_POLL_SECONDS)
+    return done
 
 
 class SlurmTask:

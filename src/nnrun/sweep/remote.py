@@ -10,16 +10,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from nnrun.errors import SpecError, one_line
+from nnrun import signals
+from nnrun.errors import Interrupted, SpecError, one_line
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import RunBatch
 from nnrun.sweep.moment import Expected
 from nnrun.sweep.workers import error_of
 
-__all__ = ["Cluster", "begin", "cluster_of", "ended", "job_of", "result_of"]
+__all__ = ["Cluster", "begin", "cluster_of", "ended", "followed", "job_of", "result_of"]
+
+Task = TypeVar("Task")
 
 _SLURM = "slurm:"
 _NUMBERS = ("time", "cpus_per_task", "gpus_per_node", "array_parallelism")
@@ -108,6 +112,29 @@ def result_of(process: subprocess.Popen[bytes]) -> tuple[int, str]:
             except (ValueError, AttributeError):  # something that the user's code printed
                 continue
     return process.returncode, error
+
+
+def followed(
+    running: dict[Task, RunBatch],
+    finished: Callable[[Sequence[Task]], Sequence[Task]],
+    event_of: Callable[[Task, RunBatch], Event],
+    cancel: Callable[[Task], object],
+) -> Iterator[Event]:
+    """The news of batches that were sent elsewhere: that they compile, and of each when it has ended.
+
+    finished   of these tasks those that have ended; waits a moment where none has
+    Raises Interrupted.  Whatever ends it, tasks that have not ended are cancelled.
+    """
+    try:
+        yield from (Event(batch, 0, "compiling") for batch in list(running.values()))
+        while running:
+            if signals.pending():
+                raise Interrupted(signals.pending(), "")
+            for task in finished([*running]):
+                yield event_of(task, running.pop(task))
+    finally:
+        for task in running:
+            cancel(task)
 
 
 def ended(batch: RunBatch, code: int, reason: str) -> Event:
