@@ -371,6 +371,16 @@ def strict(schema: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The folder with the real MNIST files; the test is skipped where there is none."""
+    tops = [Path(top) for top in (os.environ.get("NNRUN_DATA_DIR"), ROOT / "../shared/data") if top]
+    for folder in (place for top in tops for place in (top / "mnist", top)):
+        if (folder / "train-images-idx3-ubyte.gz").exists():
+            return folder.resolve()
+    pytest.skip("the MNIST files are not here; set NNRUN_DATA_DIR to the folder that holds mnist/")
+
+
+@pytest.fixture(scope="session")
 def keeps_contract() -> Callable[[str, Any], None]:
     """keeps_contract(name, content): asserts that JSON is what `nnrun schema --of NAME` says, and no more."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +58,12 @@ def commands_of(*pages: str) -> list[str]:
     """The commands of pages in their order, each once."""
     shown = [block for page in pages for block in blocks(page, "sh") if not installs(block)]
     lines = [line for block in shown for line in block.splitlines() if line]
-    assert len(lines) >= 5
+    assert len(lines) >= 3
     return list(dict.fromkeys(lines))
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
 def with_newest_run(line: str, folder: Path) -> str:
@@ -66,8 +72,8 @@ def with_newest_run(line: str, folder: Path) -> str:
     return line.replace("RUN", newest.name) if newest else line
 
 
-def run_shortened(lines: list[str], folder: Path, warm: Callable[..., Any]) -> None:
-    """The commands in their order, for two epochs."""
+def run_shortened(lines: list[str], folder: Path, warm: Callable[..., Any], **settings: str) -> None:
+    """The commands in their order, for two epochs.  settings: of the environment."""
     for line in lines:
         shorten(folder)
         line = re.sub(r"train.seeds=\d", "train.seeds=2", line).replace("sweep.trials=8", "sweep.trials=4")
@@ -75,7 +81,7 @@ def run_shortened(lines: list[str], folder: Path, warm: Callable[..., Any]) -> N
         command, _, file = with_newest_run(line, folder).partition(" > ")
         program, *words = shlex.split(command)
         assert program == "nnrun"
-        done = warm(*words, folder=folder)
+        done = warm(*words, folder=folder, **settings)
         assert done.code == 0, f"{line}\n{done.err}"
         if file:
             (folder / file).write_text(done.out)
@@ -91,6 +97,43 @@ def test_every_command_of_the_readme_runs(folder: Path, warm: Callable[..., Any]
 @pytest.mark.slow
 def test_every_command_of_the_tour_runs(folder: Path, warm: Callable[..., Any]) -> None:
     run_shortened(commands_of(TUTORIAL, TOUR), folder, warm)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_reports_run(folder: Path, warm: Callable[..., Any]) -> None:
+    lines = commands_of(page("reports"))
+    run_shortened(["nnrun train configs/digits.yaml", *lines], folder, warm)
+    [run] = (folder / "runs").iterdir()
+    report, picture = (run / "report.html").read_text(), (folder / "rate.svg").read_text()
+    assert "<h2>Examples" in report and "<h2>Examples" in (folder / "test.html").read_text()
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG") and "<svg" in picture
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_trackers_run(folder: Path, nnrun: Callable[..., Any]) -> None:
+    """With a local store in place of the server, and files in place of the service."""
+    for package in ("tensorboard", "mlflow", "wandb"):
+        pytest.importorskip(package)
+    lines = [
+        line.replace("http://localhost:5000", f"sqlite:///{folder}/runs.db")
+        for line in commands_of(page("trackers"))
+    ]
+    assert any("sqlite" in line for line in lines)
+    run_shortened(lines, folder, partial(nnrun, seconds=200), PYTHONWARNINGS="default", WANDB_MODE="offline")
+    [run] = (folder / "runs").iterdir()
+    sent = json.loads((run / "tracking.json").read_text())["trackers"]
+    assert len(sent) == 3 and all(entry["ended"] and entry["problem"] is None for entry in sent.values()), (
+        sent
+    )
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_gpu_run(folder: Path, warm: Callable[..., Any], mnist_folder: Path) -> None:
+    """On the devices that are here, of which there may be one."""
+    [line] = [line for block in blocks(page("gpu"), "sh") for line in block.splitlines()]
+    run_shortened([f"{line} data.examples=2000"], folder, warm, NNRUN_DATA_DIR=str(mnist_folder.parent))
+    [run] = (folder / "runs").iterdir()
+    assert json.loads((run / "state.json").read_text())["status"] == "done"
 
 
 @pytest.mark.slow

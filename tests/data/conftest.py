@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -52,16 +49,6 @@ def write_set(tmp_path: Path) -> Callable[..., Path]:
         return target
 
     return write
-
-
-@pytest.fixture(scope="session")
-def mnist_folder() -> Path:
-    """The folder with the real MNIST files; the test is skipped where there is none."""
-    tops = [Path(top) for top in (os.environ.get("NNRUN_DATA_DIR"), ROOT / "../shared/data") if top]
-    for folder in (place for top in tops for place in (top / "mnist", top)):
-        if (folder / "train-images-idx3-ubyte.gz").exists():
-            return folder.resolve()
-    pytest.skip("the MNIST files are not here; set NNRUN_DATA_DIR to the folder that holds mnist/")
 
 
 @pytest.fixture

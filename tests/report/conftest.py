@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import RenderableType
 
+from nnrun.commands import console
 from nnrun.report.sweep.answer import write_answer
 
 # Accuracy at the best setting, for each alternative.
@@ -186,3 +191,24 @@ def _trial(
         "seconds": 1.0,
         "reason": "the loss became infinite" if lost else None,
     }
+
+
+@pytest.fixture(scope="session")
+def screens() -> ModuleType:
+    """The module beside this one."""
+    place = importlib.util.spec_from_file_location("screens", Path(__file__).with_name("screens.py"))
+    assert place and place.loader
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def fits_all_screens(screens: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """fits_all_screens(content, encoding): asserts that no word of what a command shows is cut on any screen."""
+
+    def check(content: Sequence[RenderableType], encoding: str) -> None:
+        # A table is changed where it is made ASCII.
+        screens.assert_whole(lambda: console.show(*deepcopy(content)), encoding, monkeypatch, escapes=False)
+
+    return check

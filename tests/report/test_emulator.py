@@ -1,4 +1,4 @@
-"""What commands print, in a terminal emulator: nothing is cut at 60, 80 and 120 columns, in UTF-8 and in ASCII."""
+"""What commands print, in a terminal emulator: nothing is cut at 60, 80, 120 and 200 columns, in UTF-8 and ASCII."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ import pty
 import re
 import select
 import shutil
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import pyte
 import pytest
 import typer.main
 
 from nnrun import cli
-from nnrun.commands import console
 
 SPEC = """
 data: {name: digits, batch_size: 64, examples: 300}
 model: {name: mlp, hidden: [16]}
 optimizer: {name: adam, learning_rate: 0.01}
-train: {duration: 2 epochs, seeds: 2}
+train: {duration: 12 epochs, seeds: 2}
 """
 COMMANDS: dict[str, list[str]] = {
     "ls": ["ls"],
@@ -33,6 +32,11 @@ COMMANDS: dict[str, list[str]] = {
     "show an ensemble": ["show", "together"],
     "show a sweep": ["show", "sweep"],
     "compare": ["compare", "plain", "two_layers"],
+    "list": ["list"],
+    "list a kind": ["list", "optimizer"],
+    "list one": ["list", "optimizer", "adam"],
+    "list a record": ["list", "data", "csv"],
+    "list a plot": ["list", "schedule", "cosine", "--plot"],
 }
 COMMAND: Any = typer.main.get_command(cli.app)
 
@@ -54,66 +58,28 @@ def folder(warm: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory, w
     return place
 
 
-class Stream(io.TextIOWrapper):
-    """stdout as a terminal of an encoding."""
-
-    def __init__(self, encoding: str) -> None:
-        self.written = io.BytesIO()
-        super().__init__(self.written, encoding=encoding, errors="strict", write_through=True)
-
-    def isatty(self) -> bool:
-        return True
-
-
-def on_screen(text: str, width: int) -> list[str]:
-    """The lines of a terminal of this width, after the text was written to it."""
-    screen = pyte.Screen(width, 400)
-    pyte.Stream(screen).feed(text)
-    return [line.rstrip() for line in screen.display if line.strip()]
-
-
-def run(arguments: list[str], stream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", stream)
-        console.open_streams()
-        COMMAND(arguments, standalone_mode=False)
-
-
-def broken(shown: list[str], whole: str) -> list[str]:
-    """Words on the screen that the command does not print where there is room, but names shortened in the middle."""
-    words = set(whole.split())
-    return [
-        word
-        for line in shown
-        for word in line.split()
-        if word not in words and re.search(r"\w", word) and not re.fullmatch(r"\S*[^\d.][~…][^\d.]\S*", word)
-    ]
+def run(arguments: list[str]) -> None:
+    COMMAND(arguments, standalone_mode=False)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_nothing_is_cut(command: str, encoding: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_cut(
+    command: str, encoding: str, folder: Path, screens: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr("nnrun.report.overview._ago", lambda changed: "5 min ago")
-    pipe = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
-    run(COMMANDS[command], pipe, monkeypatch)
-    whole = pipe.buffer.getvalue().decode(encoding)
-    assert "\\u" not in whole and "\\x" not in whole, "escapes"
-    for width in (60, 80, 120):
-        monkeypatch.setenv("COLUMNS", str(width))
-        stream = Stream(encoding)
-        run(COMMANDS[command], stream, monkeypatch)
-        shown = on_screen(stream.written.getvalue().decode(encoding).replace("\n", "\r\n"), width)
-        assert len(shown) >= 3 and broken(shown, whole) == [], "\n".join(shown)
+    screens.assert_whole(lambda: run(COMMANDS[command]), encoding, monkeypatch, "list" in COMMANDS[command])
 
 
-def test_a_word_that_is_cut_is_noticed() -> None:
-    assert broken(["accuracy  0.9", "712"], "accuracy 0.9712\n") == ["0.9", "712"]
-    assert broken(["a_long…name  0.97…"], "a_long_long_name 0.9712") == ["0.97…"]
+def test_a_word_that_is_cut_is_noticed(screens: ModuleType) -> None:
+    assert screens.broken(["accuracy  0.9", "712"], "accuracy 0.9712\n") == ["0.9", "712"]
+    assert screens.broken(["a_long…name  0.97…"], "a_long_long_name 0.9712") == ["0.97…"]
 
 
-def test_training_on_a_narrow_terminal(begun: Callable[..., Any], tmp_path: Path) -> None:
+def test_training_on_a_narrow_terminal(
+    begun: Callable[..., Any], tmp_path: Path, screens: ModuleType
+) -> None:
     """In ASCII and 60 columns: what is left when it has ended is its course, the answer and the next command."""
     (tmp_path / "spec.yaml").write_text(SPEC)
     terminal, streams = pty.openpty()
@@ -130,7 +96,7 @@ def test_training_on_a_narrow_terminal(begun: Callable[..., Any], tmp_path: Path
     while process.poll() is None or select.select([terminal], [], [], 0.1)[0]:
         if select.select([terminal], [], [], 0.1)[0]:
             output += os.read(terminal, 65536)
-    shown = on_screen(output.decode("ascii"), 60)
+    shown = screens.on_screen(output.decode("ascii"), 60)
     os.close(streams)
     os.close(terminal)
     assert process.returncode == 0, shown
@@ -144,7 +110,9 @@ def test_training_on_a_narrow_terminal(begun: Callable[..., Any], tmp_path: Path
     ), answer
 
 
-def test_damage_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_is_named(
+    folder: Path, tmp_path: Path, screens: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A checkpoint that was cut short by `show`, a changed resolved.yaml by `ls`, which reads neither whole."""
     place = tmp_path / "runs" / "one"
     shutil.copytree(folder / "runs" / "two_layers_of_48_and_32", place)
@@ -158,5 +126,5 @@ def test_damage_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
         (["ls"], "damaged (resolved.yaml)"),
     ):
         pipe = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
-        run(arguments, pipe, monkeypatch)
+        screens.printed(partial(run, arguments), pipe, monkeypatch)
         assert words in pipe.buffer.getvalue().decode()

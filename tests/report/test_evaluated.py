@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rich.console import RenderableType
 
 from nnrun.preprocessing import About
 from nnrun.report.columns import column_lines
 from nnrun.report.evaluated import evaluation_gaps, evaluation_view
+from nnrun.report.lines import Folded
 from nnrun.report.metric_table import metric_table, metric_tables
 from nnrun.report.per_label import labels_sheet, per_label_of
 from nnrun.report.plain_text import as_text
@@ -21,6 +23,11 @@ def cells(sheet: Sheet) -> list[list[str]]:
     """The rows, the head first."""
     columns = [[column.head, *(cell.plain for cell in column.cells)] for column in sheet.columns]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def text_of(head: RenderableType) -> str:
+    assert isinstance(head, Folded)
+    return head.text
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +103,7 @@ RUN: Any = {
 
 def test_a_run_has_its_step() -> None:
     head, table = evaluation_view(RUN)
-    assert head == "runs/a  step 120"
+    assert text_of(head) == "runs/a  step 120"
     assert isinstance(table, Sheet) and cells(table) == [["metric", "best"], ["test/loss", "0.5"]]
 
 
@@ -104,7 +111,7 @@ def test_a_file_the_parameters_and_the_temperature_stand_in_the_head() -> None:
     head, _ = evaluation_view(
         {**RUN, "input": "new.csv", "examples": 1, "parameters": "ema", "temperature": 1.25}
     )
-    assert head == "runs/a  step 120  ema  1 example of new.csv  temperature 1.25"
+    assert text_of(head) == "runs/a  step 120  ema  1 example of new.csv  temperature 1.25"
 
 
 def group(count: int, **changes: Any) -> dict[str, Any]:
@@ -117,7 +124,7 @@ def group(count: int, **changes: Any) -> dict[str, Any]:
 
 def test_a_group_has_its_mean_and_interval() -> None:
     head, table = evaluation_view(group(3))
-    assert head == "runs/g  mean ± 95% interval of 3 seeds"
+    assert text_of(head) == "runs/g  mean ± 95% interval of 3 seeds"
     assert isinstance(table, Sheet) and cells(table)[1] == ["test/loss", "0.5 ± 0.25"]
 
 
@@ -130,20 +137,20 @@ def test_a_group_has_its_mean_and_interval() -> None:
 )
 def test_folds_say_whether_there_is_an_interval(ends: dict[str, Any], words: str) -> None:
     head, _ = evaluation_view(group(2, folds={"count": 2, "ratio": 1.0, "partition": "p"}, ci95=ends))
-    assert head == f"runs/g  {words}"
+    assert text_of(head) == f"runs/g  {words}"
 
 
 def test_temperatures_of_a_group_are_those_of_its_runs() -> None:
     result = group(2)
     result["runs"][0]["temperature"], result["runs"][1]["temperature"] = 1.5, 2.0
-    assert evaluation_view(result)[0] == "runs/g  mean ± 95% interval of 2 seeds  temperature 1.5, 2"
+    assert text_of(evaluation_view(result)[0]) == "runs/g  mean ± 95% interval of 2 seeds  temperature 1.5, 2"
 
 
 def test_an_ensemble_is_beside_the_mean_of_its_members() -> None:
     result = group(2, average="probabilities", metrics={"test/loss": 0.375}, temperature=1.1)
     result["runs"][0]["temperature"] = 9.0  # of a member alone: not that of the ensemble
     head, table = evaluation_view(result)
-    assert head == "runs/g  probabilities  temperature 1.1"
+    assert text_of(head) == "runs/g  probabilities  temperature 1.1"
     assert isinstance(table, Sheet) and cells(table) == [
         ["metric", "ensemble", "mean of 2 members"],
         ["test/loss", "0.375", "0.5 ± 0.25"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,32 @@ __all__ = ["ERRORS", "has_all", "plain"]
 
 ERRORS = "nnrun-ascii"  # the name of what stands for characters that an encoding lacks
 
+_GREEK = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "eps", "η": "eta", "θ": "theta", "λ": "lambda",
+    "μ": "mu", "ν": "nu", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "ψ": "psi",
+    "Δ": "Delta", "Λ": "Lambda", "Σ": "sum ", "Φ": "Phi", "∏": "prod ", "√": "sqrt", "∛": "cbrt", "∇": "grad",
+}  # fmt: skip
+_BELOW = dict(zip("₀₁₂₊₋₍₎ᵢⱼₖₘₙₛₜ", "012+-()ijkmnst", strict=True))
+_ABOVE = dict(zip("⁰¹²³⁴⁵⁶⁻ᵀᵗˣⁿ", "0123456-Ttxn", strict=True))
+_HATS = {
+    "\N{COMBINING CIRCUMFLEX ACCENT}": "_hat",
+    "\N{COMBINING MACRON}": "_bar",
+    "\N{COMBINING TILDE}": "_tilde",
+}
 _INSTEAD = {
     "…": "~", "±": "+-", "−": "-", "–": "-", "—": "-", "×": "x", "·": "*", "→": "->", "≤": "<=", "≥": ">=", "≈": "~",
-    "µ": "u", "²": "^2", "α": "alpha", "β": "beta", "Δ": "delta", "√": "sqrt", "∞": "inf",
-    **dict(zip("▁▂▃▄▅▆▇█", "_.-~=+*#", strict=True)), "━": "-", "─": "-", "│": "|", "╸": "-", "╺": "-", "•": "*",
+    "µ": "u", "∞": "inf", "←": "<-", "↦": "->", "≠": "!=", "‖": "||", "½": "1/2", "⅓": "1/3", "⟨": "<", "⟩": ">",
+    "⌈": "ceil(", "⌉": ")", "⌊": "floor(", "⌋": ")", "∘": " o ", "⊙": "*", "⊕": "+", "⟂": "_|_", "⋯": "...", "’": "'",
+    "ȳ": "y_bar", "ŵ": "w_hat", "├": "+", **_GREEK, **_HATS,
+    **{letter: f"_{plain}" for letter, plain in _BELOW.items()},
+    **{letter: f"^{plain}" for letter, plain in _ABOVE.items()},
+    **dict(zip("▁▂▃▄▅▆▇█", "_.-~=+*#", strict=True)), "━": "-", "─": "-",
+    "│": "|", "└": "+", "╸": "-", "╺": "-", "•": "*", "░": ".", "▀": "*", "⠤": "-", "⠉": "-",
 }  # fmt: skip  # those that a table is filled up with stay one column wide
 _TABLE = str.maketrans(_INSTEAD)
+_RUN = re.compile(f"[{''.join(_BELOW)}]{{2,}}|[{''.join(_ABOVE)}]{{2,}}")
+_SYMBOLS = "".join(_GREEK)
+_JOINT = re.compile(f"(?<=[{_SYMBOLS}{''.join([*_BELOW, *_ABOVE, *_HATS])}])(?=[A-Za-z{_SYMBOLS}])")
 
 
 def has_all(encoding: str | None) -> bool:
@@ -34,18 +55,23 @@ def has_all(encoding: str | None) -> bool:
 def plain(content: RenderableType) -> RenderableType:
     """Text or a table with ASCII in place of other characters of nnrun's own; names of the user's stay."""
     if isinstance(content, str):
-        return content.translate(_TABLE)
+        return _ascii(content)
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    from nnrun.report.lines import Folded, Joined
+    from nnrun.report.lines import Folded, Joined, Labelled
     from nnrun.report.sheet import Sheet
+    from nnrun.report.terminal_chart import TerminalChart
 
     if isinstance(content, Folded):
-        return content._replace(text=content.text.translate(_TABLE))
+        return content._replace(text=_ascii(content.text))
+    if isinstance(content, Labelled):
+        return content._replace(text=_ascii(content.text), remedy=_ascii(content.remedy))
+    if isinstance(content, TerminalChart):
+        return content._replace(ascii=True)
     if isinstance(content, Joined):
-        return content._replace(parts=[part.translate(_TABLE) for part in content.parts])
+        return content._replace(parts=[_ascii(part) for part in content.parts])
     if isinstance(content, Group):
         return Group(*map(plain, content.renderables))
     if isinstance(content, Text):
@@ -59,6 +85,20 @@ def plain(content: RenderableType) -> RenderableType:
             column.header = plain(column.header)
             column._cells = [plain(cell) for cell in column.cells]
     return content
+
+
+def _ascii(text: str) -> str:
+    """Symbols as names, apart from what follows them; `ₖ₊₁` is `_k+1`."""
+    if text.isascii():
+        return text
+    apart = _JOINT.sub(" ", text)
+    return _RUN.sub(lambda run: _joined(run[0]), apart).translate(_TABLE)
+
+
+def _joined(run: str) -> str:
+    """Several letters below or above the line behind one mark."""
+    first, *rest = (_INSTEAD[letter] for letter in run)
+    return first + "".join(text[1:] for text in rest)
 
 
 def _text(text: Text) -> Text:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,11 +18,16 @@ from nnrun.spec import COMMON, models
 from nnrun.spec.schema import nearest
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from nnrun.catalog.listing import CatalogueEntry
+    from nnrun.report.lines import Folded
 
 __all__ = ["init", "list_", "schema_"]
 
 _COLUMNS = 64  # of a plot
+_LABEL = re.compile(r" *\S+(, \S+)* {2,}")  # the names of arguments and their blanks
+_FURTHER = 4  # characters before the further lines of an equation or a sentence
 
 
 @app.command("list")
@@ -44,7 +50,7 @@ def list_(
     if kind and kind not in catalog.KINDS:
         raise SpecError(f"list: there is no kind {one_line(kind, 60)!r}; {_meant(kind, catalog.KINDS, plot)}")
     if plot:
-        return console.show(_plot(kind, name))
+        return console.show(*_plot(kind, name))
     if kind and name:
         if name not in (known := catalog.names(kind)):
             raise SpecError(f"list: there is no {kind} {one_line(name, 60)!r}; {_meant(name, known)}")
@@ -52,7 +58,7 @@ def list_(
             return console.print_json(_whole(kind, name))
         common = models.keys(COMMON[kind]) if kind in COMMON else {}
         shared = [f"\nEvery block of this kind has also: {', '.join(common)}"] if common else []
-        return console.show(catalog.details(kind, name), *shared)
+        return console.show(*_folded("\n".join([catalog.details(kind, name), *shared])))
     kinds = [kind] if kind else list(catalog.KINDS)
     if as_json:
         return console.print_json({k: {name: _whole(k, name) for name in catalog.names(k)} for k in kinds})
@@ -73,6 +79,16 @@ def _whole(kind: str, name: str) -> CatalogueEntry:
     }
 
 
+def _folded(text: str) -> Iterator[Folded]:
+    """The lines of a docstring for a narrow terminal: what does not fit goes below the text of its line."""
+    from nnrun.report.lines import Folded
+
+    for line in text.splitlines():
+        label = _LABEL.match(line)
+        margin = len(line) - len(line.lstrip())
+        yield Folded(line, label.end() if label else margin + _FURTHER * ("←" in line or not margin))
+
+
 def _meant(text: str, known: Iterable[str], plot: bool = False) -> str:
     """The command to use where something unknown was to be listed; an entry of another kind is found by its name."""
     from nnrun import catalog
@@ -89,7 +105,7 @@ def _meant(text: str, known: Iterable[str], plot: bool = False) -> str:
     return f"did you mean the {every[close[0]]} {close[0]}? nnrun list {every[close[0]]} {close[0]}{end}"
 
 
-def _plot(kind: str | None, name: str | None) -> str:
+def _plot(kind: str | None, name: str | None) -> list[RenderableType]:
     """A schedule over a run, as text."""
     if kind != "schedule" or not name:
         raise SpecError("list: --plot draws a schedule; write `nnrun list schedule cosine --plot`")
@@ -104,7 +120,7 @@ def _plot(kind: str | None, name: str | None) -> str:
         needed = [key for key in catalog.required("schedule", name) if key in durations]
         text = "{" + ", ".join([f"name: {name}", *(f"{key}: 25%" for key in needed)]) + "}"
     values = schedule.factors(text, Path.cwd(), Clock(1, 100, 1000), _COLUMNS)
-    return f"{text}\n{plot.curve(values.tolist(), ('start of the run', 'end'))}"
+    return [text, plot.FittedCurve(values.tolist(), ("start of the run", "end"))]
 
 
 @app.command("schema")

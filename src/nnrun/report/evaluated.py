@@ -10,10 +10,13 @@ from rich.console import RenderableType
 from nnrun.amounts import figure
 from nnrun.errors import counted, one_line
 from nnrun.report import summary
+from nnrun.report.lines import Folded
 from nnrun.report.metric_table import metric_tables
 from nnrun.statistics.metric import without_targets
 
 __all__ = ["Evaluated", "evaluation_gaps", "evaluation_view"]
+
+_MARGIN = 4  # characters before further lines of the head
 
 Evaluated = Mapping[str, Any]  # what `nnrun evaluate --json` prints
 
@@ -25,16 +28,19 @@ def evaluation_view(result: Evaluated) -> list[RenderableType]:
         members = f"mean of {len(result['runs'])} members"
         head = f"{result['run_dir']}  {result['average']}{_beside(result)}"
         rows = {"ensemble": result["metrics"], members: result["mean"]}
-        return [head, *metric_tables(rows, {members: result["ci95"]}, reference)]
+        return [Folded(head, _MARGIN), *metric_tables(rows, {members: result["ci95"]}, reference)]
     if "runs" in result:
         count, has_intervals = len(result["runs"]), any(result["ci95"].values())
         words = summary.seeds_line(count, count)
         if "folds" in result:
             words = summary.folds_line(count, result["folds"], has_intervals)
         head = f"{result['run_dir']}  {words}{_beside(result)}"
-        return [head, *metric_tables({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference)]
+        return [
+            Folded(head, _MARGIN),
+            *metric_tables({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference),
+        ]
     head = f"{result['run_dir']}  step {result['step']}{_beside(result)}"
-    return [head, *metric_tables({checkpoint: result["metrics"]}, None, reference)]
+    return [Folded(head, _MARGIN), *metric_tables({checkpoint: result["metrics"]}, None, reference)]
 
 
 def _beside(result: Evaluated) -> str:

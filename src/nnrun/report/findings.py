@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from rich.table import Table
+from rich.console import Group
 from rich.text import Text
+
+from nnrun.report.lines import Labelled
 
 __all__ = ["findings_table", "verdict_line"]
 
 _STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
+_VERDICT = 4  # characters of a verdict
 
 
 class _Finding(Protocol):
@@ -25,18 +28,17 @@ class _Finding(Protocol):
     def remedy(self) -> str: ...
 
 
-def findings_table(made: Sequence[_Finding]) -> Table:
-    """A row for each check: verdict, name, and evidence with the remedy below."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for finding in made:
-        words = Text(finding.evidence)
-        if finding.remedy:
-            words.append(f"\n→ {finding.remedy}", "bold")
-        table.add_row(Text(finding.verdict, _STYLES[finding.verdict]), Text(finding.check), words)
-    return table
+def findings_table(made: Sequence[_Finding]) -> Group:
+    """The checks one after another: verdict, name, and evidence with the remedy below."""
+    width = max((len(finding.check) for finding in made), default=0)
+    return Group(*(_lines(finding, width) for finding in made))
+
+
+def _lines(finding: _Finding, width: int) -> Labelled:
+    style, verdict = _STYLES[finding.verdict], f"{finding.verdict:{_VERDICT}}"
+    label = Text.assemble((verdict, style), f"  {finding.check}")
+    remedy = f"→ {finding.remedy}" if finding.remedy else ""
+    return Labelled(label, finding.evidence, _VERDICT + 2 + width + 2, remedy)
 
 
 def verdict_line(made: Sequence[_Finding]) -> str:

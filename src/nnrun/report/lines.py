@@ -6,15 +6,17 @@ import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from nnrun.report.live import sparkline
-from nnrun.report.summary import number
+from nnrun.report.summary import number, plus_minus
 
-__all__ = ["CurveLine", "Folded", "Joined"]
+__all__ = ["CurveLine", "Folded", "Joined", "Labelled"]
 
 _NARROW = 20  # characters of text in a line, at least: in less room it is not indented
+_BELOW = 4  # characters before text that stands below its label
 _BARS = (8, 40)  # of a curve, from to
 
 
@@ -61,16 +63,52 @@ class Joined(NamedTuple):
 class CurveLine(NamedTuple):
     """The course of a metric as bars between its name and its last value.
 
-    width   of the names of all of them
+    width      of the names of all of them
+    interval   of the last value, of a mean of several
     """
 
     name: str
     values: Sequence[float]
     width: int
+    interval: tuple[float, float] | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yields one line."""
-        last = f" {number(self.values[-1])}"
+        last = f" {number(self.values[-1])}{plus_minus(self.values[-1], self.interval)}"
         least, most = _BARS
-        bars = min(most, max(least, options.max_width - self.width - len(last)))
+        taken = self.width + len(last) + last.count("±")  # which is two characters in ASCII
+        bars = min(most, max(least, options.max_width - taken))
         yield Text.assemble(f"{self.name:{self.width}}", (sparkline(list(self.values), bars), "green"), last)
+
+
+class Labelled(NamedTuple):
+    """Text that is folded beside a label; below it, where a word has no room beside it.
+
+    label    stays whole
+    indent   characters that it takes with its blanks
+    remedy   on lines of its own, bold; "": none
+    """
+
+    label: Text
+    text: str
+    indent: int
+    remedy: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yields its lines."""
+        width = options.max_width
+        longest = max(map(cell_len, f"{self.text} {self.remedy}".split()), default=0)
+        beside = longest <= width - self.indent
+        margin = self.indent if beside else _BELOW
+        text, remedy = (
+            textwrap.wrap(part, width - margin, break_long_words=False, break_on_hyphens=False)
+            for part in (self.text, self.remedy)
+        )
+        blank = " " * margin
+        if beside:
+            first, *text = text or [""]
+            yield Text.assemble(self.label, " " * (self.indent - cell_len(self.label.plain)), first)
+        else:
+            yield self.label
+        yield from (Text(f"{blank}{line}") for line in text)
+        yield from (Text(f"{blank}{line}", "bold") for line in remedy)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -13,7 +15,6 @@ from nnrun.amounts import figure
 from nnrun.errors import NnrunError
 from nnrun.record import columns, run, tags
 from nnrun.record.summary import RunSummary, Summary, SweepSummary
-from nnrun.report.chart import Line
 from nnrun.report.columns import COLUMN_INDENT, column_lines
 from nnrun.report.content import read_content
 from nnrun.report.damage import SUMMARY, damaged_checkpoints, damaged_file, lost_best_step
@@ -24,7 +25,7 @@ from nnrun.report.metric_table import metric_tables
 from nnrun.report.overview import STATUS_COLOURS, newest_values
 from nnrun.report.provenance import data_line, origin_lines
 from nnrun.report.run.remarks import remarks
-from nnrun.report.run.subject import read_subject
+from nnrun.report.run.subject import Subject, read_subject
 from nnrun.report.summary import (
     FOLD_PARTS,
     RUN_PARTS,
@@ -35,11 +36,13 @@ from nnrun.report.summary import (
     shown_section,
     warnings,
 )
+from nnrun.report.terminal_chart import FEWEST, TerminalChart, last_interval
 from nnrun.statistics.metric import without_targets
 
 __all__ = ["show_view"]
 
 _LABEL = 9  # characters of a label with its blanks
+_PARTS = ("train/", "val/")
 _RESUMABLE = ("created", "interrupted", "crashed", "failed")
 
 
@@ -83,7 +86,7 @@ def show_view(folder: Path) -> Group:
     described = columns.read(folder)
     parts += [Folded(line, COLUMN_INDENT) for line in column_lines(described.columns)]
     parts += map(Text, described.notes)
-    parts += _curves(subject.lines)
+    parts += _curves(subject)
     if "best" in summary and (best := summary["best"]):
         parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))
     parts += _damage_of_checkpoints(folder, status, summary)
@@ -130,8 +133,19 @@ def _sections(summary: RunSummary | SweepSummary) -> dict[str, Mapping[str, obje
     return {"best": columns["best"], **({"last": columns["last"]} if "last" in columns else {})}
 
 
-def _curves(lines: Mapping[str, Line]) -> list[CurveLine]:
-    """Each metric as a row of bars, of a group its mean, with the value at the end."""
-    names = sorted(name for name in without_targets(lines) if name.startswith(("train/", "val/")))
+def _curves(subject: Subject) -> list[RenderableType]:
+    """The metric that judges and the loss on axes of their own, other metrics as rows of bars; of a group means."""
+    lines, judge = subject.lines, subject.judge
+    names = sorted(name for name in without_targets(lines) if name.startswith(_PARTS))
     width = max(map(len, names), default=0) + 1
-    return [CurveLine(name, lines[name].y.tolist(), width) for name in names]
+    charts: list[RenderableType] = []
+    for name in dict.fromkeys([judge.name if judge else "val/loss", "val/loss"]):
+        pair = [f"train/{name.removeprefix('val/')}", name]
+        shown = tuple(lines[name]._replace(label=name) for name in pair if name in names)
+        if max((int(np.isfinite(line.y).sum()) for line in shown), default=0) < FEWEST:
+            continue
+        open_ended = math.isinf(subject.metric(name).bounds[1])
+        charts.append(TerminalChart(shown, f"{subject.runs} {subject.unit}", open_ended, width))
+        names = [name for name in names if name not in pair]
+    bars = [CurveLine(name, lines[name].y.tolist(), width, last_interval(lines[name])) for name in names]
+    return [*charts, *bars]
