@@ -13,6 +13,8 @@ The sections, the most valuable first; each is a process of its own, so that non
     population    1, 16, 256 and 1,024 nets 64-128-10 in one program, against torch: alone (eager, captured as a CUDA
                   graph, compiled) and under torch.func.vmap
     convolutions  ResNet-20 and conv32-conv64 against torch in float32 and bfloat16; fraction of the measured peak
+    grouped       8 and 32 nets conv32-conv64 in one program: grouped convolutions, a loop over the nets, and a
+                  convolution for each net written one after another
     cifar94       seconds to 94% on CIFAR-10 with configs/cifar10_94.yaml, where that and the data are there
     tests         the conformance suites on this device, as far as the time reaches
 
@@ -57,10 +59,11 @@ SECTIONS = {
     "tf32": Section("gpu_products", "tf32", 90),
     "population": Section("gpu_speed", "population", 120),
     "convolutions": Section("gpu_speed", "convolutions", 150),
+    "grouped": Section("gpu_grouped", "grouped", 120),
     "cifar94": Section("gpu_runs", "cifar94", 60),
     "tests": Section("gpu_tests", "tests", 600),
 }
-TIMED = ("population", "convolutions", "cifar94")
+TIMED = ("population", "convolutions", "grouped", "cifar94")
 WARM = Section("gpu_speed", "torch_warm", 150)  # beside the sections before these
 _SHORTEST = 10.0  # a section does not begin with less
 

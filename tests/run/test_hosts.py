@@ -32,6 +32,13 @@ train: {duration: 5 epochs, precision: float64, early_stopping: {patience: 2 epo
 checkpoint: {every: 10 steps, keep: 2}
 """
 
+LBFGS = """
+data: {name: digits, batch_size: full, examples: 400}
+model: {name: mlp, hidden: [8]}
+optimizer: lbfgs
+train: {duration: 12 steps, log_every: 1 steps, evaluate_every: 4 steps, precision: float64}
+"""
+
 
 class Together:
     """The processes of one command."""
@@ -134,6 +141,48 @@ def test_who_loses_another_process_ends(spec: Path, begun: Any, warm: Any, same:
     else:
         assert Together(begun, 2, "resume", "pair", folder=place).codes == [0, 0]
     same(place / "alone", run)
+
+
+@pytest.mark.slow
+def test_two_processes_search_along_one_line(tmp_path: Path, begun: Any, warm: Any, same: Any) -> None:
+    """L-BFGS on all examples: the inner products of its vectors, and how far its line search goes, are those of one
+    process, with two devices to the last byte, with one but for the order of sums."""
+    (tmp_path / "spec.yaml").write_text(LBFGS)
+    pair = Together(begun, 2, "train", "spec.yaml", "--run-dir", "pair", folder=tmp_path)
+    assert pair.codes == [0, 0], pair.errors
+    for count, run in ((2, "two"), (1, "alone")):
+        command = ["train", "spec.yaml", f"train.devices={count}", "--run-dir", run, "-q"]
+        done = warm(*command, folder=tmp_path, **devices(count))
+        assert done.code == 0, done.err
+    same(tmp_path / "pair", tmp_path / "two")
+    lines = logged(tmp_path / "alone")
+    assert lines[-1]["train/loss"] < 0.5 * lines[0]["train/loss"]
+    for line, expected in zip(logged(tmp_path / "pair"), lines, strict=True):
+        assert line == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_who_loses_one_of_four_ends(spec: Path, begun: Any, same: Any) -> None:
+    """Any of them is killed at a random instant: all others end with 6, process 0 says in one line whom it lost, and
+    where process 0 is gone each says that."""
+    chance, place = random.Random(2), spec.parent
+    spec.write_text(SPEC.replace("16 epochs", "60 epochs"))  # so that no kill comes too late
+    undisturbed = Together(begun, 4, "train", "spec.yaml", "--run-dir", "undisturbed", folder=place)
+    assert undisturbed.codes == [0] * 4, undisturbed.errors
+    run, command = place / "four", ("train", "spec.yaml", "--run-dir", "four")
+    for victim in (chance.randrange(1, 4), 0, chance.randrange(1, 4)):
+        four = Together(begun, 4, *command, folder=place)
+        four.signal_after(1, run, victim, signal.SIGKILL, chance.uniform(0.0, 0.2))
+        expected = [6] * 4
+        expected[victim] = -signal.SIGKILL
+        assert four.codes == expected, four.errors
+        line = f"nnrun: process {victim} of 4 was lost; `nnrun resume` continues the run"
+        speaks = (1, 2, 3) if victim == 0 else (0,)
+        assert four.errors == [[line] if index in speaks else [] for index in range(4)]
+        command = ("resume", "four")
+    four = Together(begun, 4, *command, folder=place)
+    assert four.codes == [0] * 4, four.errors
+    same(place / "undisturbed", run)
 
 
 @pytest.mark.slow

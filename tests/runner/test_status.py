@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import pytest
 
 from nnrun.errors import DataError, DivergedError, Interrupted, MachineError
@@ -178,6 +179,17 @@ def test_too_little_memory_has_advice_in_numbers(
         raise error
     assert str(raised.value) == f"out of memory; try {advice}"
     assert states(group.folders[0]) == [("failed", 4, str(raised.value))]
+
+
+def test_too_little_memory_of_a_gpu_may_be_taken_by_others(
+    group: StateFiles, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """jax takes three quarters of it at once; a CPU gives each process what it asks for."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with pytest.raises(MachineError) as raised, ending(group, planned(batch_size=64)):
+        raise MemoryError
+    advice = "if other processes use this GPU, start each with XLA_PYTHON_CLIENT_PREALLOCATE=false"
+    assert str(raised.value) == f"out of memory; try train.accumulate=2 or data.batch_size=32; {advice}"
 
 
 def test_a_bug_leaves_its_traceback_in_the_folder(

@@ -1,6 +1,6 @@
 """Trains specs on one and on several simulated devices and prints what differs, as JSON: see test_mesh.
 
-python on_devices.py FOLDER NAME=DEVICES...
+python on_devices.py FOLDER NAME=DEVICES... float32/NAME=DEVICES...
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ SPECS = {
     "parts": "model: {name: mlp, hidden: [64], dropout: 0.3}\n"
     "optimizer: {name: adam, learning_rate: 1e-3}\naverage: {name: ema, decay: 0.9}\n",
     "transformer": "model: {name: vit, patch: 2, width: 32, blocks: 1, dropout: 0.1}\n"
+    "optimizer: {name: adam, learning_rate: 1e-3}\naverage: {name: ema, decay: 0.9}\n",
+    "large": "model: {name: vit, patch: 2, width: 64, blocks: 2, dropout: 0.1}\n"
     "optimizer: {name: adam, learning_rate: 1e-3}\naverage: {name: ema, decay: 0.9}\n",
     "muon": "model: {name: mlp, hidden: [64], norm: batch}\noptimizer: {name: muon, learning_rate: 0.01}\n",
     "newton_cg": "model: {name: mlp, hidden: [64]}\noptimizer: {name: newton_cg, allow_noise: true}\n",
@@ -85,17 +87,18 @@ def darker(most: float = 0.2) -> Augmentation:
     return augment
 """
 
-IN_PARTS = ("parts", "transformer", "muon", "newton_cg", "user", "remat")
+IN_PARTS = ("parts", "transformer", "large", "muon", "newton_cg", "user", "remat")
 
 
-def prepared(folder: Path, name: str, devices: int) -> Any:
+def prepared(folder: Path, name: str, devices: int, precision: str = "float64") -> Any:
     (folder / "spec.yaml").write_text(TRAIN + DATA.get(name, BATCHES) + SPECS[name])
     (folder / "net.py").write_text(USER)
     write_table(folder / "rows.csv")
     sharing = [f"train.devices={devices}"] if devices > 1 else []
     in_parts = ["train.fsdp=true"] if devices > 1 and name in IN_PARTS else []
     blocks = ["train.remat=blocks"] if devices > 1 and name == "remat" else []
-    return session.prepare(folder / "spec.yaml", [*sharing, *in_parts, *blocks]).experiment
+    overrides = [*sharing, *in_parts, *blocks, f"train.precision={precision}"]
+    return session.prepare(folder / "spec.yaml", overrides).experiment
 
 
 def write_table(file: Path) -> None:
@@ -126,11 +129,20 @@ def distance(one: Mapping[str, np.ndarray], two: Mapping[str, np.ndarray]) -> fl
     )
 
 
-def bytes_held(programs: Programs) -> tuple[int, int]:
-    """Bytes of the state that the first device holds, and those of all of it."""
-    state = programs.initial()
-    leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
-    return sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves), sum(leaf.nbytes for leaf in leaves)
+def leaves_of(programs: Programs) -> list[jax.Array]:
+    """The arrays of a state after a step, where the loop keeps them."""
+    state, _ = programs.advance(programs.initial(), 0, 1)
+    return jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
+
+
+def bytes_held(programs: Programs) -> tuple[list[int], int]:
+    """Bytes of the state that each device holds, and those of all of it."""
+    leaves = leaves_of(programs)
+    held = dict.fromkeys(leaves[0].sharding.device_set, 0)
+    for leaf in leaves:
+        for shard in leaf.addressable_shards:
+            held[shard.device] += shard.data.nbytes
+    return list(held.values()), sum(leaf.nbytes for leaf in leaves)
 
 
 def bytes_exchanged(program: Any) -> dict[str, int]:
@@ -166,10 +178,28 @@ def compared(folder: Path, name: str, devices: int) -> dict[str, Any]:
                 for operation, size in bytes_exchanged(several.chunk.advance).items()
             },
             "flops": flops[1] / flops[0],
-            "held": held / whole,
-            "beside_the_state": (memory.argument_size_in_bytes - held) / whole,
+            "held": max(held) / whole,
+            "held_by_each": held,
+            "leaves": [(leaf.shape, leaf.nbytes) for leaf in leaves_of(several)],
+            "beside_the_state": (memory.argument_size_in_bytes - max(held)) / whole,
             "gathered": several.chunk.advance.as_text().count(" all-gather"),  # type: ignore[attr-defined]
         }
+
+
+def compared_in_float32(folder: Path, name: str, devices: int) -> dict[str, Any]:
+    """The largest difference of a loss, of a step or of an evaluation, in parts of it."""
+    losses = []
+    for count in (1, devices):
+        with session.precision("float32"):
+            programs = compile_programs(prepared(folder, name, count, "float32"))
+            arrays, rows, metrics = trained(programs, None, 0, 6)
+        kinds = {array.dtype.name for array in arrays.values() if array.dtype.kind == "f"}
+        assert kinds == {"float32"}, kinds
+        logged = [rows[..., i].ravel() for i, column in enumerate(programs.names) if column.endswith("loss")]
+        measured = [value for metric, value in metrics.items() if metric.endswith("loss")]
+        losses.append(np.concatenate([*logged, measured]))
+    alone, several = losses
+    return {"losses": len(alone), "relative": float(np.abs(several / alone - 1).max())}
 
 
 def sent_by_augmentations() -> dict[str, list[str]]:
@@ -194,5 +224,7 @@ if __name__ == "__main__":
     results: dict[str, Any] = {"augmentations": sent_by_augmentations()}
     for argument in asked:
         spec, _, count = argument.partition("=")
-        results[spec] = compared(Path(place), spec, int(count))
+        kind, _, name = spec.rpartition("/")
+        compare = compared_in_float32 if kind == "float32" else compared
+        results[spec] = compare(Path(place), name, int(count))
     print(json.dumps(results))

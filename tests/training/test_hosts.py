@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +18,7 @@ import pytest
 from nnrun import signals
 from nnrun.errors import DataError, MachineError, RunError, SpecError
 from nnrun.hosts import HostsRequest, relay, request_of
+from nnrun.hosts.party import Party
 from nnrun.hosts.relay import Hub, Post
 from nnrun.runner.together import differences
 from nnrun.training.mesh import check_devices, devices_used
@@ -124,6 +127,36 @@ def test_who_stands_still_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stands_still.wait(5.0)
     post.close()
     server.close()
+
+
+ABORTED = """
+import ctypes, os, sys, time
+from nnrun.hosts.aborting import instead_of_abort
+instead_of_abort(lambda: (os.write(2, b"asked"), sys.argv[1] == "loss" and os._exit(6)))
+ctypes.CDLL("libstdc++.so.6")._ZSt9terminatev()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="another C++ library than GNU's")
+def test_an_abort_of_a_library_is_asked_about_first() -> None:
+    """gloo throws in a thread where nobody catches it; what is no loss still aborts."""
+    for why, code in (("loss", 6), ("bug", -signal.SIGABRT)):
+        done = subprocess.run([sys.executable, "-c", ABORTED, why], capture_output=True, text=True)
+        assert done.returncode == code and done.stderr.startswith("asked")
+    assert "terminate called" in done.stderr
+
+
+def test_the_first_loss_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Process 0 has all others end when it misses one; that they are gone is no news then."""
+    party, said = Party(0, 4), {}
+    monkeypatch.setattr(Party, "_end_soon", lambda self: None)
+    monkeypatch.setattr(Party, "_put", lambda self, name, content: said.update({name: content}))
+    for index in (2, 1, 3):
+        party.lost(index)
+    message = "process 2 of 4 was lost; `nnrun resume` continues the run"
+    assert said == {"ended/0": [6, message]}
+    with pytest.raises(MachineError, match="process 2 of 4"):
+        party.check()
 
 
 def test_who_is_not_there_is_named() -> None:

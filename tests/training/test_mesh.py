@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -80,6 +81,46 @@ def test_a_state_in_parts_is_the_state(results: dict[str, Any]) -> None:
     assert result["held"] == pytest.approx((4096 / 8 + 640 + 74) / (4096 + 640 + 74), abs=2e-3)
     assert result["beside_the_state"] < 0.3  # the data: no second state comes in
     assert result["gathered"] > 0
+
+
+@pytest.mark.slow
+def test_a_shared_batch_in_float32(tmp_path: Path) -> None:
+    """An MLP with dropout and mixup, a ResNet with batch norm and stochastic depth, both with an average."""
+    results = on_devices(tmp_path, "float32/mlp=8", "float32/resnet=8")
+    for name in ("mlp", "resnet"):
+        result = results[f"float32/{name}"]
+        assert result["losses"] == 6 + 4  # of each step, and of both parts, of the net and of its average
+        assert 0 < result["relative"] < 1e-5, name  # 0 would be the program of one device
+
+
+@pytest.mark.slow
+def test_a_transformer_is_larger_than_what_a_device_holds(tmp_path: Path, warm: Callable[..., Any]) -> None:
+    """CPUs have no limit that a state could exceed, so what each device holds is counted: an eighth, and what is too
+    small to cut.  A checkpoint of such a run is read on one device."""
+    result = on_devices(tmp_path, "large=8")["large"]
+    check(result, 8)
+    whole = sum(size for _, size in result["leaves"])
+    small = sum(size for shape, size in result["leaves"] if math.prod(shape) < 1024 or not divided(shape, 8))
+    assert small < whole / 25
+    assert len(result["held_by_each"]) == 8
+    assert max(result["held_by_each"]) <= (whole - small) / 8 + small
+
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    command = ["train", "spec.yaml", "train.fsdp=true", "train.duration=30 steps", "--run-dir", "run", "-q"]
+    done = warm(*command, folder=tmp_path, XLA_FLAGS=flags)
+    assert done.code == 0, done.err
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["devices"] == 8
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["train/loss"] for line in lines if "train/loss" in line]
+    assert losses[-1] < losses[0]
+    alone = warm("evaluate", "run", "--checkpoint", "last", "--split", "val", "--json", folder=tmp_path)
+    assert alone.code == 0, alone.err
+    expected = {name: value for name, value in lines[-1].items() if name.startswith("val/")}
+    assert alone.json["metrics"] == pytest.approx(expected, rel=1e-12)
+
+
+def divided(shape: list[int], devices: int) -> bool:
+    return any(size % devices == 0 for size in shape)
 
 
 @pytest.mark.slow

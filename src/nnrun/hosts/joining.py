@@ -6,9 +6,11 @@ import contextlib
 import io
 import os
 import sys
+import time
 from typing import Any
 
 from nnrun.errors import MachineError, SpecError, one_line
+from nnrun.hosts.aborting import instead_of_abort
 from nnrun.hosts.party import Party
 from nnrun.hosts.relay import Hub, Post
 from nnrun.hosts.request import HostsRequest
@@ -17,6 +19,7 @@ __all__ = ["join", "joined", "leave"]
 
 _SECONDS = 300.0  # in which all must have come
 _LAST = 20.0  # seconds in which the others end before process 0 does
+_ORDERLY = 5.0  # seconds in which a process ends in order when a library of it would abort
 _NO_CLUSTER = (
     "--hosts auto: this is no cluster that jax knows (SLURM, Open MPI, Kubernetes, a TPU pod); write --coordinator "
     "HOST:PORT --process I/N"
@@ -51,6 +54,7 @@ def join(request: HostsRequest) -> None:
     else:
         service = Post(address, *request[1:], lambda: party.lost(0), _SECONDS).service
     _together["party"] = party
+    instead_of_abort(_end_in_order)
     party.begin(_client(service, request, device_ids))
 
 
@@ -97,6 +101,23 @@ def _detected() -> tuple[HostsRequest, list[int] | None]:
     if coordinator is None or count is None or index is None:
         raise SpecError(_NO_CLUSTER)
     return HostsRequest(coordinator, index, count), list(device_ids) if device_ids else None
+
+
+def _end_in_order() -> None:
+    """In place of an abort, in a thread of a library: where another process is lost, this one ends because of that.
+
+    Mostly other threads do so while this one waits.  It returns where nobody is lost.
+    """
+    party: Party = _together["party"]
+    time.sleep(_ORDERLY)
+    reason = party.loss()
+    if reason is None:
+        return
+    if party.over:
+        time.sleep(_LAST)
+    print(f"nnrun: {reason}", file=sys.stderr, flush=True)
+    leave(reason.exit_code, str(reason))
+    os._exit(reason.exit_code)
 
 
 def leave(code: int, message: str) -> None:

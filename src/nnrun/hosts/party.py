@@ -93,12 +93,14 @@ class Party:
 
     def failure(self, error: Exception) -> Exception:
         """What to raise for an error of jax: that another process was lost, which it most likely is."""
+        return self.loss() or MachineError(f"{self._who(self.index)}: {one_line(error, 200)}")
+
+    def loss(self) -> NnrunError | None:
+        """What has ended the run in another process, once that is known; None if nothing has, within seconds."""
         end = time.monotonic() + (_PATIENCE if self.first else _GRACE)
         while self._reason is None and time.monotonic() < end:
             time.sleep(_LOOK / 10)
-        if self._reason is not None:
-            return self._reason
-        return MachineError(f"{self._who(self.index)}: {one_line(error, 200)}")
+        return self._reason
 
     # How it ends.
 
@@ -111,7 +113,7 @@ class Party:
 
     def lost(self, index: int) -> None:
         """Called in a thread when a process is gone, whether or not it announced its end."""
-        if self.over:
+        if self.over or self._reason is not None:  # the first of them is why the others end
             return
         farewell = None
         if self.first:  # the store is its own; process 0 does not go before the others have heard why
@@ -119,9 +121,16 @@ class Party:
                 farewell = json.loads(self._client.key_value_try_get(f"nnrun/ended/{index}"))
         if farewell is None:
             self._reason = MachineError(f"{self._who(index)} was lost; `nnrun resume` continues the run")
+            self._have_others_end(self._reason)
         else:
             self._reason = self._why(index, *farewell)
         self._end_soon()
+
+    def _have_others_end(self, reason: NnrunError) -> None:
+        """Of process 0: a sum over all processes may wait for those that are left, until their connections break."""
+        if self.first:
+            with contextlib.suppress(Exception):
+                self._put("ended/0", [reason.exit_code, str(reason)])
 
     def _who(self, index: int) -> str:
         return f"process {index} of {self.count}"

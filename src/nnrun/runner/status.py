@@ -19,6 +19,7 @@ from nnrun.runner.restore import ENDED
 from nnrun.runner.summary import early_stop
 from nnrun.storage import fsio
 from nnrun.storage.many import for_each
+from nnrun.training.memory import sharing_advice
 from nnrun.types import Plan
 
 __all__ = ["Group", "StateFiles", "by_group", "compiling", "ending", "group_of", "is_over"]
@@ -153,7 +154,7 @@ def _smaller(plan: Plan) -> str:
 
 
 def _out_of_memory(state_files: StateFiles, plan: Plan) -> MachineError:
-    message = f"out of memory; {_smaller(plan)}"
+    message = f"out of memory; {_smaller(plan)}{sharing_advice()}"
     with contextlib.suppress(NnrunError):
         state_files.write("failed", reason=message)
     return MachineError(message)

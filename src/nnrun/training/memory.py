@@ -10,7 +10,7 @@ import jax
 from nnrun.training.mesh import devices_used
 from nnrun.types import Plan, State
 
-__all__ = ["bytes_of", "free_memory", "room_for_data", "share_of_state"]
+__all__ = ["bytes_of", "free_memory", "room_for_data", "share_of_state", "sharing_advice"]
 
 _SHARE = 4  # data that would take more than 1 / _SHARE of the free memory are streamed
 
@@ -38,6 +38,13 @@ def free_memory() -> int | None:
     """Bytes that a program may still take, of the host and of the device; None where the system does not say."""
     limits = [bytes_ for bytes_ in (_host(), _device()) if bytes_ is not None]
     return min(limits, default=None)
+
+
+def sharing_advice() -> str:
+    """What else may help where memory was too little: jax takes most of a GPU at once, and so do other processes."""
+    if jax.default_backend() != "gpu":
+        return ""
+    return "; if other processes use this GPU, start each with XLA_PYTHON_CLIENT_PREALLOCATE=false"
 
 
 def _host() -> int | None:
