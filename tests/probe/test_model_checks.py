@@ -25,6 +25,7 @@ from nnrun.probe.objective import beginning, compiled_quickly, constant_loss, ob
 from nnrun.probe.start import check_activations, check_start, make_look
 from nnrun.probe.units import check_units, idle_units
 from nnrun.runner import session
+from nnrun.training.programs import compile_programs
 from nnrun.types import Batch, Experiment, State
 
 
@@ -375,75 +376,85 @@ def test_a_loss_that_is_not_a_number_from_the_beginning() -> None:
     assert made.evidence.startswith("the loss goes from no finite number to no finite number in 20 steps")
 
 
-def test_the_rates_that_are_tried_and_the_way_to_the_peak(classifier: Experiment) -> None:
+@pytest.mark.parametrize(
+    ("highest", "places"),
+    [(100, [0, 5, 50, 95, 100, 100]), (0, [0] * 6), (7, [0, 0, 3, 6, 7, 7])],
+)
+def test_the_way_to_the_peak(highest: int, places: list[int]) -> None:
     """A schedule whose peak lies at step 100 is walked through in twenty steps and stays there."""
-    places: list[int] = []
+    assert [first_steps._place(step, highest) for step in (0, 1, 10, 19, 20, 99)] == places
 
-    def method(knobs: object, memory: object, step: jax.Array) -> Any:
-        places.append(int(step))
 
-    spied = classifier._replace(method=method)
-    for highest, expected in ((100, [0, 5, 50, 95, 100, 100]), (0, [0] * 6), (7, [0, 0, 3, 6, 7, 7])):
-        places.clear()
-        short = first_steps._short(spied, highest)
-        for step in (0, 1, 10, 19, 20, 99):
-            short.method({}, {}, jnp.int32(step))
-        assert places == expected
-    assert (short.plan.steps, short.plan.log_every, short.plan.judge) == (20, 1, None)
-    assert len(short.dataset.val.y) == len(short.dataset.test.y) == 0
-    assert len(classifier.dataset.val.y) > 0
+def test_a_state_at_another_place_has_noise_of_its_own(regression: Experiment) -> None:
+    state = beginning(regression)
+    first, second = (first_steps._placed(state, 7, turn) for turn in (0, 1))
+    assert (int(first.step), first.step.dtype, int(second.step)) == (7, state.step.dtype, 7)
+    keys = [tuple(jax.random.key_data(one.key).tolist()) for one in (state, first, second)]
+    assert len(set(keys)) == 3 and first.params is state.params
+
+
+def of_sgd(rate: float) -> Any:
+    block = catalog.bind_one("optimizer", f"{{name: sgd, learning_rate: {rate}}}", Path())
+    return SimpleNamespace(optimizer=block)
+
+
+def test_the_first_steps_are_those_of_a_run(regression: Experiment) -> None:
+    """At a constant rate without noise, those of the run itself; at a tenth of the rate, those of that run."""
+    plan = regression.plan._replace(log_every=1)
+    compiled = compile_programs(regression._replace(plan=plan))
+    rate = float(regression.knobs["optimizer"]["learning_rate"])
+    made = first_steps.first_steps(of_sgd(rate), compiled.experiment, compiled, compiled.initial())
+    assert made.rates == pytest.approx([rate, rate / 10, rate / 100])
+    for i in (0, 1):
+        knobs = {
+            **regression.knobs,
+            "optimizer": {**regression.knobs["optimizer"], "learning_rate": made.rates[i]},
+        }
+        alone = compiled.for_lanes(compiled.experiment._replace(lanes=(knobs,)))
+        state, log = alone.advance(alone.initial(), 0, 10)
+        rows = alone.rows(log, 10)[0]
+        columns = [compiled.names.index(name) for name in ("train/loss", "update/ratio")]
+        steps = np.stack([made.losses[i, :10], made.ratios[i, :10]], axis=1)
+        np.testing.assert_allclose(steps, rows[:, columns], rtol=1e-5)
+    assert jax.tree.structure(made.state.params) == jax.tree.structure(state.params)
 
 
 @pytest.mark.parametrize(
     ("seconds", "steps"),
-    [(0.1, 40), (2.0, 10), (4.0, 10), (16.0, 3)],
+    [(0.05, 40), (0.5, 10), (2.0, 6), (31.0, 1)],
     ids=["all", "ten", "slow", "very slow"],
-)  # each is of one step
+)  # each is of one step at one of three rates
 def test_as_many_first_steps_as_there_is_time_for(
     seconds: float, steps: int, regression: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After fifteen seconds ten steps are enough, after 45 any number; three lanes of one seed at three rates."""
+    """After ten seconds ten steps are enough, after thirty any number; three rates from one beginning."""
     clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
 
     class Compiled:
-        names = ("train/loss", "other", "update/ratio")
+        names = ("other", "train/loss")
+        experiment = regression._replace(plan=regression.plan._replace(steps=40))
 
-        def __init__(self, short: Experiment) -> None:
-            self.rates = [knobs["optimizer"]["learning_rate"] for knobs in short.lanes]
-            assert short.plan.seeds == (0, 0, 0) and short.plan.steps == 40
-
-        def initial(self) -> str:
-            return "first"
-
-        def unpack(self, state: int) -> list[int]:
-            return [state, -1, -1]
-
-    def chunks(compiled: Compiled, state: str, step: int, until: int) -> Any:
-        assert (state, step) == ("first", 0)
-        for step in range(1, until + 1):
+        def advance(self, state: State, first: int, count: int) -> tuple[State, list[float]]:
             clock.now += seconds
-            lanes = [[[rate + step, math.nan, rate * step]] for rate in compiled.rates]
-            yield SimpleNamespace(rows=np.array(lanes), state=step, step=step)
+            rate = float(state.knobs["optimizer"]["learning_rate"])
+            assert (count, int(state.step)) == (1, min(first * 5 // 20, 5))
+            moved = jax.tree.map(lambda a: a * (1 + rate), state.params)
+            return state._replace(params=moved), [math.nan, rate + first]
+
+        def rows(self, log: list[float], count: int) -> np.ndarray:
+            return np.array([[log]])
 
     monkeypatch.setattr(first_steps, "time", clock)
-    monkeypatch.setattr(first_steps.shards, "compile_shards", Compiled)
-    monkeypatch.setattr(first_steps, "chunks", chunks)
-    monkeypatch.setattr(first_steps.flat, "unflatten", lambda arrays, like: arrays)
-    monkeypatch.setattr(first_steps, "one_like", lambda short: None)
     monkeypatch.setattr(first_steps, "peak", lambda experiment: (5, 0.5))
-    spec: Any = SimpleNamespace(
-        optimizer=catalog.bind_one("optimizer", "{name: sgd, learning_rate: 0.1}", Path())
-    )
-    plan = regression.plan._replace(steps=40)
-    made = first_steps.first_steps(spec, regression._replace(plan=plan))
-    assert made.rates == pytest.approx(
-        [0.05, 0.005, 0.0005]
-    )  # half of them is the highest that the schedule gives
-    t = np.arange(1, steps + 1)
+    state = beginning(regression)
+    made = first_steps.first_steps(of_sgd(0.1), regression, Compiled(), state)  # type: ignore[arg-type]
+    assert made.rates == pytest.approx([0.05, 0.005, 0.0005])  # half of them is the highest that there is
     tried = np.array([[0.1], [0.01], [0.001]])
-    np.testing.assert_allclose(made.losses, tried + t)
-    np.testing.assert_allclose(made.ratios, tried * t)
-    assert made.state == steps  # that of the rate of the spec
+    np.testing.assert_allclose(made.losses, tried + np.arange(steps), rtol=1e-6)
+    np.testing.assert_allclose(made.ratios, np.repeat(tried, steps, axis=1), rtol=1e-3)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b * 1.1**steps, rtol=1e-4), made.state.params, state.params
+    )  # that of the rate of the spec
 
 
 # --- dead units ----------------------------------------------------------------------------------------------------

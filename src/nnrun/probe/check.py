@@ -23,13 +23,14 @@ from nnrun.probe import (
     units,
 )
 from nnrun.probe.finding import CheckReport, Finding, FindingEntry, worst
+from nnrun.probe.first_steps import FirstSteps
 from nnrun.probe.objective import beginning, compiled_quickly, ready
 from nnrun.probe.sample import looked_at, sample_of
 from nnrun.probe.shared import NotMadeError, Shared
 from nnrun.runner import session
 from nnrun.runner.session import Prepared
-from nnrun.sweep.cost import compile_and_time
-from nnrun.types import Experiment
+from nnrun.sweep.cost import Measured, compile_and_time
+from nnrun.types import Experiment, State
 
 __all__ = ["CHECKS", "as_data", "check", "findings", "of_data"]
 
@@ -76,8 +77,12 @@ def findings(prepared: Prepared, root: Path) -> Iterator[Finding]:
             yield from (Finding(name, "skip", "there is no memory for it") for name in _OF_MODEL)
             return
         alone = experiment._replace(plan=experiment.plan._replace(seeds=experiment.plan.seeds[:1]))
-        yield from _of_model(prepared, alone)
-        yield from _of_machine(experiment, runs, root)
+        measured = Shared(lambda: compile_and_time(alone))
+        yield from _of_model(prepared, alone, measured)
+        several = len(experiment.plan.seeds) > 1  # which train in a program of their own
+        yield from _of_machine(
+            Shared(lambda: compile_and_time(experiment)) if several else measured, runs, root
+        )
 
 
 def of_data(experiment: Experiment) -> Iterator[Finding]:
@@ -95,15 +100,17 @@ def of_data(experiment: Experiment) -> Iterator[Finding]:
     yield _made("inputs and targets", lambda: relation.check_relation(dataset, sample()))
 
 
-def _of_model(prepared: Prepared, experiment: Experiment) -> Iterator[Finding]:
+def _of_model(
+    prepared: Prepared, experiment: Experiment, measured: Callable[[], Measured]
+) -> Iterator[Finding]:
     batch = Shared(lambda: ready(experiment, looked_at(experiment.dataset)))
     look = Shared(lambda: start.make_look(experiment, batch()))
     state = Shared(lambda: beginning(experiment))
-    steps = Shared(lambda: first_steps.first_steps(prepared.spec, experiment))
+    steps = Shared(lambda: _first_steps(prepared, experiment, measured()))
     with compiled_quickly():
         yield _made("initial loss", lambda: start.check_start(experiment, state(), batch()))
         yield _made("initial scale", lambda: start.check_activations(batch(), look()(state())))
-        yield _made("gradients", lambda: _gradients(prepared))
+        yield _made("gradients", lambda: _gradients(prepared, state()))
     yield _made("twenty examples", lambda: capacity.check_capacity(experiment, state()))
     yield _made("learning rate", lambda: first_steps.check_rate(steps()))
 
@@ -115,8 +122,8 @@ def _of_model(prepared: Prepared, experiment: Experiment) -> Iterator[Finding]:
     yield _made("dead units", dead_units)
 
 
-def _gradients(prepared: Prepared) -> Finding:
-    """The gradients of the same model in float64, on the same data."""
+def _gradients(prepared: Prepared, state: State) -> Finding:
+    """The gradients of the same model in float64, on the same data, from the same beginning."""
     checked = prepared.spec
     exact = checked._replace(train=checked.train.model_copy(update={"precision": "float64"}))
     with session.precision("float64"):
@@ -124,11 +131,15 @@ def _gradients(prepared: Prepared) -> Finding:
             experiment = build.build(exact, prepared.experiment.dataset)
         except MachineError as error:
             return Finding("gradients", "skip", f"in float64, {one_line(error)}")
-        return gradients.check_gradients(experiment)
+        return gradients.check_gradients(experiment, state)
 
 
-def _of_machine(experiment: Experiment, runs: int, root: Path) -> Iterator[Finding]:
-    measured = Shared(lambda: compile_and_time(experiment))
+def _first_steps(prepared: Prepared, experiment: Experiment, measured: Measured) -> FirstSteps:
+    """In the programs that the machine is measured with: to compile them takes longer than any other check."""
+    return first_steps.first_steps(prepared.spec, experiment, measured.compiled, measured.state)
+
+
+def _of_machine(measured: Callable[[], Measured], runs: int, root: Path) -> Iterator[Finding]:
     yield _made("batches", lambda: practice.check_batches(measured()))
     yield _made("checkpoint", lambda: practice.check_checkpoint(measured(), root))
     yield _made("time", lambda: practice.check_time(measured(), runs))

@@ -9,21 +9,21 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from jax import Array
 
 from nnrun.amounts import figure
 from nnrun.build.optimizer import learning_rate
 from nnrun.catalog import Spec
 from nnrun.probe.finding import Finding
 from nnrun.probe.rates import place_of_rate, with_rate
-from nnrun.training import flat, shards
-from nnrun.training.chunks import chunks
-from nnrun.training.programs import one_like
-from nnrun.types import Examples, Experiment, Method, State, Tree
+from nnrun.training.shards import Compiled
+from nnrun.types import Experiment, State, Tree
 
 __all__ = ["FirstSteps", "check_rate", "first_steps", "peak"]
 
 _STEPS = 100
-_SECONDS, _MOST_SECONDS = 15.0, 45.0  # if too few steps are done by then
+_SECONDS, _MOST_SECONDS = 10.0, 30.0  # if too few steps are done by then
 _FEWEST = 10  # steps that say something
 _WARMUP = 20  # steps in which the schedule goes from its beginning to its highest rate
 _SHARES = (1.0, 0.1, 0.01)  # of the rate of the spec
@@ -60,53 +60,72 @@ def peak(experiment: Experiment) -> tuple[int, float]:
     return int(steps[highest]), factors[highest]
 
 
-def first_steps(spec: Spec, experiment: Experiment) -> FirstSteps:
+def first_steps(spec: Spec, experiment: Experiment, compiled: Compiled, state: State) -> FirstSteps:
     """Trains for some steps at the rate of the spec, and at fractions of it; as many as there is time for.
 
-    The schedule rises to its highest point in twenty steps and stays there.
+    compiled, state   the programs of the run alone, and their state before the first step
+    The schedule rises to its highest point in twenty steps and stays there: each step is told its place in the run.
+    The rates take turns in the run's own program: side by side they would be another one, three times as long to
+    compile.
     """
     highest, factor = peak(experiment)
     rates = _rates(spec, experiment)
     path = place_of_rate(spec.optimizer) or ()
-    lanes = [with_rate(experiment.knobs, ("optimizer", *path), rate) for rate in rates]
-    short = _short(experiment, highest)._replace(lane_knobs=tuple(lanes) or (experiment.knobs,))
-    short = short._replace(plan=short.plan._replace(seeds=short.plan.seeds[:1] * len(short.lane_knobs)))
-    compiled = shards.compile_shards(short)
-    columns = [compiled.names.index(name) for name in ("train/loss", "update/ratio")]
-    rows, state, began = [], None, time.monotonic()
-    for chunk in chunks(compiled, compiled.initial(), 0, short.plan.steps):
-        rows.append(chunk.rows[..., columns])
-        state = chunk.state
-        seconds = time.monotonic() - began
-        if seconds > _MOST_SECONDS or (seconds > _SECONDS and chunk.step >= _FEWEST):
-            break
-    logged = np.concatenate(rows, axis=1)
-    after = flat.unflatten(compiled.unpack(state)[0], one_like(short))
+    knobs = [with_rate(experiment.knobs, ("optimizer", *path), rate) for rate in rates] or [experiment.knobs]
+    beginnings = [state._replace(knobs=jax.tree.map(_put, of_rate, state.knobs)) for of_rate in knobs]
+    logged, states = _in_turn(compiled, beginnings, highest)
     highest_rates = [rate * factor for rate in rates] or [math.nan]
-    return FirstSteps(highest_rates, logged[..., 0], logged[..., 1], after)
+    return FirstSteps(highest_rates, logged[..., 0], logged[..., 1], states[0])
+
+
+def _in_turn(compiled: Compiled, states: list[State], highest: int) -> tuple[np.ndarray, list[State]]:
+    """Takes a step from each state, and again, until these are enough or time is up.
+
+    highest   place of the peak of the schedule, in steps
+    Returns (states, steps, 2) loss and ‖update‖ / ‖parameters‖, and the states behind the last step.
+    """
+    loss, ratio = compiled.names.index("train/loss"), jax.jit(_ratio)
+    rows: list[list[tuple[float, float]]] = []
+    began = time.monotonic()
+    for done in range(min(_STEPS, compiled.experiment.plan.steps)):
+        logs = []
+        for i, before in enumerate(states):
+            placed = _placed(before, _place(done, highest), done)
+            states[i], log = compiled.advance(placed, done, 1)
+            moved = float(ratio(before.params, states[i].params))
+            logs.append((float(compiled.rows(log, 1)[0, 0, loss]), moved))
+        rows.append(logs)
+        seconds = time.monotonic() - began
+        if seconds > _MOST_SECONDS or (seconds > _SECONDS and done + 1 >= _FEWEST):
+            break
+    return np.array(rows).swapaxes(0, 1), states
+
+
+def _place(step: int, highest: int) -> int:
+    """Where in the run a step is said to be."""
+    return min(step * highest // _WARMUP, highest)
+
+
+def _placed(state: State, place: int, turn: int) -> State:
+    """The state at another place in the run, with noise of its own in each turn."""
+    key = jax.device_put(jax.random.fold_in(state.key, turn), state.key.sharding)
+    return state._replace(step=_put(place, state.step), key=key)
+
+
+def _put(value: float, like: Array) -> Array:
+    """A number as an array of that type, where that is."""
+    return jax.device_put(np.asarray(value, like.dtype), like.sharding)
+
+
+def _ratio(before: Tree, after: Tree) -> Array:
+    change = optax.tree.norm(jax.tree.map(jnp.subtract, after, before))
+    return change / jnp.maximum(optax.tree.norm(before), float(jnp.finfo(jnp.float32).tiny))
 
 
 def _rates(spec: Spec, experiment: Experiment) -> list[float]:
     """The learning rate of the spec and the fractions of it that are tried; [] where there is none."""
     rate = learning_rate(spec.optimizer, experiment.knobs["optimizer"])
     return [rate * share for share in _SHARES] if isinstance(rate, float) and rate > 0 else []
-
-
-def _short(experiment: Experiment, highest: int) -> Experiment:
-    """The experiment for a hundred steps without evaluations, on the way to the peak of its schedule."""
-    steps = min(_STEPS, experiment.plan.steps)
-    plan = experiment.plan._replace(
-        steps=steps, log_every=1, evaluate_every=steps, checkpoint_every=0, judge=None, kept=(), reacts_to=None,
-        patience=0,
-    )  # fmt: skip
-
-    def method(knobs: Tree, schedule_state: Tree, step: jax.Array) -> Method:
-        place = jnp.minimum(step * highest // _WARMUP, highest) if highest else jnp.zeros_like(step)
-        return experiment.method(knobs, schedule_state, place)
-
-    nothing = Examples(experiment.dataset.train.x[:0], experiment.dataset.train.y[:0])
-    dataset = experiment.dataset._replace(val=nothing, test=nothing)  # nothing to compile an evaluation for
-    return experiment._replace(plan=plan, method=method, averages=lambda knobs: {}, dataset=dataset)
 
 
 def check_rate(steps: FirstSteps) -> Finding:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from nnrun.amounts import figure
 from nnrun.optimizer._paths import name_of
@@ -22,7 +23,8 @@ _STEPS = (1e-5, 1e-4, 1e-6, 1e-3, 1e-7)  # of the finite differences; a kink is 
 _FINE, _WRONG = 1e-4, 1e-2  # relative errors
 _SHIFT = 0.05  # how far parameters are moved from where they begin, which may be a kink, in their root mean squares
 _FLOOR = 1e-8  # of the loss: a derivative below is 0 but for rounding
-_DIRECTIONS = 2
+_DIRECTIONS = (2, 1)  # in each array of parameters, where these are few and where they are many
+_MANY = 24
 
 
 class LeafError(NamedTuple):
@@ -72,8 +74,8 @@ def leaf_errors(experiment: Experiment, state: State) -> list[LeafError]:
     count = len(experiment.dataset.train.y)
     rows = np.sort(np.random.default_rng(0).choice(count, min(_EXAMPLES, count), replace=False))
     batch = ready(experiment, rows)
-    objective = objective_on(experiment, state.stats, batch)
-    params = _shifted(state.params)
+    objective = objective_on(experiment, _in_double(state.stats), batch)
+    params = _shifted(_in_double(state.params))
     value = jax.jit(lambda params: objective.whole(params)[0])
     (loss, _), gradient = jax.jit(objective.gradient)(params)
     floor = _FLOOR * max(abs(float(loss)), 1.0)
@@ -86,9 +88,15 @@ def leaf_errors(experiment: Experiment, state: State) -> list[LeafError]:
             value(jax.tree.unflatten(structure, [*leaves[:i], jnp.asarray(moved), *leaves[i + 1 :]]))
         )
 
+    directions = _DIRECTIONS[len(leaves) > _MANY]  # a layer that is wrong shows in all arrays before it
     return [
         _leaf_error(
-            name, np.asarray(leaves[i]), np.asarray(slopes[i]), lambda moved, i=i: along(i, moved), floor
+            name,
+            np.asarray(leaves[i]),
+            np.asarray(slopes[i]),
+            lambda moved, i=i: along(i, moved),
+            floor,
+            directions,
         )
         for i, name in enumerate(paths)
         if leaves[i].size
@@ -96,11 +104,16 @@ def leaf_errors(experiment: Experiment, state: State) -> list[LeafError]:
 
 
 def _leaf_error(
-    name: str, leaf: np.ndarray, slope: np.ndarray, value: Callable[[np.ndarray], float], floor: float
+    name: str,
+    leaf: np.ndarray,
+    slope: np.ndarray,
+    value: Callable[[np.ndarray], float],
+    floor: float,
+    directions: int = 2,
 ) -> LeafError:
     rng = np.random.default_rng(len(name))
     worst = LeafError(name, 0.0, 0.0, 0.0)
-    for _ in range(_DIRECTIONS):
+    for _ in range(directions):
         direction = rng.standard_normal(leaf.shape) * _size(leaf)
         derivative = float((slope * direction).sum())
         best = LeafError(name, np.inf, derivative, np.nan)
@@ -113,6 +126,15 @@ def _leaf_error(
                 break
         worst = max(worst, best, key=lambda leaf_error: leaf_error.error)
     return worst
+
+
+def _in_double(arrays: Tree) -> Tree:
+    """Numbers with fractions in float64, as the objective computes; counts as they are."""
+
+    def doubled(a: Array) -> Array:
+        return jnp.asarray(np.asarray(a), float if jnp.issubdtype(a.dtype, jnp.floating) else None)
+
+    return jax.tree.map(doubled, arrays)
 
 
 def _shifted(params: Tree) -> Tree:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from nnrun.layer._watched import Passage
 from nnrun.optimizer._paths import name_of
 from nnrun.probe.finding import Finding, graded, some_of
 from nnrun.probe.objective import objective_on
-from nnrun.types import Batch, Experiment, State
+from nnrun.types import Batch, Experiment, State, Tree
 
 __all__ = ["check_units", "idle_units"]
 
@@ -30,7 +30,8 @@ def check_units(
     before, after   the state before the first step and after some; what is dead in both has no way back
     seen            what goes through the layers afterwards
     """
-    dead = _without_gradient(experiment, before, batch) & _without_gradient(experiment, after, batch)
+    gradient = _gradient(experiment, batch)
+    dead = _zeros(gradient(before.params, before.stats)) & _zeros(gradient(after.params, after.stats))
     idle = dict(idle_units(seen))
     most = max(idle.values(), default=0.0)
     numbers = {"parameters_without_gradient": len(dead), "most_idle_units": most}
@@ -50,10 +51,13 @@ def check_units(
     return Finding("dead units", verdict, evidence, remedy if verdict != "pass" else "", numbers)
 
 
-def _without_gradient(experiment: Experiment, state: State, batch: Batch) -> set[str]:
+def _gradient(experiment: Experiment, batch: Batch) -> Callable[[Tree, Tree], Tree]:
+    """(params, stats) -> the gradient of the loss, one program for all states."""
+    return jax.jit(lambda params, stats: objective_on(experiment, stats, batch).gradient(params)[1])
+
+
+def _zeros(gradient: Tree) -> set[str]:
     """Names of the parameters whose gradient is 0 in each entry."""
-    objective = objective_on(experiment, state.stats, batch)
-    gradient = jax.jit(lambda params: objective.gradient(params)[1])(state.params)
     leaves = jax.tree_util.tree_leaves_with_path(gradient)
     return {name_of(path) for path, leaf in leaves if leaf.size and not np.asarray(leaf).any()}
 

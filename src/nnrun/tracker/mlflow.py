@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nnrun.tracker._package import demand
 from nnrun.tracking import Record, Row, Session, Tracker
@@ -14,6 +15,7 @@ __all__ = ["mlflow"]
 _STATUS = {"done": "FINISHED", "interrupted": "KILLED"}  # else FAILED
 _MOST = 500  # characters of a parameter
 _AT_ONCE = 1000  # metrics in one request
+_AGAIN = (0.5, 1.0, 2.0, 4.0)  # seconds after which a local store is looked at again
 
 
 def mlflow(uri: str | None = None, experiment: str = "nnrun") -> Tracker:
@@ -34,13 +36,10 @@ def mlflow(uri: str | None = None, experiment: str = "nnrun") -> Tracker:
 
     def begin(record: Record, known: str | None, run_folder: Path) -> Session:
         from mlflow.entities import Metric, Param  # type: ignore[import-not-found]
-        from mlflow.tracking import MlflowClient  # type: ignore[import-not-found]
 
         address = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlruns.db').absolute()}"
-        client = MlflowClient(address)
+        client, number = _opened(address, experiment)
         if known is None:
-            store = client.get_experiment_by_name(experiment)
-            number = store.experiment_id if store else client.create_experiment(experiment)
             tags = {f"nnrun.{key}": value for key, value in record.about.items()}
             tags |= {"nnrun.group": record.group} if record.group else {}
             run_id = client.create_run(number, tags=tags, run_name=record.name).info.run_id
@@ -71,6 +70,36 @@ def mlflow(uri: str | None = None, experiment: str = "nnrun") -> Tracker:
         return Session(run_id, log, file, end)
 
     return Tracker(begin)
+
+
+def _opened(address: str, experiment: str) -> tuple[Any, str]:
+    """A client, and the number of the experiment.
+
+    Both are made where they are missing, which another process may do at this moment: a local store then has some of
+    its tables, and is looked at again a little later.
+    """
+    for seconds in () if address.startswith("http") else _AGAIN:
+        try:
+            return _client_of(address, experiment)
+        except Exception:  # of MLflow, SQLAlchemy or Alembic
+            time.sleep(seconds)
+    return _client_of(address, experiment)
+
+
+def _client_of(address: str, experiment: str) -> tuple[Any, str]:
+    from mlflow.exceptions import MlflowException  # type: ignore[import-not-found]
+    from mlflow.tracking import MlflowClient  # type: ignore[import-not-found]
+
+    client = MlflowClient(address)
+    known = client.get_experiment_by_name(experiment)
+    if known is None:
+        try:
+            return client, client.create_experiment(experiment)
+        except MlflowException:
+            known = client.get_experiment_by_name(experiment)  # that another process has just made
+            if known is None:
+                raise
+    return client, known.experiment_id
 
 
 def _name(name: str) -> str:
