@@ -21,8 +21,9 @@ from jax.custom_batching import custom_vmap
 from nnrun.layer import conv
 from nnrun.layer._canonical import LABELS
 
-NET = "conv32-conv64"
-LANES, SMALL_LANES = (8, 32), (2,)
+NET, SMALL_NET = "conv32-conv64", "conv4-conv8"
+LANES, SMALL_LANES = (8, 32), (2, 3)
+SMALL_SHAPE = (8, 8, 1)
 
 Convolution = Callable[[Array, Array], Array]  # of two arrays, linear in both
 Members = Callable[
@@ -94,7 +95,10 @@ WAYS: dict[str, Callable[..., Array]] = {
 
 def compiled_with(check: Check, way: str, lanes: int, batch: int) -> gpu_steps.Steps:
     """The population, its convolutions computed in that way."""
-    text = gpu_steps.CONV.replace("MODEL", gpu_steps.MODELS[NET]).replace("BATCH", str(batch))
+    model = gpu_steps.MODELS[NET]
+    if check.small:
+        model = model.replace("filters: 32", "filters: 4").replace("filters: 64", "filters: 8")
+    text = gpu_steps.CONV.replace("MODEL", model).replace("BATCH", str(batch))
     before, conv.convolve = conv.convolve, WAYS[way]
     try:
         return gpu_steps.Steps(text.replace(" epochs}", f" epochs, seeds: {lanes}}}"), check.folder)
@@ -104,10 +108,11 @@ def compiled_with(check: Check, way: str, lanes: int, batch: int) -> gpu_steps.S
 
 def grouped(check: Check) -> None:
     """Section: conv32-conv64, 8 and 32 nets in one program, in three ways; and one net alone."""
-    batch, steps, rounds = (16, 3, 1) if check.small else (128, 100, 3)
+    batch, steps, rounds = (4, 3, 1) if check.small else (128, 100, 3)
     if check.small:
         gpu_steps.compile_quickly()
-    write_images(check.folder / "images.npz", 400 if check.small else 10_000, SHAPES[NET])
+    examples, shape = (400, SMALL_SHAPE) if check.small else (10_000, SHAPES[NET])
+    write_images(check.folder / "images.npz", examples, shape)
     alone = built(check, "one net", partial(compiled_with, check, "grouped", 1, batch))
     for lanes in SMALL_LANES if check.small else LANES:
         timers = {"one net": partial(alone.device, steps)} if alone else {}
@@ -124,7 +129,8 @@ def grouped(check: Check) -> None:
                 if nets > 1 and alone
                 else ""
             )
-            line = f"{NET}, batch {batch}, {nets if nets == 1 else f'{nets} nets'}"
-            check.conclude(f"{line}, {way}: {ms:.3f} ms a step, {ms / nets:.3f} a net{beside}")
+            label = way if nets == 1 else f"{nets} nets, {way}"
+            line = f"{SMALL_NET if check.small else NET}, batch {batch}, {label}"
+            check.conclude(f"{line}: {ms:.3f} ms a step, {ms / nets:.3f} a net{beside}")
         timers.clear()
         say()

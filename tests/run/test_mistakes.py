@@ -126,6 +126,11 @@ MISTAKES: dict[str, tuple[list[str], int, list[str]]] = {
         ],
     ),
     "unknown device": (["train", "spec.yaml", "--device", "abacus"], 2, ["--device", "'abacus'", "cpu"]),
+    "a number of devices": (
+        ["train", "spec.yaml", "--device", "4"],
+        2,
+        ["--device: got '4'; write auto, cpu, gpu or tpu; how many share a batch is train.devices=4"],
+    ),
     "no such device": (
         ["train", "spec.yaml", "--device", "tpu"],
         6,

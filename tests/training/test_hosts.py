@@ -21,6 +21,7 @@ from nnrun.hosts import HostsRequest, relay, request_of
 from nnrun.hosts.party import Party
 from nnrun.hosts.relay import Hub, Post
 from nnrun.runner.together import differences
+from nnrun.training import led
 from nnrun.training.mesh import check_devices, devices_used
 
 
@@ -157,6 +158,17 @@ def test_the_first_loss_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said == {"ended/0": [6, message]}
     with pytest.raises(MachineError, match="process 2 of 4"):
         party.check()
+
+
+def test_a_sum_that_failed_is_a_loss_and_another_mistake_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy, asked for an array that was never computed, says ValueError where jax says JaxRuntimeError."""
+    monkeypatch.setattr(Party, "_end_soon", lambda self: None)
+    party = Party(1, 2)
+    party.lost(0)
+    with pytest.raises(MachineError, match="process 0 of 2 was lost"), led._blaming(party):
+        raise ValueError("UNKNOWN: Gloo all-reduce failed: Connection reset by peer")
+    with pytest.raises(ValueError, match="shapes"), led._blaming(party):
+        raise ValueError("shapes do not fit")
 
 
 def test_who_is_not_there_is_named() -> None:

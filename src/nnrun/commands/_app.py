@@ -193,4 +193,10 @@ def choose_device(device: str) -> None:
 
 def _check_device(device: str) -> None:
     if device not in ("auto", "cpu", "gpu", "tpu"):
-        raise SpecError(f"--device: got {one_line(device, 40)!r}; write auto, cpu, gpu or tpu")
+        several = f"; how many share a batch is train.devices={device}" if _is_count(device) else ""
+        raise SpecError(f"--device: got {one_line(device, 40)!r}; write auto, cpu, gpu or tpu{several}")
+
+
+def _is_count(device: str) -> bool:
+    """Whether somebody means a number of devices."""
+    return device == "all" or (device.isascii() and device.isdigit())
