@@ -197,7 +197,7 @@ class Program:
     names = ("update/ratio", "train/loss")
 
     def __init__(self, population: Any) -> None:
-        self.lanes = list(zip(population.plan.seeds, population.lanes, strict=True))
+        self.lanes = list(zip(population.plan.seeds, population.lane_knobs, strict=True))
 
     def for_lanes(self, population: Any) -> Program:
         assert len(population.plan.seeds) == len(self.lanes), "another number of lanes is another program"
@@ -229,7 +229,7 @@ def test_lanes_are_padded_to_one_program_and_come_back_in_order(monkeypatch: pyt
     monkeypatch.setattr(rates.shards, "compile_shards", compile_shards)
     monkeypatch.setattr(rates, "chunks", chunks)
     plan = Plan(seeds=(0,), steps=3, judge="val/accuracy", evaluate_every=1)
-    experiment: Any = Plan(plan=plan, knobs={"optimizer": {"rate": 0.0}}, lanes=())
+    experiment: Any = Plan(plan=plan, knobs={"optimizer": {"rate": 0.0}}, lane_knobs=())
     lanes = [(seed, float(rate)) for rate in range(3) for seed in (4, 5)][:5]
     ticks: list[int] = []
     made = list(rates._trained(experiment, ("rate",), lanes, 2, lambda: ticks.append(1)))
