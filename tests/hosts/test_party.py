@@ -109,7 +109,11 @@ def test_one_that_said_nothing_was_lost(store: Store) -> None:
     first.lost(2)
     with pytest.raises(MachineError, match=r"^process 2 of 3 was lost; `nnrun resume` continues the run$"):
         first.order("advance")
-    assert store.content == {}
+    message = "process 2 of 3 was lost; `nnrun resume` continues the run"
+    assert json.loads(store.content["nnrun/ended/0"]) == [6, message]  # so that the others end, too
+    first.lost(1)  # which it has now, and no news is
+    with pytest.raises(MachineError, match="process 2 of 3"):
+        first.check()
     member(store, 0).farewell(3, "the data")
     second.lost(0)  # the store goes with process 0, so the others do not ask it
     with pytest.raises(MachineError, match="process 0 of 3 was lost"):

@@ -147,19 +147,6 @@ def test_an_abort_of_a_library_is_asked_about_first() -> None:
     assert "terminate called" in done.stderr
 
 
-def test_the_first_loss_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Process 0 has all others end when it misses one; that they are gone is no news then."""
-    party, said = Party(0, 4), {}
-    monkeypatch.setattr(Party, "_end_soon", lambda self: None)
-    monkeypatch.setattr(Party, "_put", lambda self, name, content: said.update({name: content}))
-    for index in (2, 1, 3):
-        party.lost(index)
-    message = "process 2 of 4 was lost; `nnrun resume` continues the run"
-    assert said == {"ended/0": [6, message]}
-    with pytest.raises(MachineError, match="process 2 of 4"):
-        party.check()
-
-
 def test_a_sum_that_failed_is_a_loss_and_another_mistake_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """NumPy, asked for an array that was never computed, says ValueError where jax says JaxRuntimeError."""
     monkeypatch.setattr(Party, "_end_soon", lambda self: None)
