@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnrun import errors as errors
     from nnrun import sklearn as sklearn
+
+    __version__: str
     from nnrun.api import (
         Comparison,
         Ensemble,
@@ -44,12 +45,6 @@ __all__ = [
     "ensemble", "evaluate", "load", "predict", "resume", "sweep", "train",
 ]  # fmt: skip
 
-try:
-    __version__ = version("nnrun")
-except PackageNotFoundError:  # a source tree that is not installed
-    __version__ = "0"
-
-
 _ROOMS = ("errors", "sklearn")  # that are public too
 
 
@@ -70,11 +65,22 @@ sys.modules[__name__].__class__ = _Facade
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"nnrun.{name}")
+    if name == "__version__":
+        return _version()
     if name in __all__:
         from nnrun import api
 
         return getattr(api, name)
     raise AttributeError(f"module 'nnrun' has no attribute {name!r}")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("nnrun")
+    except PackageNotFoundError:  # a source tree that is not installed
+        return "0"
 
 
 def __dir__() -> list[str]:

@@ -403,7 +403,7 @@ def test_the_first_steps_are_those_of_a_run(regression: Experiment) -> None:
     plan = regression.plan._replace(log_every=1)
     compiled = compile_programs(regression._replace(plan=plan))
     rate = float(regression.knobs["optimizer"]["learning_rate"])
-    made = first_steps.first_steps(of_sgd(rate), compiled.experiment, compiled, compiled.initial())
+    made = first_steps.first_steps(of_sgd(rate), compiled.experiment, compiled, compiled.initial(), 1e-3)
     assert made.rates == pytest.approx([rate, rate / 10, rate / 100])
     for i in (0, 1):
         knobs = {
@@ -420,12 +420,20 @@ def test_the_first_steps_are_those_of_a_run(regression: Experiment) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "steps"),
-    [(0.05, 40), (0.5, 10), (2.0, 6), (31.0, 1)],
-    ids=["all", "ten", "slow", "very slow"],
-)  # each is of one step at one of three rates
+    ("seconds", "known", "rates", "steps"),
+    [
+        (0.05, 0.05, 3, 40), (0.5, 0.5, 3, 10), (2.0, 1.0, 3, 6), (31.0, 1.0, 3, 1), (2.0, 2.0, 1, 10),
+        (3.0, 3.0, 1, 10), (4.0, 4.0, 1, 1),
+    ],
+    ids=["all", "ten", "slower than it was", "much slower", "one rate", "one rate until the end", "one step"],
+)  # fmt: skip  # seconds: of one step at one rate; known: of that from before
 def test_as_many_first_steps_as_there_is_time_for(
-    seconds: float, steps: int, regression: Experiment, monkeypatch: pytest.MonkeyPatch
+    seconds: float,
+    known: float,
+    rates: int,
+    steps: int,
+    regression: Experiment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """After ten seconds ten steps are enough, after thirty any number; three rates from one beginning."""
     clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
@@ -447,9 +455,13 @@ def test_as_many_first_steps_as_there_is_time_for(
     monkeypatch.setattr(first_steps, "time", clock)
     monkeypatch.setattr(first_steps, "peak", lambda experiment: (5, 0.5))
     state = beginning(regression)
-    made = first_steps.first_steps(of_sgd(0.1), regression, Compiled(), state)  # type: ignore[arg-type]
-    assert made.rates == pytest.approx([0.05, 0.005, 0.0005])  # half of them is the highest that there is
-    tried = np.array([[0.1], [0.01], [0.001]])
+    plan = regression.plan._replace(steps=40)
+    long = regression._replace(plan=plan)
+    made = first_steps.first_steps(of_sgd(0.1), long, Compiled(), state, known)  # type: ignore[arg-type]
+    assert made.rates == pytest.approx(
+        [0.05, 0.005, 0.0005][:rates]
+    )  # half of them is the highest that there is
+    tried = np.array([[0.1], [0.01], [0.001]])[:rates]
     np.testing.assert_allclose(made.losses, tried + np.arange(steps), rtol=1e-6)
     np.testing.assert_allclose(made.ratios, np.repeat(tried, steps, axis=1), rtol=1e-3)
     jax.tree.map(

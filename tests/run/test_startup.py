@@ -53,10 +53,28 @@ def test_nothing_slow_is_imported(command: list[str], tmp_path: Path, environmen
     )
     found = imported(done.stderr)
     assert {"nnrun", "typer"} <= found, "the report is not what this test takes it for"
-    reads_runs = command[0] in ("ls", "show")  # they look at checkpoints and metrics
+    reads_runs = command[0] == "show"  # which looks at checkpoints and metrics
     assert found & (SLOW - {"numpy", "safetensors"} if reads_runs else SLOW) == set()
     assert done.returncode in (0, 2, 4)
     assert "Traceback" not in done.stderr
+
+
+def test_a_long_list_of_runs_needs_no_arrays(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Nor does it read specs: 101 runs, of which one differs in its status."""
+    for i in range(101):
+        place = tmp_path / "runs" / f"run-{i:03}"
+        place.mkdir(parents=True)
+        (place / "state.json").write_text('{"status": "interrupted"}' if i else '{"status": "failed"}')
+        (place / "metrics.jsonl").write_text('{"step": 7, "val/loss": 0.25}\n')
+    command = [sys.executable, "-X", "importtime", "-m", "nnrun", "ls"]
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert imported(done.stderr) & SLOW == set()
+    head, first, *rest = done.stdout.splitlines()
+    assert head.split() == ["run", "status", "step", "val/loss", "changed"]
+    assert first.split()[:4] == ["runs/run-000", "failed", "7", "0.25"]
+    assert len(rest) == 100 and all(line.split()[1] == "interrupted" for line in rest)
 
 
 def test_one_entry_is_shown_in_full(warm, tmp_path) -> None:

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from nnrun import __version__
 from nnrun.commands import console
 from nnrun.errors import RunError, SpecError, one_line
 
@@ -121,6 +120,8 @@ Hosts = Annotated[
 
 def _version(value: bool) -> None:
     if value:
+        from nnrun import __version__
+
         console.show(f"nnrun {__version__}")
         raise typer.Exit
 

@@ -14,10 +14,9 @@ from nnrun.commands import console
 from nnrun.commands._app import Json, app
 from nnrun.commands._contract import contracts, schema_of
 from nnrun.errors import SpecError, one_line
-from nnrun.spec import COMMON, models
-from nnrun.spec.schema import nearest
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from rich.console import RenderableType
 
     from nnrun.catalog.listing import CatalogueEntry
@@ -56,7 +55,7 @@ def list_(
             raise SpecError(f"list: there is no {kind} {one_line(name, 60)!r}; {_meant(name, known)}")
         if as_json:
             return console.print_json(_whole(kind, name))
-        common = models.keys(COMMON[kind]) if kind in COMMON else {}
+        common = _common(kind)
         shared = [f"\nEvery block of this kind has also: {', '.join(common)}"] if common else []
         return console.show(*_folded("\n".join([catalog.details(kind, name), *shared])))
     kinds = [kind] if kind else list(catalog.KINDS)
@@ -72,11 +71,18 @@ def _whole(kind: str, name: str) -> CatalogueEntry:
     """An entry as plain data, with its options and those that every block of its kind has."""
     from nnrun import catalog
 
-    common = models.keys(COMMON[kind]) if kind in COMMON else {}
+    common = _common(kind)
     return {
         **catalog.as_data(kind, name),
         "common": {key: field.description for key, field in common.items()},
     }
+
+
+def _common(kind: str) -> dict[str, FieldInfo]:
+    """What every block of a kind has: key -> its description and more."""
+    from nnrun.spec import COMMON, models
+
+    return models.keys(COMMON[kind]) if kind in COMMON else {}
 
 
 def _folded(text: str) -> Iterator[Folded]:
@@ -97,6 +103,8 @@ def _meant(text: str, known: Iterable[str], plot: bool = False) -> str:
     if kinds := catalog.kinds_of(text):
         commands = " or ".join(f"nnrun list {kind} {text.lower()}{end}" for kind in kinds)
         return f"it is {catalog.described(kinds)}: {commands}"
+    from nnrun.spec.schema import nearest
+
     remedy = nearest(text, known)
     every = {name: kind for kind in reversed(catalog.KINDS) for name in catalog.names(kind)}
     close = difflib.get_close_matches(text.lower(), every, n=1, cutoff=0.75)

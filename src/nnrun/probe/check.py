@@ -136,7 +136,9 @@ def _gradients(prepared: Prepared, state: State) -> Finding:
 
 def _first_steps(prepared: Prepared, experiment: Experiment, measured: Measured) -> FirstSteps:
     """In the programs that the machine is measured with: to compile them takes longer than any other check."""
-    return first_steps.first_steps(prepared.spec, experiment, measured.compiled, measured.state)
+    return first_steps.first_steps(
+        prepared.spec, experiment, measured.compiled, measured.state, measured.step_seconds
+    )
 
 
 def _of_machine(measured: Callable[[], Measured], runs: int, root: Path) -> Iterator[Finding]:

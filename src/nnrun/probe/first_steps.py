@@ -60,10 +60,14 @@ def peak(experiment: Experiment) -> tuple[int, float]:
     return int(steps[highest]), factors[highest]
 
 
-def first_steps(spec: Spec, experiment: Experiment, compiled: Compiled, state: State) -> FirstSteps:
+def first_steps(
+    spec: Spec, experiment: Experiment, compiled: Compiled, state: State, step_seconds: float
+) -> FirstSteps:
     """Trains for some steps at the rate of the spec, and at fractions of it; as many as there is time for.
 
     compiled, state   the programs of the run alone, and their state before the first step
+    step_seconds      of one step: where there is no time for ten at each rate, only that of the spec is tried, and
+                      where there is none for these, one step is made
     The schedule rises to its highest point in twenty steps and stays there: each step is told its place in the run.
     The rates take turns in the run's own program: side by side they would be another one, three times as long to
     compile.
@@ -72,22 +76,29 @@ def first_steps(spec: Spec, experiment: Experiment, compiled: Compiled, state: S
     rates = _rates(spec, experiment)
     path = place_of_rate(spec.optimizer) or ()
     knobs = [with_rate(experiment.knobs, ("optimizer", *path), rate) for rate in rates] or [experiment.knobs]
+    time_of_few = _FEWEST * step_seconds
+    if time_of_few * len(knobs) > _MOST_SECONDS:
+        rates, knobs = rates[:1], knobs[:1]
+    most = min(_STEPS, experiment.plan.steps) if time_of_few <= _MOST_SECONDS else 1
     beginnings = [state._replace(knobs=jax.tree.map(_put, of_rate, state.knobs)) for of_rate in knobs]
-    logged, states = _in_turn(compiled, beginnings, highest)
+    logged, states = _in_turn(compiled, beginnings, highest, most)
     highest_rates = [rate * factor for rate in rates] or [math.nan]
     return FirstSteps(highest_rates, logged[..., 0], logged[..., 1], states[0])
 
 
-def _in_turn(compiled: Compiled, states: list[State], highest: int) -> tuple[np.ndarray, list[State]]:
+def _in_turn(
+    compiled: Compiled, states: list[State], highest: int, most: int
+) -> tuple[np.ndarray, list[State]]:
     """Takes a step from each state, and again, until these are enough or time is up.
 
     highest   place of the peak of the schedule, in steps
+    most      steps from each state
     Returns (states, steps, 2) loss and ‖update‖ / ‖parameters‖, and the states behind the last step.
     """
     loss, ratio = compiled.names.index("train/loss"), jax.jit(_ratio)
     rows: list[list[tuple[float, float]]] = []
     began = time.monotonic()
-    for done in range(min(_STEPS, compiled.experiment.plan.steps)):
+    for done in range(most):
         logs = []
         for i, before in enumerate(states):
             placed = _placed(before, _place(done, highest), done)

@@ -11,12 +11,13 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import SupportsFloat, SupportsIndex
-
-import numpy as np
+from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
 
 from nnrun.errors import RunError, one_line
 from nnrun.storage import fsio
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["columns", "is_whole", "line", "read"]
 
@@ -76,6 +77,8 @@ def columns(records: Iterable[Mapping[str, float]]) -> dict[str, tuple[np.ndarra
 
     Records without a "step" are skipped; "step" is not a metric.
     """
+    import numpy as np
+
     series: dict[str, tuple[list[float], list[float]]] = {}
     for record in records:
         if "step" not in record:
@@ -92,6 +95,8 @@ def columns(records: Iterable[Mapping[str, float]]) -> dict[str, tuple[np.ndarra
 
 
 def _plain(value: SupportsFloat | SupportsIndex) -> int | float | str:
+    import numpy as np  # here, since a list of runs needs none of it
+
     if isinstance(value, (int, np.integer)):
         return int(value)
     number = float(value)

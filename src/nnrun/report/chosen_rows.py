@@ -10,8 +10,6 @@ from typing import NamedTuple, TypeGuard
 from nnrun.errors import SpecError, one_line
 from nnrun.report.overview import OverviewRow, value_of
 from nnrun.report.summary import number
-from nnrun.spec import scalar
-from nnrun.spec.schema import nearest
 from nnrun.statistics.metric import last_part
 
 __all__ = ["Condition", "columns_of", "conditions", "matching", "needs_settings", "resolve", "sort"]
@@ -46,6 +44,8 @@ def _condition(text: str) -> Condition:
         raise SpecError(
             f"--filter: got {shown!r}; write NAME=VALUE, or one of != > >= < <= and ~ (contains) for the ="
         )
+    from nnrun.spec import scalar
+
     name, sign, value = match.groups()
     return Condition(name, sign, scalar.value(value) if sign != "~" else value, value, text)
 
@@ -85,6 +85,8 @@ def resolve(name: str, rows: Sequence[OverviewRow], option: str) -> str:
 
 def _nearest(name: str, known: Sequence[str]) -> str:
     """The nearest of the names; of the settings, of which there are many, only where it is near."""
+    from nnrun.spec.schema import nearest
+
     by_end = {full.removesuffix(".name").rpartition(".")[2]: full for full in known}
     near = nearest(name, by_end)
     if near.startswith("write"):

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from nnrun.errors import NnrunError
-from nnrun.record import checkpoint, metrics, run, tags
+from nnrun.record import metrics, run, tags
 from nnrun.record.run import RunState
 from nnrun.record.summary import Summary
 from nnrun.report.summary import read_summary
@@ -87,6 +87,8 @@ def _reads(file: Path) -> bool:
 
 def lost_best_step(folder: Path, summary: Summary) -> int | None:
     """The best step of a run that is over, where there is no checkpoint of it; None where there is one."""
+    from nnrun.record import checkpoint
+
     best = summary.get("best")
     if best is None or best["step"] in checkpoint.steps(folder / "checkpoints"):
         return None
@@ -95,6 +97,8 @@ def lost_best_step(folder: Path, summary: Summary) -> int | None:
 
 def damaged_checkpoints(folder: Path) -> list[int]:
     """The steps whose checkpoints are cut short, or have no manifest: seen from sizes, no arrays are read."""
+    from nnrun.record import checkpoint
+
     place = folder / "checkpoints"
     return [
         step

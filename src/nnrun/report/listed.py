@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nnrun.errors import NnrunError
 from nnrun.report import chosen_rows
-from nnrun.report.entry import Entry, entry_of
 from nnrun.report.overview import OverviewRow, overview
-from nnrun.report.side_by_side import differing
+
+if TYPE_CHECKING:
+    from nnrun.report.entry import Entry
 
 __all__ = ["ListOptions", "listed"]
 
@@ -68,6 +69,10 @@ def _with(row: OverviewRow, settings: dict[str, object]) -> OverviewRow:
 
 def _with_differences(rows: list[OverviewRow], entries: dict[str, Entry]) -> list[OverviewRow]:
     """The rows with the settings that they do not all have, as `nnrun compare` knows them."""
+    if not entries:  # which takes no time where there are many rows
+        return [_with(row, {}) for row in rows]
+    from nnrun.report.side_by_side import differing
+
     present = [entries[row["run"]] for row in rows if row["run"] in entries]
     keys = [key for key in differing(present) if any(key in entry.written for entry in present)]
     shown = _telling(keys, present)
@@ -80,6 +85,8 @@ def _with_differences(rows: list[OverviewRow], entries: dict[str, Entry]) -> lis
 
 def _telling(keys: Sequence[str], present: Sequence[Entry]) -> list[str]:
     """The keys, first those in which runs on the same data differ: the others are told by the data."""
+    from nnrun.report.side_by_side import differing
+
     of_data: dict[str, list[Entry]] = {}
     for entry in present:
         data = [entry.settings.get(key) for key in ("data.name", "data.path", "data.target")]
@@ -90,6 +97,10 @@ def _telling(keys: Sequence[str], present: Sequence[Entry]) -> list[str]:
 
 def _read(folders: Sequence[Path]) -> dict[str, Entry]:
     """What the specs of runs say; nothing of a sweep or a damaged run."""
+    if not folders:
+        return {}
+    from nnrun.report.entry import entry_of
+
     entries = {}
     for folder in folders:
         with contextlib.suppress(NnrunError):
