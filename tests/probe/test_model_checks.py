@@ -410,7 +410,7 @@ def test_the_first_steps_are_those_of_a_run(regression: Experiment) -> None:
             **regression.knobs,
             "optimizer": {**regression.knobs["optimizer"], "learning_rate": made.rates[i]},
         }
-        alone = compiled.for_lanes(compiled.experiment._replace(lanes=(knobs,)))
+        alone = compiled.for_lanes(compiled.experiment._replace(lane_knobs=(knobs,)))
         state, log = alone.advance(alone.initial(), 0, 10)
         rows = alone.rows(log, 10)[0]
         columns = [compiled.names.index(name) for name in ("train/loss", "update/ratio")]
