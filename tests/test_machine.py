@@ -25,6 +25,13 @@ def test_the_environment_names_it(monkeypatch: pytest.MonkeyPatch):
     assert user_cache() == Path("/nowhere/at/all")
 
 
+def test_a_relative_path_is_ignored(places: Path, monkeypatch: pytest.MonkeyPatch):
+    """As the specification of these variables says; else each folder that nnrun is used in would get a cache."""
+    monkeypatch.chdir(places)
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert user_cache() == places / "home" / ".cache"
+
+
 def test_it_lies_in_the_home(places: Path):
     assert user_cache() == places / "home" / ".cache"
     assert user_cache().is_dir()

@@ -18,13 +18,13 @@ def cores() -> list[int]:
 
 
 def user_cache() -> Path:
-    """The folder for what can be made again: $XDG_CACHE_HOME, else ~/.cache.
+    """The folder for what can be made again: $XDG_CACHE_HOME if that is absolute, else ~/.cache.
 
     Without a home that can be written, as in a container with a bare user number, it is a folder in the system's
     temporary one, for this user alone.  It may not be writable; whoever writes to it says so.
     """
     named = os.environ.get("XDG_CACHE_HOME")
-    if named:
+    if named and Path(named).is_absolute():  # its specification: a relative path is to be ignored
         return Path(named)
     try:
         folder = Path.home() / ".cache"

@@ -13,6 +13,7 @@ import pytest
 from sklearn import datasets
 
 from nnrun.data._bundled import bundled
+from nnrun.errors import DataError
 
 
 @pytest.mark.parametrize("files", [True, False])
@@ -58,3 +59,11 @@ def test_scikit_learn_is_not_imported_for_a_file() -> None:
         "digits(), diabetes(); sys.exit('sklearn' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_where_scikit_learn_is_missing_the_message_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(DataError, match=r"^wine: comes with scikit-learn, .*; pip install scikit-learn$"):
+        bundled("wine", "feature")

@@ -49,6 +49,25 @@ def test_moments_that_overflow_while_the_loss_is_finite_are_a_divergence(tmp_pat
     assert run.read_state(tmp_path / "run")["status"] == "diverged"
 
 
+def test_a_population_that_has_diverged_says_the_same_when_it_is_resumed(tmp_path: Path) -> None:
+    """It diverged before its first checkpoint, in the loss; nothing is trained again, and nothing says so."""
+    x = np.random.default_rng(0).normal(size=(80, 3))
+    spec = write(tmp_path, x)
+    text = SPEC.replace("adam, learning_rate: 1e-3", "sgd, learning_rate: 1e38").replace(
+        "2 steps", "3 epochs"
+    )
+    spec.write_text(text.replace("duration: 3 epochs", "duration: 3 epochs, seeds: 2"))
+    with pytest.raises(DivergedError, match="the loss became") as first:
+        train(spec)
+    warned: list[str] = []
+    prepared = session.reopen(tmp_path / "run", warned.append)
+    with pytest.raises(DivergedError) as again:
+        for _ in driver.train(prepared.experiment, tmp_path / "run", warned.append):
+            pass
+    assert str(again.value) == str(first.value)
+    assert warned == []
+
+
 def plan(**changes: Any) -> Plan:
     base = Plan(
         name="run", model="mlp", precision="float32", seeds=(0,), steps=100, steps_per_epoch=10, batch_size=4,

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.data._check import check
+from nnrun.errors import DataError, one_line
 from nnrun.types import Examples, Source
 
 __all__ = ["bundled"]
@@ -37,8 +38,12 @@ def bundled(name: str, standardize: str, **options: int) -> Source:
 
 def _loaded(name: str, **options: int) -> _Table:
     """The table from scikit-learn's function."""
-    from sklearn import datasets
-
+    try:
+        from sklearn import datasets
+    except ImportError as error:
+        raise DataError(
+            f"{name}: comes with scikit-learn, which cannot be imported: {one_line(error)}; pip install scikit-learn"
+        ) from None
     content = getattr(datasets, f"load_{name}")(**options)
     return _Table(
         content.data, content.target, tuple(str(label) for label in content.get("target_names", ()))

@@ -61,7 +61,9 @@ def train(
             is_new = progress.phase == "compiling" and compiled is None
             yield progress._replace(compiled_in=compile_times.last_seconds(folder)) if is_new else progress
     if not any(recorder.status == "done" for recorder in recorders):
-        raise DivergedError(f"{folder}: {divergence(recorders)}")
+        # Of a population that had ended before, only the files know what its loss was.
+        reason = run.read_state(folder).get("reason") or divergence(recorders)
+        raise DivergedError(f"{folder}: {reason}")
 
 
 def train_together(

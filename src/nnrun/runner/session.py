@@ -21,6 +21,7 @@ from nnrun.record.provenance import Provenance
 from nnrun.record.weights_from import Beginning
 from nnrun.runner.describe import describe, origin_of
 from nnrun.runner.group import fold_folders
+from nnrun.runner.status import is_over
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
 from nnrun.training.mesh import check_devices, devices_used, shared_in_words
@@ -168,7 +169,8 @@ def reopen(folder: Path, warn: Warn, exact: bool = False) -> Prepared:
         raise RunError(
             f"{folder}: one of the seeds of {group}, which train together; write nnrun resume {group}"
         )
-    if not any((path / "checkpoints").is_dir() for path in [folder, *run.members(folder)]):
+    has_ended = bool(members := run.members(folder)) and is_over(folder)  # a single run would be trained
+    if not has_ended and not any((path / "checkpoints").is_dir() for path in [folder, *members]):
         warn(f"{one_line(folder)}: has no checkpoint yet; it begins again at step 0")
     return rebuild(folder, warn, PARTS, exact)
 
