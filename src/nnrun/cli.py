@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import traceback
 from typing import NoReturn
@@ -52,6 +53,9 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     console.open_streams()
+    logging.getLogger("matplotlib").setLevel(
+        logging.ERROR
+    )  # it draws without a home that can be written, too
     try:
         code = app(prog_name="nnrun", standalone_mode=False) or 0
         if sys.stdout is not None:

@@ -251,5 +251,5 @@ def test_a_second_run_of_a_seed_is_a_setting_of_its_own() -> None:
 
 def test_the_page_of_a_comparison_begins_with_what_the_tests_say() -> None:
     html = page([], {}, compared())
-    assert '<p class="lead">no two settings have two seeds in common' in html
+    assert '<p class="lead">there is no test/accuracy of ' in html
     assert "<h2>Results</h2>" in html and "&lt;b&gt;|c" in html

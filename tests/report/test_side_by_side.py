@@ -191,6 +191,14 @@ def test_one_seed_each_cannot_be_told_from_chance():
     assert "no two settings have two seeds in common" in reason and "train.seeds=6" in reason
 
 
+def test_a_run_without_a_value_is_named() -> None:
+    """The same seeds, of which one side diverged: more seeds would not help."""
+    reasons = sentences(group("a", [0.9, 0.8]), entry("b", metrics={}, seeds=(0, 1)))
+    assert reasons[0] == (
+        "there is no test/accuracy of b (diverged, or not ended), so no difference can be tested"
+    )
+
+
 def test_too_many_runs_are_not_tested_each_against_each():
     [reason] = sentences(*(group(f"r{i}", [0.9, 0.8]) for i in range(31)))
     assert reason.startswith("31 runs are too many") and "name the 30 that matter" in reason

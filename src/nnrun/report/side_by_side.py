@@ -160,6 +160,11 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[PairCompariso
     comparisons = compare_all(values, searched)
     if comparisons:
         return comparisons, None
+    if without := [name for name, of_seeds in values.items() if not of_seeds]:
+        return [], (
+            f"there is no {metric} of {', '.join(map(one_line, without))} (diverged, or not ended), so no difference "
+            "can be tested"
+        )
     return [], (
         "no two settings have two seeds in common, so no difference can be distinguished from chance; "
         f"train each with the same seeds, as train.seeds={least_seeds(math.comb(len(entries), 2))} does"

@@ -85,10 +85,12 @@ def _of_points(label: str, curve: Sequence[BestOf], scale: float, look: int) -> 
 
 def _window(values: np.ndarray, ends: Iterable[float]) -> tuple[float, float] | None:
     """Where several curves end, not how far they have come: what is far from all ends is outside."""
-    last = list(ends)
+    last, values = list(ends), values[np.isfinite(values)]
+    if not last or not len(values):
+        return None
     low, high, bottom, top = float(values.min()), float(values.max()), min(last), max(last)
     room = max(2 * (top - bottom), 0.25 * (high - low))
-    if high <= low:
+    if not high > low:  # equal, or not numbers
         return None
     margin = 0.05 * room
     return max(min(low, bottom), bottom - room) - margin, min(max(high, top), top + room) + margin
