@@ -37,6 +37,18 @@ def test_inputs_become_their_cells_again() -> None:
     }
 
 
+def test_a_cell_that_may_have_been_missing_says_so() -> None:
+    """Without an indicator 55 is the cell of the file, or the median that a missing one was filled with."""
+    columns = (FittedColumn("age", fill=55.0), FittedColumn("town", ("Bonn", "Köln"), fill="Köln"))
+    assert cells_of(columns, np.array([55.0, 0.0, 1.0])) == {
+        "age": "55 (or missing)",
+        "town": "Köln (or missing)",
+    }
+    assert cells_of(columns, np.array([55.5, 1.0, 0.0])) == {"age": "55.5", "town": "Bonn"}
+    own = (FittedColumn("town", ("", "Bonn"), fill=""),)  # missing cells are a category of their own
+    assert cells_of(own, np.array([1.0, 0.0])) == {"town": ""}
+
+
 def test_cells_are_those_of_the_file_and_not_what_rounding_left_of_them() -> None:
     columns = (FittedColumn("calls"), FittedColumn("signup", date=Date(("days",), "2020-01-01")))
     offset = np.array([1.37, 431.123456789])  # means of a training part

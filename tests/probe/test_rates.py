@@ -21,6 +21,7 @@ from nnrun.probe.rates import (
     RangeTest,
     RangeTestRequest,
     as_data,
+    batch_noise,
     highest_stable,
     place_of_rate,
     range_test,
@@ -119,6 +120,27 @@ def test_the_suggestion(losses: list[float], best: float | None, stable: float |
     assert highest_stable(RATES, table, 1.0) == stable
 
 
+def test_each_seed_is_compared_with_its_own_beginning() -> None:
+    """Small nets begin far apart: 2.2 is no rise for the seed that began there."""
+    losses = np.array([[2.2, 1.2], [2.1, 1.1], [1.5, 0.9], [0.5, 1.4], [9.0, 9.0]])
+    assert highest_stable(RATES, losses, np.array([2.2, 1.25])) == RATES[2]
+    assert highest_stable(RATES, losses, float(np.mean([2.2, 1.25]))) is None
+
+
+def test_the_noise_of_batches_is_no_rise() -> None:
+    """Of a net that learns nothing at the lowest rate, and whose first batch happened to be an easy one."""
+    rng = np.random.default_rng(0)
+    flat = 1.0 + 0.4 * rng.normal(size=(2, 400))
+    assert batch_noise(flat) == pytest.approx(0.4, rel=0.15)
+    assert batch_noise(flat + np.linspace(0, -1, 400)) == pytest.approx(0.4, rel=0.15)
+    rising = np.exp(np.linspace(0, 20, 100))[None]
+    assert 3 * batch_noise(rising)[0] < rising[0, -20:].mean() / 100, "a run that diverges is no noise"
+    assert batch_noise(np.full((1, 5), math.nan)) == 0
+    losses = np.array([[1.0], [0.9], [0.5], [0.4], [5.0]])
+    assert highest_stable(RATES, losses, np.array([0.5]), np.array([0.4])) == RATES[3]
+    assert highest_stable(RATES, losses, np.array([0.5])) is None
+
+
 def test_a_seed_that_diverges_rules_a_rate_out() -> None:
     losses = np.array([[0.9, 0.9], [0.5, 0.5], [0.1, math.nan], [math.nan, math.nan], [math.nan, math.nan]])
     assert suggested(RATES, losses, 1.0) == 1e-2
@@ -160,6 +182,13 @@ def test_the_command(spec: Path, warm: Callable[..., Any], keeps_contract: Calla
         2,
         "nnrun: --from 1 --to 0.1: write two rates above 0, the lower one first\n",
     )
+    for change, remedy in (("train.seeds=3", "write --seeds N"), ("schedule=cosine", "leave it out")):
+        wrong = warm("lr-find", spec.name, change, folder=spec.parent)
+        key = change.partition("=")[0]
+        assert (wrong.code, wrong.err) == (
+            2,
+            f"nnrun: lr-find: {change}: the test sets {key} itself; {remedy}\n",
+        )
     assert sorted(path.name for path in spec.parent.iterdir() if path.name == "runs") == []
 
 

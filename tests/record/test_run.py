@@ -137,7 +137,7 @@ def test_resolve_understands_what_users_type(tmp_path, monkeypatch):
     assert run.resolve("moons-", root) == longer
     for text, message in [
         ("digits", "2 runs begin so .digits-20260101-000000, digits-20260102-000000"),
-        ("monos", "no such run .* did you mean moons"),
+        ("monos", "no such run .* did you mean 'moons'"),
         ("zzz", "no such run .* nnrun ls"),
         ("", "empty"),
         ("src", "not a run folder"),

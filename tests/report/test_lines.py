@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from nnrun.report.lines import CurveLine, Folded
@@ -26,6 +27,17 @@ def test_what_does_not_fit_stands_below_its_text(width: int) -> None:
     assert all(len(line) <= width for line in [first, *rest])
     assert "".join(line[9:] + " " for line in [first, *rest]).split() == text[9:].split()
     assert printed(Folded("on       cpu", 9), width) == ["on       cpu"]
+
+
+def test_letters_of_two_columns_count_as_two() -> None:
+    text = (
+        "feature    number     温度温度温度: 1 input; missing: 0.997372 (mean); 20 of 300 cells are missing"
+    )
+    for width in range(44, 90):
+        lines = printed(Folded(text, 22), width)
+        assert all(cell_len(line) <= width for line in lines)
+        assert all(line.startswith(" " * 22) and line[22] != " " for line in lines[1:])
+        assert " ".join(line.strip() for line in lines) == text
 
 
 @pytest.mark.parametrize("width", [30, 60, 120])

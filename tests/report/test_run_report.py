@@ -76,9 +76,14 @@ GOOD = np.linspace(0.5, 0.9, 20)
             "it is better in training by 10.00 points: train/accuracy 86.84%, val/accuracy 76.84%",
         ),
         (
-            {"val__loss": FLAT, "train__accuracy": GOOD, "val__accuracy": np.full(20, 0.31)},
+            {"val__loss": FLAT, "train__accuracy": np.full(20, 0.305), "val__accuracy": np.full(20, 0.31)},
             "fit",
             "it has learned next to nothing: val/accuracy 31.00%, and 30.00% for a constant prediction (largest class)",
+        ),
+        (  # few examples to validate with, and training says that it has learned
+            {"val__loss": FLAT, "train__accuracy": np.full(20, 0.73), "val__accuracy": np.full(20, 0.31)},
+            "fit",
+            "it is better in training by 42.00 points",
         ),
         (
             {"update__ratio": np.full(20, 0.05), "learning_rate": RATE},

@@ -15,6 +15,8 @@ from rich.console import Console
 from scipy import stats
 
 from nnrun.errors import RunError
+from nnrun.preprocessing import Part, Preprocessing
+from nnrun.record import preprocessing
 from nnrun.report.entry import Entry, flat, read_entry
 from nnrun.report.side_by_side import differing, side_by_side, value
 from nnrun.report.side_by_side_text import as_csv, as_data, as_markdown, as_table
@@ -184,6 +186,25 @@ def test_five_seeds_are_told_that_they_can_show_nothing():
 def test_other_examples_are_not_compared():
     answers = sentences(group("a", [0.9, 0.91]), group("b", [0.8, 0.81], data=("other", 0, None)))
     assert answers == ["the runs were not tested on the same examples, so their differences are not tested"]
+
+
+def test_the_same_examples_may_be_prepared_in_different_ways(tmp_path: Path) -> None:
+    """Their inputs, and so the digests of their data, differ; the rows and targets that they are tested with do not."""
+    runs = {}
+    for name, shift, rows in (("a", 0.0, "x"), ("b", 1.0, "x"), ("c", 0.0, "y")):
+        parts = {part: Part(3, f"{name}-{part}", f"{rows}-{part}") for part in ("train", "val", "test")}
+        folder = tmp_path / name
+        folder.mkdir()
+        fitted = Preprocessing((), (), (1,), "float64", np.array(shift), np.array(1.0), 0.0, 1.0, parts)
+        preprocessing.write(folder, fitted)
+        values = [0.6, 0.6] if name == "b" else [0.5, 0.6]
+        runs[name] = group(name, values, data=(name, 0, None), runs=(folder,))
+    compared = sentences(runs["a"], runs["b"])
+    assert (
+        compared[0] == "b has the best test/accuracy: 60.00%"
+        and "show no significant difference" in compared[1]
+    )
+    assert "not tested on the same examples" in sentences(runs["a"], runs["c"])[0]
 
 
 def test_one_seed_each_cannot_be_told_from_chance():

@@ -243,7 +243,7 @@ def test_pieces_change_nothing(folder, monkeypatch):
             ["evaluate", "classes", "wrong.csv"],
             [
                 "wrong.csv:2:2: column 'size': 'big' is not a number; the run was trained with numbers in this column",
-                "wrong.csv:2:3: column 'good': 'maybe' does not occur in the training part, nor does perhaps",
+                "wrong.csv:2:3: column 'good': 'maybe' does not occur in the training part, nor does 'perhaps'",
             ],
         ),
         (["predict", "numbers", "some.csv.gz"], ["some.csv.gz: is compressed with gzip; unpack it"]),

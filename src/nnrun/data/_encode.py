@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -156,18 +156,30 @@ def _one_hot(read: Parsed, feature: FittedColumn, unknown: UnknownNames | None) 
         if new and unknown is not None:
             unknown.add(read.column, new, "zeros" if rest == _UNKNOWN else "rare ones")
         codes |= {cells[row]: rest for row in new}
-    return np.vstack([np.eye(size), np.zeros(size)])[codes_of(cells, codes, read.column)]
+    name = one_line(read.column.name, 40)
+    how = "train with" if read.column.trained else "write"
+    remedy = f"{how} data.unknown: {{{name}: zeros}} to take names that are new"
+    return np.vstack([np.eye(size), np.zeros(size)])[codes_of(cells, codes, read.column, remedy)]
 
 
-def codes_of(names: Sequence[str], codes: dict[str, int], column: Column) -> np.ndarray:
-    """(n,) int32: the code of each name; DataError for those that have none, since the training part lacks them."""
+def codes_of(names: Sequence[str], codes: dict[str, int], column: Column, remedy: str = "") -> np.ndarray:
+    """(n,) int32: the code of each name; DataError for those that have none, since the training part lacks them.
+
+    remedy   what helps beside another name
+    """
     unknown = dict.fromkeys(name for name in names if name not in codes)
     if unknown:
         first, *rest = unknown
-        others = f", nor {'does' if len(rest) == 1 else 'do'} {one_line(', '.join(rest), 80)}" if rest else ""
-        known = one_line(", ".join(codes), 80)
-        column.refuse(names.index(first), f"does not occur in the training part{others}; it has {known}")
+        others = f", nor {'does' if len(rest) == 1 else 'do'} {_quoted(rest)}" if rest else ""
+        remedy = f"; {remedy}" if remedy else ""
+        row = names.index(first)
+        column.refuse(row, f"does not occur in the training part{others}; it has {_quoted(codes)}{remedy}")
     return np.array([codes[name] for name in names], np.int32)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    """The names, each in quotes, for a comma may be part of one."""
+    return one_line(", ".join(f"'{name}'" if name else "missing cells" for name in names), 80)
 
 
 def _refuse_missing(read: Parsed, row: int, feature: FittedColumn) -> None:

@@ -118,7 +118,13 @@ def _names(
         )
     rare = tuple(name for name in names if counts[name] < rule.rare)
     if not known:
-        raise _unfit(column, f"every name has fewer than {rule.rare} training examples", "data.exclude")
+        most = max(counts.values())
+        raise _unfit(
+            column,
+            f"every name has fewer than {rule.rare} training examples (the most frequent one {most}); write a "
+            "smaller data.rare, or leave the column out",
+            "data.exclude",
+        )
     fill: str | None = None
     if missing == "most_frequent":
         fill = max(sorted(counts), key=counts.__getitem__)

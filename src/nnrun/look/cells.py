@@ -25,7 +25,8 @@ def cells_of(
 
     stored   (d,) the inputs less their offsets, rounded to float32
     offset   (d,) or one for all
-    A missing cell with an indicator is empty; one that was filled without an indicator shows what it was filled with.
+    A missing cell with an indicator is empty.  Without one it cannot be told from a cell that holds what it was filled
+    with: `55 (or missing)`.
     """
     exact = stored.astype(np.float64)
     inputs, rounding = exact + offset, np.abs(exact) * _ROUNDED
@@ -34,8 +35,20 @@ def cells_of(
         place = slice(first, first + column.width)
         first += column.width
         missing = column.indicator and inputs[place][-1] > 0.5
-        cells[column.name] = "" if missing else _cell(column, inputs[place], rounding[place])
+        cell = _cell(column, inputs[place], rounding[place])
+        known = column.indicator or not _is_fill(column, inputs[place], rounding[place])
+        cells[column.name] = "" if missing else cell if known else f"{cell} (or missing)"
     return cells
+
+
+def _is_fill(column: FittedColumn, values: np.ndarray, rounding: np.ndarray) -> bool:
+    """Whether inputs are those that a missing cell becomes; a category of missing cells is that and no other."""
+    if column.fill is None or column.date is not None:
+        return False
+    if column.categories is None:
+        return abs(float(values[0]) - float(column.fill)) <= rounding[0] + abs(float(column.fill)) * _ROUNDED
+    names = column.categories
+    return column.fill != "" and column.fill in names and bool(values[names.index(str(column.fill))] > 0.5)
 
 
 def _cell(column: FittedColumn, values: np.ndarray, rounding: np.ndarray) -> str:

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from nnrun.build.optimizer import learning_rate
 from nnrun.catalog.bound import Bound
+from nnrun.errors import SpecError, one_line
 from nnrun.runner import session
 from nnrun.sweep.width import width_of
 from nnrun.training import shards
@@ -24,6 +25,7 @@ __all__ = [
     "RangeTestRequest",
     "RatesReport",
     "as_data",
+    "batch_noise",
     "highest_stable",
     "place_of_rate",
     "range_test",
@@ -35,10 +37,18 @@ Counting = Callable[[str, int | None], AbstractContextManager[Callable[[], None]
 
 _LAST = 0.2  # of the steps, over which the training loss is averaged
 _NOISE = 0.1  # of the first loss: what a batch may have more
+_DEVIATIONS = 3.0  # or that of the batches, where it is larger
+_OF_MEDIAN = 1.4826  # normal deviations in a median of sizes
 _CONSTANT = (  # nothing but the rate decides, and nothing is measured but the training loss
     "schedule=constant", "average=[]", "train.early_stopping=null", "train.log_every=1 steps", "train.seeds=1",
     "checkpoint.keep=2", "checkpoint.best=null",
 )  # fmt: skip
+
+
+_OPTIONS = {
+    "train.seeds": "write --seeds N",
+    "train.duration": "write --steps N",
+}
 
 
 class RangeTestRequest(NamedTuple):
@@ -80,6 +90,10 @@ def range_test(spec: Path, overrides: Sequence[str], request: RangeTestRequest, 
     show   shows how many steps are done
     Nothing is written.  Raises SpecError, DataError, MachineError.
     """
+    for text in overrides:
+        if (key := _key(text)) in {_key(constant) for constant in (*_CONSTANT, "train.duration=")}:
+            remedy = _OPTIONS.get(key, "leave it out")
+            raise SpecError(f"lr-find: {one_line(text, 60)}: the test sets {key} itself; {remedy}")
     forced = [*overrides, *_CONSTANT, f"train.duration={request.steps} steps"]
     prepared = session.prepare(spec, forced)
     experiment, block = prepared.experiment, prepared.spec.optimizer
@@ -101,11 +115,17 @@ def range_test(spec: Path, overrides: Sequence[str], request: RangeTestRequest, 
     ):
         curves = np.stack(list(_trained(experiment, path, lanes, width, tick)))
     losses = _ends(curves).reshape(request.rates, request.seeds)
-    start = float(np.mean(curves[: request.seeds, 0]))
+    lowest = curves[: request.seeds]
+    starts = lowest[:, 0]
+    start = float(starts.mean())
     return RangeTest(
         ".".join(("optimizer", *path)), written, rates, losses, start, request.steps,
-        suggested(rates, losses, start), highest_stable(rates, losses, start),
+        suggested(rates, losses, start), highest_stable(rates, losses, starts, batch_noise(lowest)),
     )  # fmt: skip
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0]
 
 
 def place_of_rate(block: Bound) -> tuple[str, ...] | None:
@@ -173,10 +193,28 @@ def suggested(rates: np.ndarray, losses: np.ndarray, start: float) -> float | No
     return float(rates[best]) if means[best] < start else None
 
 
-def highest_stable(rates: np.ndarray, losses: np.ndarray, start: float) -> float | None:
-    """The highest rate up to which every seed ends finite, and not above where it began."""
-    finite = np.isfinite(losses).all(1)
-    good = finite & (np.where(np.isfinite(losses), losses, np.inf).max(1) <= start + _NOISE * abs(start))
+def batch_noise(curves: np.ndarray) -> np.ndarray:
+    """(seeds,) by how much the losses of single batches differ, from curves (seeds, steps) at a low rate.
+
+    The deviation that the median change from step to step would have if the changes were normal: a trend, or a run
+    that diverges, hardly moves it.
+    """
+    changes = np.abs(np.diff(curves, axis=1))
+    known = [row[np.isfinite(row)] for row in changes]
+    return np.array([_OF_MEDIAN * np.median(row) / math.sqrt(2) if len(row) else 0.0 for row in known])
+
+
+def highest_stable(
+    rates: np.ndarray, losses: np.ndarray, starts: np.ndarray | float, noise: np.ndarray | float = 0.0
+) -> float | None:
+    """The highest rate up to which every seed ends finite, and not above where it began.
+
+    losses   (rates, seeds)
+    starts   (seeds,) loss of each seed before its first step; initial weights of one net may begin far apart
+    noise    (seeds,) of that loss, which is of one batch
+    """
+    limits = starts + np.maximum(_NOISE * np.abs(starts), _DEVIATIONS * noise)
+    good = (np.isfinite(losses) & (losses <= limits)).all(1)
     count = len(good) if good.all() else int(np.argmin(good))
     return float(rates[count - 1]) if count else None
 

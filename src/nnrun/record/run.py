@@ -215,7 +215,8 @@ def resolve(text: str, root: Path = Path("runs")) -> Path:
     stems = {_TIME.sub("", name): name for name in runs}
     close = difflib.get_close_matches(text, [*runs, *stems], n=3, cutoff=0.5)
     near = list(dict.fromkeys(stems.get(name, name) for name in close))
-    hint = f"did you mean {_some(near)}?" if near else "nnrun ls shows what there is"
+    quoted = [f"'{name}'" for name in near]
+    hint = f"did you mean {_some(quoted)}?" if near else "nnrun ls shows what there is"
     raise RunError(f"{shown}: no such run here or in {one_line(root)}; {hint}")
 
 

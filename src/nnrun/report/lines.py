@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,11 +13,26 @@ from rich.text import Text
 from nnrun.report.live import sparkline
 from nnrun.report.summary import number, plus_minus
 
-__all__ = ["CurveLine", "Folded", "Joined", "Labelled"]
+__all__ = ["CurveLine", "Folded", "Joined", "Labelled", "wrapped"]
 
 _NARROW = 20  # characters of text in a line, at least: in less room it is not indented
 _BELOW = 4  # characters before text that stands below its label
 _BARS = (8, 40)  # of a curve, from to
+
+
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Lines of at most `width` columns, but for words that are longer; all but the first are indented.
+
+    Columns are those of a terminal, where a letter of Chinese or Japanese takes two.
+    """
+    lines: list[str] = []
+    row = ""
+    for blanks, word in re.findall(r"(\s*)(\S+)", text):
+        if row.strip() and cell_len(row + blanks + word) > width:
+            lines.append(row)
+            row, blanks = indent, ""
+        row += blanks + word
+    return [*lines, row] if row else lines
 
 
 class Folded(NamedTuple):
@@ -34,10 +49,7 @@ class Folded(NamedTuple):
         """Yields its lines."""
         width = options.max_width
         indent = " " * (self.indent if width - self.indent >= _NARROW else 0)
-        lines = textwrap.wrap(
-            self.text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-        yield from (Text(line, self.style) for line in lines or [""])
+        yield from (Text(line, self.style) for line in wrapped(self.text, width, indent) or [""])
 
 
 class Joined(NamedTuple):
@@ -100,10 +112,7 @@ class Labelled(NamedTuple):
         longest = max(map(cell_len, f"{self.text} {self.remedy}".split()), default=0)
         beside = longest <= width - self.indent
         margin = self.indent if beside else _BELOW
-        text, remedy = (
-            textwrap.wrap(part, width - margin, break_long_words=False, break_on_hyphens=False)
-            for part in (self.text, self.remedy)
-        )
+        text, remedy = (wrapped(part, width - margin) for part in (self.text, self.remedy))
         blank = " " * margin
         if beside:
             first, *text = text or [""]

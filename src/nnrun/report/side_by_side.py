@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from nnrun.errors import one_line
+from nnrun.errors import NnrunError, one_line
+from nnrun.record import preprocessing
 from nnrun.report.entry import Entry
 from nnrun.report.words import chance, gap, level, pair_sentence
 from nnrun.statistics.compare import compare_all, least_p, least_seeds
@@ -134,7 +135,7 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[PairCompariso
     """The tests of all pairs, or why there are none."""
     if len(entries) == 1:
         return [], "all of these runs are one setting; there is no other to compare it with"
-    if len({entry.data for entry in entries}) > 1:
+    if len({entry.data for entry in entries}) > 1 and not _on_the_same_examples(entries):
         if all(entry.folds for entry in entries):
             return [], (
                 "the folds do not validate with the same examples, so their differences are not tested; train both "
@@ -169,6 +170,18 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[PairCompariso
         "no two settings have two seeds in common, so no difference can be distinguished from chance; "
         f"train each with the same seeds, as train.seeds={least_seeds(math.comb(len(entries), 2))} does"
     )
+
+
+def _on_the_same_examples(entries: Sequence[Entry]) -> bool:
+    """Whether runs that prepare the data in ways of their own validate and are tested with the same examples."""
+    measured: set[tuple[str, ...]] = set()
+    for entry in entries:
+        try:
+            parts = preprocessing.read(entry.runs[0]).parts
+        except NnrunError:
+            return False
+        measured.add(tuple(parts[name].chosen for name in ("val", "test")))
+    return len(measured) == 1
 
 
 def _outlook(pair: PairComparison, metric: Metric, pairs: int) -> str:

@@ -165,7 +165,7 @@ def _distance(subject: Subject) -> Iterator[Remark]:
     tails = [line.y[-max(1, round(_TAIL * len(line.y))) :] for line in (train, val)]
     ends = [float(tail.mean()) for tail in tails]
     constant = reference(f"val/{name}", baseline) if baseline else None
-    if baseline and constant is not None and judge.gain(ends[1], constant) < _GAP:
+    if baseline and constant is not None and max(judge.gain(end, constant) for end in ends) < _GAP:
         yield Remark(
             "fit",
             f"it has learned next to nothing: val/{name} {level(judge, ends[1])}, and {level(judge, constant)} for a "
