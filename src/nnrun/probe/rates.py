@@ -214,8 +214,8 @@ def highest_stable(
     noise    (seeds,) of that loss, which is of one batch
     """
     limits = starts + np.maximum(_NOISE * np.abs(starts), _DEVIATIONS * noise)
-    good = (np.isfinite(losses) & (losses <= limits)).all(1)
-    count = len(good) if good.all() else int(np.argmin(good))
+    good = np.all(np.isfinite(losses) & (losses <= limits), axis=1).tolist()
+    count = len(good) if all(good) else good.index(False)
     return float(rates[count - 1]) if count else None
 
 
