@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnrun.record import preprocessing
+
 SPEC = """
 data: {name: iris, batch_size: 16}
 model: {name: mlp, hidden: [4]}
@@ -33,6 +35,9 @@ def folder(warm: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -
     rewrite(runs / "solo" / "resolved.yaml", "  b1: 0.9\n", "")
     shutil.copytree(runs / "good", runs / "split")
     rewrite(runs / "split" / "resolved.yaml", "split_seed: 0", "split_seed: 1")
+    fitted = preprocessing.read(runs / "split")
+    parts = {name: part._replace(chosen=f"other rows of {name}") for name, part in fitted.parts.items()}
+    preprocessing.write(runs / "split", fitted._replace(parts=parts))
     return place
 
 
