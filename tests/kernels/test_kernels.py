@@ -325,6 +325,7 @@ def test_a_file_that_is_none_or_of_another_version_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suffix = next(iter(kernels.EXTENSION_SUFFIXES))
+    monkeypatch.delenv("NNRUN_KERNELS", raising=False)
     monkeypatch.setattr(kernels, "__file__", str(tmp_path / "__init__.py"))
     load = kernels.load.__wrapped__
     assert "were not built" in load().reason

@@ -16,6 +16,7 @@ from nnrun.record import provenance
 @pytest.fixture
 def made(monkeypatch):
     monkeypatch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS")
+    monkeypatch.delenv("NNRUN_KERNELS", raising=False)
     monkeypatch.setenv("XLA_FLAGS", "--a=1")
     monkeypatch.setenv("JAX_ENABLE_X64", "1")
     monkeypatch.setenv("NNRUN_DATA_DIR", "/data")
