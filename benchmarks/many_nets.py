@@ -4,8 +4,8 @@
     python benchmarks/many_nets.py [--nets 1 4 16 64 256 1024] [--epochs 20] [--rounds 3] [--write] [--json FILE]
 
 Every net has initial weights, an order of examples and masks of dropout of its own, and trains with Adam in float32 on
-1,216 digits in batches of 64: whole batches only, since not all ways know short ones.  So many epochs, and more of
-fewer nets, without compilation; what is shown are microseconds of a net and step, medians of interleaved rounds.
+1,216 digits in batches of 64: whole batches only, since not all ways know short ones.  Fewer nets train
+for more epochs; without compilation; what is shown are microseconds of a net and step, medians of interleaved rounds.
 
     whole run         what `nnrun train` does: logs each 50 steps, evaluates after each epoch, writes the run folder of
                       every seed with its checkpoints, and the summary
@@ -59,9 +59,7 @@ BATCH, STEPS_PER_EPOCH, CLASSES = 64, 19, 10
 FULL = (
     64  # nets from which on each trains the epochs that were asked for; fewer train longer, to be measurable
 )
-_TORCH_STEPS = (
-    20_000  # of all nets together in one measurement: a step of torch costs the same from the first on
-)
+_TORCH_STEPS = 20_000  # of all nets together in one measurement: each step of torch costs the same
 
 Timer = Callable[[], float]  # -> microseconds of a net and step
 
@@ -82,7 +80,7 @@ class Work(NamedTuple):
 
 
 def work_of(nets: int, epochs: int, folder: Path) -> Work:
-    """So many nets, as nnrun reads them from a spec."""
+    """This many nets, as nnrun reads them from a spec."""
     epochs *= max(1, FULL // nets)
     spec = folder / f"{nets}.yaml"
     spec.write_text(SPEC.replace("EPOCHS", str(epochs)).replace("NETS", str(nets)))

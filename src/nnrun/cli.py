@@ -53,9 +53,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     console.open_streams()
-    logging.getLogger("matplotlib").setLevel(
-        logging.ERROR
-    )  # it draws without a home that can be written, too
+    # It draws without a home that can be written, too, and need not say so.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         code = app(prog_name="nnrun", standalone_mode=False) or 0
         if sys.stdout is not None:

@@ -43,12 +43,7 @@ _CONSTANT = (  # nothing but the rate decides, and nothing is measured but the t
     "schedule=constant", "average=[]", "train.early_stopping=null", "train.log_every=1 steps", "train.seeds=1",
     "checkpoint.keep=2", "checkpoint.best=null",
 )  # fmt: skip
-
-
-_OPTIONS = {
-    "train.seeds": "write --seeds N",
-    "train.duration": "write --steps N",
-}
+_OPTIONS = {"train.seeds": "write --seeds N", "train.duration": "write --steps N"}  # key -> the option for it
 
 
 class RangeTestRequest(NamedTuple):
@@ -90,10 +85,7 @@ def range_test(spec: Path, overrides: Sequence[str], request: RangeTestRequest, 
     show   shows how many steps are done
     Nothing is written.  Raises SpecError, DataError, MachineError.
     """
-    for text in overrides:
-        if (key := _key(text)) in {_key(constant) for constant in (*_CONSTANT, "train.duration=")}:
-            remedy = _OPTIONS.get(key, "leave it out")
-            raise SpecError(f"lr-find: {one_line(text, 60)}: the test sets {key} itself; {remedy}")
+    _refuse_fixed(overrides)
     forced = [*overrides, *_CONSTANT, f"train.duration={request.steps} steps"]
     prepared = session.prepare(spec, forced)
     experiment, block = prepared.experiment, prepared.spec.optimizer
@@ -122,6 +114,18 @@ def range_test(spec: Path, overrides: Sequence[str], request: RangeTestRequest, 
         ".".join(("optimizer", *path)), written, rates, losses, start, request.steps,
         suggested(rates, losses, start), highest_stable(rates, losses, starts, batch_noise(lowest)),
     )  # fmt: skip
+
+
+def _refuse_fixed(overrides: Sequence[str]) -> None:
+    """Raises SpecError, with a line for each override of what the test sets itself."""
+    fixed = {_key(constant) for constant in (*_CONSTANT, "train.duration=")}
+    problems = [
+        f"lr-find: {one_line(text, 60)}: the test sets {key} itself; {_OPTIONS.get(key, 'leave it out')}"
+        for text in overrides
+        if (key := _key(text)) in fixed
+    ]
+    if problems:
+        raise SpecError("\n".join(problems))
 
 
 def _key(override: str) -> str:

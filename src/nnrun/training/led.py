@@ -48,10 +48,8 @@ def _with_the_others(method: Callable[Parameters, Result]) -> Callable[Parameter
 def _blaming(party: Party) -> Iterator[None]:
     try:
         yield
-    except (
-        jax.errors.JaxRuntimeError,
-        ValueError,
-    ) as error:  # NumPy makes a ValueError of what a sum failed with
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        # NumPy makes a ValueError of what a sum failed with.
         other = isinstance(error, ValueError) and "Gloo" not in str(error)
         if other or "RESOURCE_EXHAUSTED" in str(error):
             raise

@@ -65,9 +65,7 @@ class Shards(NamedTuple):
 
     experiment: Experiment
     parts: list[Programs]  # the same compiled programs, for other seeds
-    workers: list[
-        ThreadPoolExecutor
-    ]  # of each part: one thread, so that what is sent to a part is done in order
+    workers: list[ThreadPoolExecutor]  # of each part: one thread, so that its work is done in order
     double: bool  # float64; jax keeps this setting for each thread
     devices: tuple[Device, ...]  # of each part
 
