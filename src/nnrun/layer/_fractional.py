@@ -82,7 +82,8 @@ def _backward(axis: int, saved: tuple[Array, Intervals, Array], dy: Array) -> tu
     x, where, row = saved
     numbers = jnp.arange(x.shape[axis], dtype=jnp.int32)
     # Of the intervals that a row lies in: the last that begins at or before it, and the one before that.
-    newest = jnp.searchsorted(where.first, numbers, side="right").astype(jnp.int32) - 1
+    # Compared with all: a binary search is a loop, whose every turn is some kernels on a GPU.
+    newest = jnp.searchsorted(where.first, numbers, side="right", method="compare_all").astype(jnp.int32) - 1
     total = jnp.zeros(x.shape, dy.dtype)
     for interval in (newest, newest - 1):
         index = jnp.maximum(interval, 0)

@@ -48,5 +48,9 @@ def classification_loss(
 
 
 def of_target(values: Array, targets: Array) -> Array:
-    """(n, classes), (n,) -> (n, 1): the value of the class that is the target."""
-    return jnp.take_along_axis(values, targets[:, None], axis=1)
+    """(n, classes), (n,) -> (n, 1): the value of the class that is the target.
+
+    Compared rather than gathered: the gradient of a gather is a scatter, which a GPU sorts first.
+    """
+    is_target = jnp.arange(values.shape[1], dtype=targets.dtype)[None] == targets[:, None]
+    return jnp.where(is_target, values, 0).sum(1, keepdims=True)

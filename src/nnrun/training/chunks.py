@@ -59,7 +59,9 @@ def _begin(compiled: Compiled, state: LanesState, step: int, count: int, until: 
     plan = compiled.experiment.plan
     if step >= min(until, plan.steps):
         return None
-    count = min(count, compiled.reach(step), until - step, _edge(plan, step) - step)
+    stride = compiled.stride
+    count = min(max(count, stride), compiled.reach(step), until - step, _edge(plan, step) - step)
+    count -= count % stride if count > stride else 0
     state, log = compiled.advance(state, step, count)
     due = _evaluates(plan, step + count) and plan.judge is not None
     return _Begun(state, step + count, count, log, compiled.measure(state, "val") if due else None)

@@ -32,7 +32,7 @@ class Batches(NamedTuple):
 
     x: Array  # (rows, *shape) as stored
     y: Array  # (rows,), or of several targets (rows, k); with weights one column more than targets
-    positions: np.ndarray  # (..., batches, size) int32; PADDING where a batch has no example
+    positions: np.ndarray | Array  # (..., batches, size) int32; PADDING where a batch has no example
 
 
 class Feed(NamedTuple):
@@ -56,10 +56,11 @@ class Feed(NamedTuple):
         x, y = (jax.ShapeDtypeStruct((rows, *part.shape[1:]), part.dtype) for part in self.examples)
         return x, y
 
-    def fetch(self, positions: np.ndarray) -> Batches:
+    def fetch(self, positions: np.ndarray | Array) -> Batches:
         """The batches at these positions; as many positions, the same shapes."""
         if self.whole is not None:
             return Batches(*self.whole, positions)
+        positions = np.asarray(positions)
         # Padding is computed with too, and thrown away: let it be the same row as where all rows are there.
         rows, where = np.unique(np.maximum(positions, 0), return_inverse=True)
         where = np.where(positions == PADDING, PADDING, where.reshape(positions.shape)).astype(np.int32)

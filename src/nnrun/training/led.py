@@ -83,6 +83,11 @@ class Leader:
         """Most steps that one call of `advance` can do."""
         return self.programs.capacity
 
+    @property
+    def stride(self) -> int:
+        """Steps that are best done in a row."""
+        return self.programs.stride
+
     def reach(self, step: int) -> int:
         """Most steps that one call of `advance` can do from there."""
         return self.programs.reach(step)

@@ -7,6 +7,7 @@ the device once a chunk; there is no host traffic inside.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -22,11 +23,14 @@ from nnrun.training.fsdp import kept, places_of
 from nnrun.training.mesh import Everywhere, jit_on, shared
 from nnrun.training.order import PADDING
 from nnrun.training.step import make_step
-from nnrun.types import Batch, Experiment, Plan, State
+from nnrun.types import Batch, Experiment, Plan, State, Tree
 
 __all__ = ["Program", "capacity", "compile_chunk"]
 
 _FEW = 64  # steps for which positions cost next to nothing
+_IN_A_ROW = 16  # steps, at most, that a GPU does without the host: a signal waits for their end
+_FEW_ARRAYS = 32  # of parameters: a step that takes long has more, or a batch of more numbers
+_FEW_NUMBERS = 1 << 20
 
 
 class Program(NamedTuple):
@@ -38,10 +42,12 @@ class Program(NamedTuple):
              first, count () int32: steps done before, steps to do; the same for all lanes
              Rows from count on are not run.  The state is not donated: a chunk is many steps, so the copy
              costs nothing, and the next chunk can begin while the state of this one is looked at.
+    stride   steps that are done in a row: chunks whose count is a multiple of it take no others
     """
 
     names: tuple[str, ...]
     advance: Callable[..., tuple[State, Array]]
+    stride: int
 
 
 def capacity(plan: Plan, lanes: int) -> int:
@@ -70,6 +76,7 @@ def compile_chunk(
     place    where the other arrays are, if several devices share each batch
     """
     step, plan = jax.jit(make_step(experiment), inline=True), experiment.plan  # traced once, used twice
+    stride = _stride(plan, state, x, length)
     names: list[str] = []
     places = places_of(state, place)
 
@@ -92,7 +99,7 @@ def compile_chunk(
             return kept(places, state), lax.dynamic_update_index_in_dim(rows, row, i, 0)
 
         rows = jnp.zeros((positions.shape[0], len(names)))
-        return lax.fori_loop(0, count, body, (state, rows))
+        return _repeated(body, (state, rows), count, stride)
 
     function: Callable[..., tuple[State, Array]] = advance
     if lanes is not None:
@@ -102,7 +109,37 @@ def compile_chunk(
     count = jax.ShapeDtypeStruct((), jnp.int32)
     jitted = jit_on(place, function, (places, *[place] * 5), (places, place))
     program = compiled(jitted.lower(state, x, y, like, count, count))
-    return Program(tuple(names), program)
+    return Program(tuple(names), program, stride)
+
+
+def _repeated(body: Callable[[Array, Tree], Tree], carry: Tree, count: Array, stride: int) -> Tree:
+    """body(i, carry) for i = 0 .. count − 1, as many as possible of them in rows of `stride`.
+
+    How often a row goes round is known to XLA.  Where it is not, a GPU waits after each turn until the host has read
+    whether another one follows, for about as long as a small net's products take.
+    """
+    if stride == 1:
+        return lax.fori_loop(0, count, body, carry)
+
+    def row(j: Array, carry: Tree) -> Tree:
+        return lax.fori_loop(0, stride, lambda i, carry: body(j * stride + i, carry), carry)
+
+    carry = lax.fori_loop(0, count // stride, row, carry)
+    return lax.fori_loop(count // stride * stride, count, body, carry)
+
+
+def _stride(plan: Plan, state: State, x: Shaped, length: int) -> int:
+    """Steps in a row that divide whatever lies between two places where a chunk has to end.
+
+    1 but for short steps on a GPU: others hide the wait, and have a signal wait.  Rows of streamed data end where
+    their blocks do.
+    """
+    numbers = plan.batch_size * math.prod(x.shape[1:])
+    short = len(jax.tree.leaves(state.params)) <= _FEW_ARRAYS and numbers <= _FEW_NUMBERS
+    if jax.default_backend() != "gpu" or not short or not isinstance(x, Array):
+        return 1
+    apart = math.gcd(plan.steps, plan.evaluate_every, plan.checkpoint_every or 0, *plan.kept)
+    return next(stride for stride in range(min(_IN_A_ROW, length), 0, -1) if apart % stride == 0)
 
 
 def _closing(plan: Plan, done: Array) -> Array:

@@ -13,11 +13,11 @@ import numpy as np
 
 from nnrun import machine
 
-__all__ = ["PADDING", "Classes", "positions", "positions_of_all", "sample"]
+__all__ = ["PADDING", "SAMPLE", "Classes", "positions", "positions_of_all", "sample"]
 
 PADDING = -1  # fills up the last batch of an epoch
+SAMPLE = 2**64 - 1  # in place of an epoch, which no run reaches: the key of bootstrap samples
 
-_SAMPLE = 2**64 - 1  # in place of an epoch, which no run reaches
 _KEPT = 256 << 20  # bytes of orders that are remembered
 _SHARE = 20_000  # words, about, that a thread sorts at a time: shorter work is spent on taking turns
 
@@ -140,7 +140,7 @@ def sample(seed: int, examples: int) -> np.ndarray:
 
     A word modulo the number of examples favours the first ones by less than examples / 2⁶⁴.
     """
-    words = _stream.words(seed, _SAMPLE, examples)
+    words = _stream.words(seed, SAMPLE, examples)
     return (words % np.uint64(examples)).astype(np.int32)
 
 

@@ -68,6 +68,11 @@ class Programs(NamedTuple):
         """Most steps that one call of `advance` can do."""
         return self.reader.capacity
 
+    @property
+    def stride(self) -> int:
+        """Steps that are best done in a row."""
+        return self.chunk.stride
+
     def reach(self, step: int) -> int:
         """Most steps that one call of `advance` can do from there."""
         return self.reader.reach(step)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
+import jax
 import numpy as np
 
 from nnrun.training.feed import Batches, Feed, Shaped, begin
 from nnrun.training.order import PADDING, Classes, positions_of_all
+from nnrun.training.order_on_device import DeviceOrders, OrderShape
 from nnrun.types import Plan
 
 __all__ = ["Reader"]
@@ -29,6 +31,7 @@ class Reader:
         y = feed.examples.y
         labels = y if y.ndim == 1 else y[:, 0]  # beside which stand the weights of the examples
         self._classes = Classes(labels) if plan.sampling == "balanced" else None
+        self._device_orders = self._orders_on_device()
 
     def like(self) -> tuple[Shaped, Shaped]:
         """x and y of the batches, as shapes or arrays."""
@@ -44,11 +47,14 @@ class Reader:
 
         Raises MachineError where they cannot be read.
         """
+        if self._device_orders is not None:
+            return self.feed.fetch(self._device_orders.positions(first, count))
         if self.feed.whole is not None:
             return self.feed.fetch(self._filled(self._positions(first, count)))
         number, before = divmod(first, self.capacity)
         block = self._block(number)
-        return block._replace(positions=self._filled(block.positions[:, before : before + count]))
+        positions = np.asarray(block.positions)[:, before : before + count]
+        return block._replace(positions=self._filled(positions))
 
     def _block(self, number: int) -> Batches:
         """A block of steps; the one after it is being read from now on."""
@@ -68,6 +74,17 @@ class Reader:
         examples, plan = len(self.feed.examples.y), self.plan
         bootstrap = plan.sampling == "bootstrap"
         return positions_of_all(plan.seeds, examples, plan.batch_size, first, count, bootstrap, self._classes)
+
+    def _orders_on_device(self) -> DeviceOrders | None:
+        """Where a GPU has all data: the host would need longer for the orders of many nets than it for their steps."""
+        plan = self.plan
+        resident = self.feed.whole is not None and self.feed.place is None
+        if jax.default_backend() != "gpu" or not resident or plan.sampling == "balanced":
+            return None
+        shape = OrderShape(
+            len(self.feed.examples.y), plan.batch_size, self.capacity, plan.sampling == "bootstrap"
+        )
+        return DeviceOrders(plan.seeds, shape)
 
     def _filled(self, positions: np.ndarray) -> np.ndarray:
         """With steps behind that are not done."""

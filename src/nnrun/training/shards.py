@@ -47,6 +47,8 @@ class Compiled(Protocol):
     def names(self) -> tuple[str, ...]: ...
     @property
     def capacity(self) -> int: ...
+    @property
+    def stride(self) -> int: ...
     def reach(self, step: int) -> int: ...
     def initial(self) -> LanesState: ...
     def advance(self, state: LanesState, first: int, count: int) -> tuple[LanesState, Log]: ...
@@ -78,6 +80,11 @@ class Shards(NamedTuple):
     def capacity(self) -> int:
         """Most steps that one call of `advance` can do."""
         return self.parts[0].capacity
+
+    @property
+    def stride(self) -> int:
+        """Steps that are best done in a row."""
+        return self.parts[0].stride
 
     def reach(self, step: int) -> int:
         """Most steps that one call of `advance` can do from there."""
