@@ -25,7 +25,7 @@ from nnrun.training.order import PADDING
 from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, Plan, State, Tree
 
-__all__ = ["Program", "capacity", "compile_chunk"]
+__all__ = ["Program", "capacity", "compile_chunk", "in_a_row"]
 
 _FEW = 64  # steps for which positions cost next to nothing
 _IN_A_ROW = 16  # steps, at most, that a GPU does without the host: a signal waits for their end
@@ -68,15 +68,16 @@ def compile_chunk(
     lanes: int | None,
     length: int,
     place: Everywhere = None,
+    stride: int = 1,
 ) -> Program:
     """Compiles the loop over steps for one run (lanes None) or a population with a leading axis of lanes.
 
     length   most steps of one call
     state    as shapes, which say where their arrays are if those are in parts
     place    where the other arrays are, if several devices share each batch
+    stride   how many steps are done in a row
     """
     step, plan = jax.jit(make_step(experiment), inline=True), experiment.plan  # traced once, used twice
-    stride = _stride(plan, state, x, length)
     names: list[str] = []
     places = places_of(state, place)
 
@@ -128,15 +129,14 @@ def _repeated(body: Callable[[Array, Tree], Tree], carry: Tree, count: Array, st
     return lax.fori_loop(count // stride * stride, count, body, carry)
 
 
-def _stride(plan: Plan, state: State, x: Shaped, length: int) -> int:
-    """Steps in a row that divide whatever lies between two places where a chunk has to end.
+def in_a_row(plan: Plan, state: State, x: Shaped, length: int) -> int:
+    """How many steps are done in a row: a divisor of whatever lies between two places where a chunk has to end.
 
-    1 but for short steps on a GPU: others hide the wait, and have a signal wait.  Rows of streamed data end where
-    their blocks do.
+    1 but for short steps on a GPU: others hide the wait, and would have a signal wait.
     """
     numbers = plan.batch_size * math.prod(x.shape[1:])
     short = len(jax.tree.leaves(state.params)) <= _FEW_ARRAYS and numbers <= _FEW_NUMBERS
-    if jax.default_backend() != "gpu" or not short or not isinstance(x, Array):
+    if jax.default_backend() != "gpu" or not short:
         return 1
     apart = math.gcd(plan.steps, plan.evaluate_every, plan.checkpoint_every or 0, *plan.kept)
     return next(stride for stride in range(min(_IN_A_ROW, length), 0, -1) if apart % stride == 0)

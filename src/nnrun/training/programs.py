@@ -19,7 +19,7 @@ from nnrun.training.compiling import compiled
 from nnrun.training.evaluate import Evaluator, compile_evaluator, for_data, make_held, width_of
 from nnrun.training.feed import begin, make_feed
 from nnrun.training.fsdp import gathering, in_parts, places_of, whole
-from nnrun.training.loop import Program, capacity, compile_chunk
+from nnrun.training.loop import Program, capacity, compile_chunk, in_a_row
 from nnrun.training.mesh import everywhere, is_far, jit_on
 from nnrun.training.reader import Reader
 from nnrun.training.step import initial_state
@@ -217,7 +217,9 @@ def compile_programs(experiment: Experiment, rows: int = 0) -> Programs:
     if experiment.plan.fsdp:
         shapes, experiment = in_parts(place, shapes), gathering(experiment, place)
     start = compiled(jit_on(place, fresh, None, places_of(shapes, place)).lower(seeds, knobs))
-    chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity, place)
+    resident = feed.whole is not None  # blocks of streamed data would cut rows
+    stride = in_a_row(experiment.plan, shapes, x, reader.capacity) if resident else 1
+    chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity, place, stride)
     evaluator = compile_evaluator(experiment, shapes, held, lanes)
     averages = compile_averages(experiment, shapes, feed, lanes)
     react = jax.jit(jax.vmap(partial(_react, experiment)) if lanes else partial(_react, experiment))
