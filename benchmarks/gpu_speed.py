@@ -19,7 +19,8 @@ LANES = (256, 1, 16)
 MANY_LANES = (1024,)  # if there is time
 SMALL_LANES = (16, 1)
 PARTS = ("device", "host", "unevaluated", "loop")
-SHAPES = {"resnet20": (32, 32, 3), "conv32-conv64": (28, 28, 1)}
+DEEP = "resnet20"
+SHAPES = {DEEP: (32, 32, 3), "conv32-conv64": (28, 28, 1)}
 # Multiplications and additions of one image forward, by hand; backwards costs twice as many.
 FORWARD = {"resnet20": 2 * 40.55e6, "conv32-conv64": 2 * 784 * (9 * 32 + 9 * 32 * 64) + 2 * 12544 * 10}
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -56,6 +57,12 @@ def compiled(check: Check, builds: dict[str, Callable[[], gpu_steps.Steps]]) -> 
 def population(check: Check) -> None:
     """Section: many small nets in one program, against torch."""
     numbers = SMALL_LANES if check.small else LANES
+    with check.guarded("orders"):
+        same, of_device, of_host = gpu_steps.orders(max(numbers), 1258)
+        check.conclude(
+            f"orders of {max(numbers)} nets: {'those of the host' if same else 'OTHERS THAN THE HOST'}, "
+            f"{of_device:.2f} ms an epoch; the host's {of_host:.2f}"
+        )
     nets = compiled(check, {f"{n} nets": partial(gpu_steps.population, n, check.folder) for n in numbers})
     if not check.small and check.left > 80:
         nets |= compiled(
@@ -141,23 +148,32 @@ def convolutions(check: Check) -> None:
     fast = {name: partial(gpu_steps.convolutional, name, batch, folders[name], "tf32") for name in folders}
     nets = compiled(check, builds)
     tf32 = {} if check.small else compiled(check, fast)  # on a CPU it is the same program
+    deep = f"{DEEP} with stochastic depth"
+    depth = compiled(check, {deep: partial(gpu_steps.convolutional, deep, batch, folders[DEEP])})
     with check.guarded("peaks"):
         check.note("peaks", gpu_products.peaks(check.small))
         rates = [f"{name} {rate / 1e12:.1f} TFLOP/s" for name, rate in check.results["peaks"].items()]
         check.conclude(f"peaks of products: {', '.join(rates)}")
     for name, net in nets.items():
         with check.guarded(name):
-            convolution(check, name, net, batch, tf32.get(name))
+            convolution(check, name, net, batch, tf32.get(name), depth.get(deep) if name == DEEP else None)
 
 
 def convolution(
-    check: Check, name: str, net: gpu_steps.Steps, batch: int, tf32: gpu_steps.Steps | None
+    check: Check,
+    name: str,
+    net: gpu_steps.Steps,
+    batch: int,
+    tf32: gpu_steps.Steps | None,
+    depth: gpu_steps.Steps | None,
 ) -> None:
     """One net of both sides."""
     steps, rounds = (3, 1) if check.small else (200, 3)
     timers: Timers = {f"nnrun, {part}": partial(getattr(net, part), steps) for part in ("device", "loop")}
     if tf32:
         timers["nnrun tf32, device"] = partial(tf32.device, steps)
+    if depth:
+        timers["nnrun with stochastic depth, device"] = partial(depth.device, steps)
     if HAS_TORCH:
         data = standardised(net.experiment.dataset.train, net.experiment.dataset)
         timers |= torch_convolutions(check, name, batch, data, steps)

@@ -15,6 +15,8 @@ import numpy as np
 
 from nnrun.runner import session
 from nnrun.training.chunks import chunks
+from nnrun.training.order import positions_of_all
+from nnrun.training.order_on_device import DeviceOrders, OrderShape
 from nnrun.training.programs import compile_programs
 from nnrun.training.step import make_step
 from nnrun.types import Batch
@@ -35,6 +37,7 @@ MODELS = {
     "conv32-conv64": "{name: sequential, layers: [{name: conv, filters: 32}, {name: relu}, {name: conv, filters: 64}, "
     "{name: relu}, {name: max_pool}, {name: flatten}, {name: dense, units: 10}]}",
     "resnet20": "{name: resnet, depth: 20}",
+    "resnet20 with stochastic depth": "{name: resnet, depth: 20, survival: 0.5}",
 }
 
 
@@ -139,3 +142,20 @@ def population(lanes: int, folder: Path) -> Steps:
 def convolutional(name: str, batch: int, folder: Path, precision: str = "float32") -> Steps:
     """A net of MODELS on the folder's images.npz."""
     return Steps(CONV.replace("MODEL", MODELS[name]).replace("BATCH", str(batch)), folder, precision)
+
+
+def orders(seeds: int, examples: int) -> tuple[bool, float, float]:
+    """Whether the device makes the orders of the host, and the milliseconds of both for an epoch of so many nets."""
+    shape = OrderShape(examples, 64, -(-examples // 64), bootstrap=False)
+    lanes = tuple(range(seeds))
+    on_device = DeviceOrders(lanes, shape)
+    same, times = True, []
+    for epoch in range(4):
+        first = epoch * shape.per_epoch
+        began = time.perf_counter()
+        of_device = jax.block_until_ready(on_device.positions(first, shape.length))
+        middle = time.perf_counter()
+        of_host = positions_of_all(lanes, examples, 64, first, shape.length)
+        times.append((middle - began, time.perf_counter() - middle))
+        same &= bool(np.array_equal(np.asarray(of_device), of_host))
+    return same, *(float(np.median(side)) * 1e3 for side in zip(*times[1:], strict=True))
