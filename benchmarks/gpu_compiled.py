@@ -86,6 +86,10 @@ WORKS = {
     ),
     "convnet": Work("conv32-conv64", DIGITS + CONV + ADAM),
     "convnets": Work("32 of them in one program", DIGITS + CONV + ADAM, 32),
+    "vit": Work(
+        "transformer, 4 blocks",
+        DIGITS + "model: {name: vit, patch: 2, width: 64, blocks: 4, heads: 4}\n" + ADAM,
+    ),
     "fmp": Work("net of fractional max pooling", DIGITS + "model: {name: fmp_net}\n" + ADAM),
     "resnet": Work("ResNet-20", DIGITS + RESNET + ADAM),
     "bfloat16": Work("ResNet-20 in bfloat16", DIGITS + RESNET + ADAM + "train: {precision: bfloat16}\n"),

@@ -13,6 +13,7 @@ from nnrun.errors import Interrupted
 
 __all__ = ["compiled", "fresh_programs"]
 
+_NO_TILES = "find output tile sizes"  # of XLA's "Couldn't find output tile sizes that satisfy hlo"
 _LOOK = 0.1  # seconds between two looks for a signal
 
 
@@ -24,7 +25,7 @@ def compiled(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
     Raises Interrupted when a signal has arrived that waits to be looked at.
     """
     if threading.current_thread() is not threading.main_thread():
-        return lowered.compile()
+        return _compiled_at_once(lowered)
     double = jax.config.jax_enable_x64  # type: ignore[attr-defined]  # jax keeps it for each thread
     result: list[jax.stages.Compiled] = []
     problems: list[BaseException] = []
@@ -32,7 +33,7 @@ def compiled(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
     def work() -> None:
         try:
             with jax.enable_x64(double):
-                result.append(lowered.compile())
+                result.append(_compiled_at_once(lowered))
         except BaseException as error:
             problems.append(error)
 
@@ -45,6 +46,20 @@ def compiled(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
     if problems:
         raise problems[0]
     return result[0]
+
+
+def _compiled_at_once(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+    """The program; where XLA cannot fuse a product on a GPU, without such fusions.
+
+    XLA of jax 0.10 meets products of transformers and of Newton's method for which it knows no tiles, and gives up
+    although cuBLAS would multiply them; that of jax 0.11 does not.
+    """
+    try:
+        return lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        if _NO_TILES not in str(error):
+            raise
+    return lowered.compile(compiler_options={"xla_gpu_enable_triton_gemm": False})
 
 
 @contextmanager
