@@ -3,11 +3,11 @@
     pip install "jax[cuda13]" -e .
     python benchmarks/gpu_compiled.py [--only adam,resnet] [--write]
 
-Each program is compiled for one H200, as nnrun compiles it by default (deterministic kernels).  Printed are, of one
-step: the kernels that are launched, copies, products and convolutions that are calls of cuBLAS and cuDNN, the times
-that the device waits until the host has read something (a loop whose length is not known, a branch), and the memory
-that XLA plans.  Nothing is run, and no kernel is chosen by measuring, so there are no times.  `--write` puts the table
-into docs/gpu.md.
+Each program is compiled for one or eight H200, as nnrun compiles it by default (deterministic kernels).  Printed are,
+of one step: the kernels that are launched, copies, products and convolutions that are calls of cuBLAS and cuDNN, the
+times that the device waits until the host has read something (a loop whose length is not known, a branch), what
+several GPUs exchange, and the memory that XLA plans for each.  Nothing is run, and no
+kernel is chosen by measuring, so there are no times.  `--write` puts the table into docs/gpu.md.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from nnrun.runner import session
+from nnrun.training.fsdp import gathering, in_parts
 from nnrun.training.loop import compile_chunk, in_a_row
 from nnrun.training.programs import one_like
 from nnrun.types import Experiment
@@ -58,6 +60,7 @@ CONV = (
     "model: {name: sequential, layers: [{name: conv, filters: 32}, {name: relu}, {name: conv, filters: 64}, "
     "{name: relu}, {name: max_pool}, {name: flatten}, {name: dense, units: 10}]}\n"
 )
+VIT = "model: {name: vit, patch: 2, width: 128, blocks: 4, heads: 4}\n"
 RESNET = "model: {name: resnet, depth: 20}\n"
 NOTHING = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id"}
 COMPUTATION = re.compile(r"^(?:ENTRY )?%(\S+) \(.*\{$")
@@ -65,15 +68,19 @@ OPERATION = re.compile(r"^ +(?:ROOT )?%\S+ = .*?[)\]}] ([a-z][a-z0-9-]*)\(")
 BRANCHES = re.compile(r"(?:branch_computations=\{|true_computation=)(.*?)(?:\}|, metadata|$)")
 NAME = re.compile(r"%([\w.-]+)")
 BODY = re.compile(r"body=%([\w.-]+)")
+EXCHANGE = re.compile(
+    r"(all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start|-done)?$"
+)
 KNOWN = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
 
 class Work(NamedTuple):
-    """A spec, and how many nets its program trains."""
+    """A spec, how many nets its program trains, and how many GPUs share each batch."""
 
     what: str
     spec: str
     nets: int = 1
+    gpus: int = 1
 
 
 WORKS = {
@@ -86,14 +93,13 @@ WORKS = {
     ),
     "convnet": Work("conv32-conv64", DIGITS + CONV + ADAM),
     "convnets": Work("32 of them in one program", DIGITS + CONV + ADAM, 32),
-    "vit": Work(
-        "transformer, 4 blocks",
-        DIGITS + "model: {name: vit, patch: 2, width: 64, blocks: 4, heads: 4}\n" + ADAM,
-    ),
+    "vit": Work("transformer, 0.8 million parameters", DIGITS + VIT + ADAM),
     "fmp": Work("net of fractional max pooling", DIGITS + "model: {name: fmp_net}\n" + ADAM),
     "resnet": Work("ResNet-20", DIGITS + RESNET + ADAM),
     "bfloat16": Work("ResNet-20 in bfloat16", DIGITS + RESNET + ADAM + "train: {precision: bfloat16}\n"),
     "mixup": Work("ResNet-20, mixup", DIGITS + RESNET + ADAM + "augment: [mixup]\n"),
+    "shared": Work("ResNet-20, the batch shared", DIGITS + RESNET + ADAM, gpus=8),
+    "parts": Work("transformer, train.fsdp: true", DIGITS + VIT + ADAM + "train: {fsdp: true}\n", gpus=8),
     "depth": Work(
         "ResNet-20, stochastic depth", DIGITS + "model: {name: resnet, depth: 20, survival: 0.8}\n" + ADAM
     ),
@@ -107,10 +113,20 @@ class Counts(NamedTuple):
     copies: int = 0
     calls: int = 0  # of libraries
     waits: int = 0  # for the host
+    exchanges: int = 0  # with other GPUs
 
     def plus(self, other: Counts, times: int = 1) -> Counts:
         """The sum with so many of another."""
         return Counts(*(a + times * b for a, b in zip(self, other, strict=True)))
+
+
+def of_operation(kind: str) -> Counts:
+    """What an operation that is neither a loop nor a branch launches."""
+    if EXCHANGE.match(kind):
+        return Counts(exchanges=not kind.endswith("-done"))
+    if kind == "custom-call":
+        return Counts(calls=1)
+    return Counts(copies=1) if kind.startswith("copy") else Counts(kernels=1)
 
 
 def counts_of_step(program: str) -> Counts:
@@ -156,8 +172,7 @@ def counts_of_step(program: str) -> Counts:
                 branches = [counted(computations[name]) for name in branches_of(line)]
                 total = total.plus(max(branches, key=sum)).plus(Counts(waits=1))
             else:
-                is_call, is_copy = kind == "custom-call", kind.startswith("copy")
-                total = total.plus(Counts(kernels=not is_call and not is_copy, copies=is_copy, calls=is_call))
+                total = total.plus(of_operation(kind))
         return total
 
     longest = max(len(computations[name]) for name in bodies)
@@ -179,27 +194,30 @@ def prepared(spec: str) -> Experiment:
 def row(work: Work) -> str:
     """The row of the table."""
     devices = topologies.get_topology_desc(
-        platform="cuda", topology_name="one", target_config=H200, topology="1x1x1"
+        platform="cuda", topology_name="one host", target_config=H200, topology=f"1x1x{work.gpus}"
     ).devices
-    place = NamedSharding(Mesh(np.array(devices[:1]), ("batch",)), PartitionSpec())
+    place = NamedSharding(Mesh(np.array(devices), ("batch",)), PartitionSpec())
     experiment = prepared(work.spec)
+    experiment = experiment._replace(noise=partial(experiment.noise, shared=work.gpus > 1))
     lanes = work.nets if work.nets > 1 else None
     leading = (lanes,) if lanes else ()
     like = jax.tree.map(lambda a: jax.ShapeDtypeStruct((*leading, *a.shape), a.dtype), one_like(experiment))
+    if experiment.plan.fsdp:
+        like, experiment = in_parts(place, like), gathering(experiment, place)
     x, y = (jax.ShapeDtypeStruct(part.shape, part.dtype) for part in experiment.dataset.train)
     stride = in_a_row(experiment.plan, like, x, 64)
     program = compile_chunk(experiment, like, x, y, lanes, 64, place, stride).advance
     plan = program.memory_analysis()  # type: ignore[attr-defined]
     size = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
     counts = counts_of_step(program.as_text())  # type: ignore[attr-defined]
-    cells = [work.what, *map(str, counts), f"{size / 2**20:,.1f}"]
+    cells = [work.what, str(work.gpus), *map(str, counts), f"{size / 2**20:,.1f}"]
     return f"| {' | '.join(cells)} |"
 
 
 def table(names: list[str]) -> Iterator[str]:
     """The lines of the table."""
-    yield "| program | kernels | copies | library calls | waits for the host | MiB |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| program | GPUs | kernels | copies | library calls | waits for the host | exchanges | MiB on each |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for name in names:
         yield row(WORKS[name])
 
