@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import stat
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nnrun import machine
-from nnrun.errors import MachineError, one_line
+from nnrun.errors import MachineError, first_line, one_line
 
 __all__ = ["demand_determinism", "prepare"]
 
@@ -20,12 +21,14 @@ _PLATFORMS = ("cpu", "gpu", "tpu")
 _EXTRAS = {"gpu": "cuda", "tpu": "tpu"}
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_ARENA_MAX = -3, -1, -8  # of malloc.h
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+_JAX_LOG = "jax._src.xla_bridge"  # where jax says why it does not use a device that it might
+_SEEN = {"NVIDIA GPU may be present": ("an NVIDIA GPU", "cuda"), "TPU may be present": ("a TPU", "tpu")}
 
 
 def prepare(
     device: str = "auto", deterministic: bool = False, meet: Callable[[], None] | None = None
-) -> None:
-    """Chooses the device and switches the compile cache on.
+) -> list[str]:
+    """Chooses the device and switches the compile cache on; returns why one that may be here is not used.
 
     device         auto (the best there is), cpu, gpu, tpu
     deterministic  only deterministic GPU kernels; takes effect if jax has not started a GPU yet
@@ -42,15 +45,8 @@ def prepare(
         jax.config.update("jax_platforms", device)
     if meet is not None:
         meet()
-    try:
-        jax.devices()
-    except RuntimeError as error:
-        if device == "auto":
-            raise MachineError(f"jax starts on no device: {one_line(error, 160)}") from None
-        install = "" if device == "cpu" else f" (for one, install nnrun[{_EXTRAS[device]}])"
-        raise MachineError(
-            f"--device {device}: there is none here{install}; write --device auto or cpu"
-        ) from None
+    with _jax_speaking() as said:
+        _start(device, said)
     folder = _cache_folder()
     if folder is not None and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(folder))
@@ -60,6 +56,57 @@ def prepare(
         warnings.filterwarnings(
             "ignore", message="Error (reading|writing) persistent compilation cache entry"
         )
+    return [] if device == "cpu" else said
+
+
+def _start(device: str, said: list[str]) -> None:
+    """Has jax start its device; `said` grows by what jax says meanwhile."""
+    import jax
+
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        if device == "auto":
+            raise MachineError(f"jax starts on no device: {one_line(error, 160)}") from None
+        install = "" if device == "cpu" else f" (for one, install nnrun[{_EXTRAS[device]}])"
+        why = f": {'; '.join(said)}" if said else f"{install}; write --device auto or cpu"
+        raise MachineError(f"--device {device}: there is none here{why}") from None
+
+
+@contextlib.contextmanager
+def _jax_speaking() -> Iterator[list[str]]:
+    """What jax logs meanwhile of devices that it does not use, each as a line, in place of pages of stack trace."""
+    said: list[str] = []
+
+    def heard(record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        line = _in_a_line(record)
+        if line not in said:
+            said.append(line)
+        return False
+
+    log = logging.getLogger(_JAX_LOG)
+    log.addFilter(heard)
+    try:
+        yield said
+    finally:
+        log.removeFilter(heard)
+
+
+def _in_a_line(record: logging.LogRecord) -> str:
+    """What jax says of a device, and what helps."""
+    message = record.getMessage()
+    for words, (what, extra) in _SEEN.items():
+        if words in message:
+            remedy = f'pip install "nnrun[{extra}]", or write --device cpu'
+            return f"there seems to be {what}, which jax is not installed for; {remedy}"
+    error = record.exc_info[1] if record.exc_info else None
+    reason = first_line(error) if error else message
+    return (
+        f"jax cannot use the GPU or TPU that it is installed for ({one_line(reason, 160)}); see whether its driver is "
+        "there (nvidia-smi), or write --device cpu"
+    )
 
 
 def _keep_freed_memory() -> None:

@@ -162,7 +162,7 @@ def prepare_device(
     catalog.check_names(document)
     from nnrun import device as device_module
 
-    device_module.prepare(device, document.sections["train"].deterministic, meet)
+    _say(device_module.prepare(device, document.sections["train"].deterministic, meet))
 
 
 def meeting(
@@ -189,7 +189,13 @@ def choose_device(device: str) -> None:
     _check_device(device)
     from nnrun import device as device_module
 
-    device_module.prepare(device, deterministic=True)
+    _say(device_module.prepare(device, deterministic=True))
+
+
+def _say(remarks: list[str]) -> None:
+    """Why a device that may be here is not used."""
+    for remark in remarks:
+        console.warn(remark)
 
 
 def _check_device(device: str) -> None:
