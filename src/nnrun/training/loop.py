@@ -129,12 +129,15 @@ def _repeated(body: Callable[[Array, Tree], Tree], carry: Tree, count: Array, st
     return lax.fori_loop(count // stride * stride, count, body, carry)
 
 
-def in_a_row(plan: Plan, state: State, x: Shaped, length: int) -> int:
+def in_a_row(plan: Plan, state: State, data: tuple[Shaped, Shaped] | None, length: int) -> int:
     """How many steps are done in a row: a divisor of whatever lies between two places where a chunk has to end.
 
+    data   x and y, if they are on the device: blocks of streamed data would cut rows
     1 but for short steps on a GPU: others hide the wait, and would have a signal wait.
     """
-    numbers = plan.batch_size * math.prod(x.shape[1:])
+    if data is None:
+        return 1
+    numbers = plan.batch_size * math.prod(data[0].shape[1:])
     short = len(jax.tree.leaves(state.params)) <= _FEW_ARRAYS and numbers <= _FEW_NUMBERS
     if jax.default_backend() != "gpu" or not short:
         return 1

@@ -194,8 +194,7 @@ def compile_programs(experiment: Experiment, rows: int = 0) -> Programs:
 
     The lanes of a population are the seeds of the plan, each with its own knobs where the experiment says so.
     """
-    lanes = len(experiment.plan.seeds)
-    lanes = lanes if lanes > 1 else None
+    lanes = len(experiment.plan.seeds) if len(experiment.plan.seeds) > 1 else None
     dataset = experiment.dataset
     width = (lanes or 1) * width_of(experiment)
     place = everywhere(experiment.plan)
@@ -217,8 +216,7 @@ def compile_programs(experiment: Experiment, rows: int = 0) -> Programs:
     if experiment.plan.fsdp:
         shapes, experiment = in_parts(place, shapes), gathering(experiment, place)
     start = compiled(jit_on(place, fresh, None, places_of(shapes, place)).lower(seeds, knobs))
-    resident = feed.whole is not None  # blocks of streamed data would cut rows
-    stride = in_a_row(experiment.plan, shapes, x, reader.capacity) if resident else 1
+    stride = in_a_row(experiment.plan, shapes, feed.whole, reader.capacity)
     chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity, place, stride)
     evaluator = compile_evaluator(experiment, shapes, held, lanes)
     averages = compile_averages(experiment, shapes, feed, lanes)
