@@ -41,6 +41,7 @@ def prepare(
     _keep_freed_memory()  # before there are threads
     import jax
 
+    _pin_draws()
     if device in _PLATFORMS:
         jax.config.update("jax_platforms", device)
     if meet is not None:
@@ -59,15 +60,30 @@ def prepare(
     return [] if device == "cpu" else said
 
 
+def _pin_draws() -> None:
+    """Has each seed draw the same numbers whatever variables such as JAX_DEFAULT_PRNG_IMPL say."""
+    import jax
+
+    jax.config.update("jax_default_prng_impl", "threefry2x32")
+    jax.config.update("jax_threefry_partitionable", True)
+    jax.config.update("jax_random_seed_offset", 0)
+
+
 def _start(device: str, said: list[str]) -> None:
     """Has jax start its device; `said` grows by what jax says meanwhile."""
     import jax
 
     try:
         jax.devices()
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # the latter where JAX_PLATFORMS names none that is here
         if device == "auto":
-            raise MachineError(f"jax starts on no device: {one_line(error, 160)}") from None
+            asked = os.environ.get("JAX_PLATFORMS")
+            why = (
+                f"JAX_PLATFORMS={asked} asks for none that is here; unset it"
+                if asked
+                else one_line(error, 160)
+            )
+            raise MachineError(f"jax starts on no device: {why}") from None
         install = "" if device == "cpu" else f" (for one, install nnrun[{_EXTRAS[device]}])"
         why = f": {'; '.join(said)}" if said else f"{install}; write --device auto or cpu"
         raise MachineError(f"--device {device}: there is none here{why}") from None

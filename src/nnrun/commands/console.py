@@ -35,6 +35,8 @@ __all__ = [
 _MOST_LINES = 6
 _CLOSED = "stdout is closed; send it to a terminal or a file (of a run, the results are in its folder)"
 _ELSEWHERE = "send it elsewhere (of a run, the results are in its folder)"
+# Settings of jax that are no reason for anything odd.
+_USUAL = ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE", "JAX_DISABLE_MOST_OPTIMIZATIONS")
 _USER_MODULE = "_nnrun_user_"  # how the names of modules beside a spec begin, see nnrun.catalog.user_code
 _WIDE = 1000  # columns where nobody looks at a screen: rows are not folded
 
@@ -66,7 +68,14 @@ def explain(error: BaseException) -> tuple[int, str]:
     what, place = f"{type(error).__name__}: {one_line(error)}", _in_own_code(error)
     if place:
         return 2, f"{place}: {what}; fix your module (--debug shows the traceback)"
-    return 1, f"a bug in nnrun: {what}; --debug shows the traceback"
+    return 1, f"a bug in nnrun: {what}; --debug shows the traceback{_odd_settings()}"
+
+
+def _odd_settings() -> str:
+    """Settings of jax in the environment, which may be the reason."""
+    names = [name for name in sorted(os.environ) if name.startswith("JAX_") and not name.startswith(_USUAL)]
+    settings = ", ".join(f"{name}={one_line(os.environ[name], 40)}" for name in names)
+    return f"; it may be due to {settings} in the environment" if names else ""
 
 
 def _in_own_code(error: BaseException) -> str:

@@ -14,7 +14,7 @@ import jax
 
 from nnrun import build, catalog, device, signals, spec
 from nnrun.catalog import Spec, bound
-from nnrun.errors import Interrupted, NnrunError, RunError, SpecError, Warn, one_line
+from nnrun.errors import Interrupted, MachineError, NnrunError, RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
 from nnrun.record import preprocessing, provenance, run
 from nnrun.record.provenance import Provenance
@@ -55,15 +55,23 @@ class Prepared(NamedTuple):
 
 @contextlib.contextmanager
 def precision(name: str) -> Iterator[None]:
-    """A context in which arrays and products have the precision `train.precision` of a run.
+    """A context in which arrays and products have the precision `train.precision` of a run, and seeds their draws.
 
     On a GPU, jax takes float32 products at TF32's 10 bits unless asked otherwise: relative errors of 3e-4 in place
-    of 2e-7, enough to lead Newton-CG elsewhere.  float32 means float32 here.
+    of 2e-7, enough to lead Newton-CG elsewhere.  float32 means float32 here.  Settings of jax, such as the variable
+    JAX_DEFAULT_PRNG_IMPL, that would have a seed draw other numbers have no effect here.
+    Raises MachineError where one is set that cannot be undone.
     """
+    if offset := jax.config.jax_random_seed_offset:  # type: ignore[attr-defined]
+        raise MachineError(
+            f"jax_random_seed_offset is {offset} here, so every seed would draw other numbers; set it to 0"
+        )
     with contextlib.ExitStack() as stack:
+        stack.enter_context(jax.default_prng_impl("threefry2x32"))
+        stack.enter_context(jax.threefry_partitionable(True))
         stack.enter_context(jax.enable_x64(name == "float64"))
-        if name != "tf32" and jax.default_backend() != "cpu":
-            stack.enter_context(jax.default_matmul_precision("highest"))
+        if jax.default_backend() != "cpu":
+            stack.enter_context(jax.default_matmul_precision("default" if name == "tf32" else "highest"))
         yield
 
 
