@@ -19,17 +19,16 @@ from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from safetensors.numpy import save
 from typing_extensions import TypedDict
 
-from nnrun import __version__
 from nnrun.errors import RunError, SpecError, one_line
+from nnrun.export.about import about_model
 from nnrun.export.layers import layers_of
 from nnrun.export.packages import flatbuffers_zip
 from nnrun.export.probes import as_file, probes
-from nnrun.export.program import PLATFORMS, serialized
+from nnrun.export.program import serialized
 from nnrun.prediction.inputs import ends_of
 from nnrun.prediction.models import block_of
 from nnrun.prediction.predictor import Predictor
@@ -133,7 +132,7 @@ def _files(predictor: Predictor) -> tuple[dict[str, bytes], str]:
         experiment = members[0].model.experiment
         rates = experiment.loss(experiment.knobs).positive
         layers = layers_of(block_of(members[0].folder, "model"), rates)
-    about = _about(predictor, layers if isinstance(layers, list) else None)
+    about = about_model(predictor, layers if isinstance(layers, list) else None)
     package = flatbuffers_zip()  # before serialized, which needs it
     with session.precision(precisions.pop()):
         content = serialized(members, predictor.weights, predictor.combiner)
@@ -175,35 +174,6 @@ def _arrays(predictor: Predictor) -> dict[str, np.ndarray]:
         for kind, tree in (("params", state.params), ("stats", state.stats)):
             arrays |= {f"{prefix}{kind}/{path}": array for path, array in flat.named(tree).items()}
     return arrays
-
-
-def _about(predictor: Predictor, layers: list[dict[str, object]] | None) -> dict[str, Any]:
-    data, fitted = predictor.members[0].model.experiment.dataset, predictor.fitted
-    ends = ends_of(predictor.members[0].model)
-    kind = predictor.combiner.kind
-    return {
-        "format": 1,
-        "nnrun": __version__,
-        "jax": jax.__version__,
-        "run": str(predictor.run_dir.absolute()),
-        "members": [{"run": member.folder.name, "step": member.step} for member in predictor.members],
-        "output": kind if kind in ("numbers", "scores") else "probabilities",
-        "classes": list(fitted.classes),
-        "columns": [column.as_dict() for column in fitted.columns],
-        "shape": list(fitted.shape),
-        "dtype": fitted.dtype,
-        **({"range": ends} if ends else {}),
-        "precision": "float64" if predictor.precision == "float64" else "float32",
-        "offset": data.offset.tolist(),
-        "shift": data.shift.tolist(),
-        "scale": data.scale.tolist(),
-        **({"targets": list(fitted.targets)} if fitted.targets else {}),
-        **({"label_classes": fitted.label_classes} if fitted.label_classes else {}),
-        "target_shift": np.asarray(fitted.target_shift).tolist(),
-        "target_scale": np.asarray(fitted.target_scale).tolist(),
-        "platforms": list(PLATFORMS),
-        "layers": layers,
-    }
 
 
 def _difference(files: dict[str, bytes], predictor: Predictor, inputs: Any, reference: bool) -> float:

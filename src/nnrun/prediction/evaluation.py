@@ -19,7 +19,7 @@ from nnrun.prediction.combiner import name_of
 from nnrun.prediction.folder import is_ensemble
 from nnrun.prediction.folds import check_part
 from nnrun.prediction.folds_evaluation import EvaluateResult, evaluate_folds
-from nnrun.prediction.inputs import pieces_for
+from nnrun.prediction.inputs import each_once, pieces_for
 from nnrun.prediction.models import held_out
 from nnrun.prediction.per_class import no_classes
 from nnrun.prediction.piecewise import PiecewiseMetrics
@@ -58,7 +58,8 @@ def evaluate(folder: Path, request: EvaluationRequest, warn: Warn, counting: Cou
     check(request)
     check_split(request.part)
     if folds_of(folder):
-        return evaluate_folds(folder, request, warn, lambda fold: evaluate(fold, request, warn, counting))
+        once = each_once(warn)
+        return evaluate_folds(folder, request, once, lambda fold: evaluate(fold, request, once, counting))
     if request.on_host:
         return _on_host(folder, request, warn, counting)
     if not is_ensemble(folder):
