@@ -548,7 +548,9 @@ class TestInMemory:
         lines = [f"{i % 3}{'.0' * (i % 2)},{'ab'[i // 3 % 2]}" for i in range(60)]
         (tmp_path / "a.csv").write_text("\n".join(["c,y", *lines]))
         [about, _] = csv(str(tmp_path / "a.csv"), "y", categorical=["c"]).table.about
-        assert about.note == "'0' and '0.0' are one number, and two names"
+        assert about.note == (
+            "names that are one number, and several names: '0' and '0.0'; '1' and '1.0'; '2' and '2.0'"
+        )
 
     def test_unknown_names_have_a_line_as_those_of_a_file(self, tmp_path):
         cells = [1, 2, 1, 2, 1, 2, 1, 2]

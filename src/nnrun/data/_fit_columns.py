@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from nnrun.data._cells import alike, oddity
 from nnrun.data._column import Column
 from nnrun.data._dates import as_iso, days_of
 from nnrun.data._encode import Parsed
+from nnrun.data._faults import Faults
 from nnrun.errors import DataError, one_line
 from nnrun.preprocessing import Date, FittedColumn
 
@@ -151,10 +152,13 @@ def _unfit(column: Column, problem: str, option: str) -> DataError:
 
 
 def refuse_alike(column: Column, names: Iterable[str]) -> None:
-    """Refuses two names that look the same: they would be two classes or categories."""
-    if pair := alike(sorted(names)):
-        cells: Sequence[str] = column.cells
-        row, same = cells.index(pair[1]), f"row {column.lines[cells.index(pair[0])]}"
-        column.refuse(
-            row, f"looks like the name in {same} and differs from it: it contains {oddity(pair[1])}"
-        )
+    """Refuses names that look the same, in a line for each: they would be several classes or categories."""
+    problems = Faults()
+    for plain, odd in alike(sorted(names)):
+        with problems.collected():
+            where = f"row {column.lines[column.cells.index(plain)]}"
+            column.refuse(
+                column.cells.index(odd),
+                f"looks like the name in {where} and differs from it: it contains {oddity(odd)}",
+            )
+    problems.refuse()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nnrun.data._cells import odd_number
 from nnrun.data._column import Column, Table, canonical
 from nnrun.data._dates import formats_of, is_date
+from nnrun.data._spellings import groups_of_names, note_of_groups
 from nnrun.errors import DataError, one_line
 
 __all__ = ["ColumnKind", "check_kinds", "in_case", "in_number", "kind_of", "note_of", "quoted"]
@@ -109,23 +110,19 @@ def note_of(column: Column, kind: ColumnKind, is_category: bool) -> str:
 
 
 def in_case(names: Sequence[str]) -> list[str]:
-    """A note on the first two names that differ in case only; [] where there are none."""
-    return _pair(names, str.lower, "differ in case only, and are two")
+    """A note on the names that differ in case only, all of them; [] where there are none."""
+    groups = groups_of_names(names, str.lower)
+    return note_of_groups(
+        groups, "differ in case only, and are two", "names that differ in case only, and are several"
+    )
 
 
 def in_number(column: Column, names: Sequence[str]) -> list[str]:
-    """The same of the first two that are one number."""
-    return _pair(names, lambda name: _as_number(column, name), "are one number, and two names")
-
-
-def _pair(names: Sequence[str], key: Callable[[str], str], what: str) -> list[str]:
-    """A note on the first two names that are one by `key`; [] where there are none."""
-    known: dict[str, str] = {}
-    for name in names:
-        first = known.setdefault(key(name), name)
-        if first != name:
-            return [f"'{one_line(first, 40)}' and '{one_line(name, 40)}' {what}"]
-    return []
+    """The same of those that are one number."""
+    groups = groups_of_names(names, lambda name: _as_number(column, name))
+    return note_of_groups(
+        groups, "are one number, and two names", "names that are one number, and several names"
+    )
 
 
 def _as_number(column: Column, name: str) -> str:

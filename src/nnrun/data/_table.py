@@ -217,20 +217,21 @@ def _lines_of(data: list[_Row], index: int) -> tuple[int, ...]:
 
 
 def _header(cells: list[str], place: str) -> list[str]:
-    """The names of the columns."""
-    names = [cell.strip() for cell in cells]
+    """The names of the columns.  Raises DataError with a line for each that cannot be one."""
+    names, faults = [cell.strip() for cell in cells], []
     for index, name in enumerate(names):
+        where = f"{place}:1:{index + 1}"
         if not name:
-            raise DataError(f"{place}:1:{index + 1}: the column has no name; {_UNNAMED}")
-        if name in names[:index]:
-            raise DataError(
-                f"{place}:1:{index + 1}: column '{one_line(name, 40)}' occurs twice (also column "
-                f"{names.index(name) + 1}); rename one"
+            faults.append(f"{where}: the column has no name; {_UNNAMED}")
+        elif name in names[:index]:
+            faults.append(
+                f"{where}: column '{one_line(name, 40)}' occurs twice (also column {names.index(name) + 1}); rename one"
             )
-    if pair := alike(names):
-        index = names.index(pair[1])
-        raise DataError(
-            f"{place}:1:{index + 1}: column '{one_line(pair[1], 40)}' looks like column {names.index(pair[0]) + 1} "
-            f"and differs from it: it contains {oddity(pair[1])}"
+    for plain, odd in alike(name for name in names if name):
+        faults.append(
+            f"{place}:1:{names.index(odd) + 1}: column '{one_line(odd, 40)}' looks like column "
+            f"{names.index(plain) + 1} and differs from it: it contains {oddity(odd)}"
         )
+    if faults:
+        raise DataError("\n".join(faults))
     return names

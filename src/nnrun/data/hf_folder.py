@@ -179,8 +179,8 @@ def _refuse_equal(part: SavedTable, targets: Sequence[str]) -> None:
         column = part.table.columns[target]
         if note := in_number(column, sorted({cell for cell in column.cells if cell})):
             raise DataError(
-                f"{column.place}: column '{one_line(target, 40)}': {note[0]}, and would be one class; rename one "
-                "(Dataset.cast_column)"
+                f"{column.place}: column '{one_line(target, 40)}': {note[0]}; a class is a number however it is "
+                "written, so rename one (Dataset.cast_column)"
             )
 
 
