@@ -114,8 +114,8 @@ def _names(
     if len(known) > _MAX_CATEGORIES:
         raise DataError(
             f"{column.place}: data.categorical: column '{one_line(column.name, 40)}' has {len(known)} "
-            f"different names, at most {_MAX_CATEGORIES} are encoded; write data.exclude: "
-            f"[{one_line(column.name, 40)}], or data.rare: 10 to take rare ones together"
+            f"different names, at most {_MAX_CATEGORIES} are encoded; add it to data.exclude, "
+            f"or write data.rare: {max(10, 2 * rule.rare)} to take rare ones together"
         )
     rare = tuple(name for name in names if counts[name] < rule.rare)
     if not known:
@@ -141,14 +141,14 @@ def _check_present(read: Parsed, rows: np.ndarray) -> None:
         name = one_line(read.column.name, 40)
         read.column.refuse(
             int(read.missing.argmax()),
-            "is a missing value, and the training part has none in this column to learn from; write data.missing: "
-            f"{{{name}: most_frequent}}",
+            "is a missing value, and the training part has none in this column to learn from; make it "
+            f"{name}: most_frequent in data.missing",
         )
 
 
 def _unfit(column: Column, problem: str, option: str) -> DataError:
     name = one_line(column.name, 40)
-    return DataError(f"{column.place}: column '{name}': {problem}; write {option}: [{name}]")
+    return DataError(f"{column.place}: column '{name}': {problem}; add it to {option}")
 
 
 def refuse_alike(column: Column, names: Iterable[str]) -> None:
