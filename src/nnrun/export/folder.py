@@ -3,6 +3,7 @@
 model.stablehlo       the function, for any number of inputs, on a CPU, CUDA or TPU (jax.export)
 model.json            classes, columns, shape and type of inputs, what outputs are, where it comes from
 model.py, inputs.py   what loads it: jax and NumPy, nothing of nnrun
+example.json          of a table: a row of inputs, columns by name
 flatbuffers.zip       what jax.export reads its files with, where it is not installed
 weights.safetensors   parameters and batch-norm statistics
 numpy_model.py        of an mlp or a linear model: the same in NumPy alone
@@ -27,7 +28,7 @@ from nnrun.errors import RunError, SpecError, one_line
 from nnrun.export.about import about_model
 from nnrun.export.layers import layers_of
 from nnrun.export.packages import flatbuffers_zip
-from nnrun.export.probes import as_file, probes
+from nnrun.export.probes import as_file, example_of, probes
 from nnrun.export.program import serialized
 from nnrun.prediction.inputs import ends_of
 from nnrun.prediction.models import block_of
@@ -36,13 +37,14 @@ from nnrun.runner import session
 from nnrun.storage import fsio
 from nnrun.training import flat
 
-__all__ = ["ExportReport", "Exported", "check_target", "export"]
+__all__ = ["EXAMPLE", "ExportReport", "Exported", "check_target", "export"]
 
 _TOLERANCE = 1e-5  # float32, another order of sums; what is wrong differs by far more
 _TOLERANCE_OF_8_BITS = 2e-2  # bfloat16: where another compilation rounds, it is by 2^-9
 _PROBES = 1000
 _COPIED = ("model.py", "inputs.py", "numpy_model.py")
 _REFERENCE = "numpy_model.py"
+EXAMPLE = "example.json"
 _FILES = Path(__file__).parent / "files"  # no modules of nnrun: they are copied as they are
 _CHECK = """
 import json, sys
@@ -55,6 +57,8 @@ found = {"all": model.Model().outputs(inputs), "first": model.Model().outputs(fi
 if sys.argv[2] == "numpy":
     import numpy_model
     found["numpy"] = numpy_model.Model().outputs(inputs)
+if sys.argv[1] == "json":
+    model.Model().predict(json.load(open("example.json")))
 assert "nnrun" not in sys.modules
 np.savez("outputs.npz", **found)
 """
@@ -143,6 +147,9 @@ def _files(predictor: Predictor) -> tuple[dict[str, bytes], str]:
         "weights.safetensors": weights,
         "flatbuffers.zip": package,
     }
+    if predictor.fitted.columns:
+        example = json.dumps(example_of(predictor.fitted), indent=1, allow_nan=False)
+        files[EXAMPLE] = example.encode() + b"\n"
     for name in _COPIED:
         if name != _REFERENCE or about["layers"]:
             files[name] = (_FILES / name).read_bytes()
