@@ -25,7 +25,7 @@ from nnrun.report.ensemble.account import (
 from nnrun.runner.group import is_fold
 from nnrun.statistics.calibration import fit_temperature, reliability, scaled
 from nnrun.statistics.gain import spread, subsets
-from nnrun.statistics.metric import all_ends
+from nnrun.statistics.metric import SHARE, all_ends
 from nnrun.training.baseline import baseline, constant
 from nnrun.training.predictions import log_softmax, softmax
 
@@ -65,7 +65,9 @@ def account(
         "split": split,
         "judge": judge.loss.judge,
         "rising": list(judge.loss.rising),
-        "bounds": all_ends(judge.loss.bounds),
+        "bounds": all_ends(
+            {**judge.loss.bounds, **({CALIBRATION: SHARE} if CALIBRATION in rows[-1] else {})}
+        ),
         "members": [],
         "mean": {},
         "best": None,

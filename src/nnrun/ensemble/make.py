@@ -27,7 +27,7 @@ from nnrun.report.summary import undefined
 from nnrun.runner import session
 from nnrun.runner.evaluation import check_split
 from nnrun.runner.group import is_fold
-from nnrun.statistics.measure import reasons
+from nnrun.statistics.metric import reasons
 from nnrun.storage import fsio
 from nnrun.types import Loss
 

@@ -22,6 +22,7 @@ from typing import Any, cast
 import jax
 import numpy as np
 
+from nnrun.ensemble.account import CALIBRATION
 from nnrun.errors import NnrunError
 from nnrun.prediction.combiner import PARAMETERS
 from nnrun.prediction.folder import RECORD, EnsembleRecord, ListedMember
@@ -35,6 +36,7 @@ from nnrun.report.ensemble.account import Account, MemberEntry
 from nnrun.report.ensemble.page import page, pictures
 from nnrun.report.ensemble.tables import ACCOUNT
 from nnrun.report.provenance import page_lines
+from nnrun.statistics.metric import SHARE
 from nnrun.storage import fsio
 
 __all__ = [
@@ -117,7 +119,7 @@ def write_record(
     """The files that an ensemble predicts with, beside its members and its origin; state.json at last."""
     fsio.write_json(folder / RECORD, record)
     step = max(member.step for member in members)
-    _write_summary(folder, step, epochs, metrics)
+    _write_summary(folder, members, step, epochs, metrics)
     run.write_state(folder, "done", step=step)
 
 
@@ -174,9 +176,23 @@ def _write_spec(folder: Path, member: Member) -> None:
     fsio.write_file(folder / PREPROCESSING, preprocessing.content(member.folder))
 
 
-def _write_summary(folder: Path, step: int, epochs: float, metrics: Mapping[str, float]) -> None:
-    of_checkpoints = {"last": metrics, "best": metrics}
-    summary = {"status": "done", "steps": step, "epochs": epochs, "best": None, "metrics": of_checkpoints}
+def _write_summary(
+    folder: Path, members: Sequence[Member], step: int, epochs: float, metrics: Mapping[str, float]
+) -> None:
+    """summary.json, with what the runs of the members say of their metrics."""
+    said = [about for member in members if (about := provenance.read(member.folder).get("metrics"))]
+    bounds = {name: ends for about in said for name, ends in about["bounds"].items()}
+    if any(name.endswith(f"/{CALIBRATION}") for name in metrics):
+        bounds[CALIBRATION] = [*SHARE]
+    summary = {
+        "status": "done",
+        "steps": step,
+        "epochs": epochs,
+        "best": None,
+        "rising": sorted({name for about in said for name in about["rising"]}),
+        "bounds": bounds,
+        "metrics": {"last": metrics, "best": metrics},
+    }
     fsio.write_json(folder / "summary.json", finite(summary))
 
 
@@ -190,7 +206,7 @@ def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[s
     logged = fsio.read_file(log)[: content.metrics_offset] if log.exists() else b""
     fsio.write_file(folder / "metrics.jsonl", logged)
     _save(folder, content._replace(metrics_offset=len(logged)))
-    _write_summary(folder, member.step, epochs, metrics)
+    _write_summary(folder, [member], member.step, epochs, metrics)
     run.write_state(folder, "done", step=member.step)
 
 

@@ -40,7 +40,7 @@ from nnrun.runner.evaluation import (
     run_result,
 )
 from nnrun.runner.group import folds_of, is_fold
-from nnrun.statistics.measure import reasons
+from nnrun.statistics.metric import all_ends, reasons
 from nnrun.training.baseline import baseline_of, constant
 from nnrun.training.judge import Judge, make_judge
 from nnrun.training.outputs import BATCH
@@ -173,6 +173,9 @@ def _result(
         "checkpoint": request.which,
         "baseline": {"prediction": constant(model.experiment), "metrics": constants},
         "examples": len(targets),
+        "bounds": all_ends(
+            {name: ends for tally in tallies for name, ends in tally.judge.loss.bounds.items()}
+        ),
     }
     if request.source:
         conditions["input"] = str(request.source)
