@@ -40,7 +40,7 @@ def test_plain_lines_where_there_is_no_terminal(warm: Callable[..., Any], spec: 
     lines = done.err.splitlines()
     assert 2 <= len(lines) <= 20, "one at each twentieth of the run at most"
     number = r"[0-9.e+-]+"
-    pattern = rf"epoch {number}/100  step (\d+)/2000  (?:(?:train|val)/\w+ {number}  ){{2,4}}\d+:\d\d left"
+    pattern = rf"epoch {number}/100  step (\d+)/2000  (?:(?:train|val)/\w+ {number}%?  ){{2,4}}\d+:\d\d left"
     steps = [int(found[1]) for line in lines if (found := re.fullmatch(pattern, line))]
     assert len(steps) == len(lines), done.err
     assert steps == sorted(steps)
