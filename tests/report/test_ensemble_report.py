@@ -272,3 +272,16 @@ def test_a_gain_below_the_precision_of_predictions_is_none() -> None:
     """Predictions are float32, so a mean error of 1.8 is known to 2e-7."""
     line = gain_line(Metric("mae", False), gain(-1.83e-8, 5e-8, both=False), 1.8)
     assert line.startswith("mae 0 lower")
+
+
+def test_a_metric_without_a_value_is_undefined_in_every_row():
+    row = {"loss": 0.25, "accuracy": 0.75, "r2": "nan"}
+    members = [{"name": "a:10", "weight": 1.0, "metrics": row}]
+    gap = {"undefined": {"r2": "all targets are equal"}}
+    lines = shown(member_table(account(members=members, mean=row, best=None, ensemble=row, **gap)))
+    assert [line.split()[-1] for line in lines] == ["r2", "undefined", "undefined", "undefined"]
+    row = {"loss": "nan", "accuracy": 0.75, "r2": "nan"}  # it diverged
+    lines = shown(
+        member_table(account(members=[{**members[0], "metrics": row}], mean=row, best=None, ensemble=row))
+    )
+    assert [line.split()[-1] for line in lines] == ["r2", "nan", "nan", "nan"]

@@ -15,7 +15,7 @@ from nnrun.report.overview import OverviewRow, overview_table
 from nnrun.report.plain_text import as_text
 from nnrun.report.run_view import RunView, Shown
 from nnrun.report.summary import headline
-from nnrun.report.values import gaps_by_loss, level, mean_with_gaps, number, plus_minus, with_gaps
+from nnrun.report.values import level, mean_with_gaps, number, plus_minus, with_gaps
 from nnrun.statistics.metric import SHARE, SIZE, Metric, Undefined, metric_of
 
 AUROC, LOSS = Metric("test/auroc", True, SHARE), Metric("test/loss", False, SIZE)
@@ -45,7 +45,7 @@ def test_what_has_no_value_is_undefined_and_what_diverged_is_nan() -> None:
         "train/loss": math.nan,
         "x": math.nan,
     }
-    assert [number(value) for value in gaps_by_loss(logged).values()] == [
+    assert [number(value) for value in with_gaps(logged).values()] == [
         "undefined",
         "0.5",
         "nan",

@@ -12,17 +12,17 @@ Members are copied, so an ensemble keeps predicting when they are moved, pruned 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from types import MappingProxyType
+from typing import cast
 
 import jax
 import numpy as np
 
-from nnrun.ensemble.account import CALIBRATION
+from nnrun.ensemble.ended import write_summary
 from nnrun.errors import NnrunError
 from nnrun.prediction.combiner import PARAMETERS
 from nnrun.prediction.folder import RECORD, EnsembleRecord, ListedMember
@@ -36,12 +36,10 @@ from nnrun.report.ensemble.account import Account, MemberEntry
 from nnrun.report.ensemble.page import page, pictures
 from nnrun.report.ensemble.tables import ACCOUNT
 from nnrun.report.provenance import page_lines
-from nnrun.statistics.metric import SHARE
 from nnrun.storage import fsio
 
 __all__ = [
     "building",
-    "finite",
     "publish",
     "write_average",
     "write_member",
@@ -106,7 +104,8 @@ def write_run(folder: Path, members: Sequence[Member], how: str, account: Accoun
     _draw(folder, account)
     metrics = {f"{account['split']}/{name}": value for name, value in account["ensemble"].items()}
     epochs = max(member["epochs"] for member in account["members"])
-    write_record(folder, members, _record(how, account), epochs, metrics)
+    gaps = {f"{account['split']}/{name}": why for name, why in account.get("undefined", {}).items()}
+    write_record(folder, members, _record(how, account), epochs, metrics, gaps)
 
 
 def write_record(
@@ -115,11 +114,15 @@ def write_record(
     record: EnsembleRecord,
     epochs: float,
     metrics: Mapping[str, float],
+    undefined: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """The files that an ensemble predicts with, beside its members and its origin; state.json at last."""
+    """The files that an ensemble predicts with, beside its members and its origin; state.json at last.
+
+    undefined   why metrics have no value, by name
+    """
     fsio.write_json(folder / RECORD, record)
     step = max(member.step for member in members)
-    _write_summary(folder, members, step, epochs, metrics)
+    write_summary(folder, members, step, epochs, metrics, undefined)
     run.write_state(folder, "done", step=step)
 
 
@@ -176,26 +179,6 @@ def _write_spec(folder: Path, member: Member) -> None:
     fsio.write_file(folder / PREPROCESSING, preprocessing.content(member.folder))
 
 
-def _write_summary(
-    folder: Path, members: Sequence[Member], step: int, epochs: float, metrics: Mapping[str, float]
-) -> None:
-    """summary.json, with what the runs of the members say of their metrics."""
-    said = [about for member in members if (about := provenance.read(member.folder).get("metrics"))]
-    bounds = {name: ends for about in said for name, ends in about["bounds"].items()}
-    if any(name.endswith(f"/{CALIBRATION}") for name in metrics):
-        bounds[CALIBRATION] = [*SHARE]
-    summary = {
-        "status": "done",
-        "steps": step,
-        "epochs": epochs,
-        "best": None,
-        "rising": sorted({name for about in said for name in about["rising"]}),
-        "bounds": bounds,
-        "metrics": {"last": metrics, "best": metrics},
-    }
-    fsio.write_json(folder / "summary.json", finite(summary))
-
-
 def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[str, float]) -> None:
     """A member as a run folder of its own: its one checkpoint, and its metrics up to there."""
     content = member.load()
@@ -206,7 +189,7 @@ def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[s
     logged = fsio.read_file(log)[: content.metrics_offset] if log.exists() else b""
     fsio.write_file(folder / "metrics.jsonl", logged)
     _save(folder, content._replace(metrics_offset=len(logged)))
-    _write_summary(folder, [member], member.step, epochs, metrics)
+    write_summary(folder, [member], member.step, epochs, metrics)
     run.write_state(folder, "done", step=member.step)
 
 
@@ -227,14 +210,3 @@ def _save(folder: Path, content: Checkpoint) -> None:
     progress.pop("kept", None)
     progress.update({"best": None, "improved": None, "regular": [content.step], "complete": True})
     checkpoint.save(folder / "checkpoints", *content._replace(progress=progress))
-
-
-def finite(content: Any) -> Any:
-    """JSON data with every number that JSON does not have as a text."""
-    if isinstance(content, Mapping):
-        return {str(name): finite(value) for name, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [finite(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return str(content)
-    return content

@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -36,7 +37,7 @@ from nnrun.report.summary import (
     warnings,
 )
 from nnrun.report.terminal_chart import FEWEST, TerminalChart, last_interval
-from nnrun.report.values import bounds_in, gaps_by_loss, mean_with_gaps, number, with_gaps
+from nnrun.report.values import bounds_in, mean_with_gaps, number, with_gaps
 from nnrun.statistics.metric import metric_of, without_targets
 
 __all__ = ["show_view"]
@@ -113,7 +114,7 @@ def _metrics(subject: Subject) -> list[RenderableType]:
     elif newest := newest_values(subject.folder):
         step = newest.pop("step")
         parts.append(Text(f"reached   step {step}, epoch {figure(newest.pop('epoch', 0))}"))
-        parts += metric_tables({"newest": gaps_by_loss(newest)}, bounds=subject.bounds)
+        parts += metric_tables({"newest": with_gaps(newest)}, bounds=subject.bounds)
     return parts
 
 
@@ -160,11 +161,11 @@ def _curves(subject: Subject) -> list[RenderableType]:
         of = subject.metric(name)
         charts.append(TerminalChart(shown, f"{subject.runs} {subject.unit}", open_ended, width, metric=of))
         names = [name for name in names if name not in pair]
-    last = gaps_by_loss({name: float(line.y[-1]) for name, line in lines.items() if len(line.y)})
+    last = with_gaps({name: float(line.y[-1]) for name, line in lines.items() if len(line.y)})
     bars = [
         CurveLine(
             name,
-            [*lines[name].y.tolist()[:-1], last[name]],
+            [*lines[name].y.tolist()[:-1], cast("float", last[name])],
             width,
             last_interval(lines[name]),
             subject.metric(name),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from nnrun.amounts import figure
 from nnrun.record.summary import GroupSummary, Summary
 from nnrun.statistics.metric import SHARE, Bounds, Metric, Undefined, all_bounds, last_part
 
 __all__ = [
-    "NO_METRIC", "SHARED", "UNDEFINED", "bounds_in", "gaps_by_loss", "level", "mean_with_gaps", "number", "plus_minus",
+    "NO_METRIC", "SHARED", "UNDEFINED", "bounds_in", "level", "mean_with_gaps", "number", "plus_minus",
     "span", "with_gaps",
 ]  # fmt: skip
 
@@ -63,24 +64,23 @@ def bounds_in(summary: Summary) -> dict[str, Bounds]:
     return {name: pair for member in members for name, pair in all_bounds(member.get("bounds", {})).items()}
 
 
-def with_gaps(metrics: Mapping[str, object], undefined: Mapping[str, str]) -> dict[str, object]:
-    """Metrics of a file, in which those that have no value are `Undefined`."""
+def with_gaps(
+    metrics: Mapping[str, object], undefined: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, object]:
+    """Metrics of a file or log, in which those that have no value are `Undefined`.
+
+    undefined   why, by name; where nothing says it, NaN beside a finite loss is that of a metric without a value
+    """
+
+    def is_gap(name: str, value: object) -> bool:
+        loss = metrics.get(name.removesuffix(last_part(name)) + "loss")
+        is_nan = value == "nan" or (isinstance(value, float) and math.isnan(value))
+        return is_nan and isinstance(loss, int | float) and math.isfinite(loss)
+
     return {
-        name: Undefined(undefined[name])
-        if name in undefined and not isinstance(value, int | float)
+        name: Undefined(undefined.get(name, ""))
+        if is_gap(name, value) or (name in undefined and not isinstance(value, int | float))
         else value
-        for name, value in metrics.items()
-    }
-
-
-def gaps_by_loss(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics of a log, which has no reasons: NaN beside a finite loss is that of a metric that has no value there."""
-
-    def loss_of(name: str) -> float:
-        return metrics.get(name.removesuffix(last_part(name)) + "loss", math.nan)
-
-    return {
-        name: Undefined("") if math.isnan(value) and math.isfinite(loss_of(name)) else value
         for name, value in metrics.items()
     }
 

@@ -27,7 +27,7 @@ from nnrun.report.html import PageColumn, document, figure, table
 from nnrun.report.interactive import chart_html, head
 from nnrun.report.run.examples import STYLE, examples_html
 from nnrun.report.run.looked import Looked
-from nnrun.report.values import number
+from nnrun.report.values import number, with_gaps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,12 +150,13 @@ def _table(account: Account) -> str:
     if reference := account.get("baseline"):
         rows.append((reference["prediction"], dict(reference["metrics"])))
     rows.append(("ensemble", account["ensemble"]))
+    filled = [(label, with_gaps(metrics)) for label, metrics in rows]
     columns = [PageColumn(account["split"], "name"), *(PageColumn(head_of(name), "number") for name in names)]
     cells = [
         [
             label,
             *(number(metrics[name], metric_in(account, name)) if name in metrics else "" for name in names),
         ]
-        for label, metrics in rows
+        for label, metrics in filled
     ]
     return table(columns, cells, best=len(cells) - 1)

@@ -9,7 +9,7 @@ from nnrun.amounts import figure
 from nnrun.record.run import natural
 from nnrun.report.ensemble.account import Account, Gain, MemberEntry
 from nnrun.report.sheet import Sheet, SheetColumn
-from nnrun.report.values import level, number
+from nnrun.report.values import level, number, with_gaps
 from nnrun.report.words import gap
 from nnrun.statistics.metric import SHARE, Metric, all_bounds, metric_of, without_targets
 
@@ -82,13 +82,15 @@ def _member_columns(account: Account) -> dict[str, list[str]]:
         metrics.append(account["best"]["metrics"])
     reference = account.get("baseline")
     columns = {}
+    metrics = [with_gaps(of_row) for of_row in metrics]
+    together = with_gaps(account["ensemble"], account.get("undefined", {}))
     for name in names_of(account):
         metric = metric_in(account, name)
         cells = [number(of_row[name], metric) for of_row in metrics]
         if reference:
             value = reference["metrics"].get(name)
             cells.append("" if value is None else number(value, metric))
-        columns[head_of(name)] = [*cells, number(account["ensemble"][name], metric)]
+        columns[head_of(name)] = [*cells, number(together[name], metric)]
     weights = [f"{member['weight']:.3f}" for member in members]
     if len({member["weight"] for member in members}) > 1:
         rows = len(metrics) + bool(reference) + 1

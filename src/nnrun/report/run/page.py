@@ -19,7 +19,7 @@ from nnrun.report.sheet import Sheet
 from nnrun.report.side_by_side import SideBySide
 from nnrun.report.side_by_side_text import as_sheet
 from nnrun.report.summary import headline, runs_line, shown_section, warnings
-from nnrun.report.values import gaps_by_loss, mean_with_gaps, with_gaps
+from nnrun.report.values import mean_with_gaps, with_gaps
 from nnrun.storage import fsio
 
 __all__ = ["page"]
@@ -105,7 +105,7 @@ def _results(subject: Subject) -> str:
         sections = {name: with_gaps(summary["metrics"][name], gaps) for name in ("best", "last")}
         return _sheets(metric_tables(sections, None, baseline, targets=order, bounds=subject.bounds))
     newest = {name: float(line.y[-1]) for name, line in subject.lines.items() if len(line.y)}
-    return _sheets(metric_tables({"newest": gaps_by_loss(newest)}, bounds=subject.bounds))
+    return _sheets(metric_tables({"newest": with_gaps(newest)}, bounds=subject.bounds))
 
 
 def _sheets(sheets: Sequence[Sheet]) -> str:
