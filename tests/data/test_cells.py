@@ -121,7 +121,7 @@ def test_class_ids_of_many_digits_stay_apart(tmp_path):
 )
 def test_names_that_look_the_same(names, pair):
     for order in (names, names[::-1]):
-        assert alike(order) == pair
+        assert alike(order) == ([pair] if pair else [])
 
 
 @pytest.mark.parametrize(
@@ -145,3 +145,40 @@ def test_classes_that_differ_in_case_only_are_refused_unless_both_are_meant(tmp_
     ):
         csv(file, target="y")
     assert csv(file, target="y", task="classification").classes == ("FALSE", "False", "TRUE")
+
+
+def test_all_spellings_of_classes_are_named_with_how_often_they_occur(tmp_path):
+    """Blanks around cells do not count; a single letter, such as an allele, may be two."""
+    cells = ["no", "Yes", "yes ", "NO", "no", "YES", "yes", "A", "a", "no", "1,234", "5,678"]
+    file = written(tmp_path, cells)
+    with pytest.raises(DataError) as caught:
+        csv(file, target="y")
+    numbers, names = str(caught.value).splitlines()
+    assert numbers.startswith(
+        "t.csv:12:2: column 'y': '1,234' has commas between its thousands".replace("t.csv", file)
+    )
+    assert numbers.endswith("; so is 1 more of its cells")
+    assert names == (
+        f"{file}:5:2: column 'y': 'NO' differs from 'no' only in upper and lower case; write one form of each: "
+        "'no' (3), 'NO' (1); 'yes' (2), 'Yes' (1), 'YES' (1), or write data.task: classification if they are different "
+        "classes"
+    )
+    source = csv(file, target="y", task="classification")
+    [target] = [column for column in source.table.about if column.role == "target"]
+    assert target.note == (
+        "names that differ in case only, and are several: 'A' and 'a'; 'NO' and 'no'; 'YES', 'Yes' and 'yes'"
+    )
+
+
+def test_all_names_that_look_the_same_are_told_at_once(tmp_path):
+    file = written(tmp_path, ["no", "yes", "n\u200bo", "y\u200bes"])
+    with pytest.raises(DataError) as caught:
+        csv(file, target="y")
+    assert [line.split(": column")[0].rsplit("/", 1)[-1] for line in str(caught.value).splitlines()] == [
+        "t.csv:4:2", "t.csv:5:2"
+    ]  # fmt: skip
+    with pytest.raises(DataError) as caught:
+        csv(written(tmp_path, ["0,1", "1,1"], header="y,,y"), target="y")
+    assert [line[line.index("t.csv") :][:30] for line in str(caught.value).splitlines()] == [
+        "t.csv:1:2: the column has no n", "t.csv:1:3: column 'y' occurs t",
+    ]  # fmt: skip

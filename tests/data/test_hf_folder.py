@@ -156,7 +156,7 @@ def test_names_of_a_label_that_are_one_number_are_refused(tmp_path, save_set):
     features = {"x": VALUE["float64"], "y": {"names": ["1", "01", "2"], "_type": "ClassLabel"}}
     content = {"x": [0.5 * i for i in range(30)], "y": [i % 3 for i in range(30)]}
     with pytest.raises(
-        DataError, match="column 'y': '01' and '1' are one number, and two names, and would be one"
+        DataError, match="column 'y': '01' and '1' are one number, and two names; a class is a number"
     ):
         hf_folder(str(save_set(tmp_path / "set", content, features)), "y")
 

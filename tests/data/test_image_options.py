@@ -141,6 +141,11 @@ def test_what_is_left_out_and_what_is_small_is_said(tree: Path):
     [
         (["*.bmp"], r"pets: data.exclude: no file or folder fits '\*.bmp'"),
         (
+            ["thumps/*", "OWLS", "*.bmp"],
+            r"^[^\n]*fits 'thumps/\*' .*; did you mean 'thumbs'\?\n.*fits 'OWLS' .*; did you mean 'owl'\?\n[^\n]*fits "
+            r"'\*.bmp' .*; correct it, or leave it out$",
+        ),
+        (
             ["owl/*.png"],
             "pets/owl: this class has no images; data.exclude leaves out all of them; name the fold",
         ),

@@ -65,7 +65,7 @@ def test_without_the_option_a_number_is_a_number_and_a_word_says_what_to_write(t
     source = table(tmp_path, "t.csv", "-999", "", "x", missing={"age": "median", "income": "mean"})
     assert (source.train.x[:, 0] == -999).sum() == 2
     with pytest.raises(
-        DataError, match=r"'income': 'k\.A\.' is not a number; .* or data\.missing_marks if such"
+        DataError, match=r"'income': 'k\.A\.' is not a number; .* to data\.missing_marks if it"
     ):
         table(tmp_path, "t.csv", "1", "k.A.", "x")
 

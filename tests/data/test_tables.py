@@ -267,7 +267,10 @@ class TestMissing:
             ({"b": "mean"}, r"data\.missing: 'b' is a category, which mean is not for; write most_frequent"),
             ({"c": "mean"}, r"data\.missing: there is no column 'c'"),
             ({"y": "mean"}, r"data\.missing: 'y' is not one of the features"),
-            ("mean", r"t\.csv:3:2: column 'b': '' is empty; write data\.missing: \{b: category\}"),
+            (
+                "mean",
+                r"t\.csv:3:2: column 'b': '' is empty; write data\.missing: \{\"\*\": mean, b: category\}",
+            ),
         ],
     )
     def test_a_rule_that_does_not_fit(self, missing, message, tmp_path):
@@ -414,7 +417,7 @@ class TestDates:
     def test_columns_whose_dates_have_different_forms_are_told(self, tmp_path):
         path = written(tmp_path, "a,b,y", [["1/23/2022", "1/25/22", "p"], ["11/23/2022", "12/2/22", "q"]])
         with pytest.raises(
-            DataError, match=r"\(dates of a table have one form, these differ \(a: .*%Y.*, b: .*%y"
+            DataError, match=r"\(dates of a table have one form, these differ \(a: .*%Y.*; b: .*%y"
         ):
             csv(path, "y")
         with pytest.raises(
@@ -548,7 +551,9 @@ class TestInMemory:
         lines = [f"{i % 3}{'.0' * (i % 2)},{'ab'[i // 3 % 2]}" for i in range(60)]
         (tmp_path / "a.csv").write_text("\n".join(["c,y", *lines]))
         [about, _] = csv(str(tmp_path / "a.csv"), "y", categorical=["c"]).table.about
-        assert about.note == "'0' and '0.0' are one number, and two names"
+        assert about.note == (
+            "names that are one number, and several names: '0' and '0.0'; '1' and '1.0'; '2' and '2.0'"
+        )
 
     def test_unknown_names_have_a_line_as_those_of_a_file(self, tmp_path):
         cells = [1, 2, 1, 2, 1, 2, 1, 2]

@@ -87,7 +87,7 @@ def test_the_metrics_of_the_ensemble_are_those_of_the_mean_probabilities(account
     assert result["ensemble"]["loss"] == pytest.approx(-np.log(p[np.arange(N), y]).mean(), rel=1e-5)
     assert (result["average"], result["split"], result["examples"]) == ("probabilities", "test", N)
     assert (result["judge"], result["rising"], result["bounds"]) == (
-        "accuracy", ["accuracy"], {"loss": [0, None], "accuracy": [0, 1]}
+        "accuracy", ["accuracy"], {"loss": [0, None], "accuracy": [0, 1], "calibration_error": [0, 1]}
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from nnrun.ensemble import write
-from nnrun.ensemble.write import building, finite, publish, write_average, write_member, write_run
+from nnrun.ensemble.ended import finite
+from nnrun.ensemble.write import building, publish, write_average, write_member, write_run
 from nnrun.errors import RunError
 from nnrun.prediction.member import make_member
 from nnrun.record import checkpoint, run
@@ -162,7 +163,8 @@ def test_the_folder_is_a_run(make_run, tmp_path):
         "before": {"error": 0.1, "counts": [4], "confidence": [0.6], "accuracy": [0.5]},
         "temperature": 1.25,
     }
-    write_run(place, members, "weighted", account_of(calibration=calibration))
+    given = account_of(calibration=calibration, undefined={"auroc": "there is no example of q"})
+    write_run(place, members, "weighted", given)
     record = json.loads((place / "ensemble.json").read_text())
     assert (record["format"], record["kind"], record["average"]) == (1, "predictions", "weighted")
     assert record["temperature"] == 1.25
@@ -172,13 +174,15 @@ def test_the_folder_is_a_run(make_run, tmp_path):
     summary = json.loads((place / "summary.json").read_text())
     assert summary["metrics"]["last"] == {f"test/{name}": value for name, value in METRICS.items()}
     assert (summary["steps"], summary["epochs"]) == (20, 2.0)
+    assert summary["undefined"] == {"test/auroc": "there is no example of q"}
+    assert summary["bounds"]["calibration_error"] == [0, 1]  # in percent, as what its runs say of theirs
     origin = json.loads((place / "run.json").read_text())
     assert (origin["data_digest"], origin["spec_hash"]) == ("d" * 64, "s")
     assert origin["cpu"] != "x"  # that is of this machine, not of the member's
     assert run.read_state(place) == {"status": "done", "step": 20}
     written = json.loads((place / "account.json").read_text())
     assert [member.pop("data_digest") for member in written["members"]] == ["d" * 64] * 2
-    assert written == account_of(calibration=calibration)
+    assert written == account_of(calibration=calibration, undefined={"auroc": "there is no example of q"})
     assert sorted(path.name for path in (place / "plots").iterdir()) == ["members.png", "reliability.png"]
     assert "<h1>Ensemble of 2: probabilities</h1>" in (place / "report.html").read_text()
 

@@ -109,7 +109,7 @@ def test_one_reader_reads_for_all_models_with_its_columns() -> None:
 
 def test_a_warning_is_passed_on_once() -> None:
     warnings: list[str] = []
-    once = inputs._once(warnings.append)
+    once = inputs.each_once(warnings.append)
     for message in ("a", "b", "a", "b", "c"):
         once(message)
     assert warnings == ["a", "b", "c"]

@@ -129,12 +129,13 @@ def test_members_with_one_table_are_read_for_once(monkeypatch: pytest.MonkeyPatc
         model.block = {}
     read: list[Any] = []
 
-    def inputs_of(x: Any, preprocessing: Preprocessing, warn: Callable[[str], None]) -> np.ndarray:
+    def inputs_of(x: Any, preprocessing: Preprocessing, warn: Callable[[str], None], _: Any) -> np.ndarray:
         read.append(preprocessing.columns)
         warn("a name that training lacks")
         return np.full((2, 1), float(len(read)))
 
     monkeypatch.setattr(inputs, "inputs_of", inputs_of)
+    monkeypatch.setattr(inputs, "expected_of", lambda *_: None)
     monkeypatch.setattr(inputs, "check_range", lambda *_: None)
     said: list[str] = []
     made = inputs.arrays_for(models, object(), said.append)

@@ -74,10 +74,12 @@ def test_duplicates_beyond_those_of_chance(
     assert made.verdict == verdict
     assert made.numbers["within_train"] == pytest.approx(within)
     assert made.numbers.get("val_in_train") == (sum(letter in train for letter in val) if val else None)
-    assert made.evidence.startswith(
-        f"{made.numbers['val_in_train']} of 10 val inputs are" if val else "no held-out part are"
-    )
-    assert ("of the training part are there more than once" in made.evidence) is (within > 0)
+    shared = sum(letter in train for letter in val)
+    share = f" ({10 * shared}.0%)" if shared else ""
+    repeated = sum(train.count(letter) > 1 for letter in train)
+    held_out = f"{shared} of 10 val inputs{share} are training inputs too" if val else "no part is held out"
+    training = f"; {repeated} of 10 training inputs ({10 * repeated}.0%) are there more than once"
+    assert made.evidence == held_out + (training if repeated else "")
     assert (made.remedy != "") is (verdict == "fail")
 
 
@@ -96,6 +98,8 @@ def test_copies_that_all_parts_have_alike_and_chance_does_not_make(
     for by_chance, verdict in ((pairs - 1, "warn" if pairs else "pass"), (pairs, "pass")):
         made = found(by_chance, train=letters(train), val=letters(val))
         assert made.verdict == verdict and (made.remedy != "") is (verdict == "warn")
+        assert ("do not repeat by chance" in made.evidence) is (verdict == "warn")
+        assert "about as many" not in made.evidence  # it has the figures
 
 
 def test_few_duplicates_of_many_are_no_fault(found: Callable[..., Finding]) -> None:

@@ -101,10 +101,10 @@ def test_training_on_a_narrow_terminal(
     os.close(terminal)
     assert process.returncode == 0, shown
     text = " ".join(shown)
-    assert "done: test/accuracy 0." in text and "+-" in text and shown[-1] == "look at it: nnrun show run"
+    assert "done: test/accuracy " in text and "+-" in text and shown[-1] == "look at it: nnrun show run"
     answer = text[text.index("done:") :]
     assert re.fullmatch(
-        r"done: test/accuracy \d\.\d+ (\+- \S+|\[\S+, \S+\]) \(largest class: 0\.\d+\) +test/loss \d\.\d+ "
+        r"done: test/accuracy \d+\.\d\d% (\+- \S+|\[\S+, \S+\]) \(largest class: \d+\.\d\d%\) +test/loss \d\.\d+ "
         r"(\+- \S+|\[\S+, \S+\]) +\(mean \+- 95% interval of 2 seeds\) run folder: run look at it: nnrun show run",
         answer,
     ), answer

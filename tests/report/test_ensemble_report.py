@@ -78,7 +78,7 @@ def test_members_mean_best_and_ensemble_in_rows():
     lines = shown(member_table(account()))
     assert lines[0].split() == ["test", "accuracy", "loss"]
     assert [line.split()[-2:] for line in lines[1:]] == [
-        ["0.7", "0.3"], ["0.8", "0.2"], ["0.75", "0.25"], ["0.8", "0.2"], ["0.9", "0.1"],
+        ["70.00%", "0.3"], ["80.00%", "0.2"], ["75.00%", "0.25"], ["80.00%", "0.2"], ["90.00%", "0.1"],
     ]  # fmt: skip
     assert lines[3].startswith("mean member")
     assert lines[4].startswith("best member  b:20, by val/accuracy")
@@ -109,7 +109,7 @@ def test_metrics_that_do_not_fit_have_tables_of_their_own():
     heads = [line.split()[1:] for line in lines if line.startswith("test")]
     assert [name for head in heads for name in head] == ["accuracy", "loss", *names[2:], "weight"]
     of_a = [word for line in lines if line.startswith("a ") for word in line.split()[1:]]
-    assert of_a == ["0.222", "0.111", "0.333", "0.444", "0.555", "0.666", "0.250"]
+    assert of_a == ["22.20%", "0.111", "0.333", "0.444", "0.555", "0.666", "0.250"]
 
 
 def test_members_are_in_the_order_of_their_names():
@@ -195,7 +195,7 @@ def test_notes_on_diversity_calibration_soup_and_barrier():
     lines = shown(*view(account(calibration=calibration, soup=soup, barrier=barrier)))[-4:]
     assert lines == [
         "members disagree on 12.5% of the examples on average; correlation of their errors 0.50",
-        "calibration error 0.2, 0.05 at the temperature 1.500 fitted on validation",
+        "calibration error 20.00%, 5.00% at the temperature 1.500 fitted on validation",
         "greedy soup: 1 of 2 members entered",
         "along the line from a:10 to b:20 the loss rises by up to 0.3 above the straight line between its ends",
     ]
@@ -272,3 +272,16 @@ def test_a_gain_below_the_precision_of_predictions_is_none() -> None:
     """Predictions are float32, so a mean error of 1.8 is known to 2e-7."""
     line = gain_line(Metric("mae", False), gain(-1.83e-8, 5e-8, both=False), 1.8)
     assert line.startswith("mae 0 lower")
+
+
+def test_a_metric_without_a_value_is_undefined_in_every_row():
+    row = {"loss": 0.25, "accuracy": 0.75, "r2": "nan"}
+    members = [{"name": "a:10", "weight": 1.0, "metrics": row}]
+    gap = {"undefined": {"r2": "all targets are equal"}}
+    lines = shown(member_table(account(members=members, mean=row, best=None, ensemble=row, **gap)))
+    assert [line.split()[-1] for line in lines] == ["r2", "undefined", "undefined", "undefined"]
+    row = {"loss": "nan", "accuracy": 0.75, "r2": "nan"}  # it diverged
+    lines = shown(
+        member_table(account(members=[{**members[0], "metrics": row}], mean=row, best=None, ensemble=row))
+    )
+    assert [line.split()[-1] for line in lines] == ["r2", "nan", "nan", "nan"]

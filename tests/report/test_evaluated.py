@@ -182,8 +182,8 @@ def test_shares_of_labels_by_hand() -> None:
     assert (rare["accuracy"], rare["baseline"]) == (1.0, 1.0)
     head, first, second = cells(labels_sheet(table))
     assert head[-2:] == ["accuracy", "largest class"]
-    assert first == ["genre=comedy", "10", "4", "3", "2", "0.6667", "0.5", "0.5714", "0.7", "0.6"]
-    assert second == ["rare=1", "10", "0", "0", "0", "–", "–", "–", "1", "1"]
+    assert first == ["genre=comedy", "10", "4", "3", "2", "66.67%", "50.00%", "57.14%", "70.00%", "60.00%"]
+    assert second == ["rare=1", "10", "0", "0", "0", "–", "–", "–", "100.00%", "100.00%"]
 
 
 def test_columns_that_are_alike_share_a_line() -> None:

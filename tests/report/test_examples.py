@@ -63,7 +63,7 @@ def test_wrong_in_any_of_several_labels() -> None:
 def test_classes_and_confusions_with_names_as_text() -> None:
     """Of 5 cats one was taken for the other class; the shade is 70% of the share of the row."""
     html = examples_html(looked(), "")
-    assert rows(html, "Each class")[1] == ["cat", "5", "5", "4", "0.8", "0.8", "0.8"]
+    assert rows(html, "Each class")[1] == ["cat", "5", "5", "4", "80.00%", "80.00%", "80.00%"]
     assert rows(html, "Confusions") == [
         ["is \\ predicted", "cat", "&lt;b&gt;&amp;x"], ["cat", "4", "1"], ["&lt;b&gt;&amp;x", "1", "2"],
     ]  # fmt: skip

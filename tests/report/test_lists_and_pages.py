@@ -345,9 +345,9 @@ def test_the_page_of_an_ensemble_has_a_row_for_each_member() -> None:
     baseline = {"prediction": "largest class", "metrics": {"loss": 2.0}}
     html = ensemble_page(account(best=best, baseline=baseline), [])
     assert page_rows(html) == [
-        ["val", "f1", "loss", "ece"], ["&lt;b&gt;", "0.25", "0.5", ""], ["a", "0.25", "0.5", ""],
-        ["mean member", "0.25", "0.5", ""], ["best member (a)", "0.25", "0.5", ""], ["largest class", "", "2", ""],
-        ["ensemble", "0.5", "0.25", "0.1"],
+        ["val", "f1", "loss", "ece"], ["&lt;b&gt;", "25.00%", "0.5", ""], ["a", "25.00%", "0.5", ""],
+        ["mean member", "25.00%", "0.5", ""], ["best member (a)", "25.00%", "0.5", ""], ["largest class", "", "2", ""],
+        ["ensemble", "50.00%", "0.25", "0.1"],
     ]  # fmt: skip
     assert html.count("class=best") == 1 and "Pictures" not in html
 

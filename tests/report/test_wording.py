@@ -8,21 +8,13 @@ import pytest
 
 from nnrun.errors import RunError
 from nnrun.report.settings import settings_text
-from nnrun.report.summary import (
-    finished,
-    headline,
-    number,
-    plus_minus,
-    read_summary,
-    result_line,
-    seeds_line,
-    some_of,
-)
+from nnrun.report.summary import finished, headline, read_summary, result_line, seeds_line, some_of
 from nnrun.report.sweep.reached import Reached
 from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.tables import seeds_text, trials_text
 from nnrun.report.sweep.verdict import steps_text
-from nnrun.report.words import chance, difference, gap, level, pair_sentence, pair_verdict, span
+from nnrun.report.values import level, number, plus_minus, span
+from nnrun.report.words import chance, difference, gap, pair_sentence, pair_verdict
 from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.metric import SHARE, Metric
 from nnrun.statistics.searches import OverSearches

@@ -195,7 +195,7 @@ def test_predictions_are_those_of_the_command(solo: nnrun.Result, place: Path, w
 
 def test_results_print_as_the_commands_end(solo: nnrun.Result, group: nnrun.Result) -> None:
     last = solo.summary["metrics"]["best"]["test/accuracy"]
-    assert f"test/accuracy {last:.4g}" in str(solo) and f"run folder: {solo.run_dir}" in str(solo)
+    assert f"test/accuracy {100 * last:.2f}%" in str(solo) and f"run folder: {solo.run_dir}" in str(solo)
     assert "mean ± 95% interval of 2 seeds" in str(group)
     assert "test/accuracy" in str(nnrun.evaluate(group.run_dir))
 

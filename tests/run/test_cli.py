@@ -65,7 +65,7 @@ def test_the_starter_spec_trains_as_the_message_says(warm: Callable[..., Any], t
     done = warm("train", "nnrun.yaml", "train.duration=2 epochs", "-q", folder=tmp_path)
     assert (done.code, done.err) == (0, "")
     first, second, third = done.out.splitlines()
-    assert first.startswith("done after 40 steps: test/accuracy 0.")
+    assert first.startswith("done after 40 steps: test/accuracy ")
     (run,) = (tmp_path / "runs").iterdir()
     assert second == f"run folder: runs/{run.name}"
     assert third == f"look at it: nnrun show runs/{run.name}"

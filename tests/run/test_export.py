@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,8 +25,8 @@ from sklearn import datasets
 import nnrun
 from nnrun.errors import RunError, SpecError
 from nnrun.export import folder as exporting
-from nnrun.export.probes import probes
-from nnrun.preprocessing import Date, FittedColumn
+from nnrun.export.probes import example_of, probes
+from nnrun.preprocessing import Date, FittedColumn, Preprocessing
 
 ADAM = "optimizer: {name: adam, learning_rate: 1e-2}\n"
 SHORT = "train: {duration: 3 epochs}\n"
@@ -161,6 +162,47 @@ def test_what_it_does_not_take_is_an_error_with_the_reason(place, loaded):
             model.outputs(content)
 
 
+@pytest.mark.parametrize("name", ["table", "images"])
+def test_the_line_that_says_how_to_use_it_can_be_typed_as_it_is(name: str, place, warm):
+    """In a shell and a fresh Python; it predicts what the run predicts for the same input."""
+    run = nnrun.train(place / f"{name}.yaml", run_dir=place / "runs" / f"typed {name}").run_dir
+    done = warm("export", f"typed {name}", "-o", f"typed {name} out", folder=place)
+    assert done.code == 0, done.err
+    *_, takes, use = done.out.splitlines()
+    change, program = use.removeprefix("use it: ").split(", then Python: ")
+    typed = subprocess.run(
+        f"{change} && {shlex.quote(sys.executable)} -",
+        shell=True, cwd=place, input=program, capture_output=True, text=True, check=True,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    predictor = nnrun.load(run)
+    if name == "table":
+        assert takes == "takes columns by name, such as the row in example.json: year, colour"
+        x = json.loads((place / f"typed {name} out" / "example.json").read_text())
+        assert list(x) == ["year", "colour"] and x["colour"] == ["blue"]  # the first name
+        assert 2e6 <= x["year"][0] <= 2e6 + 1  # the mean, in four digits
+    else:
+        assert takes == "takes arrays (n, 8, 8, 1) of whole numbers from 0 to 255, such as zeros"
+        x = np.zeros((1, 8, 8, 1))
+    assert typed.stdout.strip() == f"['{predictor.predict(x)[0]}']"
+
+
+def test_the_example_of_a_table_has_a_cell_of_every_sort_of_column():
+    columns = (
+        FittedColumn("a"),
+        FittedColumn("b", ("", "x", "y"), fill=""),
+        FittedColumn("c", date=Date(("days", "month"), "2024-02-01", "%d.%m.%Y")),
+        FittedColumn("d", date=Date(("days",), "2024-02-03")),
+        FittedColumn("e"),
+    )
+    width = sum(column.width for column in columns)
+    shift = np.arange(width) + 0.123456
+    fitted = Preprocessing((), columns, (width,), "float64", shift, np.ones(width), 0.0, 1.0, {})
+    assert example_of(fitted) == {
+        "a": [0.1235], "b": ["x"], "c": ["01.02.2024"], "d": ["2024-02-03"], "e": [8.123]
+    }  # fmt: skip
+
+
 def installed(folder: Path, *packages: str) -> Path:
     """A folder with these packages and what they require, as a fresh environment has them, and nothing else."""
     names, todo = set(), list(packages)
@@ -182,7 +224,7 @@ def test_jax_alone_is_needed_or_numpy_alone(place, warm, tmp_path):
     done = warm("export", "alone", "-o", "alone-out", folder=place)
     assert done.code == 0, done.err
     assert done.out.splitlines()[0].startswith("exported: alone-out (")
-    assert "numpy" not in done.out
+    assert "without NumPy code" not in done.out
     x = np.random.default_rng(0).normal([5.8, 3, 3.8, 1.2], [0.8, 0.4, 1.8, 0.8], (1000, 4))
     np.save(tmp_path / "x.npy", x)
     expected = nnrun.load(place / "runs/alone").predict_proba(x)

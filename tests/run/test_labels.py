@@ -25,7 +25,7 @@ from nnrun.look.examples import look_at
 from nnrun.prediction.models import open_model
 from nnrun.report.per_label import per_label_of
 from nnrun.runner.warm_start import _changes
-from nnrun.statistics.measure import Undefined
+from nnrun.statistics.metric import Undefined
 
 LABELS, YES = ["comedy", "crime (any)", "award"], ["1", "1", "yes"]
 SPEC = """

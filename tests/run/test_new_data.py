@@ -151,7 +151,9 @@ def test_numbers_and_standard_input(folder, nnrun):
     (folder / "messy.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
     done = nnrun("predict", "numbers", "-", "--keep", "price", "-o", "-", stdin=folder / "messy.csv")
     np.testing.assert_array_equal(columns(done.out)["prediction"], predicted["prediction"])
-    assert done.err == ""
+    assert done.err.endswith(
+        "warning: stdin: a column that the run was trained without is not used: 'colour'\n"
+    )
     found = nnrun("evaluate", "numbers", "-", "--json", stdin=folder / "messy.csv").json["metrics"]
     rmse = math.sqrt(((predicted["prediction"] - predicted["price"]) ** 2).mean())
     assert found["file/rmse"] == pytest.approx(rmse, rel=1e-5)
@@ -216,6 +218,25 @@ def test_integers_are_names_of_classes_where_those_are_numbers():
         DataError, match="labels are the positions of the classes no, yes: integers from 0 to 1"
     ):
         labels([1.0, 0.0], ("no", "yes"))
+
+
+def test_columns_that_the_run_never_saw_are_said_once_on_stderr(folder, nnrun):
+    """`some.csv` has the column that the run excluded, and its target: no news, as before."""
+    assert nnrun("predict", "classes/seed_0", "some.csv", "-o", "-").err == ""
+    lines = (folder / "some.csv").read_text().splitlines()
+    more = ["Make,owner", *(f"x,o{i}" for i in range(len(lines) - 1))]
+    (folder / "more.csv").write_text("\n".join(f"{a},{b}" for a, b in zip(lines, more, strict=True)))
+    plain = nnrun("predict", "classes/seed_0", "some.csv", "-o", "-").out
+    told = (
+        "nnrun: warning: more.csv: 2 columns that the run was trained without are not used: 'Make' (beside 'make', "
+        "which is used), 'owner'\n"
+    )
+    done = nnrun("predict", "classes/seed_0", "more.csv", "-o", "-", "--quiet")
+    assert (done.out, done.err) == (plain, told)
+    kept = nnrun("predict", "classes/seed_0", "more.csv", "-o", "-", "--keep", "owner", "--keep", "Make")
+    assert kept.err == ""
+    done = nnrun("evaluate", "classes", "more.csv", "--json")  # two seeds
+    assert done.json["examples"] == 300 and done.err.count("not used") == 1
 
 
 def test_pieces_change_nothing(folder, monkeypatch):

@@ -172,7 +172,7 @@ def test_images_of_a_folder_are_named_and_brought_to_size(predict, trained):
         (["digits/seed_0", "named.npz"], "x"),
         (
             ["table", "unknown.csv"],
-            "does not occur in the training part; it has 'audi', 'vw'; train with data.unknown: {",
+            "does not occur in the training part; it has 'audi', 'vw'; train with data.unknown: zeros to take",
         ),
         (["digits/seed_0", "images/dark/00.png"], "is an image, and the model was not trained on images"),
         (["images", "broken.png"], "not a JPEG or PNG image; convert it"),

@@ -203,7 +203,7 @@ def predicted(folder: Path, warm: Any, raw: Raw, rows: np.ndarray) -> dict[str, 
 
 
 @pytest.mark.quick(2)
-def test_without_options_one_line_says_what_to_write(trained, warm):
+def test_without_options_lines_say_what_to_write(trained, warm):
     """The options, but for those that are a choice of the user's, are in the messages."""
     folder, raw, _ = trained
     text = SPEC.format(
@@ -212,8 +212,9 @@ def test_without_options_one_line_says_what_to_write(trained, warm):
     (folder / "bare.yaml").write_text(text, encoding="utf-8")
     done = warm("train", "bare.yaml", folder=folder)
     assert done.code == 3
-    [line] = done.err.splitlines()
-    assert "write data." in line or "data.decimal" in line
+    lines = done.err.splitlines()
+    assert all(line.startswith("nnrun: ") for line in lines)
+    assert any("write data." in line or "data.decimal" in line for line in lines)
 
 
 @pytest.mark.quick(2)

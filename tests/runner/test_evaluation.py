@@ -24,7 +24,7 @@ from nnrun.runner.evaluation import (
     run_result,
 )
 from nnrun.runner.warm_start import _changes, _rate_of, _sources, _warn_of_rounding
-from nnrun.statistics.measure import Undefined
+from nnrun.statistics.metric import Undefined
 
 RunAt = Callable[..., Path]
 

@@ -8,8 +8,7 @@ import math
 import pytest
 
 from nnrun.runner.mark import Mark, is_better, restored, stored
-from nnrun.statistics.measure import Undefined
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import Metric, Undefined
 
 ACCURACY, LOSS = Metric("val/accuracy", rising=True), Metric("val/loss", rising=False)
 

@@ -19,7 +19,7 @@ from nnrun.record.weights_from import Beginning, write_arrays
 from nnrun.runner.mark import Mark
 from nnrun.runner.recorder import Recorder
 from nnrun.runner.summary import as_json, average, divergence, early_stop, group_summary, run_summary
-from nnrun.statistics.measure import Undefined
+from nnrun.statistics.metric import Undefined
 from nnrun.storage import fsio
 from nnrun.types import Plan
 

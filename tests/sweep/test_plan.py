@@ -382,7 +382,7 @@ def test_the_best_trial_and_what_was_lost(planned):
     counter, _ = counter_of(planned, 8, records)
     [row] = counter.progress(event_of([], 0, "done")).rows
     assert (row.label, row.done, row.trials) == ("trial", 6, 8)
-    assert row.best == "0.75"
+    assert row.best == "75.00%"
     assert row.lost == "1 stopped, 2 diverged, 1 failed"
 
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nnrun.statistics.measure import Measure, Undefined
-from nnrun.statistics.metric import SHARE, of_target
+from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SHARE, Undefined, of_target
 from nnrun.types import Loss, Tree
 
 __all__ = ["loss_of_targets", "measures_of_targets"]

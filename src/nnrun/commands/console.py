@@ -205,7 +205,7 @@ def counting(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[],
 
 def _shown(turn: Turn) -> Shown:
     from nnrun.report.run_view import Shown
-    from nnrun.report.summary import number
+    from nnrun.report.values import number
     from nnrun.statistics.metric import metric_of
 
     progress = turn.progress
@@ -213,8 +213,9 @@ def _shown(turn: Turn) -> Shown:
     best = runs = ""
     if recorders and recorders[0].best and plan.judge:
         marks = [recorder.best for recorder in recorders if recorder.best]
-        mark = metric_of(plan.judge, plan.rising).best(marks, lambda mark: mark.value) or marks[0]
-        best = f"{plan.judge} {number(mark.value)} at step {mark.step}"
+        judge = metric_of(plan.judge, plan.rising, plan.bounds)
+        mark = judge.best(marks, lambda mark: mark.value) or marks[0]
+        best = f"{judge} {number(mark.value, judge)} at step {mark.step}"
     if len(recorders) > 1:
         runs = f"{sum(recorder.live for recorder in recorders)} of {len(recorders)} seeds"
     fold = f"fold {turn.fold} of {turn.folds}" if turn.folds else ""
@@ -222,19 +223,19 @@ def _shown(turn: Turn) -> Shown:
     metrics = next(
         (recorder.latest for recorder in recorders if recorder.live), recorders[0].latest if recorders else {}
     )
-    step, epoch = progress.step, progress.step / plan.steps_per_epoch
     return Shown(
         plan.name,
         progress.phase,
-        step,
+        progress.step,
         plan.steps,
-        epoch,
+        progress.step / plan.steps_per_epoch,
         epochs,
         runs,
         metrics,
         best,
         fold,
         progress.compiled_in,
+        plan.bounds,
     )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nnrun.commands import console
 from nnrun.commands._app import CheckpointOption, Json, Root, app, prepare_device, resolved
 from nnrun.errors import one_line, size_text
+
+if TYPE_CHECKING:
+    from nnrun.prediction.predictor import Predictor
 
 __all__ = ["export"]
 
@@ -40,7 +43,8 @@ def export(
     from nnrun.prediction.predictor import load_predictor
 
     exporting.check_target(output)
-    exported = exporting.export(load_predictor(folder, step or checkpoint, average, console.warn), output)
+    predictor = load_predictor(folder, step or checkpoint, average, console.warn)
+    exported = exporting.export(predictor, output)
     if as_json:
         report = exporting.ExportReport(**{**exported._asdict(), "folder": str(exported.folder)})
         return console.print_json(report)
@@ -49,6 +53,28 @@ def export(
         f"exported: {one_line(exported.folder)} ({size_text(exported.size)})",
         f"checked on {exported.probes} random inputs: differs from the run by at most {exported.difference:.1g}",
         *([f"without NumPy code: {exported.why_not}"] if exported.why_not else []),
-        f"use it: cd {place}, then Python: from model import Model; Model().predict(x)",
+        *_use(predictor, place),
     ]
     return console.show(*lines)
+
+
+def _use(predictor: Predictor, place: str) -> list[str]:
+    """What the model takes, and what to type to see it predict."""
+    from nnrun.export.folder import EXAMPLE
+    from nnrun.prediction.inputs import ends_of
+
+    fitted = predictor.fitted
+    if fitted.columns:
+        names = one_line(", ".join(predictor.columns), 120)
+        takes = f"columns by name, such as the row in {EXAMPLE}: {names}"
+        modules, x = "json", f'json.load(open("{EXAMPLE}"))'
+    else:
+        ends = (0, 255) if fitted.dtype == "uint8" else ends_of(predictor.members[0].model)
+        numbers = "whole numbers" if fitted.dtype == "uint8" else "numbers"
+        between = f" from {ends[0]:g} to {ends[1]:g}" if ends else ""
+        takes = f"arrays (n, {', '.join(map(str, fitted.shape))}) of {numbers}{between}, such as zeros"
+        modules, x = "numpy", f"numpy.zeros({(1, *fitted.shape)})"
+    return [
+        f"takes {takes}",
+        f"use it: cd {place}, then Python: import {modules}; from model import Model; print(Model().predict({x}))",
+    ]

@@ -34,19 +34,20 @@ def is_missing(cell: str) -> bool:
     return not cell or cell.lower() in _MISSING
 
 
-def alike(names: Iterable[str]) -> tuple[str, str] | None:
-    """Two different names that look the same, first the one without odd characters; None: there are none.
+def alike(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of different names that look the same, the first of each the one without odd characters.
 
     They differ in characters that cannot be seen, in kinds of blanks, or in how a letter with an accent is written.
     """
-    by_look: dict[str, str] = {}
-    for name in names:
+    by_look: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
         visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
-        look = " ".join(visible.split())
-        first = by_look.setdefault(look, name)
-        if first != name:
-            return (first, name) if first == look or name != look else (name, first)
-    return None
+        by_look.setdefault(" ".join(visible.split()), []).append(name)
+    pairs = []
+    for look, same in by_look.items():
+        plain = look if look in same else same[0]
+        pairs += [(plain, name) for name in same if name != plain]
+    return pairs
 
 
 def oddity(name: str) -> str:

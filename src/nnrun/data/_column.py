@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from nnrun.data._cells import is_missing, odd_number
+from nnrun.data._near import nearest
 from nnrun.data._rounding import check_digits
 from nnrun.errors import DataError, one_line
 
@@ -120,9 +120,9 @@ class Table(NamedTuple):
         """The column `name`, which the spec's `option` asks for; DataError with the nearest name."""
         if name in self.columns:
             return self.columns[name]
-        near = get_close_matches(name, self.columns, n=1)
+        near = nearest(name, self.columns)
         hint = (
-            f"did you mean '{one_line(near[0], 40)}'?"
+            f"did you mean '{one_line(near, 40)}'?"
             if near
             else f"there are {one_line(', '.join(self.columns), 120)}"
         )

@@ -31,9 +31,10 @@ def is_date(cell: str) -> bool:
     return bool(_ISO.fullmatch(cell) or _LOCAL.fullmatch(cell))
 
 
-def formats_of(cells: Iterable[str]) -> list[str | None]:
-    """What data.date_format may be for these dates, the day first; None: ISO 8601.  Empty: most fit no form.
+def formats_of(cells: Iterable[str], least: float = 0.5) -> list[str | None]:
+    """What data.date_format may be for these dates, the day first; None: ISO 8601.  Empty: too many fit no form.
 
+    least   the share of the different cells that a form has to fit
     A few mistyped cells hide no form: those of most cells are given.
     """
     distinct = sorted(set(cells))[:_LOOKED_AT]
@@ -41,7 +42,7 @@ def formats_of(cells: Iterable[str]) -> list[str | None]:
     likely = [form for form in _FORMS if any(days_of(cell, form) is not None for cell in beginning)]
     counts = {form: sum(days_of(cell, form) is not None for cell in distinct) for form in likely}
     most = max(counts.values(), default=0)
-    return [form for form, count in counts.items() if count == most and 2 * count >= len(distinct)]
+    return [form for form, count in counts.items() if count == most and count >= least * len(distinct)]
 
 
 def days_of(cell: str, form: str | None) -> float | None:

@@ -8,8 +8,10 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from nnrun.data._column import Column, Table
-from nnrun.data._dates import date_inputs, days_of, formats_of
-from nnrun.errors import DataError, Warn, one_line
+from nnrun.data._date_forms import days_in
+from nnrun.data._dates import date_inputs, days_of
+from nnrun.data._faults import Faults
+from nnrun.errors import Warn, one_line
 from nnrun.preprocessing import Date, FittedColumn
 
 __all__ = ["Parsed", "UnknownNames", "codes_of", "encoded", "features_of", "parsed", "refuse_missing"]
@@ -70,7 +72,7 @@ def parsed(column: Column, is_category: bool, date: Date | None) -> Parsed:
         )
     if not len(rows):
         return Parsed(column, values, missing)
-    values[rows] = filled.quantities(_remedy(column)) if date is None else _days(filled, date)
+    values[rows] = filled.quantities(_remedy(column)) if date is None else days_in(filled, date.format)
     return Parsed(column, values, missing)
 
 
@@ -79,27 +81,9 @@ def _remedy(column: Column) -> str:
     if column.trained:
         return "the run was trained with numbers in this column; correct it, or leave the row out"
     return (
-        f"correct it, or write data.categorical: [{one_line(column.name, 40)}] if the column holds names, or "
-        "data.missing_marks if such a cell says that there is no value"
+        f"correct it, or add {one_line(column.name, 40)} to data.categorical if the column holds names, or such a cell "
+        "to data.missing_marks if it says that there is no value"
     )
-
-
-def _days(column: Column, date: Date) -> np.ndarray:
-    values = [days_of(cell, date.format) for cell in column.cells]
-    for row, value in enumerate(values):
-        if value is None:
-            form = "ISO 8601 (2024-01-31)" if date.format is None else date.format
-            column.refuse(row, f"is not a date as {form}; {_date_remedy(column, date.format)}")
-    return np.array(values, np.float64)
-
-
-def _date_remedy(column: Column, form: str | None) -> str:
-    """For a cell that is no date of the form that the spec has."""
-    fitting = [] if column.trained else formats_of(column.cells)
-    if not fitting or form in fitting:
-        return "correct it"
-    fits = "no data.date_format (ISO 8601)" if fitting[0] is None else f'data.date_format: "{fitting[0]}"'
-    return f"this column needs {fits}; columns of dates in another form are to be rewritten or excluded"
 
 
 def features_of(
@@ -110,16 +94,13 @@ def features_of(
     unknown   takes in the names that the training part lacks
     Raises DataError with a line for each column that is at fault, naming FILE:ROW:COLUMN of its first mistake.
     """
-    inputs, problems = [], []
+    inputs, faults = [], Faults()
     for feature in columns:
-        column = part.column(feature.name, "features")._replace(marks=feature.marks)
-        try:
+        with faults.collected():
+            column = part.column(feature.name, "features")._replace(marks=feature.marks)
             read = parsed(column, feature.categories is not None, feature.date)
             inputs.append(encoded(read, feature, unknown))
-        except DataError as error:
-            problems.append(str(error))
-    if problems:
-        raise DataError("\n".join(problems))
+    faults.refuse()
     return np.hstack(inputs)
 
 
@@ -156,9 +137,9 @@ def _one_hot(read: Parsed, feature: FittedColumn, unknown: UnknownNames | None) 
         if new and unknown is not None:
             unknown.add(read.column, new, "zeros" if rest == _UNKNOWN else "rare ones")
         codes |= {cells[row]: rest for row in new}
-    name = one_line(read.column.name, 40)
-    how = "train with" if read.column.trained else "write"
-    remedy = f"{how} data.unknown: {{{name}: zeros}} to take names that are new"
+    remedy = (
+        f"{'train with' if read.column.trained else 'write'} data.unknown: zeros to take names that are new"
+    )
     return np.vstack([np.eye(size), np.zeros(size)])[codes_of(cells, codes, read.column, remedy)]
 
 
@@ -186,7 +167,7 @@ def _refuse_missing(read: Parsed, row: int, feature: FittedColumn) -> None:
     if read.column.trained:
         refuse_missing(read, row, "which the run was trained without; fill it in or leave the row out")
     name, rule = one_line(read.column.name, 40), "median" if feature.categories is None else "most_frequent"
-    refuse_missing(read, row, f"write data.missing: {{{name}: {rule}}}, fill it in or remove the row", ";")
+    refuse_missing(read, row, f"add {name}: {rule} to data.missing, fill it in or remove the row", ";")
 
 
 def refuse_missing(read: Parsed, row: int, remedy: str, then: str = ",") -> NoReturn:

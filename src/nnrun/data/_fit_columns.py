@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from nnrun.data._cells import alike, oddity
 from nnrun.data._column import Column
 from nnrun.data._dates import as_iso, days_of
 from nnrun.data._encode import Parsed
+from nnrun.data._faults import Faults
 from nnrun.errors import DataError, one_line
 from nnrun.preprocessing import Date, FittedColumn
 
@@ -113,8 +114,8 @@ def _names(
     if len(known) > _MAX_CATEGORIES:
         raise DataError(
             f"{column.place}: data.categorical: column '{one_line(column.name, 40)}' has {len(known)} "
-            f"different names, at most {_MAX_CATEGORIES} are encoded; write data.exclude: "
-            f"[{one_line(column.name, 40)}], or data.rare: 10 to take rare ones together"
+            f"different names, at most {_MAX_CATEGORIES} are encoded; add it to data.exclude, "
+            f"or write data.rare: {max(10, 2 * rule.rare)} to take rare ones together"
         )
     rare = tuple(name for name in names if counts[name] < rule.rare)
     if not known:
@@ -140,21 +141,24 @@ def _check_present(read: Parsed, rows: np.ndarray) -> None:
         name = one_line(read.column.name, 40)
         read.column.refuse(
             int(read.missing.argmax()),
-            "is a missing value, and the training part has none in this column to learn from; write data.missing: "
-            f"{{{name}: most_frequent}}",
+            "is a missing value, and the training part has none in this column to learn from; make it "
+            f"{name}: most_frequent in data.missing",
         )
 
 
 def _unfit(column: Column, problem: str, option: str) -> DataError:
     name = one_line(column.name, 40)
-    return DataError(f"{column.place}: column '{name}': {problem}; write {option}: [{name}]")
+    return DataError(f"{column.place}: column '{name}': {problem}; add it to {option}")
 
 
 def refuse_alike(column: Column, names: Iterable[str]) -> None:
-    """Refuses two names that look the same: they would be two classes or categories."""
-    if pair := alike(sorted(names)):
-        cells: Sequence[str] = column.cells
-        row, same = cells.index(pair[1]), f"row {column.lines[cells.index(pair[0])]}"
-        column.refuse(
-            row, f"looks like the name in {same} and differs from it: it contains {oddity(pair[1])}"
-        )
+    """Refuses names that look the same, in a line for each: they would be several classes or categories."""
+    problems = Faults()
+    for plain, odd in alike(sorted(names)):
+        with problems.collected():
+            where = f"row {column.lines[column.cells.index(plain)]}"
+            column.refuse(
+                column.cells.index(odd),
+                f"looks like the name in {where} and differs from it: it contains {oddity(odd)}",
+            )
+    problems.refuse()

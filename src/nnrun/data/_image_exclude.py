@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
 
+from nnrun.data._near import nearest
 from nnrun.errors import DataError, one_line
 
 __all__ = ["Exclusion"]
+
+_LOOKED_AT = 5000  # names, for one that a pattern may mean
 
 
 class Exclusion:
@@ -46,19 +50,30 @@ class Exclusion:
         return f"left out by data.exclude: {total} file{'s' * (total != 1)} ({shown})"
 
     def check_used(self, folder: Path) -> None:
-        """Raises DataError where a pattern fits nothing."""
+        """Raises DataError with a line for each pattern that fits nothing, and the name that may be meant."""
         used = {pattern for pattern, _ in self._files.values()}
+        lines = []
         for pattern in self.patterns:
             if pattern not in used:
-                raise DataError(
+                near = nearest(pattern.strip("*?/").rpartition("/")[2], _names_in(folder))
+                hint = f"did you mean '{one_line(near, 40)}'?" if near else "correct it, or leave it out"
+                lines.append(
                     f"{one_line(folder)}: data.exclude: no file or folder fits '{one_line(pattern, 40)}' (that another "
-                    "pattern does not fit); correct it, or leave it out"
+                    f"pattern does not fit); {hint}"
                 )
+        if lines:
+            raise DataError("\n".join(lines))
 
 
 def _fits(path: str, pattern: str) -> bool:
     shortened = pattern.rstrip("/").removesuffix("/**").removesuffix("/*")
     return fnmatchcase(f"/{path}", f"*/{shortened}")
+
+
+def _names_in(folder: Path) -> list[str]:
+    """The names of folders and files below a folder; of very many the first."""
+    names = (name for _, folders, files in os.walk(folder) for name in (*folders, *files))
+    return list(dict.fromkeys(islice(names, _LOOKED_AT)))
 
 
 def _files_in(place: Path) -> int:

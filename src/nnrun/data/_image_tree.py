@@ -12,6 +12,7 @@ from typing import NamedTuple
 from nnrun.data._cells import alike, oddity
 from nnrun.data._image_exclude import Exclusion
 from nnrun.data._images import undecoded
+from nnrun.data._spellings import groups_in_case
 from nnrun.data._undecoded import ImageSet
 from nnrun.errors import DataError, MachineError, one_line
 
@@ -123,17 +124,17 @@ def scan(folder: Path, inside: Path, excluded: Exclusion) -> ImagePart:
 def _refuse_same(folder: Path, names: list[str]) -> None:
     """Refuses names of classes that look the same, or differ in case only, as those of a table."""
     remedy = "and would be two classes; put their images into one folder, or rename one"
-    if pair := alike(name for name in names if name.isprintable()):
-        raise DataError(
-            f"{one_line(folder / pair[1])}: looks like {one_line(pair[0])}, contains {oddity(pair[1])}, {remedy}"
-        )
-    by_lower: dict[str, str] = {}
-    for name in names:
-        first = by_lower.setdefault(name.lower(), name)
-        if first != name and len(name) > 1:  # A and a may be two letters
-            raise DataError(
-                f"{one_line(folder / name)}: differs from {one_line(first)} only in upper and lower case, {remedy}"
-            )
+    lines = [
+        f"{one_line(folder / odd)}: looks like {one_line(plain)}, contains {oddity(odd)}, {remedy}"
+        for plain, odd in alike(name for name in names if name.isprintable())
+    ]
+    lines += [
+        f"{one_line(folder / name)}: differs from {one_line(first)} only in upper and lower case, {remedy}"
+        for first, *others in groups_in_case(names)
+        for name in others
+    ]
+    if lines:
+        raise DataError("\n".join(lines))
 
 
 # Hidden files, and what a Mac, a NAS and Python leave behind.

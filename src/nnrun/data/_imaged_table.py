@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nnrun.data._advice import quoted
 from nnrun.data._check import check
 from nnrun.data._column import Table
-from nnrun.data._goals import goals_of
+from nnrun.data._faults import Faults
 from nnrun.data._image_cache import pixels
 from nnrun.data._images import ImageForm
-from nnrun.data._kinds import kind_of, quoted
+from nnrun.data._kinds import kind_of
 from nnrun.data._request import TableRequest
 from nnrun.data._roles import roles_of
 from nnrun.data._saved_images import saved_images
 from nnrun.data._saved_set import SavedTable
 from nnrun.data._shown import shown
-from nnrun.data._tabular import facts_of
+from nnrun.data._tabular import facts_of, goals_in
 from nnrun.errors import DataError, one_line
 from nnrun.preprocessing import About
 from nnrun.types import Examples, Source
@@ -62,11 +63,12 @@ def source_of_images(
     """
     tables = [part.table for part in parts]
     table, test = tables[0], next(iter(tables[1:]), None)
-    roles = roles_of(table, request._replace(features=[column]))
-    goals = goals_of(table, request.targets, task, classifies, binary)
-    targets = [goals.values(part) for part in tables]
-    goals.refuse_constant(table, targets[0])
-    facts = facts_of(table, test, request)
+    faults = Faults()
+    roles = faults.tried(lambda: roles_of(table, request._replace(features=[column])))
+    goals, targets = goals_in(tables, request, task, classifies, binary, faults)
+    facts = faults.tried(lambda: facts_of(table, test, request))
+    faults.refuse()
+    assert roles is not None and goals is not None and facts is not None
     sets = [
         saved_images(places, part.place, column, part.column(column, "features").position, len(y))
         for places, part, y in zip(folders.values(), tables, targets, strict=True)

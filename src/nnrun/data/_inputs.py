@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nnrun.data._columns import table_of
 from nnrun.data._encode import UnknownNames, features_of
+from nnrun.data._labelled import check_present
+from nnrun.data._unused import KnownColumns, warn_of_unused
 from nnrun.errors import DataError, Warn, one_line
 from nnrun.preprocessing import FittedColumn, Preprocessing
 
 __all__ = ["as_trained", "inputs_of"]
 
 
-def inputs_of(content: object, fitted: Preprocessing, warn: Warn | None = None) -> np.ndarray:
+def inputs_of(
+    content: object,
+    fitted: Preprocessing,
+    warn: Warn | None = None,
+    expected: Sequence[KnownColumns | None] = (),
+) -> np.ndarray:
     """Inputs that are in memory as (n, *shape): an array or, of a table, columns by name.
 
     content   (n, *shape), or {name: cells (n,)}, or what has `columns` and gives each by its name, as a DataFrame
-    warn      receives a line for each column with names that the training part lacked
+    warn      receives a line for each column with names that the training part lacked, and one for those not used
+    expected  the columns that each model knows, to tell which ones are not used; (): nobody asks
     Raises DataError naming what differs.
     """
     names = content if isinstance(content, Mapping) else getattr(content, "columns", None)
@@ -29,7 +37,10 @@ def inputs_of(content: object, fitted: Preprocessing, warn: Warn | None = None) 
             raise DataError(
                 f"{place}: have names, and the model was trained on inputs without; give an array"
             )
-        return as_trained(_named_inputs(content, [*names], fitted, place, warn), fitted, place)
+        x = _named_inputs(content, [*names], fitted, place, warn)
+        if warn is not None:
+            warn_of_unused(place, map(str, names), expected, (), warn)
+        return as_trained(x, fitted, place)
     if any(column != FittedColumn(column.name) for column in fitted.columns):
         raise DataError(
             f"{place}: some features are not plain numbers; give columns by name, such as a DataFrame"
@@ -53,11 +64,10 @@ def _named_inputs(
     by_text: dict[str, list[object]] = {}
     for name in names:
         by_text.setdefault(str(name), []).append(name)
-    for name in wanted:
-        if len(by_text.get(name, [])) != 1:
-            problem = "are several columns" if name in by_text else "is no column"
-            present = one_line(", ".join(by_text), 120) or "none"
-            raise DataError(f"{place}: there {problem} '{one_line(name, 40)}'; there are {present}")
+    check_present(place, wanted, by_text)
+    if twice := [name for name in wanted if len(by_text[name]) > 1]:
+        shown = one_line(", ".join(f"'{one_line(name, 40)}'" for name in twice), 200)
+        raise DataError(f"{place}: there are several columns {shown}; keep one of each")
     table = table_of({name: content[by_text[name][0]] for name in wanted}, place)
     unknown = UnknownNames()
     x = features_of(table, fitted.columns, unknown)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from nnrun.data._cells import odd_number
-from nnrun.data._column import Column, Table, canonical
-from nnrun.data._dates import formats_of, is_date
-from nnrun.errors import DataError, one_line
+from nnrun.data._column import Column, canonical
+from nnrun.data._dates import is_date
+from nnrun.data._spellings import groups_of_names, note_of_groups
+from nnrun.errors import one_line
 
-__all__ = ["ColumnKind", "check_kinds", "in_case", "in_number", "kind_of", "note_of", "quoted"]
+__all__ = ["ColumnKind", "in_case", "in_number", "kind_of", "note_of", "unsettled_in"]
 
 _ENOUGH = 20  # values that are all different make an identifier; of fewer, nothing follows
 _WORDS = 4  # on average in a cell of free text
@@ -109,23 +110,19 @@ def note_of(column: Column, kind: ColumnKind, is_category: bool) -> str:
 
 
 def in_case(names: Sequence[str]) -> list[str]:
-    """A note on the first two names that differ in case only; [] where there are none."""
-    return _pair(names, str.lower, "differ in case only, and are two")
+    """A note on the names that differ in case only, all of them; [] where there are none."""
+    groups = groups_of_names(names, str.lower)
+    return note_of_groups(
+        groups, "differ in case only, and are two", "names that differ in case only, and are several"
+    )
 
 
 def in_number(column: Column, names: Sequence[str]) -> list[str]:
-    """The same of the first two that are one number."""
-    return _pair(names, lambda name: _as_number(column, name), "are one number, and two names")
-
-
-def _pair(names: Sequence[str], key: Callable[[str], str], what: str) -> list[str]:
-    """A note on the first two names that are one by `key`; [] where there are none."""
-    known: dict[str, str] = {}
-    for name in names:
-        first = known.setdefault(key(name), name)
-        if first != name:
-            return [f"'{one_line(first, 40)}' and '{one_line(name, 40)}' {what}"]
-    return []
+    """The same of those that are one number."""
+    groups = groups_of_names(names, lambda name: _as_number(column, name))
+    return note_of_groups(
+        groups, "are one number, and two names", "names that are one number, and several names"
+    )
 
 
 def _as_number(column: Column, name: str) -> str:
@@ -134,29 +131,16 @@ def _as_number(column: Column, name: str) -> str:
     return name if value is None or not math.isfinite(value) else canonical(name, value)
 
 
-def check_kinds(
-    table: Table, kinds: Mapping[str, ColumnKind], chosen: Mapping[str, str], named: bool
-) -> None:
-    """Raises DataError where a feature is no number and the spec does not say what to do with it, with what to write.
+def unsettled_in(
+    kinds: Mapping[str, ColumnKind], chosen: Collection[str], named: bool
+) -> dict[str, ColumnKind]:
+    """The features that are no numbers, of which the spec does not say what to do with them.
 
     kinds    of the features
-    chosen   category or date: those that the spec lists
+    chosen   those that the spec lists as categories or dates
     named    whether data.features lists the features, so that identifiers among them are meant
     """
-    unsettled = {
-        name: kind for name, kind in kinds.items() if name not in chosen and _needs_a_word(kind, named)
-    }
-    if not unsettled:
-        return
-    name, kind = next(iter(unsettled.items()))
-    column = table.columns[name]
-    remedy = _remedy(table, unsettled)
-    if kind.odd is not None:
-        column.refuse(kind.odd, f"is not a number; {remedy}")
-    raise DataError(
-        f"{table.place}:{column.lines[0]}:{column.position}: column '{one_line(name, 40)}' is an identifier; {remedy}, "
-        "or list data.features with it"
-    )
+    return {name: kind for name, kind in kinds.items() if name not in chosen and _needs_a_word(kind, named)}
 
 
 def _needs_a_word(kind: ColumnKind, named: bool) -> bool:
@@ -165,56 +149,3 @@ def _needs_a_word(kind: ColumnKind, named: bool) -> bool:
     return kind.name in ("category", "date", "identifier", "text", "empty") or (
         kind.name == "constant" and kind.odd is not None
     )
-
-
-def _remedy(table: Table, unsettled: Mapping[str, ColumnKind]) -> str:
-    """What to write about these columns, and why some of them are to be left out."""
-    lists: dict[str, list[str]] = {"categorical": [], "dates": [], "exclude": []}
-    reasons = []
-    for name, kind in unsettled.items():
-        if kind.name == "date":
-            lists["dates"].append(f"{quoted(name)}: days")
-        elif kind.name == "category":
-            lists["categorical"].append(quoted(name))
-        else:
-            lists["exclude"].append(quoted(name))
-            reasons.append(f"{one_line(name, 40)}: {kind.name}, {kind.why}")
-    written = [f"data.categorical: [{', '.join(lists['categorical'])}]"] if lists["categorical"] else []
-    written += [f"data.dates: {{{', '.join(lists['dates'])}}}"] if lists["dates"] else []
-    date_form, differ = _date_form(
-        {name: table.columns[name] for name, kind in unsettled.items() if kind.name == "date"}
-    )
-    written += [date_form] if date_form else []
-    reasons += [differ] if differ else []
-    written += [f"data.exclude: [{', '.join(lists['exclude'])}]"] if lists["exclude"] else []
-    why = f" ({'; '.join(reasons)})" if reasons else ""
-    return f"write {', '.join(written)}{why}"
-
-
-def _date_form(columns: Mapping[str, Column]) -> tuple[str, str]:
-    """What to write as data.date_format, and why that is not enough: dates of one table have one form."""
-    forms = {
-        name: formats_of(cell for cell in column.cells if not column.is_missing(cell))
-        for name, column in columns.items()
-    }
-    common = [
-        form for form in next(iter(forms.values()), ()) if all(form in other for other in forms.values())
-    ]
-    if common:
-        return ("" if None in common else f"data.date_format: {_either(common)}"), ""
-    if not forms:
-        return "", ""
-    shown = ", ".join(
-        f"{one_line(name, 40)}: {_either(known) if known else 'several'}" for name, known in forms.items()
-    )
-    return "", f"dates of a table have one form, these differ ({shown}): write them alike, or leave some out"
-
-
-def _either(forms: Sequence[str | None]) -> str:
-    return " or ".join("ISO 8601" if form is None else f'"{form}"' for form in forms)
-
-
-def quoted(name: str) -> str:
-    """A name as YAML takes it inside brackets."""
-    shown = one_line(name, 60)
-    return shown if re.fullmatch(r"[A-Za-z_][\w -]*", shown) else f'"{shown}"'

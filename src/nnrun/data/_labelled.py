@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from difflib import get_close_matches
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,10 +10,18 @@ import numpy as np
 
 from nnrun.amounts import figure
 from nnrun.data._column import Table, number
+from nnrun.data._near import nearest
 from nnrun.errors import DataError, SpecError, one_line
 from nnrun.preprocessing import Preprocessing
 
-__all__ = ["array_of_targets", "check_columns", "labels_of_archive", "labels_of_folders", "names_of_targets"]
+__all__ = [
+    "array_of_targets",
+    "check_columns",
+    "check_present",
+    "labels_of_archive",
+    "labels_of_folders",
+    "names_of_targets",
+]
 
 
 def names_of_targets(
@@ -84,17 +91,30 @@ def _refuse_features(asked: Sequence[str], features: Sequence[str]) -> None:
 def check_columns(table: Table, features: Sequence[str], keep: Sequence[str], targets: Sequence[str]) -> None:
     """Raises DataError naming all columns that are missing."""
     wanted = dict.fromkeys(features, "")
-    wanted |= {name: " (--keep)" for name in keep if name not in wanted}
-    wanted |= {name: " (the true values)" for name in targets if name not in wanted}
-    missing = [name for name in wanted if name not in table.columns]
+    wanted |= {name: "--keep" for name in keep if name not in wanted}
+    wanted |= {name: "the true values" for name in targets if name not in wanted}
+    check_present(f"{table.place}:1", wanted, table.columns)
+
+
+def check_present(place: str, wanted: Sequence[str] | Mapping[str, str], present: Collection[str]) -> None:
+    """Raises DataError naming all columns that are missing, each with the one that may be meant.
+
+    wanted   names of columns, and what is said of them
+    """
+    words = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted, "")
+    missing = [name for name in words if name not in present]
     if not missing:
         return
-    shown = ", ".join(f"'{one_line(name, 40)}'{wanted[name]}" for name in missing)
-    near = get_close_matches(missing[0], table.columns, n=1)
-    hint = f"did you mean '{one_line(near[0], 40)}'? " if near and len(missing) == 1 else ""
+    others = [name for name in present if name not in words]
+    shown = []
+    for name in missing:
+        near = nearest(name, others)
+        hint = f"did you mean '{one_line(near, 40)}'?" if near else ""
+        beside = "; ".join(filter(None, (words[name], hint)))
+        shown.append(f"'{one_line(name, 40)}'{f' ({beside})' if beside else ''}")
     raise DataError(
-        f"{table.place}:1: there is no column {one_line(shown, 200)}; {hint}there are "
-        f"{one_line(', '.join(table.columns), 120)}"
+        f"{place}: there is no column {one_line(', '.join(shown), 240)}; there are "
+        f"{one_line(', '.join(present), 120) or 'none'}"
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nnrun.data._column import Column, Table, canonical
+from nnrun.data._patterns import check_patterns, fitting
 from nnrun.data._request import MissingMarks
-from nnrun.data._roles import matched
 from nnrun.errors import one_line
 
 __all__ = ["unused_marks", "with_marks"]
@@ -17,8 +17,8 @@ def with_marks(table: Table, marks: MissingMarks | Mapping[str, MissingMarks] | 
     if not marks:
         return table
     if isinstance(marks, Mapping):
-        fitting = matched(table, marks, "missing_marks", table.columns)
-        by_name = {name: marks[pattern] for name, pattern in fitting.items()}
+        check_patterns(table, marks, "missing_marks", table.columns)
+        by_name = {name: marks[pattern] for name, pattern in fitting(table, marks, table.columns).items()}
     else:
         by_name = dict.fromkeys(table.columns, marks)
     columns = {

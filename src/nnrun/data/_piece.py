@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnrun.data._unused import KnownColumns
 from nnrun.preprocessing import Preprocessing
 
 __all__ = ["NO_EXTRAS", "Extras", "Inputs", "rows_of_piece"]
@@ -21,11 +22,13 @@ class Extras(NamedTuple):
     keep      columns of a table to carry along
     targets   whether the true values are there, too
     target    the name of their column, or of their array; of several targets TARGET=COLUMN; (): as in training
+    expected  the columns that each model knows, to tell which ones of a table are not used; (): nobody asks
     """
 
     keep: Sequence[str] = ()
     targets: bool = False
     target: Sequence[str] = ()
+    expected: Sequence[KnownColumns | None] = ()
 
 
 NO_EXTRAS = Extras()

@@ -23,6 +23,7 @@ from nnrun.data._piece import NO_EXTRAS, Extras, Inputs, rows_of_piece
 from nnrun.data._saved_set import is_saved_set, saved_pieces
 from nnrun.data._table import Dialect, number_pieces, table_pieces
 from nnrun.data._targets import targets_in
+from nnrun.data._unused import warn_of_unused
 from nnrun.errors import DataError, SpecError, Warn, one_line
 from nnrun.preprocessing import Preprocessing
 
@@ -123,6 +124,7 @@ def _table(
             names = names_of_targets(table, block.get("target"), extras.target, features, fitted.targets)
         if i == 0:
             check_columns(table, features, extras.keep, names)
+            warn_of_unused(place, table.columns, extras.expected, [*extras.keep, *names], warn)
         kept = [(name, table.columns[name].cells) for name in dict.fromkeys(extras.keep)]
         problems: list[str] = []
         x, targets = np.zeros(0), None

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from nnrun.data import _advice as advice
 from nnrun.data._column import Table
+from nnrun.data._faults import Faults
 from nnrun.data._fit_columns import Missing, Rule
+from nnrun.data._patterns import check_patterns, fitting
 from nnrun.data._request import TableRequest
 from nnrun.data._targets import check_names
 from nnrun.errors import DataError, one_line
 from nnrun.options import DatePart
 from nnrun.preprocessing import Date
 
-__all__ = ["Roles", "matched", "roles_of"]
+__all__ = ["Roles", "roles_of"]
 
 _UNNAMED = "Unnamed: "
 
@@ -32,71 +33,83 @@ class Roles(NamedTuple):
 
 
 def roles_of(table: Table, request: TableRequest) -> Roles:
-    """What each column is for.  Raises DataError for a name or pattern that fits nothing, or fits two roles."""
-    check_names(table, request.targets, {"categorical": request.categorical, "dates": request.dates})
-    excluded = _excluded(table, request)
-    about_rows = _about_rows(table, request)
-    names = _features(table, request, excluded, about_rows)
-    categorical = _among(table, request.categorical, "categorical", names)
-    dates = _among(table, request.dates, "dates", names)
-    if both := [name for name in dates if name in categorical]:
-        name = one_line(both[0], 40)
-        raise DataError(
-            f"{table.place}: data.dates: '{name}' is listed in data.categorical too; leave one out"
-        )
-    _check_rare(table, request, categorical)
-    _check_idle(table, request, dates)
+    """What each column is for.
+
+    Raises DataError with a line for each name or pattern that fits nothing, or fits two roles.
+    """
+    faults = Faults()
+    with faults.collected():
+        check_names(table, request.targets, {"categorical": request.categorical, "dates": request.dates})
+    excluded = _excluded(table, request, faults)
+    about_rows = _about_rows(table, request, faults)
+    names = _features(table, request, excluded, about_rows, faults)
+    listed = [name for name in request.categorical if name not in request.targets]
+    categorical = _among(table, listed, "categorical", names, faults)
+    listed = [name for name in request.dates if name not in request.targets]
+    dates = _among(table, listed, "dates", names, faults)
+    for name in [name for name in dates if name in categorical]:
+        shown = one_line(name, 40)
+        faults.add(f"{table.place}: data.dates: '{shown}' is listed in data.categorical too; leave one out")
+    with faults.collected():
+        _check_rare(table, request, categorical)
+    with faults.collected():
+        _check_idle(table, request, dates)
     rules = {
         name: Rule(
             is_category=name in categorical,
             indicator=request.cells.missing_indicator,
             unknown=request.cells.unknown if name in categorical else "refuse",
             rare=request.cells.rare if name in categorical else 0,
-            date=_date(name, request.dates[dates[name]], request.date_format) if name in dates else None,
+            date=faults.tried(lambda name=name: _date(name, request.dates[dates[name]], request.date_format))
+            if name in dates
+            else None,
         )
         for name in names
     }
-    return Roles(
-        _with_missing(table, request.cells.missing, rules), dict.fromkeys(excluded, "excluded") | about_rows
-    )
+    rules = _with_missing(table, request.cells.missing, rules, faults)
+    faults.refuse()
+    return Roles(rules, dict.fromkeys(excluded, "excluded") | about_rows)
 
 
-def _excluded(table: Table, request: TableRequest) -> tuple[str, ...]:
-    fitting = matched(table, request.exclude, "exclude", table.columns)
+def _excluded(table: Table, request: TableRequest, faults: Faults) -> tuple[str, ...]:
+    with faults.collected():
+        check_patterns(table, request.exclude, "exclude", table.columns)
+    fits = fitting(table, request.exclude, table.columns)
     for target in request.targets:
-        if target in fitting:
-            pattern = one_line(fitting[target], 40)
-            raise DataError(
+        if target in fits:
+            pattern = one_line(fits[target], 40)
+            faults.add(
                 f"{table.place}: data.exclude: '{pattern}' fits the target '{one_line(target, 40)}'; name what is "
                 "to be left out"
             )
     for name in request.features or ():
-        if name in fitting:
-            raise DataError(
+        if name in fits:
+            faults.add(
                 f"{table.place}: data.exclude: '{one_line(name, 40)}' is listed in data.features; leave it out of one"
             )
-    return tuple(name for name in table.columns if name in fitting)
+    return tuple(name for name in table.columns if name in fits)
 
 
-def _about_rows(table: Table, request: TableRequest) -> dict[str, str]:
-    """The columns that are about rows, and what they are for.  Raises DataError for one that has another role."""
+def _about_rows(table: Table, request: TableRequest, faults: Faults) -> dict[str, str]:
+    """The columns that are about rows, and what they are for."""
     weights, split_by, time = request.rows
     if split_by is not None and time is not None:
-        raise DataError(
+        faults.add(
             f"{table.place}: data.split_by and data.time: a split is by groups or by time; leave one out"
         )
     columns = {}
     for option, name in (("weights", weights), ("split_by", split_by), ("time", time)):
         if name is None:
             continue
-        table.column(name, option)
+        with faults.collected():
+            table.column(name, option)
         shown = one_line(name, 40)
         if name in request.targets or name in columns:
-            raise DataError(
+            faults.add(
                 f"{table.place}: data.{option}: '{shown}' is the target or has another role; write another"
             )
         if option == "weights" and name in (request.features or ()):
-            raise DataError(
+            faults.add(
                 f"{table.place}: data.weights: '{shown}' is listed in data.features; leave it out of one"
             )
         columns[name] = "group" if option == "split_by" else option
@@ -104,74 +117,56 @@ def _about_rows(table: Table, request: TableRequest) -> dict[str, str]:
 
 
 def _features(
-    table: Table, request: TableRequest, excluded: Collection[str], about_rows: Collection[str]
+    table: Table,
+    request: TableRequest,
+    excluded: Collection[str],
+    about_rows: Collection[str],
+    faults: Faults,
 ) -> list[str]:
-    """The names of the input columns, in order; DataError for one that is missing, double or the target."""
+    """The names of the input columns, in order, without those that are missing."""
     targets, listed = request.targets, request.features
     left_out = {*targets, *excluded, *(name for name in about_rows if name not in request.dates)}
     names = [name for name in table.columns if name not in left_out]
     names = names if listed is None else listed
     for name in names:
-        table.column(name, "features")
+        with faults.collected():
+            table.column(name, "features")
         if listed is None and name.startswith(_UNNAMED):
             shown = one_line(name, 40)
-            raise DataError(
+            faults.add(
                 f"{table.place}:1:{table.columns[name].position}: column '{shown}' looks like the row numbers that "
-                f'pandas writes; remove it (to_csv(..., index=False)), or write data.exclude: ["{_UNNAMED}*"]'
+                f"pandas writes; remove it (to_csv(..., index=False)), or "
+                f"{advice.listed('exclude', request.exclude, [f'{_UNNAMED}*'])}"
             )
     if not names or len(set(names)) < len(names) or not set(targets).isdisjoint(names):
         shown = one_line(", ".join(f"'{target}'" for target in targets), 80)
-        raise DataError(
+        faults.add(
             f"{table.place}: data.features: needed: at least one column, each once, without the "
             f"{'target' if len(targets) == 1 else 'targets'} {shown}"
         )
-    return names
+    return [name for name in names if name in table.columns]
 
 
-def _among(table: Table, patterns: Collection[str], option: str, features: Sequence[str]) -> dict[str, str]:
+def _among(
+    table: Table, patterns: Collection[str], option: str, features: Sequence[str], faults: Faults
+) -> dict[str, str]:
     """The features that names and patterns fit, each with the first that does."""
-    fitting = matched(table, patterns, option, features)
+    with faults.collected():
+        check_patterns(table, patterns, option, features)
     for name in patterns:
         if name in table.columns and name not in features:
-            raise DataError(
-                f"{table.place}: data.{option}: '{one_line(name, 40)}' is not one of the features"
-            )
-    return fitting
-
-
-def matched(table: Table, patterns: Collection[str], option: str, among: Collection[str]) -> dict[str, str]:
-    """Column -> the first name or pattern that fits it; DataError for one that fits no column."""
-    for pattern in patterns:
-        if pattern in table.columns or any(fnmatchcase(name, pattern) for name in among):
-            continue
-        if any(character in pattern for character in "*?["):
-            near = get_close_matches(pattern.strip("*?"), table.columns, n=3, cutoff=0.4)
-            names = f"near are {', '.join(near)}" if near else f"there are {', '.join(table.columns)}"
-            raise DataError(
-                f"{table.place}:1: data.{option}: no column fits '{one_line(pattern, 40)}'; {one_line(names, 120)}"
-            )
-        table.column(pattern, option)
-    fitting: dict[str, str] = {}
-    for name in among:
-        exact = [pattern for pattern in patterns if pattern == name]
-        loose = [
-            pattern for pattern in patterns if pattern not in table.columns and fnmatchcase(name, pattern)
-        ]
-        if exact or loose:
-            fitting[name] = [*exact, *loose][0]
-    return fitting
+            faults.add(f"{table.place}: data.{option}: '{one_line(name, 40)}' is not one of the features")
+    return fitting(table, patterns, features)
 
 
 def _with_missing(
-    table: Table, missing: Missing | Mapping[str, Missing], rules: dict[str, Rule]
+    table: Table, missing: Missing | Mapping[str, Missing], rules: dict[str, Rule], faults: Faults
 ) -> dict[str, Rule]:
     if isinstance(missing, str):
         return {name: rule._replace(missing=missing) for name, rule in rules.items()}
-    fitting = _among(table, missing, "missing", list(rules))
+    fits = _among(table, missing, "missing", list(rules), faults)
     return {
-        name: rule._replace(missing=missing[fitting[name]], by_name=fitting[name] == name)
-        if name in fitting
-        else rule
+        name: rule._replace(missing=missing[fits[name]], by_name=fits[name] == name) if name in fits else rule
         for name, rule in rules.items()
     }
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from nnrun.amounts import figure
 from nnrun.data._column import Column, Table, canonical
+from nnrun.data._date_forms import days_in
 from nnrun.data._dates import days_of
 from nnrun.data._fit_columns import refuse_alike
 from nnrun.data._request import RowColumns
@@ -81,14 +82,8 @@ def times_of(table: Table, columns: RowColumns, date_format: str | None) -> np.n
     is_date = date_format is not None and days_of(column.cells[0], date_format) is not None
     if not is_date and column.number(column.cells[0]) is not None:
         return column.numbers()
-    days = [days_of(cell, date_format) for cell in column.cells]
-    for row, value in enumerate(days):
-        if value is None:
-            form = "ISO 8601 (2024-01-31)" if date_format is None else date_format
-            column.refuse(
-                row, f"is neither a number nor a date as {form}; correct it, or write data.date_format"
-            )
-    return np.array(days, np.float64)
+    form = "ISO 8601 (2024-01-31)" if date_format is None else date_format
+    return days_in(column, date_format, f"is neither a number nor a date as {form}")
 
 
 def check_apart(table: Table, test: Table, columns: RowColumns, date_format: str | None) -> None:

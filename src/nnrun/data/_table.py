@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from nnrun.data._cells import alike, oddity
 from nnrun.data._column import Column, Table, number
+from nnrun.data._faults import each_of
 from nnrun.data._files import open_file
 from nnrun.data._lines import lines_of
 from nnrun.errors import DataError, one_line
 
-__all__ = ["Dialect", "number_pieces", "read_table", "table_pieces"]
+__all__ = ["Dialect", "number_pieces", "read_table", "read_tables", "table_pieces"]
 
 MAX_CSV_BYTES = 256 << 20  # as Python strings this takes several GiB; larger tables belong in an .npz
 _DELIMITERS = ";\t|,"
@@ -39,6 +40,14 @@ def read_table(path: str, delimiter: str, decimal: str = ".", thousands: str = "
             stream, Dialect(one_line(path), delimiter, decimal, thousands=thousands), _named, None
         )
     return table
+
+
+def read_tables(
+    paths: Iterable[str | None], delimiter: str, decimal: str = ".", thousands: str = ""
+) -> list[Table]:
+    """`read_table` of each path that there is.  Raises DataError with the first mistakes of each."""
+    files = [path for path in paths if path]
+    return each_of(files, lambda file: read_table(file, delimiter, decimal, thousands))
 
 
 class Dialect(NamedTuple):
@@ -166,7 +175,7 @@ def _rows(stream: BinaryIO, dialect: Dialect) -> Iterator[_Row]:
                 if len(cells) != width:
                     raise DataError(
                         f"{place}:{begin}:{min(len(cells), width) + 1}: the row has {len(cells)} "
-                        f"cell{'s' * (len(cells) != 1)}, the header {width}; {_ragged(dialect, first, cells)}"
+                        f"cell{'s' * (len(cells) != 1)}, the header {width}; {_ragged(dialect, first, cells, reader)}"
                     )
                 first = first or cells
                 yield _Row(cells, begin)
@@ -177,15 +186,17 @@ def _rows(stream: BinaryIO, dialect: Dialect) -> Iterator[_Row]:
         ) from error
 
 
-def _ragged(dialect: Dialect, header: list[str], cells: list[str]) -> str:
-    """What to do about a row that is shorter or longer than the header."""
+def _ragged(dialect: Dialect, header: list[str], cells: list[str], rest: Iterable[list[str]]) -> str:
+    """What to do about a row that is shorter or longer than the header, and how many more there are."""
     if dialect.trained:
         return f"cells are separated by {dialect.delimiter!r}, as in training; correct the row"
     for separator in _DELIMITERS:  # names that hold the delimiter themselves
         counts = {dialect.delimiter.join(row).count(separator) for row in (header, cells)}
         if separator != dialect.delimiter and len(counts) == 1 and 0 not in counts:
             return f"both are separated by {separator!r}: write data.delimiter: {_written(separator)}"
-    return f"check data.delimiter ({dialect.delimiter!r}), or correct the row"
+    more = sum(len(row) not in (0, len(header)) for row in rest)
+    others = f"; so {'are' if more > 1 else 'is'} {more} more of its rows" if more else ""
+    return f"check data.delimiter ({dialect.delimiter!r}), or correct the row{others}"
 
 
 def _table(header: list[str], data: list[_Row], dialect: Dialect) -> Table:
@@ -217,20 +228,21 @@ def _lines_of(data: list[_Row], index: int) -> tuple[int, ...]:
 
 
 def _header(cells: list[str], place: str) -> list[str]:
-    """The names of the columns."""
-    names = [cell.strip() for cell in cells]
+    """The names of the columns.  Raises DataError with a line for each that cannot be one."""
+    names, faults = [cell.strip() for cell in cells], []
     for index, name in enumerate(names):
+        where = f"{place}:1:{index + 1}"
         if not name:
-            raise DataError(f"{place}:1:{index + 1}: the column has no name; {_UNNAMED}")
-        if name in names[:index]:
-            raise DataError(
-                f"{place}:1:{index + 1}: column '{one_line(name, 40)}' occurs twice (also column "
-                f"{names.index(name) + 1}); rename one"
+            faults.append(f"{where}: the column has no name; {_UNNAMED}")
+        elif name in names[:index]:
+            faults.append(
+                f"{where}: column '{one_line(name, 40)}' occurs twice (also column {names.index(name) + 1}); rename one"
             )
-    if pair := alike(names):
-        index = names.index(pair[1])
-        raise DataError(
-            f"{place}:1:{index + 1}: column '{one_line(pair[1], 40)}' looks like column {names.index(pair[0]) + 1} "
-            f"and differs from it: it contains {oddity(pair[1])}"
+    for plain, odd in alike(name for name in names if name):
+        faults.append(
+            f"{place}:1:{names.index(odd) + 1}: column '{one_line(odd, 40)}' looks like column "
+            f"{names.index(plain) + 1} and differs from it: it contains {oddity(odd)}"
         )
+    if faults:
+        raise DataError("\n".join(faults))
     return names

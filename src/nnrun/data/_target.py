@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from nnrun.data._cells import odd_number
 from nnrun.data._column import Column, canonical, number
 from nnrun.data._encode import codes_of
+from nnrun.data._faults import Faults
 from nnrun.data._fit_columns import refuse_alike
+from nnrun.data._spellings import groups_in_case, with_counts
 from nnrun.errors import one_line
 
 __all__ = ["classes_of", "is_regression", "labels_in", "refuse_odd"]
@@ -42,17 +45,41 @@ def is_regression(goal: Column, classifies: bool | None) -> bool:
 def refuse_odd(goal: Column) -> None:
     """Refuses a target of which a cell is a number or date that only people can read, or differs from another in case.
 
-    Each would be a class of its own.
+    Each would be a class of its own.  All of them are named, in a line for each sort.
     """
-    for row, cell in enumerate(goal.cells):
-        if goal.number(cell) is None and (remark := odd_number(cell, goal.decimal)):
-            goal.refuse(row, f"{remark}{_AS_CLASS}")
-    by_lower: dict[str, str] = {}
-    for row, cell in enumerate(goal.cells):
-        first = by_lower.setdefault(cell.lower(), cell)
-        if first != cell and len(cell) > 1 and goal.number(cell) is None:  # A and a may be two alleles
-            text = f"differs from '{one_line(first, 40)}' only in upper and lower case; write one form"
-            goal.refuse(row, f"{text}, or write data.task: classification if both are classes")
+    problems = Faults()
+    with problems.collected():
+        _refuse_odd_numbers(goal)
+    with problems.collected():
+        _refuse_spellings(goal)
+    problems.refuse()
+
+
+def _refuse_odd_numbers(goal: Column) -> None:
+    odd = {cell: remark for cell in dict.fromkeys(goal.cells) if (remark := _oddity(goal, cell))}
+    if odd:
+        first = next(iter(odd))
+        row, rows = goal.cells.index(first), sum(cell in odd for cell in goal.cells) - 1
+        more = f"; so {'are' if rows > 1 else 'is'} {rows} more of its cells" if rows else ""
+        goal.refuse(row, f"{odd[first]}{_AS_CLASS}{more}")
+
+
+def _oddity(goal: Column, cell: str) -> str | None:
+    return odd_number(cell, goal.decimal) if goal.number(cell) is None else None
+
+
+def _refuse_spellings(goal: Column) -> None:
+    names = [name for name in dict.fromkeys(goal.cells) if goal.number(name) is None]
+    groups = groups_in_case(names)
+    if not groups:
+        return
+    first, second, *_ = groups[0]
+    forms = f"differs from '{one_line(first, 40)}' only in upper and lower case; write one form"
+    both = "both are classes"
+    if len(groups) > 1 or len(groups[0]) > 2:
+        forms += f" of {'each: ' * (len(groups) > 1)}{with_counts(groups, Counter(goal.cells))}"
+        both = "they are different classes"
+    goal.refuse(goal.cells.index(second), f"{forms}, or write data.task: classification if {both}")
 
 
 def labels_in(goal: Column, classes: tuple[str, ...]) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from nnrun.amounts import figure
 from nnrun.data._column import Column, Table
+from nnrun.data._faults import Faults, each_of
 from nnrun.data._target import classes_of, is_regression, labels_in, refuse_odd
 from nnrun.errors import DataError, one_line
 
@@ -33,21 +34,24 @@ def check_names(table: Table, targets: Sequence[str], kinds: Mapping[str, Collec
     """
     if not targets:
         raise DataError(f"{table.place}: data.target: the list is empty; write the column to predict")
+    faults = Faults()
     for target in targets:
-        table.column(target, "target")
         shown = one_line(target, 40)
+        with faults.collected():
+            table.column(target, "target")
         if targets.count(target) > 1:
-            raise DataError(f"{table.place}: data.target: '{shown}' is listed twice; write it once")
+            faults.add(f"{table.place}: data.target: '{shown}' is listed twice; write it once")
         for option, names in kinds.items():
             if target in names:
-                raise DataError(
+                faults.add(
                     f"{table.place}: data.{option}: '{shown}' is a target, and no feature; leave it out of one"
                 )
+    faults.refuse()
 
 
 def check_marks(goals: Sequence[Column]) -> None:
     """Raises DataError with a line for each target that has a cell which only data.missing_marks takes for missing."""
-    _of_each(goals, Column.check_marks)
+    each_of(goals, Column.check_marks)
 
 
 def check_several(goals: Sequence[Column], task: str, classifies: bool | None) -> None:
@@ -61,7 +65,7 @@ def check_several(goals: Sequence[Column], task: str, classifies: bool | None) -
         raise DataError(f"{place}: data.target: several targets are numbers or labels, and {says}; {_REMEDY}")
     if task == "regression" or classifies is not None:
         return
-    numeric = _of_each(goals, lambda goal: is_regression(goal, None))
+    numeric = each_of(goals, lambda goal: is_regression(goal, None))
     if not all(numeric):
         goal = goals[numeric.index(False)]
         raise DataError(
@@ -87,7 +91,7 @@ def classes_of_labels(goals: Sequence[Column], task: str) -> tuple[tuple[str, st
             f"{place}: data.task: regression, and the loss is one of labels; leave the task out, or write loss: "
             "squared_error"
         )
-    return tuple(_of_each(goals, lambda goal: _two_classes(goal, task)))
+    return tuple(each_of(goals, lambda goal: _two_classes(goal, task)))
 
 
 def _two_classes(goal: Column, task: str) -> tuple[str, str]:
@@ -114,11 +118,11 @@ def targets_in(
     """
     if label_classes:
         pairs = dict(zip([goal.name for goal in goals], label_classes, strict=True))
-        codes = _of_each(goals, lambda goal: labels_in(goal, pairs[goal.name]))
+        codes = each_of(goals, lambda goal: labels_in(goal, pairs[goal.name]))
         return np.stack(codes, axis=1).astype(np.float64)
     if classes:
         return labels_in(goals[0], classes)
-    numbers = _of_each(goals, Column.quantities)
+    numbers = each_of(goals, Column.quantities)
     return numbers[0] if len(goals) == 1 else np.stack(numbers, axis=1)
 
 
@@ -132,16 +136,3 @@ def refuse_constant(goals: Sequence[Column], values: np.ndarray) -> None:
     ]
     if lines:
         raise DataError("\n".join(lines))
-
-
-def _of_each(goals: Sequence[Column], read: Callable[[Column], object]) -> list:
-    """read(goal) of each; what is wrong with several of them in one DataError."""
-    values, problems = [], []
-    for goal in goals:
-        try:
-            values.append(read(goal))
-        except DataError as error:
-            problems.append(str(error))
-    if problems:
-        raise DataError("\n".join(problems))
-    return values

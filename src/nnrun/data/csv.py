@@ -6,7 +6,7 @@ from typing import Literal
 
 from nnrun.data._fit_columns import Missing
 from nnrun.data._request import Cells, MissingMarks, RowColumns, request_of
-from nnrun.data._table import read_table
+from nnrun.data._table import read_tables
 from nnrun.data._tabular import source_of
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
 from nnrun.types import Source
@@ -72,5 +72,5 @@ def csv(
     cells = Cells(missing, missing_indicator, unknown, rare, missing_marks)
     rows = RowColumns(weights, split_by, time)
     request = request_of(target, features, exclude, categorical, dates, date_format, cells, rows)
-    tables = [read_table(file, delimiter, decimal, thousands) for file in (path, test_path) if file]
+    tables = read_tables((path, test_path), delimiter, decimal, thousands)
     return source_of(tables, request, task, standardize, classifies, binary)

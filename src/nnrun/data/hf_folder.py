@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from nnrun.data._advice import quoted
 from nnrun.data._fit_columns import Missing
 from nnrun.data._image_modes import Alpha, Depth
 from nnrun.data._imaged_table import image_column, source_of_images
 from nnrun.data._images import Channels, ImageForm, Resize, Size, form_from
-from nnrun.data._kinds import in_number, quoted
+from nnrun.data._kinds import in_number
 from nnrun.data._request import Cells, MissingMarks, RowColumns, TableRequest, request_of
 from nnrun.data._saved_set import SavedTable, is_chosen, read_saved
 from nnrun.data._saved_splits import Parts, parts_of
@@ -179,8 +180,8 @@ def _refuse_equal(part: SavedTable, targets: Sequence[str]) -> None:
         column = part.table.columns[target]
         if note := in_number(column, sorted({cell for cell in column.cells if cell})):
             raise DataError(
-                f"{column.place}: column '{one_line(target, 40)}': {note[0]}, and would be one class; rename one "
-                "(Dataset.cast_column)"
+                f"{column.place}: column '{one_line(target, 40)}': {note[0]}; a class is a number however it is "
+                "written, so rename one (Dataset.cast_column)"
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from nnrun.data._arrow import read_arrow
+from nnrun.data._faults import each_of
 from nnrun.data._fit_columns import Missing
 from nnrun.data._request import Cells, MissingMarks, RowColumns, request_of
 from nnrun.data._tabular import source_of
@@ -64,5 +65,5 @@ def parquet(
     cells = Cells(missing, missing_indicator, unknown, rare, missing_marks)
     rows = RowColumns(weights, split_by, time)
     request = request_of(target, features, exclude, categorical, dates, date_format, cells, rows)
-    tables = [read_arrow(file) for file in (path, test_path) if file is not None]
+    tables = each_of([file for file in (path, test_path) if file is not None], read_arrow)
     return source_of(tables, request, task, standardize, classifies, binary)

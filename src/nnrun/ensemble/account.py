@@ -25,7 +25,7 @@ from nnrun.report.ensemble.account import (
 from nnrun.runner.group import is_fold
 from nnrun.statistics.calibration import fit_temperature, reliability, scaled
 from nnrun.statistics.gain import spread, subsets
-from nnrun.statistics.metric import all_ends
+from nnrun.statistics.metric import SHARE, all_ends, ends_of
 from nnrun.training.baseline import baseline, constant
 from nnrun.training.predictions import log_softmax, softmax
 
@@ -81,6 +81,7 @@ def account(
         predictions = [*map(softmax, scored.predicted.outputs(split)), blend.predictions(split)]
         for row, p in zip(rows, predictions, strict=True):
             row[CALIBRATION] = reliability(p, labels).error
+        result["bounds"][CALIBRATION] = ends_of(SHARE)
         result["calibration"] = _calibration(scored, blend, split)
     result["members"] = _entries(members, scored, blend, rows[:-1])
     result["mean"] = {name: math.fsum(row[name] for row in rows[:-1]) / len(members) for name in rows[0]}

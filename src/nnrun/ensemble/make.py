@@ -10,10 +10,11 @@ from nnrun import signals
 from nnrun.amounts import figure
 from nnrun.ensemble.account import account
 from nnrun.ensemble.blend import blend_predictions
+from nnrun.ensemble.ended import finite
 from nnrun.ensemble.members import apart, check_choice, find
 from nnrun.ensemble.parameters import ParameterAverager, check_alike, independent, make_averager
 from nnrun.ensemble.scores import Scored, score
-from nnrun.ensemble.write import building, finite, publish, write_average, write_member, write_run
+from nnrun.ensemble.write import building, publish, write_average, write_member, write_run
 from nnrun.errors import DataError, RunError, SpecError, Warn, one_line
 from nnrun.prediction.averaged import stored_averages
 from nnrun.prediction.by_member import Counting, predict, store
@@ -27,7 +28,7 @@ from nnrun.report.summary import undefined
 from nnrun.runner import session
 from nnrun.runner.evaluation import check_split
 from nnrun.runner.group import is_fold
-from nnrun.statistics.measure import reasons
+from nnrun.statistics.metric import reasons
 from nnrun.storage import fsio
 from nnrun.types import Loss
 
@@ -148,8 +149,10 @@ def _build(
             result["curve"] = averager.curve(split)
         if request.barrier:
             result["barrier"] = averager.line(split)
-        for name, reason in reasons(result["ensemble"]).items():
-            warn(undefined([f"{split}/{name}"], reason))
+        if gaps := reasons(result["ensemble"]):
+            result["undefined"] = gaps
+        for reason in dict.fromkeys(gaps.values()):
+            warn(undefined([f"{split}/{name}" for name in gaps if gaps[name] == reason], reason))
         if how in PARAMETERS and (caution := _basins(averager, request, result)):
             result["cautions"] = [caution]
     result = finite(result)

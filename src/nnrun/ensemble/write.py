@@ -12,16 +12,17 @@ Members are copied, so an ensemble keeps predicting when they are moved, pruned 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from types import MappingProxyType
+from typing import cast
 
 import jax
 import numpy as np
 
+from nnrun.ensemble.ended import write_summary
 from nnrun.errors import NnrunError
 from nnrun.prediction.combiner import PARAMETERS
 from nnrun.prediction.folder import RECORD, EnsembleRecord, ListedMember
@@ -39,7 +40,6 @@ from nnrun.storage import fsio
 
 __all__ = [
     "building",
-    "finite",
     "publish",
     "write_average",
     "write_member",
@@ -104,7 +104,8 @@ def write_run(folder: Path, members: Sequence[Member], how: str, account: Accoun
     _draw(folder, account)
     metrics = {f"{account['split']}/{name}": value for name, value in account["ensemble"].items()}
     epochs = max(member["epochs"] for member in account["members"])
-    write_record(folder, members, _record(how, account), epochs, metrics)
+    gaps = {f"{account['split']}/{name}": why for name, why in account.get("undefined", {}).items()}
+    write_record(folder, members, _record(how, account), epochs, metrics, gaps)
 
 
 def write_record(
@@ -113,11 +114,15 @@ def write_record(
     record: EnsembleRecord,
     epochs: float,
     metrics: Mapping[str, float],
+    undefined: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """The files that an ensemble predicts with, beside its members and its origin; state.json at last."""
+    """The files that an ensemble predicts with, beside its members and its origin; state.json at last.
+
+    undefined   why metrics have no value, by name
+    """
     fsio.write_json(folder / RECORD, record)
     step = max(member.step for member in members)
-    _write_summary(folder, step, epochs, metrics)
+    write_summary(folder, members, step, epochs, metrics, undefined)
     run.write_state(folder, "done", step=step)
 
 
@@ -174,12 +179,6 @@ def _write_spec(folder: Path, member: Member) -> None:
     fsio.write_file(folder / PREPROCESSING, preprocessing.content(member.folder))
 
 
-def _write_summary(folder: Path, step: int, epochs: float, metrics: Mapping[str, float]) -> None:
-    of_checkpoints = {"last": metrics, "best": metrics}
-    summary = {"status": "done", "steps": step, "epochs": epochs, "best": None, "metrics": of_checkpoints}
-    fsio.write_json(folder / "summary.json", finite(summary))
-
-
 def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[str, float]) -> None:
     """A member as a run folder of its own: its one checkpoint, and its metrics up to there."""
     content = member.load()
@@ -190,7 +189,7 @@ def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[s
     logged = fsio.read_file(log)[: content.metrics_offset] if log.exists() else b""
     fsio.write_file(folder / "metrics.jsonl", logged)
     _save(folder, content._replace(metrics_offset=len(logged)))
-    _write_summary(folder, member.step, epochs, metrics)
+    write_summary(folder, [member], member.step, epochs, metrics)
     run.write_state(folder, "done", step=member.step)
 
 
@@ -211,14 +210,3 @@ def _save(folder: Path, content: Checkpoint) -> None:
     progress.pop("kept", None)
     progress.update({"best": None, "improved": None, "regular": [content.step], "complete": True})
     checkpoint.save(folder / "checkpoints", *content._replace(progress=progress))
-
-
-def finite(content: Any) -> Any:
-    """JSON data with every number that JSON does not have as a text."""
-    if isinstance(content, Mapping):
-        return {str(name): finite(value) for name, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [finite(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return str(content)
-    return content

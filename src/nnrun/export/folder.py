@@ -3,6 +3,7 @@
 model.stablehlo       the function, for any number of inputs, on a CPU, CUDA or TPU (jax.export)
 model.json            classes, columns, shape and type of inputs, what outputs are, where it comes from
 model.py, inputs.py   what loads it: jax and NumPy, nothing of nnrun
+example.json          of a table: a row of inputs, columns by name
 flatbuffers.zip       what jax.export reads its files with, where it is not installed
 weights.safetensors   parameters and batch-norm statistics
 numpy_model.py        of an mlp or a linear model: the same in NumPy alone
@@ -19,17 +20,16 @@ from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from safetensors.numpy import save
 from typing_extensions import TypedDict
 
-from nnrun import __version__
 from nnrun.errors import RunError, SpecError, one_line
+from nnrun.export.about import about_model
 from nnrun.export.layers import layers_of
 from nnrun.export.packages import flatbuffers_zip
-from nnrun.export.probes import as_file, probes
-from nnrun.export.program import PLATFORMS, serialized
+from nnrun.export.probes import as_file, example_of, probes
+from nnrun.export.program import serialized
 from nnrun.prediction.inputs import ends_of
 from nnrun.prediction.models import block_of
 from nnrun.prediction.predictor import Predictor
@@ -37,13 +37,14 @@ from nnrun.runner import session
 from nnrun.storage import fsio
 from nnrun.training import flat
 
-__all__ = ["ExportReport", "Exported", "check_target", "export"]
+__all__ = ["EXAMPLE", "ExportReport", "Exported", "check_target", "export"]
 
 _TOLERANCE = 1e-5  # float32, another order of sums; what is wrong differs by far more
 _TOLERANCE_OF_8_BITS = 2e-2  # bfloat16: where another compilation rounds, it is by 2^-9
 _PROBES = 1000
 _COPIED = ("model.py", "inputs.py", "numpy_model.py")
 _REFERENCE = "numpy_model.py"
+EXAMPLE = "example.json"
 _FILES = Path(__file__).parent / "files"  # no modules of nnrun: they are copied as they are
 _CHECK = """
 import json, sys
@@ -56,6 +57,8 @@ found = {"all": model.Model().outputs(inputs), "first": model.Model().outputs(fi
 if sys.argv[2] == "numpy":
     import numpy_model
     found["numpy"] = numpy_model.Model().outputs(inputs)
+if sys.argv[1] == "json":
+    model.Model().predict(json.load(open("example.json")))
 assert "nnrun" not in sys.modules
 np.savez("outputs.npz", **found)
 """
@@ -133,7 +136,7 @@ def _files(predictor: Predictor) -> tuple[dict[str, bytes], str]:
         experiment = members[0].model.experiment
         rates = experiment.loss(experiment.knobs).positive
         layers = layers_of(block_of(members[0].folder, "model"), rates)
-    about = _about(predictor, layers if isinstance(layers, list) else None)
+    about = about_model(predictor, layers if isinstance(layers, list) else None)
     package = flatbuffers_zip()  # before serialized, which needs it
     with session.precision(precisions.pop()):
         content = serialized(members, predictor.weights, predictor.combiner)
@@ -144,6 +147,9 @@ def _files(predictor: Predictor) -> tuple[dict[str, bytes], str]:
         "weights.safetensors": weights,
         "flatbuffers.zip": package,
     }
+    if predictor.fitted.columns:
+        example = json.dumps(example_of(predictor.fitted), indent=1, allow_nan=False)
+        files[EXAMPLE] = example.encode() + b"\n"
     for name in _COPIED:
         if name != _REFERENCE or about["layers"]:
             files[name] = (_FILES / name).read_bytes()
@@ -175,35 +181,6 @@ def _arrays(predictor: Predictor) -> dict[str, np.ndarray]:
         for kind, tree in (("params", state.params), ("stats", state.stats)):
             arrays |= {f"{prefix}{kind}/{path}": array for path, array in flat.named(tree).items()}
     return arrays
-
-
-def _about(predictor: Predictor, layers: list[dict[str, object]] | None) -> dict[str, Any]:
-    data, fitted = predictor.members[0].model.experiment.dataset, predictor.fitted
-    ends = ends_of(predictor.members[0].model)
-    kind = predictor.combiner.kind
-    return {
-        "format": 1,
-        "nnrun": __version__,
-        "jax": jax.__version__,
-        "run": str(predictor.run_dir.absolute()),
-        "members": [{"run": member.folder.name, "step": member.step} for member in predictor.members],
-        "output": kind if kind in ("numbers", "scores") else "probabilities",
-        "classes": list(fitted.classes),
-        "columns": [column.as_dict() for column in fitted.columns],
-        "shape": list(fitted.shape),
-        "dtype": fitted.dtype,
-        **({"range": ends} if ends else {}),
-        "precision": "float64" if predictor.precision == "float64" else "float32",
-        "offset": data.offset.tolist(),
-        "shift": data.shift.tolist(),
-        "scale": data.scale.tolist(),
-        **({"targets": list(fitted.targets)} if fitted.targets else {}),
-        **({"label_classes": fitted.label_classes} if fitted.label_classes else {}),
-        "target_shift": np.asarray(fitted.target_shift).tolist(),
-        "target_scale": np.asarray(fitted.target_scale).tolist(),
-        "platforms": list(PLATFORMS),
-        "layers": layers,
-    }
 
 
 def _difference(files: dict[str, bytes], predictor: Predictor, inputs: Any, reference: bool) -> float:

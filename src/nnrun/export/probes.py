@@ -11,7 +11,7 @@ import numpy as np
 
 from nnrun.preprocessing import FittedColumn, Preprocessing
 
-__all__ = ["as_file", "probes"]
+__all__ = ["as_file", "example_of", "probes"]
 
 
 def probes(fitted: Preprocessing, count: int, ends: tuple[float, float] | None = None) -> Any:
@@ -54,6 +54,27 @@ def _cells(column: FittedColumn, numbers: np.ndarray, random: np.random.Generato
     return [
         None if missing else cell for cell, missing in zip(cells, random.random(count) < 0.1, strict=True)
     ]
+
+
+def example_of(fitted: Preprocessing) -> dict[str, list[object]]:
+    """One input of a table, columns by name, as JSON can hold it: means, the first name, the first date."""
+    columns: dict[str, list[object]] = {}
+    position = 0
+    for column in fitted.columns:
+        columns[column.name] = [_typical(column, float(fitted.shift.reshape(-1)[position]))]
+        position += column.width
+    return columns
+
+
+def _typical(column: FittedColumn, mean: float) -> object:
+    if column.categories is not None:
+        return next(
+            filter(None, (*column.categories, *column.rare)), None
+        )  # a column may be missing cells alone
+    if column.date is None:
+        return float(f"{mean:.4g}")
+    origin, form = datetime.fromisoformat(column.date.origin), column.date.format
+    return origin.strftime(form) if form else column.date.origin
 
 
 def as_file(inputs: Any, folder: Path) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from nnrun.preprocessing import Date, FittedColumn
-from nnrun.report.summary import number
+from nnrun.report.values import number
 
 __all__ = ["cells_of"]
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 import jax.numpy as jnp
 from jax import Array
 
-from nnrun.statistics.measure import Undefined
-from nnrun.statistics.metric import SIZE
+from nnrun.statistics.metric import SIZE, Undefined
 from nnrun.types import Loss
 
 __all__ = ["regression_loss"]

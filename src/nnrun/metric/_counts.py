@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from nnrun.errors import one_line
-from nnrun.statistics.measure import Measure, Undefined
-from nnrun.statistics.metric import SHARE
+from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SHARE, Undefined
 
 __all__ = ["ClassAverage", "Counts", "Label", "count_terms", "counts_of", "of_classes", "position"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from nnrun.errors import one_line
 from nnrun.metric._counts import Label, position
-from nnrun.statistics.measure import Measure, Undefined
-from nnrun.statistics.metric import SHARE
+from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SHARE, Undefined
 
 __all__ = ["one_against_rest", "ranks"]
 

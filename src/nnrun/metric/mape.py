@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from nnrun.statistics.measure import Measure, Undefined
-from nnrun.statistics.metric import SIZE
+from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import SIZE, Undefined
 
 __all__ = ["mape"]
 

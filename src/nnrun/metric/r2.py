@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from nnrun.statistics.measure import Measure, Undefined
+from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import Undefined
 
 __all__ = ["r2"]
 

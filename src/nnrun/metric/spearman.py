@@ -3,8 +3,8 @@ from __future__ import annotations
 import math
 
 from nnrun.metric._ranks import ranks
-from nnrun.statistics.measure import Measure, Undefined
-from nnrun.statistics.metric import CORRELATION
+from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import CORRELATION, Undefined
 
 __all__ = ["spearman"]
 

@@ -19,7 +19,7 @@ from nnrun.prediction.combiner import name_of
 from nnrun.prediction.folder import is_ensemble
 from nnrun.prediction.folds import check_part
 from nnrun.prediction.folds_evaluation import EvaluateResult, evaluate_folds
-from nnrun.prediction.inputs import pieces_for
+from nnrun.prediction.inputs import each_once, pieces_for
 from nnrun.prediction.models import held_out
 from nnrun.prediction.per_class import no_classes
 from nnrun.prediction.piecewise import PiecewiseMetrics
@@ -40,7 +40,7 @@ from nnrun.runner.evaluation import (
     run_result,
 )
 from nnrun.runner.group import folds_of, is_fold
-from nnrun.statistics.measure import reasons
+from nnrun.statistics.metric import all_ends, reasons
 from nnrun.training.baseline import baseline_of, constant
 from nnrun.training.judge import Judge, make_judge
 from nnrun.training.outputs import BATCH
@@ -58,7 +58,8 @@ def evaluate(folder: Path, request: EvaluationRequest, warn: Warn, counting: Cou
     check(request)
     check_split(request.part)
     if folds_of(folder):
-        return evaluate_folds(folder, request, warn, lambda fold: evaluate(fold, request, warn, counting))
+        once = each_once(warn)
+        return evaluate_folds(folder, request, once, lambda fold: evaluate(fold, request, once, counting))
     if request.on_host:
         return _on_host(folder, request, warn, counting)
     if not is_ensemble(folder):
@@ -172,6 +173,9 @@ def _result(
         "checkpoint": request.which,
         "baseline": {"prediction": constant(model.experiment), "metrics": constants},
         "examples": len(targets),
+        "bounds": all_ends(
+            {name: ends for tally in tallies for name, ends in tally.judge.loss.bounds.items()}
+        ),
     }
     if request.source:
         conditions["input"] = str(request.source)

@@ -12,11 +12,12 @@ from nnrun.data._inputs import inputs_of
 from nnrun.data._new_images import check_range, range_of
 from nnrun.data._piece import Extras, Inputs
 from nnrun.data._pieces import input_pieces
+from nnrun.data._unused import KnownColumns, expected_of
 from nnrun.errors import SpecError, Warn
 from nnrun.prediction.models import SharedModel
 from nnrun.preprocessing import FittedColumn
 
-__all__ = ["arrays_for", "ends_of", "pieces_for"]
+__all__ = ["arrays_for", "each_once", "ends_of", "expected_by", "pieces_for"]
 
 
 def ends_of(model: SharedModel) -> tuple[float, float] | None:
@@ -27,8 +28,9 @@ def ends_of(model: SharedModel) -> tuple[float, float] | None:
 def arrays_for(models: Sequence[SharedModel], x: object, warn: Warn) -> list[np.ndarray]:
     """Inputs in memory as the data of each model hold them."""
     readers, which = _readers(models)
-    once = _once(warn)
-    stored = [inputs_of(x, model.experiment.dataset.fitted, once) for model in readers]
+    once = each_once(warn)
+    expected = [expected_by(model) for model in models]
+    stored = [inputs_of(x, model.experiment.dataset.fitted, once, expected) for model in readers]
     for model, array in zip(readers, stored, strict=True):
         check_range(array, model.block, "the inputs")
     return [stored[reader] for reader in which]
@@ -49,10 +51,15 @@ def pieces_for(
         raise SpecError(
             "-: standard input can be read once, and the folds have different columns; write it to a file"
         )
-    once = _once(warn)
+    once, extras = each_once(warn), extras._replace(expected=[expected_by(model) for model in models])
     pieces = [input_pieces(source, m.block, m.experiment.dataset.fitted, once, extras) for m in readers]
     for aligned in _aligned(pieces):
         yield aligned[0], [aligned[reader].x for reader in which]
+
+
+def expected_by(model: SharedModel) -> KnownColumns | None:
+    """The columns of new inputs that a model knows; None where it leaves out all others on purpose."""
+    return expected_of(model.block, model.experiment.dataset.fitted)
 
 
 def _readers(models: Sequence[SharedModel]) -> tuple[list[SharedModel], list[int]]:
@@ -62,8 +69,8 @@ def _readers(models: Sequence[SharedModel]) -> tuple[list[SharedModel], list[int
     return [models[which.index(place)] for place in range(len(places))], which
 
 
-def _once(warn: Warn) -> Warn:
-    """Passes each warning on once: readers find the same."""
+def each_once(warn: Warn) -> Warn:
+    """Passes each warning on once: readers of one file, and folds, find the same."""
     given: set[str] = set()
 
     def first(message: str) -> None:

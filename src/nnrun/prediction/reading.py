@@ -20,7 +20,7 @@ from nnrun.runner import session, summary
 from nnrun.runner.averaged import averaged
 from nnrun.runner.evaluation import EnsembleEvaluation, check_split, load_intact, run_result
 from nnrun.runner.group import folds_of, is_fold
-from nnrun.statistics.measure import reasons
+from nnrun.statistics.metric import all_ends, reasons
 from nnrun.training.judge import Judge, make_judge
 from nnrun.types import State
 
@@ -216,6 +216,7 @@ def evaluate_ensemble(
         "split": split,
         "checkpoint": which,
         "baseline": reference,
+        "bounds": all_ends(bounds),
         "average": name_of(ensemble.how, answer.model.kind),
         "metrics": summary.as_json(metrics),
         "runs": runs,

@@ -40,12 +40,13 @@ def _hashes(examples: Examples) -> list[bytes]:
 def check_duplicates(dataset: Dataset, sample: Sample, digests: Digests) -> Finding:
     """Whether inputs of the validation or test part are, to the bit, among those of training.
 
-    A part with more of them than the training part has within itself is at fault.  Where all parts have as many, they
+    A part with more of them than the training part has within itself is at fault.  Where none has more, they
     are chance if features take few values; where chance makes fewer, rows may have been recorded more than once, or
     different things look alike, which a person has to say.
     """
     known = Counter(digests["train"])
-    within = sum(count for count in known.values() if count > 1) / len(digests["train"])
+    repeated, trained = sum(count for count in known.values() if count > 1), len(digests["train"])
+    within = repeated / trained
     said, numbers, is_more, is_much = [], {"within_train": within}, False, False
     for part in ("val", "test"):
         if not digests[part]:
@@ -56,15 +57,15 @@ def check_duplicates(dataset: Dataset, sample: Sample, digests: Digests) -> Find
         alike = within + _DEVIATIONS * math.sqrt(within * (1 - within) / examples)
         is_more |= share > max(alike, _MEMORY * within, _MUCH) and count > _FEW
         is_much |= share > _MUCH and count > _FEW
-        said.append(f"{count} of {examples} {part} inputs")
-    evidence = f"{' and '.join(said) or 'no held-out part'} are training inputs too"
-    if within:
-        evidence += f"; {within:.1%} of the training part are there more than once"
+        said.append(f"{count} of {examples} {part} inputs" + (f" ({share:.1%})" if count else ""))
+    evidence = f"{' and '.join(said)} are training inputs too" if said else "no part is held out"
+    if repeated:
+        evidence += f"; {repeated} of {trained} training inputs ({within:.1%}) are there more than once"
     if is_more:
         remedy = "metrics there measure memory; remove them, or keep copies together (data.split_by)"
         return Finding("duplicates", "fail", evidence, remedy, numbers)
     if is_much and _pairs(digests) > _pairs_by_chance(dataset, sample, sum(map(len, digests.values()))):
-        evidence += "; all parts have about as many, but values such as these do not repeat by chance"
+        evidence += "; values such as these do not repeat by chance"
         remedy = (
             "if rows were recorded more than once, metrics measure memory in part: remove them, or keep copies "
             "together (data.split_by); if different things look alike, nothing is wrong"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeGuard
 
 from nnrun.errors import SpecError, one_line
-from nnrun.report.overview import OverviewRow, value_of
-from nnrun.report.summary import number
+from nnrun.report.overview import OverviewRow, metric_in, value_of
+from nnrun.report.values import number
 from nnrun.statistics.metric import last_part
 
 __all__ = ["Condition", "columns_of", "conditions", "matching", "needs_settings", "resolve", "sort"]
@@ -47,6 +47,8 @@ def _condition(text: str) -> Condition:
     from nnrun.spec import scalar
 
     name, sign, value = match.groups()
+    if sign != "~" and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?%", value):  # a share, as it is shown
+        return Condition(name, sign, float(value[:-1]) / 100, value, text)
     return Condition(name, sign, scalar.value(value) if sign != "~" else value, value, text)
 
 
@@ -126,9 +128,9 @@ def _holds(row: OverviewRow, condition: Condition) -> bool:
         case "~":
             return known is not None and str(condition.value).lower() in str(known).lower()
         case "=":
-            return _equal(known, condition)
+            return _equal(known, condition, row)
         case "!=":
-            return not _equal(known, condition)
+            return not _equal(known, condition, row)
     if not _is_number(condition.value):
         raise SpecError(
             f"--filter: {one_line(condition.text, 60)}: only numbers can be more or less; write a number"
@@ -136,11 +138,14 @@ def _holds(row: OverviewRow, condition: Condition) -> bool:
     return _is_number(known) and _SIGNS[condition.sign](float(known), float(condition.value))
 
 
-def _equal(known: object, condition: Condition) -> bool:
+def _equal(known: object, condition: Condition, row: OverviewRow) -> bool:
     """A number equals what it is shown as, too; one of several tags is enough."""
     value = condition.value
     if _is_number(known) and _is_number(value):
-        return float(known) == float(value) or number(known) == condition.written
+        return float(known) == float(value) or condition.written in (
+            number(known),
+            number(known, metric_in(row, condition.name)),
+        )
     if isinstance(known, str) and " " in known and isinstance(value, str):
         return value == known or value in known.split()
     return known == value or str(known) == str(value)

@@ -34,6 +34,7 @@ class Entry(NamedTuple):
     sweep     the folder of the sweep that chose its settings; None where none did
     folds     of a cross-validation, whose seeds are its folds, and whose values are of the last step: how its examples
               are divided; None of another run
+    undefined the metrics that have no value in a run that finished
     """
 
     name: str
@@ -50,6 +51,7 @@ class Entry(NamedTuple):
     code: tuple[tuple[str, str], ...]
     sweep: Path | None = None
     folds: Division | None = None
+    undefined: frozenset[str] = frozenset()
 
     @property
     def unit(self) -> str:
@@ -89,6 +91,12 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: M
         for metric, number in seed_summary.get("metrics", {}).get(section, {}).items():
             if isinstance(number, int | float):
                 values.setdefault(metric, {})[seed] = float(number)
+    undefined = frozenset(
+        name
+        for _, seed_summary in done
+        for name in seed_summary.get("undefined", {})
+        if name in seed_summary.get("metrics", {}).get(section, {})
+    )
     judged = next((best["metric"] for _, seed_summary in runs if (best := seed_summary.get("best"))), None)
     rising = frozenset(name for _, seed_summary in runs for name in seed_summary.get("rising", ()))
     bounds = {
@@ -112,7 +120,7 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: M
     status = run.status(folder)
     return Entry(
         name, (folder,), status, settings, values, seeds, written, rising, bounds, judged, data, code,
-        folds=folds,
+        folds=folds, undefined=undefined,
     )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from nnrun.errors import counted, one_line
 from nnrun.report import summary
 from nnrun.report.lines import Folded
 from nnrun.report.metric_table import metric_tables
-from nnrun.statistics.metric import without_targets
+from nnrun.report.values import with_gaps
+from nnrun.statistics.metric import Undefined, all_bounds, without_targets
 
 __all__ = ["Evaluated", "evaluation_gaps", "evaluation_view"]
 
@@ -24,11 +25,14 @@ Evaluated = Mapping[str, Any]  # what `nnrun evaluate --json` prints
 def evaluation_view(result: Evaluated) -> list[RenderableType]:
     """A line and a table of metrics."""
     checkpoint, reference = result["checkpoint"], result["baseline"]
+    bounds = all_bounds(result.get("bounds", {}))
     if "average" in result:
         members = f"mean of {len(result['runs'])} members"
         head = f"{result['run_dir']}  {result['average']}{_beside(result)}"
-        rows = {"ensemble": result["metrics"], members: result["mean"]}
-        return [Folded(head, _MARGIN), *metric_tables(rows, {members: result["ci95"]}, reference)]
+        metrics = with_gaps(result["metrics"], result.get("undefined", {}))
+        rows = {"ensemble": metrics, members: _means(result)}
+        tables = metric_tables(rows, {members: result["ci95"]}, reference, bounds=bounds)
+        return [Folded(head, _MARGIN), *tables]
     if "runs" in result:
         count, has_intervals = len(result["runs"]), any(result["ci95"].values())
         words = summary.seeds_line(count, count)
@@ -37,10 +41,24 @@ def evaluation_view(result: Evaluated) -> list[RenderableType]:
         head = f"{result['run_dir']}  {words}{_beside(result)}"
         return [
             Folded(head, _MARGIN),
-            *metric_tables({checkpoint: result["mean"]}, {checkpoint: result["ci95"]}, reference),
+            *metric_tables(
+                {checkpoint: _means(result)}, {checkpoint: result["ci95"]}, reference, bounds=bounds
+            ),
         ]
     head = f"{result['run_dir']}  step {result['step']}{_beside(result)}"
-    return [Folded(head, _MARGIN), *metric_tables({checkpoint: result["metrics"]}, None, reference)]
+    metrics = with_gaps(result["metrics"], result.get("undefined", {}))
+    return [Folded(head, _MARGIN), *metric_tables({checkpoint: metrics}, None, reference, bounds=bounds)]
+
+
+def _means(result: Evaluated) -> dict[str, object]:
+    """The means over runs; where one of them has no value of a metric, there is no mean of it."""
+    gaps = {
+        name: Undefined(reason)
+        for part in result["runs"]
+        for name, reason in part.get("undefined", {}).items()
+        if name not in result["mean"]
+    }
+    return {**result["mean"], **gaps}
 
 
 def _beside(result: Evaluated) -> str:

@@ -66,6 +66,7 @@ def _joined(label: str, runs: Sequence[Entry]) -> Entry:
         written=frozenset[str]().union(*(run.written for run in runs)),
         rising=frozenset[str]().union(*(run.rising for run in runs)),
         bounds={name: ends for run in runs for name, ends in run.bounds.items()},
+        undefined=frozenset[str]().union(*(run.undefined for run in runs)),
         sweep=next((run.sweep for run in runs if run.sweep), None),
         judged=next((run.judged for run in runs if run.judged), None),
     )

@@ -11,7 +11,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from nnrun.report.live import sparkline
-from nnrun.report.summary import number, plus_minus
+from nnrun.report.values import NO_METRIC, number, plus_minus
+from nnrun.statistics.metric import Metric
 
 __all__ = ["CurveLine", "Folded", "Joined", "Labelled", "wrapped"]
 
@@ -77,16 +78,19 @@ class CurveLine(NamedTuple):
 
     width      of the names of all of them
     interval   of the last value, of a mean of several
+    metric     what they are values of
     """
 
     name: str
     values: Sequence[float]
     width: int
     interval: tuple[float, float] | None = None
+    metric: Metric = NO_METRIC
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yields one line."""
-        last = f" {number(self.values[-1])}{plus_minus(self.values[-1], self.interval)}"
+        value = self.values[-1]
+        last = f" {number(value, self.metric)}{plus_minus(value, self.interval, self.metric)}"
         least, most = _BARS
         taken = self.width + len(last) + last.count("±")  # which is two characters in ASCII
         bars = min(most, max(least, options.max_width - taken))

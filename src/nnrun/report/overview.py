@@ -16,12 +16,14 @@ from nnrun.record.summary import Summary
 from nnrun.report.damage import METRICS, damaged_beside, damaged_file
 from nnrun.report.settings import setting_text, settings_text
 from nnrun.report.sheet import Sheet, SheetColumn
-from nnrun.report.summary import finished, number, read_summary, shown_section, some_of
-from nnrun.statistics.metric import without_targets
+from nnrun.report.summary import finished, read_summary, shown_section, some_of
+from nnrun.report.values import NO_METRIC, UNDEFINED, bounds_in, number
+from nnrun.statistics.metric import Ends, Metric, all_bounds, all_ends, metric_of, without_targets
 
 __all__ = [
     "STATUS_COLOURS",
     "OverviewRow",
+    "metric_in",
     "newest_values",
     "overview",
     "overview_table",
@@ -50,6 +52,8 @@ class OverviewRow(TypedDict):
     early: NotRequired[int]  # seeds that stopped early
     tags: NotRequired[list[str]]
     rising: NotRequired[list[str]]  # the metrics of which more is better, without the part of the data
+    bounds: NotRequired[dict[str, Ends]]  # the least and the most that metrics can be, likewise
+    undefined: NotRequired[dict[str, str]]  # metric that has no value -> why
     settings: NotRequired[Mapping[str, object]]  # where they were asked for: key of the spec -> value
 
 
@@ -70,6 +74,10 @@ def _row(folder: Path) -> OverviewRow:
             row["tags"] = known
         if rising := _rising(summary):
             row["rising"] = rising
+        if bounds := all_ends(bounds_in(summary)):
+            row["bounds"] = bounds
+        if "metrics" in summary and (gaps := summary.get("undefined")):
+            row["undefined"] = gaps
         damaged = damaged_beside(folder, state, summary)
     except (NnrunError, OSError):
         # Whatever its state says: something is there that cannot be read.
@@ -155,8 +163,13 @@ def _column(name: str, rows: Sequence[OverviewRow]) -> SheetColumn:
     if name == "changed":
         return SheetColumn(name, [Text(_ago(row.get("changed"))) for row in rows], "name")
     values = [value_of(row, name) for row in rows]
-    kind = "name" if any(isinstance(value, str) for value in values) else "number"
-    return SheetColumn(name, [Text("" if value is None else _shown(value)) for value in values], kind)
+    words = any(
+        isinstance(value, str) and name not in row.get("undefined", {})
+        for value, row in zip(values, rows, strict=True)
+    )
+    kind = "name" if words else "number"
+    cells = [_shown(value, row, name) for value, row in zip(values, rows, strict=True)]
+    return SheetColumn(name, [Text(cell) for cell in cells], kind)
 
 
 def _settings_cell(settings: Mapping[str, object]) -> str:
@@ -166,10 +179,23 @@ def _settings_cell(settings: Mapping[str, object]) -> str:
     return f"{names}  +{left} more" if left > 0 else names
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, row: OverviewRow, name: str) -> str:
+    if value is None:
+        return ""
+    if name in row.get("undefined", {}) and not isinstance(value, int | float):
+        return UNDEFINED
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return number(value)
+        return number(value, metric_in(row, name))
     return setting_text(value)
+
+
+def metric_in(row: OverviewRow, name: str) -> Metric:
+    """The metric that a column shows, if it is one."""
+    return (
+        metric_of(name, row.get("rising", ()), all_bounds(row.get("bounds", {})))
+        if "/" in name
+        else NO_METRIC
+    )
 
 
 def _status_cell(row: OverviewRow) -> str:

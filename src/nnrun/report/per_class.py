@@ -9,7 +9,7 @@ from rich.text import Text
 from typing_extensions import TypedDict
 
 from nnrun.report.sheet import Sheet, sheet_of
-from nnrun.report.summary import number
+from nnrun.report.values import SHARED, level
 
 __all__ = ["ClassEntry", "PerClass", "classes_sheet", "confusions_sheet", "per_class_of", "per_class_tables"]
 
@@ -75,7 +75,7 @@ def classes_sheet(per_class: PerClass) -> Sheet:
     for entry in per_class["classes"]:
         shares = (entry["precision"], entry["recall"], entry["f1"])
         counts = (entry["examples"], entry["predicted"], entry["right"])
-        cells = [*map(str, counts), *("–" if share is None else number(share) for share in shares)]
+        cells = [*map(str, counts), *("–" if share is None else level(SHARED, share) for share in shares)]
         rows.append([entry["name"], *cells])
     return sheet_of(["class", "examples", "predicted", "right", "precision", "recall", "f1"], rows)
 

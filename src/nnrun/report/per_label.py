@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing_extensions import TypedDict
 
 from nnrun.report.sheet import Sheet, sheet_of
-from nnrun.report.summary import number
+from nnrun.report.values import SHARED, level
 
 __all__ = ["LabelEntry", "PerLabel", "labels_sheet", "per_label_of"]
 
@@ -76,6 +76,6 @@ def labels_sheet(per_label: PerLabel) -> Sheet:
     for entry in per_label["labels"]:
         counts = (entry["examples"], entry["positives"], entry["predicted"], entry["right"])
         shares = (entry["precision"], entry["recall"], entry["f1"], entry["accuracy"], entry["baseline"])
-        cells = ["–" if share is None else number(share) for share in shares]
+        cells = ["–" if share is None else level(SHARED, share) for share in shares]
         rows.append([f"{entry['name']}={entry['there']}", *map(str, counts), *cells])
     return sheet_of([*head, "largest class"], rows)

@@ -11,7 +11,7 @@ from nnrun.amounts import figure
 from nnrun.errors import counted
 from nnrun.report.drawing import COLOURS, plain, png
 from nnrun.report.plot import FittedCurve
-from nnrun.report.summary import number
+from nnrun.report.values import number
 
 if TYPE_CHECKING:
     import numpy as np

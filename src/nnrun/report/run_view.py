@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rich.console import Group, RenderableType
@@ -11,7 +14,8 @@ from rich.text import Text
 
 from nnrun.amounts import figure
 from nnrun.report.live import Heading, Pace, duration, sparkline
-from nnrun.statistics.metric import target_of, without_targets
+from nnrun.report.values import number
+from nnrun.statistics.metric import Bounds, metric_of, target_of, without_targets
 
 __all__ = ["RunView", "Shown"]
 
@@ -34,6 +38,12 @@ class Shown(NamedTuple):
     best: str
     fold: str = ""  # which of a cross-validation it is
     compiled_in: float | None = None  # seconds, last time, while it compiles; None: not known
+    bounds: Mapping[str, Bounds] = MappingProxyType({})  # the least and the most that metrics can be
+
+    def text(self, name: str, digits: int = 4) -> str:
+        """The newest value of a metric: this many digits of what is no share."""
+        value, metric = self.metrics[name], metric_of(name, (), self.bounds)
+        return figure(value, digits) if math.isfinite(value) and not metric.share else number(value, metric)
 
 
 class RunView:
@@ -73,13 +83,13 @@ class RunView:
         if news.phase != "training" or news.fold or not news.metrics or not is_far:
             return ""
         self._last_step = news.step
-        return f"{_where(news)}  {_measured(news.metrics, ('train/loss', 'val/'))}".rstrip()
+        return f"{_where(news)}  {_measured(news, ('train/loss', 'val/'))}".rstrip()
 
     def line(self, news: Shown) -> str:
         """Where it is, and the metrics of data."""
         self._last_step = news.step
         fold = f"{news.fold}  " if news.fold else ""
-        return f"{fold}{_where(news)}  {_measured(news.metrics, ('train/', 'val/'))}  {self._left(news)}"
+        return f"{fold}{_where(news)}  {_measured(news, ('train/', 'val/'))}  {self._left(news)}"
 
     def drawing(self, news: Shown, width: int) -> RenderableType:
         """All there is."""
@@ -88,7 +98,7 @@ class RunView:
         speed = f"{self._rate:.{digits}f} steps/s  {self._left(news)}" if is_going else _phase(news)
         where = f"epoch {news.epoch:.1f}/{figure(news.epochs)}  step {news.step}/{news.steps}  {news.fold or news.runs}"
         rows = [Heading(news.name, news.step, news.steps, speed), Text(where)]
-        rows.append(_numbers(news.metrics))
+        rows.append(_numbers(news))
         bars = min(60, width - len("train/loss "))
         if self._losses and bars > 0:
             rows.append(Text.assemble(("train/loss ", "dim"), (sparkline(list(self._losses), bars), "green")))
@@ -111,15 +121,15 @@ def _where(news: Shown) -> str:
     return f"epoch {figure(news.epoch)}/{figure(news.epochs)}  step {news.step}/{news.steps}"
 
 
-def _measured(metrics: dict[str, float], beginnings: tuple[str, ...]) -> str:
+def _measured(news: Shown, beginnings: tuple[str, ...]) -> str:
     """The metrics with these beginnings of their names, not those of single targets."""
-    shown = (name for name in metrics if name.startswith(beginnings) and target_of(name) is None)
-    return "  ".join(f"{name} {figure(metrics[name])}" for name in shown)
+    shown = (name for name in news.metrics if name.startswith(beginnings) and target_of(name) is None)
+    return "  ".join(f"{name} {news.text(name)}" for name in shown)
 
 
-def _numbers(metrics: dict[str, float]) -> Table:
+def _numbers(news: Shown) -> Table:
     """The metrics, those of the optimizer below the rest."""
     table = Table.grid(padding=(0, 2))
-    for name in sorted(without_targets(metrics), key=lambda name: (name.startswith(_LAST), name)):
-        table.add_row(Text(name, "dim"), figure(metrics[name], 5))
+    for name in sorted(without_targets(news.metrics), key=lambda name: (name.startswith(_LAST), name)):
+        table.add_row(Text(name, "dim"), news.text(name, 5))
     return table

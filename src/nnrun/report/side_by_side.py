@@ -9,7 +9,8 @@ from typing import NamedTuple
 from nnrun.errors import NnrunError, one_line
 from nnrun.record import preprocessing
 from nnrun.report.entry import Entry
-from nnrun.report.words import chance, gap, level, pair_sentence
+from nnrun.report.values import level
+from nnrun.report.words import chance, gap, pair_sentence
 from nnrun.statistics.compare import compare_all, least_p, least_seeds
 from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.folds import compare_folds
@@ -85,7 +86,7 @@ def value(entry: Entry, metric: Metric) -> Value:
 
 def side_by_side(entries: Sequence[Entry]) -> SideBySide:
     """Compares runs; they are tested in pairs, seed by seed, where their seeds and their test data are the same."""
-    names = dict.fromkeys(name for entry in entries for name in entry.metrics)
+    names = dict.fromkeys(name for entry in entries for name in (*entry.metrics, *sorted(entry.undefined)))
     judged = {(entry.judged or "").partition("/")[2] for entry in entries}  # which may be of one target
     names = [name for name in names if target_of(name) is None or name.partition("/")[2] in judged]
     rising = frozenset[str]().union(*(entry.rising for entry in entries))

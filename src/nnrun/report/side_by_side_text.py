@@ -15,7 +15,7 @@ from nnrun.report.settings import setting_text
 from nnrun.report.sheet import Sheet, sheet_of
 from nnrun.report.side_by_side import SideBySide, value
 from nnrun.report.summary import some_of
-from nnrun.report.words import level, span
+from nnrun.report.values import UNDEFINED, level, span
 from nnrun.statistics.metric import Metric
 
 __all__ = [
@@ -168,4 +168,6 @@ def _cells(comparison: SideBySide) -> tuple[list[str], list[list[str]]]:
 
 def _result(entry: Entry, metric: Metric) -> str:
     mean, low, high = value(entry, metric)
+    if mean is None and metric.name in entry.undefined:
+        return UNDEFINED
     return f"{level(metric, mean)} {span(metric, low, high)}".rstrip()

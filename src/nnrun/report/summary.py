@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
-from nnrun.amounts import figure
 from nnrun.errors import RunError, counted, one_line
 from nnrun.record import run
 from nnrun.record.early_stop import stop_in, stops_in_words
 from nnrun.record.summary import Baseline, Division, GroupSummary, Summary
-from nnrun.statistics.metric import last_part, target_of, without_targets
+from nnrun.report.values import bounds_in, mean_with_gaps, number, plus_minus, with_gaps
+from nnrun.statistics.metric import Bounds, Metric, last_part, metric_of, target_of, without_targets
 
 __all__ = [
     "FOLD_PARTS",
@@ -19,8 +19,6 @@ __all__ = [
     "finished",
     "folds_line",
     "headline",
-    "number",
-    "plus_minus",
     "read_summary",
     "reference",
     "result_line",
@@ -108,11 +106,12 @@ def headline(summary: Summary) -> str:
     """A run or group that has ended, in one line."""
     if "mean" in summary:
         section, parts = shown_section(summary), FOLD_PARTS if "folds" in summary else RUN_PARTS
-        means, intervals = summary["mean"].get(section, {}), summary["ci95"].get(section, {})
-        numbers = result_line(means, intervals, summary.get("baseline"), parts)
+        means, intervals = mean_with_gaps(summary, section), summary["ci95"].get(section, {})
+        numbers = result_line(means, intervals, summary.get("baseline"), parts, bounds_in(summary))
         result = f"{numbers}  ({runs_line(summary)})" if numbers else runs_line(summary)
         return f"{summary['status']}: {result}"
-    numbers = result_line(summary.get("metrics", {}).get("best", {}), {}, summary.get("baseline"))
+    metrics = with_gaps(summary.get("metrics", {}).get("best", {}), summary.get("undefined", {}))
+    numbers = result_line(metrics, {}, summary.get("baseline"), bounds=bounds_in(summary))
     best = summary.get("best")
     chosen = f"  (at step {best['step']}, the best by {best['metric']})" if best else ""
     said = f": {numbers}{chosen}" if numbers else ""
@@ -193,41 +192,32 @@ def result_line(
     intervals: Mapping[str, Sequence[float] | None],
     baseline: Baseline | None = None,
     parts: Sequence[str] = RUN_PARTS,
+    bounds: Mapping[str, Bounds] = MappingProxyType({}),
 ) -> str:
     """The metrics of the first part of the data that has some, with their intervals as `plus_minus` writes them.
 
     baseline   of a constant prediction; its metrics stand behind those of the run
+    bounds     the least and the most that metrics can be: shares are in percent
     """
     of_parts = ({name: metrics[name] for name in metrics if name.startswith(part)} for part in parts)
     chosen: Mapping[str, object] = next(filter(None, of_parts), {})
-    names = without_targets(chosen)
-    shown = {name: number(chosen[name]) + plus_minus(chosen[name], intervals.get(name)) for name in names}
-    beside = {name: _beside(name, baseline) for name in names}
-    return "  ".join(f"{name} {text}{beside[name]}" for name, text in shown.items())
+    texts = []
+    for metric in (metric_of(name, (), bounds) for name in without_targets(chosen)):
+        value = chosen[metric.name]
+        shown = number(value, metric) + plus_minus(value, intervals.get(metric.name), metric)
+        texts.append(f"{metric} {shown}{_beside(metric, baseline)}")
+    return "  ".join(texts)
 
 
-def _beside(name: str, baseline: Baseline | None) -> str:
-    """` (largest class: 0.857)`; "" for a metric that has none."""
-    value = None if baseline is None else reference(name, baseline)
-    return "" if baseline is None or value is None else f" ({baseline['prediction']}: {number(value)})"
+def _beside(metric: Metric, baseline: Baseline | None) -> str:
+    """` (largest class: 85.71%)`; "" for a metric that has none."""
+    value = None if baseline is None else reference(metric.name, baseline)
+    return (
+        "" if baseline is None or value is None else f" ({baseline['prediction']}: {number(value, metric)})"
+    )
 
 
 def reference(name: str, baseline: Baseline) -> float | None:
     """The value of a metric for a constant prediction; the metric may be that of an average: test/ema/accuracy."""
     part, _, rest = name.partition("/")
     return baseline["metrics"].get(f"{part}/{last_part(rest)}")
-
-
-def number(value: object) -> str:
-    """Four digits of a number, or all before its point; what is no number (a written NaN) as it is."""
-    return figure(value) if isinstance(value, (int, float)) else str(value)
-
-
-def plus_minus(mean: object, ends: Sequence[float] | None) -> str:
-    """` ± 0.012`, or ` [0.93, 1]` where an interval was cut to what its metric can be; "" where there is none."""
-    if ends is None or not isinstance(mean, (int, float)):
-        return ""
-    low, high = ends
-    if math.isclose(high - mean, mean - low, rel_tol=1e-6, abs_tol=1e-12 * abs(mean)):
-        return f" ± {figure((high - low) / 2, 2)}"
-    return f" [{number(low)}, {number(high)}]"

@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -30,14 +31,14 @@ from nnrun.report.summary import (
     FOLD_PARTS,
     RUN_PARTS,
     headline,
-    number,
     read_summary,
     runs_line,
     shown_section,
     warnings,
 )
 from nnrun.report.terminal_chart import FEWEST, TerminalChart, last_interval
-from nnrun.statistics.metric import without_targets
+from nnrun.report.values import bounds_in, mean_with_gaps, number, with_gaps
+from nnrun.statistics.metric import metric_of, without_targets
 
 __all__ = ["show_view"]
 
@@ -66,20 +67,7 @@ def show_view(folder: Path) -> Group:
         for remark in remarks(subject)
         if remark.about != "end"
     ]
-    if "mean" in summary:
-        if summary["mean"]:
-            reference, shown = summary.get("baseline"), shown_section(summary)
-            of_data = FOLD_PARTS if "folds" in summary else RUN_PARTS
-            order = summary.get("targets", ())
-            parts += metric_tables(summary["mean"], summary["ci95"], reference, shown, of_data, order)
-        parts.append(Text(runs_line(summary), "dim"))
-    elif "metrics" in summary and any(_sections(summary).values()):
-        order = summary.get("targets", ())
-        parts += metric_tables(_sections(summary), None, summary.get("baseline"), targets=order)
-    elif newest := newest_values(folder):
-        step = newest.pop("step")
-        parts.append(Text(f"reached   step {step}, epoch {figure(newest.pop('epoch', 0))}"))
-        parts += metric_tables({"newest": newest})
+    parts += _metrics(subject)
     if (folder / tables.ACCOUNT).is_file():
         account: Account = run.read_json(folder / tables.ACCOUNT)
         parts += tables.view(account)
@@ -88,7 +76,8 @@ def show_view(folder: Path) -> Group:
     parts += map(Text, described.notes)
     parts += _curves(subject)
     if "best" in summary and (best := summary["best"]):
-        parts.append(Text(f"best     {best['metric']} {number(best['value'])} at step {best['step']}"))
+        value = number(best["value"], metric_of(best["metric"] or "", (), bounds_in(summary)))
+        parts.append(Text(f"best     {best['metric']} {value} at step {best['step']}"))
     parts += _damage_of_checkpoints(folder, status, summary)
     for member in content.members:
         parts += _damage_of_member(member)
@@ -104,6 +93,29 @@ def show_view(folder: Path) -> Group:
         parts.append(Text(f"continue  nnrun resume {shlex.quote(str(folder))}"))
     lines = [*data_line(folder, content.origin), *origin_lines(content.origin)]
     return Group(*parts, *(Folded(line, _LABEL, "dim") for line in lines))
+
+
+def _metrics(subject: Subject) -> list[RenderableType]:
+    """The tables of metrics of a run or group; of one that has no summary the newest values."""
+    summary, parts = subject.content.summary, list[RenderableType]()
+    if "mean" in summary:
+        if summary["mean"]:
+            reference, shown = summary.get("baseline"), shown_section(summary)
+            of_data = FOLD_PARTS if "folds" in summary else RUN_PARTS
+            order = summary.get("targets", ())
+            means = {section: mean_with_gaps(summary, section) for section in summary["mean"]}
+            parts += metric_tables(means, summary["ci95"], reference, shown, of_data, order, subject.bounds)
+        parts.append(Text(runs_line(summary), "dim"))
+    elif "metrics" in summary and any(_sections(summary).values()):
+        order = summary.get("targets", ())
+        parts += metric_tables(
+            _sections(summary), None, summary.get("baseline"), targets=order, bounds=subject.bounds
+        )
+    elif newest := newest_values(subject.folder):
+        step = newest.pop("step")
+        parts.append(Text(f"reached   step {step}, epoch {figure(newest.pop('epoch', 0))}"))
+        parts += metric_tables({"newest": with_gaps(newest)}, bounds=subject.bounds)
+    return parts
 
 
 def _damage_of_checkpoints(folder: Path, status: str, summary: Summary) -> Iterator[Text]:
@@ -129,8 +141,9 @@ def _damage_of_member(member: Path) -> list[Text]:
 
 def _sections(summary: RunSummary | SweepSummary) -> dict[str, Mapping[str, object]]:
     """The metrics of the best state and, where the summary has them, of the last one."""
-    columns = summary["metrics"]
-    return {"best": columns["best"], **({"last": columns["last"]} if "last" in columns else {})}
+    columns, gaps = summary["metrics"], summary.get("undefined", {})
+    named = {"best": columns["best"], **({"last": columns["last"]} if "last" in columns else {})}
+    return {name: with_gaps(metrics, gaps) for name, metrics in named.items()}
 
 
 def _curves(subject: Subject) -> list[RenderableType]:
@@ -145,7 +158,18 @@ def _curves(subject: Subject) -> list[RenderableType]:
         if max((int(np.isfinite(line.y).sum()) for line in shown), default=0) < FEWEST:
             continue
         open_ended = math.isinf(subject.metric(name).bounds[1])
-        charts.append(TerminalChart(shown, f"{subject.runs} {subject.unit}", open_ended, width))
+        of = subject.metric(name)
+        charts.append(TerminalChart(shown, f"{subject.runs} {subject.unit}", open_ended, width, metric=of))
         names = [name for name in names if name not in pair]
-    bars = [CurveLine(name, lines[name].y.tolist(), width, last_interval(lines[name])) for name in names]
+    last = with_gaps({name: float(line.y[-1]) for name, line in lines.items() if len(line.y)})
+    bars = [
+        CurveLine(
+            name,
+            [*lines[name].y.tolist()[:-1], cast("float", last[name])],
+            width,
+            last_interval(lines[name]),
+            subject.metric(name),
+        )
+        for name in names
+    ]
     return [*charts, *bars]

@@ -14,7 +14,8 @@ from rich.text import Text
 from nnrun.amounts import figure
 from nnrun.report.chart import Line
 from nnrun.report.lines import CurveLine
-from nnrun.report.summary import number, plus_minus
+from nnrun.report.values import NO_METRIC, number, plus_minus
+from nnrun.statistics.metric import Metric
 
 __all__ = ["FEWEST", "TerminalChart", "last_interval"]
 
@@ -64,6 +65,7 @@ class TerminalChart(NamedTuple):
     lines   the label is the name of the metric
     of      what a band is of: `3 seeds`
     width   of the names, where they stand before bars
+    metric  what they are values of
     """
 
     lines: tuple[Line, ...]
@@ -71,13 +73,14 @@ class TerminalChart(NamedTuple):
     open_ended: bool
     width: int
     ascii: bool = False
+    metric: Metric = NO_METRIC
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yields its lines."""
         least, most = _ROOM
         if options.max_width < least:
             for line in self.lines:
-                yield CurveLine(line.label, line.y.tolist(), self.width, last_interval(line))
+                yield CurveLine(line.label, line.y.tolist(), self.width, last_interval(line), self.metric)
             return
         yield from self._drawn(min(options.max_width, most))
 
@@ -86,7 +89,7 @@ class TerminalChart(NamedTuple):
         first, last = min(line.x[0] for line in self.lines), max(line.x[-1] for line in self.lines)
         places, widest = (np.linspace(first, last, columns - _MARGIN - 2) for columns in (room, _ROOM[1]))
         axis = _axis_of([_means(line.x, line.y, widest) for line in self.lines], self.open_ended)
-        labels = axis.labels(marks)
+        labels = axis.labels(marks, self.metric)
         yield from self._heading(marks, axis.logarithmic, room)
         for row, cells in reversed(list(enumerate(_grid(self.lines, places, axis, marks)))):
             text = Text(f"{labels.get(row, ''):>{_MARGIN}} {marks.border}")
@@ -103,7 +106,8 @@ class TerminalChart(NamedTuple):
         parts = []
         for (lower, upper), style, line in zip(marks.lines, _STYLES, reversed(self.lines), strict=False):
             value = float(line.y[-1])
-            last = f"{number(value)}{plus_minus(value, last_interval(line))}".replace("±", marks.interval)
+            last = number(value, self.metric) + plus_minus(value, last_interval(line), self.metric)
+            last = last.replace("±", marks.interval)
             parts.append(Text.assemble((lower + upper, style), f" {line.label} ", (last, "bold")))
         if any(line.low is not None for line in self.lines):
             parts.append(Text.assemble((marks.band, _BAND_STYLE), f" 95% interval of {self.of}"))
@@ -140,20 +144,21 @@ class _Axis(NamedTuple):
         shares = np.clip(np.nan_to_num((values - low) / (high - low)), 0.0, 1.0)
         return np.rint(shares * (_LEVELS - 1)).astype(int)
 
-    def labels(self, marks: _Marks) -> dict[int, str]:
+    def labels(self, marks: _Marks, metric: Metric) -> dict[int, str]:
         """What rows are called, 0 the lowest."""
         if self.high <= self.low:
-            return {_HEIGHT // 2: _label(self.low)}
+            return {_HEIGHT // 2: _label(self.low, metric)}
         below, above = marks.beyond
         return {
-            0: _label(self.low, below if self.is_below else ""),
-            _HEIGHT - 1: _label(self.high, above if self.is_above else ""),
+            0: _label(self.low, metric, below if self.is_below else ""),
+            _HEIGHT - 1: _label(self.high, metric, above if self.is_above else ""),
         }
 
 
-def _label(value: float, sign: str = "") -> str:
-    text = number(value)
-    return f"{sign}{text if len(sign + text) <= _MARGIN else figure(value, 2)}"
+def _label(value: float, metric: Metric, sign: str = "") -> str:
+    text = number(value, metric)
+    short = f"{figure(100 * value, 3)}%" if metric.share else figure(value, 2)
+    return f"{sign}{text if len(sign + text) <= _MARGIN else short}"
 
 
 def _axis_of(means: Sequence[np.ndarray], open_ended: bool) -> _Axis:

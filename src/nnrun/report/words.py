@@ -11,7 +11,6 @@ __all__ = [
     "difference",
     "ends_of",
     "gap",
-    "level",
     "other_searches",
     "over_examples",
     "overall",
@@ -19,26 +18,9 @@ __all__ = [
     "pair_verdict",
     "short_chance",
     "signed",
-    "span",
     "winner",
     "with_ends",
 ]
-
-
-def level(metric: Metric, value: float | None) -> str:
-    """A value of a metric: 97.9% for a share, four digits else; a dash for none."""
-    if value is None:
-        return "–"
-    return f"{100 * value:.2f}%" if metric.share else figure(value)
-
-
-def span(metric: Metric, low: float | None, high: float | None) -> str:
-    """An interval in brackets, in the units of `level`; nothing for none."""
-    if low is None or high is None:
-        return ""
-    if metric.share:
-        return f"[{100 * low:.2f}, {100 * high:.2f}]"
-    return f"[{figure(low)}, {figure(high)}]"
 
 
 def gap(metric: Metric, value: float) -> str:

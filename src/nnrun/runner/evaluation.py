@@ -15,7 +15,7 @@ from nnrun.record.checkpoint import Checkpoint
 from nnrun.record.summary import Baseline, Division, Metrics
 from nnrun.runner import group, session, summary
 from nnrun.runner.held_out import nothing_held_out
-from nnrun.statistics.measure import reasons
+from nnrun.statistics.metric import all_ends, reasons
 from nnrun.training import evaluate, flat, programs
 from nnrun.training.averages import compile_averages
 from nnrun.training.feed import Feed, make_feed
@@ -61,6 +61,7 @@ class Conditions(TypedDict):
     samples: NotRequired[int]
     input: NotRequired[str]  # the file that was measured on, in place of a part; split is "file" then
     examples: NotRequired[int]  # in it
+    bounds: NotRequired[dict[str, list[float | None]]]  # the least and the most that metrics can be
     parameters: NotRequired[str]  # the average of the run that predicts, in place of what it trained
 
 
@@ -130,11 +131,10 @@ def evaluate_run(
             )
         measured = _measure(experiment, list(checkpoints.values()), split, folder, samples)
         reference = summary.baseline_entry(experiment, [split])
-    results = [
-        run_result(path, content.step, metrics)
-        for (path, content), metrics in zip(checkpoints.items(), measured, strict=True)
-    ]
+    measured_at = zip(checkpoints.items(), measured, strict=True)
+    results = [run_result(path, content.step, metrics) for (path, content), metrics in measured_at]
     conditions: Conditions = {"split": split, "checkpoint": which, "baseline": reference}
+    conditions["bounds"] = all_ends(experiment.plan.bounds)
     if samples:
         conditions["samples"] = samples
     if not members:

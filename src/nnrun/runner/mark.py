@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from nnrun.record.pack import MarkEntry
-from nnrun.statistics.measure import Undefined, reasons
-from nnrun.statistics.metric import Metric
+from nnrun.statistics.metric import Metric, Undefined, reasons
 
 __all__ = ["Mark", "is_better", "restored", "stored"]
 

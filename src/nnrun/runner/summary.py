@@ -21,8 +21,7 @@ from nnrun.record.summary import (
 )
 from nnrun.record.weights_from import begins_with_weights
 from nnrun.runner.recorder import Recorder
-from nnrun.statistics.measure import reasons
-from nnrun.statistics.metric import Bounds, all_ends, metric_of
+from nnrun.statistics.metric import Bounds, all_ends, metric_of, reasons
 from nnrun.training.baseline import baseline, constant, few_examples
 from nnrun.types import Experiment
 

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from nnrun.errors import SpecError, one_line
-from nnrun.statistics.metric import ANY, Bounds
+from nnrun.statistics.metric import ANY, Bounds, Undefined
 
-__all__ = ["Measure", "Undefined", "reasons"]
-
-
-class Undefined(float):
-    """The value of a metric that has none on a part of the data: NaN, with the reason in a few words."""
-
-    reason: str
-
-    def __new__(cls, reason: str) -> Undefined:
-        """NaN because of `reason`."""
-        value = super().__new__(cls, math.nan)
-        value.reason = reason
-        return value
+__all__ = ["Measure"]
 
 
 class Measure(NamedTuple):
@@ -72,11 +59,6 @@ class Measure(NamedTuple):
                 f"{place}terms of {count} examples have the shape {values.shape}; return ({count},) or ({count}, k)"
             )
         return values[:, None] if values.ndim == 1 else values
-
-
-def reasons(metrics: Mapping[str, object]) -> dict[str, str]:
-    """Why those metrics that have no value have none, by name."""
-    return {name: value.reason for name, value in metrics.items() if isinstance(value, Undefined)}
 
 
 def _read_only(values: np.ndarray) -> np.ndarray:

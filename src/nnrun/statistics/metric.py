@@ -18,6 +18,7 @@ __all__ = [
     "Bounds",
     "Ends",
     "Metric",
+    "Undefined",
     "all_bounds",
     "all_ends",
     "bounds_of",
@@ -26,6 +27,7 @@ __all__ = [
     "last_part",
     "metric_of",
     "of_target",
+    "reasons",
     "target_of",
     "without_targets",
 ]
@@ -43,6 +45,18 @@ OF_STEPS = (
     "update/norm",
     "update/ratio",
 )  # what steps say of themselves, none below 0
+
+
+class Undefined(float):
+    """The value of a metric that has none on a part of the data: NaN, with the reason in a few words."""
+
+    reason: str
+
+    def __new__(cls, reason: str) -> Undefined:
+        """NaN because of `reason`."""
+        value = super().__new__(cls, math.nan)
+        value.reason = reason
+        return value
 
 
 class Metric(NamedTuple):
@@ -171,3 +185,8 @@ def all_ends(bounds: Mapping[str, Bounds]) -> dict[str, Ends]:
 def all_bounds(ends: Mapping[str, Ends]) -> dict[str, Bounds]:
     """The bounds of metrics by name that a file says."""
     return {name: bounds_of(pair) for name, pair in ends.items()}
+
+
+def reasons(metrics: Mapping[str, object]) -> dict[str, str]:
+    """Why those metrics that have no value have none, by name."""
+    return {name: value.reason for name, value in metrics.items() if isinstance(value, Undefined)}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnrun.amounts import figure
-from nnrun.report.summary import plus_minus
 from nnrun.report.sweep.entries import TrialEntry
 from nnrun.report.sweep.live import ArmProgress, SweepProgress
+from nnrun.report.values import number, plus_minus
 from nnrun.statistics.metric import Metric
 from nnrun.sweep.batches import Event
 from nnrun.sweep.loop import SweepLoop
@@ -77,4 +76,4 @@ def _best(records: Sequence[TrialEntry], metric: Metric) -> str:
     if best is None:
         return ""
     mean, ends = metric.mean([value for value in best[0]["values"] if value is not None])
-    return f"{figure(mean)}{plus_minus(mean, ends)}"
+    return number(mean, metric) + plus_minus(mean, ends, metric)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from nnrun.statistics.measure import Undefined
+from nnrun.statistics.metric import Undefined
 from nnrun.training.predictions import predictions_of
 from nnrun.types import Dataset, Loss
 

@@ -5,7 +5,8 @@ An *update* is added to the parameters: params ← params + update.
 A `key` of None means no noise; a `weight` of None means stored batch-norm statistics: two separate facts.
 """
 
-from nnrun.statistics.measure import Measure, Undefined
+from nnrun.statistics.measure import Measure
+from nnrun.statistics.metric import Undefined
 from nnrun.types._data import Augmentation, Batch, Dataset, Examples, Source
 from nnrun.types._learning import (
     Average,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ def prepare(x: Any, about: _Entry) -> np.ndarray:
     names = list(x) if isinstance(x, Mapping) else list(getattr(x, "columns", ()))
     if names:
         x = _features(x, names, about["columns"])
+        if "beside" in about:
+            _warn_of_unused(names, {column["name"] for column in about["columns"]}, about["beside"])
     elif any(column["categories"] is not None or len(column) > 2 for column in about["columns"]):
         raise ValueError("some features are not plain numbers; give columns by name, such as a DataFrame")
     x = np.asarray(x)
@@ -68,10 +71,11 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
 def _features(table: Any, names: Sequence[object], columns: list[_Entry]) -> np.ndarray:
     """(n, inputs) float64: numbers, parts of dates, and an input of 0 or 1 for each category."""
     parts: list[np.ndarray] = []
+    if missing := [column["name"] for column in columns if column["name"] not in names]:
+        shown = ", ".join(map(repr, missing))
+        raise ValueError(f"there is no column {shown}; there are {', '.join(map(str, names))}")
     for column in columns:
         name = column["name"]
-        if name not in names:
-            raise ValueError(f"there is no column {name!r}; there are {', '.join(map(str, names))}")
         cells = list(table[name])
         if parts and len(cells) != len(parts[0]):
             raise ValueError(f"column {name!r}: has {len(cells)} cells, those before it {len(parts[0])}")
@@ -87,6 +91,17 @@ def _features(table: Any, names: Sequence[object], columns: list[_Entry]) -> np.
     if not parts:
         raise ValueError("the model was trained on inputs without names; give an array")
     return np.hstack(parts)
+
+
+def _warn_of_unused(names: Sequence[object], features: Collection[str], beside: Sequence[str]) -> None:
+    """Warns of columns that are no inputs, and which the run did not know; `beside`: names and patterns of others."""
+    unused = [
+        name
+        for name in map(str, names)
+        if name not in features and not any(name == known or fnmatchcase(name, known) for known in beside)
+    ]
+    if unused:
+        warnings.warn(f"columns that are not used: {', '.join(map(repr, unused))}", stacklevel=4)
 
 
 def _is_missing(cell: object, marks: Sequence[str]) -> bool:

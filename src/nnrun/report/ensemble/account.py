@@ -123,6 +123,7 @@ class Account(TypedDict):
     judge: str  # the metric by which the loss judges
     rising: list[str]  # the metrics of which more is better
     bounds: dict[str, Ends]  # the least and the most that metrics can be
+    undefined: NotRequired[dict[str, str]]  # metric of the ensemble that has no value -> why
     members: list[MemberEntry]
     mean: Metrics
     best: BestMember | None

@@ -14,12 +14,20 @@ from nnrun.report.drawing import COLOURS, Picture, png
 from nnrun.report.drawn import figure_of_all
 from nnrun.report.ensemble.account import Account, Calibration
 from nnrun.report.ensemble.charts import charts
-from nnrun.report.ensemble.tables import answer_line, gain_lines, head_of, in_order, names_of, notes
+from nnrun.report.ensemble.tables import (
+    answer_line,
+    gain_lines,
+    head_of,
+    in_order,
+    metric_in,
+    names_of,
+    notes,
+)
 from nnrun.report.html import PageColumn, document, figure, table
 from nnrun.report.interactive import chart_html, head
 from nnrun.report.run.examples import STYLE, examples_html
 from nnrun.report.run.looked import Looked
-from nnrun.report.summary import number
+from nnrun.report.values import number, with_gaps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -142,9 +150,13 @@ def _table(account: Account) -> str:
     if reference := account.get("baseline"):
         rows.append((reference["prediction"], dict(reference["metrics"])))
     rows.append(("ensemble", account["ensemble"]))
+    filled = [(label, with_gaps(metrics)) for label, metrics in rows]
     columns = [PageColumn(account["split"], "name"), *(PageColumn(head_of(name), "number") for name in names)]
     cells = [
-        [label, *(number(metrics[name]) if name in metrics else "" for name in names)]
-        for label, metrics in rows
+        [
+            label,
+            *(number(metrics[name], metric_in(account, name)) if name in metrics else "" for name in names),
+        ]
+        for label, metrics in filled
     ]
     return table(columns, cells, best=len(cells) - 1)

@@ -9,17 +9,18 @@ from nnrun.amounts import figure
 from nnrun.record.run import natural
 from nnrun.report.ensemble.account import Account, Gain, MemberEntry
 from nnrun.report.sheet import Sheet, SheetColumn
-from nnrun.report.summary import number
-from nnrun.report.words import gap, level
-from nnrun.statistics.metric import Metric, all_bounds, metric_of, without_targets
+from nnrun.report.values import level, number, with_gaps
+from nnrun.report.words import gap
+from nnrun.statistics.metric import SHARE, Metric, all_bounds, metric_of, without_targets
 
 __all__ = [
-    "ACCOUNT", "answer_line", "gain_line", "gain_lines", "head_of", "in_order", "member_table", "names_of", "notes",
-    "view",
+    "ACCOUNT", "answer_line", "gain_line", "gain_lines", "head_of", "in_order", "member_table", "metric_in", "names_of",
+    "notes", "view",
 ]  # fmt: skip
 
 ACCOUNT = "account.json"  # in the run folder of an ensemble
 _SHOWN = {"calibration_error": "calibration error"}
+_CALIBRATION = Metric("calibration_error", False, SHARE)
 _ROUNDING = 2.0**-23  # predictions are float32
 
 
@@ -38,6 +39,11 @@ def in_order(account: Account) -> list[MemberEntry]:
 def head_of(name: str) -> str:
     """What the column of a metric is called."""
     return _SHOWN.get(name, name)
+
+
+def metric_in(account: Account, name: str) -> Metric:
+    """The metric of this name."""
+    return metric_of(name, account["rising"], all_bounds(account["bounds"]))
 
 
 def names_of(account: Account) -> list[str]:
@@ -76,12 +82,15 @@ def _member_columns(account: Account) -> dict[str, list[str]]:
         metrics.append(account["best"]["metrics"])
     reference = account.get("baseline")
     columns = {}
+    metrics = [with_gaps(of_row) for of_row in metrics]
+    together = with_gaps(account["ensemble"], account.get("undefined", {}))
     for name in names_of(account):
-        cells = [number(of_row[name]) for of_row in metrics]
+        metric = metric_in(account, name)
+        cells = [number(of_row[name], metric) for of_row in metrics]
         if reference:
             value = reference["metrics"].get(name)
-            cells.append("" if value is None else number(value))
-        columns[head_of(name)] = [*cells, number(account["ensemble"][name])]
+            cells.append("" if value is None else number(value, metric))
+        columns[head_of(name)] = [*cells, number(together[name], metric)]
     weights = [f"{member['weight']:.3f}" for member in members]
     if len({member["weight"] for member in members}) > 1:
         rows = len(metrics) + bool(reference) + 1
@@ -104,7 +113,7 @@ def answer_line(account: Account) -> str:
     gain = gains[name]
     if isinstance(gain["value"], str):  # "nan"
         return ""
-    metric = metric_of(name, account["rising"], all_bounds(account["bounds"]))
+    metric = metric_in(account, name)
     low, high = gain["both"] or gain["examples"]
     chance = "which may be chance" if low <= 0 <= high else "which is more than chance"
     of_members = f"of its members alone {level(metric, alone)} on average"
@@ -126,7 +135,7 @@ def gain_lines(account: Account) -> list[Text]:
         for name in [name for name in names_of(account) if name in (over or {})]:
             gain = (over or {})[name]
             if not isinstance(gain["value"], str):  # "nan"
-                metric = metric_of(name, account["rising"], all_bounds(account["bounds"]))
+                metric = metric_in(account, name)
                 size = _size(account["mean"][name])
                 lines.append(Text(f"gain over {reference}: {gain_line(metric, gain, size)}"))
     return lines
@@ -174,8 +183,8 @@ def notes(account: Account) -> list[str]:
         and "temperature" in calibration
     ):
         lines.append(
-            f"calibration error {number(calibration['before']['error'])}, "
-            f"{number(calibration['after']['error'])} at the "
+            f"calibration error {number(calibration['before']['error'], _CALIBRATION)}, "
+            f"{number(calibration['after']['error'], _CALIBRATION)} at the "
             f"temperature {calibration['temperature']:.3f} fitted on validation"
         )
     if steps := account.get("soup"):

@@ -19,6 +19,7 @@ from nnrun.report.sheet import Sheet
 from nnrun.report.side_by_side import SideBySide
 from nnrun.report.side_by_side_text import as_sheet
 from nnrun.report.summary import headline, runs_line, shown_section, warnings
+from nnrun.report.values import mean_with_gaps, with_gaps
 from nnrun.storage import fsio
 
 __all__ = ["page"]
@@ -96,12 +97,15 @@ def _results(subject: Subject) -> str:
         words = f'<p class="dim">{escape(runs_line(summary))}</p>'
         section = shown_section(summary)
         means = {section: summary["mean"].get(section, {}), **summary["mean"]}
-        return _sheets(metric_tables(means, summary["ci95"], baseline, targets=order)) + words
+        of_metrics = {name: mean_with_gaps(summary, name) for name in means}
+        tables = metric_tables(of_metrics, summary["ci95"], baseline, targets=order, bounds=subject.bounds)
+        return _sheets(tables) + words
     if "metrics" in summary and "last" in summary["metrics"]:
-        sections = {"best": summary["metrics"]["best"], "last": summary["metrics"]["last"]}
-        return _sheets(metric_tables(sections, None, baseline, targets=order))
+        gaps = summary.get("undefined", {})
+        sections = {name: with_gaps(summary["metrics"][name], gaps) for name in ("best", "last")}
+        return _sheets(metric_tables(sections, None, baseline, targets=order, bounds=subject.bounds))
     newest = {name: float(line.y[-1]) for name, line in subject.lines.items() if len(line.y)}
-    return _sheets(metric_tables({"newest": newest}))
+    return _sheets(metric_tables({"newest": with_gaps(newest)}, bounds=subject.bounds))
 
 
 def _sheets(sheets: Sequence[Sheet]) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 
 from nnrun.report.chart import Line
 from nnrun.report.run.subject import Subject
-from nnrun.report.summary import number, reference, rises, stop_line
-from nnrun.report.words import gap, level
+from nnrun.report.summary import reference, rises, stop_line
+from nnrun.report.values import level, number
+from nnrun.report.words import gap
 from nnrun.statistics.metric import last_part
 
 __all__ = ["Remark", "remarks"]

@@ -18,7 +18,8 @@ from nnrun.report.sweep.ranges import border
 from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.sensitivity import sensitivity
 from nnrun.report.sweep.studies import unsound
-from nnrun.report.words import gap, level
+from nnrun.report.values import level
+from nnrun.report.words import gap
 from nnrun.statistics.budget import at_budget
 from nnrun.statistics.compare import least_seeds
 from nnrun.statistics.sign_flips import ALPHA

@@ -13,7 +13,7 @@ from nnrun.report.chart import Chart, Line
 from nnrun.report.curves import CurveBand, band, seed_curves
 from nnrun.report.drawing import axis_label, scale_of
 from nnrun.report.sweep.findings import BaseAnswer
-from nnrun.report.words import level
+from nnrun.report.values import level
 from nnrun.statistics.budget import BestOf
 from nnrun.statistics.metric import Metric
 

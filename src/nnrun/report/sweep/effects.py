@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from nnrun.report.sweep.pairs import pair_cells
-from nnrun.report.words import chance, ends_of, gap, level, pair_sentence, short_chance, with_ends
+from nnrun.report.values import level
+from nnrun.report.words import chance, ends_of, gap, pair_sentence, short_chance, with_ends
 from nnrun.statistics.factors import Factors, Interaction
 from nnrun.statistics.metric import Metric
 

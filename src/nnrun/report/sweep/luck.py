@@ -10,7 +10,8 @@ from nnrun.report.sweep.findings import BaseAnswer
 from nnrun.report.sweep.folder import SweepRecord
 from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.searches import dependent
-from nnrun.report.words import gap, level
+from nnrun.report.values import level
+from nnrun.report.words import gap
 from nnrun.statistics.sign_flips import ALPHA
 from nnrun.statistics.studies import least_studies
 

@@ -28,7 +28,7 @@ from nnrun.report.sweep.plots import charts_of
 from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.tables import CHOSEN_DIGITS, seeds_text, trials_text
 from nnrun.report.sweep.verdict import base_sentences, steps_text
-from nnrun.report.words import level, span
+from nnrun.report.values import level, span
 from nnrun.statistics.metric import Metric
 
 __all__ = ["page"]

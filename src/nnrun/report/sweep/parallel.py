@@ -24,7 +24,7 @@ from nnrun.report.sweep.findings import Answer
 from nnrun.report.sweep.folder import AlternativeRecord, DimensionRecord, TrialRecord
 from nnrun.report.sweep.scatter import window
 from nnrun.report.sweep.tables import CHOSEN_DIGITS
-from nnrun.report.words import level
+from nnrun.report.values import level
 from nnrun.statistics.metric import Metric
 
 __all__ = ["parallel_head", "parallel_section"]

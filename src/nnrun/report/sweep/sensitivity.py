@@ -16,7 +16,8 @@ from nnrun.report.sweep.findings import BaseAnswer
 from nnrun.report.sweep.folder import SweepRecord, TrialRecord
 from nnrun.report.sweep.ranges import undrawn
 from nnrun.report.sweep.rows import AnswerRow
-from nnrun.report.words import gap, level
+from nnrun.report.values import level
+from nnrun.report.words import gap
 from nnrun.statistics.budget import at_budget
 from nnrun.statistics.compare import holm, least_seeds
 from nnrun.statistics.comparison import PairComparison

@@ -13,7 +13,7 @@ from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.pairs import pair_cells
 from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.verdict import sentences, steps_text
-from nnrun.report.words import level, span
+from nnrun.report.values import level, span
 from nnrun.statistics.comparison import PairComparison
 from nnrun.statistics.metric import Metric
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from nnrun.report.sweep.effects import effect_sentences
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.rows import AnswerRow
-from nnrun.report.words import level, pair_sentence, span, winner
+from nnrun.report.values import level, span
+from nnrun.report.words import pair_sentence, winner
 from nnrun.statistics.metric import Metric
 
 __all__ = ["base_sentences", "sentences", "steps_text"]
