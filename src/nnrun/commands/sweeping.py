@@ -11,6 +11,7 @@ import typer
 from nnrun.commands import console
 from nnrun.commands._app import Device, Json, Quiet, Root, RunDir, app, choose_device
 from nnrun.errors import DivergedError, SpecError, one_line
+from nnrun.record.names import BEST, REPORT
 
 if TYPE_CHECKING:
     from nnrun.sweep.batches import Trainer
@@ -140,13 +141,13 @@ def _train(
         console.print_json(answer.as_json(folder))
     else:
         console.show(*answer.answer_tables(ended.answer))
-        best = folder / "best.yaml"
+        best = folder / BEST
         closing_line = (
             f"train the best: nnrun train {shlex.quote(one_line(best))}"
             if best.is_file()
             else "no trial has a value to be best"
         )
-        console.show(f"report: {one_line(folder / 'report.html')}", closing_line)
+        console.show(f"report: {one_line(folder / REPORT)}", closing_line)
     _leave(ended, folder)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.prediction.combiner import OutputKind
 from nnrun.record import checkpoint, preprocessing, provenance
+from nnrun.record.names import RESOLVED
 from nnrun.runner import session
 from nnrun.runner.held_out import nothing_held_out
 from nnrun.spec import yaml12
@@ -130,7 +131,7 @@ def block_of(folder: Path, kind: str) -> dict[str, Any]:
 
 
 def _deciding(folder: Path) -> dict[str, Any]:
-    place = folder / "resolved.yaml"
+    place = folder / RESOLVED
     resolved: Any = yaml12.parse(fsio.read_file(place), str(place)).value
     try:
         return {name: resolved[name] for name in _DECIDING} | {"precision": resolved["train"]["precision"]}

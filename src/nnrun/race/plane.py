@@ -14,6 +14,7 @@ from jax import Array
 
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.record import checkpoint, provenance, run, weights_from
+from nnrun.record.names import ENSEMBLE, PROVENANCE
 from nnrun.record.provenance import Provenance
 from nnrun.runner.warm_start import begin_with
 from nnrun.training import flat, programs
@@ -42,7 +43,7 @@ def _remedy(folder: Path) -> str:
     for member in run.members(folder):
         if checkpoint.steps(member / "checkpoints"):
             return f"it is a group; take one of its runs: nnrun race --run {shlex.quote(one_line(member))}"
-    origin: Provenance = provenance.read(folder) if (folder / "run.json").is_file() else {}
+    origin: Provenance = provenance.read(folder) if (folder / PROVENANCE).is_file() else {}
     match origin.get("argv"):
         case [_, "train", spec, *rest] if not spec.startswith("-"):
             changes = [text for text in rest if "=" in text and not text.startswith(("-", "checkpoint"))]
@@ -59,7 +60,7 @@ def pick(folder: Path, steps: list[int] | None) -> list[int]:
     """
     place = folder / "checkpoints"
     known = checkpoint.steps(place) if place.is_dir() else []
-    if (folder / "ensemble.json").is_file():
+    if (folder / ENSEMBLE).is_file():
         raise RunError(
             f"{one_line(folder)}: is an average, which has no start; race over the plane of one of its runs"
         )

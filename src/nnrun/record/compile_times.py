@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from nnrun import machine
 from nnrun.errors import MachineError
+from nnrun.record.names import RESOLVED
 from nnrun.storage import fsio
 
 __all__ = ["last_seconds", "timed"]
@@ -56,6 +57,6 @@ def _note(file: Path, seconds: float) -> None:
 
 
 def _file(folder: Path) -> Path:
-    text = (folder / "resolved.yaml").read_text(encoding="utf-8")
+    text = (folder / RESOLVED).read_text(encoding="utf-8")
     kind = _DECIMAL.sub("#", _SEED.sub("", text))
     return machine.user_cache() / "nnrun" / "compile-seconds" / hashlib.sha256(kind.encode()).hexdigest()[:32]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
+from nnrun.record.names import RESOLVED, SPEC
 from nnrun.record.summary import Division, MemberSummary, RunSummary, Summary, SweepSummary
 from nnrun.record.weights_from import setting
 from nnrun.report.content import origin_of
@@ -59,13 +60,13 @@ class Entry(NamedTuple):
 
 def entry_of(name: str, folder: Path) -> Entry:
     """What a run folder says.  Raises RunError if it is damaged."""
-    file = folder / "resolved.yaml"
+    file = folder / RESOLVED
     if not file.is_file():
         raise RunError(f"{one_line(file)}: missing; restore it or start a new run")
     tree = yaml12.parse(fsio.read_file(file), str(file))
     if tree.problems or not isinstance(tree.value, dict):
         raise RunError(f"{one_line(file)}: damaged; restore it or start a new run")
-    spec = folder / "spec.yaml"
+    spec = folder / SPEC
     given = yaml12.parse(fsio.read_file(spec), str(spec)).value if spec.is_file() else {}
     return read_entry(name, folder, tree.value, given if isinstance(given, dict) else {})
 

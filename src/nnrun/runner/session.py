@@ -16,7 +16,7 @@ from nnrun import build, catalog, device, signals, spec
 from nnrun.catalog import Spec, bound
 from nnrun.errors import Interrupted, NnrunError, RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
-from nnrun.record import preprocessing, provenance, run
+from nnrun.record import names, preprocessing, provenance, run
 from nnrun.record.provenance import Provenance
 from nnrun.record.weights_from import Beginning
 from nnrun.runner.describe import describe, origin_of
@@ -180,7 +180,7 @@ def changes(prepared: Prepared, folder: Path, now: Provenance) -> list[str]:
 
     now   the origin of what this process begins
     """
-    text = (folder / "resolved.yaml").read_text(encoding="utf-8")
+    text = (folder / names.RESOLVED).read_text(encoding="utf-8")
     before, after = provenance.read(folder), origin_of(*prepared, text, now)
     if not prepared.spec.reads_data:  # whose code counts no more
         before["code"] = {
@@ -227,7 +227,7 @@ def rebuild(
     Raises RunError where one of the parts has changed, or the folder is damaged; SpecError, DataError, MachineError.
     """
     before, fitted = provenance.read(folder), recorded(folder)
-    file = folder / "resolved.yaml"
+    file = folder / names.RESOLVED
     added = _with_metrics(file, metrics)
     document = spec.read(file, added)
     document = document._replace(folder=Path(before.get("spec_folder", ".")))

@@ -19,6 +19,7 @@ from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import Preprocessing
 from nnrun.record import checkpoint, metrics, pointer, provenance, run
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.names import METRICS
 from nnrun.record.weights_from import Beginning, WeightsFrom, in_words, of_group
 from nnrun.runner import group, session
 from nnrun.runner.averaged import averaged, check_average
@@ -188,7 +189,7 @@ def seam(beginnings: list[Beginning], experiment: Experiment) -> str:
 
 def _rate_of(folder: Path, step: int) -> float | None:
     """The learning rate that a run had at a step, None where it has logged none."""
-    records = metrics.read(folder / "metrics.jsonl")
+    records = metrics.read(folder / METRICS)
     rates = [record[_RATE] for record in records if _RATE in record and record["step"] <= step]
     return rates[-1] if rates else None
 

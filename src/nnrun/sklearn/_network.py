@@ -15,6 +15,7 @@ from nnrun.catalog import Spec
 from nnrun.data._prepare import without_data
 from nnrun.prediction.combiner import Combiner
 from nnrun.preprocessing import Preprocessing
+from nnrun.record.names import SPEC
 from nnrun.runner.session import precision
 from nnrun.sklearn._data import standardised, with_unit_scale
 from nnrun.sklearn._programs import outputs_for
@@ -87,7 +88,7 @@ class Network:
         """Its data are not read."""
         tree = spec.parse(self.text.encode(), "the spec of the fitted model")
         assert isinstance(tree.value, dict)
-        document = from_data(tree.value, tree.problems, self.folder / "spec.yaml", self.text)
+        document = from_data(tree.value, tree.problems, self.folder / SPEC, self.text)
         return build.with_folds(catalog.bind(document, with_data=False))
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 from nnrun import signals
 from nnrun.errors import Interrupted, NnrunError, SpecError, one_line
 from nnrun.record import run
+from nnrun.record.names import SUMMARY
 from nnrun.record.summary import SweepSummary
 from nnrun.spec import override
 from nnrun.storage import fsio
@@ -88,7 +89,7 @@ def sweep(
             yield loop, event
             if signals.pending():  # it came between batches
                 raise Interrupted(signals.pending(), "")
-        fsio.write_json(root / "summary.json", _summary(loop))
+        fsio.write_json(root / SUMMARY, _summary(loop))
         if sweep_plan.file.sweep.until is None:
             finish(root)
         signals.forget()

@@ -14,11 +14,10 @@ from nnrun.report.words import gap, level
 from nnrun.statistics.metric import Metric, all_bounds, metric_of, without_targets
 
 __all__ = [
-    "ACCOUNT", "answer_line", "gain_line", "gain_lines", "head_of", "in_order", "member_table", "names_of", "notes",
+    "answer_line", "gain_line", "gain_lines", "head_of", "in_order", "member_table", "names_of", "notes",
     "view",
 ]  # fmt: skip
 
-ACCOUNT = "account.json"  # in the run folder of an ensemble
 _SHOWN = {"calibration_error": "calibration error"}
 _ROUNDING = 2.0**-23  # predictions are float32
 

@@ -13,6 +13,7 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
+from nnrun.record.names import LEADERBOARD, LEADERBOARD_CSV, REPORT
 from nnrun.report.sweep import effects
 from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.evidence import ranked
@@ -73,13 +74,13 @@ def write_answer(folder: Path) -> Answer:
     from nnrun.report.sweep import page, plots
 
     sweep_answer = answer(read_sweep(folder))
-    fsio.write_json(folder / "leaderboard.json", as_data(sweep_answer))
-    fsio.write_file(folder / "leaderboard.csv", _leaderboard_csv(sweep_answer).encode())
+    fsio.write_json(folder / LEADERBOARD, as_data(sweep_answer))
+    fsio.write_file(folder / LEADERBOARD_CSV, _leaderboard_csv(sweep_answer).encode())
     images = plots.pictures(sweep_answer)
     fsio.make_folders(folder / "plots")
     for image in images:
         fsio.write_file(folder / "plots" / f"{image.name}.png", image.png)
-    fsio.write_file(folder / "report.html", page.page(sweep_answer, images).encode())
+    fsio.write_file(folder / REPORT, page.page(sweep_answer, images).encode())
     return sweep_answer
 
 
