@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import jax
@@ -35,6 +36,7 @@ from nnrun.record.provenance import SpecOrigin
 from nnrun.report.ensemble.account import Account, MemberEntry
 from nnrun.report.ensemble.page import page, pictures
 from nnrun.report.provenance import page_lines
+from nnrun.report.summary import read_summary
 from nnrun.storage import fsio
 
 __all__ = [
@@ -104,7 +106,7 @@ def write_run(folder: Path, members: Sequence[Member], how: str, account: Accoun
     _draw(folder, account)
     metrics = {f"{account['split']}/{name}": value for name, value in account["ensemble"].items()}
     epochs = max(member["epochs"] for member in account["members"])
-    write_record(folder, members, _record(how, account), epochs, metrics)
+    write_record(folder, members, _record(how, account), epochs, metrics, _directions(account))
 
 
 def write_record(
@@ -113,11 +115,15 @@ def write_record(
     record: EnsembleRecord,
     epochs: float,
     metrics: Mapping[str, float],
+    directions: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
-    """The files that an ensemble predicts with, beside its members and its origin; state.json at last."""
+    """The files that an ensemble predicts with, beside its members and its origin; state.json at last.
+
+    directions   `rising` and `bounds` of the metrics, as a summary has them
+    """
     fsio.write_json(folder / ENSEMBLE, record)
     step = max(member.step for member in members)
-    _write_summary(folder, step, epochs, metrics)
+    _write_summary(folder, step, epochs, metrics, directions)
     run.write_state(folder, "done", step=step)
 
 
@@ -174,10 +180,17 @@ def _write_spec(folder: Path, member: Member) -> None:
     fsio.write_file(folder / PREPROCESSING, preprocessing.content(member.folder))
 
 
-def _write_summary(folder: Path, step: int, epochs: float, metrics: Mapping[str, float]) -> None:
+def _directions(about: Mapping[str, object]) -> dict[str, object]:
+    """Which metrics rise and how far they can go: without it a reader would take the least accuracy for the best."""
+    return {name: about[name] for name in ("rising", "bounds") if name in about}
+
+
+def _write_summary(
+    folder: Path, step: int, epochs: float, metrics: Mapping[str, float], directions: Mapping[str, object]
+) -> None:
     of_checkpoints = {"last": metrics, "best": metrics}
     summary = {"status": "done", "steps": step, "epochs": epochs, "best": None, "metrics": of_checkpoints}
-    fsio.write_json(folder / SUMMARY, finite(summary))
+    fsio.write_json(folder / SUMMARY, finite({**summary, **directions}))
 
 
 def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[str, float]) -> None:
@@ -190,7 +203,7 @@ def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[s
     logged = fsio.read_file(log)[: content.metrics_offset] if log.exists() else b""
     fsio.write_file(folder / METRICS, logged)
     _save(folder, content._replace(metrics_offset=len(logged)))
-    _write_summary(folder, member.step, epochs, metrics)
+    _write_summary(folder, member.step, epochs, metrics, _directions(read_summary(member.folder)))
     run.write_state(folder, "done", step=member.step)
 
 
