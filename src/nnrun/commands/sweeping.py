@@ -39,7 +39,10 @@ _Resume = Annotated[
 ]
 _DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Show the trials, the programs, the time and the memory; train nothing."),
+    typer.Option(
+        "--dry-run",
+        help="Show the trials, the programs, the fresh seeds that follow, the time and the memory; train nothing.",
+    ),
 ]
 _Measure = Annotated[
     bool,

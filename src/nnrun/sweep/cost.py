@@ -19,6 +19,7 @@ from nnrun.types import Batch, Experiment, State
 
 __all__ = [
     "Measured",
+    "ProgramCost",
     "Seconds",
     "Work",
     "compile_and_time",
@@ -54,6 +55,19 @@ class Work(NamedTuple):
     def amount(self) -> float:
         """Operations and bytes together: a core does about as many of either in a second."""
         return self.operations + self.transfer
+
+
+class ProgramCost(NamedTuple):
+    """One structure: the trials that share its program, and what it costs."""
+
+    alternatives: list[str]
+    trials: int
+    lanes: int  # of one population
+    steps: int
+    compile_seconds: float
+    seconds: float  # of all its trials
+    memory: int  # bytes of one population
+    measured: bool = True  # or estimated from one that was
 
 
 class Seconds(NamedTuple):
