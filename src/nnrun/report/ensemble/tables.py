@@ -26,7 +26,9 @@ def view(account: Account) -> list[RenderableType]:
     """What `nnrun ensemble` prints: members and ensemble, gains, notes on diversity, calibration, soup and barrier."""
     cautions = [Text(caution, "bold yellow") for caution in account.get("cautions", [])]
     shown = [Text(note, "dim") for note in notes(account)]
-    return [member_table(account), *gain_lines(account), *cautions, *shown]
+    best = account["best"]  # its name would make the first column too wide for a narrow terminal
+    chosen = [Text(f"best member, by val/{best['by']}: {best['name']}")] if best else []
+    return [member_table(account), *chosen, *gain_lines(account), *cautions, *shown]
 
 
 def in_order(account: Account) -> list[MemberEntry]:
@@ -60,8 +62,8 @@ def _member_rows(account: Account) -> list[Text]:
     """What the rows of the table are called."""
     labels = [Text(member["name"]) for member in in_order(account)]
     labels.append(Text("mean member", "bold"))
-    if best := account["best"]:
-        labels.append(Text.assemble(("best member", "bold"), f"  {best['name']}, by val/{best['by']}"))
+    if account["best"]:
+        labels.append(Text("best member", "bold"))
     if reference := account.get("baseline"):
         labels.append(Text(reference["prediction"], "bold"))
     return [*labels, Text(f"ensemble of {len(account['members'])}, {account['average']}", "bold green")]
