@@ -14,11 +14,15 @@ from pathlib import Path
 from nnrun import machine
 from nnrun.errors import MachineError, one_line
 
-__all__ = ["demand_determinism", "prepare"]
+__all__ = ["demand_determinism", "memory_on_demand", "prepare", "take_memory_on_demand"]
 
 _PLATFORMS = ("cpu", "gpu", "tpu")
 _EXTRAS = {"gpu": "cuda", "tpu": "tpu"}
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_ARENA_MAX = -3, -1, -8  # of malloc.h
+_ON_DEMAND = ("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+_OF_MEMORY = (  # what else says how much of a GPU's memory jax takes, and when
+    "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_ALLOCATOR",
+)  # fmt: skip
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
 
@@ -83,6 +87,20 @@ def demand_determinism() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if _DETERMINISTIC not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_DETERMINISTIC}".strip()
+
+
+def memory_on_demand() -> dict[str, str]:
+    """The environment of a process that takes memory of a GPU as it needs it, so that others have room beside it.
+
+    jax takes 75% of a GPU at once.  {} where the user's environment says what it is to take.
+    """
+    name, value = _ON_DEMAND
+    return {} if any(known in os.environ for known in (name, *_OF_MEMORY)) else {name: value}
+
+
+def take_memory_on_demand() -> None:
+    """The same for this process and those that it starts; takes effect if jax has not started a GPU yet."""
+    os.environ.update(memory_on_demand())
 
 
 def _cache_folder() -> Path | None:

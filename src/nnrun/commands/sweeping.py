@@ -96,6 +96,10 @@ def sweep(
 
         assert spec is not None
         file.read(spec, changes)  # mistakes in the YAML are reported without jax
+    if jobs > 1:
+        from nnrun.device import take_memory_on_demand
+
+        take_memory_on_demand()  # before jax starts a GPU, which this process shares with a worker
     choose_device(device)
     from nnrun.sweep.engine import Engine
 
