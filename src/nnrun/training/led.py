@@ -87,6 +87,9 @@ class Leader:
         """Most steps that one call of `advance` can do from there."""
         return self.programs.reach(step)
 
+    def prepare(self) -> None:
+        """Nothing: all processes compile it when the first asks for the state."""
+
     @_with_the_others
     def initial(self) -> State:
         """The state before the first step."""

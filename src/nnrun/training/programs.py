@@ -15,13 +15,13 @@ from jax import Array
 from nnrun.statistics.metric import metric_of
 from nnrun.training import flat
 from nnrun.training.averages import compile_averages
-from nnrun.training.compiling import compiled
 from nnrun.training.evaluate import Evaluator, compile_evaluator, for_data, make_held, width_of
 from nnrun.training.feed import begin, make_feed
 from nnrun.training.fsdp import gathering, in_parts, places_of, whole
 from nnrun.training.loop import Program, capacity, compile_chunk
 from nnrun.training.mesh import everywhere, is_far, jit_on
 from nnrun.training.reader import Reader
+from nnrun.training.start import Start
 from nnrun.training.step import initial_state
 from nnrun.training.tally import PartEvaluation
 from nnrun.types import Experiment, State, Tree
@@ -51,7 +51,7 @@ class Programs(NamedTuple):
     experiment: Experiment
     lanes: int | None
     shapes: State  # the state as shapes
-    start: Callable[..., State]  # seeds, knobs -> the state before the first step
+    start: Start  # seeds, knobs -> the state before the first step
     react: Callable[..., State]  # state, metric -> state
     averages: Callable[[State], dict[str, State]]
     chunk: Program
@@ -82,6 +82,10 @@ class Programs(NamedTuple):
         """The logged numbers of a chunk, (lanes, count, names) float64."""
         logged = np.asarray(log).astype(np.float64)
         return (logged if self.lanes else logged[None])[:, :count]
+
+    def prepare(self) -> None:
+        """Compiles what `initial` needs, for whoever knows that it will be asked for."""
+        self.start.compile()
 
     def initial(self) -> State:
         """The state before the first step, with a leading axis of lanes where there are several seeds."""
@@ -211,7 +215,7 @@ def compile_programs(experiment: Experiment, rows: int = 0) -> Programs:
         experiment = experiment._replace(noise=partial(experiment.noise, shared=True))
     if experiment.plan.fsdp:
         shapes, experiment = in_parts(place, shapes), gathering(experiment, place)
-    start = compiled(jit_on(place, fresh, None, places_of(shapes, place)).lower(seeds, knobs))
+    start = Start(lambda: jit_on(place, fresh, None, places_of(shapes, place)).lower(seeds, knobs))
     chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity, place)
     evaluator = compile_evaluator(experiment, shapes, held, lanes)
     averages = compile_averages(experiment, shapes, feed, lanes)
