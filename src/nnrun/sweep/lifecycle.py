@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.planning import make_plan
 from nnrun.sweep.records import mean_value
 
-__all__ = ["begin", "continue_sweep", "finish", "sweep"]
+__all__ = ["begin", "continue_sweep", "finish", "reporting", "sweep"]
 
 _MAY_GROW = ("sweep.trials", "sweep.studies", "sweep.final_seeds", "sweep.target")
 
@@ -92,7 +92,21 @@ def sweep(
         fsio.write_json(root / SUMMARY, _summary(loop))
         if sweep_plan.file.sweep.until is None:
             finish(root)
-        signals.forget()
+
+
+@contextlib.contextmanager
+def reporting(root: Path) -> Iterator[Callable[[], None]]:
+    """While the answer of a sweep is written: yields a function to call now and then, which hears signals.
+
+    The function raises Interrupted; the sweep is interrupted then, and `--resume` has only its answer to write.
+    """
+
+    def look() -> None:
+        if signals.pending():
+            raise Interrupted(signals.pending(), "")
+
+    with run.lock(root), _ending(root):
+        yield look
 
 
 def finish(root: Path) -> None:
