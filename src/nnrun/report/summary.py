@@ -230,5 +230,5 @@ def plus_minus(mean: object, ends: Sequence[float] | None) -> str:
         return ""
     low, high = ends
     if math.isclose(high - mean, mean - low, rel_tol=1e-6, abs_tol=1e-12 * abs(mean)):
-        return f" ± {figure((high - low) / 2, 2)}"
+        return f" ± {figure(high / 2 - low / 2, 2)}"
     return f" [{number(low)}, {number(high)}]"
