@@ -132,8 +132,8 @@ def test_a_run_and_its_copy_are_one_setting(compare: Callable[..., Any], folder:
         assert report["comparisons"] == [] and report["runs"][0]["settings"] == {}
         assert report["answer"] == [
             "all of these runs are one setting; there is no other to compare it with",
-            "good and twin have the same settings and a seed in common, with the same values: a second run of a seed is "
-            "not counted as a further seed",
+            "good and twin have the same settings and a seed in common, with the same values: a second run of a seed "
+            "is not counted as a further seed",
         ]
     finally:
         shutil.rmtree(folder / "runs" / "twin")
