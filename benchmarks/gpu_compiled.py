@@ -34,7 +34,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from nnrun.runner import session
 from nnrun.training.fsdp import gathering, in_parts
 from nnrun.training.loop import compile_chunk, in_a_row
-from nnrun.training.programs import one_like
+from nnrun.training.start import one_like
 from nnrun.types import Experiment
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "gpu.md"

@@ -35,7 +35,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from nnrun.runner import session
 from nnrun.training.fsdp import gathering, in_parts
 from nnrun.training.loop import compile_chunk
-from nnrun.training.programs import one_like
+from nnrun.training.start import one_like
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
 BLOCK = re.compile(r"(<!-- made by benchmarks/tpu.py -->\n)(.*?)(<!-- to here -->)", re.DOTALL)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import SupportsFloat
+import math
+from typing import Any, SupportsFloat
 
-__all__ = ["figure", "short_number", "time_text", "with_digits"]
+__all__ = ["figure", "short_number", "time_text", "way", "with_digits"]
 
 _EXPONENTS = 1e15  # from here on digits before the point say nothing in float64
 
@@ -19,6 +20,15 @@ def figure(value: SupportsFloat, digits: int = 4, sign: str = "") -> str:
     if 10**digits <= abs(number) < _EXPONENTS:
         return f"{number:{sign}.0f}"
     return f"{number:{sign}.{digits}g}"
+
+
+def way(value: Any, low: float, high: float) -> Any:
+    """How far a number, or each of an array, is on the way from low to high > low: 0 at low, 1 at high.
+
+    Also where high − low is too large for a number.
+    """
+    scale = 1.0 if math.isfinite(high - low) else 0.5
+    return (value * scale - low * scale) / (high * scale - low * scale)
 
 
 def with_digits(value: float, digits: int = 3) -> str:

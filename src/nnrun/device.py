@@ -15,12 +15,20 @@ from pathlib import Path
 from nnrun import machine
 from nnrun.errors import MachineError, first_line, one_line
 
-__all__ = ["demand_determinism", "prepare"]
+__all__ = [
+    "demand_determinism", "memory_on_demand", "odd_settings", "prepare", "take_memory_on_demand", "usual_draws",
+]  # fmt: skip
 
 _PLATFORMS = ("cpu", "gpu", "tpu")
 _EXTRAS = {"gpu": "cuda", "tpu": "tpu"}
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_ARENA_MAX = -3, -1, -8  # of malloc.h
+_ON_DEMAND = ("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+_OF_MEMORY = (  # what else says how much of a GPU's memory jax takes, and when
+    "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_ALLOCATOR",
+)  # fmt: skip
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+# Settings of jax that are no reason for anything odd.
+_USUAL = ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE", "JAX_DISABLE_MOST_OPTIMIZATIONS")
 _JAX_LOG = "jax._src.xla_bridge"  # where jax says why it does not use a device that it might
 _SEEN = {"NVIDIA GPU may be present": ("an NVIDIA GPU", "cuda"), "TPU may be present": ("a TPU", "tpu")}
 
@@ -67,6 +75,29 @@ def _pin_draws() -> None:
     jax.config.update("jax_default_prng_impl", "threefry2x32")
     jax.config.update("jax_threefry_partitionable", True)
     jax.config.update("jax_random_seed_offset", 0)
+
+
+@contextlib.contextmanager
+def usual_draws() -> Iterator[None]:
+    """A context in which a seed draws what it draws everywhere, whatever the process has set for other work.
+
+    Raises MachineError where something is set that cannot be undone.
+    """
+    import jax
+
+    if offset := jax.config.jax_random_seed_offset:  # type: ignore[attr-defined]
+        raise MachineError(
+            f"jax_random_seed_offset is {offset} here, so every seed would draw other numbers; set it to 0"
+        )
+    with jax.default_prng_impl("threefry2x32"), jax.threefry_partitionable(True):
+        yield
+
+
+def odd_settings() -> str:
+    """Settings of jax in the environment, which may be why something fails that never should."""
+    names = [name for name in sorted(os.environ) if name.startswith("JAX_") and not name.startswith(_USUAL)]
+    settings = ", ".join(f"{name}={one_line(os.environ[name], 40)}" for name in names)
+    return f"; it may be due to {settings} in the environment" if names else ""
 
 
 def _start(device: str, said: list[str]) -> None:
@@ -146,6 +177,20 @@ def demand_determinism() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if _DETERMINISTIC not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_DETERMINISTIC}".strip()
+
+
+def memory_on_demand() -> dict[str, str]:
+    """The environment of a process that takes memory of a GPU as it needs it, so that others have room beside it.
+
+    jax takes 75% of a GPU at once.  {} where the user's environment says what it is to take.
+    """
+    name, value = _ON_DEMAND
+    return {} if any(known in os.environ for known in (name, *_OF_MEMORY)) else {name: value}
+
+
+def take_memory_on_demand() -> None:
+    """The same for this process and those that it starts; takes effect if jax has not started a GPU yet."""
+    os.environ.update(memory_on_demand())
 
 
 def _cache_folder() -> Path | None:

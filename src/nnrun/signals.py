@@ -100,5 +100,10 @@ def pass_on(signum: int) -> None:
 
 
 def forget() -> None:
-    """Lets go of a signal that waits."""
-    _state["pending"] = 0
+    """Lets go of a signal that came too late to interrupt what is done, unless that is a part of more.
+
+    The end of a batch is not that of its sweep, nor that of a fold that of its cross-validation: inside another
+    `deferred` block the signal waits for whoever began that one.
+    """
+    if _state["deferred"] <= 1:
+        _state["pending"] = 0

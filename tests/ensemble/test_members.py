@@ -12,9 +12,9 @@ import pytest
 from nnrun.ensemble import members as members_module
 from nnrun.ensemble.members import apart, check_choice, find
 from nnrun.errors import Interrupted, RunError, SpecError
-from nnrun.prediction.folder import RECORD
 from nnrun.prediction.member import Member, make_member, stored
 from nnrun.record import checkpoint
+from nnrun.record.names import ENSEMBLE
 from nnrun.runner.averaged import check_average
 from nnrun.runner.evaluation import load_intact
 
@@ -165,7 +165,7 @@ def test_a_damaged_checkpoint_is_refused_and_none_takes_its_place(make_run, tmp_
 
 def test_a_member_of_an_ensemble_has_one_checkpoint_whatever_is_asked(make_run, tmp_path):
     make_run("whole/member_01", steps=(20,))
-    (tmp_path / "whole" / RECORD).write_text("{}")
+    (tmp_path / "whole" / ENSEMBLE).write_text("{}")
     assert steps(find_in(tmp_path, "whole/member_01", which="all")) == [20]
     assert steps(find_in(tmp_path, "whole/member_01", which="cycle")) == [20]
     with pytest.raises(RunError, match="has no checkpoint '10'"):

@@ -13,11 +13,11 @@ import pytest
 from nnrun.errors import RunError, SpecError
 from nnrun.prediction import predict as prediction
 from nnrun.prediction.combiner import Combiner
-from nnrun.prediction.folder import RECORD
 from nnrun.prediction.output import Prediction, check_output
 from nnrun.prediction.output import write as write_pieces
 from nnrun.prediction.predict import predict_part
 from nnrun.prediction.reading import MeanOutputs
+from nnrun.record.names import ENSEMBLE
 
 P = np.array([[0.1, 0.9], [0.75, 0.25]])
 
@@ -93,7 +93,7 @@ def test_what_cannot_predict_is_refused(make_run, tmp_path, monkeypatch):
     with pytest.raises(RunError, match=r"group: a group of 2 runs; name one, as .*seed_0, or average them"):
         predict_part(tmp_path / "group", "test", "best", pytest.fail, forbidden)
     (tmp_path / "whole").mkdir()
-    (tmp_path / "whole" / RECORD).write_text("{}")
+    (tmp_path / "whole" / ENSEMBLE).write_text("{}")
     message = r"whole: an ensemble, it keeps no average 'ema'; make it of RUN:ema: nnrun ensemble"
     with pytest.raises(RunError, match=message):
         predict_part(tmp_path / "whole", "test", "best", pytest.fail, forbidden, "ema")

@@ -16,8 +16,9 @@ from scipy import special
 from nnrun.ensemble.members import find
 from nnrun.errors import RunError, SpecError
 from nnrun.prediction import by_member, reading
-from nnrun.prediction.folder import RECORD, is_ensemble
+from nnrun.prediction.folder import is_ensemble
 from nnrun.prediction.reading import WeightedMembers, evaluate_ensemble, mean_for, read
+from nnrun.record.names import ENSEMBLE
 
 N = 12
 
@@ -40,7 +41,7 @@ def ensemble(make_run: Callable[..., Path], tmp_path: Path) -> Path:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         listed.append({"weight": (0.5, 0.3, 0.2)[i], "sha256": digest, "step": 20})
     folder = tmp_path / "whole"
-    (folder / RECORD).write_text(json.dumps({"format": 1, "average": "weighted", "members": listed}))
+    (folder / ENSEMBLE).write_text(json.dumps({"format": 1, "average": "weighted", "members": listed}))
     (folder / "state.json").write_text('{"status": "done"}')
     return folder
 
@@ -97,23 +98,23 @@ def test_what_is_read(ensemble):
     ],
 )
 def test_a_damaged_record_is_refused(change: dict[str, Any], message: str, ensemble):
-    record = json.loads((ensemble / RECORD).read_text()) | change
-    (ensemble / RECORD).write_text(json.dumps(record))
+    record = json.loads((ensemble / ENSEMBLE).read_text()) | change
+    (ensemble / ENSEMBLE).write_text(json.dumps(record))
     with pytest.raises(RunError, match=message):
         read(ensemble)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": 1', "[[" * 5000])
 def test_a_record_that_is_no_json_object_is_refused(content: str, ensemble):
-    (ensemble / RECORD).write_text(content)
+    (ensemble / ENSEMBLE).write_text(content)
     with pytest.raises(RunError, match=r"ensemble.json: damaged"):
         read(ensemble)
 
 
 def test_another_member_in_the_place_of_the_listed_one_is_refused(ensemble):
-    record = json.loads((ensemble / RECORD).read_text())
+    record = json.loads((ensemble / ENSEMBLE).read_text())
     record["members"][1]["sha256"] = "0" * 64
-    (ensemble / RECORD).write_text(json.dumps(record))
+    (ensemble / ENSEMBLE).write_text(json.dumps(record))
     with pytest.raises(RunError, match=r"/member_02: not the member that ensemble.json lists"):
         read(ensemble)
 
@@ -166,10 +167,10 @@ def test_who_predicts_and_who_makes_an_ensemble_of_it_refuse_alike_and_name_the_
     change: Callable[[Path], None], member: str, problem: str, ensemble: Path
 ) -> None:
     assert len(find([str(ensemble)], ensemble.parent, "best", None, pytest.fail)) == 3
-    record = json.loads((ensemble / RECORD).read_text())
+    record = json.loads((ensemble / ENSEMBLE).read_text())
     for i, entry in enumerate(record["members"]):
         entry["name"] = f"run_{i}:20"
-    (ensemble / RECORD).write_text(json.dumps(record))
+    (ensemble / ENSEMBLE).write_text(json.dumps(record))
     change(ensemble)
     for refused in (
         lambda: read(ensemble),

@@ -98,7 +98,8 @@ def test_publishing_names_the_folder(tmp_path):
 def test_a_member_is_copied_as_a_run_with_one_checkpoint(make_run, tmp_path):
     folder = make_run("run", steps=(10, 20, 30), best=20, kept=(10, 20))
     member = make_member(folder, load_intact(folder, "best"), None)
-    copy = tmp_path / "member_01"
+    copy, directions = tmp_path / "member_01", {"rising": ["accuracy"], "bounds": {"accuracy": [0, 1]}}
+    (folder / "summary.json").write_text(json.dumps({"status": "done", "steps": 30, **directions}))
     write_member(copy, member, 2.0, {"test/accuracy": 0.75, "test/loss": math.inf})
     assert checkpoint.steps(copy / "checkpoints") == [20]
     for which in ("last", "best", "20"):
@@ -111,6 +112,9 @@ def test_a_member_is_copied_as_a_run_with_one_checkpoint(make_run, tmp_path):
     summary = json.loads((copy / "summary.json").read_text())
     assert (summary["status"], summary["steps"], summary["epochs"]) == ("done", 20, 2.0)
     assert summary["metrics"]["best"] == {"test/accuracy": 0.75, "test/loss": "inf"}
+    assert {name: summary[name] for name in directions} == directions, (
+        "without it the least accuracy is the best"
+    )
     assert run.status(copy) == "done"
     for name in ("spec.yaml", "resolved.yaml", "run.json"):
         assert (copy / name).read_bytes() == (folder / name).read_bytes()

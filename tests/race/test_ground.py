@@ -21,7 +21,7 @@ from nnrun.race.plane import plane as plane_of
 from nnrun.race.trajectory import RATES
 from nnrun.record import checkpoint
 from nnrun.runner import session
-from nnrun.training import flat, programs
+from nnrun.training import flat, programs, start
 from nnrun.types import Examples, Layer, Loss, State
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -112,8 +112,8 @@ class Line:
 @pytest.fixture
 def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
     experiment_line = Line(tmp_path / "run")
-    monkeypatch.setattr(programs, "one_like", lambda experiment: experiment_line.state)
-    monkeypatch.setattr(programs, "one_initial", lambda experiment: experiment_line.state)
+    monkeypatch.setattr(start, "one_like", lambda experiment: experiment_line.state)
+    monkeypatch.setattr(start, "one_initial", lambda experiment: experiment_line.state)
     monkeypatch.setattr(plane, "normalise", lambda experiment, batch: (batch.x, batch.y))
     return experiment_line
 
@@ -164,7 +164,7 @@ def test_the_start_is_where_the_run_began(tmp_path, monkeypatch):
         "train: {duration: 2 steps, precision: float64, seed: 7}\n"
     )
     spec = session.prepare(tmp_path / "spec.yaml").experiment
-    like = programs.one_like(spec)
+    like = start.one_like(spec)
     state = plane._state_at(spec, tmp_path, 0, like)
     compiled = programs.compile_programs(spec)
     [arrays] = compiled.unpack(compiled.initial())

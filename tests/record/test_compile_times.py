@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -55,6 +56,23 @@ def test_next_to_nothing_is_forgotten(tmp_path: Path, clock: list[float]) -> Non
     compile_for(folder, 20.0, clock)
     compile_for(folder, 0.3, clock)
     assert compile_times.last_seconds(folder) is None
+
+
+def test_only_the_newest_are_kept(
+    tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of five kinds the newest three, by when each was compiled last and not first."""
+    monkeypatch.setattr(compile_times, "_MOST", 3)
+    runs = [run_of(tmp_path, f"run-{i}", spec=SPEC.replace("[8]", f"[{i}]")) for i in range(5)]
+    cache = tmp_path / "cache/nnrun/compile-seconds"
+    for age, i in enumerate((0, 1, 2, 0, 3, 4)):  # 0 is compiled again after 2
+        compile_for(runs[i], 10.0 + i, clock)
+        os.utime(compile_times._file(runs[i]), (1e9 + age, 1e9 + age))
+    (cache / "ancient").write_text("3.0\n")
+    os.utime(cache / "ancient", (1.0, 1.0))
+    compile_for(runs[4], 14.0, clock)
+    assert [compile_times.last_seconds(folder) for folder in runs] == [10.0, None, None, 13.0, 14.0]
+    assert len(list(cache.iterdir())) == 3
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(

@@ -29,7 +29,7 @@ def entry(name: str, values: list[float] = [], metric: str = "test/accuracy", **
     known = Entry(
         name=name, runs=(Path(f"runs/{name}"),), status="done", settings={}, written=frozenset(), judged="val/accuracy",
         metrics={metric: dict(enumerate(values))} if values else {}, seeds=tuple(range(len(values))) or (0,),
-        rising=frozenset({"accuracy"}), bounds={"accuracy": SHARE}, data=("digest", 0, None), code=(("nnrun", "1"),),
+        rising=frozenset({"accuracy"}), bounds={"accuracy": SHARE}, data=("digest", 0, None), code=(("m.py", name),),
     )  # fmt: skip
     return known._replace(**changes)
 
@@ -218,7 +218,12 @@ def test_the_forms_for_other_programs() -> None:
 def test_runs_that_are_gathered_share_the_beginning_of_their_names() -> None:
     def run(name: str, seed: int, rate: float, **changes: Any) -> Entry:
         return entry(
-            name, settings={"rate": rate}, seeds=(seed,), metrics={"test/accuracy": {seed: 0.5}}, **changes
+            name,
+            settings={"rate": rate},
+            seeds=(seed,),
+            metrics={"test/accuracy": {seed: 0.5}},
+            code=(),
+            **changes,
         )
 
     names = [
@@ -235,13 +240,13 @@ def test_runs_that_are_gathered_share_the_beginning_of_their_names() -> None:
 
 
 def test_a_second_run_of_a_seed_is_a_setting_of_its_own() -> None:
-    twice = [entry("a", [0.5], settings={"rate": 1}), entry("b", [0.6], settings={"rate": 1})]
+    twice = [entry(name, [value], settings={"rate": 1}, code=()) for name, value in (("a", 0.5), ("b", 0.6))]
     settings, notes = gather(twice)
     assert len(settings) == 2
     assert notes == [
         "a and b have the same settings and a seed in common: a second run of a seed is not counted as a further seed"
     ]
-    _, notes = gather([folds("a", [0.5]), folds("b", [0.6])])
+    _, notes = gather([folds("a", [0.5], code=()), folds("b", [0.6], code=())])
     assert notes == [
         "a and b have the same settings and the same folds: a second run of a fold is not counted as a further one"
     ]

@@ -81,11 +81,29 @@ def test_members_mean_best_and_ensemble_in_rows():
         ["70.00%", "0.3"], ["80.00%", "0.2"], ["75.00%", "0.25"], ["80.00%", "0.2"], ["90.00%", "0.1"],
     ]  # fmt: skip
     assert lines[3].startswith("mean member")
-    assert lines[4].startswith("best member  b:20, by val/accuracy")
+    assert lines[4].startswith("best member  ") and "b:20" not in lines[4]
     assert lines[5].startswith("ensemble of 2, probabilities")
 
 
+def test_the_best_member_is_named_in_full_on_a_narrow_terminal():
+    """Of 60 characters; beside the columns of 80 there is room for some thirty."""
+    name = "regularised_wide_residual_network/with_cutout/seed_12345:117300"
+    metrics = {"accuracy": 0.8, "loss": 0.2, "calibration_error": 0.125}
+    content = account(
+        best={"name": name, "by": "balanced_accuracy", "metrics": metrics}, mean=metrics, ensemble=metrics
+    )
+    content["members"] = [
+        {**content["members"][0], "metrics": metrics},
+        {**content["members"][1], "metrics": metrics},
+    ]
+    table, named = view(content)[:2]
+    rows = [line for line in shown(table, width=80) if line.startswith("best member")]
+    assert len(rows) == 1 and rows[0].split() == ["best", "member", "80.00%", "0.2", "0.125"]
+    assert "".join(shown(named, width=80)).replace(" ", "") == f"bestmember,byval/balanced_accuracy:{name}"
+
+
 def test_without_validation_there_is_no_best_row():
+    assert not any(str(part).startswith("best member") for part in view(account(best=None)))
     assert not any("best member" in line for line in shown(member_table(account(best=None))))
 
 

@@ -66,7 +66,7 @@ def test_a_seed_counts_once() -> None:
     settings, notes = gather([run("a-0", 0, 0.9, ADAM), run("a-1", 1, 0.8, ADAM), run("again", 0, 0.9, ADAM)])
     assert [(entry.name, entry.seeds) for entry in settings] == [("a", (0, 1)), ("again", (0,))]
     assert notes[-1] == (
-        "a and again have the same settings and a seed in common: "
+        "a and again have the same settings and a seed in common, with the same values: "
         "a second run of a seed is not counted as a further seed"
     )
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from nnrun.report.settings import settings_text
 from nnrun.report.sweep.answer import answer, answer_tables, as_json, read_sweep, write_answer
 from nnrun.report.sweep.scatter import plain
+from nnrun.report.sweep.tables import leaderboard
 
 HOSTILE = 'a<script>alert(1)</script>"$x_1$&'
 
@@ -153,11 +154,12 @@ def test_every_trial_diverged(make_sweep: Callable[..., Path]) -> None:
 
 def test_the_terminal(written: Path) -> None:
     text = shown(answer(read_sweep(written)))
-    [head] = [line for line in text.splitlines() if line.startswith("alternative")]
-    assert re.split(r"\s{2,}", head.strip()) == [
-        "alternative", "test/accuracy", "95% interval", "seeds", "val/accuracy on fresh seeds", "steps to target",
-        "trials", "chosen",
+    result = answer(read_sweep(written))
+    assert [column.head for column in leaderboard(result.bases[0], result.sweep.judge).columns] == [
+        "alternative", "test/accuracy", "95% interval", "seeds", "val/accuracy on fresh seeds",
+        f"steps to val/accuracy {100 * (result.bases[0].target or 0):.2f}%", "trials", "chosen",
     ]  # fmt: skip
+    assert "\nranked by val/accuracy on fresh seeds\n" in text
     assert re.search(r"^adam +96\.\d\d% +\[9\d\.\d\d, 9\d\.\d\d\] +6 ", text, re.MULTILINE)
     assert (
         "adam beats sgd by 3.65 points: at these settings [3.22, 4.06], over other searches [0.35, 8.12]"

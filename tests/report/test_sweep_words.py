@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.text import Text
 
 from nnrun.report.sweep import figures, parallel, scatter
 from nnrun.report.sweep.cautions import cautions, missing
@@ -610,9 +611,26 @@ def test_a_leaderboard_in_the_middle_of_a_sweep() -> None:
 
 def test_a_leaderboard_of_studies_and_targets() -> None:
     known = row(values={1: 0.9}, studies=(row(), row("adam", None)), reached=Reached(8, 8, 90.0, None))
-    assert cells(part(known))[0][3] == "studies" and cells(part(known))[0][5] == "steps to target"
+    head = cells(part(known)._replace(target=0.875))[0]
+    assert head[3] == "studies" and head[5] == "steps to val/accuracy 87.50%"
     assert seeds_text(known) == "1 of 2" and seeds_text(row(values={1: 0.9}, studies=(row(),))) == "1"
     assert trials_text(row()) == "20"
+
+
+@pytest.mark.parametrize(
+    ("again", "words"),
+    [(0.91, "ranked by val/accuracy on fresh seeds"), (None, "ranked by val/accuracy in the search")],
+)
+def test_what_ranks_the_alternatives_is_said(again: float | None, words: str) -> None:
+    rows = row(), row("sgd", 0.95, validation_again=again)
+    several = [
+        text.plain for text in answer_tables(Answer(record(), [part(*rows)], {})) if isinstance(text, Text)
+    ]
+    assert words in several
+    alone = [
+        text.plain for text in answer_tables(Answer(record(), [part(row())], {})) if isinstance(text, Text)
+    ]
+    assert not [text for text in alone if text.startswith("ranked")]
 
 
 def test_many_pairs_are_shown_where_they_are_asked_for() -> None:

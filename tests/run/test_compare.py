@@ -124,13 +124,17 @@ def test_another_split_is_not_tested(compare: Callable[..., Any]) -> None:
     ]
 
 
-def test_equal_runs_show_no_significant_difference(compare: Callable[..., Any], folder: Path) -> None:
+def test_a_run_and_its_copy_are_one_setting(compare: Callable[..., Any], folder: Path) -> None:
+    """No number of seeds tells it from itself, so none is advised."""
     shutil.copytree(folder / "runs" / "good", folder / "runs" / "twin")
     try:
-        found = compare("good", "twin", "--json").json
-        assert found["comparisons"][0]["p"] == 1.0
-        assert found["runs"][0]["settings"] == {}
-        assert found["answer"][1].startswith("good and twin show no significant difference (p = 1, 6 seeds)")
+        report = compare("good", "twin", "--json").json
+        assert report["comparisons"] == [] and report["runs"][0]["settings"] == {}
+        assert report["answer"] == [
+            "all of these runs are one setting; there is no other to compare it with",
+            "good and twin have the same settings and a seed in common, with the same values: a second run of a seed "
+            "is not counted as a further seed",
+        ]
     finally:
         shutil.rmtree(folder / "runs" / "twin")
 

@@ -90,7 +90,7 @@ def test_the_plane_passes_through_the_checkpoints(folder: Trajectory) -> None:
     from nnrun.race import plane
     from nnrun.record import checkpoint
     from nnrun.runner import session
-    from nnrun.training import flat, programs
+    from nnrun.training import flat, start
     from nnrun.training.step import normalise
     from nnrun.types import Batch
 
@@ -99,7 +99,7 @@ def test_the_plane_passes_through_the_checkpoints(folder: Trajectory) -> None:
         experiment = session.rebuild(run, print, ["train"]).experiment
         found = plane.plane(experiment, run, [7, 28, 42])
         np.testing.assert_allclose(found.points[[0, 2]], [[0, 0], [1, 0]])
-        like = programs.one_like(experiment)
+        like = start.one_like(experiment)
         arrays = checkpoint.load(run / "checkpoints" / "step_00000042").arrays
         last = flat.unflatten({name: arrays[name] for name in flat.shapes(like)}, like)
         train = experiment.dataset.train

@@ -165,6 +165,8 @@ def test_a_dry_run_creates_nothing(
         (["sgd"], 3, 6), (["adam"], 3, 6)
     ]  # fmt: skip
     assert told["seconds"] > 0 and [program["measured"] for program in told["programs"]] == [True, False]
+    assert [(line["place"], line["seeds"]) for line in told["fresh"]] == [("sgd", 3), ("adam", 3)]
+    assert "3 fresh seeds: 6 runs" in done.out and 0 < told["final_seconds"] < told["seconds"]
     keeps_contract("sweep-dry-run", told)
     assert sorted(path.name for path in folder.iterdir()) == ["sweep.yaml", "tiny.yaml"]
 

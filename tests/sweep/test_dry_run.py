@@ -14,12 +14,15 @@ from rich.console import Console
 from nnrun.runner import session
 from nnrun.space import Dimension, Search
 from nnrun.sweep import dry_run as module
-from nnrun.sweep.cost import Seconds, Work, work_of
-from nnrun.sweep.dry_run import DryRun, ProgramCost, as_json, dry_run_of, tables
+from nnrun.sweep import fresh as fresh_module
+from nnrun.sweep.cost import ProgramCost, Seconds, Work, work_of
+from nnrun.sweep.dry_run import DryRun, as_json, dry_run_of, tables
 from nnrun.sweep.file import BaseSpec
+from nnrun.sweep.fresh import FinalRuns, fresh_sentence
 from nnrun.sweep.over import Alternative
 from nnrun.sweep.trials import Arm, Trial, trial_at
 
+FRESH = [FinalRuns("sgd", 10_000, 6), FinalRuns("adam", 10_000, 6)]
 SPACE = (Dimension("optimizer.learning_rate", "log", 1e-4, 1.0),)
 
 
@@ -42,12 +45,32 @@ def text_of(dry_run: DryRun) -> str:
 
 
 def test_what_a_person_reads():
-    text = text_of(DryRun(trials_of(4), [program(), program("adam", 1, 30.0)], 61.0, "a note"))
+    text = text_of(DryRun(trials_of(4), [program(), program("adam", 1, 30.0)], FRESH, 61.0, "a note"))
     lines = [line.split() for line in text.splitlines()]
     assert ["sgd-002", "optimizer.learning_rate=0.01"] in lines
     assert ["sgd", "4", "4", "100", "1.2", "s", "1:30", "5", "MB"] in lines
     assert "about 2:00 for the trials and 1:01 for the final comparison" in text
+    assert "then the best trial of each of 2 searches is trained with 6 fresh seeds: 12 runs\n" in text
     assert text.rstrip().endswith("a note")
+
+
+@pytest.mark.parametrize(
+    ("fresh", "sentence"),
+    [
+        ([FinalRuns("sgd", 10_000, 1)], "then the best trial is trained with 1 fresh seed: 1 run"),
+        ([FinalRuns("sgd", 10_000, 5)], "then the best trial is trained with 5 fresh seeds: 5 runs"),
+        (
+            [FinalRuns("digits/sgd", 10_000, 600), FinalRuns("wine/sgd", 10_000, 800)],
+            "then the best trial of each of 2 searches is trained with 600 to 800 fresh seeds: 1,400 runs",
+        ),
+        ([FinalRuns("sgd", 10_000, 0)], "no fresh seeds follow (sweep.final_seeds: 0): nothing is compared"),
+    ],
+)
+def test_the_fresh_seeds_that_follow_are_counted(fresh: list[FinalRuns], sentence: str) -> None:
+    assert fresh_sentence(fresh) == sentence
+    text = text_of(DryRun(trials_of(1), [program()], fresh, 61.0, ""))
+    assert sentence in text
+    assert ("final comparison" in text) == any(entry.seeds for entry in fresh)
 
 
 def test_settings_are_shown_as_yaml_writes_them():
@@ -59,21 +82,22 @@ def test_settings_are_shown_as_yaml_writes_them():
         "k": True,
     }
     [trial] = trials_of(1)
-    text = text_of(DryRun([trial._replace(settings=settings)], [program()], 0.0, ""))
+    text = text_of(DryRun([trial._replace(settings=settings)], [program()], FRESH, 0.0, ""))
     assert "dropconnect={rate: 0.1235, mask: example}  hidden=[64, 64]  momentum=null  k=true" in text
 
 
 def test_many_trials_are_cut_short():
-    text = text_of(DryRun(trials_of(33), [program()], 0.0, ""))
+    text = text_of(DryRun(trials_of(33), [program()], FRESH, 0.0, ""))
     assert "sgd-029" in text and "sgd-030" not in text
     assert "... and 3 more trials" in text
-    assert "more trials" not in text_of(DryRun(trials_of(30), [program()], 0.0, ""))
+    assert "more trials" not in text_of(DryRun(trials_of(30), [program()], FRESH, 0.0, ""))
 
 
 def test_what_a_program_reads():
-    content = as_json(DryRun(trials_of(2), [program(), program("adam", 1, 30.0)], 61.0, ""))
+    content = as_json(DryRun(trials_of(2), [program(), program("adam", 1, 30.0)], FRESH, 61.0, ""))
     assert json.loads(json.dumps(content)) == content
-    assert content["seconds"] == 181.0
+    assert (content["seconds"], content["final_seconds"]) == (181.0, 61.0)
+    assert content["fresh"][1] == {"place": "adam", "first_seed": 10_000, "seeds": 6}
     assert [trial["trial"] for trial in content["trials"]] == ["sgd-000", "sgd-001"]
     assert content["programs"][1]["alternatives"] == ["adam"]
 
@@ -82,17 +106,20 @@ def test_what_a_program_reads():
 def dry_run_of_two_arms(monkeypatch: pytest.MonkeyPatch) -> Any:
     """dry_run_of_two_arms(search, budgets): that of a sweep of two arms, whose programs cost what the test says."""
 
-    def make(search: Search, budgets: tuple[int, int] = (4, 2), seeds: int = 2, fresh: int = 6) -> DryRun:
+    def make(
+        search: Search, budgets: tuple[int, int] = (4, 2), seeds: int = 2, fresh: int = 6, looks: int = 1
+    ) -> DryRun:
         arms = [arm_of("sgd"), arm_of("adam")]
-        file = SimpleNamespace(sweep=SimpleNamespace(seed=3, width=None, studies=1))
+        file = SimpleNamespace(sweep=SimpleNamespace(seed=3, width=None, studies=1), looks=looks)
         plans = [SimpleNamespace(steps=100), SimpleNamespace(steps=100)]
         plan: Any = SimpleNamespace(
             file=file, arms=arms, budgets=budgets, plans=plans, search=search, search_name="rule"
         )
         monkeypatch.setattr(module, "trial_spec", lambda file, arm, *rest: arm.alternative.label)
         monkeypatch.setattr(module, "structure_of", lambda checked: checked)
-        monkeypatch.setattr(module, "seeds_of", lambda file, base, study=1: (0, seeds))
-        monkeypatch.setattr(module, "final_seeds", lambda file, base: (10_000, fresh))
+        for part in (module, fresh_module):
+            monkeypatch.setattr(part, "seeds_of", lambda file, base, study=1: (0, seeds))
+        monkeypatch.setattr(fresh_module, "final_seeds", lambda file, base, study: (10_000, fresh))
         monkeypatch.setattr(
             module,
             "_program",
@@ -117,9 +144,28 @@ def test_every_trial_is_drawn_and_structures_are_grouped(dry_run_of_two_arms):
 
 
 def test_the_final_comparison_costs_a_run_for_each_fresh_seed(dry_run_of_two_arms):
-    """A trial of two seeds takes 10 seconds here, so a run takes 5; six fresh seeds of two alternatives: 60."""
-    assert dry_run_of_two_arms(Search(even)).final_seconds == pytest.approx(60.0)
-    assert dry_run_of_two_arms(Search(even), fresh=0).final_seconds == 0
+    """A program compiles for 1.25 s and has 4 lanes.
+
+    The trials of sgd, 4 of 2 seeds, train for 38.75 s, those of adam, 2 of 2 seeds, for 18.75 s; 6 runs of either
+    take 6/8 and 6/4 of that, in a program that is compiled, since the one of the search has too few lanes.
+    """
+    result = dry_run_of_two_arms(Search(even))
+    assert result.final_seconds == pytest.approx(38.75 * 6 / 8 + 1.25 + 18.75 * 6 / 4 + 1.25)
+    assert result.fresh == FRESH
+    # Of 2 to 4 runs the 4 lanes are not far too many; of one they are.
+    for fresh, compiled in ((4, 0), (3, 0), (2, 0), (1, 2)):
+        seconds = dry_run_of_two_arms(Search(even), fresh=fresh).final_seconds
+        assert seconds == pytest.approx(38.75 * fresh / 8 + 18.75 * fresh / 4 + 1.25 * compiled)
+    nothing = dry_run_of_two_arms(Search(even), fresh=0)
+    assert nothing.final_seconds == 0 and [entry.seeds for entry in nothing.fresh] == [0, 0]
+
+
+def test_a_sweep_that_grows_says_that_this_is_its_first_round(dry_run_of_two_arms):
+    result = dry_run_of_two_arms(Search(even, batch=3), looks=4)
+    assert result.note.startswith("rule chooses most of its trials from what it sees; these are the first; ")
+    assert result.note.endswith(
+        "; this is the first round of at most 4, which follow until the verdict is clear"
+    )
 
 
 def test_a_search_that_learns_says_that_these_are_its_first_trials(dry_run_of_two_arms):
@@ -183,9 +229,9 @@ def test_programs_of_one_kind_of_model_are_estimated_from_the_first(monkeypatch)
     assert not is_measured and cost == pytest.approx((2.0, 0.06))
     assert module._cost("c", 1, "lenet", known)[1] and module._cost("b", 1, "mlp", None)[1]
     assert timed == ["a", "c", "b"]
-    text = text_of(DryRun([], [program(), program("adam")._replace(measured=False)], 0.0, ""))
+    text = text_of(DryRun([], [program(), program("adam")._replace(measured=False)], FRESH, 0.0, ""))
     assert "~1.2 s" in text and "--measure times each" in text
-    assert "--measure" not in text_of(DryRun([], [program()], 0.0, ""))
+    assert "--measure" not in text_of(DryRun([], [program()], FRESH, 0.0, ""))
 
 
 def test_the_work_of_a_step_is_that_of_its_products(tmp_path):
@@ -211,7 +257,7 @@ def test_the_work_of_a_step_is_that_of_its_products(tmp_path):
 def test_no_number_is_cut(width: int) -> None:
     programs = [program("an alternative with a long name", 12345, 45000.0)._replace(memory=123456 << 20)]
     file = io.StringIO()
-    Console(file=file, width=width).print(*tables(DryRun(trials_of(2), programs, 0.0, "")), sep="\n")
+    Console(file=file, width=width).print(*tables(DryRun(trials_of(2), programs, FRESH, 0.0, "")), sep="\n")
     lines = file.getvalue().splitlines()
     for number in ("12345", "1.2 s", "12:30:00", "123456 MB", "optimizer.learning_rate=0.01"):
         assert any(number in line for line in lines), number

@@ -12,7 +12,7 @@ import pytest
 
 from nnrun.errors import RunError
 from nnrun.record import run
-from nnrun.report.sweep.examples import EXAMPLES
+from nnrun.record.names import EXAMPLES
 from nnrun.sweep import flaws, repair
 from nnrun.sweep.batches import is_done, mark
 from nnrun.sweep.engine import RunBatch

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from nnrun import signals
+from nnrun import device, signals
+from nnrun.commands import sweeping
 from nnrun.errors import DataError, Interrupted, MachineError, NnrunError, RunError, SpecError
 from nnrun.sweep import worker as worker_module
 from nnrun.sweep import workers as workers_module
@@ -78,6 +79,77 @@ def test_workers_take_the_gpus_in_turn(visible: str | None, names: list[str], mo
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert [place.environment["CUDA_VISIBLE_DEVICES"] for place in places(3)] == names
     assert all(place.cores == () for place in places(3))
+
+
+MEMORY = (
+    "XLA_PYTHON_CLIENT_PREALLOCATE", "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_ALLOCATOR",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", [None, *MEMORY])
+@pytest.mark.parametrize("parent_is_ready", [True, False])
+def test_workers_leave_each_other_room_on_a_gpu(
+    setting: str | None, parent_is_ready: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of four workers on one GPU each is started with the variable, unless the user has settled the memory himself.
+
+    parent_is_ready   whether the command has set it for itself before, which its workers inherit
+    """
+    import jax
+
+    for name in MEMORY:
+        monkeypatch.delenv(name, raising=False)
+    if setting:
+        monkeypatch.setenv(setting, "0.4")
+    before = {name: os.environ[name] for name in MEMORY if name in os.environ}
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax, "local_devices", lambda: [SimpleNamespace(id=0)])
+    started: list[dict[str, str]] = []
+
+    def begin(command: Any, env: dict[str, str], **rest: Any) -> Any:
+        started.append(env)
+        return SimpleNamespace(stdout=[], wait=lambda: 0, returncode=0, poll=lambda: 0)
+
+    monkeypatch.setattr(workers_module.subprocess, "Popen", begin)
+    with monkeypatch.context() as ready:
+        if parent_is_ready:
+            ready.setattr(os, "environ", {**os.environ})
+            device.take_memory_on_demand()
+            wanted = before or {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+            assert {name: os.environ[name] for name in MEMORY if name in os.environ} == wanted
+        list(Workers(4, engine_that(pytest.fail)).train(tmp_path, batches(*"abcd")))
+    assert [env["CUDA_VISIBLE_DEVICES"] for env in started] == ["0"] * 4
+    for env in started:
+        settled = {name: env[name] for name in MEMORY if name in env}
+        assert settled == (before or {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"})
+
+
+def test_workers_on_a_cpu_have_the_environment_as_it_is() -> None:
+    assert places(1)[0].environment == {}
+
+
+@pytest.mark.parametrize(("jobs", "wanted"), [(1, None), (2, "false")])
+def test_the_command_settles_its_own_memory_before_jax_starts(
+    jobs: int, wanted: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        os, "environ", {name: value for name, value in os.environ.items() if name not in MEMORY}
+    )
+    (tmp_path / "base.yaml").write_text("name: tiny\n")
+    (tmp_path / "sweep.yaml").write_text(
+        "base: base.yaml\nsweep: {over: {optimizer.learning_rate: [0.1, 0.2]}}\n"
+    )
+    at_the_start: list[str | None] = []
+
+    def choose(device: str) -> None:
+        at_the_start.append(os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE"))
+        raise MachineError("far enough")
+
+    monkeypatch.setattr(sweeping, "choose_device", choose)
+    with pytest.raises(MachineError, match="far enough"):
+        sweeping.sweep(tmp_path / "sweep.yaml", jobs=jobs)
+    assert at_the_start == [wanted]
 
 
 def engine_that(warn: Any) -> Any:

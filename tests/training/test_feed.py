@@ -21,8 +21,8 @@ from nnrun.training import memory, order, reader
 from nnrun.training.evaluate import make_held
 from nnrun.training.feed import Feed, begin, block_bytes, make_feed
 from nnrun.training.order import PADDING, positions, positions_of_all
-from nnrun.training.programs import one_like
 from nnrun.training.reader import Reader
+from nnrun.training.start import one_like
 from nnrun.types import Examples, Experiment, Plan
 
 X = np.random.default_rng(0).integers(0, 256, (103, 4, 2)).astype(np.uint8)

@@ -15,8 +15,9 @@ from nnrun.loss.cross_entropy import cross_entropy
 from nnrun.loss.squared_error import squared_error
 from nnrun.training.evaluate import Held, compile_evaluator
 from nnrun.training.feed import Feed
-from nnrun.training.programs import one_like, to_metrics
+from nnrun.training.programs import to_metrics
 from nnrun.training.sampled import is_noisy, sampled, without_noise
+from nnrun.training.start import one_like
 from nnrun.types import Examples, Experiment, Layer
 
 pytestmark = pytest.mark.usefixtures("float64")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nnrun.training.loop import compile_chunk
-from nnrun.training.programs import one_like
+from nnrun.training.start import one_like
 from nnrun.training.step import initial_state, make_step
 from nnrun.types import Batch, Experiment
 

@@ -13,6 +13,7 @@ from nnrun import catalog
 from nnrun.api._frames import frame_of_columns
 from nnrun.errors import one_line
 from nnrun.record import metrics, run
+from nnrun.record.names import METRICS
 from nnrun.record.summary import Summary
 from nnrun.record.weights_from import Beginning
 from nnrun.report import summary as summaries
@@ -131,7 +132,7 @@ def _result(folder: Path) -> Result:
         run_dir=folder,
         status=run.status(folder),
         summary=dict(read_summary(folder)),
-        metrics={} if members else metrics.columns(metrics.read(folder / "metrics.jsonl")),
+        metrics={} if members else metrics.columns(metrics.read(folder / METRICS)),
         params={} if members else _params(folder),
         runs=[_result(member) for member in members],
     )

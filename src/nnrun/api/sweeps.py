@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nnrun.api._frames import frame_of_rows
 from nnrun.errors import DivergedError, RunError, SpecError, one_line
+from nnrun.record.names import BEST, REPORT
 from nnrun.report.plain_text import as_text
 from nnrun.report.sweep import answer as answers
 from nnrun.report.sweep.answer import Leaderboard
@@ -41,7 +42,7 @@ class Sweep(NamedTuple):
     content: Answer
 
     def __repr__(self) -> str:
-        lines = [f"report: {one_line(self.run_dir / 'report.html')}"]
+        lines = [f"report: {one_line(self.run_dir / REPORT)}"]
         lines += [f"best: {one_line(self.best)}"] if self.best else ["no trial has a value to be best"]
         return as_text(*answers.answer_tables(self.content), *lines)
 
@@ -103,7 +104,7 @@ def sweep(
 
 
 def _read(folder: Path, content: Answer) -> Sweep:
-    leaderboard, best = answers.as_data(content), folder / "best.yaml"
+    leaderboard, best = answers.as_data(content), folder / BEST
     if not leaderboard["alternatives"]:
         raise RunError(f"{one_line(folder)}: has no alternative; start the sweep again")
     return Sweep(folder, leaderboard["answer"], best if best.is_file() else None, leaderboard, content)

@@ -22,8 +22,8 @@ from nnrun.optimizer._paths import name_of
 from nnrun.spec.schema import nearest
 from nnrun.training.feed import block_bytes
 from nnrun.training.memory import bytes_of, free_memory, share_of_state
-from nnrun.training.programs import one_like
 from nnrun.training.sampled import is_noisy
+from nnrun.training.start import one_like
 from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, Loss, State, Tree
 

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from nnrun.commands import console
 from nnrun.errors import RunError, SpecError, one_line
+from nnrun.record.names import RESOLVED, SWEEP
 
 __all__ = [
     "Calibrated",
@@ -139,8 +140,8 @@ def options(
 
 def resolved(folder: Path) -> Path:
     """The spec that a run was made from."""
-    file = folder / "resolved.yaml"
-    if (folder / "sweep.json").is_file():
+    file = folder / RESOLVED
+    if (folder / SWEEP).is_file():
         name = one_line(folder)
         raise RunError(f"{name}: a sweep; `nnrun sweep --resume {name}` continues it, trials/ holds its runs")
     if not file.is_file():

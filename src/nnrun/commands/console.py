@@ -18,6 +18,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from nnrun import device, signals
 from nnrun.commands._display import Display
 from nnrun.commands._plain import ERRORS, has_all, plain
 from nnrun.errors import Interrupted, MachineError, NnrunError, one_line
@@ -35,8 +36,6 @@ __all__ = [
 _MOST_LINES = 6
 _CLOSED = "stdout is closed; send it to a terminal or a file (of a run, the results are in its folder)"
 _ELSEWHERE = "send it elsewhere (of a run, the results are in its folder)"
-# Settings of jax that are no reason for anything odd.
-_USUAL = ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE", "JAX_DISABLE_MOST_OPTIMIZATIONS")
 _USER_MODULE = "_nnrun_user_"  # how the names of modules beside a spec begin, see nnrun.catalog.user_code
 _WIDE = 1000  # columns where nobody looks at a screen: rows are not folded
 
@@ -68,14 +67,7 @@ def explain(error: BaseException) -> tuple[int, str]:
     what, place = f"{type(error).__name__}: {one_line(error)}", _in_own_code(error)
     if place:
         return 2, f"{place}: {what}; fix your module (--debug shows the traceback)"
-    return 1, f"a bug in nnrun: {what}; --debug shows the traceback{_odd_settings()}"
-
-
-def _odd_settings() -> str:
-    """Settings of jax in the environment, which may be the reason."""
-    names = [name for name in sorted(os.environ) if name.startswith("JAX_") and not name.startswith(_USUAL)]
-    settings = ", ".join(f"{name}={one_line(os.environ[name], 40)}" for name in names)
-    return f"; it may be due to {settings} in the environment" if names else ""
+    return 1, f"a bug in nnrun: {what}; --debug shows the traceback{device.odd_settings()}"
 
 
 def _in_own_code(error: BaseException) -> str:
@@ -187,12 +179,10 @@ def counting(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[],
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from nnrun import signals
-
-    display = Display()
+    screen = Console(file=Display())  # type: ignore[arg-type]
     columns = TextColumn(what), BarColumn(), MofNCompleteColumn()
-    disable = quiet or not display.isatty()
-    with Progress(*columns, console=Console(file=display), transient=True, disable=disable) as progress:  # type: ignore[arg-type]
+    off = quiet or not screen.file.isatty()
+    with Progress(*columns, console=screen, transient=True, disable=off) as progress:
         task = progress.add_task(what, total=total)
 
         def tick() -> None:

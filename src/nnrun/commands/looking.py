@@ -11,6 +11,7 @@ import typer
 from nnrun.commands import console
 from nnrun.commands._app import Json, Root, RunName, app
 from nnrun.errors import RunError, SpecError, one_line
+from nnrun.record.names import REPORT
 
 __all__ = ["ls", "show"]
 
@@ -89,7 +90,7 @@ def _show_sweep(folder: Path, pairs: bool, as_json: bool) -> None:
     from nnrun.record import run
     from nnrun.report.sweep import answer
 
-    status, report = run.status(folder), folder / "report.html"
+    status, report = run.status(folder), folder / REPORT
     if as_json:
         console.print_json({"status": status, **answer.as_json(folder)})
         return

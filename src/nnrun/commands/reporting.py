@@ -23,6 +23,7 @@ from nnrun.commands._app import (
     resolved,
 )
 from nnrun.errors import DataError, RunError, SpecError, one_line, size_text
+from nnrun.record.names import REPORT
 
 if TYPE_CHECKING:
     from nnrun.report.run.looked import Looked
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["plot", "report"]
 
 _EVERY = 5  # seconds between two looks at a run that trains
-_FILE, _PICTURE = Path("report.html"), Path("curves.png")
+_FILE, _PICTURE = Path(REPORT), Path("curves.png")
 
 _Names = Annotated[
     list[str],

@@ -11,6 +11,7 @@ import typer
 from nnrun.commands import console
 from nnrun.commands._app import Device, Json, Quiet, Root, RunDir, app, choose_device
 from nnrun.errors import DivergedError, SpecError, one_line
+from nnrun.record.names import BEST, REPORT
 
 if TYPE_CHECKING:
     from nnrun.sweep.batches import Trainer
@@ -38,7 +39,10 @@ _Resume = Annotated[
 ]
 _DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Show the trials, the programs, the time and the memory; train nothing."),
+    typer.Option(
+        "--dry-run",
+        help="Show the trials, the programs, the fresh seeds that follow, the time and the memory; train nothing.",
+    ),
 ]
 _Measure = Annotated[
     bool,
@@ -92,6 +96,10 @@ def sweep(
 
         assert spec is not None
         file.read(spec, changes)  # mistakes in the YAML are reported without jax
+    if jobs > 1:
+        from nnrun.device import take_memory_on_demand
+
+        take_memory_on_demand()  # before jax starts a GPU, which this process shares with a worker
     choose_device(device)
     from nnrun.sweep.engine import Engine
 
@@ -140,13 +148,13 @@ def _train(
         console.print_json(answer.as_json(folder))
     else:
         console.show(*answer.answer_tables(ended.answer))
-        best = folder / "best.yaml"
+        best = folder / BEST
         closing_line = (
             f"train the best: nnrun train {shlex.quote(one_line(best))}"
             if best.is_file()
             else "no trial has a value to be best"
         )
-        console.show(f"report: {one_line(folder / 'report.html')}", closing_line)
+        console.show(f"report: {one_line(folder / REPORT)}", closing_line)
     _leave(ended, folder)
 
 

@@ -207,11 +207,11 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Train a run again from its folder, and say whether it is the same, bit for bit; if not, what differs."""
-    from nnrun.record import run
+    from nnrun.record import preprocessing, run
 
     folder = run.resolve(run_name, runs_root)
     spec = resolved(folder)
-    if not (folder / "preprocessing.json").is_file() and not run.members(folder):
+    if not (folder / preprocessing.PREPROCESSING).is_file() and not run.members(folder):
         raise SpecError(f"reproduce: {one_line(folder)} is no run that was trained; name one of its members")
     prepare_device(device, spec, [])
     from nnrun.runner import again, folds

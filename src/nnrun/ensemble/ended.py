@@ -11,6 +11,8 @@ from typing import Any
 from nnrun.ensemble.account import CALIBRATION
 from nnrun.prediction.member import Member
 from nnrun.record import provenance
+from nnrun.record.names import SUMMARY
+from nnrun.report.summary import read_summary
 from nnrun.statistics.metric import SHARE
 from nnrun.storage import fsio
 
@@ -26,8 +28,8 @@ def write_summary(
     undefined: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """summary.json, with what the runs of the members say of their metrics."""
-    said = [about for member in members if (about := provenance.read(member.folder).get("metrics"))]
-    bounds = {name: ends for about in said for name, ends in about["bounds"].items()}
+    said = [_said_of_metrics(member.folder) for member in members]
+    bounds = {name: ends for about in said for name, ends in about.get("bounds", {}).items()}
     if any(name.endswith(f"/{CALIBRATION}") for name in metrics):
         bounds[CALIBRATION] = [*SHARE]
     summary = {
@@ -35,12 +37,20 @@ def write_summary(
         "steps": step,
         "epochs": epochs,
         "best": None,
-        "rising": sorted({name for about in said for name in about["rising"]}),
+        "rising": sorted({name for about in said for name in about.get("rising", ())}),
         "bounds": bounds,
         **({"undefined": undefined} if undefined else {}),
         "metrics": {"last": metrics, "best": metrics},
     }
-    fsio.write_json(folder / "summary.json", finite(summary))
+    fsio.write_json(folder / SUMMARY, finite(summary))
+
+
+def _said_of_metrics(folder: Path) -> Mapping[str, Any]:
+    """`rising` and `bounds` as the run wrote them when it began, or, of one that had not yet, when it ended.
+
+    Without them a reader would take the least accuracy for the best.
+    """
+    return provenance.read(folder).get("metrics") or read_summary(folder)
 
 
 def finite(content: Any) -> Any:

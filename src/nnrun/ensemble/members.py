@@ -11,10 +11,11 @@ from pathlib import Path
 
 from nnrun import signals
 from nnrun.errors import Interrupted, RunError, SpecError, Warn, one_line
-from nnrun.prediction.folder import RECORD, EnsembleRecord, is_ensemble, verified
+from nnrun.prediction.folder import EnsembleRecord, is_ensemble, verified
 from nnrun.prediction.member import Member, make_member
 from nnrun.record import checkpoint, pointer, run
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.names import ENSEMBLE, LEADERBOARD
 from nnrun.report.summary import read_summary, rises
 from nnrun.report.sweep.folder import is_sweep
 from nnrun.runner import group
@@ -22,7 +23,6 @@ from nnrun.runner.evaluation import load_intact
 
 __all__ = ["apart", "check_choice", "find"]
 
-_LEADERBOARD = "leaderboard.json"
 _CHOICES = ("last", "best", "all", "cycle")
 
 
@@ -78,7 +78,7 @@ def _resolve(text: str, root: Path) -> tuple[Path, str | None, str | None]:
 
 
 def _is_sweep(folder: Path) -> bool:
-    return (folder / _LEADERBOARD).is_file() or is_sweep(folder)
+    return (folder / LEADERBOARD).is_file() or is_sweep(folder)
 
 
 def _runs(folder: Path, top: int | None) -> Iterator[Path]:
@@ -88,7 +88,7 @@ def _runs(folder: Path, top: int | None) -> Iterator[Path]:
             yield from _runs(path, None)
         return
     if is_ensemble(folder):
-        record: EnsembleRecord = run.read_json(folder / RECORD)
+        record: EnsembleRecord = run.read_json(folder / ENSEMBLE)
         yield from verified(folder, record.get("members"), str(record.get("kind")))
         return
     inside = group.members(folder)
@@ -101,14 +101,14 @@ def _runs(folder: Path, top: int | None) -> Iterator[Path]:
 def _best_trials(folder: Path, top: int | None) -> list[Path]:
     if top is None:
         raise SpecError(f"{one_line(folder)}: a sweep; write --top 5 for its five best trials")
-    if not (folder / _LEADERBOARD).is_file():
+    if not (folder / LEADERBOARD).is_file():
         shown = one_line(folder)
         raise RunError(f"{shown}: the sweep is not finished; `nnrun sweep --resume {shown}` continues it")
-    trials = run.read_json(folder / _LEADERBOARD).get("trials")
+    trials = run.read_json(folder / LEADERBOARD).get("trials")
     try:
         done = [folder / trial["run"] for trial in trials or () if trial["status"] == "done"]
     except (KeyError, TypeError):
-        raise RunError(f"{one_line(folder / _LEADERBOARD)}: damaged; restore it") from None
+        raise RunError(f"{one_line(folder / LEADERBOARD)}: damaged; restore it") from None
     if len(done) < top:
         raise RunError(
             f"{one_line(folder)}: --top {top}: the sweep has {len(done)} finished trials; write fewer"
@@ -126,7 +126,7 @@ def _checkpoints(folder: Path, which: str, average: str | None, warn: Warn) -> I
     steps = checkpoint.steps(folder / "checkpoints")
     if status != "done" and steps:  # without any, loading them says so
         warn(f"{one_line(folder)}: is not finished ({status}); its newest checkpoints are taken")
-    if (folder.parent / RECORD).is_file() and which in _CHOICES:
+    if (folder.parent / ENSEMBLE).is_file() and which in _CHOICES:
         which = "last"  # a member of an ensemble has one checkpoint
     if which == "all" and steps:
         chosen = [str(step) for step in steps]

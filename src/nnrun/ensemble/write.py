@@ -25,16 +25,16 @@ import numpy as np
 from nnrun.ensemble.ended import write_summary
 from nnrun.errors import NnrunError
 from nnrun.prediction.combiner import PARAMETERS
-from nnrun.prediction.folder import RECORD, EnsembleRecord, ListedMember
+from nnrun.prediction.folder import EnsembleRecord, ListedMember
 from nnrun.prediction.member import Member
 from nnrun.record import checkpoint, preprocessing, provenance, run
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.names import ACCOUNT, ENSEMBLE, METRICS, PROVENANCE, REPORT, RESOLVED, SPEC
 from nnrun.record.pack import Progress
 from nnrun.record.preprocessing import PREPROCESSING
 from nnrun.record.provenance import SpecOrigin
 from nnrun.report.ensemble.account import Account, MemberEntry
 from nnrun.report.ensemble.page import page, pictures
-from nnrun.report.ensemble.tables import ACCOUNT
 from nnrun.report.provenance import page_lines
 from nnrun.storage import fsio
 
@@ -120,7 +120,7 @@ def write_record(
 
     undefined   why metrics have no value, by name
     """
-    fsio.write_json(folder / RECORD, record)
+    fsio.write_json(folder / ENSEMBLE, record)
     step = max(member.step for member in members)
     write_summary(folder, members, step, epochs, metrics, undefined)
     run.write_state(folder, "done", step=step)
@@ -139,7 +139,7 @@ def write_origin(folder: Path, members: Sequence[Member]) -> None:
     origin = provenance.collect(
         {"platform": device.platform, "kind": device.device_kind}, cast(SpecOrigin, shared)
     )
-    fsio.write_json(folder / "run.json", origin)
+    fsio.write_json(folder / PROVENANCE, origin)
 
 
 def _draw(folder: Path, account: Account) -> None:
@@ -148,7 +148,7 @@ def _draw(folder: Path, account: Account) -> None:
     for image in images:
         fsio.write_file(folder / "plots" / f"{image.name}.png", image.png)
     origin = page_lines(folder, provenance.read(folder))
-    fsio.write_file(folder / "report.html", page(account, images, origin=origin).encode())
+    fsio.write_file(folder / REPORT, page(account, images, origin=origin).encode())
 
 
 def _record(how: str, account: Account) -> EnsembleRecord:
@@ -174,7 +174,7 @@ def _listed(member: MemberEntry) -> ListedMember:
 
 
 def _write_spec(folder: Path, member: Member) -> None:
-    for name in ("spec.yaml", "resolved.yaml"):
+    for name in (SPEC, RESOLVED):
         fsio.write_file(folder / name, fsio.read_file(member.folder / name))
     fsio.write_file(folder / PREPROCESSING, preprocessing.content(member.folder))
 
@@ -184,10 +184,10 @@ def write_member(folder: Path, member: Member, epochs: float, metrics: Mapping[s
     content = member.load()
     fsio.make_folder(folder)
     _write_spec(folder, member)
-    fsio.write_file(folder / "run.json", fsio.read_file(member.folder / "run.json"))
-    log = member.folder / "metrics.jsonl"
+    fsio.write_file(folder / PROVENANCE, fsio.read_file(member.folder / PROVENANCE))
+    log = member.folder / METRICS
     logged = fsio.read_file(log)[: content.metrics_offset] if log.exists() else b""
-    fsio.write_file(folder / "metrics.jsonl", logged)
+    fsio.write_file(folder / METRICS, logged)
     _save(folder, content._replace(metrics_offset=len(logged)))
     write_summary(folder, [member], member.step, epochs, metrics)
     run.write_state(folder, "done", step=member.step)
@@ -197,7 +197,7 @@ def write_average(folder: Path, members: Sequence[Member], arrays: Mapping[str, 
     """The checkpoint of an average of parameters, and metrics.jsonl without a line."""
     step = max(member.step for member in members)
     first = members[0].load()
-    fsio.write_file(folder / "metrics.jsonl", b"")
+    fsio.write_file(folder / METRICS, b"")
     progress: Progress = {**first.progress, "latest": {}, "best_metrics": {}}
     arrays = {**arrays, "step": np.asarray(step, arrays["step"].dtype)}
     _save(folder, Checkpoint(step, arrays, progress, 0))

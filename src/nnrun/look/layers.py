@@ -18,7 +18,7 @@ from nnrun.record import checkpoint
 from nnrun.report.run.inside import Inside, OfLayer, OfLeaf
 from nnrun.runner import session
 from nnrun.runner.evaluation import load_intact
-from nnrun.training import flat, programs
+from nnrun.training import flat, start
 
 __all__ = ["layers_of"]
 
@@ -34,7 +34,7 @@ def layers_of(folder: Path, which: str) -> Inside:
     content = load_intact(folder, which)
     experiment = session.rebuild(folder, _say_nothing, ["train"]).experiment
     with session.precision(experiment.plan.precision), compiled_quickly():
-        like = programs.one_like(experiment)
+        like = start.one_like(experiment)
         checkpoint.check_structure(content.state, flat.shapes(like), str(folder))
         state = flat.unflatten(content.state, like)
         experiment = experiment._replace(knobs=state.knobs)

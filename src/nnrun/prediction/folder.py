@@ -11,10 +11,9 @@ from typing_extensions import TypedDict
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
 from nnrun.record.checkpoint import arrays_file, sha256_of
+from nnrun.record.names import ENSEMBLE
 
-__all__ = ["RECORD", "EnsembleRecord", "ListedMember", "is_ensemble", "verified"]
-
-RECORD = "ensemble.json"
+__all__ = ["EnsembleRecord", "ListedMember", "is_ensemble", "verified"]
 
 
 class ListedMember(TypedDict):
@@ -40,7 +39,7 @@ class EnsembleRecord(TypedDict):
 
 def is_ensemble(folder: Path) -> bool:
     """Whether a run folder is that of an average of predictions; one of parameters is a run like any other."""
-    return (folder / RECORD).is_file() and not (folder / "checkpoints").is_dir()
+    return (folder / ENSEMBLE).is_file() and not (folder / "checkpoints").is_dir()
 
 
 def verified(folder: Path, listed: Sequence[ListedMember] | None, kind: str = "predictions") -> list[Path]:
@@ -57,11 +56,11 @@ def verified(folder: Path, listed: Sequence[ListedMember] | None, kind: str = "p
         if not expected:
             raise ValueError("no members")
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise RunError(f"{one_line(folder / RECORD)}: damaged; make the ensemble again") from None
+        raise RunError(f"{one_line(folder / ENSEMBLE)}: damaged; make the ensemble again") from None
     paths = [folder / f"member_{i:02d}" for i in range(1, len(expected) + 1)]
     problems = [_mismatch(path, *entry) for path, entry in zip(paths, expected, strict=True)]
     problems += [
-        f"{one_line(path)}: not a member that {RECORD} lists; move it out of the folder"
+        f"{one_line(path)}: not a member that {ENSEMBLE} lists; move it out of the folder"
         for path in run.members(folder)
         if path not in paths
     ]
@@ -79,5 +78,5 @@ def _mismatch(path: Path, name: str | None, sha256: str, step: int) -> str:
     if not file.is_file():
         return f"{place}: this member's checkpoint of step {step} is missing; put it back or make the ensemble again"
     if sha256_of(file) != sha256:
-        return f"{place}: not the member that {RECORD} lists; put that back or make the ensemble again"
+        return f"{place}: not the member that {ENSEMBLE} lists; put that back or make the ensemble again"
     return ""

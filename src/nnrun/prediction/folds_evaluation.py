@@ -11,6 +11,7 @@ from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.prediction.folds import warn_of_best
 from nnrun.prediction.request import EvaluationRequest
 from nnrun.record import run
+from nnrun.record.names import SUMMARY
 from nnrun.report.per_class import PerClass
 from nnrun.report.per_label import PerLabel
 from nnrun.runner import summary
@@ -53,7 +54,7 @@ def evaluate_folds(
     is_clean = validated and request.which != "best" and len(done) == len(folds)
     averages = summary.average(
         [{request.which: result["metrics"]} for result in results],
-        all_bounds(run.read_json(done[0] / "summary.json").get("bounds", {})),
+        all_bounds(run.read_json(done[0] / SUMMARY).get("bounds", {})),
         sections=(request.which,),
         independent=False,
         ratio=divided["ratio"] if is_clean else None,

@@ -13,11 +13,12 @@ import numpy as np
 from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.prediction.combiner import OutputKind
 from nnrun.record import checkpoint, preprocessing, provenance
+from nnrun.record.names import RESOLVED
 from nnrun.runner import session
 from nnrun.runner.held_out import nothing_held_out
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
-from nnrun.training import flat, programs
+from nnrun.training import flat, start
 from nnrun.training.outputs import Outputs, compile_outputs, essential
 from nnrun.training.predictions import targets_of
 from nnrun.types import Examples, Experiment, State
@@ -85,7 +86,7 @@ def open_model(
     prepared = session.rebuild(folder, warn, parts, metrics=metrics)
     name = prepared.experiment.plan.precision
     with session.precision(name):
-        like = programs.one_like(prepared.experiment)
+        like = start.one_like(prepared.experiment)
         outputs = compile_outputs(prepared.experiment, essential(like))
     data = prepared.spec.data
     return SharedModel({"name": data.name, **data.options}, prepared.experiment, name, like, outputs)
@@ -130,7 +131,7 @@ def block_of(folder: Path, kind: str) -> dict[str, Any]:
 
 
 def _deciding(folder: Path) -> dict[str, Any]:
-    place = folder / "resolved.yaml"
+    place = folder / RESOLVED
     resolved: Any = yaml12.parse(fsio.read_file(place), str(place)).value
     try:
         return {name: resolved[name] for name in _DECIDING} | {"precision": resolved["train"]["precision"]}

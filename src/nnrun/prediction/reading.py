@@ -11,10 +11,11 @@ import numpy as np
 from nnrun.errors import RunError, Warn, one_line
 from nnrun.prediction.by_member import Counting, predict_each
 from nnrun.prediction.combiner import PREDICTIONS, Combiner, name_of
-from nnrun.prediction.folder import RECORD, EnsembleRecord, is_ensemble, verified
+from nnrun.prediction.folder import EnsembleRecord, is_ensemble, verified
 from nnrun.prediction.folds import check_part, in_units_of, units_of
 from nnrun.prediction.models import SharedModel, by_model, held_out, state_of
 from nnrun.record import run
+from nnrun.record.names import ENSEMBLE
 from nnrun.rows import Rows
 from nnrun.runner import session, summary
 from nnrun.runner.averaged import averaged
@@ -49,7 +50,7 @@ class WeightedMembers(NamedTuple):
 
 def read(folder: Path) -> WeightedMembers:
     """The ensemble in a folder.  Raises RunError where it is damaged, or a member is not the one listed."""
-    place = folder / RECORD
+    place = folder / ENSEMBLE
     record: EnsembleRecord = run.read_json(place)
     if record.get("format", 1) != 1:
         raise RunError(f"{one_line(place)}: of a newer nnrun; use the nnrun that wrote it")

@@ -17,7 +17,7 @@ from nnrun.record.checkpoint import Progress
 from nnrun.record.pack import is_finite
 from nnrun.sweep.cost import Measured, memory_of, state_bytes
 from nnrun.training.memory import free_memory
-from nnrun.training.programs import one_like
+from nnrun.training.start import one_like
 from nnrun.types import Experiment
 
 __all__ = ["check_batches", "check_checkpoint", "check_disk", "check_memory", "check_time"]

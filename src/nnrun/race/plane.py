@@ -14,9 +14,10 @@ from jax import Array
 
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.record import checkpoint, provenance, run, weights_from
+from nnrun.record.names import ENSEMBLE, PROVENANCE
 from nnrun.record.provenance import Provenance
 from nnrun.runner.warm_start import begin_with
-from nnrun.training import flat, programs
+from nnrun.training import flat, start
 from nnrun.training.step import normalise
 from nnrun.types import Batch, Experiment, State, Surface, Tree
 
@@ -42,7 +43,7 @@ def _remedy(folder: Path) -> str:
     for member in run.members(folder):
         if checkpoint.steps(member / "checkpoints"):
             return f"it is a group; take one of its runs: nnrun race --run {shlex.quote(one_line(member))}"
-    origin: Provenance = provenance.read(folder) if (folder / "run.json").is_file() else {}
+    origin: Provenance = provenance.read(folder) if (folder / PROVENANCE).is_file() else {}
     match origin.get("argv"):
         case [_, "train", spec, *rest] if not spec.startswith("-"):
             changes = [text for text in rest if "=" in text and not text.startswith(("-", "checkpoint"))]
@@ -59,7 +60,7 @@ def pick(folder: Path, steps: list[int] | None) -> list[int]:
     """
     place = folder / "checkpoints"
     known = checkpoint.steps(place) if place.is_dir() else []
-    if (folder / "ensemble.json").is_file():
+    if (folder / ENSEMBLE).is_file():
         raise RunError(
             f"{one_line(folder)}: is an average, which has no start; race over the plane of one of its runs"
         )
@@ -85,7 +86,7 @@ def plane(experiment: Experiment, folder: Path, steps: list[int]) -> Plane:
     long as u is there (Li et al. 2018 scale it by filters).  Batch-norm statistics are those of the last.
     Raises RunError.
     """
-    like = programs.one_like(experiment)
+    like = start.one_like(experiment)
     states = [_state_at(experiment, folder, step, like) for step in steps]
     flats = [np.concatenate([np.ravel(a) for a in jax.tree.leaves(state.params)]) for state in states]
     along = flats[-1] - flats[0]
@@ -109,8 +110,8 @@ def plane(experiment: Experiment, folder: Path, steps: list[int]) -> Plane:
     value = _loss(experiment, states[-1], basis)
     window = _window(points)
     heights = _heights(value, window)
-    least, start = float(np.nanmin(heights)), float(value(jnp.zeros(2)))
-    goal = least + 0.05 * (start - least)
+    least, first = float(np.nanmin(heights)), float(value(jnp.zeros(2)))
+    goal = least + 0.05 * (first - least)
     return Plane(Surface(value, (0.0, 0.0), window, goal=goal, floor=least, noise=0.0), steps, points)
 
 
@@ -128,7 +129,7 @@ def _state_at(experiment: Experiment, folder: Path, step: int, like: State) -> S
     """The state of a checkpoint, or, at 0, the one that the run began with."""
     if step > _START:
         return _load(folder, step, like)
-    state = programs.one_initial(experiment)
+    state = start.one_initial(experiment)
     weights = weights_from.read_arrays(folder)
     if not weights:
         return state

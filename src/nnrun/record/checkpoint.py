@@ -7,6 +7,7 @@ The order of checkpoints is the order of their steps, never of clocks.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -29,6 +30,7 @@ __all__ = [
     "load_latest",
     "looks_whole",
     "prune",
+    "recorded_digests",
     "save",
     "sha256_of",
     "step_folder",
@@ -53,6 +55,16 @@ def arrays_file(folder: Path, step: int) -> Path:
 def sha256_of(file: Path) -> str:
     """The SHA-256 of a file's content.  Raises RunError, MachineError."""
     return hashlib.sha256(fsio.read_file(file)).hexdigest()
+
+
+def recorded_digests(folder: Path) -> set[str]:
+    """The SHA-256 of the arrays of each checkpoint of a run, as the manifests have it; without damaged ones."""
+    digests: set[str] = set()
+    for step in steps(folder / "checkpoints"):
+        manifest = step_folder(folder / "checkpoints", step) / MANIFEST
+        with contextlib.suppress(RunError, KeyError, TypeError):
+            digests.add(str(unseal(fsio.read_file(manifest), manifest)["files"][ARRAYS]["sha256"]))
+    return digests
 
 
 def save(

@@ -1,7 +1,7 @@
 """How long the program of a run took to compile last time, for whoever waits for it again.
 
-A file for each kind of program in the user's cache folder.  Runs whose specs differ in decimal numbers and seeds only
-count as one kind, since these are no part of a program; it is a hint, and nothing depends on it.
+A file for each kind of program in the user's cache folder, of the newest of them.  Runs whose specs differ in decimal
+numbers and seeds only count as one kind, since these are no part of a program; it is a hint, and nothing depends on it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from typing import TypeVar
 
 from nnrun import machine
 from nnrun.errors import MachineError
+from nnrun.record.names import RESOLVED
 from nnrun.storage import fsio
 
 __all__ = ["last_seconds", "timed"]
 
 Programs = TypeVar("Programs")
 _WORTH_SAYING = 2.0  # seconds
+_MOST = 500  # files, of some 5 bytes: each edit of a spec may make another kind
 _DECIMAL = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)|-?\d+\.\d+")
 _SEED = re.compile(r"^\s+seed:.*\n", re.MULTILINE)
 
@@ -51,11 +53,23 @@ def _note(file: Path, seconds: float) -> None:
     if seconds >= _WORTH_SAYING:
         file.parent.mkdir(parents=True, exist_ok=True)
         fsio.write_file(file, f"{seconds:.1f}\n".encode())
+        _remove_oldest(file.parent)
     elif file.is_file():
         fsio.remove_file(file)
 
 
+def _remove_oldest(folder: Path) -> None:
+    """Leaves the newest files; another process may be doing the same."""
+    ages: list[tuple[float, Path]] = []
+    for file in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            ages.append((file.stat().st_mtime, file))
+    for _, file in sorted(ages)[:-_MOST]:
+        with contextlib.suppress(OSError, MachineError):
+            fsio.remove_file(file)
+
+
 def _file(folder: Path) -> Path:
-    text = (folder / "resolved.yaml").read_text(encoding="utf-8")
+    text = (folder / RESOLVED).read_text(encoding="utf-8")
     kind = _DECIMAL.sub("#", _SEED.sub("", text))
     return machine.user_cache() / "nnrun" / "compile-seconds" / hashlib.sha256(kind.encode()).hexdigest()[:32]

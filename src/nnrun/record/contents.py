@@ -6,25 +6,24 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from nnrun.record import run
+from nnrun.record import columns, names, pack, preprocessing, run, tags
 from nnrun.storage import fsio
+from nnrun.storage.lock import LOCK
 
 __all__ = ["foreign_files", "remove_ours"]
 
 _FILES = {  # what nnrun writes into the folder of a run, a group, a sweep or an ensemble
-    "account.json", "best.yaml", "columns.json", "crash.log", "ensemble.json", "examples.json", "final.jsonl",
-    "leaderboard.csv", "leaderboard.json", "lock", "metrics.jsonl", "preprocessing.json", "report.html",
-    "resolved.yaml", "rounds.jsonl", "run.json", "spec.yaml", "state.json", "summary.json", "sweep.json", "sweep.yaml",
-    "tags.json", "timing.jsonl", "tracking.json", "tracking.lock", "trials.jsonl",
+    *names.ALL, columns.COLUMNS, LOCK, preprocessing.PREPROCESSING, run.STATE, tags.TAGS,
 }  # fmt: skip
+_ARRAYS = (pack.MANIFEST, pack.ARRAYS)
 _INSIDE = {  # folder -> the files in it; those of checkpoints lie in folders of their steps
     "plots": ("*.png",),
     "bases": ("*.yaml",),
     "batches": ("*.json",),
     "predictions": ("*.npy",),
-    "weights_from": ("manifest.json", "arrays.safetensors"),
-    "step_*": ("manifest.json", "arrays.safetensors"),
-    ".taken_*": ("manifest.json", "arrays.safetensors"),
+    "weights_from": _ARRAYS,
+    "step_*": _ARRAYS,
+    ".taken_*": _ARRAYS,
 }
 _OF_RUNS = ("trials", "final", "members", "checkpoints")  # folders that hold nothing but folders
 _RUNS = ("seed_[0-9]*", "fold_[0-9]*")  # those of a group, whole or damaged

@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 
 from nnrun.errors import RunError, one_line
 from nnrun.preprocessing import PARTS, Date, FittedColumn, Part, Preprocessing
+from nnrun.record.names import SPEC
 from nnrun.record.pack import seal, unseal
 from nnrun.storage import fsio
 
@@ -107,7 +108,7 @@ def content(folder: Path) -> bytes:
     if not place.is_file():
         raise RunError(
             f"{one_line(place)}: missing, and predictions need it (nnrun wrote none before 0.1); restore it, or train "
-            f"again: nnrun train {one_line(folder / 'spec.yaml')}"
+            f"again: nnrun train {one_line(folder / SPEC)}"
         )
     return fsio.read_file(place)
 

@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 from nnrun import machine
 from nnrun.errors import one_line
 from nnrun.record import run
+from nnrun.record.names import PROVENANCE
 from nnrun.record.weights_from import WeightsFrom
 
 __all__ = ["Commit", "JudgedBy", "Provenance", "SpecOrigin", "collect", "cpu", "differences", "read"]
@@ -78,7 +79,7 @@ class Provenance(SpecOrigin, total=False):
 
 def read(folder: Path) -> Provenance:
     """The run.json of a run folder.  Raises RunError if it is missing or damaged."""
-    return run.read_json(folder / "run.json")
+    return run.read_json(folder / PROVENANCE)
 
 
 def collect(device: Mapping[str, str], extra: SpecOrigin) -> Provenance:
@@ -154,7 +155,7 @@ def cpu() -> dict[str, str | int | None]:
     """The processor's name, a hash of its feature flags and its cores: results depend on all three."""
     model, flags = platform.processor() or None, None
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             name, _, value = line.partition(":")
             if name.strip() == "model name":
                 model = value.strip()

@@ -20,6 +20,7 @@ from typing import Any, NotRequired, Unpack
 from typing_extensions import TypedDict
 
 from nnrun.errors import RunError, SpecError, one_line
+from nnrun.record.names import SWEEP
 from nnrun.storage import fsio
 from nnrun.storage.lock import is_locked, lock
 
@@ -113,7 +114,7 @@ def claim_at(path: Path) -> Path:
 def _continued(path: Path) -> str:
     """How what is in a folder continues; "" where it is no run, or a run that is done."""
     place = shlex.quote(one_line(path))
-    if (path / "sweep.json").is_file():
+    if (path / SWEEP).is_file():
         return f"it holds a sweep: `nnrun sweep --resume {place}` continues it; or "
     with contextlib.suppress(RunError):
         if is_run(path) and read_state(path)["status"] != "done":

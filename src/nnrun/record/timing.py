@@ -9,6 +9,7 @@ from pathlib import Path
 
 from typing_extensions import TypedDict
 
+from nnrun.record.names import TIMING
 from nnrun.storage.append_file import AppendFile
 
 __all__ = ["Timing", "TimingEntry"]
@@ -26,7 +27,7 @@ class Timing:
     """The file, open for writing; its clock begins now."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = AppendFile(folder / "timing.jsonl")
+        self._file = AppendFile(folder / TIMING)
         self._started = time.monotonic()
 
     def note(self, step: int) -> None:

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from nnrun.errors import RunError, one_line
 from nnrun.record import checkpoint, run
 from nnrun.record.checkpoint import Progress
+from nnrun.record.names import PROVENANCE
 from nnrun.record.pack import pack
 from nnrun.storage import fsio
 
@@ -86,7 +87,7 @@ def read_arrays(folder: Path) -> dict[str, np.ndarray]:
     place = folder / _FOLDER
     if begins_with_weights(folder):
         return checkpoint.load(place).arrays
-    file = folder / "run.json"
+    file = folder / PROVENANCE
     if file.is_file() and run.read_json(file).get("weights_from"):
         raise RunError(f"{one_line(place)}: missing; restore it, or train again with --from")
     return {}

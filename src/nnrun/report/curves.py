@@ -10,6 +10,7 @@ import numpy as np
 
 from nnrun.errors import NnrunError
 from nnrun.record import metrics, run
+from nnrun.record.names import METRICS
 from nnrun.statistics.mean import standard_widths
 from nnrun.statistics.metric import ANY, Bounds
 
@@ -37,7 +38,7 @@ def curves_by_run(folder: Path, metric: str) -> list[tuple[Path, Curve]]:
     curves = []
     for member in run.members(folder) or [folder]:
         try:
-            columns = metrics.columns(metrics.read(member / "metrics.jsonl"))
+            columns = metrics.columns(metrics.read(member / METRICS))
         except NnrunError:
             continue
         if metric in columns:

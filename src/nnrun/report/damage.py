@@ -7,16 +7,13 @@ from pathlib import Path
 
 from nnrun.errors import NnrunError
 from nnrun.record import metrics, run, tags
+from nnrun.record.names import METRICS, PROVENANCE, RESOLVED, SUMMARY
 from nnrun.record.run import RunState
 from nnrun.record.summary import Summary
 from nnrun.report.summary import read_summary
 from nnrun.storage import fsio
 
-__all__ = ["METRICS", "SUMMARY", "damaged_beside", "damaged_checkpoints", "damaged_file", "lost_best_step"]
-
-METRICS = "metrics.jsonl"
-SUMMARY = "summary.json"
-RESOLVED, RUN = "resolved.yaml", "run.json"
+__all__ = ["damaged_beside", "damaged_checkpoints", "damaged_file", "lost_best_step"]
 
 
 def damaged_file(folder: Path) -> str | None:
@@ -64,12 +61,12 @@ def _is_inside(folder: Path) -> bool:
 
 def _damaged_settings(folder: Path) -> str | None:
     """Which of run.json and resolved.yaml is damaged; without a digest in run.json, the spec counts as whole."""
-    if not (folder / RUN).exists():
+    if not (folder / PROVENANCE).exists():
         return None
     try:
-        digest = run.read_json(folder / RUN).get("spec_hash")
+        digest = run.read_json(folder / PROVENANCE).get("spec_hash")
     except NnrunError:
-        return RUN
+        return PROVENANCE
     try:
         same = digest is None or digest == hashlib.sha256(fsio.read_file(folder / RESOLVED)).hexdigest()
     except NnrunError:

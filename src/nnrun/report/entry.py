@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
+from nnrun.record.names import ENSEMBLE, RESOLVED, SPEC
 from nnrun.record.summary import Division, MemberSummary, RunSummary, Summary, SweepSummary
 from nnrun.record.weights_from import setting
 from nnrun.report.content import origin_of
@@ -16,7 +17,22 @@ from nnrun.spec import yaml12
 from nnrun.statistics.metric import Bounds, all_bounds
 from nnrun.storage import fsio
 
-__all__ = ["Entry", "entry_of", "flat", "read_entry"]
+__all__ = ["Entry", "ModelAverage", "entry_of", "flat", "read_entry"]
+
+
+class ModelAverage(NamedTuple):
+    """What an ensemble, or an average of parameters, is made of.
+
+    how       one of the averages
+    models    how many
+    members   the SHA-256 of the arrays of each
+    runs      the folders that they were in
+    """
+
+    how: str
+    models: int
+    members: frozenset[str]
+    runs: frozenset[Path]
 
 
 class Entry(NamedTuple):
@@ -35,6 +51,7 @@ class Entry(NamedTuple):
     folds     of a cross-validation, whose seeds are its folds, and whose values are of the last step: how its examples
               are divided; None of another run
     undefined the metrics that have no value in a run that finished
+    average   what an ensemble is made of, which has no seeds of its own; None of another run
     """
 
     name: str
@@ -52,6 +69,7 @@ class Entry(NamedTuple):
     sweep: Path | None = None
     folds: Division | None = None
     undefined: frozenset[str] = frozenset()
+    average: ModelAverage | None = None
 
     @property
     def unit(self) -> str:
@@ -61,13 +79,13 @@ class Entry(NamedTuple):
 
 def entry_of(name: str, folder: Path) -> Entry:
     """What a run folder says.  Raises RunError if it is damaged."""
-    file = folder / "resolved.yaml"
+    file = folder / RESOLVED
     if not file.is_file():
         raise RunError(f"{one_line(file)}: missing; restore it or start a new run")
     tree = yaml12.parse(fsio.read_file(file), str(file))
     if tree.problems or not isinstance(tree.value, dict):
         raise RunError(f"{one_line(file)}: damaged; restore it or start a new run")
-    spec = folder / "spec.yaml"
+    spec = folder / SPEC
     given = yaml12.parse(fsio.read_file(spec), str(spec)).value if spec.is_file() else {}
     return read_entry(name, folder, tree.value, given if isinstance(given, dict) else {})
 
@@ -108,6 +126,8 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: M
     origin = origin_of(folder)
     if weights := origin.get("weights_from"):
         settings["weights_from"] = setting(weights)
+    if average := _average(folder):
+        settings["ensemble"] = f"{average.how} of {average.models}"
     changes = [str(argument) for argument in origin.get("argv") or [] if "=" in str(argument)]
     written = frozenset([*flat(given), *(text.partition("=")[0] for text in changes)])
     # An equal digest says more than an equal name.
@@ -120,8 +140,21 @@ def read_entry(name: str, folder: Path, resolved: Mapping[str, object], given: M
     status = run.status(folder)
     return Entry(
         name, (folder,), status, settings, values, seeds, written, rising, bounds, judged, data, code,
-        folds=folds, undefined=undefined,
+        folds=folds, undefined=undefined, average=average,
     )  # fmt: skip
+
+
+def _average(folder: Path) -> ModelAverage | None:
+    """What an ensemble is made of, by its record; None of another run.  Raises RunError if the record is damaged."""
+    if not (folder / ENSEMBLE).is_file():
+        return None
+    record = run.read_json(folder / ENSEMBLE)
+    try:
+        members = [(str(member["sha256"]), Path(member["run"]).resolve()) for member in record["members"]]
+        digests, runs = zip(*members, strict=True)
+        return ModelAverage(str(record["average"]), len(members), frozenset(digests), frozenset(runs))
+    except (KeyError, TypeError, ValueError):
+        raise RunError(f"{one_line(folder / ENSEMBLE)}: damaged; make the ensemble again") from None
 
 
 def _runs(summary: Summary, first: int) -> Iterator[tuple[int, RunSummary | MemberSummary | SweepSummary]]:

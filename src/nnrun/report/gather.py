@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from nnrun.report.entry import Entry
-from nnrun.report.side_by_side import NO_DIFFERENCE, differing
+from nnrun.report.side_by_side import differing, setting_of
 
 __all__ = ["gather"]
 
@@ -20,7 +20,7 @@ def gather(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
     """
     settings: dict[str, list[list[Entry]]] = {}
     for entry in entries:
-        alike = settings.setdefault(_setting(entry), [])
+        alike = settings.setdefault(setting_of(entry), [])
         home = next((runs for runs in alike if _fits(entry, runs)), None)
         if home is None:
             alike.append([entry])
@@ -37,13 +37,10 @@ def gather(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
     ]
 
 
-def _setting(entry: Entry) -> str:
-    known = {key: repr(value) for key, value in entry.settings.items() if key not in NO_DIFFERENCE}
-    return repr(sorted(known.items()))
-
-
 def _fits(entry: Entry, runs: Sequence[Entry]) -> bool:
-    """Whether a run is a further seed of these."""
+    """Whether a run is a further seed of these, which an average of models never is."""
+    if entry.average:
+        return False
     seeds = {seed for run in runs for seed in run.seeds}
     return (entry.data, entry.code) == (runs[0].data, runs[0].code) and seeds.isdisjoint(entry.seeds)
 
@@ -126,6 +123,8 @@ def _apart(settings: Mapping[str, list[list[Entry]]], labels: Mapping[str, str])
     for alike in settings.values():
         first = alike[0]
         for runs in alike[1:]:
+            if runs[0].average:
+                continue
             pair = f"{labels[_first(first)]} and {labels[_first(runs)]} have the same settings"
             if runs[0].data != first[0].data:
                 yield f"{pair}, but other data: they are not gathered"
@@ -134,7 +133,23 @@ def _apart(settings: Mapping[str, list[list[Entry]]], labels: Mapping[str, str])
             elif first[0].folds:
                 yield f"{pair} and the same folds: a second run of a fold is not counted as a further one"
             else:
-                yield f"{pair} and a seed in common: a second run of a seed is not counted as a further seed"
+                same = ", with the same values" if _same_values(first, runs) else ""
+                yield f"{pair} and a seed in common{same}: a second run of a seed is not counted as a further seed"
+
+
+def _same_values(first: Sequence[Entry], second: Sequence[Entry]) -> bool:
+    """Whether two settings have the same value of every metric in each seed that both have."""
+    sides: list[dict[tuple[str, int], float]] = [
+        {
+            (metric, seed): value
+            for run in runs
+            for metric, values in run.metrics.items()
+            for seed, value in values.items()
+        }
+        for runs in (first, second)
+    ]
+    shared = sides[0].keys() & sides[1].keys()
+    return bool(shared) and all(sides[0][key] == sides[1][key] for key in shared)
 
 
 def _other_code(first: Entry, second: Entry) -> str:

@@ -31,11 +31,12 @@ def head() -> str:
     """What stands in the head of a page with charts: uPlot with its licence, and what makes charts of the data."""
     assets = files("nnrun.report") / "assets"
     texts = {
-        name: (assets / name).read_text() for name in ("uPlot.min.css", "uPlot.iife.min.js", "charts.js")
+        name: (assets / name).read_text(encoding="utf-8")
+        for name in ("uPlot.min.css", "uPlot.iife.min.js", "charts.js")
     }
-    licence = (assets / "uPlot.LICENSE").read_text().strip()
+    licence = (assets / "uPlot.LICENSE").read_text(encoding="utf-8").strip()
     return (
-        f"<style>{texts['uPlot.min.css']}{(assets / 'charts.css').read_text()}</style>\n"
+        f"<style>{texts['uPlot.min.css']}{(assets / 'charts.css').read_text(encoding='utf-8')}</style>\n"
         f"<script>/*\nuPlot\n{licence}\n*/\n{texts['uPlot.iife.min.js']}</script>\n"
         f"<script>{texts['charts.js']}</script>"
     )

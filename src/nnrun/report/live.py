@@ -22,6 +22,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nnrun.amounts import way
+
 __all__ = ["Heading", "Pace", "View", "duration", "sparkline", "watching"]
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -158,8 +160,8 @@ def sparkline(values: list[float], width: int = 40) -> str:
     ):  # evenly from the first to the last, so that curves of one run lie above each other
         picked = [finite[round(i * (len(finite) - 1) / max(width - 1, 1))] for i in range(width)]
     low, high = min(picked), max(picked)
-    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BARS[round((value - low) * scale)] for value in picked)
+    shares = [way(value, low, high) if high > low else 0.0 for value in picked]
+    return "".join(_BARS[round((len(_BARS) - 1) * share)] for share in shares)
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.record import run
+from nnrun.record.names import RESOLVED
 from nnrun.report.entry import entry_of
 from nnrun.report.gather import gather
 from nnrun.report.side_by_side import SideBySide, side_by_side
@@ -81,9 +82,7 @@ def _inside(folder: Path) -> list[Path]:
     sweep = read_sweep(folder)
     trials = ranked(sweep.trials, sweep.judge)
     inner = [
-        folder / record.run
-        for record in sweep.finals or trials
-        if (folder / record.run / "resolved.yaml").is_file()
+        folder / record.run for record in sweep.finals or trials if (folder / record.run / RESOLVED).is_file()
     ]
     if not inner or not all(map(run.is_run, inner)):
         raise RunError(f"{one_line(folder)}: a sweep of which no trial has ended; wait, or name other runs")

@@ -12,8 +12,9 @@ from typing_extensions import TypedDict
 
 from nnrun.errors import NnrunError
 from nnrun.record import metrics, run, tags
+from nnrun.record.names import METRICS
 from nnrun.record.summary import Summary
-from nnrun.report.damage import METRICS, damaged_beside, damaged_file
+from nnrun.report.damage import damaged_beside, damaged_file
 from nnrun.report.settings import setting_text, settings_text
 from nnrun.report.sheet import Sheet, SheetColumn
 from nnrun.report.summary import finished, read_summary, shown_section, some_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -35,9 +36,9 @@ def curve(values: Sequence[float], ends: tuple[str, str], heights: tuple[str, st
     """A curve of numbers in [0, 1], one column each, over an axis with a text at both ends.
 
     heights   what the bottom row and the top row are called
-    The top row is 1; each cell shows an eighth of its height.
+    The top row is 1; each cell shows an eighth of its height.  What is no number has no bar.
     """
-    eighths = [round(8 * _HEIGHT * min(max(value, 0.0), 1.0)) for value in values]
+    eighths = [0 if math.isnan(value) else round(8 * _HEIGHT * min(max(value, 0.0), 1.0)) for value in values]
     low, high = heights
     rows, margin = [], _margin(heights)
     for row in range(_HEIGHT - 1, -1, -1):

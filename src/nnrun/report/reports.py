@@ -10,6 +10,7 @@ from typing import Any
 
 from nnrun.errors import RunError, SpecError, one_line
 from nnrun.record import preprocessing, run
+from nnrun.record.names import ACCOUNT
 from nnrun.report import drawing
 from nnrun.report.content import origin_of
 from nnrun.report.ensemble.account import Account
@@ -29,7 +30,6 @@ __all__ = [
     "write_picture",
 ]  # fmt: skip
 
-_ACCOUNT = "account.json"
 _DPI = 160
 _FORMATS = (".png", ".svg", ".pdf")
 
@@ -37,7 +37,7 @@ _FORMATS = (".png", ".svg", ".pdf")
 def kind_of(folders: Sequence[Path]) -> str:
     """runs, sweep or ensemble.  Raises SpecError where a sweep or an ensemble is named together with others."""
     kinds = [
-        "sweep" if is_sweep(path) else "ensemble" if (path / _ACCOUNT).is_file() else "runs"
+        "sweep" if is_sweep(path) else "ensemble" if (path / ACCOUNT).is_file() else "runs"
         for path in folders
     ]
     if len(folders) > 1 and set(kinds) != {"runs"}:
@@ -100,7 +100,7 @@ def sweep_page(folder: Path, looked: Mapping[str, Looked]) -> str:
 def _ensemble_page(folder: Path, looked: Mapping[str, Looked]) -> str:
     from nnrun.report.ensemble import page as ensemble
 
-    account: Account = run.read_json(folder / _ACCOUNT)
+    account: Account = run.read_json(folder / ACCOUNT)
     lines = page_lines(folder, origin_of(folder))
     return ensemble.page(account, ensemble.pictures(account), looked.values(), lines)
 
@@ -112,7 +112,7 @@ def example_run(folder: Path, split: str | None) -> tuple[Path, str]:
             somebody has looked at are no longer a test
     Raises RunError where there is no run with a checkpoint.
     """
-    run_folder = folder if (folder / _ACCOUNT).is_file() else _first_sound(folder)
+    run_folder = folder if (folder / ACCOUNT).is_file() else _first_sound(folder)
     if split is not None:
         return run_folder, split
     parts = (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nnrun.errors import NnrunError, one_line
 from nnrun.record import preprocessing
+from nnrun.report.averages import average_sentences
 from nnrun.report.entry import Entry
 from nnrun.report.values import level
 from nnrun.report.words import chance, gap, pair_sentence
@@ -22,6 +24,7 @@ __all__ = [
     "SideBySide",
     "Value",
     "differing",
+    "setting_of",
     "side_by_side",
     "value",
 ]
@@ -70,6 +73,17 @@ def differing(entries: Sequence[Entry]) -> list[str]:
     return keys_that_differ
 
 
+def setting_of(entry: Entry) -> str:
+    """What runs have in common that differ in nothing but the seed."""
+    known = {key: repr(value) for key, value in entry.settings.items() if key not in NO_DIFFERENCE}
+    return repr(sorted(known.items()))
+
+
+def _is_repeated(first: Entry, second: Entry) -> bool:
+    """Whether both are one setting, trained with the same code and data: no test can tell it from itself."""
+    return (setting_of(first), first.data, first.code) == (setting_of(second), second.data, second.code)
+
+
 def value(entry: Entry, metric: Metric) -> Value:
     """The mean of a metric over the seeds of an entry, and its interval."""
     known = list(entry.metrics.get(metric.name, {}).values())
@@ -110,6 +124,7 @@ def side_by_side(entries: Sequence[Entry]) -> SideBySide:
         return SideBySide([*entries], keys, shown, None, [], [reason])
     comparisons, reason = _tests(entries, metric)
     sentences = [reason] if reason else list(_words(entries, metric, comparisons))
+    sentences.extend(average_sentences(entries, metric))
     if metric is not meant:
         sentences.insert(0, f"the losses differ, and {meant} is of each its own, so {metric} decides")
     return SideBySide([*entries], keys, shown, metric, comparisons, sentences)
@@ -133,8 +148,9 @@ def _judged(entries: Sequence[Entry], shown: Sequence[Metric]) -> Metric | None:
 
 
 def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[PairComparison], str | None]:
-    """The tests of all pairs, or why there are none."""
-    if len(entries) == 1:
+    """The tests of all pairs of runs, or why there are none; averages of models are no part of them."""
+    runs = [entry for entry in entries if not entry.average]
+    if len(entries) == 1 or (len(runs) > 1 and all(_is_repeated(runs[0], other) for other in runs)):
         return [], "all of these runs are one setting; there is no other to compare it with"
     if len({entry.data for entry in entries}) > 1 and not _on_the_same_examples(entries):
         if all(entry.folds for entry in entries):
@@ -153,13 +169,14 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[PairCompariso
         for entry in entries
         if entry.sweep
     }
-    values = {entry.name: entry.metrics.get(metric.name, {}) for entry in entries}
-    if ratios := [
-        entry.folds["ratio"] for entry in entries if entry.folds
-    ]:  # all are folds: of the same data
+    if len(runs) < 2:
+        return [], None
+    values = {entry.name: entry.metrics.get(metric.name, {}) for entry in runs}
+    if ratios := [entry.folds["ratio"] for entry in runs if entry.folds]:  # all are folds: of the same data
         comparisons = compare_folds(values, max(ratios))
         return comparisons, None if comparisons else "no two runs have a value in every fold"
-    comparisons = compare_all(values, searched)
+    repeated = {(a.name, b.name) for a, b in itertools.combinations(runs, 2) if _is_repeated(a, b)}
+    comparisons = [pair for pair in compare_all(values, searched) if pair[:2] not in repeated]
     if comparisons:
         return comparisons, None
     if without := [name for name, of_seeds in values.items() if not of_seeds]:
@@ -169,7 +186,7 @@ def _tests(entries: Sequence[Entry], metric: Metric) -> tuple[list[PairCompariso
         )
     return [], (
         "no two settings have two seeds in common, so no difference can be distinguished from chance; "
-        f"train each with the same seeds, as train.seeds={least_seeds(math.comb(len(entries), 2))} does"
+        f"train each with the same seeds, as train.seeds={least_seeds(math.comb(len(runs), 2))} does"
     )
 
 
@@ -197,20 +214,28 @@ def _outlook(pair: PairComparison, metric: Metric, pairs: int) -> str:
 
 
 def _words(entries: Sequence[Entry], metric: Metric, comparisons: Sequence[PairComparison]) -> Iterator[str]:
-    """The best run against the others."""
-    means = {entry.name: mean for entry in entries if (mean := value(entry, metric).mean) is not None}
+    """The best of all and, where that is an average of models, of the runs; and that run against the others."""
+    by_name = {entry.name: entry for entry in entries}
+    means = {name: mean for name, entry in by_name.items() if (mean := value(entry, metric).mean) is not None}
     best = metric.best(means, means.__getitem__)
     assert best is not None
     yield f"{best} has the best {metric}: {level(metric, means[best])}"
+    runs = [entry for entry in entries if not entry.average]
+    if by_name[best].average:
+        best = metric.best([run.name for run in runs if run.name in means], means.__getitem__)
+        if best is None:
+            return
+        if len(runs) > 1:
+            yield f"of the runs, {best} has the best {metric}: {level(metric, means[best])}"
     for pair in comparisons:
         if best in (pair.first, pair.second):
             yield pair_sentence(metric, pair) + _outlook(pair, metric, len(comparisons))
     compared = {name for pair in comparisons if best in (pair.first, pair.second) for name in pair[:2]}
-    for entry in entries:
-        if entry.name not in compared and entry.name != best:
+    for entry in runs:
+        if entry.name not in compared and not _is_repeated(entry, by_name[best]):
             short = "a fold without a value" if entry.folds else "fewer than two seeds"
             yield f"{entry.name} has {short} in common with {best}, so they are not compared"
-    for entry in entries:
+    for entry in runs:
         lost = len(entry.seeds) - len(entry.metrics.get(metric.name, {}))
         if lost:
             yield f"{entry.name}: {lost} of {len(entry.seeds)} {entry.unit} diverged; its values are of the others"

@@ -48,7 +48,7 @@ class ComparedRun(TypedDict):
     folders: list[str]
     name: str
     status: str
-    seeds: list[int]
+    seeds: list[int]  # [] of an average of models
     settings: dict[str, object]  # those that differ between the entries; null where it has none
     metrics: dict[str, ComparedMetric]
 
@@ -99,7 +99,15 @@ def as_csv(comparison: SideBySide) -> str:
         settings = [
             _csv_cell(entry.settings[key]) if key in entry.settings else None for key in comparison.keys
         ]
-        writer.writerow([_csv_cell(entry.name), entry.status, len(entry.seeds), *settings, *numbers])
+        writer.writerow(
+            [
+                _csv_cell(entry.name),
+                entry.status,
+                None if entry.average else len(entry.seeds),
+                *settings,
+                *numbers,
+            ]
+        )
     return content.getvalue().rstrip("\n")
 
 
@@ -119,7 +127,7 @@ def as_data(comparison: SideBySide) -> ComparisonReport:
                 folders=[str(folder) for folder in entry.runs],
                 name=entry.name,
                 status=entry.status,
-                seeds=list(entry.seeds),
+                seeds=[] if entry.average else list(entry.seeds),
                 settings={key: entry.settings.get(key) for key in comparison.keys},
                 metrics={metric.name: _compared(entry, metric) for metric in comparison.metrics},
             )
@@ -159,7 +167,7 @@ def _cells(comparison: SideBySide) -> tuple[list[str], list[list[str]]]:
                 entry.name,
                 *([entry.status] if unfinished else []),
                 *settings,
-                some_of(finished, len(entry.seeds)),
+                _ABSENT if entry.average else some_of(finished, len(entry.seeds)),
                 *results,
             ]
         )

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from nnrun.errors import RunError, counted, one_line
 from nnrun.record import run
 from nnrun.record.early_stop import stop_in, stops_in_words
+from nnrun.record.names import SUMMARY
 from nnrun.record.summary import Baseline, Division, GroupSummary, Summary
 from nnrun.report.values import bounds_in, mean_with_gaps, number, plus_minus, with_gaps
 from nnrun.statistics.metric import Bounds, Metric, last_part, metric_of, target_of, without_targets
@@ -40,7 +41,7 @@ FOLD_PARTS = ("val/", "test/")  # a fold is there for the examples that it valid
 
 def read_summary(folder: Path) -> Summary:
     """The summary.json of a run or group, {} while there is none.  Raises RunError if it is damaged."""
-    file = folder / "summary.json"
+    file = folder / SUMMARY
     summary: Summary = {}
     if file.exists():
         try:

@@ -15,10 +15,11 @@ from rich.text import Text
 from nnrun.amounts import figure
 from nnrun.errors import NnrunError
 from nnrun.record import columns, run, tags
+from nnrun.record.names import ACCOUNT, SUMMARY
 from nnrun.record.summary import RunSummary, Summary, SweepSummary
 from nnrun.report.columns import COLUMN_INDENT, column_lines
 from nnrun.report.content import read_content
-from nnrun.report.damage import SUMMARY, damaged_checkpoints, damaged_file, lost_best_step
+from nnrun.report.damage import damaged_checkpoints, damaged_file, lost_best_step
 from nnrun.report.ensemble import tables
 from nnrun.report.ensemble.account import Account
 from nnrun.report.lines import CurveLine, Folded
@@ -68,8 +69,8 @@ def show_view(folder: Path) -> Group:
         if remark.about != "end"
     ]
     parts += _metrics(subject)
-    if (folder / tables.ACCOUNT).is_file():
-        account: Account = run.read_json(folder / tables.ACCOUNT)
+    if (folder / ACCOUNT).is_file():
+        account: Account = run.read_json(folder / ACCOUNT)
         parts += tables.view(account)
     described = columns.read(folder)
     parts += [Folded(line, COLUMN_INDENT) for line in column_lines(described.columns)]

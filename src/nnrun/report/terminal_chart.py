@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from nnrun.amounts import figure
+from nnrun.amounts import figure, way
 from nnrun.report.chart import Line
 from nnrun.report.lines import CurveLine
 from nnrun.report.values import NO_METRIC, number, plus_minus
@@ -25,6 +26,7 @@ _LEVELS = 2 * _HEIGHT  # a mark lies in the lower or the upper half of its row
 _ROOM = (60, 72)  # columns: fewer show bars instead, more are not used
 _MARGIN = 10  # characters of a value beside the axis
 _BLANK = " " * _MARGIN
+_LARGE, _SMALLER = 1e290, 2.0**-64  # from which values are made smaller, and how much, before they are added
 _SPAN = 10.0  # largest value / least value from which on an axis is logarithmic
 
 
@@ -136,18 +138,18 @@ class _Axis(NamedTuple):
 
         (n,) -> (n,) int
         """
-        if self.high <= self.low:
+        if not self.high > self.low:
             return np.full(len(values), _LEVELS // 2)
-        low, high = self.low, self.high
+        low, high, values = self.low, self.high, np.clip(values, self.low, self.high)
         if self.logarithmic:
-            low, high, values = np.log(low), np.log(high), np.log(np.maximum(values, self.low))
-        shares = np.clip(np.nan_to_num((values - low) / (high - low)), 0.0, 1.0)
+            low, high, values = math.log(low), math.log(high), np.log(values)
+        shares = np.clip(np.nan_to_num(way(values, low, high)), 0.0, 1.0)
         return np.rint(shares * (_LEVELS - 1)).astype(int)
 
     def labels(self, marks: _Marks, metric: Metric) -> dict[int, str]:
         """What rows are called, 0 the lowest."""
-        if self.high <= self.low:
-            return {_HEIGHT // 2: _label(self.low, metric)}
+        if not self.high > self.low:  # NaN where there is no value at all
+            return {} if math.isnan(self.low) else {_HEIGHT // 2: _label(self.low, metric)}
         below, above = marks.beyond
         return {
             0: _label(self.low, metric, below if self.is_below else ""),
@@ -156,14 +158,18 @@ class _Axis(NamedTuple):
 
 
 def _label(value: float, metric: Metric, sign: str = "") -> str:
-    text = number(value, metric)
-    short = f"{figure(100 * value, 3)}%" if metric.share else figure(value, 2)
-    return f"{sign}{text if len(sign + text) <= _MARGIN else short}"
+    if metric.share:
+        shares = (number(value, metric), f"{figure(100 * value, 3)}%")
+        return next((sign + text for text in shares if len(sign + text) <= _MARGIN), sign + shares[1])
+    texts = (f"{sign}{figure(value, digits)}" for digits in (4, 2, 1))
+    return next((text for text in texts if len(text) <= _MARGIN), f"{sign}{figure(value, 1)}")
 
 
 def _axis_of(means: Sequence[np.ndarray], open_ended: bool) -> _Axis:
     """A logarithmic axis over all values, or a plain one over those behind the first tenth of the steps."""
     whole = np.concatenate(means)
+    if np.isnan(whole).all():
+        return _Axis(math.nan, math.nan, False)
     least, most = float(np.nanmin(whole)), float(np.nanmax(whole))
     if open_ended and least > 0 and most >= _SPAN * least:
         return _Axis(least, most, True)
@@ -203,11 +209,15 @@ def _means(x: np.ndarray, y: np.ndarray, places: np.ndarray) -> np.ndarray:
     x, y = x[np.isfinite(y)], y[np.isfinite(y)]
     if not len(x):
         return np.full(len(places), np.nan)
+    least, most = float(y.min()), float(y.max())
+    scale = _SMALLER if max(abs(least), abs(most)) > _LARGE else 1.0  # sums of the largest numbers are none
+    y = y * scale
     between = np.interp(places, x, y, left=np.nan, right=np.nan)
     nearest = np.searchsorted((places[1:] + places[:-1]) / 2, x)
     counts = np.bincount(nearest, minlength=len(places))
     sums = np.bincount(nearest, weights=y, minlength=len(places))
-    return np.where(counts > 0, sums / np.maximum(counts, 1), between)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), between)
+    return np.clip(means, least * scale, most * scale) / scale
 
 
 def last_interval(line: Line) -> tuple[float, float] | None:

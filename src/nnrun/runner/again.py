@@ -13,13 +13,14 @@ from typing_extensions import TypedDict
 
 from nnrun.errors import RunError, counted, one_line
 from nnrun.record import checkpoint, columns, metrics, preprocessing, run, weights_from
+from nnrun.record.names import ENSEMBLE, METRICS, PROVENANCE, RESOLVED, SPEC
 from nnrun.runner.group import members
 from nnrun.runner.status import is_over
 from nnrun.storage import fsio
 
 __all__ = ["Reproduction", "ReproductionReport", "begin_again", "compare", "refuse_unfinished"]
 
-_FILES = ("spec.yaml", "resolved.yaml", "run.json", preprocessing.PREPROCESSING, columns.COLUMNS)
+_FILES = (SPEC, RESOLVED, PROVENANCE, preprocessing.PREPROCESSING, columns.COLUMNS)
 
 
 class ReproductionReport(TypedDict):
@@ -48,7 +49,7 @@ class Reproduction(NamedTuple):
 
 def refuse_unfinished(folder: Path) -> None:
     """Raises RunError where the run, or one of a group, has not come to its end or is missing, or it is an ensemble."""
-    if (folder / "ensemble.json").is_file():
+    if (folder / ENSEMBLE).is_file():
         raise RunError(
             f"{one_line(folder)}: is an ensemble; reproduce its members, and make it of them: nnrun ensemble"
         )
@@ -91,7 +92,7 @@ def compare(folder: Path, target: Path) -> Reproduction:
             continue
         runs += 1
         prefix = f"{place.name}: " if place != folder else ""
-        count, of_metrics = _metrics(place / "metrics.jsonl", copy / "metrics.jsonl")
+        count, of_metrics = _metrics(place / METRICS, copy / METRICS)
         size, of_arrays = _arrays(place / "checkpoints", copy / "checkpoints")
         lines, arrays = lines + count, arrays + size
         differences += [prefix + line for line in [*of_metrics, *of_arrays]]

@@ -11,7 +11,7 @@ from nnrun.errors import Warn
 from nnrun.record import checkpoint
 from nnrun.runner.evaluation import load_checkpoint
 from nnrun.statistics.gain import resampled
-from nnrun.training import flat, programs
+from nnrun.training import flat, start
 from nnrun.training.judge import make_judge
 from nnrun.training.outputs import compile_outputs, essential
 from nnrun.training.predictions import targets_of
@@ -37,7 +37,7 @@ def metrics_of_resamples(
     """
     part = "test" if len(experiment.dataset.test.y) else "val"
     examples, targets = getattr(experiment.dataset, part), targets_of(experiment.dataset, part)
-    like = programs.one_like(experiment)
+    like = start.one_like(experiment)
     outputs_of, judge = compile_outputs(experiment, essential(like)), make_judge(experiment)
     terms, predicted = [], []
     for folder in folders:

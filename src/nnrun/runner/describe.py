@@ -12,6 +12,7 @@ from nnrun import catalog
 from nnrun.catalog import Spec
 from nnrun.record import columns, preprocessing, run
 from nnrun.record.checkpoint import sha256_of
+from nnrun.record.names import PROVENANCE, RESOLVED, SPEC
 from nnrun.record.provenance import Provenance, SpecOrigin
 from nnrun.record.weights_from import Beginning, of_group, write_arrays
 from nnrun.spec import yaml12
@@ -45,12 +46,12 @@ def describe(
     if len(beginnings) == 1:
         write_arrays(folder, beginnings[0])
     with fsio.one_commit(folder):
-        fsio.write_file(folder / "spec.yaml", checked.document.text.encode())
-        fsio.write_file(folder / "resolved.yaml", text.encode())
+        fsio.write_file(folder / SPEC, checked.document.text.encode())
+        fsio.write_file(folder / RESOLVED, text.encode())
         if of_folds is None:
             preprocessing.write(folder, experiment.dataset.fitted)
             columns.write(folder, experiment.dataset.about, experiment.dataset.notes)
-        fsio.write_json(folder / "run.json", about)
+        fsio.write_json(folder / PROVENANCE, about)
     run.write_state(folder, "created", step=0)
 
 

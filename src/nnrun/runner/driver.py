@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 
 from nnrun import signals
 from nnrun.errors import DivergedError, Interrupted, Warn
-from nnrun.record import compile_times, run
+from nnrun.record import checkpoint, compile_times, run
 from nnrun.record.weights_from import read_arrays
 from nnrun.runner import restore
 from nnrun.runner.finish import finish
@@ -24,10 +24,10 @@ from nnrun.runner.status import Group, StateFiles, compiling, ending, group_of
 from nnrun.runner.summary import divergence
 from nnrun.runner.warm_start import begin_with
 from nnrun.storage.many import for_each
-from nnrun.training import flat, programs, shards
+from nnrun.training import flat, shards, start
 from nnrun.training.chunks import Chunk, chunks
 from nnrun.training.shards import Compiled, LanesState
-from nnrun.types import Experiment, Plan
+from nnrun.types import Experiment, Plan, State
 
 __all__ = ["RunProgress", "train", "train_together"]
 
@@ -55,7 +55,8 @@ def train(
     group = group_of(folder, experiment.plan.seeds)
     recorders: list[Recorder] = []
     with precision(experiment.plan.precision):
-        make = compiled or compile_times.timed(folder, partial(shards.compile_shards, experiment))
+        compile_all = partial(shards.compile_shards, experiment)
+        make = compiled or compile_times.timed(folder, lambda: _ready(compile_all(), group.members))
         for progress in train_together(experiment, [group], make, warn):
             recorders = progress.recorders
             is_new = progress.phase == "compiling" and compiled is None
@@ -64,6 +65,13 @@ def train(
         # Of a population that had ended before, only the files know what its loss was.
         reason = run.read_state(folder).get("reason") or divergence(recorders)
         raise DivergedError(f"{folder}: {reason}")
+
+
+def _ready(compiled: Compiled, folders: list[Path]) -> Compiled:
+    """The programs of runs; also that of the first state where one of them begins."""
+    if not all(checkpoint.steps(folder / "checkpoints") for folder in folders):
+        compiled.prepare()
+    return compiled
 
 
 def train_together(
@@ -94,7 +102,7 @@ def train_together(
         state_files.write("running")
         yield RunProgress(groups[0].folder, plan, "compiling", 0, [])
         with compiling(state_files):
-            programs_of_all = compiled()
+            programs_of_all = _ready(compiled(), state_files.folders)
         yield from _train(programs_of_all, state_files, warn, min(until or plan.steps, plan.steps), final)
 
 
@@ -103,7 +111,8 @@ def _train(
 ) -> Iterator[RunProgress]:
     folder, plan = state_files.groups[0].folder, compiled.experiment.plan
     waits = until if until < plan.steps and not final else None  # who is there already waits for the others
-    recorders, state = _open(compiled, state_files.folders, warn, waits)
+    with compiling(state_files):  # the program of the first state, where that is needed
+        recorders, state = _open(compiled, state_files.folders, warn, waits)
     yield RunProgress(folder, plan, "ready", _step(recorders), recorders)
     try:
         for _ in _steps(compiled, state, recorders, state_files, until):
@@ -127,7 +136,7 @@ def _open(
 ) -> tuple[list[Recorder], LanesState]:
     """The lanes and the state to continue from: the newest checkpoint, or the beginning where there is none."""
     experiment = compiled.experiment
-    like = programs.one_like(experiment)
+    like = start.one_like(experiment)
     restored = restore.newest(folders, flat.shapes(like), warn, until)
     to_metrics = experiment.loss(experiment.knobs).metrics
     recorders = for_each(
@@ -136,17 +145,31 @@ def _open(
         ),
         [*zip(folders, restored, strict=True)],
     )
-    state = compiled.initial()
+    try:
+        return recorders, _first_state(compiled, like, recorders)
+    except BaseException:
+        for recorder in recorders:
+            recorder.close()
+        raise
+
+
+def _first_state(compiled: Compiled, like: State, recorders: list[Recorder]) -> LanesState:
+    """Of each lane that of its checkpoint; of one that begins the initial one, with the weights that it takes."""
+    starts = [recorder.start for recorder in recorders if recorder.start]
+    if len(starts) == len(recorders):
+        return compiled.pack(starts)
+    experiment, state = compiled.experiment, compiled.initial()
     taken = [{} if recorder.start else read_arrays(recorder.folder) for recorder in recorders]
-    if any(taken) or any(recorder.start for recorder in recorders):
-        begin = begin_with(experiment, like)
-        lanes = zip(recorders, compiled.unpack(state), taken, strict=True)
-        arrays = [
+    if not starts and not any(taken):
+        return state
+    begin = begin_with(experiment, like)
+    lanes = zip(recorders, compiled.unpack(state), taken, strict=True)
+    return compiled.pack(
+        [
             recorder.start or (begin(fresh, weights) if weights else fresh)
             for recorder, fresh, weights in lanes
         ]
-        state = compiled.pack(arrays)
-    return recorders, state
+    )
 
 
 def _steps(

@@ -16,7 +16,7 @@ from nnrun.record.summary import Baseline, Division, Metrics
 from nnrun.runner import group, session, summary
 from nnrun.runner.held_out import nothing_held_out
 from nnrun.statistics.metric import all_ends, reasons
-from nnrun.training import evaluate, flat, programs
+from nnrun.training import evaluate, flat, programs, start
 from nnrun.training.averages import compile_averages
 from nnrun.training.feed import Feed, make_feed
 from nnrun.training.sampled import is_noisy, sampled, without_noise
@@ -230,7 +230,7 @@ def _measure(
     part = getattr(experiment.dataset, split)
     if not len(part.y):
         raise SpecError(nothing_held_out(split, folder, experiment.dataset))
-    like = programs.one_like(experiment)
+    like = start.one_like(experiment)
     held = evaluate.make_held([part], evaluate.width_of(experiment))
     predict = sampled(experiment, samples) if samples else without_noise
     evaluator = evaluate.compile_evaluator(experiment, like, held, None, predict, (split,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnrun.record.names import SUMMARY
 from nnrun.record.summary import RunSummary
 from nnrun.runner.recorder import Arrays, Recorder
 from nnrun.runner.restore import ENDED
@@ -43,9 +44,9 @@ def _close(group: Group, pairs: list[tuple[Recorder, RunSummary]], state_files: 
     if not all(recorder.status in ENDED for recorder in recorders):
         return state_files.write_group(group, "interrupted", recorders)
     for recorder, summary in pairs:
-        fsio.write_json(recorder.folder / "summary.json", summary)
+        fsio.write_json(recorder.folder / SUMMARY, summary)
     if not group.single:
-        fsio.write_json(group.folder / "summary.json", group_summary(group.folder, recorders))
+        fsio.write_json(group.folder / SUMMARY, group_summary(group.folder, recorders))
     if any(recorder.status == "done" for recorder in recorders):
         return state_files.write_group(group, "done", recorders)
     return state_files.write_group(group, "diverged", recorders, reason=divergence(recorders))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from nnrun import signals
 from nnrun.errors import DivergedError, Interrupted, NnrunError, Warn, one_line
 from nnrun.record import run
+from nnrun.record.names import SUMMARY
 from nnrun.runner import driver, session
 from nnrun.runner.driver import RunProgress
 from nnrun.runner.folds_summary import folds_summary
@@ -99,7 +100,7 @@ def _train_fold(fold: Path, warn: Warn, exact: bool) -> Iterator[RunProgress]:
 def _finish(folder: Path, folds: list[Path]) -> None:
     """The summary of the group and its last state.  Raises DivergedError where no fold is left."""
     summary = folds_summary(folder, folds)
-    fsio.write_json(folder / "summary.json", summary)
+    fsio.write_json(folder / SUMMARY, summary)
     if summary["status"] == "diverged":
         reason = f"all {len(folds)} folds diverged; try a smaller optimizer.learning_rate"
         run.write_state(folder, "diverged", reason=reason)

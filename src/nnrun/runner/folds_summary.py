@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnrun.record import preprocessing, run
+from nnrun.record.names import SUMMARY
 from nnrun.record.summary import Baseline, Division, GroupSummary, RunSummary
 from nnrun.runner.group import folds_of_partition
 from nnrun.runner.summary import average
@@ -42,7 +43,7 @@ def folds_summary(folder: Path, folds: Sequence[Path]) -> GroupSummary:
 
     Of the best steps there are no validation metrics: they were chosen by these.
     """
-    summaries: list[RunSummary] = [run.read_json(fold / "summary.json") for fold in folds]
+    summaries: list[RunSummary] = [run.read_json(fold / SUMMARY) for fold in folds]
     done = [summary for summary in summaries if summary["status"] == "done"]
     divided = division(folds)
     content: GroupSummary = {

@@ -7,6 +7,7 @@ from typing import Any
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
+from nnrun.record.names import RESOLVED
 from nnrun.runner.status import group_of
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
@@ -68,7 +69,7 @@ def folds_of_partition(folder: Path) -> int | None:
 
 def _train_section(folder: Path) -> dict[str, Any]:
     """The section `train` of the spec of a run folder; {} where it cannot be read."""
-    place = folder / "resolved.yaml"
+    place = folder / RESOLVED
     resolved: Any = yaml12.parse(fsio.read_file(place), str(place)).value if place.is_file() else None
     train = resolved.get("train") if isinstance(resolved, dict) else None
     return train if isinstance(train, dict) else {}

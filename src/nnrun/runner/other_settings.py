@@ -11,6 +11,7 @@ from nnrun import build, catalog
 from nnrun.errors import RunError, one_line
 from nnrun.record import provenance
 from nnrun.record.checkpoint import sha256_of
+from nnrun.record.names import RESOLVED
 from nnrun.runner.session import Prepared
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
@@ -28,7 +29,7 @@ def changed_settings(folder: Path, prepared: Prepared, kinds: Sequence[str], par
     Numbers with a fraction may always differ: rates of dropout and learning rates belong to no weight.
     Raises RunError where the folder is damaged.
     """
-    place = folder / "resolved.yaml"
+    place = folder / RESOLVED
     before: Any = yaml12.parse(fsio.read_file(place), str(place)).value
     if not isinstance(before, Mapping) or any(kind not in before for kind in kinds):
         raise RunError(f"{one_line(place)}: damaged; restore it")

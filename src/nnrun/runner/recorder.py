@@ -13,6 +13,7 @@ import numpy as np
 
 from nnrun.record import checkpoint, metrics
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.names import METRICS
 from nnrun.record.pack import WINDOW, Progress, is_finite
 from nnrun.record.run import RunState
 from nnrun.record.timing import Timing
@@ -66,7 +67,7 @@ class Recorder:
         self._unsaved: Checkpoint | None = None  # the best state, where it is not on disk yet
         kept = None if ended else start_checkpoint.metrics_offset if start_checkpoint else 0
         with fsio.one_commit(folder):
-            self._metrics = AppendFile(folder / "metrics.jsonl", keep=kept)
+            self._metrics = AppendFile(folder / METRICS, keep=kept)
             self._timing = Timing(folder)
 
     def _restore(self, content: Checkpoint) -> None:

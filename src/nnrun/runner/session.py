@@ -14,9 +14,9 @@ import jax
 
 from nnrun import build, catalog, device, signals, spec
 from nnrun.catalog import Spec, bound
-from nnrun.errors import Interrupted, MachineError, NnrunError, RunError, SpecError, Warn, one_line
+from nnrun.errors import Interrupted, NnrunError, RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted
-from nnrun.record import preprocessing, provenance, run
+from nnrun.record import names, preprocessing, provenance, run
 from nnrun.record.provenance import Provenance
 from nnrun.record.weights_from import Beginning
 from nnrun.runner.describe import describe, origin_of
@@ -58,20 +58,10 @@ def precision(name: str) -> Iterator[None]:
     """A context in which arrays and products have the precision `train.precision` of a run, and seeds their draws.
 
     On a GPU, jax takes float32 products at TF32's 10 bits unless asked otherwise: relative errors of 3e-4 in place
-    of 2e-7, enough to lead Newton-CG elsewhere.  float32 means float32 here.  Settings of jax, such as the variable
-    JAX_DEFAULT_PRNG_IMPL, that would have a seed draw other numbers have no effect here.
-    Raises MachineError where one is set that cannot be undone.
+    of 2e-7, enough to lead Newton-CG elsewhere.  float32 means float32 here.  Raises MachineError, see usual_draws.
     """
-    if offset := jax.config.jax_random_seed_offset:  # type: ignore[attr-defined]
-        raise MachineError(
-            f"jax_random_seed_offset is {offset} here, so every seed would draw other numbers; set it to 0"
-        )
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(jax.default_prng_impl("threefry2x32"))
-        stack.enter_context(jax.threefry_partitionable(True))
-        stack.enter_context(jax.enable_x64(name == "float64"))
-        if jax.default_backend() != "cpu":
-            stack.enter_context(jax.default_matmul_precision("default" if name == "tf32" else "highest"))
+    products = None if jax.default_backend() == "cpu" else "default" if name == "tf32" else "highest"
+    with device.usual_draws(), jax.enable_x64(name == "float64"), jax.default_matmul_precision(products):
         yield
 
 
@@ -188,7 +178,7 @@ def changes(prepared: Prepared, folder: Path, now: Provenance) -> list[str]:
 
     now   the origin of what this process begins
     """
-    text = (folder / "resolved.yaml").read_text(encoding="utf-8")
+    text = (folder / names.RESOLVED).read_text(encoding="utf-8")
     before, after = provenance.read(folder), origin_of(*prepared, text, now)
     if not prepared.spec.reads_data:  # whose code counts no more
         before["code"] = {
@@ -235,7 +225,7 @@ def rebuild(
     Raises RunError where one of the parts has changed, or the folder is damaged; SpecError, DataError, MachineError.
     """
     before, fitted = provenance.read(folder), recorded(folder)
-    file = folder / "resolved.yaml"
+    file = folder / names.RESOLVED
     added = _with_metrics(file, metrics)
     document = spec.read(file, added)
     document = document._replace(folder=Path(before.get("spec_folder", ".")))

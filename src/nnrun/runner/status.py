@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from nnrun.errors import DivergedError, Interrupted, MachineError, NnrunError
 from nnrun.record import run
 from nnrun.record.early_stop import stops_in_words
+from nnrun.record.names import CRASH, SUMMARY
 from nnrun.record.run import StateFields
 from nnrun.runner.recorder import Recorder
 from nnrun.runner.restore import ENDED
@@ -50,7 +51,7 @@ def group_of(folder: Path, seeds: Sequence[int]) -> Group:
 
 def is_over(folder: Path) -> bool:
     """Whether a run has ended and its summary is written."""
-    return run.read_state(folder)["status"] in ENDED and (folder / "summary.json").is_file()
+    return run.read_state(folder)["status"] in ENDED and (folder / SUMMARY).is_file()
 
 
 def by_group(groups: Sequence[Group], recorders: Sequence[Item]) -> list[tuple[Group, list[Item]]]:
@@ -139,7 +140,7 @@ def ending(state_files: StateFiles, plan: Plan) -> Iterator[None]:
         if "RESOURCE_EXHAUSTED" in str(error):
             raise _out_of_memory(state_files, plan) from error
         with contextlib.suppress(NnrunError):
-            fsio.write_file(state_files.groups[0].folder / "crash.log", traceback.format_exc().encode())
+            fsio.write_file(state_files.groups[0].folder / CRASH, traceback.format_exc().encode())
             state_files.write("failed", reason=f"{type(error).__name__}; see crash.log")
         raise
 

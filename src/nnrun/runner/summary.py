@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nnrun.record import metrics, run
 from nnrun.record.early_stop import EarlyStop
+from nnrun.record.names import METRICS, SUMMARY
 from nnrun.record.summary import (
     AboutData,
     Averages,
@@ -107,7 +108,7 @@ def _rise(recorder: Recorder, constant: float) -> Rising:
     can be negative, it has risen by more than its first size.  Or, since a run may be lost before that line, with more
     than twice the loss of outputs of 0, on the validation part too.
     """
-    first = next(iter(metrics.read(recorder.folder / "metrics.jsonl")), {}).get("train/loss")
+    first = next(iter(metrics.read(recorder.folder / METRICS)), {}).get("train/loss")
     last = recorder.latest.get("train/loss")
     if first is None or last is None or not math.isfinite(last):
         return {}
@@ -140,7 +141,7 @@ def as_json(values: Mapping[str, float]) -> Metrics:
 
 def group_summary(folder: Path, recorders: Sequence[Recorder]) -> GroupSummary:
     """The content of a population's summary.json: its runs, and mean and 95% interval over those that finished."""
-    summaries: list[RunSummary] = [run.read_json(recorder.folder / "summary.json") for recorder in recorders]
+    summaries: list[RunSummary] = [run.read_json(recorder.folder / SUMMARY) for recorder in recorders]
     content: GroupSummary = {
         "status": "done" if any(recorder.status == "done" for recorder in recorders) else "diverged",
         "steps": max(recorder.step for recorder in recorders),

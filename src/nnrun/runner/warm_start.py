@@ -19,6 +19,7 @@ from nnrun.errors import RunError, SpecError, Warn, one_line
 from nnrun.preprocessing import Preprocessing
 from nnrun.record import checkpoint, metrics, pointer, provenance, run
 from nnrun.record.checkpoint import Checkpoint
+from nnrun.record.names import METRICS
 from nnrun.record.weights_from import Beginning, WeightsFrom, in_words, of_group
 from nnrun.runner import group, session
 from nnrun.runner.averaged import averaged, check_average
@@ -26,7 +27,7 @@ from nnrun.runner.evaluation import load_intact
 from nnrun.runner.leaves import KEEP, WeightsRequest, as_stored, chosen
 from nnrun.runner.other_settings import changed_settings
 from nnrun.runner.session import Prepared
-from nnrun.training import flat, programs
+from nnrun.training import flat, start
 from nnrun.training.step import state_with
 from nnrun.types import Experiment, State
 
@@ -63,7 +64,7 @@ def warm_start(
     beginnings: dict[Path, Beginning] = {}
     sources = _sources(folder, experiment.plan.seeds)
     with session.precision(experiment.plan.precision):
-        forms = flat.shapes(programs.one_like(experiment))
+        forms = flat.shapes(start.one_like(experiment))
     paths = chosen(forms, request)
     for source in dict.fromkeys(sources):
         content = _content(source, which or "best", average, warn)
@@ -112,7 +113,7 @@ def _content(folder: Path, which: str, average: str | None, warn: Warn) -> Check
     remeasured = any(name.startswith("stats/") for name in content.arrays)
     experiment = session.rebuild(folder, warn, ["train"] if remeasured else []).experiment
     with session.precision(experiment.plan.precision):
-        like = programs.one_like(experiment)
+        like = start.one_like(experiment)
         return averaged(experiment, like)(content, average, one_line(folder))
 
 
@@ -188,7 +189,7 @@ def seam(beginnings: list[Beginning], experiment: Experiment) -> str:
 
 def _rate_of(folder: Path, step: int) -> float | None:
     """The learning rate that a run had at a step, None where it has logged none."""
-    records = metrics.read(folder / "metrics.jsonl")
+    records = metrics.read(folder / METRICS)
     rates = [record[_RATE] for record in records if _RATE in record and record["step"] <= step]
     return rates[-1] if rates else None
 

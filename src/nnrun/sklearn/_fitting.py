@@ -17,6 +17,7 @@ import numpy as np
 from nnrun import build, catalog, device
 from nnrun.catalog import Spec
 from nnrun.errors import SpecError, one_line
+from nnrun.record.names import RESOLVED
 from nnrun.record.provenance import Provenance
 from nnrun.runner import driver, session
 from nnrun.runner.evaluation import load_intact
@@ -61,7 +62,7 @@ def fit(parameters: Parameters, given: Given, seed: int, root: Path | None, name
         for _ in driver.train(experiment, folder, warnings.warn, compiled):
             pass
         chosen = load_intact(folder, "best")
-        text = fsio.read_file(folder / "resolved.yaml").decode()
+        text = fsio.read_file(folder / RESOLVED).decode()
     network = Network(text, document.folder, experiment.dataset.fitted, chosen.arrays)
     return Fit(network, None if root is None else folder, chosen.step)
 

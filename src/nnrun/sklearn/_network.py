@@ -15,13 +15,14 @@ from nnrun.catalog import Spec
 from nnrun.data._prepare import without_data
 from nnrun.prediction.combiner import Combiner
 from nnrun.preprocessing import Preprocessing
+from nnrun.record.names import SPEC
 from nnrun.runner.session import precision
 from nnrun.sklearn._data import standardised, with_unit_scale
 from nnrun.sklearn._programs import outputs_for
 from nnrun.spec.document import from_data
 from nnrun.training import flat
 from nnrun.training.outputs import Outputs, essential
-from nnrun.training.programs import one_like
+from nnrun.training.start import one_like
 from nnrun.types import Experiment, State
 
 __all__ = ["Network"]
@@ -87,7 +88,7 @@ class Network:
         """Its data are not read."""
         tree = spec.parse(self.text.encode(), "the spec of the fitted model")
         assert isinstance(tree.value, dict)
-        document = from_data(tree.value, tree.problems, self.folder / "spec.yaml", self.text)
+        document = from_data(tree.value, tree.problems, self.folder / SPEC, self.text)
         return build.with_folds(catalog.bind(document, with_data=False))
 
     @property

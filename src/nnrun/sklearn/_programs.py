@@ -12,7 +12,8 @@ import numpy as np
 from nnrun import build, catalog
 from nnrun.catalog import Spec, bound
 from nnrun.training.outputs import Outputs, compile_outputs, essential
-from nnrun.training.programs import Programs, compile_programs, one_like
+from nnrun.training.programs import Programs, compile_programs
+from nnrun.training.start import one_like
 from nnrun.types import Experiment
 
 __all__ = ["may_be_shared", "outputs_for", "programs_for", "room_for"]

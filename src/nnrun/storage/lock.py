@@ -17,7 +17,9 @@ from pathlib import Path
 from nnrun.errors import RunError, one_line
 from nnrun.storage import disk
 
-__all__ = ["is_locked", "lock"]
+__all__ = ["LOCK", "is_locked", "lock"]
+
+LOCK = "lock"  # the file in a folder that somebody holds
 
 _PATIENCE = 0.5  # seconds; `is_locked` of another process holds a shared lock for microseconds
 
@@ -25,7 +27,7 @@ _held: set[int] = set()
 
 
 @contextlib.contextmanager
-def lock(path: Path, name: str = "lock") -> Iterator[None]:
+def lock(path: Path, name: str = LOCK) -> Iterator[None]:
     """Holds the run folder `path` for this process while the body runs.
 
     name   of the file: another one is another lock
@@ -57,7 +59,7 @@ def is_locked(path: Path) -> bool:
     Asking takes a shared lock for a moment, because flock has no other way to ask; an owner that starts in
     this moment tries again.  Two that ask at once do not see each other.
     """
-    file = path / "lock"
+    file = path / LOCK
     with disk.blame(file):
         try:
             descriptor = disk.system.open(file, os.O_RDONLY | os.O_CLOEXEC)

@@ -7,6 +7,7 @@ from typing import Any
 
 from nnrun import catalog
 from nnrun.catalog import Spec, bound
+from nnrun.record.names import BEST
 from nnrun.spec import BLOCKS, yaml12
 from nnrun.storage import fsio
 
@@ -18,7 +19,7 @@ def write_best(root: Path, checked: Spec, headline: str) -> None:
 
     headline   what it is the best of, for its first line
     """
-    value: Any = yaml12.parse(checked.document.text, "best.yaml").value
+    value: Any = yaml12.parse(checked.document.text, BEST).value
     for key in BLOCKS:
         block = getattr(checked, key)
         hints = bound.hints(block.function)
@@ -31,4 +32,4 @@ def write_best(root: Path, checked: Spec, headline: str) -> None:
         fsio.make_folders(copy.parent)
         fsio.write_file(copy, file.read_bytes())
     head = f"# {headline}\n#   nnrun train best.yaml\n"
-    fsio.write_file(root / "best.yaml", (head + yaml12.dump(value)).encode())
+    fsio.write_file(root / BEST, (head + yaml12.dump(value)).encode())

@@ -13,12 +13,13 @@ from jax import Array
 from nnrun.training import shards
 from nnrun.training.chunks import chunks
 from nnrun.training.memory import bytes_of, share_of_state
-from nnrun.training.programs import one_like
+from nnrun.training.start import one_like
 from nnrun.training.step import make_step
 from nnrun.types import Batch, Experiment, State
 
 __all__ = [
     "Measured",
+    "ProgramCost",
     "Seconds",
     "Work",
     "compile_and_time",
@@ -54,6 +55,19 @@ class Work(NamedTuple):
     def amount(self) -> float:
         """Operations and bytes together: a core does about as many of either in a second."""
         return self.operations + self.transfer
+
+
+class ProgramCost(NamedTuple):
+    """One structure: the trials that share its program, and what it costs."""
+
+    alternatives: list[str]
+    trials: int
+    lanes: int  # of one population
+    steps: int
+    compile_seconds: float
+    seconds: float  # of all its trials
+    memory: int  # bytes of one population
+    measured: bool = True  # or estimated from one that was
 
 
 class Seconds(NamedTuple):

@@ -8,6 +8,7 @@ from nnrun import build, signals
 from nnrun.catalog import Spec
 from nnrun.errors import DataError, Interrupted, NnrunError, SpecError, first_line
 from nnrun.record import run
+from nnrun.record.names import METRICS, RESOLVED
 from nnrun.runner import session
 from nnrun.runner.group import seeds_asked
 from nnrun.storage import fsio
@@ -80,7 +81,7 @@ class RunFolders:
     def _could_not_begin(self, path: Path) -> bool:
         """Whether a trial is marked as one that could not even begin."""
         try:
-            return not (path / "resolved.yaml").exists() and run.read_state(path)["status"] == "failed"
+            return not (path / RESOLVED).exists() and run.read_state(path)["status"] == "failed"
         except NnrunError:
             return False
 
@@ -92,7 +93,7 @@ class RunFolders:
         missing = flaw(path, range(first, first + count), self.sweep_plan.metric.name)
         if missing is None:
             return True
-        if run.is_run(path) or any(path.rglob("metrics.jsonl")):  # else it was not quite created
+        if run.is_run(path) or any(path.rglob(METRICS)):  # else it was not quite created
             self._remove(path, missing)
         else:
             fsio.remove_folder(path)

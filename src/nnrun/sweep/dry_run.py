@@ -20,10 +20,11 @@ from nnrun.catalog import Spec
 from nnrun.report.live import duration
 from nnrun.report.sheet import sheet_of
 from nnrun.runner.session import precision
-from nnrun.sweep.cost import Seconds, Work, compile_and_time, cost_like, memory_of, work_of
+from nnrun.sweep.cost import ProgramCost, Seconds, Work, compile_and_time, cost_like, memory_of, work_of
 from nnrun.sweep.engine import Engine, together
+from nnrun.sweep.fresh import FinalRuns, PlannedComparison, fresh_runs, fresh_seconds, fresh_sentence
 from nnrun.sweep.plan import SweepPlan
-from nnrun.sweep.trials import Trial, final_seeds, seeds_of, trial_at, trial_spec
+from nnrun.sweep.trials import Trial, seeds_of, trial_at, trial_spec
 from nnrun.sweep.width import width_of
 from nnrun.training.compiling import fresh_programs
 from nnrun.types import Experiment
@@ -33,26 +34,12 @@ __all__ = [
     "DryRunReport",
     "PlannedProgram",
     "PlannedTrial",
-    "ProgramCost",
     "as_json",
     "dry_run_of",
     "tables",
 ]
 
 _SHOWN = 30  # trials
-
-
-class ProgramCost(NamedTuple):
-    """One structure: the trials that share its program, and what it costs."""
-
-    alternatives: list[str]
-    trials: int
-    lanes: int  # of one population
-    steps: int
-    compile_seconds: float
-    seconds: float  # of all its trials
-    memory: int  # bytes of one population
-    measured: bool = True  # or estimated from one that was
 
 
 class PlannedTrial(TypedDict):
@@ -80,7 +67,9 @@ class DryRunReport(TypedDict):
 
     trials: list[PlannedTrial]
     programs: list[PlannedProgram]
-    seconds: float
+    fresh: list[PlannedComparison]
+    seconds: float  # of the trials and the final comparison
+    final_seconds: float  # of the final comparison
     note: str
 
 
@@ -97,6 +86,7 @@ class DryRun(NamedTuple):
 
     trials: list[Trial]
     programs: list[ProgramCost]
+    fresh: list[FinalRuns]
     final_seconds: float
     note: str
 
@@ -114,22 +104,24 @@ def dry_run_of(sweep_plan: SweepPlan, engine: Engine, measure: bool = False) -> 
         groups.setdefault(repr(structure_of(checked)), []).append((trial, checked))
     known: dict[str, _Known] | None = None if measure else {}
     programs = [_program(sweep_plan, members, engine, known) for members in groups.values()]
-    finals = 0.0
-    for arm, plan in zip(sweep_plan.arms, sweep_plan.plans, strict=True):
-        program = next((p for p in programs if arm.label in p.alternatives), None)
-        if program is not None and program.trials:
-            steps = program.trials * seeds_of(sweep_plan.file, arm.base)[1] * program.steps
-            finals += program.seconds / steps * plan.steps * final_seeds(sweep_plan.file, arm.base)[1]
-    note = ""
+    fresh = fresh_runs(sweep_plan)
+    return DryRun(trials, programs, fresh, fresh_seconds(sweep_plan, programs), _note(sweep_plan))
+
+
+def _note(sweep_plan: SweepPlan) -> str:
+    """What the numbers do not say."""
+    notes = []
     if sweep_plan.search.batch:
-        note = f"{sweep_plan.search_name} chooses most of its trials from what it sees; these are the first"
+        notes.append(
+            f"{sweep_plan.search_name} chooses most of its trials from what it sees; these are the first"
+        )
     elif sweep_plan.search.rungs and not sweep_plan.search.explore:
-        note = f"{sweep_plan.search_name} stops trials on the way: it takes a fraction of this time"
-    studies = sweep_plan.file.sweep.studies
-    note = (
-        note if studies == 1 else f"{note}{'; ' if note else ''}all of it is for {studies} studies together"
-    )
-    return DryRun(trials, programs, finals, note)
+        notes.append(f"{sweep_plan.search_name} stops trials on the way: it takes a fraction of this time")
+    if (studies := sweep_plan.file.sweep.studies) > 1:
+        notes.append(f"all of it is for {studies} studies together")
+    if (looks := sweep_plan.file.looks) > 1:
+        notes.append(f"this is the first round of at most {looks}, which follow until the verdict is clear")
+    return "; ".join(notes)
 
 
 def _trials(sweep_plan: SweepPlan) -> list[Trial]:
@@ -199,7 +191,9 @@ def as_json(dry_run: DryRun) -> DryRunReport:
     return {
         "trials": [{"trial": trial.name, "settings": trial.settings} for trial in dry_run.trials],
         "programs": [PlannedProgram(**program._asdict()) for program in dry_run.programs],
+        "fresh": [PlannedComparison(**entry._asdict()) for entry in dry_run.fresh],
         "seconds": sum(program.seconds for program in dry_run.programs) + dry_run.final_seconds,
+        "final_seconds": dry_run.final_seconds,
         "note": dry_run.note,
     }
 
@@ -227,12 +221,14 @@ def tables(dry_run: DryRun) -> list[RenderableType]:
     ]
     programs = sheet_of(("program", "trials", "runs at once", "steps", "compile", "time", "memory"), rows)
     total = sum(program.seconds for program in dry_run.programs)
-    estimate = f"about {duration(total)} for the trials and {duration(dry_run.final_seconds)} for the final comparison"
+    estimate = f"about {duration(total)} for the trials"
+    if any(entry.seeds for entry in dry_run.fresh):
+        estimate += f" and {duration(dry_run.final_seconds)} for the final comparison"
     rest = [f"... and {hidden} more trials"] if hidden > 0 else []
     notes = [dry_run.note] if dry_run.note else []
     if not all(program.measured for program in dry_run.programs):
         notes.append("~ is estimated from the operations of the measured program; --measure times each")
-    return [trials, *rest, "", programs, "", estimate, *notes]
+    return [trials, *rest, "", programs, "", fresh_sentence(dry_run.fresh), estimate, *notes]
 
 
 def _shown(value: object) -> str:

@@ -20,6 +20,7 @@ from nnrun.catalog import Spec, user_code
 from nnrun.errors import RunError, Warn, one_line
 from nnrun.preprocessing import PARTS, Preprocessing, Wanted, first_change
 from nnrun.record import provenance
+from nnrun.record.names import RESOLVED
 from nnrun.runner import driver
 from nnrun.runner.driver import RunProgress
 from nnrun.runner.session import precision, recorded
@@ -153,7 +154,7 @@ class Engine:
         """The spec of a run folder.  Raises RunError, SpecError."""
         if folder not in self._specs:
             origin = Path(provenance.read(folder).get("spec_folder", "."))
-            document = spec.read(folder / "resolved.yaml")._replace(folder=origin)
+            document = spec.read(folder / RESOLVED)._replace(folder=origin)
             self.know(folder, catalog.bind(document))
         return self._specs[folder]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from nnrun import signals
 from nnrun.errors import Interrupted, RunError
 from nnrun.record import run
-from nnrun.report.sweep.examples import EXAMPLES, FORMAT
+from nnrun.record.names import EXAMPLES
+from nnrun.report.sweep.examples import FORMAT
 from nnrun.runner import group
 from nnrun.runner.by_example import DRAWS, metrics_of_resamples
 from nnrun.runner.session import precision

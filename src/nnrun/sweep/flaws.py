@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnrun.errors import RunError
 from nnrun.record import checkpoint, metrics, run
-from nnrun.report.sweep.examples import EXAMPLES
+from nnrun.record.names import EXAMPLES, METRICS, PROVENANCE, RESOLVED, SPEC, SUMMARY, TIMING
 from nnrun.runner.evaluation import load_checkpoint
 from nnrun.runner.restore import ENDED
 from nnrun.runner.session import recorded
@@ -18,12 +18,12 @@ from nnrun.sweep.moment import has_own_spec
 
 __all__ = ["flaw", "rewind", "unmeasured"]
 
-_DESCRIPTIONS = ("resolved.yaml", "spec.yaml", "run.json")
+_DESCRIPTIONS = (RESOLVED, SPEC, PROVENANCE)
 _GROWN = (
     "checkpoints",
-    "metrics.jsonl",
-    "timing.jsonl",
-    "summary.json",
+    METRICS,
+    TIMING,
+    SUMMARY,
     EXAMPLES,
 )  # what training leaves in a run folder
 
@@ -42,17 +42,15 @@ def flaw(folder: Path, seeds: Sequence[int], metric: str) -> str | None:
                 fsio.read_file(path / name)
             recorded(path)
             if not has_own_spec(path):
-                return _name(path / "resolved.yaml", folder)
+                return _name(path / RESOLVED, folder)
         status = run.read_state(folder)["status"]
         if status == "failed":
             return None
         if status not in ENDED:
             return next(filter(None, (_open_flaw(path, folder, metric) for path in group.members)), None)
         for path in dict.fromkeys((folder, *group.members)):
-            run.read_json(path / "summary.json")
-        return next(
-            (_name(path / "metrics.jsonl", folder) for path in group.members if not _has_log(path)), None
-        )
+            run.read_json(path / SUMMARY)
+        return next((_name(path / METRICS, folder) for path in group.members if not _has_log(path)), None)
     except RunError as error:
         return str(error).partition(": ")[0].removeprefix(f"{folder}/")
 
@@ -78,7 +76,7 @@ def _name(path: Path, folder: Path) -> str:
 
 
 def _has_log(path: Path) -> bool:
-    return (path / "metrics.jsonl").is_file()
+    return (path / METRICS).is_file()
 
 
 def _open_flaw(path: Path, folder: Path, metric: str) -> str | None:
@@ -86,10 +84,10 @@ def _open_flaw(path: Path, folder: Path, metric: str) -> str | None:
     status = run.read_state(path)["status"]
     saved = checkpoint.steps(path / "checkpoints")
     if not _has_log(path) and (saved or status in ENDED):
-        return _name(path / "metrics.jsonl", folder)
+        return _name(path / METRICS, folder)
     judged = status == "diverged" and any(
         isinstance(value := row.get(metric), int | float) and math.isfinite(value)
-        for row in metrics.read(path / "metrics.jsonl")
+        for row in metrics.read(path / METRICS)
     )
     if not saved:
         return _name(path / "checkpoints", folder) if judged or status == "done" else None

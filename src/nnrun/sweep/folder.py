@@ -19,9 +19,10 @@ from nnrun import build
 from nnrun.catalog import Spec
 from nnrun.errors import NnrunError
 from nnrun.record import run
+from nnrun.record.names import RESOLVED, SPEC, SWEEP, SWEEP_FILE
 from nnrun.record.provenance import Provenance
 from nnrun.report.sweep.entries import Asked, FinalEntry, SweepDescription, TrialEntry
-from nnrun.report.sweep.folder import ABOUT, FORMAT, read_about
+from nnrun.report.sweep.folder import FORMAT, read_about
 from nnrun.runner import session
 from nnrun.spec import yaml12
 from nnrun.storage import fsio
@@ -63,16 +64,16 @@ def rewrite(path: Path, file: SweepFile, about: Asked) -> None:
     assert isinstance(text, dict)  # it was read before
     text["name"] = file.name
     text["base"] = [f"bases/{base.label}.yaml" for base in file.bases]
-    fsio.write_file(path / "sweep.yaml", yaml12.dump(text).encode())
+    fsio.write_file(path / SWEEP_FILE, yaml12.dump(text).encode())
     folders = {base.label: str(base.path.parent.absolute()) for base in file.bases}
     content: SweepDescription = {"format": FORMAT, **about, "folders": folders}
-    fsio.write_json(path / ABOUT, content)
+    fsio.write_json(path / SWEEP, content)
 
 
 def read_back(folder: Path, overrides: list[str]) -> SweepFile:
     """The sweep file of a folder.  Raises RunError where it is no sweep, SpecError for wrong overrides."""
     about = read_about(folder)
-    file = read(folder / "sweep.yaml", overrides)
+    file = read(folder / SWEEP_FILE, overrides)
     bases = [
         base._replace(path=Path(about["folders"][base.path.stem]) / base.path.name) for base in file.bases
     ]
@@ -81,9 +82,9 @@ def read_back(folder: Path, overrides: list[str]) -> SweepFile:
 
 def make_run(path: Path, checked: Spec, experiment: Experiment, begun: Provenance) -> None:
     """Creates the run folder of a trial; one that was not finished, or is of another spec, is made anew."""
-    if run.is_run(path) and (path / "resolved.yaml").is_file():
+    if run.is_run(path) and (path / RESOLVED).is_file():
         resolved = yaml12.dump(build.resolved(checked, experiment)).encode()
-        if fsio.read_file(path / "resolved.yaml") == resolved:
+        if fsio.read_file(path / RESOLVED) == resolved:
             return
     if path.exists():
         fsio.remove_folder(path)
@@ -95,7 +96,7 @@ def write_failure(path: Path, text: str, reason: str) -> None:
     if path.exists():
         fsio.remove_folder(path)
     fsio.make_folders(path)
-    fsio.write_file(path / "spec.yaml", text.encode())
+    fsio.write_file(path / SPEC, text.encode())
     run.write_state(path, "failed", reason=reason)
 
 

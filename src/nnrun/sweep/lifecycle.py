@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from nnrun import signals
 from nnrun.errors import Interrupted, NnrunError, SpecError, one_line
 from nnrun.record import run
+from nnrun.record.names import SUMMARY
 from nnrun.record.summary import SweepSummary
 from nnrun.spec import override
 from nnrun.storage import fsio
@@ -22,7 +23,7 @@ from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.planning import make_plan
 from nnrun.sweep.records import mean_value
 
-__all__ = ["begin", "continue_sweep", "finish", "sweep"]
+__all__ = ["begin", "continue_sweep", "finish", "reporting", "sweep"]
 
 _MAY_GROW = ("sweep.trials", "sweep.studies", "sweep.final_seeds", "sweep.target")
 
@@ -88,10 +89,24 @@ def sweep(
             yield loop, event
             if signals.pending():  # it came between batches
                 raise Interrupted(signals.pending(), "")
-        fsio.write_json(root / "summary.json", _summary(loop))
+        fsio.write_json(root / SUMMARY, _summary(loop))
         if sweep_plan.file.sweep.until is None:
             finish(root)
-        signals.forget()
+
+
+@contextlib.contextmanager
+def reporting(root: Path) -> Iterator[Callable[[], None]]:
+    """While the answer of a sweep is written: yields a function to call now and then, which hears signals.
+
+    The function raises Interrupted; the sweep is interrupted then, and `--resume` has only its answer to write.
+    """
+
+    def look() -> None:
+        if signals.pending():
+            raise Interrupted(signals.pending(), "")
+
+    with run.lock(root), _ending(root):
+        yield look
 
 
 def finish(root: Path) -> None:

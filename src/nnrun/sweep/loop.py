@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nnrun.errors import RunError, SpecError, one_line
+from nnrun.record.names import FINALS, TRIALS
 from nnrun.report.sweep.entries import FinalEntry, TrialEntry
 from nnrun.report.sweep.folder import read_sweep
 from nnrun.report.sweep.rows import best_trial
@@ -50,7 +51,7 @@ class SweepLoop:
         self.finals: list[FinalEntry] = []
         self._lanes: dict[str, int] = {}  # of the last program that each trial was in
         self._first: list[TrialEntry] = []  # records of the first that began and ended
-        self._ledger = files.Ledger(root / "trials.jsonl")
+        self._ledger = files.Ledger(root / TRIALS)
         self._folders = RunFolders(sweep_plan, root, engine)
 
     def run(self) -> Iterator[Event]:
@@ -171,7 +172,7 @@ class SweepLoop:
     def _compare(self) -> Iterator[Event]:
         """Trains the best setting of every line on fresh seeds."""
         file = self.sweep_plan.file
-        ledger = files.Ledger(self.root / "final.jsonl")
+        ledger = files.Ledger(self.root / FINALS)
         places: dict[str, Trial] = {}
         try:
             for trial in best_of_lines(self.sweep_plan, list(self.trials.values()), self.records):

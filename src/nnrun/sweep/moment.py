@@ -16,6 +16,7 @@ from nnrun import catalog
 from nnrun.catalog import Spec
 from nnrun.errors import RunError, one_line
 from nnrun.record import provenance
+from nnrun.record.names import RESOLVED
 from nnrun.storage import fsio
 
 __all__ = ["ChangedError", "Expected", "Moment", "check_code", "check_specs", "has_own_spec"]
@@ -78,7 +79,7 @@ def check_specs(folders: Sequence[Path]) -> None:
 def has_own_spec(folder: Path) -> bool:
     """Whether the spec in a run folder is the one that it was created with."""
     written = provenance.read(folder).get("spec_hash")
-    return written == _digest(folder / "resolved.yaml")
+    return written == _digest(folder / RESOLVED)
 
 
 def _digest(file: Path) -> str | None:

@@ -12,9 +12,9 @@ from nnrun.sweep.engine import BatchFile, Engine, RunBatch
 from nnrun.sweep.repair import correct_markers
 from nnrun.sweep.width import width_of
 
-__all__ = ["pack", "planned"]
+__all__ = ["SPARE", "pack", "planned"]
 
-_SPARE = 2  # times as many lanes as are needed may cost less than compiling
+SPARE = 2  # times as many lanes as are needed may cost less than compiling
 
 
 def pack(
@@ -47,7 +47,7 @@ def pack(
         size = -(-len(members) // count)  # of equal size, so that one program serves them all
         for i in range(0, len(members), size):
             lanes = (known or {}).get(members[i], 0)
-            fits = size * seeds <= lanes <= _SPARE * size * seeds
+            fits = size * seeds <= lanes <= SPARE * size * seeds
             label = f"{name}-{len(batches):02d}"
             batches.append(
                 RunBatch(label, members[i : i + size], lanes if fits else size * seeds, until, final)

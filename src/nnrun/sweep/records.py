@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnrun.record import preprocessing, run
+from nnrun.record.names import RESOLVED, SUMMARY
 from nnrun.record.summary import GroupSummary, MemberSummary, RunSummary
 from nnrun.report.sweep.entries import FinalEntry, InStudy, Settings, TrialEntry
 from nnrun.runner.status import is_over
@@ -39,7 +40,7 @@ def has_ended(folder: Path) -> bool:
         return False
     state = run.read_state(folder)
     if state["status"] == "failed":
-        return not (folder / "resolved.yaml").exists()  # it could not even begin
+        return not (folder / RESOLVED).exists()  # it could not even begin
     return is_over(folder)
 
 
@@ -120,9 +121,9 @@ def _study(trial: Trial) -> InStudy:
 
 def _runs(folder: Path) -> list[_SeedSummary]:
     """The summaries of a run's seeds, in order."""
-    if not (folder / "summary.json").is_file():
+    if not (folder / SUMMARY).is_file():
         return []
-    summary: RunSummary | GroupSummary = run.read_json(folder / "summary.json")
+    summary: RunSummary | GroupSummary = run.read_json(folder / SUMMARY)
     if "runs" not in summary:
         return [_SeedSummary(None, summary)]
     return [_SeedSummary(int(member["run"].rpartition("_")[2]), member) for member in summary["runs"]]

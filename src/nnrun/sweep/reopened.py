@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
+from nnrun.record.names import SWEEP
 
 __all__ = ["begun_sweep"]
 
@@ -15,10 +16,10 @@ def begun_sweep(text: Path, root: Path) -> Path:
 
     root   the folder that run folders lie in
     """
-    if (text / "sweep.json").is_file() and not run.is_run(text):
+    if (text / SWEEP).is_file() and not run.is_run(text):
         run.write_state(text, "interrupted")  # its state.json is gone, and follows from the rest
     folder = run.resolve(str(text), root)
-    if not (folder / "sweep.json").is_file():
+    if not (folder / SWEEP).is_file():
         raise RunError(f"{one_line(folder)}: not a sweep; `nnrun resume {one_line(folder)}` continues a run")
     run.check_free(folder)
     return folder

@@ -14,6 +14,7 @@ from typing import NamedTuple, NotRequired
 
 from typing_extensions import TypedDict
 
+from nnrun.record.names import ROUNDS
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.statistics.comparison import PairComparison
 from nnrun.storage import fsio
@@ -22,8 +23,6 @@ from nnrun.sweep.plan import SweepPlan
 from nnrun.sweep.trials import final_seeds
 
 __all__ = ["Round", "RoundEntry", "next_round"]
-
-LEDGER = "rounds.jsonl"
 
 
 class RoundEntry(TypedDict):
@@ -65,7 +64,7 @@ def next_round(sweep_plan: SweepPlan, folder: Path, answer: Answer) -> Round:
         looked["studies"] = sweep.studies
     if not entries or _budget(entries[-1]) != _budget(looked):
         entries.append(looked)
-        fsio.write_file(folder / LEDGER, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
+        fsio.write_file(folder / ROUNDS, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
     number = f"round {len(entries)} of {sweep.rounds}"
     if decided:
         return Round([], f"{number}: the verdict is clear")
@@ -126,6 +125,6 @@ def _budget(entry: RoundEntry) -> tuple[int, int, int]:
 
 
 def _read(folder: Path) -> list[RoundEntry]:
-    if not (folder / LEDGER).is_file():
+    if not (folder / ROUNDS).is_file():
         return []
-    return [json.loads(line) for line in fsio.read_file(folder / LEDGER).splitlines()]
+    return [json.loads(line) for line in fsio.read_file(folder / ROUNDS).splitlines()]

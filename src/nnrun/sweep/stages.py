@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnrun.record import metrics
+from nnrun.record.names import METRICS
 from nnrun.space import Search
 from nnrun.statistics.metric import Metric
 from nnrun.sweep.records import mean_value
@@ -28,7 +29,7 @@ def rung_steps(search: Search, plan: Plan) -> list[int]:
 
 def best_until(folder: Path, metric: Metric, until: int) -> float | None:
     """The best finite value of a metric that a run logged up to a step, as its best step is judged; None: none."""
-    rows = [row for row in metrics.read(folder / "metrics.jsonl") if row["step"] <= until]
+    rows = [row for row in metrics.read(folder / METRICS) if row["step"] <= until]
     values = [row[metric.name] for row in rows if math.isfinite(row.get(metric.name, math.nan))]
     return metric.best(values, float)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -89,8 +88,8 @@ def carry_out(
     """
     drawing.import_ahead()
     grows = sweep_plan.file.sweep.until is not None
-    # Between a look and the next round a signal waits: the sweep is not done then, and the next round says so.
-    with signals.deferred() if grows else contextlib.nullcontext():
+    # A signal waits while the answer is written, and between a look and the next round: it has an end there, too.
+    with signals.deferred():
         while True:
             with watching() as view:
                 counter = None
@@ -98,9 +97,10 @@ def carry_out(
                     counter = counter or ProgressCounter(loop)
                     view(counter.progress(event))
             changes = _growth(sweep_plan, folder, warn, quiet) if grows else []
-            if not changes:
-                lifecycle.finish(folder)
-            sweep_answer = answer.write_answer(folder)
+            with lifecycle.reporting(folder) as look:
+                if not changes:
+                    lifecycle.finish(folder)
+                sweep_answer = answer.write_answer(folder, look)
             if not changes:
                 break
             sweep_plan = lifecycle.continue_sweep(folder, changes, engine, next_round=True)

@@ -16,7 +16,7 @@ from nnrun import machine
 from nnrun.build.checks import check_memory
 from nnrun.errors import MachineError
 from nnrun.training.memory import bytes_of
-from nnrun.training.programs import one_like
+from nnrun.training.start import one_like
 from nnrun.types import Experiment, State
 
 __all__ = ["width_of"]

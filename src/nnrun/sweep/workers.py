@@ -15,7 +15,7 @@ from typing import NamedTuple, final
 
 from typing_extensions import TypedDict
 
-from nnrun import machine, signals
+from nnrun import device, machine, signals
 from nnrun.errors import DataError, Interrupted, MachineError, NnrunError, RunError, SpecError
 from nnrun.sweep.batches import Event
 from nnrun.sweep.engine import Engine, RunBatch
@@ -56,13 +56,17 @@ class Slot(NamedTuple):
 
 
 def places(jobs: int) -> list[Slot]:
-    """A place for each worker: a GPU in turn where there are any, else a share of the cores."""
+    """A place for each worker: a GPU in turn where there are any, else a share of the cores.
+
+    This process has a GPU too, and there may be more workers than GPUs, so none of them takes all memory at once.
+    """
     import jax
 
     if jax.default_backend() != "cpu":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        names = visible.split(",") if visible else [str(device.id) for device in jax.local_devices()]
-        return [Slot((), {"CUDA_VISIBLE_DEVICES": names[i % len(names)]}) for i in range(jobs)]
+        names = visible.split(",") if visible else [str(gpu.id) for gpu in jax.local_devices()]
+        memory = device.memory_on_demand()
+        return [Slot((), {"CUDA_VISIBLE_DEVICES": names[i % len(names)], **memory}) for i in range(jobs)]
     cores = machine.cores()
     if jobs >= len(cores):
         return [Slot((cores[i % len(cores)],), {}) for i in range(jobs)]

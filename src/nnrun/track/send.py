@@ -13,6 +13,18 @@ from pathlib import Path
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import checkpoint, metrics, run
+from nnrun.record.names import (
+    ENSEMBLE,
+    METRICS,
+    PROVENANCE,
+    REPORT,
+    RESOLVED,
+    SPEC,
+    SUMMARY,
+    SWEEP,
+    TRACKING_LOCK,
+)
+from nnrun.record.preprocessing import PREPROCESSING
 from nnrun.record.provenance import Provenance
 from nnrun.report import reports
 from nnrun.report.content import origin_of
@@ -33,17 +45,16 @@ _BEGINS = 600.0  # seconds in which a run that was created begins to train
 _OVER = ("done", "diverged", "failed")
 _BESIDE = ("step",)
 _AT_ONCE = 200  # lines of metrics
-_LOCK = "tracking.lock"
-_TEXTS = ("spec.yaml", "resolved.yaml", "summary.json", "run.json")
+_TEXTS = (SPEC, RESOLVED, SUMMARY, PROVENANCE)
 
 
 def runs_in(folder: Path) -> list[Path]:
     """The runs that are sent: those of a group, or the run itself.  Raises RunError where there is none."""
-    if (folder / "ensemble.json").is_file() or (folder / "sweep.json").is_file():
-        what = "an ensemble" if (folder / "ensemble.json").is_file() else "a sweep"
+    if (folder / ENSEMBLE).is_file() or (folder / SWEEP).is_file():
+        what = "an ensemble" if (folder / ENSEMBLE).is_file() else "a sweep"
         raise RunError(f"{one_line(folder)}: is {what}; name one of the runs in it")
     members = run.members(folder) or [folder]
-    if not all((path / "resolved.yaml").is_file() for path in members):
+    if not all((path / RESOLVED).is_file() for path in members):
         raise RunError(f"{one_line(folder)}: is no run or group of runs; name one of the runs in it")
     return members
 
@@ -74,7 +85,7 @@ def _hold(stack: contextlib.ExitStack, path: Path, waits: bool) -> None:
     until = time.monotonic() + (_BEGINS if waits else 0.0)
     while True:
         try:
-            return stack.enter_context(lock(path, _LOCK))
+            return stack.enter_context(lock(path, TRACKING_LOCK))
         except RunError:
             if time.monotonic() >= until:
                 raise
@@ -111,7 +122,7 @@ class _Sending:
 
     def send_new(self) -> None:
         """Lines of metrics that are new since the last look."""
-        records = metrics.read(self.folder / "metrics.jsonl")
+        records = metrics.read(self.folder / METRICS)
         for text in list(self._trackers):
             new = [record for record in records if record.get("step", 0) > self.sent[text]["step"]]
             if new:
@@ -185,7 +196,7 @@ def _results(folder: Path, step: int) -> list[Row]:
 
 
 def _record(folder: Path, group: str) -> Record:
-    file = folder / "resolved.yaml"
+    file = folder / RESOLVED
     tree = yaml12.parse(fsio.read_file(file), str(file))
     if tree.problems or not isinstance(tree.value, dict):
         raise RunError(f"{one_line(file)}: damaged; restore it from a copy")
@@ -207,8 +218,8 @@ def _files(folder: Path, place: Path, with_model: bool) -> Iterator[tuple[Path, 
     if subjects[0].lines:
         reports.write_picture(place / "curves.png", subjects, [])
         yield place / "curves.png", "curves.png"
-        reports.write(place / "report.html", reports.page_of([str(folder)], [folder], folder.parent, {}))
-        yield place / "report.html", "report.html"
+        reports.write(place / REPORT, reports.page_of([str(folder)], [folder], folder.parent, {}))
+        yield place / REPORT, REPORT
     if with_model:
         yield from _model(folder, place)
 
@@ -222,5 +233,5 @@ def _model(folder: Path, place: Path) -> Iterator[tuple[Path, str]]:
     step = best["step"] if best and best["step"] in steps else steps[-1]
     for file in sorted(checkpoint.step_folder(folder / "checkpoints", step).iterdir()):
         yield file, f"model/{file.name}"
-    if (folder / "preprocessing.json").is_file():
-        yield folder / "preprocessing.json", "model/preprocessing.json"
+    if (folder / PREPROCESSING).is_file():
+        yield folder / PREPROCESSING, f"model/{PREPROCESSING}"

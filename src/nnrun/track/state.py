@@ -12,11 +12,10 @@ from pathlib import Path
 from typing_extensions import TypedDict
 
 from nnrun.record import run
+from nnrun.record.names import TRACKING
 from nnrun.storage import fsio
 
-__all__ = ["TRACKING", "Sent", "SentReport", "read", "write"]
-
-TRACKING = "tracking.json"
+__all__ = ["Sent", "SentReport", "read", "write"]
 
 
 class Sent(TypedDict):

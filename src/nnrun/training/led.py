@@ -20,7 +20,8 @@ from jax.experimental import multihost_utils
 from nnrun.hosts import Party
 from nnrun.training import flat
 from nnrun.training.mesh import everywhere, jit_on, put, shared
-from nnrun.training.programs import Programs, Sums, compile_programs, one_like
+from nnrun.training.programs import Programs, Sums, compile_programs
+from nnrun.training.start import one_like
 from nnrun.types import Experiment, State
 
 __all__ = ["Leader", "follow"]
@@ -91,6 +92,9 @@ class Leader:
     def reach(self, step: int) -> int:
         """Most steps that one call of `advance` can do from there."""
         return self.programs.reach(step)
+
+    def prepare(self) -> None:
+        """Nothing: all processes compile it when the first asks for the state."""
 
     @_with_the_others
     def initial(self) -> State:

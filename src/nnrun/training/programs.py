@@ -15,13 +15,13 @@ from jax import Array
 from nnrun.statistics.metric import metric_of
 from nnrun.training import flat
 from nnrun.training.averages import compile_averages
-from nnrun.training.compiling import compiled
 from nnrun.training.evaluate import Evaluator, compile_evaluator, for_data, make_held, width_of
 from nnrun.training.feed import begin, make_feed
 from nnrun.training.fsdp import gathering, in_parts, places_of, whole
 from nnrun.training.loop import Program, capacity, compile_chunk, in_a_row
 from nnrun.training.mesh import everywhere, is_far, jit_on
 from nnrun.training.reader import Reader
+from nnrun.training.start import Start, knobs_of_lanes
 from nnrun.training.step import initial_state
 from nnrun.training.tally import PartEvaluation
 from nnrun.types import Experiment, State, Tree
@@ -36,8 +36,6 @@ __all__ = [
     "Sums",
     "compile_programs",
     "measured",
-    "one_initial",
-    "one_like",
     "to_metrics",
     "waited",
 ]
@@ -51,7 +49,7 @@ class Programs(NamedTuple):
     experiment: Experiment
     lanes: int | None
     shapes: State  # the state as shapes
-    start: Callable[..., State]  # seeds, knobs -> the state before the first step
+    start: Start  # seeds, knobs -> the state before the first step
     react: Callable[..., State]  # state, metric -> state
     averages: Callable[[State], dict[str, State]]
     chunk: Program
@@ -88,9 +86,13 @@ class Programs(NamedTuple):
         logged = np.asarray(log).astype(np.float64)
         return (logged if self.lanes else logged[None])[:, :count]
 
+    def prepare(self) -> None:
+        """Compiles what `initial` needs, for whoever knows that it will be asked for."""
+        self.start.compile()
+
     def initial(self) -> State:
         """The state before the first step, with a leading axis of lanes where there are several seeds."""
-        seeds, knobs = np.array(self.experiment.plan.seeds, np.uint32), _knobs(self.experiment)
+        seeds, knobs = np.array(self.experiment.plan.seeds, np.uint32), knobs_of_lanes(self.experiment)
         if self.lanes is None:
             return self.start(seeds[0], knobs[0])
         return self.start(seeds, jax.tree.map(lambda *values: np.stack(values), *knobs))
@@ -208,14 +210,16 @@ def compile_programs(experiment: Experiment, rows: int = 0) -> Programs:
 
     leading = (lanes,) if lanes else ()
     seeds = jax.ShapeDtypeStruct(leading, jnp.uint32)
-    knobs = jax.tree.map(lambda value: jax.ShapeDtypeStruct(leading, value.dtype), _knobs(experiment)[0])
+    knobs = jax.tree.map(
+        lambda value: jax.ShapeDtypeStruct(leading, value.dtype), knobs_of_lanes(experiment)[0]
+    )
     fresh = jax.vmap(one) if lanes else one
     shapes = jax.eval_shape(fresh, seeds, knobs)
     if place is not None:
         experiment = experiment._replace(noise=partial(experiment.noise, shared=True))
     if experiment.plan.fsdp:
         shapes, experiment = in_parts(place, shapes), gathering(experiment, place)
-    start = compiled(jit_on(place, fresh, None, places_of(shapes, place)).lower(seeds, knobs))
+    start = Start(lambda: jit_on(place, fresh, None, places_of(shapes, place)).lower(seeds, knobs))
     stride = in_a_row(experiment.plan, shapes, feed.whole, reader.capacity)
     chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity, place, stride)
     evaluator = compile_evaluator(experiment, shapes, held, lanes)
@@ -228,23 +232,3 @@ def _react(experiment: Experiment, state: State, metric: Array) -> State:
     """The state after the schedule has seen a metric, of which less is better."""
     react = experiment.schedule(state.knobs).react
     return state if react is None else state._replace(schedule_state=react(state.schedule_state, metric))
-
-
-def _knobs(experiment: Experiment) -> list[Tree]:
-    """The knobs of each lane, as arrays."""
-    dtype = jnp.zeros(()).dtype
-    knobs_of_lanes = experiment.lane_knobs or (experiment.knobs,) * len(experiment.plan.seeds)
-    return [jax.tree.map(lambda value: np.asarray(value, dtype), knobs) for knobs in knobs_of_lanes]
-
-
-def one_like(experiment: Experiment) -> State:
-    """The state of one lane as shapes only."""
-    return jax.eval_shape(
-        lambda knobs: initial_state(experiment, jax.random.key(jnp.uint32(0)), knobs), _knobs(experiment)[0]
-    )
-
-
-def one_initial(experiment: Experiment) -> State:
-    """The state of the first lane before its first step."""
-    program = jax.jit(lambda seed, knobs: initial_state(experiment, jax.random.key(seed), knobs))
-    return program(jnp.uint32(experiment.plan.seeds[0]), _knobs(experiment)[0])

@@ -21,7 +21,8 @@ from nnrun import machine
 from nnrun.hosts import joined
 from nnrun.training.led import Leader
 from nnrun.training.memory import bytes_of
-from nnrun.training.programs import Pieces, Programs, compile_programs, one_like, waited
+from nnrun.training.programs import Pieces, Programs, compile_programs, waited
+from nnrun.training.start import one_like
 from nnrun.types import Experiment, State
 
 __all__ = ["Compiled", "LanesState", "Log", "PendingEvaluation", "Shards", "compile_shards"]
@@ -50,6 +51,7 @@ class Compiled(Protocol):
     @property
     def stride(self) -> int: ...
     def reach(self, step: int) -> int: ...
+    def prepare(self) -> None: ...
     def initial(self) -> LanesState: ...
     def advance(self, state: LanesState, first: int, count: int) -> tuple[LanesState, Log]: ...
     def rows(self, log: Log, count: int) -> np.ndarray: ...
@@ -90,8 +92,14 @@ class Shards(NamedTuple):
         """Most steps that one call of `advance` can do from there."""
         return self.parts[0].reach(step)
 
+    def prepare(self) -> None:
+        """Compiles what `initial` needs, in this thread, which hears signals."""
+        for part in self.parts:
+            part.prepare()
+
     def initial(self) -> HeldStates:
         """The state before the first step."""
+        self.prepare()
         return [self._send(i, lambda part=part: (part.initial(), None)) for i, part in enumerate(self.parts)]
 
     def advance(self, state: HeldStates, first: int, count: int) -> tuple[HeldStates, HeldStates]:

@@ -14,11 +14,10 @@ from nnrun.report.words import gap
 from nnrun.statistics.metric import SHARE, Metric, all_bounds, metric_of, without_targets
 
 __all__ = [
-    "ACCOUNT", "answer_line", "gain_line", "gain_lines", "head_of", "in_order", "member_table", "metric_in", "names_of",
+    "answer_line", "gain_line", "gain_lines", "head_of", "in_order", "member_table", "metric_in", "names_of",
     "notes", "view",
 ]  # fmt: skip
 
-ACCOUNT = "account.json"  # in the run folder of an ensemble
 _SHOWN = {"calibration_error": "calibration error"}
 _CALIBRATION = Metric("calibration_error", False, SHARE)
 _ROUNDING = 2.0**-23  # predictions are float32
@@ -28,7 +27,9 @@ def view(account: Account) -> list[RenderableType]:
     """What `nnrun ensemble` prints: members and ensemble, gains, notes on diversity, calibration, soup and barrier."""
     cautions = [Text(caution, "bold yellow") for caution in account.get("cautions", [])]
     shown = [Text(note, "dim") for note in notes(account)]
-    return [member_table(account), *gain_lines(account), *cautions, *shown]
+    best = account["best"]  # its name would make the first column too wide for a narrow terminal
+    chosen = [Text(f"best member, by val/{best['by']}: {best['name']}")] if best else []
+    return [member_table(account), *chosen, *gain_lines(account), *cautions, *shown]
 
 
 def in_order(account: Account) -> list[MemberEntry]:
@@ -67,8 +68,8 @@ def _member_rows(account: Account) -> list[Text]:
     """What the rows of the table are called."""
     labels = [Text(member["name"]) for member in in_order(account)]
     labels.append(Text("mean member", "bold"))
-    if best := account["best"]:
-        labels.append(Text.assemble(("best member", "bold"), f"  {best['name']}, by val/{best['by']}"))
+    if account["best"]:
+        labels.append(Text("best member", "bold"))
     if reference := account.get("baseline"):
         labels.append(Text(reference["prediction"], "bold"))
     return [*labels, Text(f"ensemble of {len(account['members'])}, {account['average']}", "bold green")]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from nnrun.record import columns
+from nnrun.record.names import RESOLVED
 from nnrun.report.html import document, sheet_table
 from nnrun.report.interactive import charts_html, head
 from nnrun.report.metric_table import metric_tables
@@ -126,7 +127,7 @@ def _of_the_run(subject: Subject, several: bool) -> str:
         parts.append(
             f"<details><summary>{len(described.columns)} columns of its table</summary><ul>{rows}</ul></details>"
         )
-    resolved = subject.folder / "resolved.yaml"
+    resolved = subject.folder / RESOLVED
     if resolved.is_file():
         text = escape(fsio.read_file(resolved).decode(errors="replace"))
         parts.append(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnrun.record import metrics
+from nnrun.record.names import METRICS
 from nnrun.record.provenance import JudgedBy
 from nnrun.record.summary import MemberSummary, RunSummary
 from nnrun.report.chart import Line
@@ -66,7 +67,7 @@ def read_subject(label: str, folder: Path) -> Subject:
         announced = _announced(folder, content)
         rising = frozenset(name for about in announced for name in about["rising"])
         bounds = {name: pair for about in announced for name, pair in all_bounds(about["bounds"]).items()}
-    columns = [metrics.columns(metrics.read(path / "metrics.jsonl")) for path in folders]
+    columns = [metrics.columns(metrics.read(path / METRICS)) for path in folders]
     names = dict.fromkeys(name for logged in columns for name in logged)
     subject = Subject(label, folder, content, len(folders), {}, rising, bounds)
     for name in names:

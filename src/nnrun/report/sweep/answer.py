@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import NotRequired
 
 from typing_extensions import TypedDict
 
+from nnrun.record.names import LEADERBOARD, LEADERBOARD_CSV, REPORT
 from nnrun.report.sweep import effects
 from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.evidence import ranked
@@ -65,21 +67,24 @@ class LeaderboardReport(Leaderboard):
     status: NotRequired[str]
 
 
-def write_answer(folder: Path) -> Answer:
+def write_answer(folder: Path, look: Callable[[], None] = lambda: None) -> Answer:
     """Computes the answer of a sweep, finished or not, and writes it into its folder, each file whole or not at all.
 
+    look   is called between two files; what it raises ends this
     Raises RunError if the folder is damaged, MachineError.
     """
     from nnrun.report.sweep import page, plots
 
     sweep_answer = answer(read_sweep(folder))
-    fsio.write_json(folder / "leaderboard.json", as_data(sweep_answer))
-    fsio.write_file(folder / "leaderboard.csv", _leaderboard_csv(sweep_answer).encode())
-    images = plots.pictures(sweep_answer)
+    fsio.write_json(folder / LEADERBOARD, as_data(sweep_answer))
+    fsio.write_file(folder / LEADERBOARD_CSV, _leaderboard_csv(sweep_answer).encode())
+    images = plots.pictures(sweep_answer, look)
+    look()
     fsio.make_folders(folder / "plots")
     for image in images:
         fsio.write_file(folder / "plots" / f"{image.name}.png", image.png)
-    fsio.write_file(folder / "report.html", page.page(sweep_answer, images).encode())
+    fsio.write_file(folder / REPORT, page.page(sweep_answer, images).encode())
+    look()
     return sweep_answer
 
 

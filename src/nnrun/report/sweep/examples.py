@@ -9,10 +9,10 @@ from typing_extensions import TypedDict
 
 from nnrun.errors import RunError
 from nnrun.record import run
+from nnrun.record.names import EXAMPLES
 
 __all__ = ["ExamplesFile", "read_examples"]
 
-EXAMPLES = "examples.json"
 FORMAT = 1
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from nnrun.errors import RunError, one_line
 from nnrun.record import run
+from nnrun.record.names import FINALS, SWEEP, TRIALS
 from nnrun.report.sweep.entries import AlternativeEntry, FinalEntry, Settings, SweepDescription, TrialEntry
 from nnrun.report.sweep.lines import lines_of, metrics_of, number_of
 from nnrun.statistics.metric import Metric, bounds_of
@@ -24,7 +25,6 @@ __all__ = [
     "read_sweep",
 ]
 
-ABOUT = "sweep.json"  # what a sweep compares, in its folder
 FORMAT = 2  # of that file
 
 
@@ -123,7 +123,7 @@ class SweepRecord(NamedTuple):
 def is_sweep(folder: Path) -> bool:
     """Whether this is the folder of a sweep."""
     try:
-        return (folder / ABOUT).is_file()
+        return (folder / SWEEP).is_file()
     except OSError:
         return False
 
@@ -132,7 +132,7 @@ def read_about(folder: Path) -> SweepDescription:
     """The content of a sweep's sweep.json.  Raises RunError if there is none, or it is damaged or of another format."""
     if not is_sweep(folder):
         raise RunError(f"{one_line(folder)}: not the folder of a sweep; name one that `nnrun sweep` made")
-    about: SweepDescription = run.read_json(folder / ABOUT)
+    about: SweepDescription = run.read_json(folder / SWEEP)
     if about.get("format") != FORMAT:
         raise RunError(
             f"{one_line(folder)}: format {one_line(about.get('format'), 20)}, this nnrun reads {FORMAT}; "
@@ -157,11 +157,11 @@ def read_sweep(folder: Path) -> SweepRecord:
             about.get("target"),
             tuple(map(str, about["bases"])),
             tuple(_alternative(record) for record in about["alternatives"]),
-            tuple({record["trial"]: _trial(record) for record in lines_of(folder / "trials.jsonl")}.values()),
+            tuple({record["trial"]: _trial(record) for record in lines_of(folder / TRIALS)}.values()),
             tuple(
                 {
                     (record["base"], record["alternative"], record.get("study", 1)): _final(record)
-                    for record in lines_of(folder / "final.jsonl")
+                    for record in lines_of(folder / FINALS)
                 }.values()
             ),
             int(about.get("looks", 1)),

@@ -68,7 +68,7 @@ class _Axis(NamedTuple):
 @lru_cache(maxsize=1)
 def parallel_head() -> str:
     """What stands in the head of a page with such pictures."""
-    script = (files("nnrun.report") / "assets" / "parallel.js").read_text()
+    script = (files("nnrun.report") / "assets" / "parallel.js").read_text(encoding="utf-8")
     return f"<style>{_STYLE}</style>\n<script>{script}</script>"
 
 

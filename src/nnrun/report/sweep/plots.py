@@ -6,7 +6,7 @@ Each is narrow, so that its text can be read on a phone; `pictures` draws all of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from nnrun.report.chart import Chart
@@ -33,14 +33,18 @@ _SETTINGS: dict[Any, Any] = {
 _NAME = re.compile("[^A-Za-z0-9._-]")
 
 
-def pictures(answer: Answer) -> list[Picture]:
-    """All pictures of an answer, those that can be drawn."""
+def pictures(answer: Answer, look: Callable[[], None] = lambda: None) -> list[Picture]:
+    """All pictures of an answer, those that can be drawn.
+
+    look   is called before each; what it raises ends this
+    """
     import matplotlib as mpl
 
     images = []
     with mpl.rc_context(_SETTINGS):
         for part, prefix, suffix in _bases(answer):
             for name, title, caption, figure in _of_base(answer, part):
+                look()
                 images.append(Picture(_file_name(prefix + name), title + suffix, caption, png(figure, _DPI)))
         if answer.profile:
             images.append(

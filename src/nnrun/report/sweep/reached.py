@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnrun.errors import NnrunError
+from nnrun.record.names import TIMING
 from nnrun.report.curves import curves_by_run
 from nnrun.statistics.metric import Metric
 from nnrun.storage import fsio
@@ -65,7 +66,7 @@ def _clock(folder: Path, step: float) -> float | None:
     if math.isinf(step):
         return math.inf
     try:
-        lines = fsio.read_file(folder / "timing.jsonl").split(b"\n")[:-1]
+        lines = fsio.read_file(folder / TIMING).split(b"\n")[:-1]
         records = [json.loads(line) for line in lines]
         steps, seconds = (
             [record["step"] for record in records],

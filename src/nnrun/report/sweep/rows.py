@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nnrun.report.sweep.folder import FinalRecord, Settings, SweepRecord, TrialRecord
+from nnrun.report.sweep.ranking import best_first
 from nnrun.report.sweep.reached import Reached, all_reached, reached
 from nnrun.statistics.mean import interquartile_mean
 from nnrun.statistics.metric import Metric
@@ -107,7 +107,7 @@ def rows_of(sweep: SweepRecord, base: str) -> BaseRows:
             for study in range(1, sweep.studies + 1)
         ]  # fmt: skip
         rows.append(studies[0] if sweep.studies == 1 else _joined(studies, sweep.judge, metric, target))
-    rows = _best_first(rows, sweep.judge)
+    rows = best_first(rows, sweep.judge)
     return BaseRows(rows, metric if finals else sweep.judge, target, trials)
 
 
@@ -117,14 +117,9 @@ def best_trial(sweep: SweepRecord) -> str | None:
     return rows[0].trial if rows else None
 
 
-def _best_first(rows: Sequence[AnswerRow], judge: Metric) -> list[AnswerRow]:
-    again = all(row.validation_again is not None for row in rows if row.mean is not None)
-    return sorted(rows, key=lambda row: _order(row, judge, again))
-
-
 def _joined(studies: Sequence[AnswerRow], judge: Metric, metric: Metric, target: float | None) -> AnswerRow:
     """The studies of an alternative as one row."""
-    best = _best_first([row for row in studies if row.fresh] or studies, judge)[0]
+    best = best_first([row for row in studies if row.fresh] or studies, judge)[0]
     fresh = any(row.fresh for row in studies)
     known = {
         study: row.mean
@@ -157,17 +152,6 @@ def _joined(studies: Sequence[AnswerRow], judge: Metric, metric: Metric, target:
 def _mean(values: Sequence[float | None]) -> float | None:
     """The mean of those that are known."""
     return statistics.fmean(known) if (known := _finite(values)) else None
-
-
-def _order(row: AnswerRow, judge: Metric, again: bool) -> tuple[bool, bool, float]:
-    """Best first: by the validation metric over fresh seeds, in the search until all have them.
-
-    Test data choose nothing.  An alternative of which fresh seeds diverged, or studies chose nothing, is behind those
-    that are sound.
-    """
-    judged = row.validation_again if again else row.validation
-    unsound = row.fresh and (row.diverged > 0 or bool(row.lost))
-    return row.mean is None, unsound, -judge.sign * _or(judged, -judge.sign * math.inf)
 
 
 def _compared(sweep: SweepRecord, finals: Sequence[FinalRecord]) -> Metric:

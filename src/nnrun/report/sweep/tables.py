@@ -11,6 +11,7 @@ from nnrun.report.sweep.cautions import cautions, leans_on, missing
 from nnrun.report.sweep.effects import mean_tables
 from nnrun.report.sweep.findings import Answer, BaseAnswer
 from nnrun.report.sweep.pairs import pair_cells
+from nnrun.report.sweep.ranking import on_fresh_seeds
 from nnrun.report.sweep.rows import AnswerRow
 from nnrun.report.sweep.verdict import sentences, steps_text
 from nnrun.report.values import level, span
@@ -32,7 +33,9 @@ def answer_tables(answer: Answer, pairs: bool = False) -> list[RenderableType]:
     for part in answer.bases:
         if len(answer.bases) > 1:
             parts.append(Text(part.base, "bold"))
-        parts += [leaderboard(part, answer.sweep.judge), Text("")]
+        parts.append(leaderboard(part, answer.sweep.judge))
+        parts += [Text(_ranking(part, answer.sweep.judge), "dim")] if len(part.rows) > 1 else []
+        parts.append(Text(""))
         for head, rows in mean_tables(part.metric, part.factors) if part.factors else ():
             parts += [sheet_of(head, rows), Text("")]
     parts += [Text(text) for text in sentences(answer)]
@@ -51,6 +54,11 @@ def answer_tables(answer: Answer, pairs: bool = False) -> list[RenderableType]:
     return parts
 
 
+def _ranking(part: BaseAnswer, searched: Metric) -> str:
+    """By what the alternatives are ordered, which is no value of the test part."""
+    return f"ranked by {searched} {'on fresh seeds' if on_fresh_seeds(part.rows) else 'in the search'}"
+
+
 def leaderboard(part: BaseAnswer, searched: Metric) -> Sheet:
     """One row for each alternative, best first.
 
@@ -61,7 +69,7 @@ def leaderboard(part: BaseAnswer, searched: Metric) -> Sheet:
     unit = "studies" if any(row.studies for row in part.rows) else "seeds"
     head = ["alternative", str(part.metric if fresh else searched), "95% interval", unit]
     head += [f"{searched} on fresh seeds"] if fresh else []
-    head += ["steps to target"] if reached else []
+    head += [f"steps to {searched} {level(searched, part.target)}"] if reached else []
     rows = []
     for row in part.rows:
         cells = [
