@@ -139,6 +139,20 @@ def test_what_is_allowed_is_used(trees: dict[Path, ast.Module]) -> None:
     assert {room: below for room, below in unused.items() if below} == {}
 
 
+def test_texts_are_utf_8_whatever_the_locale_says(trees: dict[Path, ast.Module]) -> None:
+    """Under LC_ALL=C, Python would read and write ASCII."""
+    calls = [
+        (str(file), node.lineno)
+        for file, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("read_text", "write_text")
+        and not any(keyword.arg == "encoding" for keyword in node.keywords)
+    ]
+    assert calls == []
+
+
 def test_files_and_functions_fit_on_a_screen(trees: dict[Path, ast.Module]) -> None:
     texts = {str(file.relative_to(SOURCE)): file.read_text() for file in FILES}
     assert [file for file, text in texts.items() if text.count("\n") > 250] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import traceback
 from typing import NoReturn
@@ -55,6 +56,7 @@ def main() -> None:
     console.open_streams()
     # It draws without a home that can be written, too, and need not say so.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    os.environ.pop("MPLBACKEND", None)  # of a notebook, say; pictures are drawn into files
     try:
         code = app(prog_name="nnrun", standalone_mode=False) or 0
         if sys.stdout is not None:

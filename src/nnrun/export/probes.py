@@ -80,7 +80,7 @@ def _typical(column: FittedColumn, mean: float) -> object:
 def as_file(inputs: Any, folder: Path) -> str:
     """Writes inputs as probes.json or probes.npz; returns which."""
     if isinstance(inputs, dict):
-        (folder / "probes.json").write_text(json.dumps(inputs))
+        (folder / "probes.json").write_text(json.dumps(inputs), encoding="utf-8")
         return "json"
     np.savez(folder / "probes.npz", x=inputs)
     return "npz"

@@ -31,7 +31,7 @@ _SEED = re.compile(r"^\s+seed:.*\n", re.MULTILINE)
 def last_seconds(folder: Path) -> float | None:
     """What compiling took for the last run of the kind of that in `folder`; None: not known, or next to nothing."""
     try:
-        return float(_file(folder).read_text())
+        return float(_file(folder).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 

@@ -41,7 +41,9 @@ def lock(path: Path, name: str = LOCK) -> Iterator[None]:
     try:
         with disk.blame(file):
             if not _acquire(descriptor):
-                owner = one_line(file.read_text(errors="replace").strip() or "another process", 100)
+                owner = one_line(
+                    file.read_text(encoding="utf-8", errors="replace").strip() or "another process", 100
+                )
                 raise RunError(f"{one_line(path)}: in use by {owner}; wait until it ends or stop it")
             disk.system.ftruncate(descriptor, 0)
             disk.write_all(descriptor, f"process {os.getpid()} on {platform.node()}\n".encode())
