@@ -206,7 +206,7 @@ def row(work: Work) -> str:
         like, experiment = in_parts(place, like), gathering(experiment, place)
     x, y = (jax.ShapeDtypeStruct(part.shape, part.dtype) for part in experiment.dataset.train)
     stride = in_a_row(experiment.plan, like, (x, y), 64)
-    program = compile_chunk(experiment, like, x, y, lanes, 64, place, stride).advance
+    program = compile_chunk(experiment, like, x, y, lanes, 64, place, stride).compiled
     plan = program.memory_analysis()  # type: ignore[attr-defined]
     size = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
     counts = counts_of_step(program.as_text())  # type: ignore[attr-defined]

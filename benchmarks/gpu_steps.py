@@ -69,6 +69,7 @@ class Steps:
     def device(self, steps: int) -> float:
         """Milliseconds a step of the compiled loop, its examples' order on the device already."""
         count = min(steps, self.programs.capacity)
+        count = max(count - count % self.programs.stride, self.programs.stride)
         batches = self._batches(count)
         positions = jax.device_put(batches.positions if self.programs.lanes else batches.positions[0])
         calls = -(-steps // count)
@@ -122,7 +123,7 @@ class Steps:
             x, y, jax.ShapeDtypeStruct((batch,), jnp.zeros(()).dtype), jax.ShapeDtypeStruct((), bool)
         )
         written = jax.jit(make_step(self.experiment)).lower(self.programs.shapes, example).cost_analysis()
-        compiled: Any = self.programs.chunk.advance
+        compiled = self.programs.chunk.compiled
         return {
             "written": (written or {}).get("flops"),
             "compiled": (compiled.cost_analysis() or {}).get("flops"),

@@ -68,7 +68,7 @@ def cost(model: str, batch: int, devices: int) -> Cost:
         data = f"data: {{name: digits, batch_size: {batch}}}\n"
         spec.write_text(f"{data}{TRAIN.replace('}', f', devices: {devices}}}', 1)}{model}")
         programs = compile_programs(session.prepare(spec, []).experiment)
-    advance: Any = programs.chunk.advance
+    advance: Any = programs.chunk.compiled
     arrays = programs.unpack(programs.initial())[0]
     parameters = sum(array.nbytes for path, array in arrays.items() if path.startswith("params/"))
     return Cost(advance.cost_analysis()["flops"], bytes_sent(advance.as_text()), parameters)
@@ -108,7 +108,7 @@ def lines_in_parts() -> Iterator[str]:
                 f"{TRANSFORMER}train: {{duration: 4 steps, devices: {devices}, fsdp: {in_parts}}}\n"
             )
             programs = compile_programs(session.prepare(spec, []).experiment)
-        advance: Any = programs.chunk.advance
+        advance: Any = programs.chunk.compiled
         state = programs.initial()
         leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
         held = sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves)

@@ -96,7 +96,7 @@ def compiled(work: Work) -> tuple[str, str]:
         like, experiment = in_parts(place, like), gathering(experiment, place)
     x, y = (jax.ShapeDtypeStruct(part.shape, part.dtype) for part in experiment.dataset.train)
     try:
-        program = compile_chunk(experiment, like, x, y, None, 64, place).advance
+        program = compile_chunk(experiment, like, x, y, None, 64, place).compiled
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise

@@ -13,8 +13,8 @@ from nnrun import signals
 from nnrun.errors import Interrupted
 from nnrun.record import checkpoint, run
 from nnrun.runner import folds, session
-from nnrun.training import start
-from nnrun.training.start import Start
+from nnrun.training import compiling
+from nnrun.training.compiling import LateProgram
 
 SPEC = """
 name: tiny
@@ -30,9 +30,9 @@ checkpoint: {every: 10 steps}
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was compiled for first states; a program is lowered where it is compiled."""
     lowered_programs: list[Any] = []
-    compile_one = start.compiled
+    compile_one = compiling.compiled
     monkeypatch.setattr(
-        start, "compiled", lambda lowered: lowered_programs.append(lowered) or compile_one(lowered)
+        compiling, "compiled", lambda lowered: lowered_programs.append(lowered) or compile_one(lowered)
     )
     return lowered_programs
 
@@ -93,11 +93,11 @@ def test_a_seed_without_a_checkpoint_has_all_begin_again(compilations: list[Any]
 def test_a_signal_while_the_first_state_is_compiled_leaves_the_run_resumable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(self: Start) -> Any:
+    def interrupted(self: LateProgram) -> Any:
         raise Interrupted(signal.SIGTERM, "interrupted while compiling")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Start, "compile", interrupted)
+        patched.setattr(LateProgram, "compile", interrupted)
         with pytest.raises(
             Interrupted, match=r"interrupted while compiling; `nnrun resume .*/run` continues"
         ):

@@ -165,8 +165,8 @@ def compared(folder: Path, name: str, devices: int) -> dict[str, Any]:
         moved = trained(alone, halfway, 3, 6)[0]
         parameters = sum(array.nbytes for path, array in one[0].items() if path.startswith("params/"))
         held, whole = bytes_held(several)
-        memory = several.chunk.advance.memory_analysis()  # type: ignore[attr-defined]
-        flops = [programs.chunk.advance.cost_analysis()["flops"] for programs in (alone, several)]  # type: ignore[attr-defined]
+        memory = several.chunk.compiled.memory_analysis()  # type: ignore[attr-defined]
+        flops = [programs.chunk.compiled.cost_analysis()["flops"] for programs in (alone, several)]  # type: ignore[attr-defined]
         return {
             "devices": len(several.initial().step.sharding.device_set),
             "arrays": distance(one[0], two[0]),
@@ -175,14 +175,14 @@ def compared(folder: Path, name: str, devices: int) -> dict[str, Any]:
             "metrics": max(abs(one[2][metric] - two[2][metric]) for metric in one[2]),
             "sent": {
                 operation: size / parameters
-                for operation, size in bytes_exchanged(several.chunk.advance).items()
+                for operation, size in bytes_exchanged(several.chunk.compiled).items()
             },
             "flops": flops[1] / flops[0],
             "held": max(held) / whole,
             "held_by_each": held,
             "leaves": [(leaf.shape, leaf.nbytes) for leaf in leaves_of(several)],
             "beside_the_state": (memory.argument_size_in_bytes - max(held)) / whole,
-            "gathered": several.chunk.advance.as_text().count(" all-gather"),  # type: ignore[attr-defined]
+            "gathered": several.chunk.compiled.as_text().count(" all-gather"),  # type: ignore[attr-defined]
         }
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 prepared = session.prepare(Path("spec.yaml"))
 jax.config.update("jax_enable_x64", True)
 compiled = shards.compile_shards(prepared.experiment)
-used = [part.chunk.advance.input_shardings[0][2].device_set for part in compiled.parts]
+used = [part.chunk.compiled.input_shardings[0][2].device_set for part in compiled.parts]
 print(len(jax.devices()), len(set.union(*used)))
 state, log = compiled.advance(compiled.initial(), 0, 5)
 rows = compiled.rows(log, 5)

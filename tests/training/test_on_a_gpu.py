@@ -112,7 +112,7 @@ def test_rows_end_where_chunks_have_to(experiment, overrides, stride):
 def test_no_answer_of_the_host_is_needed_in_a_row(experiment):
     """XLA knows how often a row goes round, which is what saves a GPU the wait after each step."""
     programs = compile_programs(experiment("mlp"))
-    program = programs.chunk.advance.as_text()  # type: ignore[attr-defined]
+    program = programs.chunk.compiled.as_text()  # type: ignore[attr-defined]
     assert "13" in re.findall(r'"known_trip_count":\{"n":"(\d+)"\}', program)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import jax
 
 from nnrun import signals
 from nnrun.errors import Interrupted
 
-__all__ = ["compiled", "fresh_programs"]
+__all__ = ["LateProgram", "compiled", "fresh_programs"]
 
 _NO_TILES = "find output tile sizes"  # of XLA's "Couldn't find output tile sizes that satisfy hlo"
 _LOOK = 0.1  # seconds between two looks for a signal
@@ -60,6 +61,43 @@ def _compiled_at_once(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
         if _NO_TILES not in str(error):
             raise
     return lowered.compile(compiler_options={"xla_gpu_enable_triton_gemm": False})
+
+
+class LateProgram:
+    """A program that is compiled when it is first needed, in the settings of jax that held when it was described.
+
+    jax keeps these (the precision of arrays and of products, the device) for each thread, and the first call may come
+    from another one.
+    """
+
+    def __init__(self, lower: Callable[[], jax.stages.Lowered]) -> None:
+        self._lower: Callable[[], jax.stages.Lowered] | None = lower
+        self._program: jax.stages.Compiled | None = None
+        self._lock = threading.Lock()  # the parts of a population may share one program
+        config: Any = jax.config
+        self._settings = (
+            (jax.enable_x64, config.jax_enable_x64),
+            (jax.default_matmul_precision, config.jax_default_matmul_precision),
+            (jax.default_device, config.jax_default_device),
+            (jax.default_prng_impl, config.jax_default_prng_impl),
+            (jax.threefry_partitionable, config.jax_threefry_partitionable),
+        )
+
+    def compile(self) -> jax.stages.Compiled:
+        """The program, compiled now if it was not.  Raises Interrupted when a signal arrives meanwhile."""
+        with self._lock:
+            if self._program is None:
+                assert self._lower is not None
+                with ExitStack() as stack:
+                    for setting, value in self._settings:
+                        stack.enter_context(setting(value))
+                    self._program = compiled(self._lower())
+                self._lower = None  # it holds the data of the experiment
+            return self._program
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the program makes of these."""
+        return self.compile()(*arguments)
 
 
 @contextmanager

@@ -15,13 +15,14 @@ from jax import Array
 from nnrun.statistics.metric import metric_of
 from nnrun.training import flat
 from nnrun.training.averages import compile_averages
+from nnrun.training.compiling import LateProgram
 from nnrun.training.evaluate import Evaluator, compile_evaluator, for_data, make_held, width_of
 from nnrun.training.feed import begin, make_feed
 from nnrun.training.fsdp import gathering, in_parts, places_of, whole
 from nnrun.training.loop import Program, capacity, compile_chunk, in_a_row
 from nnrun.training.mesh import everywhere, is_far, jit_on
 from nnrun.training.reader import Reader
-from nnrun.training.start import Start, knobs_of_lanes
+from nnrun.training.start import knobs_of_lanes
 from nnrun.training.step import initial_state
 from nnrun.training.tally import PartEvaluation
 from nnrun.types import Experiment, State, Tree
@@ -49,7 +50,7 @@ class Programs(NamedTuple):
     experiment: Experiment
     lanes: int | None
     shapes: State  # the state as shapes
-    start: Start  # seeds, knobs -> the state before the first step
+    start: LateProgram  # seeds, knobs -> the state before the first step
     react: Callable[..., State]  # state, metric -> state
     averages: Callable[[State], dict[str, State]]
     chunk: Program
@@ -219,7 +220,7 @@ def compile_programs(experiment: Experiment, rows: int = 0) -> Programs:
         experiment = experiment._replace(noise=partial(experiment.noise, shared=True))
     if experiment.plan.fsdp:
         shapes, experiment = in_parts(place, shapes), gathering(experiment, place)
-    start = Start(lambda: jit_on(place, fresh, None, places_of(shapes, place)).lower(seeds, knobs))
+    start = LateProgram(lambda: jit_on(place, fresh, None, places_of(shapes, place)).lower(seeds, knobs))
     stride = in_a_row(experiment.plan, shapes, feed.whole, reader.capacity)
     chunk = compile_chunk(experiment, shapes, x, y, lanes, reader.capacity, place, stride)
     evaluator = compile_evaluator(experiment, shapes, held, lanes)
