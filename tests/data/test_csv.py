@@ -145,8 +145,16 @@ def test_the_test_part_follows_the_training_part(tmp_path: Path):
         (b"a,kind\n1,p\n2,\xff\n", ":3:3", "byte 0xff is not UTF-8"),
         (b"a,kind\n1,p\0\n", ":2:4", "there is a NUL"),
         (b"", "", "is empty"),
-        ('{"a": 1, "kind": "p"}\n{"a": 2, "kind": "q"}\n', "", r"is JSON; .*read_json\(FILE, lines=True\)"),
-        ('[\n  {"a": 1, "kind": "p"}]', "", r"is JSON; .*pandas.read_json\(FILE\)\.to_csv"),
+        (
+            '{"a": 1, "kind": "p"}\n{"a": 2, "kind": "q"}\n',
+            "",
+            r"is JSON; .*read_json\(FILE, lines=True, dtype=False, convert_dates=False\)",
+        ),
+        (
+            '[\n  {"a": 1, "kind": "p"}]',
+            "",
+            r"is JSON; .*pandas.read_json\(FILE, dtype=False, convert_dates=False\)\.to_csv",
+        ),
         ("sep=;\na;kind\n1;p\n", ":1", "'sep=' is a line for Excel, .*delete the line"),
         (b"\xef\xbb\xbfSEP=,\r\na,kind\r\n1,p\r\n", ":1", "'sep=' is a line for Excel"),
         (b"\xff\xfea\0,\0", "", "is text in UTF-16; save the file as UTF-8"),

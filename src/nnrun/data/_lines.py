@@ -70,9 +70,9 @@ def _check_beginning(beginning: bytes, place: str) -> None:
         raise DataError(
             f"{place}:1: 'sep=' is a line for Excel, and the first row must hold names; delete the line"
         )
-    lines = "lines=True" if _LINES_OF_JSON.match(beginning) else ""
+    lines = "lines=True, " if _LINES_OF_JSON.match(beginning) else ""
     if lines or _ARRAY_OF_JSON.match(beginning):
-        read = f"pandas.read_json(FILE{lines and ', '}{lines})"
+        read = f"pandas.read_json(FILE, {lines}dtype=False, convert_dates=False)"  # the cells as they are written
         raise DataError(f"{place}: is JSON; save the table as CSV: {read}.to_csv(NAME, index=False)")
 
 
