@@ -131,7 +131,22 @@ class TestKinds:
         }  # fmt: skip
 
     @pytest.mark.parametrize(
-        "name", ["id", "ID", "user_id", "PassengerId", "uuid", "id_of_row", "Nr", "no", "row"]
+        "name",
+        [
+            "id",
+            "ID",
+            "user_id",
+            "PassengerId",
+            "uuid",
+            "id_of_row",
+            "Nr",
+            "no",
+            "row",
+            "KundenNr",
+            "order_no",
+            "Kundennummer",
+            "Order No",
+        ],
     )
     def test_row_numbers_by_that_name_are_identifiers(self, name, tmp_path):
         rows = [[100 + i, i % 3, "pq"[i % 2]] for i in range(20)]
@@ -148,9 +163,16 @@ class TestKinds:
         assert "customer: identifier, 38 of its 40 values are different" in str(caught.value)
 
     def test_a_column_that_counts_the_rows_is_noted(self, tmp_path):
-        rows = [[i + 1, i, 20 - i, "pq"[i % 2]] for i in range(20)]
-        notes = {about.name: about.note for about in csv(written(tmp_path, "a,b,c,y", rows), "y").table.about}
-        assert "counts the rows" in notes["a"] and "counts the rows" in notes["b"] and not notes["c"]
+        rows = [[i + 1, i, 20 - i, 100_000 + i, 100_000 + i + (i > 9), "pq"[i % 2]] for i in range(20)]
+        path = written(tmp_path, "a,b,c,high,gap,y", rows)
+        notes = {about.name: about.note for about in csv(path, "y").table.about}
+        assert {name for name in notes if "counts the rows" in notes[name]} == {"a", "b", "high"}
+        assert not notes["c"] and not notes["gap"]
+
+    @pytest.mark.parametrize("name", ["piano", "number_of_calls", "casino", "zip_notes"])
+    def test_names_that_only_end_like_one_are_none(self, name, tmp_path):
+        rows = [[3 * i, i % 3, "pq"[i % 2]] for i in range(20)]
+        assert csv(written(tmp_path, f"{name},b,y", rows), "y").train.x.shape == (20, 2)
 
     def test_every_column_at_fault_has_a_line(self, tmp_path):
         rows = [[i, f"{i},000", 1.5, "pq"[i % 2]] for i in range(1, 6)]

@@ -84,6 +84,18 @@ def test_all_missing_columns_are_named_with_what_may_be_meant() -> None:
     )
 
 
+def test_missing_columns_that_are_not_named_are_counted() -> None:
+    """A cut in the middle of a list looks as if there were no more."""
+    wanted = [f"column_{i:02d}" for i in range(40)]
+    with pytest.raises(DataError) as caught:
+        check_present("t.csv:1", wanted, ["x"])
+    named, _, rest = str(caught.value).partition("; there are ")
+    listed, _, more = named.partition(" and ")
+    names = listed.removeprefix("t.csv:1: there is no column ").split(", ")
+    assert names == [f"'{name}'" for name in wanted[: len(names)]] and len(names) > 10
+    assert (more, rest) == (f"{40 - len(names)} more", "x")
+
+
 def test_columns_in_memory_too() -> None:
     record, lines = fitted("age", "city"), []
     columns = {"age": [1.0], "agee": [3.0], "city": [2.0]}

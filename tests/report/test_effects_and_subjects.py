@@ -284,6 +284,19 @@ def test_seeds_have_a_band_that_ends_where_the_metric_does(tmp_path: Path) -> No
     assert subject.runs == 2 and subject.judge is not None and subject.judge.rising
 
 
+def test_members_of_an_ensemble_are_not_called_seeds(tmp_path: Path) -> None:
+    """They may differ in any setting."""
+    folder = group_in(tmp_path / "together")
+    as_seeds = read_subject("g", folder)
+    assert as_seeds.unit == "seeds"
+    (folder / "ensemble.json").write_text("{}")
+    subject = read_subject("g", folder)
+    assert subject.unit == "members"
+    np.testing.assert_array_equal(subject.lines["val/accuracy"].low, as_seeds.lines["val/accuracy"].low)
+    [chart] = charts_of([subject])
+    assert chart.caption == "Means over 2 members; the bands are their 95% intervals (Student's t)."
+
+
 def test_folds_have_a_mean_without_a_band(tmp_path: Path) -> None:
     folds = {"count": 2, "ratio": 1.0, "partition": "p"}
     subject = read_subject("g", group_in(tmp_path / "g", folds=folds))

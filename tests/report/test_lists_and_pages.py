@@ -171,6 +171,14 @@ def test_settings_are_read_where_a_name_needs_them() -> None:
     assert needs_settings(["loss", "dropout"], [row()]) and needs_settings(["settings"], [row()])
 
 
+def test_blanks_around_a_sign_are_refused_with_what_is_wrong() -> None:
+    """Blanks stand between conditions, so of `loss < 1` only a name is left."""
+    with pytest.raises(SpecError, match="got 'loss'; write NAME=VALUE without blanks, or one of"):
+        conditions(["loss < 1"])
+    [condition] = conditions(["loss<1"])
+    assert (condition.name, condition.sign, condition.value) == ("loss", "<", 1)
+
+
 def test_a_condition_is_split_at_its_first_sign() -> None:
     assert conditions(["a>=1 b~x=y", "c!=true"]) == [
         Condition("a", ">=", 1, "1", "a>=1"), Condition("b", "~", "x=y", "x=y", "b~x=y"),

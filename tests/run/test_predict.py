@@ -167,6 +167,12 @@ def test_images_of_a_folder_are_named_and_brought_to_size(predict, trained):
         (["digits/seed_0", "photos_none"], "there is no such file"),
         (["digits/seed_0", "new.csv"], "has 3 columns, the model takes 64 inputs"),
         (["digits/seed_0", "images"], "was not trained on images in files; give an .npz"),
+        (["digits/seed_0", "images"], "or a table with 64 numbers in a row, separated by ','"),
+        (["table", "images"], "was not trained on images in files; give a table with its columns"),
+        (
+            ["images", "two.csv"],
+            "the run takes images, or a table with 192 numbers in a row, separated by ','",
+        ),
         (["digits/seed_0", "short.npz"], "an input has shape (63,), the model was trained on "),
         (["digits/seed_0", "bad.npz"], "is NaN or infinite; replace it"),
         (["digits/seed_0", "named.npz"], "x"),
@@ -193,6 +199,7 @@ def test_inputs_that_do_not_fit(arguments, said, trained, warm):
     np.savez(trained / "bad.npz", x=np.full((2, *shape), np.nan))
     np.savez(trained / "named.npz", inputs=np.zeros((2, *shape)))
     (trained / "unknown.csv").write_text("make,size\nfiat,2\n")
+    (trained / "two.csv").write_text("name;age\nAnn;3,5\n")
     (trained / "broken.png").write_text("no image")
     (trained / "counted.csv").write_text(",".join(map(str, range(64))) + "\n" + ",".join(["1"] * 64) + "\n")
     (trained / "gap.csv").write_text("1.5,NA" + ",2" * 62 + "\n")

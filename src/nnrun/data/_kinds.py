@@ -19,11 +19,14 @@ _ENOUGH = 20  # values that are all different make an identifier; of fewer, noth
 _WORDS = 4  # on average in a cell of free text
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _REPEATED = 0.9  # of the cells of an identifier are different, where rows are there twice
-# customer_id, ID, PassengerId, uuid, Nr., "Unnamed: 0" of pandas; not humid, not number_of_calls
+# customer_id, ID, PassengerId, uuid, Nr., KundenNr, order_no, Kundennummer, "Unnamed: 0" of pandas; not humid, not
+# number_of_calls, not piano
 _IDENTIFIER = re.compile(
     r"(?i:(^|[\W_])(id|uuid|guid|rowid|index)([\W_]|$))|(?<=[a-z])(Id|ID)$"
+    r"|(?i:([\W_](nr|no)|\w(nummer))\.?$)|(?<=[a-z])(Nr|No|NR|NO)\.?$"
     r"|(?i:^(nr|no|num|number|nummer|row|rownum|key|pk|unnamed: ?\d+|#)\.?$)"
 )
+_DIGITS = 16  # whole numbers of fewer are exact in float64
 _COUNTS = "counts the rows of the file; leave it out (data.exclude) unless their order means something"
 
 
@@ -87,11 +90,11 @@ def _once(distinct: set[str], filled: Sequence[str], what: str) -> str:
 
 
 def _counts_the_rows(column: Column) -> bool:
-    """Whether the cells are 0, 1, 2, ... or 1, 2, 3, ... from the first row to the last."""
-    count = len(column.cells)
-    if count < _ENOUGH or column.cells[0] not in ("0", "1"):
+    """Whether each cell is the whole number after that of the row before, as 0, 1, 2, ... or 10001, 10002, ..."""
+    count, beginning = len(column.cells), column.cells[0]
+    if count < _ENOUGH or not (beginning.isascii() and beginning.isdecimal() and len(beginning) < _DIGITS):
         return False
-    first = int(column.cells[0])
+    first = int(beginning)
     return list(column.cells) == [str(i) for i in range(first, first + count)]
 
 

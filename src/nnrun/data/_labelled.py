@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +23,8 @@ __all__ = [
     "labels_of_folders",
     "names_of_targets",
 ]
+
+_ROOM = 240  # characters for the columns that a message names
 
 
 def names_of_targets(
@@ -113,9 +116,20 @@ def check_present(place: str, wanted: Sequence[str] | Mapping[str, str], present
         beside = "; ".join(filter(None, (words[name], hint)))
         shown.append(f"'{one_line(name, 40)}'{f' ({beside})' if beside else ''}")
     raise DataError(
-        f"{place}: there is no column {one_line(', '.join(shown), 240)}; there are "
+        f"{place}: there is no column {_as_many(shown)}; there are "
         f"{one_line(', '.join(present), 120) or 'none'}"
     )
+
+
+def _as_many(shown: Sequence[str]) -> str:
+    """What is said of missing columns, of those for which there is room, and how many more there are."""
+    fitting = [
+        said
+        for said, end in zip(shown, accumulate(len(said) + 2 for said in shown), strict=True)
+        if end <= _ROOM
+    ] or [*shown[:1]]
+    more = len(shown) - len(fitting)
+    return one_line(", ".join(fitting), 2 * _ROOM) + (f" and {more} more" if more else "")
 
 
 def array_of_targets(asked: Sequence[str], trained: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -12,13 +13,21 @@ __all__ = ["NO_TABLE", "check_stdin", "lines_of"]
 
 NO_TABLE = "is a spreadsheet (.xlsx) or another zip archive without arrays; save the table as CSV"
 
+_UTF_16 = "is text in UTF-16; save the file as UTF-8"
 _NOT_CSV = {
     b"PAR1": "is a Parquet or Arrow file; write data: {name: parquet, ...}",
     b"ARROW1": "is a Parquet or Arrow file; write data: {name: parquet, ...}",
     b"\x1f\x8b": "is compressed with gzip; unpack it: gunzip FILE",
     b"PK\3\4": NO_TABLE,
+    b"\xd0\xcf\x11\xe0": "is a spreadsheet (.xls) or another file of an older Office; save the table as CSV",
+    b"\xff\xfe": _UTF_16,
+    b"\xfe\xff": _UTF_16,
 }  # how files of other kinds begin
 _LONGEST_MARK = 6
+_LINES_OF_JSON = re.compile(rb'\s*\{\s*"')
+_ARRAY_OF_JSON = re.compile(rb"\s*\[\s*[\[{]")
+_FOR_EXCEL = re.compile(rb"(?:\xef\xbb\xbf)?(?i:sep)=.[\r\n]")
+_LOOKED_AT = 64  # bytes, since JSON may begin with blanks
 
 
 def check_stdin(stream: BinaryIO) -> None:
@@ -43,6 +52,7 @@ def lines_of(stream: BinaryIO, place: str) -> Iterator[str]:
     for mark, problem in _NOT_CSV.items():
         if beginning.startswith(mark):
             raise DataError(f"{place}: {problem}")
+    _check_beginning(stream.peek(_LOOKED_AT)[:_LOOKED_AT], place)  # type: ignore[attr-defined]
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
         for i, line in enumerate(text, 1):
@@ -52,6 +62,18 @@ def lines_of(stream: BinaryIO, place: str) -> Iterator[str]:
     finally:
         if not stream.closed:
             text.detach()  # who opened the stream closes it
+
+
+def _check_beginning(beginning: bytes, place: str) -> None:
+    """Refuses JSON, which read as CSV has strange columns, and a line `sep=;` for Excel in place of names."""
+    if _FOR_EXCEL.match(beginning):
+        raise DataError(
+            f"{place}:1: 'sep=' is a line for Excel, and the first row must hold names; delete the line"
+        )
+    lines = "lines=True, " if _LINES_OF_JSON.match(beginning) else ""
+    if lines or _ARRAY_OF_JSON.match(beginning):
+        read = f"pandas.read_json(FILE, {lines}dtype=False, convert_dates=False)"  # the cells as they are written
+        raise DataError(f"{place}: is JSON; save the table as CSV: {read}.to_csv(NAME, index=False)")
 
 
 def _check_text(line: str, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,11 +79,18 @@ def _kind(path: Path, block: Block, fitted: Preprocessing) -> str:
     if path.is_dir() or (not _begins(path, _ZIP) and is_image(path)):
         if not images:
             what = "a folder" if path.is_dir() else "an image"
+            remedy = "a table with its columns" if fitted.columns else f"an .npz, or {_takes(block, fitted)}"
             raise DataError(
-                f"{one_line(path)}: is {what}, and the model was not trained on images in files; give an .npz"
+                f"{one_line(path)}: is {what}, and the model was not trained on images in files; give {remedy}"
             )
         return "images"
     return "archive" if _begins(path, _ZIP) else "table"
+
+
+def _takes(block: Block, fitted: Preprocessing) -> str:
+    """What a run takes that was not trained on a table with names."""
+    images = "images, or " if reads_images(block, fitted) else ""
+    return f"{images}a table with {math.prod(fitted.shape)} numbers in a row, separated by ','"
 
 
 def _begins(path: Path, mark: bytes) -> bool:
@@ -157,7 +165,11 @@ def _tables(path: Path, place: str, block: Block, fitted: Preprocessing) -> Iter
         if path == STDIN:
             check_stdin(stream)
         if not fitted.columns:
-            yield from number_pieces(stream, Dialect(place, ",", trained=True), rows)
+            yield from number_pieces(
+                stream,
+                Dialect(place, ",", trained=True, takes=f"the run takes {_takes(block, fitted)}"),
+                rows,
+            )
             return
         delimiter, decimal = str(block.get("delimiter", ",")), str(block.get("decimal", "."))
         dialect = Dialect(place, delimiter, decimal, trained=True, thousands=str(block.get("thousands", "")))

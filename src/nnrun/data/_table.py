@@ -56,6 +56,7 @@ class Dialect(NamedTuple):
     decimal   what numbers have before their fractions
     trained   whether a run has this dialect already, so that the file must follow
     thousands   what numbers may have between their thousands
+    takes   what a run takes that was not trained on a table with names, as a clause
     """
 
     place: str
@@ -63,6 +64,7 @@ class Dialect(NamedTuple):
     decimal: str = "."
     trained: bool = False
     thousands: str = ""
+    takes: str = ""
 
 
 def table_pieces(stream: BinaryIO, dialect: Dialect, rows: Callable[[int], int]) -> Iterator[Table]:
@@ -189,7 +191,7 @@ def _rows(stream: BinaryIO, dialect: Dialect) -> Iterator[_Row]:
 def _ragged(dialect: Dialect, header: list[str], cells: list[str], rest: Iterable[list[str]]) -> str:
     """What to do about a row that is shorter or longer than the header, and how many more there are."""
     if dialect.trained:
-        return f"cells are separated by {dialect.delimiter!r}, as in training; correct the row"
+        return f"{dialect.takes or f'cells are separated by {dialect.delimiter!r}, as in training'}; correct the row"
     for separator in _DELIMITERS:  # names that hold the delimiter themselves
         counts = {dialect.delimiter.join(row).count(separator) for row in (header, cells)}
         if separator != dialect.delimiter and len(counts) == 1 and 0 not in counts:

@@ -42,7 +42,8 @@ def _condition(text: str) -> Condition:
     if match is None or not match[3]:
         shown = one_line(text, 60)
         raise SpecError(
-            f"--filter: got {shown!r}; write NAME=VALUE, or one of != > >= < <= and ~ (contains) for the ="
+            f"--filter: got {shown!r}; write NAME=VALUE without blanks, or one of != > >= < <= and ~ (contains) for "
+            "the ="
         )
     from nnrun.spec import scalar
 

@@ -126,18 +126,24 @@ def _best(subjects: Sequence[Subject]) -> tuple[float, str] | None:
 
 def _caption(subjects: Sequence[Subject]) -> str:
     """What curves and bands are, of the subjects that are several runs."""
-    seeds = [subject for subject in subjects if subject.runs > 1 and subject.unit == "seeds"]
+    parts = [_mean_and_band(unit, subjects) for unit in ("seeds", "members")]
     folds = [subject for subject in subjects if subject.runs > 1 and subject.unit == "folds"]
-    parts = []
-    if seeds:
-        count = _count(seeds)
-        parts.append(
-            f"Means over {count} seeds; the bands are their 95% intervals (Student's t)."
-            + (" A seed that stopped early keeps its last value." if any(map(_stopped_early, seeds)) else "")
-        )
     if folds:
         parts.append(f"Means over {_count(folds)} folds.")
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
+
+
+def _mean_and_band(unit: str, subjects: Sequence[Subject]) -> str:
+    """What the curves of those are that have several of this unit; "" where none has."""
+    several = [subject for subject in subjects if subject.runs > 1 and subject.unit == unit]
+    if not several:
+        return ""
+    early = (
+        f" A {unit[:-1]} that stopped early keeps its last value."
+        if any(map(_stopped_early, several))
+        else ""
+    )
+    return f"Means over {_count(several)} {unit}; the bands are their 95% intervals (Student's t).{early}"
 
 
 def _stopped_early(subject: Subject) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnrun.record import metrics
-from nnrun.record.names import METRICS
+from nnrun.record.names import ENSEMBLE, METRICS
 from nnrun.record.provenance import JudgedBy
 from nnrun.record.summary import MemberSummary, RunSummary
 from nnrun.report.chart import Line
@@ -52,7 +52,9 @@ class Subject(NamedTuple):
     @property
     def unit(self) -> str:
         """What there are several of."""
-        return "folds" if "folds" in self.content.summary else "seeds"
+        if "folds" in self.content.summary:
+            return "folds"
+        return "members" if (self.folder / ENSEMBLE).is_file() else "seeds"
 
 
 def read_subject(label: str, folder: Path) -> Subject:
@@ -101,5 +103,5 @@ def _line(subject: Subject, metric: Metric, curves: list[Curve]) -> Line | None:
     averaged = band(curves, metric.bounds)
     if averaged is None:
         return None
-    ends = (averaged.low, averaged.high) if len(curves) > 1 and subject.unit == "seeds" else (None, None)
+    ends = (averaged.low, averaged.high) if len(curves) > 1 and subject.unit != "folds" else (None, None)
     return Line(subject.label, averaged.steps, averaged.mean, *ends)
