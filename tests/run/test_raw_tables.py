@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import nnrun
+from nnrun.data import _kinds
 
 ROWS = 300
 SPEC = """
@@ -262,3 +264,22 @@ def test_an_exported_model_reads_the_same_table(trained, warm, tmp_path):
     folder, _, _ = trained
     done = warm("export", "a", "-o", str(tmp_path / "out"), folder=folder)
     assert done.code == 0, done.err  # it has compared the predictions on cells of every sort
+
+
+def test_a_run_keeps_its_columns_where_the_rules_have_changed(tmp_path, monkeypatch):
+    """A column that nnrun took for a number when the run began, and takes for an identifier today."""
+    rows = [f"{100_000 + 37 * i % 900_001},{i % 17},{2 * (i % 17) + i % 3}" for i in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join(["KundenNr,age,price", *rows]))
+    (tmp_path / "spec.yaml").write_text(
+        "data: {name: csv, path: t.csv, target: price}\nmodel: linear\noptimizer: {name: sgd, learning_rate: 0.01}\n"
+        "loss: {name: squared_error}\ntrain: {duration: 4 steps}\n"
+    )
+    with pytest.raises(nnrun.errors.DataError, match="column 'KundenNr' is an identifier"):
+        nnrun.train(tmp_path / "spec.yaml", run_dir=tmp_path / "refused")
+    with monkeypatch.context() as then:
+        then.setattr(_kinds, "_IDENTIFIER", re.compile("^$"))
+        trained = nnrun.train(tmp_path / "spec.yaml", run_dir=tmp_path / "run")
+    evaluated = nnrun.evaluate(trained.run_dir)
+    assert evaluated["metrics"]["test/loss"] == pytest.approx(
+        trained.summary["metrics"]["best"]["test/loss"], rel=1e-6
+    )

@@ -30,6 +30,7 @@ from nnrun.build.several_targets import loss_of_targets
 from nnrun.build.targets import check_task, wants_counts, wants_labels, wants_several_labels
 from nnrun.catalog import Spec, bound, user_code
 from nnrun.data._absent import Absent
+from nnrun.data._of_run import inputs_of_run
 from nnrun.data._prepare import prepare, without_data
 from nnrun.duration import Clock
 from nnrun.layer._noise import noise_key
@@ -80,7 +81,8 @@ def data_of(spec: Spec) -> str:
 def _dataset(spec: Spec, need: Wanted | None) -> Dataset:
     if need and not need.parts:
         return without_data(need.fitted, np.dtype(jnp.zeros(()).dtype))
-    return dataset_of(spec, source_of(spec), need)
+    with inputs_of_run(need):
+        return dataset_of(spec, source_of(spec), need)
 
 
 def source_of(spec: Spec) -> Source:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from nnrun.data._cells import odd_number
 from nnrun.data._column import Column, canonical
 from nnrun.data._dates import is_date
+from nnrun.data._of_run import is_input_of_run
 from nnrun.data._spellings import groups_of_names, note_of_groups
 from nnrun.errors import one_line
 
@@ -143,7 +144,11 @@ def unsettled_in(
     chosen   those that the spec lists as categories or dates
     named    whether data.features lists the features, so that identifiers among them are meant
     """
-    return {name: kind for name, kind in kinds.items() if name not in chosen and _needs_a_word(kind, named)}
+    return {
+        name: kind
+        for name, kind in kinds.items()
+        if name not in chosen and _needs_a_word(kind, named or is_input_of_run(name))
+    }
 
 
 def _needs_a_word(kind: ColumnKind, named: bool) -> bool:
