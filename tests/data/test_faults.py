@@ -230,3 +230,20 @@ def test_names_as_yaml_takes_them() -> None:
     assert (
         mapped("missing", dict.fromkeys(long, "mean"), {"new": "median"}) == "add new: median to data.missing"
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["no", "Yes", "ON", "off", "Price\n(EUR)", "a\tb", "caf\u00e9\u00a0x", "how " * 30 + "satisfied"]
+)
+def test_any_name_in_advice_is_the_column_s(name):
+    """Readers differ over `no`, lines break inside headers, and the questions of a survey are long."""
+    parsed = yaml12.parse(f"[{quoted(name)}]".encode(), "t")
+    assert parsed.value == [name] and not [*parsed.problems]
+
+
+def test_advice_for_a_column_called_no_can_be_followed(tmp_path):
+    path = written(tmp_path, "no,b,y", [f"{['red', 'blue'][i % 2]},{i}.5,{i % 2}" for i in range(20)])
+    (line,) = lines_of(path, "y")
+    _, _, advice = line.partition("write data.categorical: ")
+    assert yaml12.parse(advice.encode(), "t").value == ["no"]
+    assert csv(path, "y", categorical=["no"]).columns[0].name == "no"
