@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from nnrun.data._advice import ForMissing, listed, mapped, missing_rules, quoted
+from nnrun.data._advice import ForMissing, listed, mapped, missing_rules
 from nnrun.data._date_forms import forms_in
 from nnrun.data._request import Cells, RowColumns, TableRequest, request_of
+from nnrun.data._yaml_name import quoted
 from nnrun.data.csv import csv
 from nnrun.errors import DataError
 from nnrun.spec import yaml12
@@ -247,3 +248,11 @@ def test_advice_for_a_column_called_no_can_be_followed(tmp_path):
     _, _, advice = line.partition("write data.categorical: ")
     assert yaml12.parse(advice.encode(), "t").value == ["no"]
     assert csv(path, "y", categorical=["no"]).columns[0].name == "no"
+
+
+def test_a_column_called_off_is_quoted_where_one_cell_is_no_number(tmp_path):
+    path = written(tmp_path, "off,y", [f"{'x' if i == 3 else i},{i % 2}" for i in range(40)])
+    [line] = lines_of(path, "y")
+    assert line.startswith(
+        "t.csv:5:1: column 'off': 'x' is not a number; correct it, or add \"off\" to data.categorical "
+    )

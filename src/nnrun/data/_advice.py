@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from nnrun.data._request import TableRequest
+from nnrun.data._yaml_name import quoted
 
-__all__ = ["ForMissing", "listed", "mapped", "missing_rules", "quoted", "without"]
+__all__ = ["ForMissing", "listed", "mapped", "missing_rules", "without"]
 
 _MOST_REPEATED = 12  # entries of the spec that are written again; of more, only what is to be added is said
 _MOST_NAMED = 4  # columns of numbers for each of which a rule is proposed by its name
-_NO_NAMES = (
-    "true",
-    "false",
-    "null",
-    "yes",
-    "no",
-    "on",
-    "off",
-)  # what some reader of YAML takes for something else
 _ALL = "*"
 
 
@@ -29,17 +20,6 @@ class ForMissing(NamedTuple):
 
     name: str
     is_category: bool
-
-
-def quoted(name: str) -> str:
-    """A name as YAML takes it inside brackets, in full: half a name would name no column."""
-    plain = re.fullmatch(r"[A-Za-z_][\w -]*", name) and name.lower() not in _NO_NAMES
-    if plain and name.isprintable() and not name.endswith(" "):
-        return name
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return '"{}"'.format(
-        "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)
-    )
 
 
 def listed(option: str, before: Sequence[str], more: Iterable[str]) -> str:
