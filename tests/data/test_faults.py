@@ -256,3 +256,14 @@ def test_a_column_called_off_is_quoted_where_one_cell_is_no_number(tmp_path):
     assert line.startswith(
         "t.csv:5:1: column 'off': 'x' is not a number; correct it, or add \"off\" to data.categorical "
     )
+
+
+def test_dates_of_one_form_with_an_odd_cell_are_told_their_form(tmp_path):
+    """They need no rewriting: one cell is wrong, and the format is missing."""
+    path = written(
+        tmp_path, "d,y", [f"{'oops' if i == 3 else f'{i + 1:02d}.01.2024'},{i % 2}" for i in range(28)]
+    )
+    [line] = lines_of(path, "y", dates={"d": "days"})
+    assert """this column needs data.date_format: "%d.%m.%Y", and 'oops' in it corrected;""" in line
+    [line] = lines_of(path, "y", dates={"d": "days"}, date_format="%d.%m.%Y")
+    assert "'oops' is not a date as %d.%m.%Y; correct it" in line
