@@ -182,3 +182,9 @@ def test_all_names_that_look_the_same_are_told_at_once(tmp_path):
     assert [line[line.index("t.csv") :][:30] for line in str(caught.value).splitlines()] == [
         "t.csv:1:2: the column has no n", "t.csv:1:3: column 'y' occurs t",
     ]  # fmt: skip
+
+
+def test_no_decimal_comma_is_proposed_where_commas_stand_between_thousands():
+    """Both together are refused."""
+    assert odd_number("13,70", thousands=",") == "has a decimal comma; write 13.70"
+    assert odd_number("13,70") == "has a decimal comma; write 13.70, or data.decimal: ',' for the table"

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from nnrun.data._advice import ForMissing, listed, mapped, missing_rules, quoted
+from nnrun.data._advice import ForMissing, listed, mapped, missing_rules
 from nnrun.data._date_forms import forms_in
 from nnrun.data._request import Cells, RowColumns, TableRequest, request_of
+from nnrun.data._yaml_name import quoted
 from nnrun.data.csv import csv
 from nnrun.errors import DataError
 from nnrun.spec import yaml12
@@ -230,3 +231,39 @@ def test_names_as_yaml_takes_them() -> None:
     assert (
         mapped("missing", dict.fromkeys(long, "mean"), {"new": "median"}) == "add new: median to data.missing"
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["no", "Yes", "ON", "off", "Price\n(EUR)", "a\tb", "caf\u00e9\u00a0x", "how " * 30 + "satisfied"]
+)
+def test_any_name_in_advice_is_the_column_s(name):
+    """Readers differ over `no`, lines break inside headers, and the questions of a survey are long."""
+    parsed = yaml12.parse(f"[{quoted(name)}]".encode(), "t")
+    assert parsed.value == [name] and not [*parsed.problems]
+
+
+def test_advice_for_a_column_called_no_can_be_followed(tmp_path):
+    path = written(tmp_path, "no,b,y", [f"{['red', 'blue'][i % 2]},{i}.5,{i % 2}" for i in range(20)])
+    (line,) = lines_of(path, "y")
+    _, _, advice = line.partition("write data.categorical: ")
+    assert yaml12.parse(advice.encode(), "t").value == ["no"]
+    assert csv(path, "y", categorical=["no"]).columns[0].name == "no"
+
+
+def test_a_column_called_off_is_quoted_where_one_cell_is_no_number(tmp_path):
+    path = written(tmp_path, "off,y", [f"{'x' if i == 3 else i},{i % 2}" for i in range(40)])
+    [line] = lines_of(path, "y")
+    assert line.startswith(
+        "t.csv:5:1: column 'off': 'x' is not a number; correct it, or add \"off\" to data.categorical "
+    )
+
+
+def test_dates_of_one_form_with_an_odd_cell_are_told_their_form(tmp_path):
+    """They need no rewriting: one cell is wrong, and the format is missing."""
+    path = written(
+        tmp_path, "d,y", [f"{'oops' if i == 3 else f'{i + 1:02d}.01.2024'},{i % 2}" for i in range(28)]
+    )
+    [line] = lines_of(path, "y", dates={"d": "days"})
+    assert """this column needs data.date_format: "%d.%m.%Y", and 'oops' in it corrected;""" in line
+    [line] = lines_of(path, "y", dates={"d": "days"}, date_format="%d.%m.%Y")
+    assert "'oops' is not a date as %d.%m.%Y; correct it" in line

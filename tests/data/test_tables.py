@@ -151,7 +151,10 @@ class TestKinds:
     def test_row_numbers_by_that_name_are_identifiers(self, name, tmp_path):
         rows = [[100 + i, i % 3, "pq"[i % 2]] for i in range(20)]
         path = written(tmp_path, f"{name},b,y", rows)
-        with pytest.raises(DataError, match=rf"'{name}' is an identifier; write data\.exclude: \[{name}\]"):
+        written_name = '"no"' if name == "no" else name  # which is false to some readers of YAML
+        with pytest.raises(
+            DataError, match=rf"'{name}' is an identifier; write data\.exclude: \[{written_name}\]"
+        ):
             csv(path, "y")
         assert csv(path, "y", features=[name, "b"]).train.x.shape == (20, 2)
 

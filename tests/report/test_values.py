@@ -11,7 +11,7 @@ from typing import Any
 
 from nnrun.report.chosen_rows import conditions, matching
 from nnrun.report.evaluated import evaluation_view
-from nnrun.report.overview import OverviewRow, overview_table
+from nnrun.report.overview import OverviewRow, overview, overview_table
 from nnrun.report.plain_text import as_text
 from nnrun.report.run_view import RunView, Shown
 from nnrun.report.summary import headline
@@ -109,8 +109,44 @@ def test_a_list_of_runs_has_the_same_forms_and_takes_them_in_filters() -> None:
     for condition, holds in (
         ("test/auroc=76.14%", True), ("test/auroc=0.7614", True), ("test/auroc>76%", True), ("test/auroc>0.77", False),
         ("test/auroc<77%", True), ("test/auroc!=76.14%", False), ("test/auroc=76.15%", False),
+        ("test/auroc<=76.14%", True), ("test/auroc>=76.15%", False), ("val/auroc=undefined", True),
+        ("val/auroc!=undefined", False), ("val/auroc>=0", False), ("test/auroc=undefined", False),
     ):  # fmt: skip
         assert bool(matching([row], conditions([condition]))) is holds, condition
+
+
+def test_what_is_shown_as_equal_is_neither_less_nor_more_than_that_at_least() -> None:
+    """0.98377 is shown as 98.38%, which is more than it."""
+    row: OverviewRow = {
+        "run": "a", "status": "done", "step": 9, "best": None, "test": {"test/auroc": 0.98377},
+        "bounds": {"auroc": [0.0, 1.0]},
+    }  # fmt: skip
+    for sign in ("=", ">=", "<="):
+        assert matching([row], conditions([f"test/auroc{sign}98.38%"])) == [row]
+
+
+def test_a_group_in_a_list_says_undefined_as_its_runs_do(tmp_path: Path) -> None:
+    gap = summary_of("nan", run="seed_1", undefined={"test/auroc": "one class"})
+    runs = [summary_of(0.75, run="seed_0"), gap]
+    for name in ("seed_0", "seed_1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state.json").write_text('{"status": "done"}')
+        (tmp_path / name / "summary.json").write_text("{}")
+        (tmp_path / name / "metrics.jsonl").write_text("")
+    group = {
+        "status": "done",
+        "steps": 9,
+        "runs": runs,
+        "mean": {"best": {"test/loss": 0.5}},
+        "ci95": {"best": {}},
+    }
+    (tmp_path / "state.json").write_text('{"status": "done"}')
+    (tmp_path / "summary.json").write_text(json.dumps(group))
+    [row] = overview([tmp_path])
+    row["run"] = "a"  # a long name takes several lines
+    assert as_text(overview_table([row], ["test/auroc", "test/loss"])).split()[-2:] == ["undefined", "0.5"]
+    assert row.get("undefined") == {"test/auroc": "one class"}
+    assert matching([row], conditions(["test/auroc=undefined"])) == [row]
 
 
 def test_the_view_of_a_run_has_the_same_forms() -> None:

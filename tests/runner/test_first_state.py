@@ -1,4 +1,4 @@
-"""The program of the first state is compiled for runs that begin, and not for those that continue."""
+"""What runs that continue do before they train: they compile no first state, and remove what a kill left there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from nnrun import signals
 from nnrun.errors import Interrupted
 from nnrun.record import checkpoint, run
 from nnrun.runner import folds, session
+from nnrun.runner.recorder import Recorder
 from nnrun.training import compiling
 from nnrun.training.compiling import LateProgram
 
@@ -105,3 +106,31 @@ def test_a_signal_while_the_first_state_is_compiled_leaves_the_run_resumable(
     assert run.read_state(tmp_path / "broken/run")["status"] == "interrupted"
     go_on(folds.resume(tmp_path / "broken/run", lambda message: None, False))
     assert results(tmp_path / "broken/run") == results(train(tmp_path, "whole/run"))
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_what_was_not_pruned_when_a_run_was_killed_at_its_end_goes_when_it_is_resumed(
+    seeds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prune = Recorder.prune
+
+    def killed(self: Recorder) -> None:
+        if self.step == 40:
+            raise Interrupted(signal.SIGTERM, "after the last checkpoint was saved")
+        prune(self)
+
+    overrides = (f"train.seeds={seeds}", "checkpoint.keep=2")
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "prune", killed)
+        with pytest.raises(Interrupted):
+            train(tmp_path, "broken/run", *overrides)
+    folder, whole = tmp_path / "broken/run", train(tmp_path, "whole/run", *overrides)
+    members, others = (run.members(path) or [path] for path in (folder, whole))
+    (members[-1] / "checkpoints/.trash_step_00000010").mkdir()
+    kept = [sorted(path.name for path in (member / "checkpoints").iterdir()) for member in others]
+    assert any(
+        len([*(member / "checkpoints").iterdir()]) > len(names)
+        for member, names in zip(members, kept, strict=True)
+    )
+    go_on(folds.resume(folder, pytest.fail, False))
+    assert [sorted(path.name for path in (member / "checkpoints").iterdir()) for member in members] == kept

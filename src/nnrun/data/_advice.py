@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from nnrun.data._request import TableRequest
-from nnrun.errors import one_line
+from nnrun.data._yaml_name import quoted
 
-__all__ = ["ForMissing", "listed", "mapped", "missing_rules", "quoted", "without"]
+__all__ = ["ForMissing", "listed", "mapped", "missing_rules", "without"]
 
 _MOST_REPEATED = 12  # entries of the spec that are written again; of more, only what is to be added is said
 _MOST_NAMED = 4  # columns of numbers for each of which a rule is proposed by its name
-_NO_NAMES = ("true", "false", "null")  # what YAML takes for something else
 _ALL = "*"
 
 
@@ -22,13 +20,6 @@ class ForMissing(NamedTuple):
 
     name: str
     is_category: bool
-
-
-def quoted(name: str) -> str:
-    """A name as YAML takes it inside brackets."""
-    shown = one_line(name, 60)
-    plain = re.fullmatch(r"[A-Za-z_][\w -]*", shown) and shown.lower() not in _NO_NAMES
-    return shown if plain else '"{}"'.format(shown.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def listed(option: str, before: Sequence[str], more: Iterable[str]) -> str:

@@ -58,7 +58,7 @@ def oddity(name: str) -> str:
 def _option(remark: str, drop: str, cell: str, decimal: str, thousands: str) -> str:
     """What the spec may say so that such cells are read as they are; "" where it cannot."""
     if remark.startswith("has a decimal comma"):
-        return f", or {_COMMAS}"
+        return "" if thousands == "," else f", or {_COMMAS}"
     between = next((character for character in cell if character in drop), "")
     fraction = {",": ".", ".": ","}.get(between, decimal)  # what then stands before fractions
     if not between or thousands or between not in _THOUSANDS:

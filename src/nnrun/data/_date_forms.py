@@ -75,13 +75,14 @@ def _remedy(column: Column, form: str | None) -> str:
         or (len(groups) < 3 and form in groups[0].forms and not groups[-1].forms)
     ):
         return "correct it"
-    if len(groups) > 1:
+    if len([group for group in groups if group.forms]) > 1:
         return (
             f"dates of a table have one form, and these have several ({_in_words(groups)}): write them alike"
         )
     likely = groups[0].forms[0]
     fits = "no data.date_format (ISO 8601)" if likely is None else f'data.date_format: "{likely}"'
-    return f"this column needs {fits}; columns of dates in another form are to be rewritten or excluded"
+    odd = "" if len(groups) == 1 else f", and '{one_line(groups[-1].first, 40)}' in it corrected"
+    return f"this column needs {fits}{odd}; columns of dates in another form are to be rewritten or excluded"
 
 
 def _in_words(groups: Sequence[DateForm]) -> str:

@@ -11,6 +11,7 @@ from nnrun.data._column import Column, Table
 from nnrun.data._date_forms import days_in
 from nnrun.data._dates import date_inputs, days_of
 from nnrun.data._faults import Faults
+from nnrun.data._yaml_name import quoted
 from nnrun.errors import Warn, one_line
 from nnrun.preprocessing import Date, FittedColumn
 
@@ -81,7 +82,7 @@ def _remedy(column: Column) -> str:
     if column.trained:
         return "the run was trained with numbers in this column; correct it, or leave the row out"
     return (
-        f"correct it, or add {one_line(column.name, 40)} to data.categorical if the column holds names, or such a cell "
+        f"correct it, or add {quoted(column.name)} to data.categorical if the column holds names, or such a cell "
         "to data.missing_marks if it says that there is no value"
     )
 
@@ -166,7 +167,7 @@ def _quoted(names: Iterable[str]) -> str:
 def _refuse_missing(read: Parsed, row: int, feature: FittedColumn) -> None:
     if read.column.trained:
         refuse_missing(read, row, "which the run was trained without; fill it in or leave the row out")
-    name, rule = one_line(read.column.name, 40), "median" if feature.categories is None else "most_frequent"
+    name, rule = quoted(read.column.name), "median" if feature.categories is None else "most_frequent"
     refuse_missing(read, row, f"add {name}: {rule} to data.missing, fill it in or remove the row", ";")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nnrun.data._advice import quoted
 from nnrun.data._check import check
 from nnrun.data._column import Table
 from nnrun.data._faults import Faults
@@ -18,6 +17,7 @@ from nnrun.data._saved_images import saved_images
 from nnrun.data._saved_set import SavedTable
 from nnrun.data._shown import shown
 from nnrun.data._tabular import facts_of, goals_in
+from nnrun.data._yaml_name import quoted
 from nnrun.errors import DataError, one_line
 from nnrun.preprocessing import About
 from nnrun.types import Examples, Source

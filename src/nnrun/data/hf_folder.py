@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from nnrun.data._advice import quoted
 from nnrun.data._fit_columns import Missing
 from nnrun.data._image_modes import Alpha, Depth
 from nnrun.data._imaged_table import image_column, source_of_images
@@ -16,6 +15,7 @@ from nnrun.data._request import Cells, MissingMarks, RowColumns, TableRequest, r
 from nnrun.data._saved_set import SavedTable, is_chosen, read_saved
 from nnrun.data._saved_splits import Parts, parts_of
 from nnrun.data._tabular import source_of
+from nnrun.data._yaml_name import quoted
 from nnrun.errors import DataError, one_line
 from nnrun.options import AtLeastZero, DatePart, FilePath, Standardize
 from nnrun.types import Source

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeGuard
 
 from nnrun.errors import SpecError, one_line
-from nnrun.report.overview import OverviewRow, metric_in, value_of
-from nnrun.report.values import number
+from nnrun.report.overview import OverviewRow, has_no_value, metric_in, value_of
+from nnrun.report.values import UNDEFINED, number
 from nnrun.statistics.metric import last_part
 
 __all__ = ["Condition", "columns_of", "conditions", "matching", "needs_settings", "resolve", "sort"]
@@ -136,12 +136,17 @@ def _holds(row: OverviewRow, condition: Condition) -> bool:
         raise SpecError(
             f"--filter: {one_line(condition.text, 60)}: only numbers can be more or less; write a number"
         )
-    return _is_number(known) and _SIGNS[condition.sign](float(known), float(condition.value))
+    if not _is_number(known):
+        return False
+    as_shown = "=" in condition.sign and _equal(known, condition, row)  # what is = is >= and <= too
+    return as_shown or _SIGNS[condition.sign](float(known), float(condition.value))
 
 
 def _equal(known: object, condition: Condition, row: OverviewRow) -> bool:
-    """A number equals what it is shown as, too; one of several tags is enough."""
+    """A value equals what it is shown as, too; one of several tags is enough."""
     value = condition.value
+    if has_no_value(row, condition.name) and condition.written == UNDEFINED:
+        return True
     if _is_number(known) and _is_number(value):
         return float(known) == float(value) or condition.written in (
             number(known),

@@ -18,12 +18,13 @@ from nnrun.report.damage import damaged_beside, damaged_file
 from nnrun.report.settings import setting_text, settings_text
 from nnrun.report.sheet import Sheet, SheetColumn
 from nnrun.report.summary import finished, read_summary, shown_section, some_of
-from nnrun.report.values import NO_METRIC, UNDEFINED, bounds_in, number
-from nnrun.statistics.metric import Ends, Metric, all_bounds, all_ends, metric_of, without_targets
+from nnrun.report.values import NO_METRIC, UNDEFINED, bounds_in, mean_with_gaps, number
+from nnrun.statistics.metric import Ends, Metric, Undefined, all_bounds, all_ends, metric_of, without_targets
 
 __all__ = [
     "STATUS_COLOURS",
     "OverviewRow",
+    "has_no_value",
     "metric_in",
     "newest_values",
     "overview",
@@ -87,7 +88,11 @@ def _row(folder: Path) -> OverviewRow:
         return {**row, "status": "damaged", "reason": damaged}
     best: Mapping[str, object]
     if "mean" in summary:
-        best = summary["mean"].get(shown_section(summary), {})
+        means = mean_with_gaps(summary, shown_section(summary))
+        gaps = {name: value.reason for name, value in means.items() if isinstance(value, Undefined)}
+        if gaps:
+            row["undefined"] = gaps
+        best = {**means, **dict.fromkeys(gaps, "nan")}  # as the summary of a run has them
         row["folds" if "folds" in summary else "seeds"] = len(summary["runs"])
         row.update({"done": finished(summary), "step": summary["steps"]})
         row["early"] = sum(bool(member.get("stopped_early")) for member in summary["runs"])
@@ -183,11 +188,16 @@ def _settings_cell(settings: Mapping[str, object]) -> str:
 def _shown(value: object, row: OverviewRow, name: str) -> str:
     if value is None:
         return ""
-    if name in row.get("undefined", {}) and not isinstance(value, int | float):
+    if has_no_value(row, name):
         return UNDEFINED
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number(value, metric_in(row, name))
     return setting_text(value)
+
+
+def has_no_value(row: OverviewRow, name: str) -> bool:
+    """Whether a column is a metric that has no value for a run, or for one of a group, for a known reason."""
+    return name in row.get("undefined", {}) and isinstance(value_of(row, name), str)
 
 
 def metric_in(row: OverviewRow, name: str) -> Metric:

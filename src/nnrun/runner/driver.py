@@ -182,10 +182,10 @@ def _steps(
     plan = compiled.experiment.plan
     begin = min((recorder.step for recorder in recorders if recorder.live), default=plan.steps)
     saved = time.monotonic()
-    if signals.pending() and begin < until:
-        _interrupt(
-            recorders, state_files
-        )  # it came while compiling: nothing has changed since the last checkpoint
+    if begin >= until:  # the process ended after all had saved, perhaps before what is old had gone
+        for_each(Recorder.prune, [recorder for recorder in recorders if recorder.start is not None])
+    if signals.pending() and begin < until:  # it came while compiling: nothing is to be saved
+        _interrupt(recorders, state_files)
     for chunk in chunks(compiled, state, begin, until):
         improved = _advance(chunk, recorders)
         stop = signals.pending()  # asked once: what arrives later waits for the next chunk
