@@ -260,7 +260,8 @@ def net() -> tuple[Objective, Tree, Any]:
 
 
 # Gauss-Newton takes many short steps at the end: what it is asked is a decade and a fifth behind.
-NETS = [("newton_cg", 50, 1e-5, 1.05), ("gauss_newton", 250, 1e-4, 1.2), ("lbfgs", 250, 1e-5, 1.05)]
+# L-BFGS is compared where scipy's stops: its last steps to a smaller gradient are a matter of luck for both.
+NETS = [("newton_cg", 50, 1e-5, 1.05), ("gauss_newton", 250, 1e-4, 1.2), ("lbfgs", 250, 5e-5, 1.05)]
 
 
 @pytest.mark.slow  # which minimum is found, and how soon, hangs on rounding

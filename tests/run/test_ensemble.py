@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -205,6 +206,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     """What depends on the members alone: all but the time and the command."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "lock")
     named = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    named["report.html"] = re.sub(rb'<p class="dim">(from|on) .*?</p>', b"", named["report.html"])
     return {name: content for name, content in named.items() if name != "run.json"}
 
 

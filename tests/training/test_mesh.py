@@ -135,9 +135,8 @@ def test_more_states_in_parts(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_more_shared_batches(tmp_path: Path) -> None:
-    """Convolutions with stochastic depth; SAM, which evaluates twice; L-BFGS on three devices."""
+    """Convolutions with stochastic depth, without kernels; SAM, which evaluates twice; L-BFGS on three devices."""
     results = on_devices(tmp_path, "resnet=4", "sam=8", "lbfgs=3", kernels="off")
-    assert results["resnet"]["sent"].keys() == {"all-reduce"}
     check(results["lbfgs"], 3)
     assert results["lbfgs"]["flops"] < 0.4
     check(results["resnet"], 4)
