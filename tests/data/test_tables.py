@@ -172,6 +172,24 @@ class TestKinds:
         assert {name for name in notes if "counts the rows" in notes[name]} == {"a", "b", "high"}
         assert not notes["c"] and not notes["gap"]
 
+    def test_numbers_that_look_like_codes_are_noted(self, tmp_path):
+        """A postcode that begins with 0, and 2⁵³ + 1, the first whole number that float64 has not."""
+        rows = [
+            [f"{1067 + 7 * (i % 9):05}", 2**53 + i % 3, 2**53 + 2 * (i % 3), i % 5, f"0.{i % 7}", "pq"[i % 2]]
+            for i in range(20)
+        ]
+        path = written(tmp_path, "postcode,key,even,count,share,y", rows)
+        notes = {about.name: about.note for about in csv(path, "y").table.about}
+        assert notes["postcode"] == (
+            "cells such as '01067' are taken as numbers; for codes write data.categorical or data.exclude"
+        )
+        assert (
+            notes["key"]
+            == "whole numbers such as 9007199254740993 have more digits than float64, which rounds them"
+        )
+        assert not notes["even"] and not notes["count"] and not notes["share"]
+        assert not csv(path, "y", categorical=["postcode"]).table.about[0].note
+
     @pytest.mark.parametrize("name", ["piano", "number_of_calls", "casino", "zip_notes"])
     def test_names_that_only_end_like_one_are_none(self, name, tmp_path):
         rows = [[3 * i, i % 3, "pq"[i % 2]] for i in range(20)]

@@ -307,3 +307,14 @@ def test_what_cannot_be_right_is_refused(arguments, lines, folder, warm):
     assert done.code in (2, 3) and len(shown) == len(lines)
     assert all(line in text for line, text in zip(lines, shown, strict=True))
     assert not list(folder.glob("*refused.csv*"))
+
+
+def test_the_file_of_training_is_named_as_such(nnrun, folder):
+    """Also a copy of it; of other rows nothing is said."""
+    (folder / "copy.csv").write_bytes((folder / "train.csv").read_bytes())
+    for file, is_own in [("train.csv", True), ("copy.csv", True), ("new.csv", False)]:
+        measured = nnrun("evaluate", "numbers", file, "--json")
+        warned = (
+            f"{file}: the run was trained on most of these examples; without a file its test part is measured"
+        )
+        assert (f"nnrun: warning: {warned}" in measured.err.splitlines()) == is_own, measured.err

@@ -96,7 +96,9 @@ def test_a_sweep_from_its_file_to_its_answer(folder: Path, warm: Callable[..., A
     assert warm("evaluate", "out/trials/sgd-001", folder=folder).code == 0
     whole = warm("evaluate", "out", folder=folder)
     assert whole.code == 4
-    assert "`nnrun sweep --resume out` continues it, trials/ holds its runs" in whole.err
+    first = json.loads((folder / "out/leaderboard.json").read_text())["alternatives"][0]["run"]
+    assert f"out: a sweep; write one of its runs: out/{first}, the first of its table, or one of" in whole.err
+    assert warm("evaluate", f"out/{first}", folder=folder).code == 0
     again = warm("sweep", "--resume", "out", "--json", folder=folder)
     assert again.code == 0, again.err
     assert {one["trial"] for one in again.json["trials"]} == {

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from nnrun.commands import console
 from nnrun.errors import RunError, SpecError, one_line
-from nnrun.record.names import RESOLVED, SWEEP
+from nnrun.record.names import LEADERBOARD, RESOLVED, SWEEP
 
 __all__ = [
     "Calibrated",
@@ -142,8 +142,7 @@ def resolved(folder: Path) -> Path:
     """The spec that a run was made from."""
     file = folder / RESOLVED
     if (folder / SWEEP).is_file():
-        name = one_line(folder)
-        raise RunError(f"{name}: a sweep; `nnrun sweep --resume {name}` continues it, trials/ holds its runs")
+        raise RunError(f"{one_line(folder)}: a sweep; {_runs_of_sweep(folder)}")
     if not file.is_file():
         raise RunError(f"{one_line(file)}: missing; restore it or start a new run")
     return file
@@ -164,6 +163,19 @@ def prepare_device(
     from nnrun import device as device_module
 
     _say(device_module.prepare(device, document.sections["train"].deterministic, meet))
+
+
+def _runs_of_sweep(folder: Path) -> str:
+    """Which runs to name in place of a sweep."""
+    from nnrun.record import run
+
+    name = one_line(folder)
+    if not (folder / LEADERBOARD).is_file():
+        return f"`nnrun sweep --resume {name}` continues it, trials/ holds its runs"
+    rows = run.read_json(folder / LEADERBOARD).get("alternatives") or [{}]
+    first = rows[0].get("run")
+    best = f"{name}/{one_line(first)}, the first of its table, or " if first else ""
+    return f"write one of its runs: {best}one of {name}/trials"
 
 
 def meeting(

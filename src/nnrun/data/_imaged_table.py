@@ -33,9 +33,7 @@ def image_column(part: SavedTable, features: Sequence[str]) -> str | None:
     place, name = part.table.place, images[0]
     if len(features) > 1:
         others = one_line(", ".join(f"'{feature}'" for feature in features if feature != name), 80)
-        no_cells = one_line(
-            ", ".join(quoted(feature) for feature in features if feature in part.foreign), 120
-        )
+        no_cells = ", ".join(quoted(feature) for feature in features if feature in part.foreign)
         raise DataError(
             f"{place}: column '{one_line(name, 40)}' holds images, and would be an input beside {others}; write "
             f"data.features: [{quoted(name)}] to learn from these images alone, or data.exclude: [{no_cells}] to learn "

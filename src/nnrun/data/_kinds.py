@@ -18,6 +18,7 @@ __all__ = ["ColumnKind", "in_case", "in_number", "kind_of", "note_of", "unsettle
 
 _ENOUGH = 20  # values that are all different make an identifier; of fewer, nothing follows
 _WORDS = 4  # on average in a cell of free text
+_ZERO_FIRST = re.compile(r"0[0-9]+")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _REPEATED = 0.9  # of the cells of an identifier are different, where rows are there twice
 # customer_id, ID, PassengerId, uuid, Nr., KundenNr, order_no, Kundennummer, "Unnamed: 0" of pandas; not humid, not
@@ -105,12 +106,27 @@ def note_of(column: Column, kind: ColumnKind, is_category: bool) -> str:
     notes += [_COUNTS] if not is_category and _counts_the_rows(column) else []
     missing = sum(map(column.is_missing, column.cells))
     notes += [f"{missing} of {len(column.cells)} cells are missing"] if missing else []
+    notes += _codes(column) if kind.name == "number" and not is_category else []
     if is_category:
         names = sorted(set(column.cells))
         notes += in_case(names)
         notes += in_number(column, names)
         notes += ["names that differ in surrounding blanks only are taken as one"] if column.padded else []
     return "; ".join(notes)
+
+
+def _codes(column: Column) -> list[str]:
+    """Notes on numbers that look like codes: postcodes that begin with 0, keys of more digits than float64 has."""
+    filled = [cell for cell in column.cells if not column.is_missing(cell)]
+    notes = []
+    if padded := next((cell for cell in filled if _ZERO_FIRST.fullmatch(cell)), None):
+        notes.append(
+            f"cells such as '{padded}' are taken as numbers; for codes write data.categorical or data.exclude"
+        )
+    whole = [cell for cell in filled if len(cell) >= _DIGITS and _WHOLE.fullmatch(cell)]
+    if coarse := next((cell for cell in whole if int(float(cell)) != int(cell)), None):
+        notes.append(f"whole numbers such as {coarse} have more digits than float64, which rounds them")
+    return notes
 
 
 def in_case(names: Sequence[str]) -> list[str]:

@@ -169,7 +169,7 @@ def _refuse_foreign(part: SavedTable, request: TableRequest, images: str | None)
     held = "; ".join(f"column '{one_line(name, 40)}' holds {part.foreign[name]}" for name in used)
     left_out = [quoted(name) for name in used if name not in request.targets]
     remedies = ["another data.target"] if len(left_out) < len(used) else []
-    remedies += [f"data.exclude: [{one_line(', '.join(left_out), 120)}]"] if left_out else []
+    remedies += [f"data.exclude: [{', '.join(left_out)}]"] if left_out else []
     remedy = f"write {' and '.join(remedies)}"
     raise DataError(f"{part.table.place}: {held}, which are no cells of a table; {remedy}")
 

@@ -12,7 +12,7 @@ from jax import Array
 from nnrun.statistics.metric import SHARE, SIZE
 from nnrun.types import Loss
 
-__all__ = ["classification_loss", "of_target"]
+__all__ = ["at_target", "classification_loss"]
 
 
 def classification_loss(
@@ -47,7 +47,7 @@ def classification_loss(
     )  # fmt: skip
 
 
-def of_target(values: Array, targets: Array) -> Array:
+def at_target(values: Array, targets: Array) -> Array:
     """(n, classes), (n,) -> (n, 1): the value of the class that is the target.
 
     Compared rather than gathered: the gradient of a gather is a scatter, which a GPU sorts first.

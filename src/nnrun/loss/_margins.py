@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nnrun.loss._classification import of_target
+from nnrun.loss._classification import at_target
 
 __all__ = ["shortfalls"]
 
@@ -17,4 +17,4 @@ def shortfalls(outputs: Array, targets: Array, margin: Array | float) -> Array:
     Where a shortfall begins its derivative is 0, as in torch.
     """
     wrong = jnp.arange(outputs.shape[1], dtype=targets.dtype)[None, :] != targets[:, None]
-    return jnp.where(wrong, jax.nn.relu(outputs - of_target(outputs, targets) + margin), 0)
+    return jnp.where(wrong, jax.nn.relu(outputs - at_target(outputs, targets) + margin), 0)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from nnrun.loss._class_weight import ClassWeight, weights_of
-from nnrun.loss._classification import classification_loss, of_target
+from nnrun.loss._classification import at_target, classification_loss
 from nnrun.options import Fraction, is_off
 from nnrun.types import Loss
 
@@ -38,7 +38,7 @@ def cross_entropy(
         log_p = jax.nn.log_softmax(outputs)
         if weights is not None:
             log_p = jnp.asarray(weights, outputs.dtype)[None] * log_p
-        hit = of_target(log_p, targets)[:, 0]
+        hit = at_target(log_p, targets)[:, 0]
         if is_off(label_smoothing):
             return -hit  # not plus 0 · mean: a class ruled out by a logit of −∞ would make that NaN
         return -(1 - label_smoothing) * hit - label_smoothing * log_p.mean(1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from nnrun.loss._classification import classification_loss, of_target
+from nnrun.loss._classification import at_target, classification_loss
 from nnrun.options import Rate, is_off
 from nnrun.types import Loss
 
@@ -25,7 +25,7 @@ def focal(gamma: Rate = 2.0) -> Loss:
     """
 
     def value(outputs, targets):
-        log_p = of_target(jax.nn.log_softmax(outputs), targets)[:, 0]
+        log_p = at_target(jax.nn.log_softmax(outputs), targets)[:, 0]
         if is_off(gamma):
             return -log_p
         # The logarithm of 1 − p from the other classes: 1 − p itself is rounded to 0, and has no slope there.

@@ -21,6 +21,7 @@ from nnrun.prediction.folds import check_part
 from nnrun.prediction.folds_evaluation import EvaluateResult, evaluate_folds
 from nnrun.prediction.inputs import each_once, pieces_for
 from nnrun.prediction.models import held_out
+from nnrun.prediction.own_data import warn_of_own_data
 from nnrun.prediction.per_class import no_classes
 from nnrun.prediction.piecewise import PiecewiseMetrics
 from nnrun.prediction.predict import batches_in
@@ -57,6 +58,8 @@ def evaluate(folder: Path, request: EvaluationRequest, warn: Warn, counting: Cou
     """
     check(request)
     check_split(request.part)
+    if request.source is not None:
+        warn_of_own_data(folder, request.source, warn)
     if folds_of(folder):
         once = each_once(warn)
         return evaluate_folds(folder, request, once, lambda fold: evaluate(fold, request, once, counting))
