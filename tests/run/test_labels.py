@@ -27,6 +27,8 @@ from nnrun.report.per_label import per_label_of
 from nnrun.runner.warm_start import _changes
 from nnrun.statistics.metric import Undefined
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*the run was trained on most of these examples")
+
 LABELS, YES = ["comedy", "crime (any)", "award"], ["1", "1", "yes"]
 SPEC = """
 name: labels

@@ -23,6 +23,8 @@ from nnrun.report.evaluated import evaluation_view
 from nnrun.report.metric_table import metric_tables
 from nnrun.report.plain_text import as_text
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*the run was trained on most of these examples")
+
 TARGETS = ["height", "CO (mg/m3)", "z"]
 SPEC = """
 name: several

@@ -72,7 +72,7 @@ def _typical(column: FittedColumn, mean: float) -> object:
             filter(None, (*column.categories, *column.rare)), None
         )  # a column may be missing cells alone
     if column.date is None:
-        return float(f"{mean:.4g}")
+        return float(f"{mean:.3e}")  # four digits
     origin, form = datetime.fromisoformat(column.date.origin), column.date.format
     return origin.strftime(form) if form else column.date.origin
 
