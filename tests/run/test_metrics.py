@@ -366,10 +366,10 @@ def test_beside_every_accuracy_stands_the_share_of_the_largest_class(run, warm, 
     assert summary["baseline"]["metrics"]["test/accuracy"] == pytest.approx(share, abs=1e-12)
     done = warm("train", "spec.yaml", "--run-dir", "again", "average=ema", folder=folder)
     for name in ("test/accuracy", "test/ema/accuracy"):
-        assert re.search(rf"{name} [0-9.]+ \(largest class: {share:.4g}\)", done.out), done.out
+        assert re.search(rf"{name} [0-9.]+% \(largest class: {share:.2%}\)", done.out), done.out
     assert "largest class\n" in warm("show", "run", folder=folder).out
     table = warm("evaluate", "run", folder=folder).out
-    assert re.search(rf"test/accuracy +[0-9.]+ +{share:.4g}\n", table), table
+    assert re.search(rf"test/accuracy +[0-9.]+% +{share:.2%}\n", table), table
     group = run(CLASSES, "many", "train.seeds=2")
     assert group["baseline"] == {**summary["baseline"]}
     assert warm("ensemble", "many", "-o", "both", folder=folder).code == 0
