@@ -217,7 +217,7 @@ def test_a_test_part_of_one_example_has_no_r2(tmp_path, warm):
     done = warm("ensemble", "few", folder=tmp_path)
     assert done.code == 0, done.err
     assert "gain over the mean member: rmse" in done.out and "member: r2" not in done.out
-    assert "nan" in done.out
+    assert "undefined" in done.out
     assert "ensemble of 2, mean" in done.out and "probabilities" not in done.out
     done = warm("ensemble", "few", "--average", "vote", folder=tmp_path)
     assert done.code == 2 and "the members predict numbers; write --average probabilities" in done.err
