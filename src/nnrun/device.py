@@ -27,6 +27,7 @@ _OF_MEMORY = (  # what else says how much of a GPU's memory jax takes, and when
     "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_ALLOCATOR",
 )  # fmt: skip
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+_GENERATOR = "threefry2x32"  # what jax.random.key makes keys of
 # Settings of jax that are no reason for anything odd.
 _USUAL = ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE", "JAX_DISABLE_MOST_OPTIMIZATIONS")
 _JAX_LOG = "jax._src.xla_bridge"  # where jax says why it does not use a device that it might
@@ -54,8 +55,8 @@ def prepare(
         jax.config.update("jax_platforms", device)
     if meet is not None:
         meet()
-    with _jax_speaking() as said:
-        _start(device, said)
+    with _jax_speaking() as remarks:
+        _start(device, remarks)
     folder = _cache_folder()
     if folder is not None and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(folder))
@@ -65,14 +66,14 @@ def prepare(
         warnings.filterwarnings(
             "ignore", message="Error (reading|writing) persistent compilation cache entry"
         )
-    return [] if device == "cpu" else said
+    return [] if device == "cpu" else remarks
 
 
 def _pin_draws() -> None:
     """Has each seed draw the same numbers whatever variables such as JAX_DEFAULT_PRNG_IMPL say."""
     import jax
 
-    jax.config.update("jax_default_prng_impl", "threefry2x32")
+    jax.config.update("jax_default_prng_impl", _GENERATOR)
     jax.config.update("jax_threefry_partitionable", True)
     jax.config.update("jax_random_seed_offset", 0)
 
@@ -89,7 +90,7 @@ def usual_draws() -> Iterator[None]:
         raise MachineError(
             f"jax_random_seed_offset is {offset} here, so every seed would draw other numbers; set it to 0"
         )
-    with jax.default_prng_impl("threefry2x32"), jax.threefry_partitionable(True):
+    with jax.default_prng_impl(_GENERATOR), jax.threefry_partitionable(True):
         yield
 
 
@@ -100,8 +101,8 @@ def odd_settings() -> str:
     return f"; it may be due to {settings} in the environment" if names else ""
 
 
-def _start(device: str, said: list[str]) -> None:
-    """Has jax start its device; `said` grows by what jax says meanwhile."""
+def _start(device: str, remarks: list[str]) -> None:
+    """Has jax start its device; `remarks` grows by what jax says meanwhile."""
     import jax
 
     try:
@@ -116,29 +117,29 @@ def _start(device: str, said: list[str]) -> None:
             )
             raise MachineError(f"jax starts on no device: {why}") from None
         install = "" if device == "cpu" else f" (for one, install nnrun[{_EXTRAS[device]}])"
-        why = f": {'; '.join(said)}" if said else f"{install}; write --device auto or cpu"
+        why = f": {'; '.join(remarks)}" if remarks else f"{install}; write --device auto or cpu"
         raise MachineError(f"--device {device}: there is none here{why}") from None
 
 
 @contextlib.contextmanager
 def _jax_speaking() -> Iterator[list[str]]:
     """What jax logs meanwhile of devices that it does not use, each as a line, in place of pages of stack trace."""
-    said: list[str] = []
+    remarks: list[str] = []
 
-    def heard(record: logging.LogRecord) -> bool:
+    def is_left_to_jax(record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
         line = _in_a_line(record)
-        if line not in said:
-            said.append(line)
+        if line not in remarks:
+            remarks.append(line)
         return False
 
     log = logging.getLogger(_JAX_LOG)
-    log.addFilter(heard)
+    log.addFilter(is_left_to_jax)
     try:
-        yield said
+        yield remarks
     finally:
-        log.removeFilter(heard)
+        log.removeFilter(is_left_to_jax)
 
 
 def _in_a_line(record: logging.LogRecord) -> str:

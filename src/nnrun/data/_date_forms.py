@@ -32,17 +32,17 @@ class DateForm(NamedTuple):
 
 def forms_in(cells: Iterable[str]) -> list[DateForm]:
     """The forms of dates, the most frequent first, and at the end the cells that have none."""
-    rest, found = Counter(cells), []
-    while rest and len(found) < _MOST_FORMS:
+    rest, groups = Counter(cells), []
+    while rest and len(groups) < _MOST_FORMS:
         likely = formats_of(rest, least=0)
         if not likely:
             break
         fitting = [cell for cell in rest if days_of(cell, likely[0]) is not None]
-        found.append(DateForm(tuple(likely), sum(rest[cell] for cell in fitting), fitting[0]))
+        groups.append(DateForm(tuple(likely), sum(rest[cell] for cell in fitting), fitting[0]))
         for cell in fitting:
             del rest[cell]
-    found.sort(key=lambda group: -group.cells)
-    return [*found, *([DateForm((), rest.total(), next(iter(rest)))] if rest else [])]
+    groups.sort(key=lambda group: -group.cells)
+    return [*groups, *([DateForm((), rest.total(), next(iter(rest)))] if rest else [])]
 
 
 def days_in(column: Column, form: str | None, what: str = "") -> np.ndarray:
@@ -113,9 +113,9 @@ def to_write(columns: Mapping[str, Column], written: str | None) -> tuple[str, s
         for name, column in columns.items()
     }
     mixed = {
-        name: found for name, found in groups.items() if len([group for group in found if group.forms]) > 1
+        name: forms for name, forms in groups.items() if len([group for group in forms if group.forms]) > 1
     }
-    likely = [found[0].forms for found in groups.values()]
+    likely = [forms[0].forms for forms in groups.values()]
     common = [form for form in likely[0] if all(form in forms for forms in likely)] if likely else []
     remedy = ""
     if common and written not in common:
